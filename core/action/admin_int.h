@@ -78,7 +78,7 @@ int qdi_yaml_from_json(qd_str json, qd_buf *out);
 /* Counts of shards of one index, or of a cluster. */
 typedef struct qdi_health {
     qd_health status;
-    uint32_t nodes, data_nodes;
+    uint32_t nodes, data_nodes, full_nodes; /* full: they refuse writes for want of room */
     uint32_t active_primaries, active, relocating, initializing, unassigned, unassigned_primaries;
 } qdi_health;
 /* Health of one index. */

@@ -39,6 +39,8 @@ static void health_columns(cat_table *t, const qdi_identity *id)
                    "wait time of longest task pending");
     qdi_cat_column(t, "active_shards_percent", "asp,activeShardsPercent", CAT_RIGHT,
                    "active number of shards in percent");
+    qdi_cat_column(t, "disk_full_nodes", "dfn,diskFullNodes", CAT_RIGHT | CAT_OFF,
+                   "nodes that refuse writes because their disk is full");
 }
 
 static void clock_cells(cat_table *t)
@@ -66,6 +68,7 @@ static void health_row(cat_table *t, const qdi_identity *id, const qdi_health *h
     qdi_cat_int(t, qd_cluster_pending(c));
     qdi_cat_c(t, "-");
     qdi_cat_printf(t, "%1.1f%%", qdi_health_percent(h));
+    qdi_cat_int(t, h->full_nodes);
 }
 
 int qdi_api_cat_health(qd_request *q, qd_response *r, qd_err *err)

@@ -36,6 +36,7 @@ void qdi_health_of(const qd_state *s, const qd_resolved *r, qdi_health *out)
     *out = (qdi_health){.nodes = s->nnodes};
     for (uint32_t i = 0; i < s->nnodes; i++) {
         out->data_nodes += qd_node_is_data(&s->nodes[i]);
+        out->full_nodes += qd_node_disk_full(&s->nodes[i]);
     }
     for (uint32_t i = 0; i < r->n; i++) {
         qdi_health one;
@@ -217,7 +218,8 @@ static void write_shards(const qdi_identity *id, const qd_state *s, const qd_ind
         snprintf(number, sizeof number, "%u", i);
         qd_json_key_c(w, number);
         qd_json_object(w);
-        qd_json_field_c(w, "status", qd_health_name(qd_shard_health(&shard[i], m->replicas)));
+        qd_health health = qd_shard_health_in(s, &shard[i], m->replicas);
+        qd_json_field_c(w, "status", qd_health_name(health));
         qd_json_field_bool(w, "primary_active", h.active_primaries);
         write_counts(id, &h, w);
         qd_json_object_end(w);
@@ -247,8 +249,19 @@ static void write_indices(const qdi_identity *id, const qd_state *s, const qd_re
     qd_json_object_end(w);
 }
 
-static void write_cluster(const qd_request *q, const qdi_identity *id, const qdi_health *h,
-                          bool timed_out, uint32_t delayed, qd_json_writer *w)
+/* Why a cluster is yellow whose copies are all there. */
+static void write_full(const qd_state *s, qd_json_writer *w)
+{
+    qd_json_key_c(w, "disk_full_nodes");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < s->nnodes; i++) {
+        if (qd_node_disk_full(&s->nodes[i])) qd_json_str(w, s->nodes[i].name);
+    }
+    qd_json_array_end(w);
+}
+
+static void write_cluster(const qd_request *q, const qdi_identity *id, const qd_state *s,
+                          const qdi_health *h, bool timed_out, uint32_t delayed, qd_json_writer *w)
 {
     qd_json_field_str(w, "cluster_name", qd_cluster_name(q->a->cluster));
     qd_json_field_c(w, "status", qd_health_name(h->status));
@@ -270,6 +283,7 @@ static void write_cluster(const qd_request *q, const qdi_identity *id, const qdi
         qd_json_printf(w, "%1.1f%%", qdi_health_percent(h));
     }
     qd_json_field_double(w, "active_shards_percent_as_number", qdi_health_percent(h));
+    if (h->full_nodes) write_full(s, w);
 }
 
 static bool newer(void *arg, const qd_state *s)
@@ -335,7 +349,8 @@ int qdi_api_cluster_health(qd_request *q, qd_response *r, qd_err *err)
         if (ok || now >= until) {
             r->status = ok ? 200 : 408;
             qd_json_object(&r->w);
-            write_cluster(q, &id, &h, !ok, h.unassigned ? count_delayed(q, s, &found) : 0, &r->w);
+            write_cluster(q, &id, s, &h, !ok, h.unassigned ? count_delayed(q, s, &found) : 0,
+                          &r->w);
             if (level) write_indices(&id, s, &found, level == 2, &r->w);
             qd_json_object_end(&r->w);
             qd_state_unref(s);

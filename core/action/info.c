@@ -48,6 +48,9 @@ int qdi_api_alive(qd_request *q, qd_response *r, qd_err *err)
     qd_json_object(&r->w);
     qd_json_field_c(&r->w, "status", "ok");
     qd_json_field_str(&r->w, "node", q->a->node_name);
+    if (q->a->shards && qd_shards_disk_full(q->a->shards)) {
+        qd_json_field_bool(&r->w, "disk_full", true);
+    }
     qd_json_object_end(&r->w);
     return 0;
 }

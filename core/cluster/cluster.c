@@ -562,12 +562,23 @@ int qd_cluster_wait(qd_cluster *c, uint64_t revision, int64_t timeout_ms, qd_err
               : 0;
 }
 
+qd_health qd_shard_health_in(const qd_state *s, const qd_shard_meta *r, uint32_t replicas)
+{
+    qd_health h = qd_shard_health(r, replicas);
+    const qd_copy *primary = qd_shard_meta_primary(r);
+    const qd_node_meta *n = primary ? qd_state_node(s, primary->node) : NULL;
+    return h == QD_HEALTH_GREEN && n && qd_node_disk_full(n) ? QD_HEALTH_YELLOW : h;
+}
+
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m)
 {
     const qd_shard_meta *shard = qd_state_shards(s, m);
     qd_health worst = QD_HEALTH_GREEN;
+    bool full = false;
+    for (uint32_t i = 0; i < s->nnodes && !full; i++) full = qd_node_disk_full(&s->nodes[i]);
     for (uint32_t i = 0; shard && i < m->shards; i++) {
-        qd_health h = qd_shard_health(&shard[i], m->replicas);
+        qd_health h = full ? qd_shard_health_in(s, &shard[i], m->replicas)
+                           : qd_shard_health(&shard[i], m->replicas);
         if (h > worst) worst = h;
     }
     return worst;

@@ -165,10 +165,14 @@ int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd
 QD_MUST_CHECK
 int qd_cluster_mark(qd_cluster *c, bool last, qd_err *err);
 typedef enum qd_health { QD_HEALTH_GREEN, QD_HEALTH_YELLOW, QD_HEALTH_RED } qd_health;
-/* Health of an index: red without all primaries started, yellow without all replicas. */
+/* Health of an index: red without all primaries started, yellow without all replicas or while a
+ * primary's node refuses writes for a full disk. */
 qd_health qd_index_health(const qd_state *s, const qd_index_meta *m);
-/* Health of one shard of an index with so many replicas. */
+/* Health of one shard of an index with so many replicas, by its copies alone. [any] */
 qd_health qd_shard_health(const qd_shard_meta *s, uint32_t replicas);
+/* The same in a cluster: yellow as well while the primary's node refuses writes for a full disk.
+ * [any] */
+qd_health qd_shard_health_in(const qd_state *s, const qd_shard_meta *r, uint32_t replicas);
 /* "green", "yellow", "red" */
 const char *qd_health_name(qd_health h);
 

@@ -112,6 +112,11 @@ const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m);
 const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, uint32_t number);
 /* A node by id, NULL. O(log n) [any] */
 const qd_node_meta *qd_state_node(const qd_state *s, qd_str id);
+/* Has the node said that its disk is so full that it refuses writes? [any] */
+static inline bool qd_node_disk_full(const qd_node_meta *n)
+{
+    return n->disk_total && !n->disk_free;
+}
 /* Is the process that was given the copy still a node of the cluster? [any] */
 bool qd_state_copy_lives(const qd_state *s, const qd_copy *c);
 /* An index by uuid, NULL. [any] */

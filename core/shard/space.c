@@ -152,6 +152,12 @@ static int add_size(void *arg, qd_shard *s)
     return 0;
 }
 
+/* What the others are told of: nothing is available where writes are refused. */
+static uint64_t for_writes(const qd_shards *all)
+{
+    return atomic_load(&all->disk_full) ? 0 : all->flood.available;
+}
+
 static bool worth_telling(const qd_shards *all, uint64_t sizes)
 {
     const qd_node_meta *self = qd_cluster_self(all->cluster);
@@ -159,7 +165,8 @@ static bool worth_telling(const qd_shards *all, uint64_t sizes)
     const qd_node_meta *n = qd_state_node(s, self->id);
     bool unknown = n && !n->disk_total; /* also after the session was lost */
     qd_state_unref(s);
-    uint64_t a = all->flood.available, b = all->flood.told_available;
+    uint64_t a = for_writes(all), b = all->flood.told_available;
+    if ((a == 0) != (b == 0)) return true; /* health goes by it */
     return unknown || all->flood.total != all->flood.told_total || sizes != all->flood.told_sizes ||
            (a > b ? a - b : b - a) > all->flood.total / 100;
 }
@@ -175,13 +182,13 @@ static void tell_disk(qd_shards *all)
     qd_str text = qd_buf_status(&b) ? (qd_str){NULL, 0} : qd_str_trim(qd_buf_view(&b));
     uint64_t sizes = text.n ? qd_xxh3(text.p, text.n) : 0;
     if (worth_telling(all, sizes)) {
-        int rc = qd_cluster_report_disk(all->cluster, all->flood.total, all->flood.available, text,
-                                        &err);
+        uint64_t available = for_writes(all);
+        int rc = qd_cluster_report_disk(all->cluster, all->flood.total, available, text, &err);
         if (rc) {
             qd_log_debug(SHARD_LOG, "free space was not told: %s", qd_err_reason(&err));
         } else {
             all->flood.told_total = all->flood.total;
-            all->flood.told_available = all->flood.available;
+            all->flood.told_available = available;
             all->flood.told_sizes = sizes;
         }
     }
@@ -227,7 +234,9 @@ static void look_at_disk(qd_shards *all, uint64_t now, uint64_t total, uint64_t 
     bool below =
         on && available >= mark_bytes(v, QD_SET_DISK_HIGH, QD_SET_DISK_HIGH_HEADROOM, total);
     bool due = now >= all->flood.due_ns;
-    bool crossed = (over && !all->flood.over) || (below && all->flood.over);
+    bool full = atomic_load(&all->disk_full), told_full = all->flood.told_available == 0;
+    bool crossed = (over && !all->flood.over) || (below && all->flood.over) ||
+                   (atomic_load(&all->flood.told_total) && full != told_full);
     if (!due && !crossed) return;
     all->flood.due_ns = now + (uint64_t)qd_values_ms(v, QD_SET_DISK_INTERVAL) * 1000000u;
     if (over || below) all->flood.over = over;

@@ -115,7 +115,16 @@ for (my $slack = $from; $slack <= $to; $slack += $step) {
 # --- full while it runs, room again without a restart
 ballast(0);
 ok($node->wait_for(sub { (write_some('keep', 1))[1] =~ /429|507/ }, 20), 'on a full disk writes are refused');
+sub health { return $node->get('/_cluster/health')->{json} || {} }
+ok($node->wait_for(sub { (health()->{status} // '') eq 'yellow' }, 30), 'and the health is yellow');
+is_deeply(health()->{disk_full_nodes}, [$node->{name}], 'it says which node has no room');
+like($node->get('/_cat/health?h=status,disk_full_nodes')->{content}, qr/^yellow\s+1$/m, 'so does the table');
+like($node->get('/_cat/indices/keep?h=health')->{content}, qr/^yellow/, 'and that of the indices');
+is($node->get('/_cluster/health?level=shards')->{json}{indices}{keep}{shards}{0}{status}, 'yellow', 'down to the shard');
+ok($node->get('/health')->{json}{disk_full}, 'and the node itself');
 no_ballast();
+ok($node->wait_for(sub { health()->{status} eq 'green' && !health()->{disk_full_nodes} }, 90), 'with room the health is green again');
+ok(!exists $node->get('/health')->{json}{disk_full}, 'of the node, too');
 ok($node->wait_for(sub { (write_some('keep', 1))[0] == 1 }, 90), 'the shard takes writes again by itself');
 is(lost('keep'), 0, 'nothing acknowledged is lost');
 $node->stop;
