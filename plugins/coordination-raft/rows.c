@@ -127,9 +127,16 @@ static cr_item *row_read(const cr_heap *h, sqlite3_stmt *s)
     return NULL;
 }
 
-/* NULL, or what is wrong. */
-static const char *load(cr_rows *r, int32_t (*take)(void *arg, cr_item *row), void *arg,
-                        uint64_t *applied)
+/* What is wrong; SQLite's words last until it is asked for something else. */
+static int wrong_with(char why[256], const char *words)
+{
+    snprintf(why, 256, "%s", words);
+    return 1;
+}
+
+/* 1: something is wrong, as why says. */
+static int load(cr_rows *r, int32_t (*take)(void *arg, cr_item *row), void *arg, uint64_t *applied,
+                char why[256])
 {
     sqlite3_stmt *s;
     const char *wrong = NULL;
@@ -137,7 +144,7 @@ static const char *load(cr_rows *r, int32_t (*take)(void *arg, cr_item *row), vo
     int rc, told = 0;
     if (prepare(r) != SQLITE_OK ||
         sqlite3_prepare_v2(r->db, "SELECT * FROM row", -1, &s, NULL) != SQLITE_OK)
-        return sqlite3_errmsg(r->db);
+        return wrong_with(why, sqlite3_errmsg(r->db));
     while (!wrong && (rc = sqlite3_step(s)) == SQLITE_ROW) {
         cr_item *i = row_read(r->heap, s);
         if (!i) {
@@ -155,10 +162,11 @@ static const char *load(cr_rows *r, int32_t (*take)(void *arg, cr_item *row), vo
         }
     }
     if (!wrong && rc != SQLITE_DONE) wrong = sqlite3_errmsg(r->db);
-    sqlite3_finalize(s);
     if (!wrong && (told || count) && (count != r->count || sums != r->sums))
         wrong = "rows are missing";
-    return wrong;
+    int bad = wrong && wrong_with(why, wrong);
+    sqlite3_finalize(s);
+    return bad;
 }
 
 int32_t cr_rows_open(const cr_heap *h, const char *path, int32_t (*take)(void *arg, cr_item *row),
@@ -184,9 +192,7 @@ int32_t cr_rows_open(const cr_heap *h, const char *path, int32_t (*take)(void *a
     *why = 0;
     *out = r;
     if (access(path, F_OK) != 0) return 0; /* made by the writer, off the way of the start */
-    const char *wrong = load(r, take, arg, applied);
-    if (wrong) {
-        snprintf(why, 256, "%s", wrong);
+    if (load(r, take, arg, applied, why)) {
         *applied = 0;
         cr_rows_discard(r);
     }
