@@ -11,6 +11,7 @@
 #include "cluster/allocator_int.h"
 #include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "rpc/rpc.h"
 #include <string.h>
 
 #define STOP_MS 2000
@@ -317,6 +318,36 @@ static int form(qd_cluster *c, qd_str wanted, qd_err *err)
     return rc == QD_E_CONFLICT ? 0 : rc;
 }
 
+/* Masters do more than tell the uuid only for who names it, once there is one. */
+static int name_cluster(qd_cluster *c, qd_err *err)
+{
+    qd_arena a;
+    qd_coord_list list;
+    if (!c->rpc) return 0;
+    qd_arena_init(&a, NULL, BATCH_ARENA_MAX);
+    int rc = qd_coord_read(c->store, QD_STR("cluster/uuid"), false, c->timeout_ms, &a, &list, err);
+    if (!rc && uuid_in(&list).n) qd_rpc_cluster_uuid_set(c->rpc, uuid_in(&list));
+    qd_arena_fini(&a);
+    return rc;
+}
+
+/* Puts this node into the cluster, which another one may form meanwhile: then it is named first. */
+static int join(qd_cluster *c, qd_str uuid, qd_err *err)
+{
+    int rc = 0;
+    for (int i = 0; i < 2; i++) {
+        if (rc) {
+            qd_err_fini(err);
+            qd_err_init(err);
+        }
+        rc = name_cluster(c, err);
+        if (!rc) rc = form(c, uuid, err);
+        if (!rc) rc = qdi_session_begin(c, err);
+        if (rc != QD_E_SECURITY) break;
+    }
+    return rc;
+}
+
 /* This node, for as long as c lives; an ephemeral id is made when none is given. */
 static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
 {
@@ -405,8 +436,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
     qd_waitq_init(&c->newer, &c->lock);
     c->name = qd_arena_str(&c->arena, config->name);
     int rc = copy_self(c, &config->self, err);
-    if (!rc) rc = form(c, config->uuid, err);
-    if (!rc) rc = qdi_session_begin(c, err);
+    if (!rc) rc = join(c, config->uuid, err);
     if (!rc) rc = read_all(c, &revision, err);
     if (!rc) rc = publish(c, revision, err);
     if (!rc) {

@@ -282,6 +282,7 @@ static void take_hello(rpc_conn *c, qd_str payload)
         return;
     }
     c->registered = !node.self;
+    c->named = node.cluster_uuid[0] != 0;
     c->version = node.version;
     size_t n = qdi_hello_put(rpc, c->class, c->version, hello);
     qdi_conn_send_small(c, FRAME_WELCOME, 0, hello, n);
@@ -407,6 +408,7 @@ static void take_cluster(rpc_conn *c, qd_str payload)
         other_cluster(c, uuid, ours, true);
     else
         note_cluster(c, uuid);
+    if (!wrong && !c->peer && uuid[0]) c->named = true;
 }
 
 void qdi_conns_cluster(rpc_loop *l, const char *uuid)
@@ -423,9 +425,28 @@ void qdi_conns_cluster(rpc_loop *l, const char *uuid)
         if (theirs[0] && strcmp(theirs, uuid) != 0) {
             other_cluster(c, theirs, uuid, false);
         } else if (ok) {
+            if (c->peer && uuid[0]) c->named = true;
             qdi_conn_send_small(c, FRAME_CLUSTER, 0, s.p, s.n);
         }
     }
+    qd_writer_fini(&w);
+}
+
+/* Before a request: the other node is told this one's cluster if it was not known at the handshake,
+ * whose answer may have come while it became known. */
+static void tell_cluster(rpc_conn *c)
+{
+    qd_writer w;
+    char uuid[64];
+    qd_mutex_lock(&c->rpc->lock);
+    snprintf(uuid, sizeof uuid, "%s", c->rpc->cluster_uuid);
+    qd_mutex_unlock(&c->rpc->lock);
+    if (!uuid[0]) return;
+    qd_writer_init(&w, &c->rpc->control, 256, QD_RPC_1_0);
+    qd_write_c(&w, uuid);
+    qd_str s = qd_writer_view(&w);
+    c->named = !qd_writer_end(&w, "cluster", NULL);
+    if (c->named) qdi_conn_send_small(c, FRAME_CLUSTER, 0, s.p, s.n);
     qd_writer_fini(&w);
 }
 
@@ -818,6 +839,7 @@ void qdi_conn_send(rpc_conn *c, rpc_out *o)
         return;
     }
     bool small = o->type != FRAME_REQUEST && o->type != FRAME_ANSWER && o->type != FRAME_POST;
+    if (o->type == FRAME_REQUEST && !c->named) tell_cluster(c);
     if (!small) {
         COUNT(c->rpc, tx_count, 1);
         if (o->type == FRAME_POST) o->id = ++c->next_id;

@@ -187,6 +187,38 @@ static int read_fields(qd_rpc_request *r, qd_err *err)
     return 0;
 }
 
+/* What a node asks before it knows its cluster's uuid: who the masters are, and the uuid itself.
+ * Builds before 1.2 put their record first. */
+static bool of_joining(uint32_t action, uint16_t version)
+{
+    if (action == QD_ACTION_ECHO || action == QD_ACTION_COORD_RANGE ||
+        action == QD_ACTION_COORD_MEMBERS)
+        return true;
+    return version < QD_RPC_1_2 && action >= QD_ACTION_COORD_RANGE &&
+           action <= QD_ACTION_COORD_WATCH;
+}
+
+/* May a node that has not told this one's cluster ask for it? Where there is no cluster yet, yes.
+ */
+static bool may_ask(rpc_conn *c, uint32_t action)
+{
+    if (c->named || of_joining(action, c->version)) return true;
+    qd_mutex_lock(&c->rpc->lock);
+    bool formed = c->rpc->cluster_uuid[0] != 0;
+    qd_mutex_unlock(&c->rpc->lock);
+    return !formed;
+}
+
+static void refuse_stranger(rpc_conn *c, const frame_head *h)
+{
+    char text[300];
+    snprintf(text, sizeof text,
+             "node [%.120s] has not named the cluster's uuid: before that a node may join, not ask "
+             "for [%.60s]",
+             c->who->node.name, qd_rpc_action_name(h->action));
+    qdi_refuse(c, h->id, h->action, h->version, QD_E_SECURITY, text);
+}
+
 void qdi_request_arrived(rpc_conn *c, const frame_head *h, rpc_body *body)
 {
     qd_rpc *rpc = c->rpc;
@@ -201,6 +233,11 @@ void qdi_request_arrived(rpc_conn *c, const frame_head *h, rpc_body *body)
     if (qdi_ids_get(&c->requests, h->id)) {
         qd_free(body->block);
         qdi_conn_end(c, false, "a request with the number of another");
+        return;
+    }
+    if (!may_ask(c, h->action)) {
+        qd_free(body->block);
+        refuse_stranger(c, h);
         return;
     }
     qd_rpc_request *r = make(rpc, c->loop, c->class);

@@ -30,7 +30,9 @@ typedef struct qd_rpc qd_rpc;
 /* Protocol versions. A node speaks QD_RPC_OLDEST to QD_RPC_NEWEST. */
 #define QD_RPC_1_0 0x0100u /* first */
 #define QD_RPC_1_1 0x0101u /* requests name the task that they belong to */
-#define QD_RPC_1_2 0x0102u /* requests are passed on to a node that the sender does not reach */
+#define QD_RPC_1_2                                                                                 \
+    0x0102u /* requests are passed on to a node that the sender does not reach; a                  \
+             * node names its cluster before more than joining is asked for */
 #define QD_RPC_OLDEST QD_RPC_1_0
 #ifndef QD_RPC_NEWEST /* an older one makes an older build, for tests of rolling upgrades */
 #define QD_RPC_NEWEST QD_RPC_1_2

@@ -196,6 +196,8 @@ struct rpc_conn {
     conn_state state;
     uint16_t version;
     rpc_who *who;
+    bool named;      /* accepted: the other node has told the uuid of this one's cluster;
+                      * dialed: this one has told it there */
     bool registered; /* counts in the rpc's table of nodes */
     bool silent;     /* given up as nothing came */
     bool paused, resume, dirty, in_flush, write_busy;

@@ -26,7 +26,7 @@ sub speaks {
 }
 speaks(0, 2, '1.0', 'a node of an older version joins');
 speaks(2, 0, '1.0', 'and is the older one to itself too');
-speaks(0, 1, '1.1', 'the others speak the newer one');
+speaks(0, 1, '1.2', 'the others speak the newer one');
 
 my $n = 0;
 sub works {
@@ -120,7 +120,7 @@ $c->node(2)->stop;
 delete $c->node(2)->{daemon};
 $c->node(2)->start;
 $c->wait_nodes(3);
-speaks(0, 2, '1.1', 'upgraded it speaks the newer one');
+speaks(0, 2, '1.2', 'upgraded it speaks the newer one');
 works('upgraded');
 
 $c->node(1)->stop;

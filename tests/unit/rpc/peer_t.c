@@ -356,6 +356,49 @@ static void neighbouring_versions_talk(void **state)
     }
 }
 
+static int asked(unsigned from, unsigned to, uint32_t action)
+{
+    qd_rpc_call call = {
+        .to = qd_str_c(w.nodes[to].address), .action = action, .timeout_ms = 120000};
+    int rc = qd_rpc_call_wait(w.nodes[from].rpc, &call, NULL);
+    qd_rpc_call_fini(&call);
+    return rc;
+}
+
+static void who_names_no_cluster_may_join_only(void **state)
+{
+    (void)state;
+    static const uint32_t joining[] = {QD_ACTION_ECHO, QD_ACTION_COORD_RANGE,
+                                       QD_ACTION_COORD_MEMBERS};
+    static const uint32_t others[] = {101, 102, 103, 105, 200, 300, 308, 400, 401, 500, 620, 622};
+    assert_int_equal(world_node_open(&w, 0, other_uuid, "uuid-a"), 0);
+    assert_int_equal(world_node_open(&w, 1, NULL, NULL), 0);
+    assert_int_equal(world_node_open(&w, 2, older, NULL), 0);
+    assert_int_equal(world_node_open(&w, 3, NULL, NULL), 0);
+    for (unsigned to = 0; to < 4; to += 3) {
+        for (size_t i = 0; i < QD_COUNT_OF(joining); i++)
+            assert_int_equal(qd_rpc_handle(w.nodes[to].rpc, joining[i], NULL, 0, reply, NULL, NULL),
+                             0);
+        for (size_t i = 0; i < QD_COUNT_OF(others); i++)
+            assert_int_equal(qd_rpc_handle(w.nodes[to].rpc, others[i], NULL, 0, reply, NULL, NULL),
+                             0);
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(joining); i++) assert_int_equal(asked(1, 0, joining[i]), 0);
+    for (size_t i = 0; i < QD_COUNT_OF(others); i++) {
+        assert_int_equal(asked(1, 0, others[i]), QD_E_SECURITY);
+        /* of an older build: its record comes before the uuid does; where no cluster is: all */
+        if (others[i] != 200) /* which that one does not know */
+            assert_int_equal(asked(2, 0, others[i]), others[i] < 200 ? 0 : QD_E_SECURITY);
+        assert_int_equal(asked(1, 3, others[i]), 0);
+    }
+    /* it is told on the connections that are there */
+    qd_rpc_cluster_uuid_set(w.nodes[1].rpc, QD_STR("uuid-a"));
+    for (size_t i = 0; i < QD_COUNT_OF(others); i++) assert_int_equal(asked(1, 0, others[i]), 0);
+    /* a cluster that has formed asks for its name from then on */
+    qd_rpc_cluster_uuid_set(w.nodes[3].rpc, QD_STR("uuid-a"));
+    assert_int_equal(asked(2, 3, 300), QD_E_SECURITY);
+}
+
 /* --- faults, in simulation --- */
 
 static void silence_is_noticed(void **state)
@@ -601,6 +644,7 @@ int main(void)
         BOTH(a_second_of_a_name_is_refused, two),
         BOTH(two_clusters_of_one_name, start),
         BOTH(neighbouring_versions_talk, start),
+        BOTH(who_names_no_cluster_may_join_only, start),
         SIM(silence_is_noticed, two),
         SIM(a_node_that_is_not_reached, two),
         SIM(who_has_left_is_waited_for_no_more, two),
