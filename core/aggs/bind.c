@@ -241,6 +241,12 @@ static int number(binder *x, const qdi_bound *b, qd_query_value v, bool up, doub
     int64_t ms = 0;
     if (b->fmt.kind == QDI_FMT_DATE) {
         /* a date_range reads numbers by its format too: they may be seconds, or years */
+        if (b->def->type == QDI_DATE_RANGE && !v.quoted &&
+            qd_date_before_epoch(b->fmt.date, v.text, &ms)) {
+            *i = ms;
+            *f = (double)ms;
+            return 0;
+        }
         bool text = v.quoted || (b->def->type == QDI_DATE_RANGE && qd_str_i64(v.text, &ms));
         if (text || !qd_str_i64(v.text, &ms)) {
             int rc = text ? qd_date_math(b->fmt.date, v.text, x->q->now_ms, up, b->def->zone, &ms,

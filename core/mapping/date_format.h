@@ -68,6 +68,11 @@ int qd_date_parse(const qd_date_format *f, qd_str text, const qd_zone *zone, boo
 /* The same without an error object, for detection and hot paths. [any] */
 bool qd_date_try(const qd_date_format *f, qd_str text, const qd_zone *zone, bool round_up,
                  int64_t *ms);
+/* Reads a JSON number below zero by the first alternative that is an epoch: before it stands ISO as
+ * a rule, which takes -1000 for a year. false: text is no such number, or no epoch is among them.
+ * [any]
+ */
+bool qd_date_before_epoch(const qd_date_format *f, qd_str text, int64_t *ms);
 /* Writes ms by the first alternative; returns the length, at most 127, NUL-terminated. [any] */
 size_t qd_date_print(const qd_date_format *f, int64_t ms, const qd_zone *zone, char out[128]);
 

@@ -463,6 +463,17 @@ bool qd_date_try(const qd_date_format *f, qd_str text, const qd_zone *zone, bool
     return false;
 }
 
+bool qd_date_before_epoch(const qd_date_format *f, qd_str text, int64_t *ms)
+{
+    if (text.n < 2 || text.p[0] != '-' || text.n > 256) return false;
+    for (uint32_t i = 0; i < f->n; i++) {
+        date_kind kind = f->alternatives[i].kind;
+        if (kind == DATE_EPOCH_MILLIS || kind == DATE_EPOCH_SECOND)
+            return parse_epoch(text, kind == DATE_EPOCH_SECOND ? 1000 : 1, ms);
+    }
+    return false;
+}
+
 int qd_date_parse(const qd_date_format *f, qd_str text, const qd_zone *zone, bool round_up,
                   int64_t *ms, qd_err *err)
 {

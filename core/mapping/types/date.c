@@ -31,6 +31,9 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
         f->format = made;
     }
     if (!f->has_null_value) return 0;
+    const param_value *null = qdi_param(f->def, PARAM_NULL_VALUE);
+    bool string = !null || (null->json.n && null->json.p[0] == '"');
+    if (!string && qd_date_before_epoch(f->format, f->null_text, &f->null_i64)) return 0;
     if (qd_date_parse(f->format, f->null_text, NULL, false, &f->null_i64, err)) {
         return qd_err_wrap(err, QD_E_MAPPER_PARSING, "Error parsing [null_value] on field [%.*s]",
                            QD_STR_ARG(f->leaf));
@@ -41,8 +44,11 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
 static int value(doc *d, const qd_field *f, qd_err *err)
 {
     int64_t ms;
-    /* a number goes through the format too: 2014 is a year if the format says so */
-    int rc = qd_date_parse(f->format, qdi_doc_text(d), NULL, false, &ms, err);
+    /* a number goes through the format too: 2014 is a year if the format says so, -2014 is not */
+    qd_str text = qdi_doc_text(d);
+    if (d->r.event == QD_JSON_NUMBER && qd_date_before_epoch(f->format, text, &ms))
+        return qdi_doc_i64(d, f, ms, err);
+    int rc = qd_date_parse(f->format, text, NULL, false, &ms, err);
     return rc ? rc : qdi_doc_i64(d, f, ms, err);
 }
 
@@ -50,6 +56,7 @@ static int one(const qd_field *f, qd_query_value v, bool up, const qd_value_ctx 
                qd_err *err)
 {
     const qd_date_format *format = ctx && ctx->format ? ctx->format : f->format;
+    if (!v.quoted && qd_date_before_epoch(format, v.text, ms)) return 0;
     return qd_date_math(format, v.text, ctx ? ctx->now_ms : 0, up, ctx ? ctx->zone : NULL, ms, err);
 }
 
