@@ -114,13 +114,15 @@ typedef struct qd_response qd_response;
  * How an API with QD_API_STREAM takes its body: feed gets all bytes not yet used and tells how many
  * it used now; with last it uses all. emit hands out pieces of the answer, only inside end; when it
  * says QD_ANSWER_FULL, end returns QD_STREAM_AGAIN and is called again when there is room. A feed
- * that fails ends the request with that error. drop frees the state after end, failure or a lost
- * client.
+ * that fails ends the request with that error. cut takes the place of the last feed where the body
+ * ends early, for the reason why: what was fed stays done, and end tells it. drop frees the state
+ * after end, failure or a lost client.
  */
 enum { QD_STREAM_AGAIN = 1 };
 typedef struct qd_api_stream {
     int (*begin)(qd_request *q, qd_response *r, void **state, qd_err *err);
     int (*feed)(void *state, qd_str bytes, bool last, size_t *used, qd_err *err);
+    int (*cut)(void *state, const qd_err *why, qd_err *err);
     int (*end)(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_err *err);
     void (*drop)(void *state);
 } qd_api_stream;

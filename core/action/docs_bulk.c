@@ -32,8 +32,10 @@ typedef struct bulk {
     bool typed;             /* "_type" may stand in an action */
     doc_request request;
     uint64_t start_ns, line, items;
-    bool errors, ended; /* ended: by a malformed line */
-    doc_item standard;  /* what the request's parameters give every item */
+    bool errors, ended; /* ended: by a malformed line, or with the body */
+    bool cut;           /* the body ended early, for this reason: */
+    qd_err why;
+    doc_item standard; /* what the request's parameters give every item */
     QD_VEC(doc_item) batch;
     size_t batch_bytes;
     doc_answer *answer;
@@ -297,6 +299,7 @@ static void drop(void *state)
     qd_buf_fini(&b->item);
     qd_json_reader_fini(&b->actions);
     qd_arena_fini(&b->arena);
+    qd_err_fini(&b->why);
     qd_free(b);
 }
 
@@ -313,6 +316,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
                                .marks = &b->marks};
     qd_arena_init(&b->arena, q->a->account, 0);
     b->actions = QD_JSON_READER(q->a->account);
+    qd_err_init(&b->why);
     qd_buf_init(&b->item, q->a->account, (size_t)256 << 20);
     qdi_item_init(&b->standard);
     b->standard.index = qd_param(q, "index");
@@ -460,17 +464,63 @@ static int feed(void *state, qd_str bytes, bool last, size_t *used, qd_err *err)
     return rc;
 }
 
-/* What stands before the items; with filter_path what it leaves of that. */
+/* The rest of the body will not come. Lines that were not fed are not applied; what was before them
+ * is told, with a last item that names the line. */
+static int cut(void *state, const qd_err *why, qd_err *err)
+{
+    bulk *b = state;
+    if (b->ended) return 0;
+    if (b->line == 0) { /* nothing has been applied */
+        qd_err_copy(err, why);
+        return why->code;
+    }
+    b->cut = true;
+    b->line++;
+    (void)qd_err_set(
+        &b->why, why->code,
+        "%s: the first [%llu] items were read and applied, nothing from line [%llu] on",
+        qd_err_reason(why), (unsigned long long)b->items, (unsigned long long)b->line);
+    qd_err_type(&b->why, NULL, qd_err_status(why));
+    b->r->status = qd_err_status(why);
+    qd_err of_item;
+    qd_err_init(&of_item);
+    qd_err_copy(&of_item, &b->why);
+    int rc = end_with_error(b, &of_item, err);
+    qd_err_fini(&of_item);
+    return rc;
+}
+
+/* What stands before the items: of a body that ended early "error" and "status" too, as of any
+ * answer with its status. */
+static int summary(bulk *b, qd_buf *to)
+{
+    qd_json_writer w;
+    qd_json_writer_init(&w, to, false);
+    qd_json_object(&w);
+    qd_json_field_int(&w, "took", (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000);
+    qd_json_field_bool(&w, "errors", b->errors);
+    if (b->cut) {
+        qd_json_key_c(&w, "error");
+        qd_error_write_root(&w, &b->why);
+        qd_json_field_int(&w, "status", b->r->status);
+    }
+    qd_json_object_end(&w);
+    return qd_buf_status(to);
+}
+
+/* That; with filter_path what it leaves of it. */
 static int head(bulk *b, qd_buf *to, qd_err *err)
 {
-    char text[96];
+    qd_buf all;
     qd_json_filter *f = b->q->filter;
-    uint64_t took = (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000;
-    int n = snprintf(text, sizeof text, "{\"took\":%llu,\"errors\":%s}", (unsigned long long)took,
-                     b->errors ? "true" : "false");
-    qd_str all = {text, (size_t)n};
-    int rc = f ? qd_json_filter_apply(f, all, false, to, err) : qd_buf_str(to, all);
-    if (rc) return f ? rc : qd_err_nomem(err, "answer of the bulk request");
+    int rc = f ? 0 : summary(b, to);
+    if (f) {
+        qd_buf_init(&all, b->q->a->account, 65536);
+        rc = summary(b, &all);
+        if (!rc) rc = qd_json_filter_apply(f, qd_buf_view(&all), false, to, err);
+        qd_buf_fini(&all);
+    }
+    if (rc) return err->code ? rc : qd_err_nomem(err, "answer of the bulk request");
     snprintf(b->tail, sizeof b->tail, "}");
     to->n--;
     if (f && !b->shown) return 0; /* no items at all */
@@ -529,4 +579,4 @@ static int end(void *state, int (*emit)(void *arg, qd_str piece), void *arg, qd_
     return rc == QD_ANSWER_FULL ? QD_STREAM_AGAIN : rc ? 0 : end_direct(b, emit, arg);
 }
 
-const qd_api_stream qdi_api_bulk = {begin, feed, end, drop};
+const qd_api_stream qdi_api_bulk = {begin, feed, cut, end, drop};

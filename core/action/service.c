@@ -42,8 +42,9 @@ typedef struct running {
     qd_mutex lock;
     qd_buf gathered; /* not yet given to the worker */
     bool last, working, cancelled;
-    bool served; /* let in while the node serves: what that works with stays until it has ended */
-    int failed;  /* the rest of the body is dropped */
+    uint32_t cut; /* QD_BODY_*: the body ended early */
+    bool served;  /* let in while the node serves: what that works with stays until it has ended */
+    int failed;   /* the rest of the body is dropped */
     void (*ready)(qd_action_call *);
     qd_pressure_hold hold; /* bytes of the body */
     /* the worker's */
@@ -332,6 +333,21 @@ static bool stay(running *x)
     return working;
 }
 
+/* The body ended before its end. */
+static int cut(running *x)
+{
+    qd_err why;
+    qd_err_init(&why);
+    if (x->cut == QD_BODY_TOO_LARGE)
+        (void)qd_err_set(&why, QD_E_TOO_LARGE, "body is larger than http.max_content_length");
+    else
+        (void)qd_err_set(&why, QD_E_HTTP_BAD, "the rest of the body cannot be read");
+    qd_err_type(&why, NULL, x->cut == QD_BODY_TOO_LARGE ? 413 : 400);
+    int rc = x->q.api->stream->cut(x->state, &why, &x->err);
+    qd_err_fini(&why);
+    return rc;
+}
+
 static void feed(running *x, bool last)
 {
     size_t used = 0;
@@ -340,7 +356,10 @@ static void feed(running *x, bool last)
     x->fed = true;
     if (!rc) {
         qd_task *before = qd_fiber_task_set(&x->q.task);
-        rc = x->q.api->stream->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
+        rc = last && x->cut
+                 ? cut(x)
+                 : x->q.api->stream->feed(x->state, qd_buf_view(&x->feeding), last, &used, &x->err);
+        if (last && x->cut) used = x->feeding.n;
         (void)qd_fiber_task_set(before);
     }
     if (rc) used = x->feeding.n;
@@ -550,6 +569,7 @@ static int32_t body(qd_action_call *call, qd_slice piece, uint32_t last,
         qd_buf_fini(&x->gathered);
     }
     if (rc != QD_E_REJECTED) x->last = last != 0;
+    if (x->last && last != QD_BODY_LAST) x->cut = last;
     bool start = !x->working && (x->last || x->ready || x->gathered.n >= FEED_BYTES);
     if (start) x->working = true;
     if (x->last) call->host[0] = NULL; /* the worker may end it from now on */
@@ -614,7 +634,7 @@ static int32_t submit(qd_self *self, qd_action_call *call, qd_err *err)
 }
 
 static const qd_svc_action service = {
-    .head = {.struct_size = sizeof service, .major = 0, .minor = 3},
+    .head = {.struct_size = sizeof service, .major = 0, .minor = 4},
     .submit = submit,
     .body = body,
     .cancel = cancel,

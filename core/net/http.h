@@ -43,7 +43,8 @@ typedef struct qd_http_handler {
     void (*headers)(void *arg, qd_http_exchange *x);
     /* Request and whole body are there (not called for streamed ones or refused ones). */
     void (*request)(void *arg, qd_http_exchange *x, qd_str body);
-    /* A piece of a streamed body, last with the end. false: not now; the connection is not read
+    /* A piece of a streamed body, last with the end, which is early where qd_http_fault says so.
+     * false: not now; the connection is not read
      * until qd_http_resume, and the piece comes again. */
     bool (*piece)(void *arg, qd_http_exchange *x, qd_str piece, bool last);
     /* The client is gone before the answer was complete. The exchange stays valid until the handler
@@ -122,6 +123,9 @@ qd_arena *qd_http_arena(qd_http_exchange *x);
 void qd_http_vital(qd_http_exchange *x);
 /* The body will come in pieces. Only inside headers. */
 void qd_http_stream(qd_http_exchange *x);
+/* Status that ends a streamed body before its end: 413, too large; 400, it cannot be read. 0: none.
+ * The connection ends with the answer. [loop] */
+int qd_http_fault(const qd_http_exchange *x);
 /* Goes on after a refused piece. [any] */
 void qd_http_resume(qd_http_exchange *x);
 

@@ -173,6 +173,11 @@ void qd_http_stream(qd_http_exchange *x)
     x->stream = true;
 }
 
+int qd_http_fault(const qd_http_exchange *x)
+{
+    return x->fault;
+}
+
 static void run_resume(qd_post *post)
 {
     qd_http_exchange *x = QD_CONTAINER_OF(post, qd_http_exchange, resume);

@@ -139,7 +139,7 @@ static void flush(http_conn *c)
 /* The answer is complete: the next request may begin. */
 static void next_request(http_conn *c)
 {
-    bool unread = c->x && qdi_http_unread(c);
+    bool unread = c->x && (qdi_http_unread(c) || c->x->fault);
     bool close = !c->x || c->x->want_close || unread || atomic_load(&c->server->draining) ||
                  (c->eof && c->at >= c->in.n);
     qdi_http_exchange_leave(c);
@@ -319,6 +319,20 @@ static bool take_head(http_conn *c)
     return c->head_done && !c->close_after;
 }
 
+/* A streamed body is too large, or cannot be read on: the handler, which may have acted on what
+ * came before, ends its answer. false: there is none to end. */
+static bool cut_body(http_conn *c, int status)
+{
+    qd_http_exchange *x = c->x;
+    if (!x->stream || x->answering || (status != 413 && status != 400)) return false;
+    atomic_fetch_add(&c->server->rejected, 1);
+    qdi_http_body_fini(&c->frame);
+    c->frame.state = BODY_DONE;
+    x->fault = status;
+    x->want_close = true;
+    return true;
+}
+
 /* Feeds the body. false: more must come, or the handler has it and is not done. */
 static bool take_body(http_conn *c)
 {
@@ -338,6 +352,7 @@ static bool take_body(http_conn *c)
             status = 429;
             why = "body does not fit";
         }
+        if (status && !discard && cut_body(c, status)) break;
         if (status) {
             refuse(c, status, why);
             return false;

@@ -86,6 +86,7 @@ struct qd_http_exchange {
     /* the loop's */
     bool stream, answering, chunked_answer, ended;
     bool vital;      /* outside of the limit of requests in flight */
+    int fault;       /* status that ended a streamed body early */
     bool delivered;  /* the handler has all of the request */
     bool discarding; /* answered; the rest of the body is dropped */
     /* the answerer's */

@@ -352,7 +352,9 @@ static bool on_piece(void *arg, qd_http_exchange *x, qd_str piece, bool last)
     (void)arg;
     if (!c || c->answered) return true;
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
-    return c->f->action->body(&c->call, s, last, on_ready) != QD_E_REJECTED;
+    int fault = last ? qd_http_fault(x) : 0;
+    uint32_t end = fault == 413 ? QD_BODY_TOO_LARGE : fault ? QD_BODY_BROKEN : last;
+    return c->f->action->body(&c->call, s, end, on_ready) != QD_E_REJECTED;
 }
 
 static void on_gone(void *arg, qd_http_exchange *x)

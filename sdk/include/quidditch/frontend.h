@@ -82,12 +82,20 @@ typedef struct qd_action_call {
     void *host[8];
 } qd_action_call;
 
+/* How a body that comes in pieces ends: `last` of body. Since 0.4 the two that end it early: what
+ * has been done stays, and the answer tells it. */
+enum {
+    QD_BODY_LAST = 1,      /* it is whole */
+    QD_BODY_TOO_LARGE = 2, /* the front-end takes no more of it */
+    QD_BODY_BROKEN = 3     /* the rest of it cannot be read */
+};
 enum { QD_ANSWER_FULL = 1 }; /* the client does not take the answer as fast as it comes */
 
 typedef struct qd_svc_action {
     qd_vtable head;
     int32_t (*submit)(qd_self *, qd_action_call *, qd_err *); /* [any] */
-    /* More of the body; last 1 ends it. QD_E_REJECTED: not now, ready(call) will be told. [any] */
+    /* More of the body; last (QD_BODY_*) ends it. QD_E_REJECTED: not now, ready(call) will be told.
+     * [any] */
     int32_t (*body)(qd_action_call *, qd_slice piece, uint32_t last,
                     void (*ready)(qd_action_call *));
     void (*cancel)(qd_action_call *); /* the client is gone. [any] */
