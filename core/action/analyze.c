@@ -13,6 +13,12 @@
 #define TOKENS_MAX_WITHOUT_INDEX 10000
 #define STAGES_MAX 64u
 #define OUT_MAX ((size_t)256 << 20)
+/* What one request may take, and the same by the bytes of its texts: memory of the chain, and bytes
+ * of the answer. */
+#define CHAIN_ROOM ((size_t)16 << 20)
+#define CHAIN_PER_BYTE 32u
+#define ANSWER_ROOM ((size_t)8 << 20)
+#define ANSWER_PER_BYTE 8u
 
 /* The request, and what it resolves to. */
 typedef struct analyze {
@@ -37,7 +43,8 @@ typedef struct stage {
 typedef struct output {
     analyze *a;
     stage stages[STAGES_MAX];
-    uint32_t n, at; /* at: of this text */
+    size_t written, written_max; /* bytes of all stages */
+    uint32_t n, at;              /* at: of this text */
     uint32_t offset;
     qd_err *err;
 } output;
@@ -281,6 +288,17 @@ static void write_attributes(const analyze *a, qd_json_writer *w, qd_str term, u
     if (wanted(a, "termFrequency")) qd_json_field_int(w, "termFrequency", 1);
 }
 
+/* So many more bytes of the answer: texts that a chain makes, not those it is given. */
+static int count_bytes(output *o, size_t n)
+{
+    o->written += n;
+    if (o->written <= o->written_max) return 0;
+    return qd_err_set(o->err, QD_E_ARG,
+                      "the tokens of [_analyze] take more than [%zu] bytes, the most for [text] of "
+                      "this length",
+                      o->written_max);
+}
+
 static void write_token(const analyze *a, qd_buf *out, qd_str term, qd_span offset,
                         const char *type, int64_t position, uint32_t length, int keyword)
 {
@@ -314,14 +332,16 @@ static int count_token(analyze *a, int64_t *tokens, qd_err *err)
 static int add_tokens(output *o, stage *s, const qd_tokens *t, int64_t *tokens)
 {
     for (size_t i = 0; i < t->n; i++) {
+        qd_str term = qd_tokens_term(t, i);
         int rc = count_token(o->a, tokens, o->err);
+        if (!rc) rc = count_bytes(o, term.n * (o->a->explain ? 4 : 1));
         if (rc) return rc;
         qd_span span = t->has & QD_TOKENS_OFFSETS ? t->offset[i] : (qd_span){0, 0};
         span.from += o->offset;
         span.to += o->offset;
         s->position += qd_tokens_inc(t, i);
-        write_token(o->a, &s->json, qd_tokens_term(t, i), span,
-                    qd_token_type_name(qd_tokens_type(t, i)), s->position, qd_tokens_length(t, i),
+        write_token(o->a, &s->json, term, span, qd_token_type_name(qd_tokens_type(t, i)),
+                    s->position, qd_tokens_length(t, i),
                     t->has & QD_TOKENS_KEYWORD ? t->keyword[i] : -1);
     }
     s->position += t->end_inc;
@@ -348,6 +368,8 @@ static int on_stage(void *arg, qd_stage_kind kind, qd_str name, const qd_tokens 
     int64_t all = 0;
     if (!s) return qd_err_set(o->err, QD_E_LIMIT, "more than %u stages", STAGES_MAX);
     if (kind != QD_STAGE_CHAR_FILTER) return add_tokens(o, s, tokens, &all);
+    int rc = count_bytes(o, text.n);
+    if (rc) return rc;
     qd_json_writer w;
     if (s->json.n) (void)qd_buf_char(&s->json, ',');
     qd_json_writer_init(&w, &s->json, false);
@@ -408,9 +430,13 @@ static int run_all(output *o, qd_err *err)
 {
     analyze *a = o->a;
     const qd_json_node *n = a->text;
-    qd_analysis *scratch = qd_analysis_make(a->q->a->account, 0);
-    if (!scratch) return qd_err_nomem(err, "analysis");
     bool list = n->type == QD_JSON_T_ARRAY;
+    size_t bytes = 0;
+    for (const qd_json_node *m = list ? n->first : n; m; m = list ? m->next : NULL)
+        bytes += qd_json_text(m).n;
+    o->written_max = ANSWER_ROOM + bytes * ANSWER_PER_BYTE;
+    qd_analysis *scratch = qd_analysis_make(a->q->a->account, CHAIN_ROOM + bytes * CHAIN_PER_BYTE);
+    if (!scratch) return qd_err_nomem(err, "analysis");
     int rc = 0;
     for (const qd_json_node *m = list ? n->first : n; m && !rc; m = list ? m->next : NULL) {
         if (m->type == QD_JSON_T_OBJECT || m->type == QD_JSON_T_ARRAY) {

@@ -91,10 +91,16 @@ const char *qd_token_type_name(uint32_t type);
 /* Does any token span more than one position, i.e. must a query build a graph? [any] */
 bool qd_tokens_is_graph(const qd_tokens *t);
 
+/* Of one value: what a chain may take whose filters make more of it, and the same by its bytes.
+ * Each n-gram of 1 to 25 letters of a text takes less. */
+#define QD_ANALYSIS_ROOM ((size_t)48 << 20)
+#define QD_ANALYSIS_PER_BYTE ((size_t)1024)
+
 /* --- scratch ------------------------------------------------------------------------------- */
 
 /* Makes a scratch whose memory is charged to account (NULL: general) and never exceeds max bytes
- * (0: 1 GiB). NULL when out of memory. Free with qd_analysis_free. [any] */
+ * (0: 1 GiB), nor grows by more than QD_ANALYSIS_ROOM and QD_ANALYSIS_PER_BYTE times its length for
+ * one value. NULL when out of memory. Free with qd_analysis_free. [any] */
 QD_MUST_CHECK
 qd_analysis *qd_analysis_make(qd_account *account, size_t max);
 /* Frees a scratch; NULL is fine. [any] */
@@ -108,7 +114,8 @@ int qd_analysis_warm(qd_analysis *s, size_t value_bytes);
 
 /* Analyzes one value. text is valid UTF-8 of less than 1 GiB; want is a set of QD_ANALYZE_ bits.
  * *out is borrowed from s and valid until its next use (it holds no pointer into text).
- * QD_E_NOMEM, QD_E_LIMIT (the scratch's maximum), QD_E_ARG (a filter refuses its input). [any] */
+ * QD_E_NOMEM, QD_E_LIMIT, QD_E_ARG (a filter refuses its input, or makes too much of it: the text
+ * names part and limit). [any] */
 QD_MUST_CHECK
 int qd_analyzer_run(const qd_analyzer *a, qd_analysis *s, qd_str text, uint32_t want,
                     const qd_tokens **out, qd_err *err);

@@ -57,10 +57,11 @@ typedef struct qd_unit_block {
 #define QD_CHAR_FILTERS_MAX 16
 struct qd_analysis {
     uint32_t magic;
-    qd_account account;
-    uint32_t want;   /* QD_ANALYZE_ bits of this run */
-    qd_str value;    /* as given to run */
-    const char *src; /* text behind the char filters, or the value */
+    qd_account account; /* its limit is that of the present value */
+    size_t max;         /* of all values */
+    uint32_t want;      /* QD_ANALYZE_ bits of this run */
+    qd_str value;       /* as given to run */
+    const char *src;    /* text behind the char filters, or the value */
     size_t nsrc;
     qd_batch *b, *spare; /* tokens now; room for a filter's output */
     qd_batch batch[2];
@@ -149,6 +150,8 @@ int qd_conf_bool(const qd_part_conf *c, const char *key, bool def, bool *out, qd
 /* The k-th value of a list; a lone text is split at commas. False behind the last. */
 bool qd_conf_list(const qd_part_conf *c, const char *key, size_t k, qd_str *out);
 
+/* Gives back what the scratch has taken for values so far. */
+void qd_analysis_shrink(qd_analysis *s);
 /* Runs the parts of kind filter over the batch, as a chain does. */
 QD_MUST_CHECK
 int qd_parts_run(qd_part *const *parts, size_t n, qd_analysis *s, qd_str text, uint32_t want,

@@ -69,6 +69,15 @@ bool qd_analyzer_for_index(const qd_analyzer *a)
     return a->for_index;
 }
 
+/* How much the scratch may grow for a value of n bytes. */
+static void allow(qd_analysis *s, size_t n)
+{
+    size_t used = (size_t)qd_account_used(&s->account);
+    size_t room = used + QD_ANALYSIS_ROOM + n * QD_ANALYSIS_PER_BYTE;
+    atomic_store_explicit(&s->account.limit, (int64_t)(room < s->max ? room : s->max),
+                          memory_order_relaxed);
+}
+
 /* Empties the scratch for a value. */
 static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
 {
@@ -76,6 +85,7 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
     if (text.n > QD_VALUE_MAX)
         return qd_err_set(err, QD_E_LIMIT, "a text of %zu bytes is too long to be analyzed",
                           text.n);
+    allow(s, text.n);
     s->want = want;
     s->value = text;
     s->src = text.p ? text.p : "";
@@ -96,20 +106,47 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
                                                                  : 0;
 }
 
-/* A part's code without a text of its own means that the scratch is at its bound. */
-static int failed(int rc, qd_err *err)
+/* A part's code without a text of its own means that the scratch is at its bound. Its memory goes
+ * back: the next value is no such one. */
+static int failed(int rc, qd_analysis *s, const qd_part *at, qd_err *err)
 {
-    return rc == QD_E_NOMEM ? qd_err_nomem(err, "analysis")
-                            : qd_err_set(err, rc, "a text gives too many tokens to be analyzed");
+    qd_str name = at ? at->name : QD_STR("offsets");
+    bool much = (rc == QD_E_LIMIT && !(err && err->code)) ||
+                (rc == QD_E_NOMEM && qd_account_refused(&s->account));
+    if (much) {
+        long long limit = (long long)atomic_load_explicit(&s->account.limit, memory_order_relaxed);
+        rc = qd_err_set(err, QD_E_ARG,
+                        "[%.*s] makes too much of a text of [%zu] bytes: its analysis takes more "
+                        "than [%lld] bytes of memory",
+                        QD_STR_ARG(name), s->value.n, limit);
+    } else if (rc == QD_E_NOMEM) {
+        rc = qd_err_nomem(err, "analysis");
+    } else if (err && !err->code) {
+        rc = qd_err_set(err, rc, "[%.*s] cannot analyze a text", QD_STR_ARG(name));
+    }
+    if (much) qd_analysis_shrink(s);
+    return rc;
+}
+
+/* Runs parts from *i up to n; *i is behind the last that ran. */
+static int run_on(qd_part *const *parts, size_t *i, size_t n, qd_analysis *s, qd_err *err)
+{
+    int rc = 0;
+    while (!rc && *i < n) {
+        const qd_part *p = parts[(*i)++];
+        rc = p->ops->run(p, s, err);
+    }
+    return rc;
 }
 
 int qd_parts_run(qd_part *const *parts, size_t n, qd_analysis *s, qd_str text, uint32_t want,
                  const qd_tokens **out, qd_err *err)
 {
+    size_t i = 0;
     int rc = begin(s, text, want, err);
-    for (size_t i = 0; !rc && i < n; i++) rc = parts[i]->ops->run(parts[i], s, err);
+    if (!rc) rc = run_on(parts, &i, n, s, err);
     if (!rc && want & QD_ANALYZE_OFFSETS) rc = qd_offsets_finish(s);
-    if (rc) return failed(rc, err);
+    if (rc) return failed(rc, s, i ? parts[i - 1] : NULL, err);
     s->b->t.text = s->text;
     if (out) *out = &s->b->t;
     return 0;
@@ -122,16 +159,16 @@ int qd_analyzer_run(const qd_analyzer *a, qd_analysis *s, qd_str text, uint32_t 
     uint32_t max_units;
     if (!a->fused) return qd_parts_run(a->parts, a->nparts, s, text, want, out, err);
     int rc = begin(s, text, want, err);
-    uint32_t i = 0;
-    for (; !rc && i < a->nchar; i++) rc = a->parts[i]->ops->run(a->parts[i], s, err);
+    size_t i = 0;
+    if (!rc) rc = run_on(a->parts, &i, a->nchar, s, err);
     if (!rc) {
         (void)qd_part_is_standard(a->parts[a->nchar], &max_units);
         rc = qd_standard_run(s, max_units, true);
+        i = a->nchar + 2;
     }
-    for (i = a->nchar + 2; !rc && i < a->nparts; i++)
-        rc = a->parts[i]->ops->run(a->parts[i], s, err);
+    if (!rc) rc = run_on(a->parts, &i, a->nparts, s, err);
     if (!rc && want & QD_ANALYZE_OFFSETS) rc = qd_offsets_finish(s);
-    if (rc) return failed(rc, err);
+    if (rc) return failed(rc, s, i ? a->parts[i - 1] : NULL, err);
     s->b->t.text = s->text;
     *out = &s->b->t;
     return 0;
@@ -141,16 +178,17 @@ int qd_analyzer_normalize(const qd_analyzer *a, qd_analysis *s, qd_str text, qd_
                           qd_err *err)
 {
     QD_CHECK(a, QD_ANALYZER_MAGIC);
+    const qd_part *at = NULL;
     int rc = begin(s, text, 0, err);
     for (uint32_t i = 0; !rc && i < a->nchar; i++)
-        if (a->parts[i]->normalizes) rc = a->parts[i]->ops->run(a->parts[i], s, err);
+        if (a->parts[i]->normalizes) rc = (at = a->parts[i])->ops->run(a->parts[i], s, err);
     if (!rc) rc = qd_text_from_source(s);
-    if (rc) return failed(rc, err);
+    if (rc) return failed(rc, s, at, err);
     s->b->t.n = 1;
     s->b->t.term[0] = (qd_span){0, (uint32_t)s->nsrc};
     for (uint32_t i = a->nchar + 1; !rc && i < a->nparts; i++)
-        if (a->parts[i]->normalizes) rc = a->parts[i]->ops->run(a->parts[i], s, err);
-    if (rc) return failed(rc, err);
+        if (a->parts[i]->normalizes) rc = (at = a->parts[i])->ops->run(a->parts[i], s, err);
+    if (rc) return failed(rc, s, at, err);
     s->b->t.text = s->text;
     *out = s->b->t.n ? qd_tokens_term(&s->b->t, 0) : (qd_str){"", 0};
     return 0;

@@ -205,25 +205,41 @@ qd_analysis *qd_analysis_make(qd_account *account, size_t max)
     s->magic = QD_ANALYSIS_MAGIC;
     qd_account_init(&s->account, "analysis", account ? account : &qd_account_general,
                     max ? (int64_t)max : (int64_t)1 << 30);
+    s->max = max ? max : (size_t)1 << 30;
     s->b = &s->batch[0];
     s->spare = &s->batch[1];
     return s;
+}
+
+static void free_block(void **p, size_t *cap)
+{
+    qd_free(*p);
+    *p = NULL;
+    *cap = 0;
+}
+
+void qd_analysis_shrink(qd_analysis *s)
+{
+    for (int i = 0; i < 2; i++) {
+        for (int col = 0; col < QD_COLS; col++)
+            free_block(column(&s->batch[i].t, col), &s->batch[i].cap[col]);
+        s->batch[i].t.n = 0;
+    }
+    for (size_t i = 0; i < QD_CHAR_FILTERS_MAX; i++) {
+        free_block((void **)&s->filtered[i].text, &s->filtered[i].cap);
+        qd_vec_fini(&s->filtered[i].fix);
+    }
+    free_block((void **)&s->text, &s->text_cap);
+    free_block((void **)&s->units, &s->units_cap);
+    free_block(&s->work, &s->work_cap);
 }
 
 void qd_analysis_free(qd_analysis *s)
 {
     if (!s) return;
     QD_CHECK(s, QD_ANALYSIS_MAGIC);
-    for (int i = 0; i < 2; i++)
-        for (int col = 0; col < QD_COLS; col++) qd_free(*column(&s->batch[i].t, col));
-    for (size_t i = 0; i < QD_CHAR_FILTERS_MAX; i++) {
-        qd_free(s->filtered[i].text);
-        qd_vec_fini(&s->filtered[i].fix);
-    }
+    qd_analysis_shrink(s);
     qd_stemmers_free(s->stemmers);
-    qd_free(s->text);
-    qd_free(s->units);
-    qd_free(s->work);
     s->magic = 0;
     qd_free(s);
 }

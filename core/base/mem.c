@@ -37,16 +37,24 @@ static void raise_peak(qd_account *a, int64_t now)
 static _Thread_local struct {
     char name[32];
     int64_t want, limit; /* limit 0: none */
+    const qd_account *by;
 } refusal;
 
-static void note_refusal(const char *name, int64_t want, int64_t limit)
+static void note_refusal(const qd_account *by, int64_t want, int64_t limit)
 {
+    const char *name = by->parent ? by->name : "parent";
     size_t n = strlen(name);
     if (n >= sizeof refusal.name) n = sizeof refusal.name - 1;
     memcpy(refusal.name, name, n);
     refusal.name[n] = 0;
     refusal.want = want;
     refusal.limit = limit;
+    refusal.by = by;
+}
+
+bool qd_account_refused(const qd_account *a)
+{
+    return refusal.limit && refusal.by == a;
 }
 
 bool qd_account_refusal(char name[32], int64_t *want, int64_t *limit)
@@ -71,7 +79,7 @@ int qd_account_charge(qd_account *a, int64_t bytes)
         if (!x->parent && bytes <= SMALL_BYTES) limit += limit / 20;
         if (QD_UNLIKELY(limit > 0 && now > limit && (asked || x->parent))) {
             atomic_fetch_add(&x->trips, 1);
-            note_refusal(x->parent ? x->name : "parent", now, limit);
+            note_refusal(x, now, limit);
             for (qd_account *y = a;; y = y->parent) {
                 atomic_fetch_sub_explicit(&y->used, bytes, memory_order_relaxed);
                 if (y == x) break;

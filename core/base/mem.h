@@ -41,6 +41,9 @@ void qd_account_release(qd_account *a, int64_t bytes);
 /* Was the last allocation that failed on this thread refused by a limit? Forgets it; name gets the
  * account's (cut), want the bytes that it would have come to, limit its limit. */
 bool qd_account_refusal(char name[32], int64_t *want, int64_t *limit);
+/* Was it a's own limit that refused the last allocation that failed on this thread? Nothing is
+ * forgotten. */
+bool qd_account_refused(const qd_account *a);
 /* Bytes in use. */
 int64_t qd_account_used(const qd_account *a);
 

@@ -230,6 +230,73 @@ static void endless_patterns_give_up(void **state)
     qd_analyzers_unref(as);
 }
 
+/* Runs analyzer x over a text: refused as too much, in so many bytes. */
+static void too_much(conf *c, const char *text, size_t n, const char *part)
+{
+    qd_analyzers *as;
+    qd_account account;
+    const qd_tokens *t;
+    qd_err err;
+    char want[64];
+    qd_err_init(&err);
+    if (qd_analyzers_make(c->set, c->n, NULL, &as, &err)) fail_msg("%s", qd_err_reason(&err));
+    const qd_analyzer *x = qd_analyzers_get(as, QD_STR("x"));
+    qd_account_init(&account, "test", NULL, 0);
+    qd_analysis *s = qd_analysis_make(&account, 0);
+    int64_t most = (int64_t)(QD_ANALYSIS_ROOM + n * QD_ANALYSIS_PER_BYTE + 65536);
+    for (int i = 0; i < 3; i++) { /* each time: what one took is given back */
+        assert_int_equal(qd_analyzer_run(x, s, (qd_str){text, n}, QD_ANALYZE_OFFSETS, &t, &err),
+                         QD_E_ARG);
+        snprintf(want, sizeof want, "[%s] makes too much of a text of [%zu] bytes", part, n);
+        assert_ptr_equal(strstr(qd_err_reason(&err), want), qd_err_reason(&err));
+        assert_true(account.peak <= most);
+        assert_true(qd_account_used(&account) < 1 << 20);
+        qd_err_fini(&err);
+    }
+    /* the next value is analyzed */
+    assert_int_equal(qd_analyzer_run(x, s, QD_STR("-"), QD_ANALYZE_OFFSETS, &t, &err), 0);
+    qd_analysis_free(s);
+    qd_analyzers_unref(as);
+}
+
+static void what_grows_too_much_is_refused(void **state)
+{
+    (void)state;
+    char a100[101], a1000[1010], text[8192];
+    memset(a100, 'a', 100), a100[100] = 0;
+    snprintf(a1000, sizeof a1000, "a => ");
+    memset(a1000 + 5, 'a', 1000), a1000[1005] = 0;
+    memset(text, 'b', sizeof text);
+    conf c = {.n = 0};
+    put(&c, "analysis.filter.p.type", "pattern_replace", NULL);
+    put(&c, "analysis.filter.p.pattern", "a", NULL);
+    put(&c, "analysis.filter.p.replacement", a100, NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "keyword", NULL);
+    put(&c, "analysis.analyzer.x.filter", "p", "p", "p", "p", "p", "p", NULL);
+    too_much(&c, "a", 1, "p");
+    c = (conf){.n = 0};
+    put(&c, "analysis.char_filter.m.type", "mapping", NULL);
+    put(&c, "analysis.char_filter.m.mappings", a1000, NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "keyword", NULL);
+    put(&c, "analysis.analyzer.x.char_filter", "m", "m", "m", "m", NULL);
+    too_much(&c, "a", 1, "m");
+    c = (conf){.n = 0};
+    put(&c, "max_ngram_diff", "499", NULL);
+    put(&c, "analysis.tokenizer.n.type", "ngram", NULL);
+    put(&c, "analysis.tokenizer.n.min_gram", "1", NULL);
+    put(&c, "analysis.tokenizer.n.max_gram", "500", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "n", NULL);
+    put(&c, "analysis.analyzer.x.filter", "lowercase", NULL);
+    too_much(&c, text, sizeof text, "n");
+    c = (conf){.n = 0};
+    put(&c, "analysis.char_filter.r.type", "pattern_replace", NULL);
+    put(&c, "analysis.char_filter.r.pattern", "a", NULL);
+    put(&c, "analysis.char_filter.r.replacement", "aaaaaaaaaaaaaaaaaaaa", NULL);
+    put(&c, "analysis.analyzer.x.tokenizer", "standard", NULL);
+    put(&c, "analysis.analyzer.x.char_filter", "r", "r", "r", "r", "r", "r", "r", "r", NULL);
+    too_much(&c, "a", 1, "r");
+}
+
 typedef struct stages {
     char text[512];
     size_t n;
@@ -361,6 +428,7 @@ int main(void)
         cmocka_unit_test(bad_patterns_say_where),
         cmocka_unit_test(endless_patterns_give_up),
         cmocka_unit_test(each_stage_is_shown),
+        cmocka_unit_test(what_grows_too_much_is_refused),
         cmocka_unit_test(lost_memory_is_an_error_and_leaks_nothing),
     };
     return unit_run(tests);
