@@ -37,6 +37,14 @@ static void set_breakers(void *arg, const qd_values *v)
     atomic_store(&qd_account_root.limit, qd_values_i64(v, QD_SET_BREAKER_TOTAL));
 }
 
+static void set_http(void *arg, const qd_values *v)
+{
+    (void)arg;
+    qd_rest_limits((uint64_t)qd_values_i64(v, QD_SET_HTTP_MAX_CONNECTIONS),
+                   (uint64_t)qd_values_i64(v, QD_SET_HTTP_READ_TIMEOUT),
+                   (uint64_t)qd_values_i64(v, QD_SET_HTTP_KEEP_ALIVE_TIMEOUT));
+}
+
 static int make_breakers(qd_node *node, qd_err *err)
 {
     static const char *const keys[] = {"indices.breaker.", "network.breaker."};
@@ -49,6 +57,8 @@ static int make_breakers(qd_node *node, qd_err *err)
     for (size_t i = 0; i < QD_COUNT_OF(keys) && !rc; i++) {
         rc = qd_config_listen(node->config, keys[i], NULL, set_breakers, node, err);
     }
+    if (!rc) rc = qd_config_listen(node->config, "http.", NULL, set_http, node, err);
+    set_http(node, qd_config_values(node->config));
     qd_rest_account(&node->inflight_account);
     return rc;
 }

@@ -55,6 +55,12 @@ typedef struct qd_http_handler {
     void (*bad)(void *arg, int status, const char *reason, qd_buf *body);
 } qd_http_handler;
 
+/* What may change while a server serves; 0: the configuration's. */
+typedef struct qd_http_limits {
+    _Atomic uint64_t max_connections, read_timeout_ns, keep_alive_ns;
+} qd_http_limits;
+#define QD_HTTP_NEVER (UINT64_MAX / 4) /* as keep_alive_ns: idle connections stay */
+
 typedef struct qd_http_config {
     qd_env *env;
     qd_loop *const *loops; /* connections are spread over them */
@@ -66,9 +72,10 @@ typedef struct qd_http_config {
     uint32_t max_initial_line;   /* bytes of the request line */
     uint32_t max_header_bytes, max_headers;
     uint32_t max_connections;
-    uint64_t read_timeout_ns; /* for a whole head, and between two pieces of a body */
-    uint64_t keep_alive_ns;   /* idle between requests */
-    bool compression;         /* gzip answers where asked for */
+    uint64_t read_timeout_ns;     /* for a whole head, and between two pieces of a body */
+    uint64_t keep_alive_ns;       /* idle between requests */
+    const qd_http_limits *limits; /* go before the three above; NULL: none */
+    bool compression;             /* gzip answers where asked for */
     int compression_level;
     uint32_t compression_min; /* bytes */
     const _Atomic bool

@@ -64,7 +64,7 @@ static void on_write_timer(qd_timer *t)
 {
     http_conn *c = t->user;
     size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
-    if (left >= c->write_left || qd_timer_start(t, c->server->c.read_timeout_ns, 0)) {
+    if (left >= c->write_left || qd_timer_start(t, qdi_http_read_ns(c->server), 0)) {
         qdi_http_conn_close(c);
     }
     c->write_left = left;
@@ -92,7 +92,7 @@ static void last_written(http_conn *c)
         qdi_http_conn_close(c);
         return;
     }
-    uint64_t ns = c->server->c.read_timeout_ns;
+    uint64_t ns = qdi_http_read_ns(c->server);
     start_timer(c, ns < HTTP_LINGER_NS ? ns : HTTP_LINGER_NS);
     reading(c, true);
 }
@@ -128,7 +128,7 @@ static void flush(http_conn *c)
     c->write.data = c;
     c->write_left = c->writing.n - sent;
     uv_buf_t rest = uv_buf_init(c->writing.p + sent, (unsigned)(c->writing.n - sent));
-    if (qd_timer_start(&c->write_timer, c->server->c.read_timeout_ns, 0) ||
+    if (qd_timer_start(&c->write_timer, qdi_http_read_ns(c->server), 0) ||
         uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written)) {
         c->write_busy = false;
         c->written = 0;
@@ -152,7 +152,7 @@ static void next_request(http_conn *c)
         flush(c);
         return;
     }
-    start_timer(c, c->eof ? HTTP_HALF_CLOSED_NS : c->server->c.keep_alive_ns);
+    start_timer(c, c->eof ? HTTP_HALF_CLOSED_NS : qdi_http_keep_ns(c->server));
 }
 
 /* The answer came before the end of the body: the short rest is read and dropped. */
@@ -286,7 +286,7 @@ static void begin_request(http_conn *c, const char *p, size_t n)
     c->x->want_close = !keep_alive;
     c->x->expect = expect;
     atomic_fetch_add(&c->server->requests, 1);
-    start_timer(c, cfg->read_timeout_ns);
+    start_timer(c, qdi_http_read_ns(c->server));
     cfg->handler.headers(cfg->handler.arg, c->x);
     if (c->x && !c->x->answering && !body_fits(c)) {
         refuse(c, 429, "body does not fit");
@@ -305,7 +305,7 @@ static bool take_head(http_conn *c)
     if (c->at == c->in.n) return false;
     if (!c->head_begun) { /* the whole head has so long, however small its pieces */
         c->head_begun = true;
-        start_timer(c, c->server->c.read_timeout_ns);
+        start_timer(c, qdi_http_read_ns(c->server));
     }
     long n = qdi_http_head_length(&c->server->c, c->in.p + c->at, c->in.n - c->at, &why);
     if (n < 0) {
@@ -360,7 +360,7 @@ static bool take_body(http_conn *c)
         c->body_news += used;
         if (c->body_news >= HTTP_BODY_LEAST) { /* one that drips is not waited for */
             c->body_news = 0;
-            start_timer(c, c->server->c.read_timeout_ns);
+            start_timer(c, qdi_http_read_ns(c->server));
         }
         if (c->closing) return false;
         if (!qdi_http_unread(c)) break;
@@ -480,7 +480,7 @@ void qdi_http_conn_resume(http_conn *c)
     if (c->closing || !c->paused) return;
     c->paused = false;
     /* the pause was ours, and the timer may have fired in it: what is missing has its time anew */
-    if (c->due_ns) start_timer(c, c->server->c.read_timeout_ns);
+    if (c->due_ns) start_timer(c, qdi_http_read_ns(c->server));
     if (!c->closing) process(c);
     if (!c->closing && c->paused) reading(c, false);
 }
@@ -564,7 +564,8 @@ void qdi_http_conn_accept(http_listener *l)
     l->open++;
     uint64_t open = atomic_fetch_add(&s->open, 1) + 1;
     atomic_fetch_add(&s->opened, 1);
-    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&c->tcp) || open > s->c.max_connections) {
+    if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&c->tcp) ||
+        open > qdi_http_connections(s)) {
         qdi_http_conn_close(c);
         return;
     }
@@ -585,6 +586,6 @@ void qdi_http_conn_accept(http_listener *l)
             snprintf(c->remote, sizeof c->remote, "[%s]:%u", ip, port);
         }
     }
-    start_timer(c, s->c.read_timeout_ns);
+    start_timer(c, qdi_http_read_ns(s));
     reading(c, true);
 }

@@ -196,6 +196,25 @@ static inline qd_account *qdi_http_in_flight(const qd_http_server *s)
 /* Bytes of the current exchange's answer have been written. [loop] */
 void qdi_http_exchange_written(http_conn *c, size_t n);
 
+/* A limit as it is now. */
+static inline uint64_t qdi_http_limit(const _Atomic uint64_t *now, uint64_t configured)
+{
+    uint64_t v = now ? atomic_load_explicit(now, memory_order_relaxed) : 0;
+    return v ? v : configured;
+}
+static inline uint64_t qdi_http_read_ns(const qd_http_server *s)
+{
+    return qdi_http_limit(s->c.limits ? &s->c.limits->read_timeout_ns : NULL, s->c.read_timeout_ns);
+}
+static inline uint64_t qdi_http_keep_ns(const qd_http_server *s)
+{
+    return qdi_http_limit(s->c.limits ? &s->c.limits->keep_alive_ns : NULL, s->c.keep_alive_ns);
+}
+static inline uint64_t qdi_http_connections(const qd_http_server *s)
+{
+    return qdi_http_limit(s->c.limits ? &s->c.limits->max_connections : NULL, s->c.max_connections);
+}
+
 /* --- http_conn.c --- */
 
 /* The rest of the request's body has not been read. */

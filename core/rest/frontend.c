@@ -7,6 +7,8 @@
 
 static _Atomic bool the_retiring; /* the node stops soon: answers end their connections */
 
+static qd_http_limits the_limits;
+
 static qd_str option(const qd_frontend_config *c, const char *key)
 {
     for (uint32_t i = 0; i < c->noptions; i++) {
@@ -110,7 +112,8 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
         .max_headers = (uint32_t)headers,
         .max_connections = (uint32_t)conns,
         .read_timeout_ns = (uint64_t)read_ns,
-        .keep_alive_ns = (uint64_t)keep_ns,
+        .keep_alive_ns = keep_ns ? (uint64_t)keep_ns : QD_HTTP_NEVER,
+        .limits = &the_limits,
         .compression = !qd_str_is(option(c, "compression"), "false"),
         .compression_level = (int)level,
         .compression_min = (uint32_t)min,
@@ -125,6 +128,13 @@ static int http_config(const qd_frontend_config *c, qd_frontend *f, char host[12
 void qd_rest_retire(bool on)
 {
     atomic_store(&the_retiring, on);
+}
+
+void qd_rest_limits(uint64_t connections, uint64_t read_ns, uint64_t idle_ns)
+{
+    atomic_store(&the_limits.max_connections, connections);
+    atomic_store(&the_limits.read_timeout_ns, read_ns);
+    atomic_store(&the_limits.keep_alive_ns, idle_ns ? idle_ns : QD_HTTP_NEVER);
 }
 
 /* For figures: the server of the front-end opened first. */

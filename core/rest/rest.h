@@ -22,6 +22,11 @@ void qd_rest_http_stats(void *arg, struct qd_action_http_stats *out);
  * ones are taken as before: clients go elsewhere by themselves. [any] */
 void qd_rest_retire(bool on);
 
+/* Limits of connections of all REST front-ends, from now on: how many there may be at a front-end,
+ * the time for a head and between two parts of a body, and that of a connection without a request
+ * (0: for ever). [any] */
+void qd_rest_limits(uint64_t connections, uint64_t read_ns, uint64_t idle_ns);
+
 struct qd_account;
 /* The account of whole bodies and of answers not yet taken by their clients: the in-flight breaker.
  * Set before a front-end is opened; it outlives it. [worker] */
