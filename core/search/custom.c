@@ -11,8 +11,9 @@
 #include "query/scope.h"
 #include "search/leaf_int.h"
 
-#define BLOCKS_MAX 8u
-#define QUICK_NS 100000u /* for all blocks of a call */
+#define BLOCKS_MAX 64u
+#define QUICK_NS                                                                                   \
+    100000u /* of the operator for all blocks of a call: then it may be twice as many */
 
 typedef enum action { OPEN, BLOCKS, BOUND, CLOSE } action;
 static const char *const names[] = {"open_iter", "next_block", "max_score", "close_iter"};
@@ -31,9 +32,10 @@ typedef struct iterator {
     action what;
     int32_t scores;
     uint32_t from, to; /* of a call */
-    uint32_t want, nblocks;
+    uint32_t want, nblocks, room;
+    uint64_t took_ns; /* of the operator for the blocks of a call */
     float bound;
-    qd_doc_block blocks[BLOCKS_MAX];
+    qd_doc_block *blocks;    /* room of them */
     struct qdi_custom *host; /* the run's: behind qd_guest_enter alone */
 } iterator;
 
@@ -214,6 +216,8 @@ static void close_iter(iterator *it)
 /* Blocks one after the other, as many as are wanted. */
 static int32_t run_blocks(iterator *it)
 {
+    qd_env *env = it->scope ? qd_operator_env(it->scope) : NULL;
+    uint64_t begun = env ? qd_env_mono_ns(env) : 0;
     int32_t rc = 0;
     it->nblocks = 0;
     for (uint32_t from = it->from; it->nblocks < it->want && !rc;) {
@@ -227,6 +231,7 @@ static int32_t run_blocks(iterator *it)
         if (it->scope && atomic_load_explicit(&it->scope->task.stop, memory_order_relaxed)) break;
         from = b->docs[b->n - 1] + 1;
     }
+    it->took_ns = env ? qd_env_mono_ns(env) - begun : UINT64_MAX;
     return rc;
 }
 
@@ -253,6 +258,7 @@ static void iterator_free(iterator *it)
 {
     qd_err_fini(&it->err);
     qd_arena_fini(&it->arena);
+    qd_free(it->blocks);
     qd_operator_scope_unref(it->scope);
     qd_free(it);
 }
@@ -312,6 +318,7 @@ static int open_iter(struct qdi_custom *c, qd_err *err)
     c->at = c->asked = 0;
     if (!c->it) return gone(err);
     c->it->want = 1;
+    c->it->nblocks = 0;
     int rc = do_call(c, OPEN, task_of(c), err);
     c->ended = rc || !c->it->iter;
     return rc;
@@ -399,6 +406,19 @@ static int out_of_order(const struct qdi_custom *c, qd_err *err)
                       c->it->scope ? c->it->scope->name : "");
 }
 
+/* For the blocks that are wanted; those that came are looked at no more. */
+static int make_room(struct qdi_custom *c, qd_err *err)
+{
+    iterator *it = c->it;
+    if (it->want <= it->room) return 0;
+    qd_doc_block *b = qd_realloc(c->run->plan->account, it->blocks, it->want * sizeof *it->blocks);
+    if (!b) return qd_err_nomem(err, "documents of an operator");
+    it->blocks = b;
+    it->room = it->want;
+    c->block = NULL;
+    return 0;
+}
+
 /* The next block: one that has come, or from the operator. */
 static int next_block(struct qdi_custom *c, uint32_t from, qd_err *err)
 {
@@ -412,13 +432,14 @@ static int next_block(struct qdi_custom *c, uint32_t from, qd_err *err)
     qd_task *task = task_of(c);
     int rc = qd_task_check(task, err);
     if (rc) return rc;
-    qd_env *env = it->scope ? qd_operator_env(it->scope) : NULL;
-    uint64_t begun = env ? qd_env_mono_ns(env) : 0;
+    if (!on || !it->nblocks || it->took_ns >= QUICK_NS)
+        it->want = 1;
+    else if (it->want < BLOCKS_MAX)
+        it->want *= 2;
+    if ((rc = make_room(c, err))) return rc;
     it->from = from;
     rc = do_call(c, BLOCKS, task, err);
     if (rc) return rc;
-    bool quick = env && qd_env_mono_ns(env) - begun < QUICK_NS;
-    it->want = on && quick ? (it->want < BLOCKS_MAX ? it->want * 2 : BLOCKS_MAX) : 1;
     c->nblock = 0;
     c->block = &it->blocks[0];
     return 0;
