@@ -47,7 +47,7 @@ static void primary_isolated(cluster *x)
     cluster_partition(x, CUT_NODE, id, id);
     x->w->cut[id][CLIENT] = x->w->cut[CLIENT][id] = false; /* its clients are still there */
     until(x, serves, 20000, "no primary serves on the other side");
-    pass(x, LEASE_MS + 4000 + rnd(x->w, 3000));
+    pass(x, LEASE_MS + 6000 + rnd(x->w, 3000));
     expect(x, x->w->record.term > term, "nobody was promoted");
     cluster_heal(x);
     pass(x, 2000);
