@@ -206,6 +206,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     e->commit_generation++;
     e->committed_translog = c.translog_generation;
     atomic_store(&e->committed_checkpoint, c.local_checkpoint);
+    atomic_store(&e->committed_term, c.primary_term);
     atomic_store(&e->complete_from, c.operations_from);
     qdi_engine_cursors_clear(e); /* they hold files that may go */
     rc = qd_translog_trim(e->translog, c.translog_generation, retain, err);

@@ -102,7 +102,8 @@ typedef struct engine_orphan {
  * another operation of the same number. */
 typedef struct engine_recent {
     int64_t seq_no; /* -1: free */
-    uint64_t sum;   /* XXH3-64 of the record behind its checksum */
+    uint64_t term;
+    uint64_t sum; /* XXH3-64 of the record behind its checksum */
 } engine_recent;
 
 struct qd_engine {
@@ -145,6 +146,7 @@ struct qd_engine {
     qd_mutex flush_lock;
     uint64_t commit_generation, committed_translog;
     _Atomic int64_t committed_checkpoint;
+    _Atomic uint64_t committed_term;   /* the primary term of the commit point */
     engine_pairs committed;            /* of the last commit point */
     _Atomic int64_t complete_from;     /* the translog holds every operation from here on */
     _Atomic uint64_t reset_generation; /* of a recovery that has not installed anything yet */
@@ -177,9 +179,10 @@ struct qd_engine {
     uint32_t nwaits;
     bool closed;
 
-    _Atomic int64_t global; /* checkpoint, as told */
-    qd_mutex replica_lock;  /* appending on a replica */
-    engine_recent *recent;  /* operations above the global checkpoint, by number */
+    _Atomic int64_t global;    /* checkpoint, as told */
+    qd_mutex replica_lock;     /* appending on a replica */
+    _Atomic bool contradicted; /* see qd_engine_contradicted */
+    engine_recent *recent;     /* operations above the global checkpoint, by number */
     uint64_t recent_size;
 
     /* cursors that were closed half-way: who reads on does not search the log again */

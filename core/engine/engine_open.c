@@ -315,6 +315,7 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     if (!rc) qd_translog_tell(e->translog, &e->seq_no);
     if (!rc) rc = qd_commit_write(c->store, c->folder, &first, err);
     e->commit_generation = e->committed_translog = 1;
+    atomic_store(&e->committed_term, c->primary_term);
     if (!rc) rc = qdi_engine_publish(e, QD_SEQ_NO_NONE, err);
     if (rc) {
         destroy(e);
@@ -474,6 +475,7 @@ static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
     e->commit_generation = c->generation;
     e->committed_translog = c->translog_generation;
     e->committed_checkpoint = c->local_checkpoint;
+    atomic_store(&e->committed_term, c->primary_term);
     e->published_term = c->published_term;
     e->published_generation = c->published_generation;
     atomic_store(&e->complete_from, c->operations_from);

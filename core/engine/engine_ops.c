@@ -77,13 +77,82 @@ static engine_recent *recent_at(qd_engine *e, int64_t seq_no)
     }
 }
 
-/* One operation; *skipped when it is here. Under the replica's lock. */
-static int receive(qd_engine *e, const qd_translog_op *op, qd_str raw, qd_err *err)
+/* What a batch reads of the log that is there: in the order of the numbers, as they come. */
+typedef struct held {
+    qd_translog_cursor *cursor;
+    int64_t seq_no; /* of the record read last; -1: none */
+    uint64_t term;
+    bool more;
+} held;
+
+/* The primary term of the record of a number at or below the global checkpoint; where the log does
+ * not go back so far, that of the commit point. */
+static int held_term(qd_engine *e, held *h, int64_t seq_no, uint64_t *term, qd_err *err)
+{
+    *term = atomic_load(&e->committed_term);
+    if (e->recent_size) {
+        const engine_recent *r = &e->recent[(uint64_t)seq_no & (e->recent_size - 1)];
+        if (r->seq_no == seq_no) {
+            *term = r->term;
+            return 0;
+        }
+    }
+    int rc = 0;
+    if (seq_no < atomic_load(&e->complete_from)) return 0; /* older records may be void */
+    if (!h->cursor || h->seq_no > seq_no) {
+        qd_translog_cursor_close(h->cursor);
+        *h = (held){.seq_no = -1, .more = true};
+        rc = qd_translog_cursor_open(e->translog, seq_no, atomic_load(&e->global), &h->cursor, err);
+    }
+    while (!rc && h->more && h->seq_no < seq_no) {
+        qd_translog_op op;
+        rc = qd_translog_cursor_next(h->cursor, &h->more, &op, NULL, NULL, err);
+        if (!rc && h->more) {
+            h->seq_no = (int64_t)op.seq_no;
+            h->term = op.primary_term;
+        }
+    }
+    if (!rc && h->seq_no == seq_no) *term = h->term;
+    return rc;
+}
+
+/* An operation at or below the global checkpoint is here and stays. One of a later term has its
+ * number from a primary that had lost what is here, though it was acknowledged. */
+static int skip(qd_engine *e, held *h, const qd_translog_op *op, qd_err *err)
+{
+    uint64_t term;
+    /* what was acknowledged without a sync may be lost, and proves nothing */
+    bool async = atomic_load(&e->durability) == QD_DURABILITY_ASYNC;
+    if (op->primary_term <= 1 || async || QD_VARIANT(SKIP_ANY_TERM)) return 0;
+    int rc = held_term(e, h, (int64_t)op->seq_no, &term, err);
+    if (rc || op->primary_term <= term) return rc;
+    qd_err two;
+    qd_err_init(&two);
+    (void)qd_err_set(&two, QD_E_CORRUPT,
+                     "%s operation [%lld] of term [%llu] came, and the one of term [%llu] that is "
+                     "here is at or below the global checkpoint [%lld]: acknowledged operations "
+                     "were lost by the primary",
+                     e->name, (long long)op->seq_no, (unsigned long long)op->primary_term,
+                     (unsigned long long)term, (long long)atomic_load(&e->global));
+    atomic_store(&e->contradicted, true);
+    rc = qdi_engine_fail(e, &two);
+    if (err) qd_err_copy(err, &two);
+    qd_err_fini(&two);
+    return rc;
+}
+
+bool qd_engine_contradicted(qd_engine *e)
+{
+    return atomic_load(&e->contradicted);
+}
+
+/* One operation, which is passed over when it is here. Under the replica's lock. */
+static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, qd_err *err)
 {
     int64_t seq_no = (int64_t)op->seq_no, done;
     qd_translog_location at;
     uint64_t sum = qdi_record_sum(raw.p); /* of generation 0 for all: names the operation */
-    if (seq_no <= atomic_load(&e->global)) return 0;
+    if (seq_no <= atomic_load(&e->global)) return skip(e, h, op, err);
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     if (seq_no - done > AHEAD_MAX) {
         return qd_err_set(err, QD_E_LIMIT,
@@ -107,7 +176,7 @@ static int receive(qd_engine *e, const qd_translog_op *op, qd_str raw, qd_err *e
     if (qd_seq_no_advance(&e->seq_no, seq_no)) return qd_err_nomem(err, "sequence numbers");
     int rc = qd_translog_add(e->translog, op, &at, err);
     if (rc) return rc;
-    *r = (engine_recent){seq_no, sum};
+    *r = (engine_recent){seq_no, op->primary_term, sum};
     qd_seq_no_processed(&e->seq_no, seq_no);
     return 0;
 }
@@ -161,15 +230,17 @@ int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t
         rc = qd_err_set(err, QD_E_NOSPACE, "%s the disk is full", e->name);
     }
     if (rc) return rc;
+    held h = {.seq_no = -1};
     qd_mutex_lock(&e->replica_lock);
     rc = qdi_engine_check_sender(e, sender_term, err);
     while (!rc && ops.n) {
         qd_translog_op op;
         size_t bytes = qdi_record_view((const uint8_t *)ops.p, &op); /* checked above */
-        rc = receive(e, &op, ops, err);
+        rc = receive(e, &h, &op, ops, err);
         ops = qd_str_sub(ops, bytes, ops.n);
     }
     *at = qd_translog_end(e->translog);
+    qd_translog_cursor_close(h.cursor);
     qd_mutex_unlock(&e->replica_lock);
     if (rc && qd_translog_failure(e->translog, NULL)) {
         qd_err failure;

@@ -54,6 +54,9 @@ int qd_engine_ops_next(qd_engine_ops *o, size_t max_bytes, qd_buf *out, uint32_t
                        qd_err *err);
 /* Ends it. NULL is fine. [worker] */
 void qd_engine_ops_close(qd_engine_ops *o);
+/* Has this copy failed because an operation came that another one contradicts, which it knows to be
+ * acknowledged? Then what it holds is to be kept (qd_shard_set_aside). [any] */
+bool qd_engine_contradicted(qd_engine *e);
 /* The lowest number from which on all operations are retained. [any] */
 int64_t qd_engine_ops_from(qd_engine *e);
 

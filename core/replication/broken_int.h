@@ -53,6 +53,7 @@ enum {
     REPL_BROKEN_FINAL_UNASKED,     /* the source admits whoever asks, whatever it has */
     REPL_BROKEN_PULL_TO_GLOBAL,    /* the source sends operations up to the global checkpoint */
     REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
+    REPL_BROKEN_KNOWN_IGNORED,     /* a checkpoint above the log of the primary proves nothing */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant;

@@ -284,6 +284,7 @@ typedef struct repl_stream {
     qd_work work; /* first */
     repl_shard *g;
     repl_todo t;
+    int64_t known; /* a global checkpoint above this log's end; -1: no copy knows of one */
 } repl_stream;
 
 /* One request with operations; the answer goes to *x. true: it was taken. */
@@ -308,6 +309,7 @@ static bool stream_part(repl_stream *s, const char *to, const qd_buf *ops, uint3
     int rc = repl_ask(g->r, to, resync ? QD_ACTION_COPY_RESYNC : QD_ACTION_COPY_OPS, QD_RPC_DATA,
                       REPL_SHIP_MS, &q, &call, &a, &err);
     x->sent_ns = s->t.sent_ns;
+    if (!rc && resync && a.verdict == REPL_FAILED && a.global > s->t.to) s->known = a.global;
     answer_of(x, rc, &a, &err);
     snprintf(why, 160, "%s", x->why ? x->why : "");
     x->why = why;
@@ -338,6 +340,21 @@ static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer 
     return rc;
 }
 
+/* A copy that counts knows of acknowledged operations that this log has not: it, or another one
+ * that has them, is to be the primary. Nothing was acknowledged in this term. */
+static void give_way(repl_shard *g, const repl_stream *s)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "it gives way: its log ends at [%lld], and copy [%s] knows that operations up to "
+             "[%lld] were acknowledged",
+             (long long)s->t.to, s->t.aid, (long long)s->known);
+    qd_mutex_lock(&g->lock);
+    if (g->leading) repl_primary_fence(&g->pm, 0);
+    repl_unlock(g);
+    repl_fail_shard(g, text, QD_E_CORRUPT);
+}
+
 static void stream_run(qd_work *w)
 {
     repl_stream *s = (repl_stream *)(void *)w;
@@ -363,7 +380,11 @@ static void stream_run(qd_work *w)
     } else {
         x.catch_up = true;
     }
-    answered(g, s->t.peer, &x);
+    if (s->known >= 0) {
+        give_way(g, s);
+    } else {
+        answered(g, s->t.peer, &x);
+    }
     qd_err_fini(&err);
     repl_unref(g);
     qd_free(s);
@@ -373,7 +394,7 @@ static void stream_queue(repl_shard *g, const repl_todo *t)
 {
     repl_stream *s = qd_calloc(NULL, sizeof *s);
     if (s) {
-        *s = (repl_stream){.work = {.run = stream_run}, .g = repl_ref(g), .t = *t};
+        *s = (repl_stream){.work = {.run = stream_run}, .g = repl_ref(g), .t = *t, .known = -1};
         if (repl_submit(g->r, g->r->slow_pool, &s->work) == 0) return;
         repl_unref(g);
         qd_free(s);

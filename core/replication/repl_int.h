@@ -214,6 +214,11 @@ void repl_run(repl_shard *g, qd_pool *pool, repl_kind kind, void (*fn)(repl_shar
 void repl_run_late(repl_shard *g);
 /* The engine cannot go on; why: see qd_shard_fail. */
 void repl_fail_shard(repl_shard *g, const char *text, int why);
+/* Does a global checkpoint that a copy knows prove that a primary whose log ends at `max` has lost
+ * acknowledged operations? Not where they were acknowledged without a sync. */
+bool repl_contradicts(const repl_shard *g, int64_t known, int64_t max);
+/* What this copy holds is kept in lost+found, and an empty one begins. */
+void repl_set_aside(repl_shard *g, const char *text);
 /* Time for one step of a recovery: indices.recovery.internal_action_timeout. */
 uint32_t repl_step_ms(const qd_replication *r);
 /* Asks that n bytes more stay within half of what disk and network give, or within

@@ -125,6 +125,21 @@ void repl_fail_shard(repl_shard *g, const char *text, int why)
     qd_shard_unref(s);
 }
 
+bool repl_contradicts(const repl_shard *g, int64_t known, int64_t max)
+{
+    return known > max && !g->async && !repl_broken(KNOWN_IGNORED);
+}
+
+void repl_set_aside(repl_shard *g, const char *text)
+{
+    qd_mutex_lock(&g->lock);
+    qd_shard *s = g->shard ? qd_shard_ref(g->shard) : NULL;
+    qd_mutex_unlock(&g->lock);
+    if (!s) return;
+    qd_shard_set_aside(s, qd_str_c(text));
+    qd_shard_unref(s);
+}
+
 /* --- the shard module's hooks ----------------------------------------------------------------- */
 
 /* The newest state that was shown to this node: the listener sees one before it is published. */

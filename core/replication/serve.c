@@ -146,6 +146,10 @@ static void failed(repl_shard *g, qd_engine *e, repl_reply *a, int rc, const qd_
         return;
     }
     refuse_err(a, err);
+    if (qd_engine_contradicted(e)) {
+        repl_set_aside(g, qd_err_reason(err));
+        return;
+    }
     if (qd_engine_failure(e, NULL)) repl_fail_shard(g, qd_err_reason(err), QD_E_IO);
 }
 
@@ -211,6 +215,19 @@ static void serve_resync(repl_shard *g, qd_engine *e, const repl_request *q, rep
     if (v != REPL_COPY_TAKE && v != REPL_COPY_ROLL_BACK && v != REPL_COPY_REPEATED) {
         a->verdict = REPL_NOT_SYNCED;
         snprintf(a->why, sizeof a->why, "part %u of a resync does not follow", q->part);
+        return;
+    }
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(e, &at);
+    if (v == REPL_COPY_ROLL_BACK && repl_contradicts(g, at.global, q->max)) {
+        /* before anything is rolled back: the primary has to give way */
+        a->global = at.global;
+        snprintf(a->why, sizeof a->why,
+                 "it knows that operations up to [%lld] were acknowledged, and the log of the "
+                 "primary ends at [%lld]",
+                 (long long)at.global, (long long)q->max);
+        a->verdict = REPL_FAILED;
+        qd_log_error(REPL_LOG, "%s copy [%s]: %s", g->name, g->aid, a->why);
         return;
     }
     int rc = resync_part(g, e, q, v, &err);

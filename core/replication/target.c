@@ -184,6 +184,15 @@ static int hello(target *t, qd_err *err)
     qd_engine_checkpoints_get(t->e, &at);
     q.first = (at.global < at.persisted ? at.global : at.persisted) + 1;
     int rc = ask(t, QD_ACTION_RECOVERY_HELLO, &q, &call, &a, err);
+    if (!rc && memcmp(a.history, q.history, sizeof q.history) == 0 &&
+        repl_contradicts(t->g, at.global, a.max)) {
+        rc = qd_err_set(err, QD_E_CLOSED,
+                        "this copy knows that operations up to [%lld] were acknowledged, and "
+                        "the log of the primary [%s] ends at [%lld]: acknowledged operations were "
+                        "lost, of which this copy may have the last record",
+                        (long long)at.global, t->primary, (long long)a.max);
+        repl_set_aside(t->g, qd_err_reason(err));
+    }
     if (!rc && a.term < t->term)
         rc = qd_err_set(err, QD_E_TERM_OLD, "its source is of a lower term");
     if (!rc) rc = prepare(t, &a, err);

@@ -172,7 +172,11 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
     char prefix[96];
     /* a new primary has no commit point yet, what is there is the rest of another copy; one that
      * was open before must have it */
-    int rc = s->primary && !s->existing ? QD_E_NOTFOUND : qd_engine_open(c, out, err);
+    bool moved = false;
+    int rc = s->primary ? 0 : qdi_shard_aside(s, &moved, err);
+    if (rc) return rc;
+    if (moved) s->existing = false;
+    rc = s->primary && !s->existing ? QD_E_NOTFOUND : qd_engine_open(c, out, err);
     if (rc != QD_E_NOTFOUND || s->existing) return rc;
     if (err) qd_err_fini(err);
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);

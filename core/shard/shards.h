@@ -149,6 +149,10 @@ void qd_shard_promoted(qd_shard *s, uint64_t term);
  * why: QD_E_CORRUPT when its files cannot be used; QD_E_NOSPACE, QD_E_NOMEM, QD_E_BREAKER for want
  * of room, QD_E_TIMEOUT where its source does not answer, which pass; else QD_E_IO. [any] */
 void qd_shard_fail(qd_shard *s, qd_str text, int32_t why);
+/* What this copy holds contradicts the history of its primary, which has lost operations that were
+ * acknowledged: text says the numbers. The copy fails; whoever opens its folder next moves the
+ * files into lost+found as they are, with a note, and begins with an empty copy. [worker] */
+void qd_shard_set_aside(qd_shard *s, qd_str text);
 /* Allocation id. [any] */
 qd_str qd_shard_allocation_id(const qd_shard *s);
 

@@ -216,4 +216,8 @@ void qdi_shard_open_run(qd_work *w);
 void qdi_shard_reopen_run(qd_work *w);
 void qdi_shard_close_run(qd_work *w);
 
+/* Moves what is in the folder into lost+found, where qd_shard_set_aside has noted that; *moved: it
+ * has. Before the engine is opened. [worker] */
+int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err);
+
 #endif

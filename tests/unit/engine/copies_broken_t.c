@@ -151,6 +151,50 @@ static void a_sync_tells_what_it_covers(void **state)
     }
 }
 
+/* A primary that had lost what was acknowledged gives a number once more: the copy that has the
+ * first one fails, and keeps it; whole and broken. */
+static void a_settled_number_is_not_given_again(void **state)
+{
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) {
+        for (int set_back = 0; set_back < 2; set_back++) {
+            world *w = calloc(1, sizeof *w);
+            qd_translog_location at;
+            qd_engine *e;
+            qd_buf b;
+            qd_engine_variant = broken ? QD_BROKEN_SKIP_ANY_TERM : QD_BROKEN_NONE;
+            qd_buf_init(&b, NULL, 1 << 16);
+            world_open(w, 1);
+            store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
+            e = w->c[0].e;
+            for (uint64_t i = 0; i < 3; i++) {
+                qd_translog_op op = {
+                    .type = QD_TRANSLOG_NOOP, .seq_no = i, .primary_term = 1, .auto_id_ms = -1};
+                assert_int_equal(qd_op_encode(&op, &b, NULL), 0);
+            }
+            assert_int_equal(qd_engine_replicate(e, 1, qd_buf_view(&b), NULL, &at, NULL), 0);
+            assert_int_equal(qd_engine_sync(e, &at, NULL), 0);
+            qd_engine_global_checkpoint_set(e, 2);
+            assert_int_equal(qd_engine_term_raise(e, 2, NULL), 0);
+            if (set_back) assert_int_equal(qd_engine_rollback(e, 2, 2, NULL, NULL), 0);
+            /* the same ones come again: they are here */
+            assert_int_equal(qd_engine_replicate(e, 2, qd_buf_view(&b), NULL, &at, NULL), 0);
+            assert_int_equal(qd_engine_failure(e, NULL), 0);
+            qd_translog_op other = {
+                .type = QD_TRANSLOG_NOOP, .seq_no = 1, .primary_term = 2, .auto_id_ms = -1};
+            qd_buf_reset(&b);
+            assert_int_equal(qd_op_encode(&other, &b, NULL), 0);
+            int rc = qd_engine_replicate(e, 2, qd_buf_view(&b), NULL, &at, NULL);
+            assert_int_equal(rc, broken ? 0 : QD_E_CORRUPT);
+            assert_int_equal(qd_engine_contradicted(e), !broken);
+            qd_engine_variant = QD_BROKEN_NONE;
+            qd_buf_fini(&b);
+            world_close(w);
+            free(w);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +202,7 @@ int main(void)
         cmocka_unit_test(every_broken_rule_is_caught),
         cmocka_unit_test(two_operations_of_one_number),
         cmocka_unit_test(a_sync_tells_what_it_covers),
+        cmocka_unit_test(a_settled_number_is_not_given_again),
     };
     return unit_run(tests);
 }

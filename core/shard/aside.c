@@ -1,0 +1,77 @@
+/*
+ * aside.c: a copy whose history the cluster's one contradicts is kept whole, as files of
+ * lost+found, and an empty one begins in its place. See qd_shard_set_aside.
+ *
+ * The note "aside" is published first and moved last: whoever finds it goes on where a crash ended
+ * the moving.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "shard/shards_int.h"
+#include <stdio.h>
+#include <string.h>
+
+#define NOTE "aside"
+#define NOTE_VERSION 1u
+
+typedef struct names {
+    qd_arena arena;
+    QD_VEC(qd_str) at;
+    qd_str note; /* its whole name */
+    bool noted;
+} names;
+
+static int collect(void *arg, qd_str name, uint64_t bytes)
+{
+    names *x = arg;
+    (void)bytes;
+    if (qd_str_eq(name, x->note)) {
+        x->noted = true;
+        return 0;
+    }
+    qd_str copy = qd_arena_str(&x->arena, name);
+    return !copy.p || qd_vec_push(&x->at, NULL, copy) ? QD_E_NOMEM : 0;
+}
+
+void qd_shard_set_aside(qd_shard *s, qd_str text)
+{
+    char note[96];
+    qd_err err;
+    qd_err_init(&err);
+    int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
+    qd_log_error(SHARD_LOG, "%s %.*s", s->name, QD_STR_ARG(text));
+    /* at once: who opens this folder next is another copy, or another process */
+    if (qd_store_publish(s->shards->store, (qd_str){note, (size_t)n}, QD_STR("aside"), NOTE_VERSION,
+                         text, &err)) {
+        qd_log_error(SHARD_LOG, "%s it could not be noted to keep these files: %s", s->name,
+                     qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+    qd_shard_fail(s, text, QD_E_IO);
+}
+
+int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err)
+{
+    char prefix[96], note[96];
+    qd_store *store = s->shards->store;
+    int len = snprintf(prefix, sizeof prefix, "%s/", s->folder);
+    int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
+    names x = {.note = {note, (size_t)n}};
+    *moved = false;
+    qd_arena_init(&x.arena, &s->account, (size_t)64 << 20);
+    int rc = qd_store_list(store, (qd_str){prefix, (size_t)len}, collect, &x, err);
+    if (!rc && x.noted) {
+        for (size_t i = 0; i < x.at.n && !rc; i++) rc = qd_store_set_aside(store, x.at.at[i], err);
+        if (!rc) rc = qd_store_set_aside(store, x.note, err);
+        *moved = !rc;
+        if (!rc) {
+            qd_log_error(SHARD_LOG,
+                         "%s the copy that was here is kept whole in lost+found, %zu files; an "
+                         "empty one begins in its place",
+                         s->name, x.at.n);
+        }
+    }
+    qd_vec_fini(&x.at);
+    qd_arena_fini(&x.arena);
+    return rc;
+}
