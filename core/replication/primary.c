@@ -660,11 +660,18 @@ static void lag_look(repl_primary *p, repl_peer *c, uint64_t now)
     bool behind = c->persisted < p->persisted;
     if (!behind || c->persisted >= c->behind_at) c->behind_ns = 0;
     if (behind && !c->behind_ns) {
-        c->behind_ns = now;
+        c->behind_ns = c->stuck_ns = now;
         c->behind_at = p->persisted;
+        c->behind_had = c->persisted;
     }
-    if (behind && now - c->behind_ns > REPL_LAG_MAX_NS) {
-        repl_primary_fail(p, c->id, "it lags behind for more than 30s", now);
+    if (behind && c->persisted > c->behind_had) {
+        c->behind_had = c->persisted;
+        c->stuck_ns = now;
+    }
+    if (behind && now - c->stuck_ns > REPL_LAG_MAX_NS) {
+        repl_primary_fail(p, c->id, "it lags behind and has confirmed nothing for 30s", now);
+    } else if (behind && now - c->behind_ns > REPL_LAG_LIMIT_NS) {
+        repl_primary_fail(p, c->id, "it lags behind for more than 90s", now);
     } else if (p->reads && now > c->heard_ns + SILENT_NS && now >= c->lease_ns) {
         repl_primary_fail(p, c->id, "it has not answered for 5s", now);
     }

@@ -25,7 +25,9 @@
 #define REPL_LEASE_NS 400000000ull
 /* a copy keeps its word that much longer, on its own clock */
 #define REPL_LEASE_KEPT_NS (REPL_LEASE_NS + REPL_LEASE_NS / 10)
-#define REPL_LAG_MAX_NS 30000000000ull
+#define REPL_LAG_MAX_NS 30000000000ull /* without a sign of getting on */
+#define REPL_LAG_LIMIT_NS                                                                          \
+    90000000000ull /* however it gets on: acknowledgements that wait for it end after 120 s */
 
 typedef enum repl_phase {
     REPL_RESYNC,
@@ -57,7 +59,9 @@ typedef struct repl_peer {
     bool unheard;                 /* that failed: not asked again before the next tick */
     uint64_t sync_ns;             /* when it was last sent anything */
     int64_t behind_at;            /* what it has to reach to have kept up */
+    int64_t behind_had;           /* what it had at the last look, behind */
     uint64_t heard_ns, behind_ns; /* behind: since when it has not kept up; 0: it does */
+    uint64_t stuck_ns;            /* since when it has confirmed nothing more, behind */
     uint64_t resync;              /* number of the attempt under way */
 } repl_peer;
 

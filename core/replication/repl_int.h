@@ -83,6 +83,11 @@ typedef struct repl_follower {
     int64_t max_seq_no;
     bool busy, again; /* again: there was more to send meanwhile */
     uint32_t fails;
+    /* of one that is being filled */
+    uint32_t rounds; /* publications that it got before it counted */
+    bool waits;      /* refreshes wait for it: it may start with what was published by then, */
+    bool bound;      /* which is known: */
+    uint64_t must_term, must_generation;
 } repl_follower;
 
 /* Bytes of a file, read into the answer to the request: n of them behind room for its head. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #define PLAIN_NS 30000000000ull
+#define FILES_ROUNDS 3u /* then a target is not asked any more to show what is newest at once */
 
 static void refuse(repl_reply *a, const char *why)
 {
@@ -214,38 +215,83 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     a->verdict = REPL_OK;
 }
 
+/* A target whose files come slower than the shard is refreshed would never show the newest. After
+ * some rounds it counts nevertheless, refreshes wait for it from then on, and it starts when it
+ * shows what was published by then. */
+static repl_final final_of(repl_shard *g, const repl_peer *c, const repl_request *q, uint64_t term,
+                           uint64_t generation)
+{
+    if (!c) return REPL_FINAL_OPS;
+    repl_follower *x = &g->follower[c - g->pm.peer];
+    if (x->peer != c->id) *x = (repl_follower){.peer = c->id, .max_seq_no = -1};
+    if (!c->started) { /* else what was sent to it says it */
+        x->term = q->open_term;
+        x->generation = q->open_generation;
+        x->max_seq_no = q->max;
+        qd_waitq_wake(&g->changed);
+    }
+    if (repl_broken(FINAL_UNASKED)) return REPL_FINAL_ADMIT;
+    if (c->counts) {
+        bool shows = !x->bound || x->term > x->must_term ||
+                     (x->term == x->must_term && x->generation >= x->must_generation);
+        return shows ? REPL_FINAL_ADMIT : REPL_FINAL_FILES;
+    }
+    repl_final f = repl_recovery_final(q->persisted, g->pm.global, q->open_term, q->open_generation,
+                                       term, generation);
+    if (f == REPL_FINAL_FILES && x->rounds++ >= FILES_ROUNDS) f = REPL_FINAL_ADMIT;
+    return f;
+}
+
+/* It counts: no refresh ends from now on that it does not show. Those before are in what is
+ * published now. false: it has to show that first. */
+static bool counted(repl_shard *g, qd_engine *e, uint64_t peer)
+{
+    uint64_t term, generation;
+    int64_t max;
+    bool shows = true;
+    qd_engine_published(e, &term, &generation, &max);
+    qd_mutex_lock(&g->lock);
+    const repl_peer *c = repl_primary_peer(&g->pm, peer);
+    repl_follower *x = c ? &g->follower[c - g->pm.peer] : NULL;
+    if (x && x->peer == c->id && x->waits && !x->bound) {
+        x->bound = true;
+        x->must_term = term;
+        x->must_generation = generation;
+        shows = x->term > term || (x->term == term && x->generation >= generation);
+    }
+    repl_unlock(g);
+    return shows;
+}
+
 /* It has everything, as far as it knows. */
 static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a,
                      qd_writer *tail, qd_err *err)
 {
     uint64_t term, generation;
     int64_t max;
+    bool first = false;
     qd_publication *p = NULL;
     if (!tracked(g, q, a) || retain(g, e, q->by, q->persisted + 1, err)) return;
     qd_engine_published(e, &term, &generation, &max);
     qd_mutex_lock(&g->lock);
     progress_now(g, e);
     repl_peer *c = repl_primary_peer(&g->pm, q->peer);
-    repl_final f = !c                           ? REPL_FINAL_OPS
-                   : repl_broken(FINAL_UNASKED) ? REPL_FINAL_ADMIT
-                   : c->counts                  ? REPL_FINAL_ADMIT
-                               : repl_recovery_final(q->persisted, g->pm.global, q->open_term,
-                                                     q->open_generation, term, generation);
+    repl_final f = final_of(g, c, q, term, generation);
     if (c && f == REPL_FINAL_ADMIT) {
         repl_follower *x = &g->follower[c - g->pm.peer];
-        if (x->peer != c->id) {
-            *x = (repl_follower){.peer = c->id,
-                                 .term = q->open_term,
-                                 .generation = q->open_generation,
-                                 .max_seq_no = q->max};
+        first = !c->counts;
+        if (first) {
+            x->waits = true;
+            x->bound = false;
         }
         int64_t has = repl_broken(FINAL_UNASKED) ? g->pm.persisted : q->persisted;
         (void)repl_primary_admit(&g->pm, c->id, has, repl_now(g));
         c = repl_primary_peer(&g->pm, q->peer);
-        if (c && c->in_sync) a->flags |= REPL_IN_SYNC;
+        if (c && c->in_sync && x->bound == x->waits) a->flags |= REPL_IN_SYNC;
     }
     a->global = g->pm.global;
     repl_unlock(g);
+    if (first && !counted(g, e, q->peer)) f = REPL_FINAL_FILES;
     a->verdict = REPL_OK;
     if (f == REPL_FINAL_OPS) a->flags |= REPL_MORE;
     if (f != REPL_FINAL_FILES) return;

@@ -365,17 +365,25 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
 
 /* --- refresh ---------------------------------------------------------------------------------- */
 
-/* Do all started copies show seq_no? Counts them. Under the lock. */
+/* Does a refresh wait for the copy? It has started, or may as it shows what was published before.
+ */
+static bool follows(const repl_shard *g, const repl_peer *c)
+{
+    const repl_follower *x = &g->follower[c - g->pm.peer];
+    return c->id && (c->started || (c->counts && x->peer == c->id && x->waits));
+}
+
+/* Do all copies that follow show seq_no? Counts those that have started. Under the lock. */
 static bool all_show(repl_shard *g, int64_t seq_no, qd_write_counts *counts)
 {
     bool all = true;
     *counts = (qd_write_counts){.total = 1, .successful = 1, .failed = counts->failed};
     for (uint32_t i = 0; i < g->pm.top; i++) {
         const repl_peer *c = &g->pm.peer[i];
-        if (!c->id || !c->started) continue;
-        counts->total++;
+        if (!follows(g, c)) continue;
+        counts->total += c->started;
         bool shows = g->follower[i].peer == c->id && g->follower[i].max_seq_no >= seq_no;
-        counts->successful += shows;
+        counts->successful += shows && c->started;
         all &= shows;
     }
     return all;
@@ -392,7 +400,7 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
             failed = true;
             for (uint32_t i = 0; i < g->pm.top; i++) {
                 repl_peer *c = &g->pm.peer[i];
-                if (!c->id || !c->started || c->failing) continue;
+                if (!follows(g, c) || c->failing) continue;
                 if (g->follower[i].peer == c->id && g->follower[i].max_seq_no >= seq_no) continue;
                 repl_primary_fail(&g->pm, c->id, "it does not show what is published for 30s",
                                   repl_now(g));

@@ -113,6 +113,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->shards = all;
     atomic_store(&s->searched_ns, qd_env_mono_ns(all->env));
     atomic_store(&s->search_from, QD_SEQ_NO_NONE);
+    s->quiet_seq_no = -2; /* nothing was seen yet, also when the first number is already given */
     s->number = number;
     atomic_store(&s->primary_term, r->primary_term);
     s->primary = c == &r->copies[0];

@@ -119,6 +119,40 @@ static void shards_that_fail_are_told(void **state)
     }
 }
 
+/* A document that comes before its shard was looked at for the first time is no reason to flush at
+ * once: a write that fails then would fail the shard before whatever is asked of it. */
+static void first_documents_are_not_flushed(void **state)
+{
+    action_cluster *c = *state;
+    qd_env *env = qd_env_system();
+    char name[16];
+    action_cluster_index(
+        c, "shown",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":0,"
+        "\"refresh_interval\":\"1ms\",\"search.idle.after\":\"1h\","
+        "\"routing.allocation.require._name\":\"node-1\"}}}");
+    for (uint32_t k = 0; k < 10; k++) {
+        snprintf(name, sizeof name, "first%u", k);
+        one_shard(c, name);
+        action_cluster_put(c, name, "1", "{\"n\":1}");
+    }
+    for (uint32_t k = 1; k <= 5; k++) { /* so often all shards are looked at */
+        char id[16], count[32];
+        snprintf(id, sizeof id, "%u", k);
+        snprintf(count, sizeof count, "\"count\":%u,", k);
+        action_cluster_put(c, "shown", id, "{\"n\":1}");
+        uint64_t end = qd_env_mono_ns(env) + UINT64_C(60000000000);
+        do {
+            qd_env_sleep_ns(env, 1000000);
+            assert_int_equal(action_cluster_call(c, 0, "GET", "/shown/_count", NULL), 200);
+        } while (!strstr(action_cluster_body(c), count) && qd_env_mono_ns(env) < end);
+        assert_non_null(strstr(action_cluster_body(c), count));
+    }
+    assert_int_equal(action_cluster_call(c, 0, "GET", "/first*/_stats/flush", NULL), 200);
+    if (!strstr(action_cluster_body(c), "\"flush\":{\"total\":0,"))
+        fail_msg("%.300s", action_cluster_body(c));
+}
+
 /* The write is in the log; the segment of its refresh cannot be written. */
 static void refreshes_of_writes(void **state)
 {
@@ -532,6 +566,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_conflict_after_a_new_field, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(test_single, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(shards_that_fail_are_told, open_nodes, close_nodes),
+        cmocka_unit_test_setup_teardown(first_documents_are_not_flushed, open_nodes, close_nodes),
         cmocka_unit_test_setup_teardown(refreshes_of_writes, open_nodes, close_nodes),
     };
     return unit_run(tests);

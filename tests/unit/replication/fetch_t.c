@@ -134,10 +134,74 @@ static void bad_files_are_fetched_again(void **state)
     action_cluster_close(c);
 }
 
+/* --- a source that is slower than the index is refreshed --- */
+
+#define SLOW_NS UINT64_C(50000000)
+
+static void on_file_slowly(void *arg, qd_rpc_request *request)
+{
+    (void)arg;
+    qd_env_sleep_ns(qd_env_system(), SLOW_NS);
+    repl_serve(asked.r, QD_ACTION_RECOVERY_FILE, request);
+}
+
+typedef struct writing {
+    action_cluster *c;
+    _Atomic bool stop;
+    int n;
+} writing;
+
+static void write_on(void *arg)
+{
+    writing *w = arg;
+    char path[64];
+    for (; !atomic_load(&w->stop); w->n++) {
+        snprintf(path, sizeof path, "/x/_doc/%d?refresh=true", w->n);
+        assert_int_equal(action_cluster_call(w->c, 0, "PUT", path, "{\"v\":\"a\"}"), 201);
+    }
+}
+
+/* What is shown goes on while files of what was shown before come: the copy starts nevertheless. */
+static void a_slow_recovery_ends(void **state)
+{
+    (void)state;
+    action_cluster *c = action_cluster_open(2, NULL);
+    writing w = {.c = c};
+    qd_thread *t;
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":0,"
+        "\"refresh_interval\":\"10ms\",\"routing.allocation.include._name\":\"node-0\"}}}");
+    const qd_actions *a = action_cluster_actions(c, 0);
+    asked.r = a->replication;
+    qd_rpc_unhandle(a->rpc, QD_ACTION_RECOVERY_FILE);
+    assert_int_equal(
+        qd_rpc_handle(a->rpc, QD_ACTION_RECOVERY_FILE, "generic", 0, on_file_slowly, NULL, NULL),
+        0);
+    assert_int_equal(qd_thread_start(qd_env_system(), "writer", write_on, &w, &t, NULL), 0);
+    assert_int_equal(action_cluster_call(c, 1, "PUT", "/x/_settings",
+                                         "{\"index\":{\"number_of_replicas\":1,"
+                                         "\"routing.allocation.include._name\":null}}"),
+                     200);
+    assert_int_equal(
+        qd_cluster_wait_for(action_cluster_actions(c, 1)->cluster, green, "x", WAIT_MS), 0);
+    atomic_store(&w.stop, true);
+    qd_thread_join(qd_env_system(), t);
+    assert_int_equal(action_cluster_call(c, 1, "POST", "/x/_refresh", NULL), 200);
+    char count[32];
+    snprintf(count, sizeof count, "\"count\":%d,", w.n);
+    for (uint32_t i = 0; i < 4; i++) { /* either copy */
+        assert_int_equal(action_cluster_call(c, i % 2, "GET", "/x/_count", NULL), 200);
+        assert_non_null(strstr(action_cluster_body(c), count));
+    }
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_files_are_fetched_again),
+        cmocka_unit_test(a_slow_recovery_ends),
     };
     return unit_run(tests);
 }

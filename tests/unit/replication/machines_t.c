@@ -41,6 +41,52 @@ static void resynced(repl_primary *p, const char *aid, int64_t persisted, uint64
     repl_primary_answer(p, c->id, &a, now);
 }
 
+/* What each answer of a copy confirms. */
+static void confirms(repl_primary *p, const char *aid, int64_t persisted, uint64_t now)
+{
+    repl_answer a = {.term = 3, .persisted = persisted, .sent_ns = now};
+    repl_primary_answer(p, repl_primary_find(p, aid)->id, &a, now);
+}
+
+/* A slow copy that gets on stays; one that does not, or holds everybody up for too long, goes. */
+static void a_slow_copy_stays(void **state)
+{
+    (void)state;
+    const uint64_t second = 1000000000u;
+    repl_primary p;
+    seen s;
+    uint64_t now = 0;
+    for (int64_t most = 0; most <= 3; most++) { /* gets on for so many times 20 s */
+        begin(&p, &s, 1);
+        resynced(&p, "b", 10, 2000);
+        now = 10 * second;
+        repl_primary_progress(&p, 1000, 1000, now);
+        repl_primary_tick(&p, now);
+        for (int64_t i = 1; i <= most; i++) {
+            now += 20 * second;
+            confirms(&p, "b", 10 + i, now);
+            repl_primary_tick(&p, now);
+            assert_int_equal(s.n[REPL_ACT_FAIL], 0);
+        }
+        repl_primary_tick(&p, now + 29 * second);
+        assert_int_equal(s.n[REPL_ACT_FAIL], 0);
+        repl_primary_tick(&p, now + 31 * second);
+        assert_int_equal(s.n[REPL_ACT_FAIL], 1);
+    }
+    begin(&p, &s, 1);
+    resynced(&p, "b", 10, 2000);
+    now = 10 * second;
+    repl_primary_progress(&p, 1000, 1000, now);
+    repl_primary_tick(&p, now);
+    for (int64_t i = 1; i <= 10 && !s.n[REPL_ACT_FAIL]; i++) {
+        now += 10 * second;
+        confirms(&p, "b", 10 + i, now);
+        repl_primary_tick(&p, now);
+    }
+    assert_int_equal(s.n[REPL_ACT_FAIL], 1);
+    assert_int_equal(now, 110 * second);
+}
+
 static void a_batch_waits_for_all(void **state)
 {
     (void)state;
@@ -272,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_waits_for_all),
+        cmocka_unit_test(a_slow_copy_stays),
         cmocka_unit_test(a_stale_primary_acknowledges_nothing),
         cmocka_unit_test(reads_need_a_round_trip_that_began_behind_them),
         cmocka_unit_test(a_copy_counts_before_it_is_in_sync),
