@@ -27,6 +27,7 @@ typedef enum qd_engine_broken {
     QD_BROKEN_APPEND_UNSYNCED,       /* a replica counts records as durable before their sync */
     QD_BROKEN_SKIP_ANY_TERM,         /* what is at or below the checkpoint is passed over unseen */
     QD_BROKEN_PERSISTED_FROM_PROCESSED, /* a sync calls all durable that was processed meanwhile */
+    QD_BROKEN_SECOND_SYNC_BELIEVED,     /* a sync behind one that failed proves a log's tail */
     QD_BROKEN_CONFLICT_UNSYNCED,        /* a conflict shows what is not durable yet */
 } qd_engine_broken;
 

@@ -52,6 +52,7 @@ enum {
     REPL_BROKEN_CHECKPOINT_OF_OWN, /* copies are told the primary's checkpoint as the global one */
     REPL_BROKEN_FINAL_UNASKED,     /* the source admits whoever asks, whatever it has */
     REPL_BROKEN_PULL_TO_GLOBAL,    /* the source sends operations up to the global checkpoint */
+    REPL_BROKEN_READ_BY_LEASE,     /* a lease by the primary's own clock is enough for a read */
     REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
     REPL_BROKEN_KNOWN_IGNORED,     /* a checkpoint above the log of the primary proves nothing */
 };

@@ -196,6 +196,7 @@ static bool read_ready(repl_primary *p, const repl_read *r, uint64_t now)
 {
     if (r->seq_no > p->global && !repl_broken(READ_UNREPLICATED)) return false;
     if (repl_broken(NO_READ_LEASE)) return true;
+    if (repl_broken(READ_BY_LEASE) && repl_primary_lease(p, now)) return true;
     /* A clock that stood still while the machine was paused calls each lease valid: only a copy
      * that was asked behind the read's coming knows whom it obeys. The lease keeps a new primary
      * from acknowledging until this answer is out; where a round takes longer than one lasts, a

@@ -4,7 +4,6 @@
  *
  *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
  *   SEED=7 TRACE=1           one of them, told
- *   SUSPEND=1                machines are suspended, too: their clocks stand still
  *   --list                   the broken variants
  *   --defects [NAME]         each (or one), until it is found, within DEFECT_SEEDS=2000
  */
@@ -27,7 +26,7 @@
 #define SHARED 60
 #define LEAST_SHARE 5.0
 
-int repl_variant, node_suspends;
+int repl_variant;
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {
@@ -65,7 +64,7 @@ static int share(uint64_t ran)
         double percent = 100.0 * (double)all[i].schedules / (double)ran;
         printf("# %-44s in %5.1f %% of schedules, %llu in all\n", all[i].name, percent,
                (unsigned long long)all[i].sum);
-        low += percent < LEAST_SHARE && (node_suspends || !strstr(all[i].name, "suspended"));
+        low += percent < LEAST_SHARE;
     }
     return low;
 }
@@ -206,7 +205,6 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--defects") == 0) {
         return find_defects(argc > 2 ? argv[2] : NULL);
     }
-    node_suspends = (int)number("SUSPEND", 0);
     if (one) {
         uint64_t bad = schedules(one, 1, 1, NULL, &ran, &digest);
         printf("%sok 1 - schedule %llu\n1..1\n", bad ? "not " : "", (unsigned long long)one);

@@ -48,8 +48,6 @@ typedef struct node_report {
     char violation[700];
 } node_report;
 
-/* Are there machines whose clocks stand still, too, while they are suspended? */
-extern int node_suspends;
 /* Runs a schedule; 0, or 1 with report->violation. */
 int node_sim_run(uint64_t seed, bool traced, node_report *report);
 
