@@ -165,6 +165,7 @@ struct qd_request {
     bool forwarded;       /* by another node: it is about what is on this one */
     bool brief;           /* it runs on the caller's thread and must not wait */
     int64_t stale_ms;     /* told by the handler: how old the answer may be; 0: not at all */
+    const char *warnings; /* of qd_request_warn, by lines; NULL: none */
     qd_action_origin origin;
     qd_arena *arena;
     qd_task task;
@@ -180,6 +181,13 @@ struct qd_response {
     qd_json_writer w; /* writes into out, pretty or not */
     bool is_error;    /* an error stands in it: shown whole, whatever filter_path says */
 };
+
+/* Tells the client something beside the answer, in a header Warning as Elasticsearch writes it; a
+ * text twice is told once, and beyond some KB no more. */
+void qd_request_warn(qd_request *q, const char *text);
+/* Of a call that answers: its warnings, one a line, each what stands behind "Warning: "; NULL:
+ * none. Valid within its `answer`. */
+const char *qd_action_warnings(const qd_action_call *call);
 
 /* --- parameters ---------------------------------------------------------------------------------
  */

@@ -90,4 +90,7 @@ bool qdi_copy_delayed(const qd_state *s, const qd_index_meta *m, const qd_copy *
 /* Share of active shards in percent: 100 when there is none. */
 double qdi_health_percent(const qdi_health *h);
 
+/* Warns of each of these settings (sealed) that has no effect in this version. */
+void qdi_warn_settings(qd_request *q, const qd_schema *schema, const qd_settings *s);
+
 #endif

@@ -147,8 +147,7 @@ static int check(const qd_actions *a, const qd_settings *s, const char *what, qd
     return rc;
 }
 
-static int parse(const qd_request *q, qd_settings **persistent, qd_settings **transient,
-                 qd_err *err)
+static int parse(qd_request *q, qd_settings **persistent, qd_settings **transient, qd_err *err)
 {
     qd_json_node *root;
     int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
@@ -163,6 +162,7 @@ static int parse(const qd_request *q, qd_settings **persistent, qd_settings **tr
         qd_settings **to = lasting ? persistent : transient;
         rc = settings_of(n, to, err);
         if (!rc) rc = check(q->a, *to, lasting ? "persistent" : "transient", err);
+        if (!rc) qdi_warn_settings(q, &qd_schema_node, *to);
     }
     size_t n = (*persistent ? qd_settings_count(*persistent) : 0) +
                (*transient ? qd_settings_count(*transient) : 0);

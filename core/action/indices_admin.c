@@ -1,4 +1,5 @@
 /* indices_admin.c: create, delete, exist, open, close. */
+#include "action/admin_int.h"
 #include "action/indices_int.h"
 #include "action/search_int.h"
 #include "action/templates_int.h"
@@ -207,6 +208,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qdi_cluster_block_check(q->a, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
     if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
+    if (!rc) qdi_warn_settings(q, &qd_schema_index, settings);
     if (!rc) {
         rc = qdi_templates_apply(q->a, q->arena, name, &settings, &mapping, &aliases, &naliases,
                                  err);

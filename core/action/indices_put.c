@@ -1,4 +1,5 @@
 /* indices_put.c: changing mappings and settings. */
+#include "action/admin_int.h"
 #include "action/indices_int.h"
 #include "base/str.h"
 #include "config/schema.h"
@@ -100,6 +101,7 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no settings to update;");
     }
     if (!rc) rc = qd_schema_check(&qd_schema_index, update, false, err);
+    if (!rc) qdi_warn_settings(q, &qd_schema_index, update);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
     if (!rc && !found.n) rc = nothing_found(q, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);

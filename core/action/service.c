@@ -27,6 +27,7 @@
 #define ANSWER_MAX ((size_t)1 << 31)
 #define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
 #define NODE_SLOT 4                  /* of the same: the node whose actions it was given to */
+#define WARNINGS_SLOT 5              /* what is told beside it */
 #define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
 
 typedef struct running {
@@ -75,6 +76,7 @@ static int emit(void *arg, qd_str piece)
     note_stale(x);
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
     x->call->host[STALE_SLOT] = (void *)(intptr_t)x->q.stale_ms;
+    x->call->host[WARNINGS_SLOT] = (void *)(uintptr_t)x->q.warnings;
     return x->call->answer(x->call, x->r.status, x->r.format, &s);
 }
 
@@ -621,6 +623,11 @@ static void resume(qd_action_call *call)
     if (qd_pool_submit_forced(qd_pools_get(x->q.a->pools, x->q.api->pool), &x->work, NULL)) {
         finish(x);
     }
+}
+
+const char *qd_action_warnings(const qd_action_call *call)
+{
+    return call->host[WARNINGS_SLOT];
 }
 
 static int64_t stale_ms(const qd_action_call *call)

@@ -6,6 +6,7 @@
  * whose patterns match counts, its components below it; without one all matching legacy templates
  * do, by order. The request stands above all of them.
  */
+#include "action/admin_int.h"
 #include "action/cat_table.h"
 #include "action/indices_int.h"
 #include "action/templates_int.h"
@@ -42,12 +43,13 @@ static qd_str name_of(kind k, qd_str key)
 
 /* --- storing --- */
 
-static int write_settings(const qd_json_node *n, qd_json_writer *w, qd_err *err)
+static int write_settings(qd_request *q, const qd_json_node *n, qd_json_writer *w, qd_err *err)
 {
     qd_settings *s = NULL;
     int rc = qdi_settings_of(n, &s, err);
     if (!rc) rc = qd_schema_check(&qd_schema_index, s, false, err);
     if (!rc) {
+        qdi_warn_settings(q, &qd_schema_index, s);
         qd_json_key_c(w, "settings");
         qd_settings_write(s, w, false, NULL, NULL);
     }
@@ -56,14 +58,14 @@ static int write_settings(const qd_json_node *n, qd_json_writer *w, qd_err *err)
 }
 
 /* settings, mappings, aliases of a template; all: legacy ones show them always. */
-static int write_content(const qd_request *q, const qd_json_node *n, bool all, qd_json_writer *w,
+static int write_content(qd_request *q, const qd_json_node *n, bool all, qd_json_writer *w,
                          qd_err *err)
 {
     const qd_json_node *settings = qd_json_get(n, "settings"), *m = qd_json_get(n, "mappings"),
                        *aliases = qd_json_get(n, "aliases");
     qd_alias *list;
     uint32_t nlist;
-    int rc = settings || all ? write_settings(settings, w, err) : 0;
+    int rc = settings || all ? write_settings(q, settings, w, err) : 0;
     if (!rc && m && m->type != QD_JSON_T_OBJECT) {
         rc = qd_err_set(err, QD_E_ES_PARSE, "key [mappings] must be an object");
     }
@@ -105,8 +107,7 @@ static void write_number(const qd_json_node *root, const char *key, bool always,
     qd_json_field_int(w, key, v);
 }
 
-static int write_legacy(const qd_request *q, const qd_json_node *root, qd_json_writer *w,
-                        qd_err *err)
+static int write_legacy(qd_request *q, const qd_json_node *root, qd_json_writer *w, qd_err *err)
 {
     int64_t order = 0;
     const qd_json_node *n = qd_json_get(root, "order");
@@ -119,8 +120,8 @@ static int write_legacy(const qd_request *q, const qd_json_node *root, qd_json_w
     return rc ? rc : write_content(q, root, true, w, err);
 }
 
-static int write_composable(const qd_request *q, const qd_json_node *root, kind k,
-                            qd_json_writer *w, qd_err *err)
+static int write_composable(qd_request *q, const qd_json_node *root, kind k, qd_json_writer *w,
+                            qd_err *err)
 {
     static const char *const raw[] = {"_meta", "data_stream", "allow_auto_create",
                                       "ignore_missing_component_templates", "deprecated"};

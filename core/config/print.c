@@ -76,7 +76,9 @@ static const char *how(const qd_setting_def *d)
 /* Of what is taken without an effect that too. */
 static const char *also(const qd_setting_def *d)
 {
-    return d->flags & QD_SF_IGNORED ? ", without effect" : "";
+    return d->flags & QD_SF_LATER     ? ", without effect in this version"
+           : d->flags & QD_SF_IGNORED ? ", without effect"
+                                      : "";
 }
 
 static void put_type(qd_buf *out, const qd_setting_def *d, const char *between)
@@ -207,6 +209,10 @@ int qd_schema_print_markdown(qd_buf *out)
         "`qd config list --markdown`.\n\nOrder of precedence: `_cluster/settings` transient, "
         "persistent (dynamic settings only), `-E key=value`,\nenvironment, "
         "`quidditch.yml`, default. An unknown name or a bad value stops the start.\n\n"
+        "A setting *without effect* is taken because clients and old files set it; its meaning "
+        "says why nothing follows.\nOne *without effect in this version* keeps its name for a "
+        "version that has what it is about: a request that sets\nit is answered with a header "
+        "`Warning`. The log of a start and `qd config check` name both kinds.\n\n"
         "Each setting of `_cluster/settings` is applied for itself: a node leaves out what is "
         "stored there and that\nit cannot use (a name or a value of another version), and its "
         "log names setting, value and reason. A node that\nno longer works under one of them is "
@@ -245,7 +251,7 @@ int qd_schema_print_list(const qd_schema *schema, qd_str filter, unsigned width,
         if (d->value && *d->value) qd_buf_printf(out, " = %s", d->value);
         qd_buf_c(out, "  [");
         put_type(out, d, "|");
-        qd_buf_printf(out, "; %s]\n", how(d));
+        qd_buf_printf(out, "; %s%s]\n", how(d), also(d));
         size_t room = width > 20 ? width - 6 : 74, column = 0;
         for (qd_str rest = qd_str_c(d->help); rest.p;) {
             qd_str word = qd_str_split(&rest, ' ');

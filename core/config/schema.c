@@ -370,6 +370,23 @@ int qd_schema_check(const qd_schema *schema, const qd_settings *s, bool trusted,
     return rc;
 }
 
+void qd_schema_without_effect(const qd_schema *schema, const qd_settings *s, bool later,
+                              void (*tell)(void *arg, const qd_setting_value *v, const char *text),
+                              void *arg)
+{
+    char text[QD_SETTINGS_KEY_MAX + 1024];
+    for (size_t i = 0; i < qd_settings_count(s); i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        const qd_setting_def *d = qd_schema_find(schema, v->key, NULL);
+        uint32_t flags = d ? d->flags & (QD_SF_LATER | QD_SF_IGNORED) : 0;
+        if (!flags || v->kind == QD_SETTING_NULL || is_default(d, v)) continue;
+        if (later && !(flags & QD_SF_LATER)) continue;
+        snprintf(text, sizeof text, "the %s setting [%.*s] has no effect%s: %s", schema->scope,
+                 QD_STR_ARG(v->key), flags & QD_SF_LATER ? " in this version" : "", d->help);
+        tell(arg, v, text);
+    }
+}
+
 int qd_schema_check_dynamic(const qd_schema *schema, const qd_settings *update, const char *what,
                             qd_err *err)
 {

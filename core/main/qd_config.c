@@ -63,6 +63,16 @@ static int list(qd_args *a, qd_err *err)
                               QD_STR_ARG(filter));
 }
 
+static void tell_none(void *arg, const qd_setting_value *v, const char *text)
+{
+    uint32_t *n = arg;
+    if (v->origin && v->line)
+        printf("%s, line %u: %s\n", v->origin, v->line, text);
+    else
+        printf("%s: %s\n", v->origin ? v->origin : "settings", text);
+    ++*n;
+}
+
 static int check(const char *file, qd_err *err)
 {
     qd_paths paths;
@@ -85,7 +95,14 @@ static int check(const char *file, qd_err *err)
     if (rc == 0) rc = qd_config_environment(config, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment_names(config, qd_proc_env_at, err);
     if (rc == 0) rc = qd_config_ready(config, err);
-    if (rc == 0) printf("the settings are valid: %s\n", file);
+    uint32_t none = 0;
+    if (rc == 0)
+        qd_schema_without_effect(&qd_schema_node, qd_config_settings(config), false, tell_none,
+                                 &none);
+    if (rc == 0 && none)
+        printf("the settings are valid, %u of them without effect: %s\n", none, file);
+    else if (rc == 0)
+        printf("the settings are valid: %s\n", file);
     qd_config_close(config);
     qd_buf_fini(&b);
     return rc;

@@ -130,6 +130,15 @@ static int open_file(qd_node *node, qd_err *err)
     return qd_file_out_open(path, false, 0600, &out.file, err);
 }
 
+static void tell_none(void *arg, const qd_setting_value *v, const char *text)
+{
+    (void)arg;
+    if (v->origin && v->line)
+        qd_log_warn("settings", "%s (%s, line %u)", text, v->origin, v->line);
+    else
+        qd_log_warn("settings", "%s (%s)", text, v->origin ? v->origin : "default of the role");
+}
+
 static int log_start(qd_node *node, qd_err *err)
 {
     out.node = node;
@@ -149,6 +158,8 @@ static int log_start(qd_node *node, qd_err *err)
     qd_log_info("main", "quidditch %s, pid %lld, settings %s, data %s", QD_VERSION,
                 (long long)qd_proc_pid(), node->conf_file[0] ? node->conf_file : "(defaults)",
                 node->data);
+    qd_schema_without_effect(&qd_schema_node, qd_config_settings(node->config), false, tell_none,
+                             NULL);
     return 0;
 }
 

@@ -57,6 +57,16 @@ static void stale(rest_call *c)
     (void)qd_buf_printf(&c->extra, "X-Quidditch-Stale: %lld\r\n", (long long)((ms + 999) / 1000));
 }
 
+/* One line of the head for each. */
+static void warnings(rest_call *c)
+{
+    qd_str rest = qd_str_c(qd_action_warnings(&c->call));
+    while (rest.n) {
+        qd_str line = qd_str_split(&rest, '\n');
+        (void)qd_buf_printf(&c->extra, "Warning: %.*s\r\n", QD_STR_ARG(line));
+    }
+}
+
 static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
                          const qd_slice *piece)
 {
@@ -68,6 +78,7 @@ static int32_t on_answer(qd_action_call *call, int32_t status, uint32_t format,
         content_type(c, format);
         c->holding = true;
         stale(c);
+        warnings(c);
         if (part.n > HELD_SMALL && !(c->api->flags & QD_API_VITAL))
             c->held.account = c->f->in_flight;
         return qd_buf_str(&c->held, part);

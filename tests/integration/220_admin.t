@@ -8,7 +8,7 @@ use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
 
-my $node = QdNode->new('admin', settings => {'node.attr.zone' => 'east'});
+my $node = QdNode->new('admin', settings => {'node.attr.zone' => 'east', 'path.repo' => '/x'});
 $node->start;
 
 my $r = $node->get('/');
@@ -51,6 +51,34 @@ is($node->put('/_cluster/settings', {persistent => {'http.port' => 1}})->{status
 $r = $node->post('/_analyze', {analyzer => 'standard', text => 'Two words'});
 is(join(' ', map { $_->{token} } @{$r->{json}{tokens}}), 'two words', '_analyze');
 like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 'metrics');
+
+# what is taken and has no effect in this version is told
+like($node->log_text, qr{WARN.*\[settings .*the node setting \[path\.repo\] has no effect in this version: .* \(flag -E\)}, 'in the log at the start');
+sub warned { my ($r) = @_; my $w = $r->{headers}{warning} // ''; return ref $w ? join "\n", @$w : $w }
+my $w = qr{^299 Elasticsearch-8\.19\.0-[0-9a-f]{40} "the}m;
+$r = $node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => '1m', 'storage.scrub.interval' => '1h', 'search.max_buckets' => 70000}});
+is($r->{status}, 200, 'settings');
+like(warned($r), qr{$w node setting \[indices\.lifecycle\.poll_interval\] has no effect in this version: How often .*"$}m, 'a warning');
+like(warned($r), qr{$w node setting \[storage\.scrub\.interval\] has no effect in this version: }m, 'for each');
+unlike(warned($r), qr/max_buckets/, 'that has no effect');
+is(warned($node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => undef, 'storage.scrub.interval' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
+like(warned($node->put('/later', {settings => {'index.lifecycle.name' => 'p', number_of_replicas => 0}})), qr{$w index setting \[index\.lifecycle\.name\] has no effect in this version: }, 'of a new index');
+like(warned($node->put('/later/_settings', {'index.max_script_fields' => 3})), qr{$w index setting \[index\.max_script_fields\]}, 'of a change');
+is(warned($node->put('/later/_settings', {'index.max_script_fields' => 32})), '', 'not of the default');
+is(warned($node->put('/later/_settings', {'index.store.stats_refresh_interval' => '10s', 'index.refresh_interval' => '2s'})), '', 'nor of what has its effect');
+like(warned($node->put('/_index_template/later', {index_patterns => ['later-*'], template => {settings => {'index.lifecycle.name' => 'p'}}})), qr{$w index setting \[index\.lifecycle\.name\]}, 'of a template');
+$node->delete('/_index_template/later');
+$node->delete('/later');
+{
+    open my $f, '>', "$node->{dir}/check.yml" or die;
+    print $f "cluster.name: x\npath.repo: /x\nindices.queries.cache.count: 10000\nsearch.keep_alive_interval: 2m\n";
+    close $f;
+    my ($status, $out) = $node->run_qd('config', 'check', "$node->{dir}/check.yml");
+    is($status, 0, 'qd config check');
+    like($out, qr{^\S+check\.yml, line 2: the node setting \[path\.repo\] has no effect in this version: }m, 'tells them with their line');
+    like($out, qr{^\S+check\.yml, line 4: the node setting \[search\.keep_alive_interval\] has no effect: }m, 'also what is accepted for clients');
+    like($out, qr{^the settings are valid, 2 of them without effect: }m, 'and how many');
+}
 
 # what names no index closes, opens and deletes none, unless that is allowed
 $node->put('/songs', {settings => {number_of_replicas => 0}});
