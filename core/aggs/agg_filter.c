@@ -5,10 +5,25 @@
  */
 #include "aggs/aggs_int.h"
 #include "query/node.h"
+#include "runtime/task.h"
 
 typedef struct state {
     uint64_t **bits; /* by filter; NULL: all documents */
 } state;
+
+#define POLL_TESTS 65536u /* documents times filters between two looks at the clock */
+
+/* Each filter is a search of its own: after the deadline none is begun any more, and the rest match
+ * nothing in an answer that is partial anyway. */
+static int none_left(qdi_aggr *a, uint64_t **bits, uint32_t n, qd_err *err)
+{
+    size_t words = qd_searcher_docs(a->shard->o.searcher) / 64 + 1;
+    uint64_t *none = qd_arena_calloc(&a->shard->arena, words * 8);
+    if (!none)
+        return qdi_aggs_no_memory(a->shard->account, words * 8, "filter of an aggregation", err);
+    for (uint32_t i = 0; i < n; i++) bits[i] = none;
+    return 0;
+}
 
 static int filters_open(qdi_aggr *a, qd_err *err)
 {
@@ -19,6 +34,9 @@ static int filters_open(qdi_aggr *a, qd_err *err)
         return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     for (uint32_t i = 0; i < n; i++) {
         if (a->bound->nodes[i]->kind == QD_NATIVE_MATCH_ALL) continue;
+        int stopped = qd_task_poll(a->shard->o.task);
+        if (stopped == QD_E_TIMEOUT) return none_left(a, t->bits + i, n - i, err);
+        if (stopped) return qd_task_check(a->shard->o.task, err);
         int rc = qdi_aggs_filter_bits(a->shard, a->bound->nodes[i], &t->bits[i], err);
         if (rc) return rc;
     }
@@ -30,9 +48,14 @@ static int filters_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
 {
     const state *t = a->state;
     const qdi_batch *b = &a->shard->batch;
-    uint32_t nfilters = a->def->u.filters.n, base = b->leaf->base, bucket;
+    uint32_t nfilters = a->def->u.filters.n, base = b->leaf->base, bucket, tests = 0;
     int rc;
     for (uint32_t i = 0; i < n; i++) {
+        tests += nfilters;
+        if (QD_UNLIKELY(tests >= POLL_TESTS)) {
+            tests = 0;
+            if ((rc = qd_task_poll(a->shard->o.task))) return rc;
+        }
         uint32_t at = idx ? idx[i] : i, d = base + b->docs[at];
         bool any = false;
         for (uint32_t f = 0; f < nfilters; f++) {

@@ -183,6 +183,11 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     if (!b.at) return qd_err_nomem(err, "query plan");
     int rc = walk_terms(p, f, range, best_add, &b, err);
     if (rc) return rc;
+    p->expanded += b.got; /* Lucene counts the clauses of a query again when it is rewritten */
+    if (p->expanded > p->o.max_clauses)
+        return qd_err_set(err, QD_E_LIMIT,
+                          "Query contains too many nested clauses; maxClauseCount is set to %u",
+                          p->o.max_clauses);
     qdi_node *x = qdi_plan_node(p, b.got ? QDI_BOOL : QDI_NONE, n, boost, true, err);
     if (!x) return QD_E_NOMEM;
     *out = x;

@@ -34,10 +34,10 @@ typedef struct qd_plan_options {
     const qd_similarity *(*similarity_of)(void *arg, qd_str field);
     void *similarity_arg;
     const qd_node_global_stats *stats; /* NULL: the searcher's own */
-    uint32_t max_clauses;              /* scored terms a pattern may expand to; 0: 1024 */
-    struct qd_task *task;              /* cancellation and deadline; may be NULL */
-    bool no_scores;                    /* nobody will ask for scores */
-    qd_account *account;               /* scratch of the runs; NULL: the arena's */
+    uint32_t max_clauses; /* scored terms that patterns may expand to in all; 0: 1024 */
+    struct qd_task *task; /* cancellation and deadline; may be NULL */
+    bool no_scores;       /* nobody will ask for scores */
+    qd_account *account;  /* scratch of the runs; NULL: the arena's */
 } qd_plan_options;
 
 /* Compiles root. The tree, options' members and arena outlive the plan. [worker] QD_E_LIMIT (too

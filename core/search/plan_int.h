@@ -128,6 +128,7 @@ struct qd_plan {
     qdi_term *last_term;
     qd_map term_map;
     uint32_t nterms, nnodes, nclauses;
+    uint32_t expanded; /* scored terms that patterns have become */
 };
 #define QDI_PLAN_MAGIC 0x51504c4eu /* QPLN */
 

@@ -36,5 +36,11 @@ is($n->put('/_cluster/settings', {transient => {'search.allow_expensive_queries'
     'expensive queries are allowed while the node runs');
 is((search({regexp => {k => 'a.*'}}))[0], 200, 'then they run');
 refused('regexp', {regexp => {k => 'a' x 11}}, qr/\[11\].*\[10\].*index\.max_regex_length/);
+
+# Words that a fuzzy query becomes are clauses too, of all such words together.
+is($n->post('/i/_bulk?refresh=true', join '', map { qq({"index":{}}\n{"w":"word$_"}\n) } 1 .. 9)->{status}, 200, 'words near each other');
+sub near { return {query_string => {default_field => 'w', query => join(' ', map { "word$_~1" } @_), fuzzy_max_expansions => 4}} }
+is((search(near(1, 2)))[0], 200, 'as many words near them as allowed');
+refused('fuzzy words', near(1 .. 3), qr/too_many_nested_clauses.*maxClauseCount is set to 8/);
 is($n->stop, 0, 'stops');
 done_testing;
