@@ -17,7 +17,7 @@ void qdi_aggs_digest_init(qdi_digest *d, double compression, qd_aggs_flavour bet
 /* Centroids that may wait before they are merged; values kept exactly. */
 static uint32_t room(const qdi_digest *d)
 {
-    return (uint32_t)(20 * d->compression) + 64;
+    return (uint32_t)(25 * d->compression) + 64;
 }
 
 /* The bits of a mean in an order-preserving form. */
@@ -71,19 +71,19 @@ static int sort(qdi_digest *d, qd_account *account)
     return 0;
 }
 
-/* Neighbours become one centroid while their weight is below 4 N q (1 - q) / compression, scaled
- * as k2 does. */
+/* Neighbours become one centroid while their weight is below 4 N q (1 - q) / compression: a
+ * hundredth of all values in the middle, single values at the ends, as Elasticsearch's and
+ * OpenSearch's AVLTreeDigest. */
 static void compress(qdi_digest *d)
 {
     double total = 0, before = 0;
     uint32_t out = 0;
     for (uint32_t i = 0; i < d->n; i++) total += d->at[i].weight;
-    double norm = d->compression / (4 * log(total / d->compression) + 24);
     for (uint32_t i = 1; i < d->n; i++) {
         qdi_centroid *c = &d->at[out], *x = &d->at[i];
         double w = c->weight + x->weight;
         double q0 = before / total, q2 = (before + w) / total;
-        double limit = total * fmin(q0 * (1 - q0), q2 * (1 - q2)) / norm;
+        double limit = total * 4 * fmin(q0 * (1 - q0), q2 * (1 - q2)) / d->compression;
         if (w <= limit) {
             c->mean += (x->mean - c->mean) * x->weight / w;
             c->weight = w;
@@ -98,10 +98,10 @@ static void compress(qdi_digest *d)
 
 int qdi_aggs_digest_settle(qdi_digest *d, qd_account *account)
 {
+    bool news = d->merged < d->n;
     int rc = sort(d, account);
     if (rc) return rc;
-    if (d->n > (d->exact ? (uint32_t)(20 * d->compression) : (uint32_t)(3 * d->compression) + 8))
-        compress(d);
+    if (news && d->n > (uint32_t)((d->exact ? 20 : 10) * d->compression)) compress(d);
     d->merged = d->n;
     return 0;
 }

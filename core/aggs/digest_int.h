@@ -1,6 +1,7 @@
 /*
- * digest_int.h: quantiles: t-digest (Dunning, Ertl 2019), the merging variant with scale function
- * k2, compression 100 by default. Up to 20 times the compression values are kept exactly; how
+ * digest_int.h: quantiles: t-digest (Dunning, Ertl 2019), merged from sorted values, with the sizes
+ * of AVLTreeDigest: at rank q a centroid holds at most 4 q (1 - q) / compression of all values
+ * (compression 100 by default). Up to 20 times the compression values are kept exactly; how
  * quantiles lie between few values differs between the products and their versions.
  */
 #ifndef QD_AGGS_DIGEST_INT_H
