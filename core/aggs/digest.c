@@ -101,7 +101,8 @@ int qdi_aggs_digest_settle(qdi_digest *d, qd_account *account)
     bool news = d->merged < d->n;
     int rc = sort(d, account);
     if (rc) return rc;
-    if (news && d->n > (uint32_t)((d->exact ? 20 : 10) * d->compression)) compress(d);
+    /* also where there is room for all: single values between large centroids shift their ranks */
+    if (news && d->n > (uint32_t)((d->exact ? 20 : 3) * d->compression)) compress(d);
     d->merged = d->n;
     return 0;
 }

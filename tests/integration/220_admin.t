@@ -56,12 +56,12 @@ like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 
 like($node->log_text, qr{WARN.*\[settings .*the node setting \[path\.repo\] has no effect in this version: .* \(flag -E\)}, 'in the log at the start');
 sub warned { my ($r) = @_; my $w = $r->{headers}{warning} // ''; return ref $w ? join "\n", @$w : $w }
 my $w = qr{^299 Elasticsearch-8\.19\.0-[0-9a-f]{40} "the}m;
-$r = $node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => '1m', 'storage.scrub.interval' => '1h', 'search.max_buckets' => 70000}});
+$r = $node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => '1m', 'indices.merge.max_bytes_per_sec' => '1mb', 'search.max_buckets' => 70000}});
 is($r->{status}, 200, 'settings');
 like(warned($r), qr{$w node setting \[indices\.lifecycle\.poll_interval\] has no effect in this version: How often .*"$}m, 'a warning');
-like(warned($r), qr{$w node setting \[storage\.scrub\.interval\] has no effect in this version: }m, 'for each');
+like(warned($r), qr{$w node setting \[indices\.merge\.max_bytes_per_sec\] has no effect in this version: }m, 'for each');
 unlike(warned($r), qr/max_buckets/, 'that has no effect');
-is(warned($node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => undef, 'storage.scrub.interval' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
+is(warned($node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => undef, 'indices.merge.max_bytes_per_sec' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
 like(warned($node->put('/later', {settings => {'index.lifecycle.name' => 'p', number_of_replicas => 0}})), qr{$w index setting \[index\.lifecycle\.name\] has no effect in this version: }, 'of a new index');
 like(warned($node->put('/later/_settings', {'index.max_script_fields' => 3})), qr{$w index setting \[index\.max_script_fields\]}, 'of a change');
 is(warned($node->put('/later/_settings', {'index.max_script_fields' => 32})), '', 'not of the default');
