@@ -61,7 +61,7 @@ my %odd = (
 );
 my @dynamic;
 for (split /\n/, scalar $n->run_qd('config', 'list')) {
-    next unless /^  (\S+?)(\*?)(?: = .*?)?  \[(.*); dynamic\]/;
+    next unless /^  (\S+?)(\*?)(?: = .*?)?  \[(.*); dynamic(?:, without effect[^]]*)?\]/;
     my ($key, $group, $type) = ($1 . ($2 ? 'x' : ''), $2, $3);
     my ($kind) = $type =~ /^(\w+)/;
     my @values = $odd{$kind} ? @{$odd{$kind}} : ((split /\|/, $type), 'bogus');
