@@ -1,4 +1,4 @@
-/* watermarks.c: what the three disk watermarks must be to each other. */
+/* watermarks.c: what values of a node must be, and to each other. */
 #include "config/breakers_int.h"
 #include "config/value.h"
 
@@ -57,8 +57,20 @@ static int check_marks(const qd_values *v, qd_err *err)
     return rc ? rc : check_pair(&m[1], &m[2], err);
 }
 
+/* Less than a second closes connections before their first request has come: nobody gets in. */
+static int check_idle(const qd_values *v, qd_err *err)
+{
+    int64_t ns = qd_values_i64(v, QD_SET_HTTP_KEEP_ALIVE_TIMEOUT);
+    if (ns == 0 || ns >= 1000000000) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "failed to parse value [%.*s] for setting [%s], must be 0 or >= [1s]",
+                      QD_STR_ARG(qd_values_text(v, QD_SET_HTTP_KEEP_ALIVE_TIMEOUT)),
+                      qd_schema_node.defs[QD_SET_HTTP_KEEP_ALIVE_TIMEOUT].key);
+}
+
 int qd_values_check(const qd_values *v, qd_err *err)
 {
     int rc = check_marks(v, err);
+    if (!rc) rc = check_idle(v, err);
     return rc ? rc : qdi_breaker_check(v, err);
 }
