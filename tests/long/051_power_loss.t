@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # 051_power_loss.t: 2 x ROUNDS cuts of power under the daemon over storage-nvme and coordination-raft,
 # 50 of each recorded load, and what the same look finds when one kind of sync is left out; then the
-# parts below by themselves: storage-nvme, and the coordination store with 500 cuts a seed.
+# parts below by themselves; 2 x ROUNDS losses of all of three nodes with `durability: request`: storage-nvme, and the coordination store with 500 cuts a seed.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
@@ -18,6 +18,12 @@ for (my $left = $cuts; $left > 0; $left -= 50) {
     $seed++;
 }
 step("without $_ losses are found", "CUTS=0 MUTANTS=$_ ACKS=3000 prove -v $t") for qw(fdatasync fsync-file fsync-dir);
+$seed = count(SEED => 1);
+for (my $left = $cuts; $left > 0; $left -= 20) {
+    my $n = $left < 20 ? $left : 20;
+    step("all of three nodes lose power $n times with seed $seed", "ROUNDS=$n SEED=$seed prove -v tests/integration/322_power_loss_of_all.t");
+    $seed++;
+}
 $ENV{QD_LONG} = 1;
 step("storage-nvme by itself, 2 x 1000 cuts and its mutants", 'prove -v tests/integration/020_powerloss_store.t');
 step("the recorder sees every door", 'prove tests/integration/022_recorder.t');
