@@ -106,7 +106,13 @@ for my $round (1 .. $rounds) {
     my $asked = $n[ $x->{t} ];
     ok(primary_at($asked, undef), "round $round: a primary is back") or diag($asked->get('/_cat/shards?v')->{content});
     $n[ $x->{r} ]->launch;
-    ok($asked->wait_for(sub { ($asked->get('/_cluster/health/reg')->{json}{status} // '') eq 'green' }, 90), "round $round: green");
+    # the record may call a copy started whose node is not back yet
+    ok($asked->wait_for(sub {
+        my $health = $asked->get('/_cluster/health/reg')->{json} || {};
+        return 0 if ($health->{status} // '') ne 'green' || $health->{number_of_nodes} != 3;
+        my $answer = $asked->put('/reg/_doc/probe', { v => $round });
+        return $answer->{status} =~ /^20[01]$/ && $answer->{json}{_shards}{successful} == 2;
+    }, 90), "round $round: green");
     is(join(' ', missing($asked, @must)), '', "round $round: all " . @must . ' that were acknowledged are there');
     my @new;
     for my $k (1 .. 20) {

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 # 051_power_loss.t: 2 x ROUNDS cuts of power under the daemon over storage-nvme and coordination-raft,
 # 50 of each recorded load, and what the same look finds when one kind of sync is left out; then the
-# parts below by themselves; 2 x ROUNDS losses of all of three nodes with `durability: request`: storage-nvme, and the coordination store with 500 cuts a seed.
+# parts below by themselves: storage-nvme, and the coordination store with 500 cuts a seed; and as many losses of
+# power of all of three nodes at once, with `durability: request`.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
