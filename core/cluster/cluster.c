@@ -129,6 +129,10 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     qd_mutex_lock(&c->lock);
     c->applying = revision;
     qd_mutex_unlock(&c->lock);
+    /* before anybody asks another node for what this state says */
+    if (c->rpc && now->uuid[0] && !(old && old->uuid[0])) {
+        qd_rpc_cluster_uuid_set(c->rpc, qd_str_c(now->uuid));
+    }
     if (c->listener) c->listener(c->listener_arg, old, now);
     qd_mutex_lock(&c->lock);
     c->state = now;
