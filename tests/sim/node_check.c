@@ -367,6 +367,11 @@ static void ending_run(void *arg)
 {
     ending *x = arg;
     world *w = x->w;
+    /* a node that stood still may be green by its old session, and join anew when that ends */
+    for (int i = 0, rest = 0; i < 200 && rest < 16 && !w->failed; i++) {
+        rest = not_green(w) ? 0 : rest + 1;
+        qd_env_sleep_ns(w->env, ms(500));
+    }
     for (int i = 0; i < 20 && !w->failed; i++) {
         answer a;
         ask(w, (int)rnd(w, NODES), "POST", "/" INDEX "/_refresh", NULL, 60000, &a);
