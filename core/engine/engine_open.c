@@ -495,6 +495,23 @@ static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
     return rc;
 }
 
+/* A checkpoint is at or below what this copy had on its disk when it was told. One above all that
+ * is here tells of a disk that did not keep what it had synced, or of a version that called
+ * operations durable too early. */
+static void look_for_loss(qd_engine *e, const qd_commit *c, int64_t known)
+{
+    if (known <= c->max_seq_no || known <= c->local_checkpoint ||
+        atomic_load(&e->durability) == QD_DURABILITY_ASYNC ||
+        qd_translog_above(e->translog, known - 1, UINT64_MAX)) {
+        return;
+    }
+    qd_log_error(ENGINE_LOG,
+                 "%s operations up to [%lld] were acknowledged, and the newest of them are not "
+                 "here: this copy has lost operations; another copy, or lost+found of its node, "
+                 "may have them",
+                 e->name, (long long)known);
+}
+
 static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
 {
     qd_translog_identity who = {.primary_term = 0};
@@ -517,6 +534,7 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
     atomic_store(&e->primary_term, qd_translog_term(log));
     int64_t known = qd_translog_checkpoint(log);
     if (known < c->local_checkpoint) known = c->local_checkpoint; /* nothing above was ever shown */
+    look_for_loss(e, c, known);
     atomic_store(&e->global, known);
     qd_translog_checkpoint_set(log, known);
     if (atomic_load(&e->mode) == QD_ENGINE_REPLICA) {
