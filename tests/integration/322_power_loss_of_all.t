@@ -86,7 +86,7 @@ sub primary_at {
     my ($n, $name) = @_;
     return $n->wait_for(sub {
         my $rows = $n->get('/_cat/shards/reg?format=json&h=prirep,state,node')->{json};
-        ref $rows eq 'ARRAY' && grep { $_->{prirep} eq 'p' && $_->{state} eq 'STARTED' && (!defined $name || $_->{node} eq $name) } @$rows;
+        ref $rows eq 'ARRAY' && grep { $_->{prirep} eq 'p' && $_->{state} eq 'STARTED' && (!defined $name || ($_->{node} // '') eq $name) } @$rows;
     }, 60);
 }
 
