@@ -120,9 +120,8 @@ for my $round (1 .. $rounds) {
         push @new, "new-$round-$k" if $answer->{status} == 201 && $answer->{json}{_shards}{successful} == 2;
     }
     cmp_ok(scalar @new, '>', 0, "round $round: two copies acknowledge");
-    my ($row) = grep { $_->{prirep} eq 'p' } @{ $asked->get('/_cat/shards/reg?format=json&h=prirep,node')->{json} };
-    my ($dies) = grep { $_->{name} eq $row->{node} } @n;
-    my ($other) = grep { $_ != $dies } $n[ $x->{p} ], $n[ $x->{r} ];
+    my %on = map { $_->{prirep} => $_->{node} } @{ $asked->get('/_cat/shards/reg?format=json&h=prirep,node')->{json} };
+    my ($dies, $other) = map { my $name = $on{$_}; grep { $_->{name} eq $name } @n } 'p', 'r'; # any two of them by now
     my ($asks) = grep { $_ != $dies } @n;
     $dies->kill9;
     ok(primary_at($asks, $other->{name}), "round $round: the other copy is primary") or diag($asks->get('/_cat/shards?v')->{content});
