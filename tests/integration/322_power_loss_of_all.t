@@ -62,7 +62,7 @@ sub record {
     $_->signal('KILL') for @n;
     $_->wait_end for @n;
     my @acked = map { [split] } map { split /\n/, QdNode::slurp("$dir/acked$_") } 0 .. 3;
-    cmp_ok(scalar @acked, '>', 20, "life $life: the load was real");
+    cmp_ok(scalar @acked, '>', 8, "life $life: the load was real"); # syncs may take half a second
     note("life $life: " . @acked . " acknowledged, syncs of one node $late ms late");
     return { c => $c, n => \@n, rec => \@rec, acked => \@acked, p => $p, r => $r, t => 3 - $p - $r };
 }
