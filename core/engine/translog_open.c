@@ -277,6 +277,11 @@ static int write_again(qd_translog *t, qd_err *err)
     bool some = false;
     for (size_t i = from; i < n; i++) some |= t->files.at[i]->records > t->files.at[i]->durable;
     if (QD_VARIANT(SECOND_SYNC_BELIEVED)) return sync_again(t, from, err);
+    /* of those before, what is unsure stands in a later one: it is never read again */
+    for (size_t i = 0; i < from; i++) {
+        uint64_t sure = t->files.at[i + 1]->head.before_durable;
+        if (sure) t->files.at[i]->bytes = sure;
+    }
     if (!some) return 0;
     qd_translog_turn same = {.primary_term = t->who.primary_term};
     atomic_store(&t->checkpoint, t->checkpoint_written);

@@ -345,13 +345,16 @@ static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer 
 static void give_way(repl_shard *g, const repl_stream *s)
 {
     char text[256];
+    qd_mutex_lock(&g->lock);
+    const repl_peer *c = g->leading ? repl_primary_peer(&g->pm, s->t.peer) : NULL;
+    bool now = c && c->resync == s->t.number && g->pm.phase == REPL_RESYNC;
+    if (now) repl_primary_fence(&g->pm, 0);
+    repl_unlock(g);
+    if (!now) return; /* of an earlier term */
     snprintf(text, sizeof text,
              "it gives way: its log ends at [%lld], and copy [%s] knows that operations up to "
              "[%lld] were acknowledged",
              (long long)s->t.to, s->t.aid, (long long)s->known);
-    qd_mutex_lock(&g->lock);
-    if (g->leading) repl_primary_fence(&g->pm, 0);
-    repl_unlock(g);
     repl_fail_shard(g, text, QD_E_CORRUPT);
 }
 

@@ -947,12 +947,129 @@ static void what_was_synced_needs_no_new_history(void **state)
     action_cluster_close(c);
 }
 
+/* --- a copy that knows more than its primary --- */
+
+static void numbers_of(action_cluster *c, uint32_t node, qd_engine_checkpoints *out)
+{
+    qd_engine *e;
+    qd_shard *s = shard_of(c, node, "x", NULL);
+    assert_non_null(s);
+    assert_int_equal(qd_shard_enter(s, WAIT_MS, &e, NULL), 0);
+    qd_engine_checkpoints_get(e, out);
+    qd_shard_leave(s);
+    qd_shard_unref(s);
+}
+
+/* The disk of the primary says that it has synced its log, and has not: with the power it loses
+ * what two copies had acknowledged, and gives the numbers anew. The other copy knows that they were
+ * acknowledged: its files are kept, and what is acknowledged now is on both. */
+static void a_copy_that_knows_more_is_kept(void **state)
+{
+    (void)state;
+    uint32_t p, r;
+    uint64_t bytes;
+    char note[96];
+    qd_env *env = qd_env_system();
+    qd_engine_checkpoints at = {.global = -1};
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":1,"
+        "\"refresh_interval\":-1,\"unassigned.node_left.delayed_timeout\":\"0s\","
+        "\"routing.allocation.include._name\":\"node-0,node-1\"}}}");
+    wait_green(c, 2, "x");
+    for (int i = 0; i < 10; i++) put(c, 2, "x", i, i, "");
+    assert_int_equal(action_cluster_call(c, 2, "POST", "/x/_flush?force=true", NULL), 200);
+    where(c, 2, "x", &p, &r);
+    store_crash_mutants_set(action_cluster_disk(c, p), STORE_CRASH_NO_LOG_SYNC);
+    for (int i = 10; i < 20; i++) put(c, 2, "x", i, i, "");
+    uint64_t until = qd_env_mono_ns(env) + WAIT_MS * UINT64_C(1000000);
+    while (at.global < 19 && qd_env_mono_ns(env) < until) {
+        numbers_of(c, r, &at);
+        qd_env_sleep_ns(env, 1000000);
+    }
+    assert_int_equal(at.global, 19);
+    qd_state *now = qd_cluster_state(action_cluster_actions(c, 2)->cluster);
+    snprintf(note, sizeof note, "lost+found/indices_%s_0_aside",
+             qd_state_index(now, QD_STR("x"))->uuid);
+    qd_state_unref(now);
+    action_cluster_leave(c, r);
+    store_crash_power_off(action_cluster_disk(c, p));
+    action_cluster_leave(c, p);
+    store_crash_mutants_set(action_cluster_disk(c, p), 0);
+    store_crash_crash(action_cluster_disk(c, p), 1);
+    action_cluster_back(c, p);
+    until = qd_env_mono_ns(env) + WAIT_MS * UINT64_C(1000000);
+    while (action_cluster_call(c, 2, "GET", "/x/_doc/1", NULL) != 200 &&
+           qd_env_mono_ns(env) < until) {
+        qd_env_sleep_ns(env, 10000000);
+    }
+    assert_int_equal(got(c, 2, "x", 9), 9);
+    assert_int_equal(got(c, 2, "x", 19), -1); /* or there is nothing to find */
+    for (int i = 100; i < 103; i++) put(c, 2, "x", i, i, "");
+    action_cluster_back(c, r);
+    wait_green(c, 2, "x");
+    assert_true(store_crash_size(action_cluster_disk(c, r), note, &bytes));
+    action_cluster_leave(c, p);
+    assert_true(primary_comes_to(c, 2, "x", r));
+    for (int i = 100; i < 103; i++) assert_int_equal(got(c, 2, "x", i), i);
+    action_cluster_close(c);
+}
+
+/* Of two copies that might take over, the first lacks what the second knows to be acknowledged: it
+ * gives way before it acknowledges anything. */
+static void a_primary_gives_way(void **state)
+{
+    (void)state;
+    uint32_t node[3];
+    qd_engine *e;
+    qd_buf op;
+    qd_translog_location at;
+    qd_engine_checkpoints has_now;
+    action_cluster *c = action_cluster_open(3, NULL);
+    action_cluster_index(
+        c, "x",
+        "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":2,"
+        "\"refresh_interval\":-1,\"unassigned.node_left.delayed_timeout\":\"0s\"}}}");
+    wait_green(c, 0, "x");
+    for (int i = 0; i < 10; i++) put(c, 0, "x", i, i, "");
+    qd_state *state_now = qd_cluster_state(action_cluster_actions(c, 0)->cluster);
+    const qd_index_meta *m = qd_state_index(state_now, QD_STR("x"));
+    const qd_shard_meta *rec = qd_state_shard(state_now, m, 0);
+    uint64_t term = rec->primary_term;
+    for (uint32_t i = 0; i < 3; i++) node[i] = node_of(&rec->copies[i]);
+    qd_state_unref(state_now);
+    numbers_of(c, node[2], &has_now);
+    qd_buf_init(&op, NULL, 4096);
+    qd_translog_op noop = {.type = QD_TRANSLOG_NOOP,
+                           .seq_no = (uint64_t)has_now.max_seq_no + 1,
+                           .primary_term = term,
+                           .auto_id_ms = -1};
+    assert_int_equal(qd_op_encode(&noop, &op, NULL), 0);
+    qd_shard *s = shard_of(c, node[2], "x", NULL);
+    assert_int_equal(qd_shard_enter(s, WAIT_MS, &e, NULL), 0);
+    assert_int_equal(qd_engine_replicate(e, term, qd_buf_view(&op), NULL, &at, NULL), 0);
+    assert_int_equal(qd_engine_sync(e, &at, NULL), 0);
+    qd_engine_global_checkpoint_set(e, has_now.max_seq_no + 1);
+    qd_shard_leave(s);
+    qd_shard_unref(s);
+    qd_buf_fini(&op);
+    action_cluster_leave(c, node[0]);
+    assert_true(primary_comes_to(c, node[2], "x", node[2]));
+    put(c, node[2], "x", 50, 50, "");
+    for (int i = 0; i < 10; i++) assert_int_equal(got(c, node[2], "x", i), i);
+    assert_int_equal(got(c, node[1], "x", 50), 50);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_go_to_both_copies),
         cmocka_unit_test(what_was_promised_counts_not_what_is_set),
         cmocka_unit_test(what_was_synced_needs_no_new_history),
+        cmocka_unit_test(a_copy_that_knows_more_is_kept),
+        cmocka_unit_test(a_primary_gives_way),
         cmocka_unit_test(a_replica_takes_over),
         cmocka_unit_test(a_copy_comes_back),
         cmocka_unit_test(a_stale_copy_is_forced),
