@@ -39,6 +39,7 @@ int32_t cr_init(qd_self *self, const qd_host *host, qd_err *err)
     }
     the_host = host;
     host->data_set(self, p);
+    cr_figures_make(&p->figures, self, host->service(self, QD_SERVICE_METRIC, QD_ABI_MINOR));
     int32_t rc = host->provide(self, QD_KIND_COORDINATION, CR_HOME_NAME, &cr_vtable, err);
     if (rc) {
         host->data_set(self, NULL);

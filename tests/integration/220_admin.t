@@ -52,6 +52,20 @@ $r = $node->post('/_analyze', {analyzer => 'standard', text => 'Two words'});
 is(join(' ', map { $_->{token} } @{$r->{json}{tokens}}), 'two words', '_analyze');
 like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 'metrics');
 
+{ # every metric of the table is shown, and those of the store of the cluster's state follow it
+    my %type = $node->get('/metrics')->{content} =~ /^# TYPE (\w+) (\w+)$/mg;
+    my %row = map { /^(\w+)\S*  (\w+)$/ ? ($1 => $2) : () } split /\n/, `'@{[QdNode::qd()]}' metrics`;
+    is(join(' ', grep { ($type{$_} // '') ne $row{$_} } sort keys %row), '', 'all metrics of `qd metrics` are shown');
+    is(join(' ', grep { !/^quidditch_plugin_/ && !$row{$_} } sort keys %type), '', 'and no others');
+    my %raft = $node->get('/metrics')->{content} =~ /^quidditch_plugin_coordination_raft_(\w+) (\d+)$/mg;
+    cmp_ok($raft{term}, '>=', 1, 'term of the log');
+    cmp_ok($raft{commit_index}, '>=', 1, 'entries are committed');
+    is("$raft{leads} $raft{leader_known} $raft{voters} $raft{failed}", '1 1 1 0', 'this node leads alone');
+    cmp_ok($raft{leader_changes_total}, '>=', 1, 'its election is counted');
+    like($node->get('/metrics')->{content}, qr/^quidditch_index_docs\{index="books"\} 1$/m, 'figures of an index');
+    like($node->get('/metrics')->{content}, qr/^quidditch_coordination_info\{mode="master",store="raft"\} 1$/m, 'where the state is kept');
+}
+
 # what is taken and has no effect in this version is told
 like($node->log_text, qr{WARN.*\[settings .*the node setting \[path\.repo\] has no effect in this version: .* \(flag -E\)}, 'in the log at the start');
 sub warned { my ($r) = @_; my $w = $r->{headers}{warning} // ''; return ref $w ? join "\n", @$w : $w }

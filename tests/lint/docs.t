@@ -83,12 +83,13 @@ report('every folder and page is found from docs/ARCHITECTURE.md, and links lead
 
 my $qd = top() . '/build/bin/qd';
 SKIP: {
-    skip 'build/bin/qd is not built', 2 unless -x $qd;
-    my %printed = ('conf/quidditch.yml' => '--yaml', 'docs/settings.md' => '--markdown');
+    skip 'build/bin/qd is not built', 3 unless -x $qd;
+    my %printed = ('conf/quidditch.yml' => 'config list --yaml', 'docs/settings.md' => 'config list --markdown',
+        'docs/metrics.md' => 'metrics --markdown');
     for my $file (sort keys %printed) {
-        my $want = `'$qd' config list $printed{$file}`;
+        my $want = `'$qd' $printed{$file}`;
         ok($want eq (-f top() . "/$file" ? slurp($file) : ''),
-            "$file is what the table prints (else: qd config list $printed{$file} > $file)");
+            "$file is what the table prints (else: qd $printed{$file} > $file)");
     }
 }
 done_testing;
