@@ -1,6 +1,7 @@
 /*
- * aside.c: a copy whose history the cluster's one contradicts is kept whole, as files of
- * lost+found, and an empty one begins in its place. See qd_shard_set_aside.
+ * aside.c: a copy whose history the cluster's one contradicts, and one whose files are damaged, is
+ * kept whole, as files of lost+found, and an empty one begins in its place. See
+ * qd_shard_set_aside.
  *
  * The note "aside" is published first and moved last: whoever finds it goes on where a crash ended
  * the moving.
@@ -13,6 +14,8 @@
 
 #define NOTE "aside"
 #define NOTE_VERSION 1u
+/* the primary takes a copy that is away out of the set as soon as it hears of it */
+#define UNCOUNTED_MS 5000
 
 typedef struct names {
     qd_arena arena;
@@ -33,16 +36,21 @@ static int collect(void *arg, qd_str name, uint64_t bytes)
     return !copy.p || qd_vec_push(&x->at, NULL, copy) ? QD_E_NOMEM : 0;
 }
 
-void qd_shard_set_aside(qd_shard *s, qd_str text)
+static int write_note(qd_shard *s, qd_str text, qd_err *err)
 {
     char note[96];
+    int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
+    return qd_store_publish(s->shards->store, (qd_str){note, (size_t)n}, QD_STR("aside"),
+                            NOTE_VERSION, text, err);
+}
+
+void qd_shard_set_aside(qd_shard *s, qd_str text)
+{
     qd_err err;
     qd_err_init(&err);
-    int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
     qd_log_error(SHARD_LOG, "%s %.*s", s->name, QD_STR_ARG(text));
     /* at once: who opens this folder next is another copy, or another process */
-    if (qd_store_publish(s->shards->store, (qd_str){note, (size_t)n}, QD_STR("aside"), NOTE_VERSION,
-                         text, &err)) {
+    if (write_note(s, text, &err)) {
         qd_log_error(SHARD_LOG, "%s it could not be noted to keep these files: %s", s->name,
                      qd_err_reason(&err));
     }
@@ -74,4 +82,39 @@ int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err)
     qd_vec_fini(&x.at);
     qd_arena_fini(&x.arena);
     return rc;
+}
+
+/* Does nothing of this node count in the record any more? Who was in sync here may be made the
+ * primary, and is to miss its files then. Under an older id it never comes back into that set. */
+static bool none_counts(void *arg, const qd_state *now)
+{
+    const qd_shard *s = arg;
+    const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(s->uuid));
+    const qd_shard_meta *r = m ? qd_state_shard(now, m, s->number) : NULL;
+    qd_str self = qd_cluster_self(s->shards->cluster)->id;
+    for (uint32_t i = 0; r && i < r->nin_sync; i++) {
+        if (qd_str_eq(r->in_sync[i].node, self)) return false;
+    }
+    return true;
+}
+
+int qdi_shard_damaged_aside(qd_shard *s, qd_err *err)
+{
+    char text[512];
+    bool moved;
+    int n = snprintf(text, sizeof text, "the files of this copy are damaged: %.400s",
+                     qd_err_reason(err));
+    if (s->shards->cluster &&
+        qd_cluster_wait_for(s->shards->cluster, none_counts, s, UNCOUNTED_MS)) {
+        qd_err_fini(err);
+        return qd_err_set(err, QD_E_TIMEOUT,
+                          "%s; what was in sync on this node still counts, so nothing is moved "
+                          "before the primary has taken it out",
+                          text);
+    }
+    qd_err_fini(err);
+    qd_log_error(SHARD_LOG, "%s %s; the primary has what was acknowledged, and fills a new copy",
+                 s->name, text);
+    int rc = write_note(s, (qd_str){text, (size_t)n}, err);
+    return rc ? rc : qdi_shard_aside(s, &moved, err);
 }

@@ -178,6 +178,10 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
     if (rc) return rc;
     if (moved) s->existing = false;
     rc = s->primary && !s->existing ? QD_E_NOTFOUND : qd_engine_open(c, out, err);
+    if (!s->primary && !s->existing && (rc == QD_E_CORRUPT || rc == QD_E_TRANSLOG_CORRUPT)) {
+        rc = qdi_shard_damaged_aside(s, err);
+        if (!rc) rc = QD_E_NOTFOUND;
+    }
     if (rc != QD_E_NOTFOUND || s->existing) return rc;
     if (err) qd_err_fini(err);
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
