@@ -1,5 +1,6 @@
 /* log.c: levels by component, one sink. See log.h. */
 #include "base/log.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -7,17 +8,20 @@
 
 #define COMPONENTS_MAX 64
 #define LINE_MAX_BYTES 8192
-#define LEVEL_OF_ALL (-1) /* of a component whose own level was taken away */
 
 static _Atomic(qd_log_sink) sink_fn; /* set last, read first: signals come at any time */
 static void *sink_arg;
 static int64_t (*clock_fn)(void);
 static _Atomic int root_level = QD_LOG_INFO;
-/* Own levels: filled from the front, names are set once, levels may change at any time. */
+/* Own levels, filled from the front, of components by the hash of their names: nothing is to be
+ * freed, and those that are not used any more are taken by others. Readers take no lock: while
+ * levels change a line may go by the old one. */
 static struct {
-    _Atomic(const char *) name;
+    _Atomic uint64_t hash;
     _Atomic int level;
 } own[COMPONENTS_MAX];
+static _Atomic uint32_t owned;
+static atomic_flag changing = ATOMIC_FLAG_INIT;
 
 static const char *const names[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"};
 
@@ -28,40 +32,44 @@ void qd_log_init(qd_log_sink sink, void *arg, int64_t (*wall_ms)(void))
     atomic_store(&sink_fn, sink);
 }
 
-void qd_log_level_set(const char *component, qd_log_level level)
+static uint64_t hash_of(const char *component)
+{
+    return qd_xxh3(component, strlen(component));
+}
+
+bool qd_log_level_set(const char *component, qd_log_level level)
 {
     if (!component) {
         atomic_store(&root_level, level);
-        return;
+        return true;
     }
-    for (size_t i = 0; i < COMPONENTS_MAX; i++) {
-        const char *at = atomic_load(&own[i].name);
-        if (!at) {
-            atomic_store(&own[i].level, level);
-            if (atomic_compare_exchange_strong(&own[i].name, &at, component)) return;
-        }
-        if (strcmp(at, component) == 0) {
-            atomic_store(&own[i].level, level);
-            return;
-        }
+    uint64_t hash = hash_of(component);
+    while (atomic_flag_test_and_set(&changing)) continue;
+    uint32_t n = atomic_load(&owned), i = 0;
+    while (i < n && atomic_load(&own[i].hash) != hash) i++;
+    bool room = i < COMPONENTS_MAX;
+    if (room) {
+        atomic_store(&own[i].level, level);
+        atomic_store(&own[i].hash, hash);
+        if (i == n) atomic_store(&owned, n + 1);
     }
+    atomic_flag_clear(&changing);
+    return room;
 }
 
 void qd_log_levels_reset(void)
 {
-    for (size_t i = 0; i < COMPONENTS_MAX && atomic_load(&own[i].name); i++)
-        atomic_store(&own[i].level, LEVEL_OF_ALL);
+    while (atomic_flag_test_and_set(&changing)) continue;
+    atomic_store(&owned, 0);
+    atomic_flag_clear(&changing);
 }
 
 bool qd_log_on(const char *component, qd_log_level level)
 {
-    for (size_t i = 0; i < COMPONENTS_MAX; i++) {
-        const char *at = atomic_load_explicit(&own[i].name, memory_order_acquire);
-        if (!at) break;
-        if (strcmp(at, component) != 0) continue;
-        int mine = atomic_load(&own[i].level);
-        if (mine == LEVEL_OF_ALL) break;
-        return (int)level >= mine;
+    uint32_t n = atomic_load_explicit(&owned, memory_order_acquire);
+    uint64_t hash = n ? hash_of(component) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (atomic_load(&own[i].hash) == hash) return (int)level >= atomic_load(&own[i].level);
     }
     return (int)level >= atomic_load_explicit(&root_level, memory_order_relaxed);
 }

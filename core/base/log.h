@@ -27,8 +27,9 @@ typedef void (*qd_log_sink)(void *arg, int64_t wall_ms, qd_log_level level, cons
 
 /* Installs sink and clock (wall time in ms); NULL sink: stderr. Not thread-safe: at start only. */
 void qd_log_init(qd_log_sink sink, void *arg, int64_t (*wall_ms)(void));
-/* Sets the level of one component (NULL: of all without their own). */
-void qd_log_level_set(const char *component, qd_log_level level);
+/* Sets the level of one component (NULL: of all without their own); the name is not kept. false: 64
+ * others have one already, this one has that of all. [any] */
+bool qd_log_level_set(const char *component, qd_log_level level);
 /* Every component has the level of all again, as if none had its own. */
 void qd_log_levels_reset(void);
 /* Would a line of this level be written? */

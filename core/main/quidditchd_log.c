@@ -15,6 +15,7 @@
 #include <time.h>
 
 #define LINE_BYTES_MAX (32u << 10)
+#define COMPONENT_MAX 256
 #define LEVEL_GROUP QD_STR("logger.")
 
 static struct {
@@ -89,18 +90,21 @@ static void sink(void *arg, int64_t wall_ms, qd_log_level level, const char *com
     qd_buf_fini(&b);
 }
 
-/* Component names live as long as the process: levels keep a pointer to them. Elasticsearch calls
- * what is of no component _root. */
+/* Elasticsearch calls what is of no component _root. */
 static void set_component(qd_str name, qd_str level_name)
 {
     qd_log_level level;
+    char component[COMPONENT_MAX];
     if (!qd_log_level_parse(level_name, &level)) return;
+    int n = snprintf(component, sizeof component, "%.*s", QD_STR_ARG(name));
     if (qd_str_is(name, "_root")) {
         qd_log_level_set(NULL, level);
-        return;
+    } else if (n < 0 || (size_t)n >= sizeof component || !qd_log_level_set(component, level)) {
+        qd_log_warn("settings",
+                    "logger.%.*s has no effect: the name is too long, or too many have "
+                    "levels of their own",
+                    QD_STR_ARG(name));
     }
-    char *copy = qd_memdup(NULL, name.p, name.n);
-    if (copy) qd_log_level_set(copy, level);
 }
 
 static void apply_levels(void *arg, const qd_values *next)
