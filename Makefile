@@ -216,4 +216,5 @@ install: all
 uninstall:
 	rm -f $(patsubst %,$(D)$(bindir)/%,$(notdir $(PROGRAMS)))
 	rm -rf $(D)$(libdir)/quidditch $(D)$(datadir)/quidditch
+include deploy/packages.mk
 .SECONDARY:

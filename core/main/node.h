@@ -172,6 +172,19 @@ const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uin
 int64_t qd_node_stop_begin(qd_node *node);
 /* Lets requests under way end and closes all front ends; once more does nothing. */
 void qd_node_http_close(qd_node *node);
+/* Of a node that a service manager has started (systemd's Type=notify); without one nothing
+ * happens. Begins to tell it that the node lives, on the main loop, before that runs. */
+void qd_node_service_begin(qd_node *node);
+/* Listens, but waits for others: the manager need not wait as well. [any] */
+void qd_node_service_waits(const char *why);
+/* All steps have started. [any] */
+void qd_node_service_started(const qd_node *node);
+/* Reads its settings again: before that, and when it has. [any] */
+void qd_node_service_reloads(const qd_node *node, bool begins);
+/* Stops. [any] */
+void qd_node_service_stops(void);
+/* No timer runs after it; the main loop does not run any more. */
+void qd_node_service_end(void);
 /* --check-config: loads the plugins of the configuration and asks for all that it needs. */
 QD_MUST_CHECK
 int qd_node_plugins_check(qd_node *node, qd_err *err);

@@ -177,6 +177,7 @@ static void reload(qd_node *node)
 {
     qd_err err;
     qd_err_init(&err);
+    qd_node_service_reloads(node, true);
     qd_buf text, restart;
     qd_buf_init(&text, NULL, FILE_BYTES_MAX);
     qd_buf_init(&restart, NULL, 64 << 10);
@@ -192,6 +193,7 @@ static void reload(qd_node *node)
         qd_log_warn("main", "reloaded; a restart is needed for %s", restart.p);
     else
         qd_log_info("main", "reloaded");
+    qd_node_service_reloads(node, false);
     qd_buf_fini(&text);
     qd_buf_fini(&restart);
     qd_err_fini(&err);
@@ -228,6 +230,7 @@ static void on_signal(void *user, qd_signal what, int signo)
         return;
     }
     qd_log_info("main", "stopping on signal %d", signo);
+    qd_node_service_stops();
     int64_t ms = atomic_load(&d->started) ? qd_node_stop_begin(d->node) : 0;
     if (atomic_load(&d->started) && qd_node_may_hand_over(d->node)) {
         d->stop_at_ns = qd_env_mono_ns(d->node->env) + (uint64_t)(ms > 0 ? ms : 0) * 1000000u;
@@ -258,6 +261,7 @@ static void start(void *arg)
     uint64_t ms = (qd_env_mono_ns(node->env) - node->start_ns) / 1000000;
     qd_log_info("main", "started in %llu ms", (unsigned long long)ms);
     atomic_store(&d->started, true);
+    qd_node_service_started(node);
 }
 
 /* The main loop exists before the first step, so that no signal is lost. */
@@ -270,6 +274,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
     if (rc != 0) return rc;
     rc = qd_signals_start(node->main_loop, on_signal, &d, &signals, err);
     qd_timer_init(&d.wait, node->main_loop, waited, node);
+    qd_node_service_begin(node);
     if (rc == 0) rc = qd_thread_start(node->env, "starter", start, &d, &starter, err);
     if (rc == 0) {
         qd_loop_run(node->main_loop);
@@ -277,6 +282,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
         atomic_store(&d.cut, true);
         if (d.leaver) qd_thread_join(node->env, d.leaver);
         rc = d.rc;
+        qd_node_service_stops();   /* also where no signal came */
         stop_steps(node, d.steps); /* not before: signals are logged while the loop runs */
         if (rc == 0 && atomic_load(&node->failed)) {
             rc = qd_err_set(err, QD_E_IO, "ended by itself, to be started again: see the log");
@@ -284,6 +290,7 @@ static int live(qd_node *node, const request *r, qd_err *err)
         if (r->pid_file) (void)!qd_file_remove(r->pid_file, NULL);
     }
     qd_timer_stop(&d.wait);
+    qd_node_service_end();
     qd_signals_stop(signals);
     qd_loop_close(node->main_loop);
     node->main_loop = NULL;

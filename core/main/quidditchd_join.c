@@ -146,6 +146,7 @@ static int join_start(qd_node *node, qd_err *err)
         if (wait && now > next) {
             next = now + SAY_NS;
             say(node, &why);
+            qd_node_service_waits(qd_err_reason(&why));
             if (!told && node->mode.asked == QD_MODE_AUTO && !node->mode.formed)
                 qd_log_warn(LOG, "no coordination backend available, waiting for one; tried: %s",
                             node->mode.tried);

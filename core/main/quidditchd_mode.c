@@ -167,6 +167,7 @@ void qd_node_waits(qd_node *node, const char *text, bool over)
     if (d->waits && !text) d->n = d->waits - 1;
     if (over) d->waits = 0;
     qd_mutex_unlock(&node->deciding);
+    if (text && !over) qd_node_service_waits(text);
 }
 
 /* What is waited for, for those who ask this node. */

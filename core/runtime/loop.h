@@ -57,6 +57,10 @@ uint64_t qd_loop_now_ns(const qd_loop *loop);
 struct uv_loop_s *qd_loop_uv(qd_loop *loop);
 /* uv_version() of the libuv in this process, for plugins that run loops of their own. [any] */
 uint32_t qd_loop_uv_version(void);
+/* Asks every loop of this process that has a thread of its own to turn once more. Have all turned
+ * that were asked the last time? If not, the name of one that has not. Never waits; for one caller
+ * at a time, who leaves time between two calls. [any] */
+bool qd_loops_turn(char stuck[64]);
 /* Calls fn(user) at the end of each turn that did anything, to send what was gathered; at most 8 a
  * loop, before it runs. */
 void qd_loop_on_turn(qd_loop *loop, void (*fn)(void *user), void *user);

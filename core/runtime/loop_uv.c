@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "runtime/env_int.h"
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -21,7 +22,14 @@ typedef struct uv_backed_loop {
     _Atomic pthread_t runner;
     _Atomic bool running;
     uint64_t turn_end_ns, idle_ns; /* at the last prepare */
+    struct uv_backed_loop *next;   /* of those with threads */
+    qd_post pulse;
+    _Atomic bool asked; /* the pulse is under way */
 } uv_backed_loop;
+
+/* Those with threads, from start to close. */
+static pthread_mutex_t listing = PTHREAD_MUTEX_INITIALIZER;
+static uv_backed_loop *listed;
 
 static uv_backed_loop *of(const qd_loop *loop)
 {
@@ -94,7 +102,46 @@ static int loop_start(qd_loop *loop, qd_err *err)
 {
     uv_backed_loop *l = of(loop);
     qd_assert(!l->thread);
-    return qd_thread_start(loop->env, loop->name, loop_thread, l, &l->thread, err);
+    int rc = qd_thread_start(loop->env, loop->name, loop_thread, l, &l->thread, err);
+    if (rc != 0) return rc;
+    pthread_mutex_lock(&listing);
+    l->next = listed;
+    listed = l;
+    pthread_mutex_unlock(&listing);
+    return 0;
+}
+
+static void unlist(uv_backed_loop *l)
+{
+    pthread_mutex_lock(&listing);
+    for (uv_backed_loop **at = &listed; *at; at = &(*at)->next) {
+        if (*at != l) continue;
+        *at = l->next;
+        break;
+    }
+    pthread_mutex_unlock(&listing);
+}
+
+static void on_pulse(qd_post *post)
+{
+    atomic_store(&QD_CONTAINER_OF(post, uv_backed_loop, pulse)->asked, false);
+}
+
+bool qd_loops_turn(char stuck[64])
+{
+    bool all = true;
+    pthread_mutex_lock(&listing);
+    for (uv_backed_loop *l = listed; l; l = l->next) {
+        if (atomic_exchange(&l->asked, true)) {
+            snprintf(stuck, 64, "%s", l->base.name);
+            all = false;
+            continue;
+        }
+        l->pulse.fn = on_pulse;
+        qd_loop_post(&l->base, &l->pulse);
+    }
+    pthread_mutex_unlock(&listing);
+    return all;
 }
 
 static bool loop_here(const qd_loop *loop)
@@ -126,6 +173,7 @@ static void loop_close(qd_loop *loop)
 {
     uv_backed_loop *l = of(loop);
     if (l->thread) {
+        unlist(l); /* what asks it now has asked: the pulse runs below */
         qd_loop_stop(loop);
         qd_thread_join(loop->env, l->thread);
     }

@@ -96,6 +96,15 @@ void qd_proc_tune_heap(void);
 /* Gives free heap pages back to the system. [worker] */
 void qd_proc_trim_heap(void);
 
+/* Tells the service manager that started the process (systemd's Type=notify, $NOTIFY_SOCKET) these
+ * lines, "READY=1\nSTATUS=..."; see sd_notify(3). Never waits. false: there is none, or it was not
+ * told. [any] */
+bool qd_proc_notify(const char *lines);
+/* The time within which that manager wants to hear WATCHDOG=1, in nanoseconds; 0: it does not.
+ * [any]
+ */
+uint64_t qd_proc_watchdog_ns(void);
+
 /* Folder of the running program, without links, appended to out. 0, QD_E_IO, QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_proc_exe_dir(qd_buf *out, qd_err *err);

@@ -116,12 +116,54 @@ static void a_periodic_timer_goes_on_until_stopped(void **state)
     qd_loop_close(loop);
 }
 
+typedef struct gate {
+    qd_post post;
+    _Atomic bool open;
+} gate;
+
+static void wait_at(qd_post *post)
+{
+    gate *g = post->user;
+    while (!atomic_load(&g->open)) qd_env_sleep_ns(qd_env_system(), 100000);
+}
+
+static void a_loop_that_stands_still_is_named(void **state)
+{
+    (void)state;
+    qd_env *env = qd_env_system();
+    qd_loop *one, *two;
+    gate g = {0};
+    char stuck[64] = "";
+    assert_int_equal(qd_loop_open(env, "one", &one, NULL), 0);
+    assert_int_equal(qd_loop_open(env, "two", &two, NULL), 0);
+    assert_int_equal(qd_loop_start(one, NULL), 0);
+    assert_int_equal(qd_loop_start(two, NULL), 0);
+    assert_true(qd_loops_turn(stuck)); /* none was asked before */
+    while (!qd_loops_turn(stuck)) qd_env_sleep_ns(env, 100000);
+    g.post.fn = wait_at;
+    g.post.user = &g;
+    qd_loop_post(one, &g.post);
+    unsigned named = 0; /* of `two` too, which is slower now and then */
+    while (named < 3) {
+        if (!qd_loops_turn(stuck) && strcmp(stuck, "one") == 0) named++;
+        qd_env_sleep_ns(env, 1000000);
+    }
+    assert_false(qd_loops_turn(stuck)); /* for as long as it stands still */
+    atomic_store(&g.open, true);
+    while (!qd_loops_turn(stuck)) qd_env_sleep_ns(env, 100000);
+    qd_loop_close(one); /* the pulse may be under way */
+    while (!qd_loops_turn(stuck)) qd_env_sleep_ns(env, 100000);
+    qd_loop_close(two);
+    assert_true(qd_loops_turn(stuck)); /* none is left */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(posts_of_many_threads_arrive_in_order),
         cmocka_unit_test(timers_fire_in_order_and_not_early),
         cmocka_unit_test(a_periodic_timer_goes_on_until_stopped),
+        cmocka_unit_test(a_loop_that_stands_still_is_named),
     };
     return unit_run(tests);
 }
