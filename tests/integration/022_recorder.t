@@ -67,4 +67,27 @@ for my $mute (sort keys %relies) {
     }
     is_deeply([sort keys %lost], [sort @{ $relies{$mute} }], "without $mute exactly its users lose");
 }
+
+# A sync that failed: the next one succeeds, and the disk has what was written to its pages since, no more.
+{
+    my $work = tempdir(CLEANUP => 1);
+    mkdir "$work/root" or die $!;
+    my $rec = PowerLoss->new(root => "$work/root", build => $build);
+    my @names = qw(believed again page cut);
+    for my $name (@names) {
+        local %ENV = (%ENV, $rec->env);
+        $rec->fail(under => "/failed-$name");
+        is(system("$build/tests/record_probe", "$work/root", "failed-$name"), 0, "the probe ran ($name)");
+    }
+    is($rec->failed, 4, 'four syncs failed');
+    is_deeply([map { $_->[1] =~ s{.*/}{}r } $rec->failures], [map { "failed-$_" } @names], 'and are told');
+    my %want = (believed => "\0" x 5000, again => 'a' x 5000, page => "\0" x 4096 . 'a' x 904 . 'bb', cut => 'a' x 4000);
+    my %now = (%want, believed => 'a' x 5000, page => 'a' x 5000 . 'bb');
+    is_deeply({ map { $_ => slurp("$work/root/failed-$_") } @names }, \%now, 'the cache shows all of it');
+    for my $seed (1 .. 10) {
+        my $out = $rec->rebuild($seed, $rec->seq);
+        is_deeply({ map { $_ => slurp("$out/failed-$_") } @names }, \%want, "seed $seed: the disk does not") or last;
+        remove_tree($out);
+    }
+}
 done_testing;

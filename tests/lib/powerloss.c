@@ -3,12 +3,17 @@
  *
  *   powerloss LOG OUT SEED CUT [all|none]
  *                                  records up to number CUT happened; OUT must not exist
- *   powerloss LOG                  prints the last number, and what the recorder could not follow
+ *   powerloss LOG                  prints the last number, which syncs failed, and what the
+ * recorder could not follow
  *
  * Content of a file and names of a folder each have a durable state and a list of changes since.
  * A sync applies the changes recorded before it began. What is left in the lists at the cut may
  * have happened or not, in any combination: by SEED (or as said) all, none, or each by itself, torn
  * at 512 bytes; the two halves of a rename go together, as journaling file systems have it.
+ *
+ * A sync that failed leaves clean pages: what they hold is on no list, and is lost unless something
+ * is written to the same page again. The file's size is the file system's own and comes with the
+ * next sync, zeros in it.
  */
 #define _GNU_SOURCE
 #include "lib/record.h"
@@ -21,6 +26,7 @@
 #include <unistd.h>
 
 #define SECTOR 512u
+#define PAGE 4096u
 
 typedef struct node node;
 
@@ -29,7 +35,7 @@ typedef struct change {
     struct change *next;
     uint64_t seq, offset, len;
     const uint8_t *data; /* in the log; NULL: truncation to offset */
-    bool synchronous;    /* asynchronous and not ended yet: durable at its end */
+    bool grows;          /* no data: the size is offset + len at least */
 } change;
 
 typedef struct name {
@@ -55,6 +61,7 @@ struct node {
     uint8_t *bytes;
     uint64_t len, cap;
     change *changes, **end;
+    change *clean;     /* what failed syncs left: newest last */
     name *names, *now; /* of a folder: durable, and as programs saw them */
 };
 
@@ -145,6 +152,8 @@ static void apply(node *x, const change *c)
 {
     if (c->data) {
         apply_bytes(x, c->offset, c->data, c->len);
+    } else if (c->grows) {
+        if (c->offset + c->len > x->len) apply_size(x, c->offset + c->len);
     } else {
         apply_size(x, c->offset);
     }
@@ -167,6 +176,43 @@ static void sync_content(node *x, uint64_t seq)
     x->end = at;
 }
 
+/* Everything recorded before seq is clean, and not on the disk. */
+static void fail_content(node *x, uint64_t seq)
+{
+    change **end = &x->clean;
+    while (*end) end = &(*end)->next;
+    for (change *c = x->changes; c; c = c->next) {
+        if (c->seq >= seq || !c->data) continue;
+        change *left = xalloc(sizeof *left);
+        *left = *c;
+        left->next = NULL;
+        *end = left;
+        end = &left->next;
+        c->data = NULL;
+        c->grows = true;
+    }
+}
+
+/* A write or a cut at [from, to): the pages it touches are dirty again, with all they hold. */
+static void redirty(node *x, uint64_t seq, uint64_t from, uint64_t to)
+{
+    from = from / PAGE * PAGE;
+    to = (to + PAGE - 1) / PAGE * PAGE;
+    for (change *c = x->clean; c; c = c->next) {
+        uint64_t end = c->offset + c->len;
+        uint64_t a = c->offset > from ? c->offset : from, b = end < to ? end : to;
+        if (a >= b) continue;
+        change *again = xalloc(sizeof *again), *rest = xalloc(sizeof *rest);
+        *again = (change){.seq = seq, .offset = a, .len = b - a, .data = c->data + (a - c->offset)};
+        *x->end = again;
+        x->end = &again->next;
+        *rest = (change){c->next, c->seq, b, end - b, c->data + (b - c->offset), false};
+        c->len = a - c->offset;
+        c->next = rest;
+        c = rest;
+    }
+}
+
 /* What older writes left in the cache below a newer durable one is gone. */
 static void supersede(node *x, const change *by)
 {
@@ -184,11 +230,20 @@ static void supersede(node *x, const change *by)
     x->end = at;
 }
 
+static void cut_clean(node *x, uint64_t size)
+{
+    for (change *c = x->clean; c; c = c->next) {
+        if (c->offset + c->len > size) c->len = c->offset < size ? size - c->offset : 0;
+    }
+}
+
 static void add_change(node *x, uint64_t seq, uint64_t offset, const uint8_t *data, uint64_t len,
                        bool synchronous)
 {
     change *c = xalloc(sizeof *c);
     *c = (change){.seq = seq, .offset = offset, .len = len, .data = data};
+    redirty(x, seq, offset, offset + (data ? len : 1));
+    if (!data) cut_clean(x, offset);
     *x->end = c;
     x->end = &c->next;
     /* A synchronous write is durable itself; what stood in the cache before it need not be. */
@@ -369,6 +424,9 @@ static void take(const record *r, const uint8_t *data)
     case RECORD_SYNC_END:
         take_sync(r);
         break;
+    case RECORD_SYNC_FAILED:
+        if (x) fail_content(x, r->a);
+        break;
     case RECORD_WRITE_DONE:
         end_write(r->a, r->b != 0);
         break;
@@ -464,6 +522,8 @@ int main(int argc, char **argv)
         }
         if (r.seq > last) last = r.seq;
         if (r.kind == RECORD_UNSEEN && argc == 2) printf("unseen: %.*s\n", (int)r.text, log + at);
+        if (r.kind == RECORD_SYNC_FAILED && argc == 2)
+            printf("failed: %llu %.*s\n", (unsigned long long)r.seq, (int)r.text, log + at);
         if (r.seq <= cut && make) take(&r, log + at);
         at += r.text + r.more;
     }

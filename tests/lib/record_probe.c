@@ -4,11 +4,13 @@
  * name; files loose-* are not. Exit 3: a door is closed on this machine, its name on stdout.
  *
  *   record_probe DIR
+ *   record_probe DIR failed-NAME      one file, whose first sync fails and whose second does not
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,9 +133,42 @@ static void loose(void)
     if (unlinkat(dir, "loose-removed", 0)) die("loose-removed");
 }
 
+/* A file of n bytes 'a' whose sync has failed. */
+static int failed(const char *name, size_t n)
+{
+    static char text[2 * 4096];
+    int fd = make(name, 0);
+    memset(text, 'a', sizeof text);
+    if (pwrite(fd, text, n, 0) != (ssize_t)n) die(name);
+    if (fdatasync(fd) == 0 || errno != EIO) die("a sync that should fail");
+    return fd;
+}
+
+static void failing(const char *name)
+{
+    int fd = failed(name, 5000);
+    char text[5000];
+    if (strcmp(name, "failed-again") == 0) {
+        if (pread(fd, text, sizeof text, 0) != sizeof text) die("pread");
+        if (pwrite(fd, text, sizeof text, 0) != sizeof text) die("again");
+    } else if (strcmp(name, "failed-page") == 0) {
+        if (pwrite(fd, "b", 1, 5000) != 1 || fdatasync(fd)) die("one more byte");
+        if (pwrite(fd, "b", 1, 5001) != 1) die("one more byte");
+    } else if (strcmp(name, "failed-cut") == 0) {
+        if (ftruncate(fd, 4000)) die("cut");
+    }
+    if (fdatasync(fd)) die("fdatasync");
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2 || (dir = open(argv[1], O_RDONLY | O_DIRECTORY)) < 0) return 2;
+    bool fails = argc == 3 && strncmp(argv[2], "failed-", 7) == 0;
+    if ((argc != 2 && !fails) || (dir = open(argv[1], O_RDONLY | O_DIRECTORY)) < 0) return 2;
+    if (fails) {
+        failing(argv[2]);
+        return 0;
+    }
     durable();
     int aio_works = aio("durable-aio");
     loose();

@@ -5,6 +5,11 @@
  *   QD_RECORD_SEQ   file of 8 bytes, mapped: the last sequence number
  *   QD_RECORD_MUTE  one of fsync-dir, fsync-file, fdatasync: such calls succeed, do nothing and are
  *                   not recorded: the broken twin of every writer, which the tests must find
+ *   QD_RECORD_FAIL  file of a struct record_fail, mapped: syncs of files that end with EIO, once
+ * for each. As Linux has it (Rebello et al., "Can Applications Recover from fsync Failures?",
+ * USENIX ATC 2020) the pages stay cached and count as clean, the bytes are not on the disk, and the
+ * next sync of the file succeeds. Folders are never meant: a journaling file system whose journal
+ * fails takes no more writes.
  *
  * Caught: the calls of the C library, with their 64-bit names; syscall(), by which libraft submits
  * its AIO; O_SYNC and O_DSYNC. io_uring is refused with ENOSYS, copy_file_range and sendfile with
@@ -44,6 +49,7 @@ static int log_fd = -1;
 static dev_t root_dev;
 static _Atomic uint64_t *seq;
 static const char *mute = "";
+static struct record_fail *failing;
 static uint64_t *inos; /* open addressing; 0 empty */
 static size_t ninos, cap;
 
@@ -147,6 +153,17 @@ static void walk(const char *path, int depth)
     if (fd >= 0) close(fd);
 }
 
+/* n bytes of a file that several processes map. */
+static void *shared(const char *path, size_t n)
+{
+    int fd = (int)raw(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || raw(SYS_ftruncate, fd, n) != 0) abort();
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (p == MAP_FAILED) abort();
+    return p;
+}
+
 __attribute__((constructor)) static void start(void)
 {
     const char *root = getenv("QD_RECORD_ROOT"), *log = getenv("QD_RECORD_LOG");
@@ -154,12 +171,8 @@ __attribute__((constructor)) static void start(void)
     struct stat st;
     if (getenv("QD_RECORD_MUTE")) mute = getenv("QD_RECORD_MUTE");
     if (!root || !log || !number || stat(root, &st) != 0) return;
-    int fd = (int)raw(SYS_openat, AT_FDCWD, number, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || raw(SYS_ftruncate, fd, 8) != 0) abort();
-    void *p = mmap(NULL, 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    if (p == MAP_FAILED) abort();
-    seq = p;
+    seq = shared(number, 8);
+    if (getenv("QD_RECORD_FAIL")) failing = shared(getenv("QD_RECORD_FAIL"), sizeof *failing);
     root_dev = st.st_dev;
     walk(root, 0);
     int low = (int)raw(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -433,8 +446,27 @@ void *mmap64(void *at, size_t n, int prot, int flags, int fd, off_t o)
 /* ---- syncing
  * ------------------------------------------------------------------------------------- */
 
+/* Whether this sync is one that fails; its path into path. */
+static bool fails(int fd, char *path, size_t n)
+{
+    char link[64];
+    if (!failing || atomic_load(&failing->left) == 0) return false;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t k = readlink(link, path, n - 1);
+    if (k < 0) return false;
+    path[k] = 0;
+    if (!strstr(path, failing->under)) return false;
+    if (atomic_load(&failing->pass) > 0 && atomic_fetch_sub(&failing->pass, 1) > 0) return false;
+    int32_t left = atomic_load(&failing->left);
+    while (left > 0 && !atomic_compare_exchange_weak(&failing->left, &left, left - 1)) {}
+    if (left == 0) return false;
+    atomic_fetch_add(&failing->failed, 1);
+    return true;
+}
+
 static int do_sync(int fd, long number, const char *name)
 {
+    char path[4096];
     uint64_t ino = ino_of(fd);
     struct stat st;
     if (!ino) return (int)raw(number, fd);
@@ -443,6 +475,13 @@ static int do_sync(int fd, long number, const char *name)
     pthread_mutex_lock(&lock);
     uint64_t began = put(RECORD_SYNC_BEGIN, ino, 0, 0, NULL, 0, NULL, 0);
     pthread_mutex_unlock(&lock);
+    if (!folder && fails(fd, path, sizeof path)) {
+        pthread_mutex_lock(&lock);
+        put(RECORD_SYNC_FAILED, ino, began, 0, path, strlen(path), NULL, 0);
+        pthread_mutex_unlock(&lock);
+        errno = EIO;
+        return -1;
+    }
     int rc = (int)raw(number, fd), saved = errno;
     pthread_mutex_lock(&lock);
     if (rc == 0) put(RECORD_SYNC_END, ino, began, 0, NULL, 0, NULL, 0);

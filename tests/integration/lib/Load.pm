@@ -118,9 +118,10 @@ sub start {
     $self->builder;
 }
 
-# Waits until n more operations of this start are acknowledged; false when the node has gone before.
+# Waits until n more operations of this start are acknowledged; false when the node has gone before, or after
+# so many seconds (120).
 sub until {
-    my ($self, $n) = @_;
+    my ($self, $n, $seconds) = @_;
     my %at;
     return $self->{node}->wait_for(sub {
         for my $file (map { $_->{file} } @{ $self->{children} }) {
@@ -133,7 +134,7 @@ sub until {
             }
         }
         return $n <= 0;
-    }, 120);
+    }, $seconds // 120);
 }
 
 # Waits for the children and takes their notes. With a cut, only what was acknowledged up to that

@@ -4,10 +4,13 @@
 #   my $rec = PowerLoss->new(root => $folder, build => 'build');
 #   local %ENV = (%ENV, $rec->env);          # or $rec->env(mute => 'fdatasync') for a broken twin
 #   ... run the program; $rec->seq at an acknowledgement says what had happened by then ...
+#   $rec->fail(under => 'translog-', pass => 3);      # the 4th sync of such a file from now on ends with EIO:
+#   $rec->failed;                            # its bytes stay cached, count as clean, and are not on the disk
 #   my $out = $rec->rebuild($seed, $cut);    # a folder as it may be after the loss; yours to remove
 package PowerLoss;
 use strict;
 use warnings;
+use Fcntl qw(O_CREAT O_RDWR);
 use File::Temp qw(tempdir);
 
 sub new {
@@ -26,7 +29,34 @@ sub env {
         QD_RECORD_LOG   => "$self->{work}/log",
         QD_RECORD_SEQ   => "$self->{work}/seq",
         QD_RECORD_MUTE  => $arg{mute} // '',
+        QD_RECORD_FAIL  => "$self->{work}/fail",
     );
+}
+
+# From now on one sync, or as many as `times`, of files whose path holds `under` fails, after `pass` more.
+sub fail {
+    my ($self, %o) = @_;
+    sysopen my $f, "$self->{work}/fail", O_RDWR | O_CREAT or die "fail: $!";
+    syswrite $f, pack('l<2', 0, 0); # first nothing, then what and which
+    sysseek $f, 16, 0;
+    syswrite $f, pack('Z256', $o{under} // '/');
+    sysseek $f, 0, 0;
+    syswrite $f, pack('l<2', $o{times} // 1, $o{pass} // 0);
+}
+
+# How many failed so far.
+sub failed {
+    my ($self) = @_;
+    open my $f, '<:raw', "$self->{work}/fail" or return 0;
+    sysseek $f, 8, 0;
+    sysread $f, my $n, 8;
+    return unpack 'Q<', $n;
+}
+
+# Which did: [number of the change, path].
+sub failures {
+    my ($self) = @_;
+    return map { /^failed: (\d+) (.*)/ ? [$1, $2] : () } `$self->{build}/tests/powerloss $self->{work}/log`;
 }
 
 # The number of the last change recorded so far: cheap, may be asked at every acknowledgement.
