@@ -1,15 +1,18 @@
-/* cluster_uv.c: loops and threads of the plugin as fibers. See cluster_shim/uv.h. */
-#include "cluster_int.h"
+/* cluster_uv.c: loops and threads of the plugin as fibers. See cluster_shim/uv.h, cluster_uv.h. */
+#include "cluster_uv.h"
 #include "cluster_shim/uv.h"
+#include "runtime/sim_env.h"
+#include "still.h"
+#include <stdlib.h>
 
 static qd_env *here(void)
 {
-    return qd_sim_env_here(cluster_sim());
+    return qd_sim_env_here(coord_sim());
 }
 
 uint64_t uv_hrtime(void)
 {
-    return proc_local_ns(proc_of_env(here()));
+    return coord_clock_ns(here());
 }
 
 int uv_loop_init(uv_loop_t *l)
@@ -72,7 +75,7 @@ int uv_timer_start(uv_timer_t *h, void (*fn)(uv_timer_t *), uint64_t millisecond
     (void)repeat;
     h->fn = fn;
     h->active = 1;
-    h->due_ns = qd_sim_now_ns(cluster_sim()) + milliseconds * 1000000;
+    h->due_ns = coord_time_ns(h->loop->env) + milliseconds * 1000000;
     return 0;
 }
 
@@ -131,7 +134,7 @@ void uv_close(uv_handle_t *h, void (*closed)(uv_handle_t *))
 /* Runs what is due of a kind; handles may close each other meanwhile. */
 static int run_kind(uv_loop_t *l, int type)
 {
-    uint64_t now = qd_sim_now_ns(cluster_sim());
+    uint64_t now = coord_time_ns(l->env);
     int ran = 0;
     for (uv_handle_t *h = l->handles, *next; h; h = next) {
         next = h->next;
@@ -187,9 +190,8 @@ static int alive(const uv_loop_t *l)
  * that the schedule ends. */
 static void turn(still *s)
 {
-    if (still_turn(s, qd_sim_now_ns(cluster_sim()), STILL_LOOP_MOST)) return;
-    fail(cluster_enter(), STILL ": the store's loop of %s turned %u times within %u ns",
-         proc_of_env(here())->name, STILL_LOOP_MOST, STILL_NS);
+    if (still_turn(s, qd_sim_now_ns(coord_sim()), STILL_LOOP_MOST)) return;
+    coord_still(here());
     qd_env_sleep_ns(here(), STILL_NS);
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster_int.h"
+#include "cluster_uv.h"
 #include "watch.h"
 
 #ifdef CLUSTER_K8S /* a Lease has to run out before a silent leader is followed */
@@ -32,6 +33,30 @@ world *cluster_enter(void)
     world *w = the_cluster->w;
     w->now = qd_sim_now_ns(the_cluster->sim);
     return w;
+}
+
+/* --- what cluster_uv.c asks for --------------------------------------------------------------- */
+
+struct qd_sim *coord_sim(void)
+{
+    return the_cluster->sim;
+}
+
+uint64_t coord_time_ns(qd_env *env)
+{
+    (void)env; /* those of this world run evenly: a node's own pace is in proc_local_ns */
+    return qd_sim_now_ns(the_cluster->sim);
+}
+
+uint64_t coord_clock_ns(qd_env *env)
+{
+    return proc_local_ns(proc_of_env(env));
+}
+
+void coord_still(qd_env *env)
+{
+    fail(cluster_enter(), STILL ": the store's loop of %s turned %u times within %u ns",
+         proc_of_env(env)->name, STILL_LOOP_MOST, STILL_NS);
 }
 
 /* --- events of the repl machines -------------------------------------------------------------- */
