@@ -1,11 +1,12 @@
 /* init.c: what a plugin of this kind fetches when it is loaded; times as options have them. */
 #include "store.h"
 
-static const qd_host *the_host; /* one table for every node of the process */
+/* The host's function, which outlives a node's table: a process may hold several nodes. */
+static void *(*data_of)(qd_self *self);
 
 cr_plugin *cr_plugin_of(qd_self *self)
 {
-    return the_host->data(self);
+    return data_of(self);
 }
 
 static void discard(cr_plugin *p)
@@ -37,7 +38,7 @@ int32_t cr_init(qd_self *self, const qd_host *host, qd_err *err)
         return e->set(err, QD_E_ABI,
                       QD_STR("the host lacks a service that " CR_HOME_NAME " needs"));
     }
-    the_host = host;
+    data_of = host->data;
     host->data_set(self, p);
     cr_figures_make(&p->figures, self, host->service(self, QD_SERVICE_METRIC, QD_ABI_MINOR));
     int32_t rc = host->provide(self, QD_KIND_COORDINATION, CR_HOME_NAME, &cr_vtable, err);
@@ -50,8 +51,8 @@ int32_t cr_init(qd_self *self, const qd_host *host, qd_err *err)
 
 void cr_stop(qd_self *self, void (*done)(void *arg), void *arg)
 {
-    cr_plugin *p = the_host->data(self);
-    the_host->data_set(self, NULL);
+    cr_plugin *p = data_of(self);
+    p->host->data_set(self, NULL);
     if (p->any_ended) pthread_join(p->ended, NULL);
     discard(p);
     done(arg);

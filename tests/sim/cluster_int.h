@@ -5,7 +5,7 @@
  *   cluster_proc.c       a node's process: core/cluster over the plugin's store or the remote one
  *   cluster_host.c       what the plugin coordination-raft gets from its host
  *   cluster_store.c      its folder, rows and disk
- *   cluster_uv.c         its loops and threads; with the folder and disk also in build/tests/sim/node
+ *   cluster_uv.c         its loops and threads (cluster_uv.h)
  *   cluster_faults.c     what goes wrong
  *   cluster_scenario.c   named schedules; cluster_steps.c  their steps
  *   cluster_raft.c       what masters have by themselves; or, in a program of its own,

@@ -46,15 +46,19 @@ static const char *shard_missing(world *w, const qd_state *s, const qd_index_met
 
 const char *not_green(world *w)
 {
-    proc *p = w->m[CONTROL].now;
     const char *what = NULL;
-    if (!p || !p->a.cluster) return "no control node";
-    for (int i = 0; i < NODES; i++)
-        if (!proc_serves(w->m[i].now)) return missing(w, "%s is not there", node_name(i));
-    qd_state *s = qd_cluster_state(p->a.cluster);
+    uint32_t nodes = 0;
+    for (int i = 0; i < MACHINES; i++) {
+        const machine *m = &w->m[i];
+        nodes += m->exists;
+        if (m->exists && !(m->data ? proc_serves(m->now) : proc_takes_part(m->now)))
+            return missing(w, "%s is not there", node_name(i));
+    }
+    qd_state *s = state_now(w);
+    if (!s) return "no control node";
     const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX));
     if (!m) what = "the index is not there";
-    if (s->nnodes != MACHINES) what = missing(w, "the cluster has %u nodes", s->nnodes);
+    if (s->nnodes != nodes) what = missing(w, "the cluster has %u nodes", s->nnodes);
     for (uint32_t i = 0; m && i < m->shards && !what; i++) what = shard_missing(w, s, m, i);
     qd_state_unref(s);
     return what;
@@ -386,7 +390,8 @@ static void ending_run(void *arg)
     }
     held h[DOCS];
     int64_t last[DOCS];
-    qd_state *s = qd_cluster_state(w->m[CONTROL].now->a.cluster);
+    qd_state *s = state_now(w);
+    if (!s) fail(w, "no control node is there at the end");
     for (int d = 0; d < DOCS && !w->failed; d++) {
         check_copies(w, s, doc_id(d), &h[d]);
         if (!w->failed) check_last(w, d, &h[d], &last[d]);
@@ -423,8 +428,8 @@ static bool until_left(void *arg)
 void check_end(world *w)
 {
     ending x = {.w = w};
-    qd_state *s = qd_cluster_state(w->m[CONTROL].now->a.cluster);
-    const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX));
+    qd_state *s = state_now(w);
+    const qd_index_meta *m = s ? qd_state_index(s, QD_STR(INDEX)) : NULL;
     for (int d = 0; m && d < DOCS; d++) {
         w->shard_of[d] = (uint8_t)qd_index_meta_route(m, qd_str_c(doc_id(d)), (qd_str){NULL, 0});
     }

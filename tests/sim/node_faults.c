@@ -12,10 +12,9 @@ static const char *name_of(int id)
 /* The node with the primary of some shard; -1: none. */
 static int primary_of(world *w)
 {
-    proc *p = w->m[CONTROL].now;
     int id = -1;
-    if (!p || !p->a.cluster) return -1;
-    qd_state *s = qd_cluster_state(p->a.cluster);
+    qd_state *s = state_now(w);
+    if (!s) return -1;
     const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX));
     const qd_shard_meta *r = m ? qd_state_shard(s, m, (uint32_t)rnd(w, w->shards)) : NULL;
     const qd_copy *c = r ? qd_shard_meta_primary(r) : NULL;
@@ -28,12 +27,13 @@ static int primary_of(world *w)
 
 static int victim(world *w)
 {
+    int master = chance(w, 0.3) ? chance(w, 0.5) ? coord_leader(w) : coord_any(w) : -1;
+    if (master >= 0) return master;
     int id = chance(w, 0.5) ? primary_of(w) : -1;
     return id >= 0 ? id : (int)rnd(w, NODES);
 }
 
-/* A node may not hear for so long what the others know. */
-static void disturb(world *w, uint64_t until_ns)
+void disturb(world *w, uint64_t until_ns)
 {
     if (w->calm_ns < until_ns) w->calm_ns = until_ns;
 }
@@ -46,7 +46,7 @@ static void heal(world *w)
 
 static void partition(world *w, int id)
 {
-    int other = (id + 1 + (int)rnd(w, NODES - 1)) % NODES;
+    int other = id < NODES ? (id + 1 + (int)rnd(w, NODES - 1)) % NODES : (int)rnd(w, NODES);
     const char *a = name_of(id), *b = name_of(other);
     w->r->partitions++;
     disturb(w, UINT64_MAX);
@@ -65,9 +65,12 @@ static void partition(world *w, int id)
         qd_sim_net_cut(w->net, a, NULL, true);
         break;
     case 3:
-        trace(w, "%s and the control node do not hear each other", a);
-        qd_sim_net_cut(w->net, a, name_of(CONTROL), true);
-        qd_sim_net_cut(w->net, name_of(CONTROL), a, true);
+        trace(w, "%s and the control nodes do not hear each other", a);
+        for (int i = 0; i < MACHINES; i++) {
+            if (!w->m[i].control || i == id) continue;
+            qd_sim_net_cut(w->net, a, name_of(i), true);
+            qd_sim_net_cut(w->net, name_of(i), a, true);
+        }
         break;
     case 4:
         trace(w, "%s and %s do not hear each other", a, b);
@@ -85,18 +88,26 @@ static void partition(world *w, int id)
     }
 }
 
+static void end_one(world *w, int id, bool power)
+{
+    if (!w->m[id].now || (!power && chance(w, 0.2))) return;
+    if (w->m[id].data) {
+        w->r->kills += !power;
+        w->r->power_losses += power;
+    }
+    proc_kill(w, id, power);
+    w->m[id].start_at = now_ns(w) + ms(rnd(w, 1200));
+}
+
+/* All with data; with the masters, or these alone, where they are others. */
 static void all_end(world *w)
 {
     bool power = chance(w, 0.7);
-    trace(w, "all end");
-    w->r->power_all += power;
-    for (int i = 0; i < NODES; i++) {
-        if (!w->m[i].now || (!power && chance(w, 0.2))) continue;
-        w->r->kills += !power;
-        w->r->power_losses += power;
-        proc_kill(w, i, power);
-        w->m[i].start_at = now_ns(w) + ms(rnd(w, 1200));
-    }
+    uint64_t who = w->kind == COORD_RAFT ? rnd(w, 5) : 0;
+    trace(w, "all %s end", who < 2 ? "with data" : who < 4 ? "nodes" : "masters");
+    w->r->power_all += power && who < 4;
+    for (int i = 0; i < NODES && who < 4; i++) end_one(w, i, power);
+    for (int i = NODES; i < MACHINES && who >= 2; i++) end_one(w, i, power);
 }
 
 static void all_end_now(void *arg)
@@ -112,8 +123,9 @@ static void all_end_soon(world *w)
         all_end(w);
         return;
     }
-    for (int i = 0; i < NODES; i++) {
-        if (chance(w, 0.4)) continue;
+    for (int i = 0; i < MACHINES; i++) {
+        if (chance(w, 0.4) || (!w->m[i].data && !coord_mortal(w, i))) continue;
+        if (coord_mortal(w, i)) disturb(w, now_ns(w) + ms(1000 + CALM_MS));
         w->m[i].slow_until = now_ns(w) + ms(1000);
         w->m[i].slow_ms = 50 + rnd(w, 450);
     }
@@ -178,12 +190,11 @@ static void operate(world *w, const char *method, const char *path, const char *
 
 static void move(world *w)
 {
-    proc *p = w->m[CONTROL].now;
     char body[300];
     uint32_t shard = (uint32_t)rnd(w, w->shards);
     int from = -1, to = (int)rnd(w, NODES);
-    if (!p || !p->a.cluster) return;
-    qd_state *s = qd_cluster_state(p->a.cluster);
+    qd_state *s = state_now(w);
+    if (!s) return;
     const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX));
     const qd_shard_meta *r = m ? qd_state_shard(s, m, shard) : NULL;
     bool taken[NODES] = {0};
@@ -220,14 +231,17 @@ void fault(world *w)
     machine *m = &w->m[id];
     uint64_t now = now_ns(w), takes;
     bool power;
+    if (coord_mortal(w, id)) disturb(w, now + ms(CALM_MS));
     switch (rnd(w, 22)) {
     case 0:
     case 1:
     case 2:
         if (!m->now || m->before) break;
         power = chance(w, 0.5);
-        w->r->kills += !power;
-        w->r->power_losses += power;
+        if (m->data) {
+            w->r->kills += !power;
+            w->r->power_losses += power;
+        }
         proc_kill(w, id, power);
         if (chance(w, 0.6)) m->start_at = now + ms(rnd(w, 600));
         break;
@@ -264,10 +278,16 @@ void fault(world *w)
         m->slow_until = now + ms(200 + rnd(w, 3000));
         m->slow_ms = 20 + rnd(w, 480);
         w->r->slow_disks++;
+        if (coord_mortal(w, id)) disturb(w, m->slow_until + ms(CALM_MS));
         trace(w, "syncs of %s take up to %llu ms", name_of(id), (unsigned long long)m->slow_ms);
         break;
     case 15:
         if (!m->now) break;
+        if (coord_mortal(w, id) && (!m->data || chance(w, 0.4))) {
+            trace(w, "a sync of the log of the master %s fails", name_of(id));
+            coord_fail_sync(w, id);
+            break;
+        }
         w->r->sync_errors++;
         trace(w, "a sync of %s fails", name_of(id));
         (void)store_crash_fail_at(m->disk, STORE_CRASH_SYNCS, 1 + rnd(w, 4), QD_E_IO, false);
@@ -287,7 +307,7 @@ void fault(world *w)
         replicas(w);
         break;
     default:
-        if (!m->now || m->now->clean || !m->now->open) break;
+        if (!proc_takes_part(m->now) || (m->data && !m->now->open)) break;
         w->r->stops++;
         proc_stop(w, id);
         break;

@@ -3,6 +3,7 @@
  *
  *   node_world.c    a schedule: its beginning, its end, the log
  *   node_proc.c     a node's process: everything that a node has, opened and closed in order
+ *   node_coord.c    where the cluster's state is kept: in memory, or by masters over Raft
  *   node_client.c   clients: requests and what they were answered
  *   node_faults.c   what goes wrong
  *   node_check.c    what must hold of the histories and of the copies at the end
@@ -12,10 +13,13 @@
 #define QD_TESTS_NODE_INT_H
 
 #include "action/action.h"
+#include "cluster/authority/authority.h"
 #include "cluster/remote/remote.h"
 #include "lib/coord_memory.h"
 #include "lib/store_crash.h"
 #include "node_sim.h"
+#include "plugin/host.h"
+#include "raft_disk.h"
 #include "replication/replication.h"
 #include "rpc/rpc.h"
 #include "rpc/sim_wire.h"
@@ -27,8 +31,7 @@
 #include <string.h>
 
 #define NODES 3
-#define CONTROL NODES /* the node that keeps the state */
-#define MACHINES (NODES + 1)
+#define MACHINES (2 * NODES) /* nodes with data; behind them such as only keep the state */
 #define DOCS 5
 #define CLIENTS 5
 #define OPS_MAX 4096
@@ -37,12 +40,20 @@
 
 typedef struct world world;
 
+/* Where the cluster's state is kept. */
+typedef enum coord_kind {
+    COORD_IN_MEMORY, /* on a node that never dies */
+    COORD_RAFT,      /* by masters without data */
+    COORD_RAFT_ALL,  /* by the nodes with data */
+    COORD_KINDS
+} coord_kind;
+
 /* A process of a node. */
 typedef struct proc {
     world *w;
     int node;
     uint32_t life;
-    bool data, dying, power, clean, open, ended;
+    bool data, control, dying, power, clean, open, follows, ended;
     char id[40], name[8], address[16];
     qd_env *env;
     qd_thread *main;
@@ -55,6 +66,10 @@ typedef struct proc {
     qd_loop *loop;
     qd_coord_store *store;
     qd_remote_server *server;
+    qd_authority *authority;
+    qd_plugin_host *plugins; /* of masters: with coordination-raft alone */
+    qd_self *plugin;
+    sim_disk *log; /* of the plugin */
     qd_replication *_Atomic replication;
     qd_mutex following;
     bool closed;    /* the state is followed no more */
@@ -62,8 +77,14 @@ typedef struct proc {
 } proc;
 
 typedef struct machine {
+    bool exists, data, control;
     proc *now, *before; /* before: it was killed and is being cleared away */
     store_crash *disk;
+    sim_disk *log; /* what the plugin keeps: its log and snapshots, and its file "node" */
+    uint8_t folder[8192];
+    size_t folder_n;
+    char authority[4096];
+    size_t authority_n;
     uint32_t lives;
     uint64_t start_at; /* 0: nobody starts it */
     uint64_t slow_until, slow_ms;
@@ -112,8 +133,11 @@ struct world {
     qd_sim *sim;
     qd_sim_net *net;
     qd_env *env; /* of clients and operators */
+    coord_kind kind;
     coord_memory *coord;
     machine m[MACHINES];
+    uint64_t revision; /* of the newest state that a control node has applied */
+    uint64_t master_term;
     uint32_t shards, replicas, replicas_now;
     bool created;
     node_report *r;
@@ -147,7 +171,7 @@ void trace(world *w, const char *fmt, ...) QD_PRINTF(2, 3);
 world *world_now(void);
 proc *proc_of_env(world *w, const qd_env *env);
 
-/* The control node has applied a state. */
+/* A control node has applied a state. */
 void world_state(world *w, const qd_state *old, const qd_state *now);
 /* A thread of the clients; all of them are joined. */
 void world_thread(world *w, void (*fn)(void *arg), void *arg);
@@ -162,6 +186,36 @@ void proc_kill(world *w, int id, bool power);
 void proc_stop(world *w, int id);
 /* Does it serve? */
 bool proc_serves(const proc *p);
+/* A sync of this machine's takes its time, within a fiber of its process. */
+void proc_sync_pause(void *machine);
+/* It takes part in the cluster, with or without data. */
+bool proc_takes_part(const proc *p);
+
+/* --- node_coord.c --- */
+/* Chooses, by the environment's COORD or by chance, and says which machines there are. */
+void coord_begin(world *w);
+void coord_end(world *w);
+/* What a process needs before and after its transport is open; opens its store, on a loop that
+ * runs. */
+int coord_plugin_open(proc *p, qd_err *err);
+int coord_open(proc *p, qd_err *err);
+/* Behind everything that uses the store; and what is left, behind the transport. */
+void coord_close(proc *p);
+void coord_plugin_close(proc *p);
+/* A process was killed just now; it has ended. */
+void coord_killed(proc *p, bool power);
+void coord_reap(proc *p);
+/* The newest state that a control node which runs has applied, referenced; NULL: none runs. */
+qd_state *state_now(const world *w);
+/* The machine whose master leads, any control machine; -1: none. */
+int coord_leader(world *w);
+int coord_any(world *w);
+/* Counts who came to lead. */
+void coord_look(world *w);
+/* Does a master's machine stand there? */
+bool coord_mortal(const world *w, int id);
+/* The next sync of its log fails. */
+void coord_fail_sync(world *w, int id);
 
 /* --- node_client.c --- */
 typedef struct answer {
@@ -181,6 +235,8 @@ int64_t number_of(const char *text, const char *key, int64_t none);
 
 /* --- node_faults.c --- */
 void fault(world *w);
+/* A node may not hear until then what the others know. */
+void disturb(world *w, uint64_t until_ns);
 void faults_end(world *w);
 
 /* --- node_check.c --- */

@@ -4,6 +4,7 @@
  *
  *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
  *   SEED=7 TRACE=1           one of them, told
+ *   COORD=memory|raft        what keeps the state of the cluster, else by seed
  *   --list                   the broken variants
  *   --defects [NAME]         each (or one), until it is found, within DEFECT_SEEDS=2000
  */
@@ -26,7 +27,7 @@
 #define SHARED 60
 #define LEAST_SHARE 5.0
 
-int repl_variant;
+int repl_variant, cr_variant;
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {
@@ -96,8 +97,10 @@ static bool replays(const char *self, uint64_t from, uint64_t n, uint64_t digest
 {
     char command[600], line[200];
     unsigned long long other = 0;
-    snprintf(command, sizeof command, "env -i SEEDS=%llu FROM=%llu DIGEST=1 PADDING=%0200d %s",
-             (unsigned long long)n, (unsigned long long)from, 7, self);
+    const char *coord = getenv("COORD");
+    snprintf(command, sizeof command,
+             "env -i SEEDS=%llu FROM=%llu COORD=%.10s DIGEST=1 PADDING=%0200d %s",
+             (unsigned long long)n, (unsigned long long)from, coord ? coord : "", 7, self);
     FILE *f = popen(command, "r");
     if (!f) return false;
     while (fgets(line, sizeof line, f)) (void)sscanf(line, "# digest %llx", &other);

@@ -15,10 +15,11 @@
 #define LEAVE_MS 2000
 #define PORT 9300
 #define BUFFER_BYTES (8 << 20)
+#define CATCH_UP_MS 4000 /* of a master: nodes that ask it may be behind meanwhile */
 
 const char *node_name(int id)
 {
-    static const char *const names[MACHINES] = {"n0", "n1", "n2", "m0"};
+    static const char *const names[MACHINES] = {"n0", "n1", "n2", "m0", "m1", "m2"};
     return names[id];
 }
 
@@ -36,7 +37,20 @@ bool proc_serves(const proc *p)
     return p && p->open && !p->dying;
 }
 
+bool proc_takes_part(const proc *p)
+{
+    return p && p->follows && !p->dying && !p->clean;
+}
+
 /* --- opening --- */
+
+/* As a node does: others of its cluster are its peers from now on. */
+static void tell_cluster(proc *p, const qd_state *old, const qd_state *now)
+{
+    if ((old && old->uuid[0]) || !now->uuid[0]) return;
+    qd_rpc_cluster_uuid_set(p->a.rpc, qd_str_c(now->uuid));
+    qd_remote_joined(p->store);
+}
 
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
@@ -44,7 +58,9 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     qd_mutex_lock(&p->following);
     if (!p->closed) {
         qd_replication *r = atomic_load(&p->replication);
-        if (!p->data) world_state(p->w, old, now);
+        tell_cluster(p, old, now);
+        qd_authority_store(p->authority, p->env, p->plugin ? QD_STORE_MASTERS : QD_STORE_UNKNOWN);
+        if (p->control) world_state(p->w, old, now);
         if (p->a.shards) qd_shards_apply(p->a.shards, old, now);
         if (r) qd_replication_apply(r, old, now);
         qd_action_settings_follow(p->a.config, p->a.plugins, old, now);
@@ -63,31 +79,21 @@ static int open_rpc(proc *p, qd_err *err)
                        .node_id = qd_str_c(p->id),
                        .node_name = qd_str_c(p->name),
                        .product = QD_STR(QD_VERSION),
-                       .roles = p->data ? QD_RPC_ROLE_DATA : QD_RPC_ROLE_MASTER,
+                       .roles =
+                           (p->data ? QD_RPC_ROLE_DATA : 0) | (p->control ? QD_RPC_ROLE_MASTER : 0),
                        .publish_host = qd_str_c(p->name),
                        .listen = &at,
                        .nlisten = 1};
     return qd_rpc_open(&c, &p->a.rpc, err);
 }
 
-static int open_store(proc *p, qd_err *err)
+/* As of a node whose part of the store has failed: it ends, and is started again. */
+static void store_failed(void *arg, const char *why)
 {
-    const qd_str masters[] = {QD_STR("m0:9300")};
-    qd_remote_config r = {.env = p->env,
-                          .rpc = p->a.rpc,
-                          .loop = p->loop,
-                          .pools = &p->pools,
-                          .masters = masters,
-                          .nmasters = 1};
-    if (p->data) return qd_remote_open(&r, &p->store, err);
-    qd_coord_config c = {.struct_size = sizeof c,
-                         .flags = QD_COORD_OPEN_BOOTSTRAP,
-                         .cluster = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
-                         .node_id = qd_str_c(p->id),
-                         .node_name = qd_str_c(p->name),
-                         .path = QD_STR("node_sim")};
-    int rc = qd_coord_open(p->env, coord_memory_vtable(), NULL, &c, &p->store, err);
-    return rc ? rc : qd_remote_server_open(p->a.rpc, p->store, p->loop, &p->pools, &p->server, err);
+    proc *p = arg;
+    trace(p->w, "%s.%u ends: %s", p->name, p->life, why);
+    p->clean = true;
+    qd_cond_signal(&p->wake);
 }
 
 static int open_cluster(proc *p, qd_err *err)
@@ -108,15 +114,19 @@ static int open_cluster(proc *p, qd_err *err)
                                     .host = qd_str_c(p->name),
                                     .transport_address = qd_rpc_address(p->a.rpc),
                                     .http_address = qd_str_c(p->address),
-                                    .roles = qd_str_c(p->data ? "di" : "m"),
+                                    .roles = qd_str_c(!p->data     ? "m"
+                                                      : p->control ? "dim"
+                                                                   : "di"),
                                     .version = QD_STR(QD_VERSION),
                                     .ephemeral = qd_str_c(qd_rpc_self(p->a.rpc)->ephemeral)},
                            .data = p->data,
-                           .control = !p->data,
+                           .control = p->control,
+                           .authority = p->authority,
                            .config = p->a.config,
                            .rpc = p->a.rpc,
                            .session_ttl_ms = TTL_MS,
                            .timeout_ms = CHANGE_MS,
+                           .failed = store_failed,
                            .listener = follow,
                            .listener_arg = p};
     if (!rc) rc = qd_cluster_open(&c, &p->a.cluster, err);
@@ -149,9 +159,11 @@ static int open_all(proc *p, qd_err *err)
     action_parts_open(&p->a, &p->pools, p->disk, "cluster.name=sim");
     int rc = qd_loop_open(p->env, "node", &p->loop, err);
     if (!rc) rc = qd_loop_start(p->loop, err);
+    if (!rc) rc = coord_plugin_open(p, err);
     if (!rc) rc = open_rpc(p, err);
-    if (!rc && !p->dying) rc = open_store(p, err);
+    if (!rc && !p->dying) rc = coord_open(p, err);
     if (!rc && !p->dying) rc = open_cluster(p, err);
+    p->follows = !rc && p->a.cluster;
     if (rc || p->dying || !p->data) return rc;
     rc = qd_scrolls_open(&p->a, err);
     if (!rc) rc = qd_action_serve(&p->a, err);
@@ -165,16 +177,16 @@ static int open_all(proc *p, qd_err *err)
 
 static void retire(proc *p)
 {
-    if (!p->clean || !p->open || p->dying) return;
+    if (!p->clean || !(p->data ? p->open : p->follows) || p->dying) return;
     atomic_store(&p->a.stopping, true);
-    qd_replication_retire(p->a.replication, RETIRE_MS);
+    if (p->data) qd_replication_retire(p->a.replication, RETIRE_MS);
     if (!p->dying) qd_cluster_leave(p->a.cluster, LEAVE_MS);
 }
 
 static void close_all(proc *p)
 {
     bool opened = p->open;
-    p->open = false;
+    p->open = p->follows = false;
     if (opened) qd_action_unserve(&p->a);
     qd_mutex_lock(&p->following);
     p->closed = true;
@@ -188,9 +200,9 @@ static void close_all(proc *p)
     if (p->a.shards) qd_shards_close(p->a.shards);
     if (p->a.cluster) qd_cluster_close(p->a.cluster);
     if (p->a.replication) qd_replication_close(p->a.replication);
-    qd_remote_server_close(p->server);
-    qd_coord_close(p->store);
+    coord_close(p);
     qd_rpc_close(p->a.rpc);
+    coord_plugin_close(p);
     qd_loop_close(p->loop);
     action_parts_close(&p->a, &p->pools);
     if (qd_account_used(&p->account)) {
@@ -212,6 +224,7 @@ static void reap(void *arg)
     } else {
         store_crash_kill(m->disk);
     }
+    coord_reap(p);
     trace(w, "%s.%u has ended", p->name, p->life);
     qd_mutex_fini(&p->following);
     qd_mutex_fini(&p->lock);
@@ -238,10 +251,9 @@ static void process(void *arg)
     if (qd_sim_after(p->w->sim, 1000, reap, p)) abort();
 }
 
-/* A sync takes its time. */
-static void disk_pause(void *arg)
+void proc_sync_pause(void *of)
 {
-    machine *m = arg;
+    machine *m = of;
     world *w = world_now();
     qd_env *env = qd_sim_env_here(w->sim);
     proc *p = env ? proc_of_env(w, env) : NULL;
@@ -259,7 +271,8 @@ void proc_start(world *w, int id)
     p->w = w;
     p->node = id;
     p->life = ++m->lives;
-    p->data = id != CONTROL;
+    p->data = m->data;
+    p->control = m->control;
     snprintf(p->name, sizeof p->name, "%s", node_name(id));
     snprintf(p->id, sizeof p->id, "nodeidnodeidnodeid00%s", p->name);
     snprintf(p->address, sizeof p->address, "%s:9200", p->name);
@@ -268,14 +281,14 @@ void proc_start(world *w, int id)
     if (m->skew_ms) qd_sim_wall_jump(p->env, m->skew_ms);
     if (!m->disk) m->disk = store_crash_make(NULL);
     p->disk = m->disk;
-    store_crash_pause(m->disk, disk_pause, m);
+    store_crash_pause(m->disk, proc_sync_pause, m);
     qd_account_init(&p->account, "node_sim", NULL, 0);
     qd_mutex_init(&p->lock);
     qd_mutex_init(&p->following);
     qd_cond_init(&p->wake);
     m->now = p;
     m->start_at = 0;
-    if (id == CONTROL && !w->coord) w->coord = coord_memory_make(p->env, "node_sim");
+    if (coord_mortal(w, id)) disturb(w, now_ns(w) + ms(CATCH_UP_MS));
     qd_sim_net_revive(w->net, p->name);
     trace(w, "%s starts, life %u", p->name, p->life);
     if (qd_thread_start(p->env, "main", process, p, &p->main, NULL)) abort();
@@ -294,6 +307,7 @@ void proc_kill(world *w, int id, bool power)
     qd_sim_freeze(p->env, 0);
     qd_sim_net_kill(w->net, p->name);
     store_crash_power_off(m->disk);
+    coord_killed(p, power);
     if (p->store) qd_coord_hurry(p->store, 0);
     qd_cond_signal(&p->wake);
 }

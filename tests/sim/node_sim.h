@@ -1,8 +1,9 @@
 /*
- * node_sim.h: whole nodes in a simulated world. Three data nodes and one that keeps the cluster's
- * state run in one thread: actions, replication, shards, engine, translog and segments as they are,
- * on crashing disks (lib/store_crash.h), over the simulated network (rpc/sim_wire.h), with clocks
- * of their own. Clients call qd_actions_submit; faults, delays and choices come from one seed.
+ * node_sim.h: whole nodes in a simulated world. Three data nodes and those that keep the cluster's
+ * state (node_coord.c) run in one thread: actions, replication, shards, engine, translog, segments
+ * and coordination-raft as they are, on crashing disks (lib/store_crash.h, raft_disk.h), over the
+ * simulated network (rpc/sim_wire.h), with clocks of their own. Clients call qd_actions_submit;
+ * faults, delays and choices come from one seed.
  */
 #ifndef QD_TESTS_NODE_SIM_H
 #define QD_TESTS_NODE_SIM_H
@@ -12,6 +13,14 @@
 
 /* What happened in a schedule: name, words. */
 #define NODE_COUNTS(X)                                                                             \
+    X(in_memory, "state in memory, on a node that never dies")                                     \
+    X(raft, "state kept by three masters without data")                                            \
+    X(raft_all, "state kept by the data nodes as masters")                                         \
+    X(leaders, "change of the masters' leader")                                                    \
+    X(master_kills, "process of a master killed")                                                  \
+    X(master_power, "loss of power of a master")                                                   \
+    X(master_lost, "un-synced sector or name of a master lost")                                    \
+    X(master_syncs, "sync of a master's log that fails")                                           \
     X(promotions, "promotion")                                                                     \
     X(rollbacks, "roll-back")                                                                      \
     X(relocations, "relocation")                                                                   \

@@ -130,6 +130,9 @@ static void compare(world *w, const qd_shard_meta *a, const qd_shard_meta *b)
 
 void world_state(world *w, const qd_state *old, const qd_state *now)
 {
+    bool next = old && old->revision >= w->revision; /* nothing of it was counted already */
+    if (now->revision <= w->revision) return;
+    w->revision = now->revision;
     const qd_index_meta *m = qd_state_index(now, QD_STR(INDEX));
     const qd_index_meta *before = old ? qd_state_index(old, QD_STR(INDEX)) : NULL;
     const qd_shard_meta *s = m ? qd_state_shards(now, m) : NULL;
@@ -140,7 +143,7 @@ void world_state(world *w, const qd_state *old, const qd_state *now)
         w->promoting |= !p || !qd_copy_is_active(p);
         for (uint32_t k = 0; k < s[i].ncopies; k++)
             w->moving |= s[i].copies[k].state == QD_SHARD_RELOCATING;
-        if (b && i < before->shards && b[i].mod_revision != s[i].mod_revision)
+        if (next && b && i < before->shards && b[i].mod_revision != s[i].mod_revision)
             compare(w, &b[i], &s[i]);
     }
 }
@@ -158,10 +161,11 @@ static void tick(void *arg)
     if (w->failed) return;
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];
-        if (m->now || m->before) continue;
+        if (!m->exists || m->now || m->before) continue;
         if (!m->start_at && (w->quiet || chance(w, 0.03))) m->start_at = now_ns(w);
         if (m->start_at && m->start_at <= now_ns(w)) proc_start(w, i);
     }
+    coord_look(w);
     after(w, ms(50), tick);
 }
 
@@ -284,13 +288,13 @@ static void begin(world *w)
     if (w->slow) w->calm_ns = UINT64_MAX;
     w->shards = chance(w, 0.8) ? 1 : 2;
     w->replicas = w->replicas_now = chance(w, 0.65) ? 1 : 2;
+    coord_begin(w);
     for (int i = 0; i < MACHINES; i++) {
         w->m[i].rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
         (void)qd_sim_net_wire(w->net, node_name(i));
     }
     qd_sim_net_faults_set(w->net, &f);
-    proc_start(w, CONTROL);
-    for (int i = 0; i < NODES; i++) w->m[i].start_at = 1 + rnd(w, ms(100));
+    for (int i = 0; i < MACHINES; i++) w->m[i].start_at = 1 + rnd(w, ms(100));
     after(w, ms(1), tick);
 }
 
@@ -336,7 +340,7 @@ static void end(world *w)
     faults_end(w);
     for (int i = 0; i < NODES; i++) proc_kill(w, i, false);
     (void)qd_sim_run_while(w->sim, until_data_gone, w, ms(GONE_MS));
-    proc_kill(w, CONTROL, false);
+    for (int i = NODES; i < MACHINES; i++) proc_kill(w, i, false);
     (void)qd_sim_run_while(w->sim, until_gone, w, ms(GONE_MS));
     if (any_left(w)) {
         for (int i = 0; i < MACHINES; i++) {
@@ -348,7 +352,7 @@ static void end(world *w)
     }
     world_join(w);
     (void)qd_sim_run_idle(w->sim, ms(GONE_MS));
-    coord_memory_free(w->coord);
+    coord_end(w);
     (void)qd_sim_run_idle(w->sim, ms(GONE_MS));
     for (int i = 0; i < MACHINES; i++) store_crash_free(w->m[i].disk);
     qd_sim_net_close(w->net);
