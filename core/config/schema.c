@@ -378,11 +378,14 @@ void qd_schema_without_effect(const qd_schema *schema, const qd_settings *s, boo
     for (size_t i = 0; i < qd_settings_count(s); i++) {
         const qd_setting_value *v = qd_settings_at(s, i);
         const qd_setting_def *d = qd_schema_find(schema, v->key, NULL);
-        uint32_t flags = d ? d->flags & (QD_SF_LATER | QD_SF_IGNORED) : 0;
+        uint32_t flags = d ? d->flags & (QD_SF_LATER | QD_SF_IGNORED | QD_SF_DEPRECATED) : 0;
         if (!flags || v->kind == QD_SETTING_NULL || is_default(d, v)) continue;
-        if (later && !(flags & QD_SF_LATER)) continue;
-        snprintf(text, sizeof text, "the %s setting [%.*s] has no effect%s: %s", schema->scope,
-                 QD_STR_ARG(v->key), flags & QD_SF_LATER ? " in this version" : "", d->help);
+        if (later && !(flags & (QD_SF_LATER | QD_SF_DEPRECATED))) continue;
+        const char *what = flags & QD_SF_LATER        ? "has no effect in this version"
+                           : flags & QD_SF_DEPRECATED ? "is deprecated and has no effect"
+                                                      : "has no effect";
+        snprintf(text, sizeof text, "the %s setting [%.*s] %s: %s", schema->scope,
+                 QD_STR_ARG(v->key), what, d->help);
         tell(arg, v, text);
     }
 }

@@ -30,7 +30,7 @@ enum {
     QD_SF_FINAL = 4,       /* of an index: fixed at its creation */
     QD_SF_PRIVATE = 8,     /* set by the node itself, refused from users */
     QD_SF_SECRET = 16,     /* never shown */
-    QD_SF_DEPRECATED = 32, /* accepted, logged */
+    QD_SF_DEPRECATED = 32, /* accepted without effect, which whoever sets it is told */
     QD_SF_IGNORED = 64,    /* accepted for clients' sake and without effect; help says why */
     QD_SF_REFUSED = 128,   /* not supported: other values than the default are refused */
     QD_SF_LATER = 256,     /* without effect in this version, which whoever sets it is told */
@@ -99,8 +99,8 @@ QD_MUST_CHECK
 int qd_schema_check_dynamic(const qd_schema *schema, const qd_settings *update, const char *what,
                             qd_err *err);
 /* Settings of s (sealed) that are set to something else than their default and have none of the
- * effects that one would expect: with QD_SF_LATER, and unless `later`, with QD_SF_IGNORED too. Each
- * is told with a sentence, borrowed. [any] */
+ * effects that one would expect: with QD_SF_LATER or QD_SF_DEPRECATED, and unless `later`, with
+ * QD_SF_IGNORED too. Each is told with a sentence, borrowed. [any] */
 void qd_schema_without_effect(const qd_schema *schema, const qd_settings *s, bool later,
                               void (*tell)(void *arg, const qd_setting_value *v, const char *text),
                               void *arg);

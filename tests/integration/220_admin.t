@@ -82,6 +82,18 @@ is(warned($node->put('/later/_settings', {'index.max_script_fields' => 32})), ''
 is(warned($node->put('/later/_settings', {'index.store.stats_refresh_interval' => '10s', 'index.refresh_interval' => '2s'})), '', 'nor of what has its effect');
 like(warned($node->put('/_index_template/later', {index_patterns => ['later-*'], template => {settings => {'index.lifecycle.name' => 'p'}}})), qr{$w index setting \[index\.lifecycle\.name\]}, 'of a template');
 $node->delete('/_index_template/later');
+like(warned($node->put('/later/_settings', {'index.translog.retention.age' => '1h'})), qr{$w index setting \[index\.translog\.retention\.age\] is deprecated and has no effect: }, 'of what is deprecated');
+{ # once for each client in the log
+    my $told = sub { scalar grep { /WARN.*\[deprecation *\].*\[index\.translog\.retention\.age\].*api\[indices\.put_settings\], id\[$_[0]\]/ } split /\n/, $node->log_text };
+    is($told->(''), 1, 'the log has it');
+    $node->request('PUT', '/later/_settings', {'index.translog.retention.age' => "${_}h"}, 'X-Opaque-Id' => 'kibana') for 2 .. 4;
+    $node->put('/later/_settings', {'index.translog.retention.age' => '5h'});
+    is($told->('') . $told->('kibana'), '11', 'once for a client');
+    $node->put('/_cluster/settings', {transient => {'logger.deprecation' => 'error'}});
+    $node->request('PUT', '/later/_settings', {'index.translog.retention.age' => '6h'}, 'X-Opaque-Id' => 'quiet');
+    is($told->('quiet'), 0, 'not at level error');
+    $node->put('/_cluster/settings', {transient => {'logger.deprecation' => undef}});
+}
 $node->delete('/later');
 {
     open my $f, '>', "$node->{dir}/check.yml" or die;
