@@ -5,6 +5,10 @@
  * its sum and in a block of its own: whatever a loss of power does to one, the other is whole. So a
  * file without a whole place is damaged, never one that was just begun.
  *
+ * A sync that failed is told once; then the system calls the pages clean, and no later sync brings
+ * them to the disk. So what is found at the opening is written once more, and what could not be
+ * synced counts as not written: the next call writes the same place again.
+ *
  *   place  4096 bytes: magic "QDK1", u32 version, u64 number, 16 store id, u64 epoch, u64 index,
  *          u64 XXH3 of all that, zeros
  */
@@ -74,19 +78,6 @@ static int32_t read_it(qd_coord *c, qd_err *err)
     return 0;
 }
 
-int32_t ck_record_open(qd_coord *c, qd_err *err)
-{
-    char name[PATH];
-    if (!*c->path) return 0;
-    int32_t rc = lock_it(c, err);
-    if (rc) return rc;
-    name_of(c, "", name);
-    c->home.record_fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (c->home.record_fd < 0)
-        return errno == ENOENT ? 0 : failed(c, err, "opening the record"); /* nothing acted on */
-    return read_it(c, err);
-}
-
 static void fill(uint8_t p[PLACE], const ck_record *r, uint64_t number)
 {
     memset(p, 0, PLACE);
@@ -126,6 +117,33 @@ fail:
     return QD_E_IO;
 }
 
+/* On disk when this returns 0. */
+static int write_place(qd_coord *c, const ck_record *r, uint64_t number)
+{
+    uint8_t p[PLACE];
+    int fd = c->home.record_fd;
+    fill(p, r, number);
+    if (pwrite(fd, p, PLACE, (off_t)(number % 2) * PLACE) != PLACE) return -1;
+    return fdatasync(fd);
+}
+
+int32_t ck_record_open(qd_coord *c, qd_err *err)
+{
+    char name[PATH];
+    if (!*c->path) return 0;
+    int32_t rc = lock_it(c, err);
+    if (rc) return rc;
+    name_of(c, "", name);
+    c->home.record_fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (c->home.record_fd < 0)
+        return errno == ENOENT ? 0 : failed(c, err, "opening the record"); /* nothing acted on */
+    rc = read_it(c, err);
+    if (rc) return rc;
+    if (write_place(c, &c->home.record, c->home.record_number))
+        return failed(c, err, "writing the record once more");
+    return 0;
+}
+
 int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, uint64_t index)
 {
     cr_home *h = &c->home;
@@ -136,13 +154,15 @@ int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, u
     memcpy(r.store_id, store_id, 16);
     if (same && h->record.epoch > epoch) r.epoch = h->record.epoch;
     if (same && h->record.index > index) r.index = h->record.index;
+    if (*c->path) {
+        uint64_t number = h->record_number + 1;
+        fill(p, &r, number);
+        int32_t rc = h->record_fd < 0 ? make(c, p) : write_place(c, &r, number) ? QD_E_IO : 0;
+        if (rc) return rc;
+        h->record_number = number;
+    }
     h->record = r;
-    if (!*c->path) return 0;
-    uint64_t number = ++h->record_number;
-    fill(p, &r, number);
-    if (h->record_fd < 0) return make(c, p);
-    if (pwrite(h->record_fd, p, PLACE, (off_t)(number % 2) * PLACE) != PLACE) return QD_E_IO;
-    return fdatasync(h->record_fd) ? QD_E_IO : 0;
+    return 0;
 }
 
 void ck_record_close(qd_coord *c)

@@ -18,7 +18,8 @@ $(K8S_RIG_LIB): $(K8S_RIG_OBJS)
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
-K8S_RIG_UNITS := $(addprefix $(OUT)/tests/unit/coordination_k8s/,cluster_t claim_t projections_t conform_faults_t move_t)
+$(OBJ)/tests/unit/coordination_k8s/record_t.o: CPPFLAGS_ALL += $(PINC_coordination-k8s)
+K8S_RIG_UNITS := $(addprefix $(OUT)/tests/unit/coordination_k8s/,cluster_t claim_t projections_t conform_faults_t move_t record_t)
 $(K8S_RIG_UNITS): $(OUT)/tests/unit/%_t: $(OBJ)/tests/unit/%_t.o $(K8S_RIG_LIB) $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(K8S_RIG_LIB) $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
