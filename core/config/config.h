@@ -38,7 +38,8 @@ int qd_config_environment_names(qd_config *c, const char *(*at)(size_t i), qd_er
 QD_MUST_CHECK
 int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err);
 /* The one role this node is made for (--role, QUIDDITCH_ROLE: what an image sets): defaults of
- * node.roles, path.data and ports below every other source. QD_E_CONFIG: no such role. */
+ * node.roles, path.data, ports, coordination.mode below every other source. QD_E_CONFIG: no such
+ * role. */
 QD_MUST_CHECK
 int qd_config_role(qd_config *c, qd_str role, qd_err *err);
 /* Merges the sources, checks them, parses the values. After it the getters work. */

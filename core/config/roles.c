@@ -1,6 +1,7 @@
 /*
  * roles.c: what a role of its own is by default, below every other source: ports, path.data, no
  * REST where nothing is coordinated. A node with several roles has the defaults of the table.
+ * coordination-k8s is coordination in a cluster whose state is in Kubernetes.
  */
 #include "config/roles_int.h"
 
@@ -46,19 +47,27 @@ static int put(qd_settings *s, const char *key, const char *text, qd_err *err)
     return rc;
 }
 
+#define K8S_ROLE "coordination-k8s"
+
 int qdi_roles_known(qd_str role, qd_err *err)
 {
+    if (qd_str_is(role, K8S_ROLE)) return 0;
     for (size_t i = 0; i < QD_COUNT_OF(roles); i++) {
         if (qd_str_is(role, roles[i].name)) return 0;
     }
-    return qd_err_set(err, QD_E_CONFIG, "role [%.*s] is none of master, coordination, data",
+    return qd_err_set(err, QD_E_CONFIG,
+                      "role [%.*s] is none of master, coordination, data, " K8S_ROLE,
                       QD_STR_ARG(role));
 }
 
 int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err)
 {
     int rc = 0, at;
-    if (role.n) {
+    if (qd_str_is(role, K8S_ROLE)) {
+        rc = put(out, "coordination.mode", "k8s-native", err);
+        role = QD_STR("coordination");
+    }
+    if (rc == 0 && role.n) {
         rc = qd_settings_put(out, QD_STR("node.roles"), role, err);
         if (rc) return rc;
         qd_settings_origin(out, QD_STR("node.roles"), QDI_ROLE_ORIGIN, 0);

@@ -63,5 +63,16 @@ $late->launch;
 isnt($late->wait_end(20), 0, 'a metrics.port that is taken ends the start');
 like($late->stderr_text, qr/@{[$taken->sockport]}/, 'naming it');
 my $bad = `@{[QdNode::daemon()]} --role data,master --check-config 2>&1`;
-like($bad, qr/role \[data,master\] is none of master, coordination, data/, 'an unknown --role is refused');
+like($bad, qr/role \[data,master\] is none of master, coordination, data, coordination-k8s/, 'an unknown --role is refused');
+
+# --- --role coordination-k8s: the store in Kubernetes by default, any other by choice
+{
+    local %ENV = (PATH => $ENV{PATH}, HOME => '/nonexistent');
+    my $daemon = QdNode::daemon();
+    my $none = qr/Kubernetes API: .*no such file/;
+    like(`$daemon --role coordination-k8s --check-config 2>&1`, $none, '--role coordination-k8s asks for the state in Kubernetes');
+    unlike(`$daemon --role coordination --check-config 2>&1`, $none, '... --role coordination does not');
+    like(`USE_K8S_COORDINATION=false MASTER_ADDRESSES=127.0.0.1:9301 $daemon --role coordination-k8s --check-config 2>&1`, qr/^the settings are valid/,
+        '... and the environment comes before the role');
+}
 done_testing;

@@ -1,5 +1,5 @@
-# The environment of the Kubernetes manifests (three masters, two coordination and three data pods), as
-# it stands there, each pod a network namespace with its name, its data folder mounted where the image
+# The environment of deploy/manifests/traditional (three masters, two coordination and three data pods), read
+# there, each pod a network namespace with its name, its data folder mounted where the image
 # has it: they form a cluster, serve on the ports of their roles, answer the probes.
 use strict;
 use warnings;
@@ -9,31 +9,31 @@ use lib "$FindBin::Bin/lib";
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
 use JSON::PP ();
+use Manifests;
 use POSIX ();
 use QdNet;
 use QdNode;
 
+Manifests->skip_unless_parsed;
 my $net = QdNet->new(8) or plan skip_all => 'LOUD: no namespaces here: ' . QdNet::why();
 my $dir = tempdir('qd-pods-XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $mount = '/var/lib/quidditch';
 my $made = !-d $mount && system("mkdir -p $mount") == 0;
 my $domain = 'quidditch-master.quidditch.svc.cluster.local';
+sub template { my ($file) = @_; return map { Manifests::pod($_) // () } Manifests::objects("traditional/$file.yaml") }
+my %template;
+@template{qw(master coordination data)} = map { template($_) } qw(master-statefulset coordination-deployment data-statefulset);
 my @pods = (
-    (map { { name => "quidditch-master-$_", role => 'master', ports => [9300, 9301, 9400] } } 0 .. 2),
-    (map { { name => "quidditch-coordination-7d9f-$_", role => 'coordination', ports => [9200, 9300, 9302, 9401] } } 0 .. 1),
-    (map { { name => "quidditch-data-$_", role => 'data', ports => [9300, 9303, 9402] } } 0 .. 2),
+    (map { { name => "quidditch-master-$_", role => 'master' } } 0 .. 2),
+    (map { { name => "quidditch-coordination-7d9f-$_", role => 'coordination' } } 0 .. 1),
+    (map { { name => "quidditch-data-$_", role => 'data' } } 0 .. 2),
 );
 $net->names(map { ("quidditch-master-$_.$domain" => $_) } 0 .. 2);
 $pods[$_]{address} = $net->address($_) for 0 .. 7;
-for my $p (@pods[0 .. 2]) {
-    $p->{env} = { NODE_ID => $p->{name}, RAFT_PEERS => join(',', map { "quidditch-master-$_.$domain:9300" } 0 .. 2), BIND_ADDR => $p->{address} };
-}
-for my $p (@pods[3 .. 4]) {
-    $p->{env} = { NODE_ID => $p->{name}, MASTER_ADDRESSES => join(',', map { "quidditch-master-$_.$domain:9301" } 0 .. 2),
-        BIND_ADDR => '0.0.0.0', REST_PORT => 9200 };
-}
-for my $p (@pods[5 .. 7]) {
-    $p->{env} = { NODE_ID => $p->{name}, MASTER_ADDR => "quidditch-master-0.$domain:9301", BIND_ADDR => $p->{address}, STORAGE_TIER => 'hot' };
+for my $p (@pods) {
+    my $pod = $template{$p->{role}};
+    $p->{env} = {Manifests::environment($pod, name => $p->{name}, ip => $p->{address})};
+    $p->{ports} = [map { $_->{containerPort} } @{$pod->{spec}{containers}[0]{ports}}];
 }
 
 my %pid;
