@@ -33,6 +33,7 @@ enum {
     CR_BAD_WAL_NAMES,           /* a new segment's name is not synced */
     CR_BAD_WAL_ERROR_RETRIED,   /* after a failed sync it goes on as if nothing were */
     CR_BAD_WAL_TAIL_UNSYNCED,   /* what is read at an opening is taken as durable */
+    CR_BAD_WAL_TAIL_BELIEVED,   /* it is synced, but not written once more */
     CR_BAD_LIFE_IGNORED,        /* an old copy of a folder is let in */
     CR_VARIANTS_END,
     /* of what stands around the core, for the simulation of a whole cluster */

@@ -282,11 +282,12 @@ static int32_t do_sync(cr_file *f)
     inode *i = ((handle *)f)->of;
     take_time(d);
     if (!lives(d)) return QD_E_IO;
-    if (!d->fail_sync) {
-        if (i->cap) memcpy(i->kept, i->now, i->cap);
-        i->kept_size = i->size;
+    for (const pending *p = d->fail_sync ? NULL : i->first; p; p = p->next) {
+        if (!p->n) cut(i->kept, &i->kept_size, p->at);
+        if (p->n) memcpy(i->kept + p->at, p->bytes, p->n);
+        if (p->n && p->at + p->n > i->kept_size) i->kept_size = p->at + p->n;
     }
-    pendings_free(i); /* after a failure, too: nobody writes it any more */
+    pendings_free(i); /* after a failure, too: read back as if it were there, never written again */
     int32_t rc = d->fail_sync ? QD_E_IO : 0;
     d->fail_sync = 0;
     return rc;
