@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# 085_sim_node.t: SEEDS schedules of whole nodes (tests/sim/node_*), in steps that are resumed, for
-# MINUTES at a time, and each defect that they have to find.
+# 085_sim_node.t: schedules of whole nodes (tests/sim/node_*) for MINUTES, from the seed on at which the
+# run before it ended (build/long/085_sim_node.seeds); then each defect that they have to find (DEFECTS=0: none).
 use strict;
 use warnings;
 use File::Basename qw(dirname);
@@ -8,15 +8,6 @@ use lib dirname(__FILE__);
 use Long;
 
 my $sim = 'build/tests/sim/node';
-my ($until, $all, $each) = (time + 60 * count(MINUTES => 60), count(SEEDS => 100_000), 1000);
-my $ran = 0;
-delete @ENV{qw(SEEDS SEED FROM)};
-step('everything builds', sub { build($sim) });
-for (my $from = 1; $from <= $all; $from += $each) {
-    my $name = "schedules $from to @{[$from + $each - 1]}";
-    next if !step_passed($name) && time > $until;
-    step($name, "SEEDS=$each FROM=$from ./$sim") and $ran += $each;
-}
-print "# $ran of $all schedules have passed at this commit; run it again to go on\n";
-step('defects', "./$sim --defects");
+schedules_go_on($sim, count(STEP => 500), count(MINUTES => 60));
+step('defects', "./$sim --defects") if $ENV{DEFECTS} // 1;
 finish();

@@ -11,10 +11,11 @@ use strict;
 use warnings;
 use Cwd qw(abs_path);
 use Exporter 'import';
-use File::Basename qw(dirname);
+use File::Basename qw(basename dirname);
+use File::Path qw(make_path);
 use Test::More;
 
-our @EXPORT = qw(build count finish jobs programs schedules step step_passed);
+our @EXPORT = qw(build count finish jobs programs schedules schedules_go_on step step_passed);
 my $top = abs_path(dirname(__FILE__) . '/../..');
 chdir $top or die "$top: $!";
 my ($steps, $commit) = @ENV{qw(LONG_STEPS LONG_COMMIT)};
@@ -85,6 +86,40 @@ sub schedules {
             [$at, $first], [$at + $first, $all - $first];
         step("schedules from $at", "rm -f build/sim.failed; $a & $b; wait; test ! -e build/sim.failed");
     }
+}
+
+# Schedules of a simulation for so many minutes, each call's behind those of the call before, at
+# whatever commit that was: build/long/PART.seeds has a line (first, number, commit) for each step
+# that passed; one that failed is the next call's first. Two processes at a time; COORD and its like
+# stay in the environment.
+sub schedules_go_on {
+    my ($sim, $step, $minutes) = @_;
+    my $file = ($steps || 'build/long/' . basename($0, '.t') . '.steps') =~ s/\.steps$/.seeds/r;
+    my ($at, $ran, $all, $here, $now) = (1, 0, 0, 0, $commit || `git rev-parse --short HEAD`);
+    chomp $now;
+    my ($head) = split / /, $now;
+    make_path(dirname($file));
+    if (open my $f, '<', $file) {
+        while (<$f>) {
+            my ($first, $n, $of) = /^(\d+) (\d+) (\S+)/ or next;
+            $at = $first + $n if $at < $first + $n;
+            $all += $n;
+            $here += $n if $of eq $head;
+        }
+    }
+    delete @ENV{qw(SEEDS SEED FROM)};
+    step('everything builds', sub { build($sim) });
+    for (my $until = time + 60 * $minutes; time < $until; $at += $step) {
+        my ($n, $half) = ($step, int($step / 2));
+        my $run = join ' & ', map { "{ SEEDS=$half FROM=$_ ./$sim || touch build/sim.failed; }" } $at, $at + $half;
+        step("schedules $at to @{[$at + $n - 1]}", "rm -f build/sim.failed; $run & wait; test ! -e build/sim.failed") or last;
+        open my $f, '>>', $file or die "$file: $!";
+        print $f "$at $n $head\n";
+        close $f;
+        $_ += $n for $ran, $all, $here;
+    }
+    print "# $ran schedules have passed in this run, $here at this commit, $all in all; the next one is seed $at\n";
+    push @counts, "schedules=$ran of $all";
 }
 
 sub finish {

@@ -10,7 +10,7 @@ NODE_SIM_RAFT := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,tests/sim/cluster_u
 $(NODE_SIM_OBJS): $(OBJ)/tests/sim/node/%.o: %.c
 	@mkdir -p $(@D)
 	@$(say) CC $< "(node)"
-	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Iplugins $(PINC_coordination-raft) -DREPL_VARIANTS -DQD_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Iplugins $(PINC_coordination-raft) -DREPL_VARIANTS -DQD_VARIANTS -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(NODE_SIM): $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS) -lcrypto
