@@ -287,6 +287,15 @@ static void write_scrub(const stats_request *x, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+static void write_history(void *arg, qd_str folder, qd_str what)
+{
+    qd_json_writer *w = arg;
+    qd_json_object(w);
+    qd_json_field_str(w, "folder", folder);
+    qd_json_field_str(w, "reason", what);
+    qd_json_object_end(w);
+}
+
 static void write_fs(const stats_request *x, qd_json_writer *w)
 {
     open_part(w, "fs");
@@ -302,6 +311,10 @@ static void write_fs(const stats_request *x, qd_json_writer *w)
     qd_json_object_end(w);
     qd_json_array_end(w);
     write_scrub(x, w);
+    qd_json_key_c(w, "suspect_histories");
+    qd_json_array(w);
+    qd_shards_histories(x->q->a->shards, write_history, w);
+    qd_json_array_end(w);
     qd_json_object_end(w);
 }
 

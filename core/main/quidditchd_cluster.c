@@ -51,7 +51,9 @@ static int open_shards(qd_node *node, qd_err *err)
         .buffer_bytes = qd_config_index_early(node->config),
         .slots = write.threads_max < QD_SLOTS_MAX ? write.threads_max : QD_SLOTS_MAX,
     };
-    return qd_shards_open(&c, &node->shards, err);
+    int rc = qd_shards_open(&c, &node->shards, err);
+    if (!rc) qd_shards_look_back(node->shards);
+    return rc;
 }
 
 /* Who leads now, once for each leader; scripts look for these words. */

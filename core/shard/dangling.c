@@ -78,7 +78,7 @@ static int collect(void *arg, qd_str name, bool of_tier)
     uint32_t number;
     if (!of_tier) return keep(l, &l->foreign, name);
     qd_str top = qd_str_split(&rest, '/');
-    if (qd_str_is(top, "lost+found")) return 0;
+    if (qd_str_is(top, "lost+found") || qd_str_is(name, SHARD_HISTORIES)) return 0;
     qd_str uuid = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
     bool ours = qd_str_is(top, "indices") && is_uuid(uuid) && rest.p;
     if (ours) {

@@ -390,6 +390,7 @@ void qd_shards_close(qd_shards *s)
     qd_mutex_unlock(&s->lock);
     qd_map_fini(&s->map);
     qd_map_fini(&s->metas);
+    qd_vec_fini(&s->histories);
     qd_map_fini(&s->left);
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);

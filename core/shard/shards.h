@@ -59,6 +59,14 @@ void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *ar
 void qd_shards_mark_last(qd_shards *s);
 /* Stops background work, flushes and closes all shards. [worker] */
 void qd_shards_close(qd_shards *s);
+/* At start, before any state is applied: looks into all folders for shards whose history went on
+ * under numbers that had been acknowledged (engine/look_back.h), if no start has before, names them
+ * in the log and remembers them. [worker] */
+void qd_shards_look_back(qd_shards *s);
+/* Calls each for those that were found, with the folder below path.data
+ * ("indices/<uuid>/<number>"). [any] */
+void qd_shards_histories(qd_shards *s, void (*each)(void *arg, qd_str folder, qd_str what),
+                         void *arg);
 /* At start, once the first state is applied: removes what a crash left of deleted indices, names
  * dangling ones, moves whole files that nothing points to into lost+found. [worker] */
 void qd_shards_tidy(qd_shards *s);

@@ -11,6 +11,9 @@
 #define SHARD_LOG "shard"
 #define SHARD_REPORT_MS 1000 /* until a report that did not get through is tried again */
 #define SHARD_KEY_MAX 48
+#define SHARD_FOLDER_MAX 80
+#define SHARD_HISTORIES "histories" /* the name of the object, histories.c */
+#define SHARD_HISTORY_TEXT 240
 
 typedef enum shard_phase { SHARD_OPENING, SHARD_OPEN, SHARD_FAILED, SHARD_CLOSED } shard_phase;
 
@@ -34,7 +37,7 @@ struct qd_shard {
     bool forced;            /* they were not in sync: they begin a history of their own */
     _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];
-    char folder[80], name[320];
+    char folder[SHARD_FOLDER_MAX], name[320];
     qd_account account;
 
     qd_mutex lock; /* phase, index, reason */
@@ -75,6 +78,11 @@ struct qd_shard {
     uint64_t quiet_ns;
 };
 
+/* A shard's folder with a trace of numbers that were given twice. */
+typedef struct shard_history {
+    char folder[SHARD_FOLDER_MAX], what[SHARD_HISTORY_TEXT];
+} shard_history;
+
 struct qd_shards {
     qd_env *env;
     qd_store *store;
@@ -94,7 +102,8 @@ struct qd_shards {
     const qd_shards_copies *copies; /* NULL: no replication */
     void *copies_arg;
     bool stop;
-    qd_map left;  /* "<uuid>/<number>" of shards not held whose files are here (leftovers.c) */
+    qd_map left; /* "<uuid>/<number>" of shards not held whose files are here (leftovers.c) */
+    QD_VEC(shard_history) histories; /* found at start, or then read; constant since */
     qd_map metas; /* uuid -> qd_index_meta to be saved beside its data, a reference each */
     qd_work meta_work;
     bool meta_queued;

@@ -98,6 +98,7 @@ static void open_cluster(member *n)
                            .buffer_bytes = BUFFER_BYTES,
                            .slots = 1};
     action_must(qd_shards_open(&sc, &n->a.shards, &err), &err, "shards");
+    qd_shards_look_back(n->a.shards);
     n->self = (qd_node_meta){.id = n->a.node_id,
                              .name = n->a.node_name,
                              .host = n->a.node_host,

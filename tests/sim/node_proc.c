@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/look_back.h"
 #include "lib/action_parts.h"
 #include "node_int.h"
 
@@ -96,6 +97,36 @@ static void store_failed(void *arg, const char *why)
     qd_cond_signal(&p->wake);
 }
 
+typedef struct folders {
+    char name[32][96];
+    uint32_t n;
+} folders;
+
+static int collect(void *arg, qd_str name, uint64_t bytes)
+{
+    folders *f = arg;
+    (void)bytes;
+    if (!qd_str_ends(name, QD_STR("/commit")) || f->n == QD_COUNT_OF(f->name)) return 0;
+    snprintf(f->name[f->n++], sizeof f->name[0], "%.*s",
+             QD_STR_ARG(qd_str_sub(name, 0, name.n - strlen("/commit"))));
+    return 0;
+}
+
+/* No node of this version, however it ended, leaves a folder that tells of numbers given twice. */
+static int look_back(proc *p, qd_err *err)
+{
+    char what[256];
+    folders f = {.n = 0};
+    int rc = qd_store_list(p->a.store, QD_STR("indices/"), collect, &f, err);
+    for (uint32_t i = 0; i < f.n && !rc && !p->dying; i++) {
+        qd_str folder = qd_str_c(f.name[i]);
+        if (qd_engine_look_back(p->a.store, folder, &p->account, what, sizeof what, NULL)) continue;
+        p->w->r->looked_back++;
+        if (what[0] && !p->dying) fail(p->w, "%s: [%s] %s", p->name, f.name[i], what);
+    }
+    return rc;
+}
+
 static int open_cluster(proc *p, qd_err *err)
 {
     qd_shards_config sc = {.env = p->env,
@@ -105,7 +136,8 @@ static int open_cluster(proc *p, qd_err *err)
                            .config = p->a.config,
                            .buffer_bytes = BUFFER_BYTES,
                            .slots = 2};
-    int rc = p->data ? qd_shards_open(&sc, &p->a.shards, err) : 0;
+    int rc = p->data ? look_back(p, err) : 0;
+    if (!rc && p->data) rc = qd_shards_open(&sc, &p->a.shards, err);
     qd_cluster_config c = {.env = p->env,
                            .store = p->store,
                            .name = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),

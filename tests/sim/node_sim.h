@@ -47,7 +47,8 @@
     X(bulks, "bulk")                                                                               \
     X(refreshes, "refresh")                                                                        \
     X(searches, "search")                                                                          \
-    X(calm, "search that must show what was refreshed")
+    X(calm, "search that must show what was refreshed")                                            \
+    X(looked_back, "folder of a restarted node looked back at")
 
 typedef struct node_report {
     uint64_t seed, digest, steps, virtual_ms;
