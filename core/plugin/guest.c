@@ -86,8 +86,8 @@ static void late(guest *g, qd_guest_call *c)
     qd_guests *all = g->all;
     uint64_t ms = (qd_env_mono_ns(all->env) - g->begun_ns) / 1000000;
     if (g->told)
-        qd_log_warn("plugin", "plugin [%s]: %s of operator [%s] has returned after %llu ms",
-                    owner(c), c->what, c->name, (unsigned long long)ms);
+        qd_log_warn("plugin", "plugin [%s]: %s of %s [%s] has returned after %llu ms", owner(c),
+                    c->what, c->kind, c->name, (unsigned long long)ms);
     qd_mutex_lock(&g->lock);
     g->call = NULL;
     g->left = g->told = g->done = false;
@@ -147,7 +147,7 @@ static int take(qd_guests *all, guest **out, qd_err *err)
         qd_mutex_init(&g->lock);
         qd_cond_init(&g->wake);
         qd_waitq_init(&g->returned, &g->lock);
-        rc = qd_thread_start(all->env, "operator", guest_main, g, &g->thread, err);
+        rc = qd_thread_start(all->env, "guest", guest_main, g, &g->thread, err);
         if (rc) {
             qd_free(g);
         } else {
@@ -201,10 +201,11 @@ static uint64_t tell(qd_guests *all)
             if (due <= now) {
                 g->told = true;
                 qd_log_error("plugin",
-                             "plugin [%s]: %s of operator [%s] has not returned for %llu ms (index "
-                             "%s): its search was answered without it, its thread is left to it",
-                             owner(g->call), g->call->what, g->call->name,
-                             (unsigned long long)((now - g->begun_ns) / 1000000), g->call->place);
+                             "plugin [%s]: %s of %s [%s] has not returned for %llu ms (%s %s): its "
+                             "request was answered without it, its thread is left to it",
+                             owner(g->call), g->call->what, g->call->kind, g->call->name,
+                             (unsigned long long)((now - g->begun_ns) / 1000000), g->call->placed,
+                             g->call->place);
             } else if (!next || due < next) {
                 next = due;
             }
@@ -237,7 +238,7 @@ static void leave(guest *g)
     qd_mutex_lock(&all->lock);
     all->left++;
     if (!all->watch && !all->end &&
-        qd_thread_start(all->env, "operators", watch_main, all, &all->watch, NULL))
+        qd_thread_start(all->env, "guests", watch_main, all, &all->watch, NULL))
         all->watch = NULL;
     qd_cond_broadcast(&all->changed);
     qd_mutex_unlock(&all->lock);
@@ -252,20 +253,20 @@ static int check_stuck(qd_guests *all, const qd_guest_call *c, qd_err *err)
         return 0; /* a glance: who comes too early is one more */
     qd_guests_count(all, c->self, &left, &stuck);
     if (stuck < QD_GUESTS_STUCK_MAX) return 0;
-    return qd_err_set(
-        err, QD_E_REJECTED,
-        "operator [%s] is not run: %u calls of plugin [%s] have not returned in time, "
-        "each of which holds a thread; the node runs it again when they return, or "
-        "after a restart",
-        c->name, stuck, owner(c));
+    return qd_err_set(err, QD_E_REJECTED,
+                      "%s [%s] is not run: %u calls of plugin [%s] have not returned in time, "
+                      "each of which holds a thread; the node runs it again when they return, or "
+                      "after a restart",
+                      c->kind, c->name, stuck, owner(c));
 }
 
 static int over_time(const qd_guests *all, const qd_guest_call *c, qd_err *err)
 {
     return qd_err_set(err, QD_E_PLUGIN,
-                      "operator [%s] of plugin [%s] has not returned from %s for %llu ms "
+                      "%s [%s] of plugin [%s] has not returned from %s for %llu ms "
                       "(plugins.call_timeout); it is not waited for any longer",
-                      c->name, owner(c), c->what, (unsigned long long)(all->limit_ns / 1000000));
+                      c->kind, c->name, owner(c), c->what,
+                      (unsigned long long)(all->limit_ns / 1000000));
 }
 
 /* Waits for the end of the call; else why the caller goes. Under g->lock. */
@@ -372,9 +373,9 @@ bool qdi_guests_close(qd_guests *all)
         qd_mutex_lock(&g->lock);
         if (g->call)
             qd_log_error("plugin",
-                         "plugin [%s]: %s of operator [%s] has never returned: the node ends "
+                         "plugin [%s]: %s of %s [%s] has never returned: the node ends "
                          "without it",
-                         owner(g->call), g->call->what, g->call->name);
+                         owner(g->call), g->call->what, g->call->kind, g->call->name);
         qd_mutex_unlock(&g->lock);
     }
     bool all_gone = !all->first;

@@ -29,9 +29,11 @@ typedef struct qd_guest_call {
     /* The caller has left and run has returned: ends what belongs to both, the call too. [guest] */
     void (*left)(struct qd_guest_call *call);
     const qd_self *self; /* whose code runs */
+    const char *kind;    /* static: "operator", "tokenizer" */
     const char *what;    /* static: "next_block" */
-    char name[64];       /* of the operator */
-    char place[128];     /* index */
+    const char *placed;  /* static: what place names: "index", "type" */
+    char name[64];       /* of the operator or part */
+    char place[128];     /* in brackets */
     bool ends;           /* it gives back what others took: never refused for those that are late */
     int32_t rc;
 } qd_guest_call;

@@ -142,6 +142,12 @@ void *qd_plugin_service_arg(const qd_self *self, uint32_t id)
     return atomic_load(&self->host->service_args[id]);
 }
 
+qd_account *qd_plugin_self_account(qd_self *self)
+{
+    QD_CHECK(self, QD_SELF_MAGIC);
+    return self->builtin ? NULL : &self->account;
+}
+
 const char *qd_plugin_self_name(const qd_self *self)
 {
     QD_CHECK(self, QD_SELF_MAGIC);

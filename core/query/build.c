@@ -78,11 +78,17 @@ int qdi_shard_err(qdi_builder *b, qd_err *err, const char *fmt, ...)
     return QD_E_QUERY_SHARD;
 }
 
+/* Is something wrong with this node, or what runs on it, and not with the query? */
+static bool of_node(int rc)
+{
+    return rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_PLUGIN || rc == QD_E_REJECTED;
+}
+
 int qdi_forgive(qdi_builder *b, bool lenient, int rc, qd_err *step, const qd_node **out,
                 qd_err *err)
 {
     if (rc == 0) return 0;
-    if (!lenient || rc == QD_E_NOMEM || rc == QD_E_BREAKER) {
+    if (!lenient || of_node(rc)) {
         if (err)
             qd_err_move(err, step);
         else
@@ -423,8 +429,7 @@ static int count_leaves(qdi_builder *b, const qd_node *n, qd_err *err)
 
 int qd_query_failed(const qd_query_context *c, int rc, qd_err *err)
 {
-    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE)
-        return rc;
+    if (of_node(rc) || rc == QD_E_QUERY_SHARD || rc == QD_E_PARSE) return rc;
     if (!err) return QD_E_QUERY_SHARD;
     char why[512];
     snprintf(why, sizeof why, "%s", qd_err_reason(err));

@@ -19,7 +19,9 @@ void qd_operator_scope_unref(qd_operator_scope *s)
 void qd_operator_call_init(const qd_operator_scope *s, const char *what, qd_guest_call *call)
 {
     call->self = s->sdk.self;
+    call->kind = "operator";
     call->what = what;
+    call->placed = "index";
     memcpy(call->name, s->name, sizeof call->name);
     memcpy(call->place, s->place, sizeof call->place);
 }

@@ -39,7 +39,9 @@ static held_call *held_make(qd_latch *go, qd_latch *gone)
     held_call *h = qd_calloc(NULL, sizeof *h);
     h->call.run = held_run;
     h->call.left = held_left;
+    h->call.kind = "operator";
     h->call.what = "next_block";
+    h->call.placed = "index";
     snprintf(h->call.name, sizeof h->call.name, "op");
     h->go = go;
     h->gone = gone;
