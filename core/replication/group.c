@@ -93,6 +93,7 @@ void repl_on_act(void *arg, const repl_act *a)
         cas_push(g, REPL_CHANGE_ADMIT, a->peer, NULL);
         return;
     case REPL_ACT_DROP:
+        repl_source_gone(g, a->peer);
         for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
             if (g->follower[i].peer == a->peer->id) g->follower[i] = (repl_follower){0};
         }

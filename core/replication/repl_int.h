@@ -90,6 +90,13 @@ typedef struct repl_follower {
     uint64_t must_term, must_generation;
 } repl_follower;
 
+/* What a copy that counted had said to this primary, when it went. */
+typedef struct repl_gone {
+    char node[64];
+    uint64_t term;
+    int64_t persisted;
+} repl_gone;
+
 /* Bytes of a file, read into the answer to the request: n of them behind room for its head. */
 typedef struct repl_piece {
     qd_rpc_request *request;
@@ -164,6 +171,9 @@ struct repl_shard {
     repl_job job[REPL_JOBS];
     repl_follower follower[REPL_PEERS_MAX];
     repl_hold hold[REPL_HOLDS];
+    char peer_node[REPL_PEERS_MAX][64]; /* by place of pm.peer */
+    repl_gone gone[REPL_PEERS_MAX];
+    uint32_t gone_next; /* the oldest one's place */
     bool installing;
     uint32_t install_ends; /* who waits for its end: it gives up */
     uint64_t fenced_ns;    /* since when, while the record names this copy still */
@@ -300,6 +310,13 @@ void repl_install_end(repl_shard *g);
 
 /* --- handlers: serve.c, source.c --- */
 void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);
+/* The name of a node, its id when it is not known. */
+void repl_node_name(qd_replication *r, const char *id, char *out, size_t n);
+/* Notes on which nodes the copies are that the places name. Under the lock. */
+void repl_source_nodes(repl_shard *g);
+/* A copy goes: what it had said is remembered, to compare with when it comes back. Under the lock.
+ */
+void repl_source_gone(repl_shard *g, const repl_peer *c);
 void repl_source(repl_shard *g, uint32_t action, const repl_request *q, repl_reply *a,
                  qd_writer *tail, repl_piece *piece);
 void repl_reply_send(qd_rpc_request *request, const repl_reply *a, qd_str tail);

@@ -293,6 +293,14 @@ static const qd_node_meta *node_by_id(const qd_state *s, qd_str id)
     return NULL;
 }
 
+void repl_node_name(qd_replication *r, const char *id, char *out, size_t n)
+{
+    qd_mutex_lock(&r->lock);
+    const qd_node_meta *x = r->state ? node_by_id(r->state, qd_str_c(id)) : NULL;
+    snprintf(out, n, "%.*s", QD_STR_ARG(x ? x->name : qd_str_c(id)));
+    qd_mutex_unlock(&r->lock);
+}
+
 static void place_set(repl_place *p, const qd_state *s, qd_str aid, qd_str node)
 {
     const qd_node_meta *n = node_by_id(s, node);
@@ -305,6 +313,7 @@ static void place_set(repl_place *p, const qd_state *s, qd_str aid, qd_str node)
 static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
 {
     uint32_t n = 0, room = m->ncopies + m->nin_sync;
+    repl_source_nodes(g); /* of copies that the new record may not name any more */
     if (room > REPL_COPIES) room = REPL_COPIES;
     if (room > g->places_room) {
         repl_place *at = qd_calloc(&g->r->account, room * sizeof *at);

@@ -107,6 +107,59 @@ static void progress_now(repl_shard *g, qd_engine *e)
     repl_primary_progress(&g->pm, persisted, max, repl_now(g));
 }
 
+/* --- copies that come back with less --------------------------------------------------------- */
+
+void repl_source_nodes(repl_shard *g)
+{
+    for (uint32_t i = 0; i < g->nplaces && g->leading; i++) {
+        const repl_peer *c = repl_primary_find(&g->pm, g->place[i].c.aid);
+        if (c) memcpy(g->peer_node[c - g->pm.peer], g->place[i].node, sizeof g->place[i].node);
+    }
+}
+
+void repl_source_gone(repl_shard *g, const repl_peer *c)
+{
+    repl_source_nodes(g);
+    char *node = g->peer_node[c - g->pm.peer];
+    if (c->counts && c->synced && *node) {
+        repl_gone *x = &g->gone[g->gone_next++ % REPL_PEERS_MAX];
+        *x = (repl_gone){.term = g->pm.term, .persisted = c->persisted};
+        memcpy(x->node, node, sizeof x->node);
+    }
+    *node = 0;
+}
+
+/* A copy comes back with less than it had said is on its disk: its folder is an older one, or the
+ * disk lost what it had synced. Nothing is lost by that, as it is filled before it counts; but
+ * somebody should know. With durability async a copy says more than its disk has. */
+static void returned(repl_shard *g, const repl_request *q)
+{
+    char node[64] = "";
+    int64_t told = -1;
+    qd_mutex_lock(&g->lock);
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (strcmp(g->place[i].c.aid, q->by) == 0) memcpy(node, g->place[i].node, sizeof node);
+    }
+    for (uint32_t i = 0; i < REPL_PEERS_MAX && *node; i++) {
+        repl_gone *x = &g->gone[i];
+        if (x->term != g->pm.term || strcmp(x->node, node) != 0) continue;
+        if (x->persisted > told) told = x->persisted;
+        *x = (repl_gone){0}; /* what it does from now on is another matter */
+    }
+    bool sure = !g->async && !g->unsynced;
+    qd_mutex_unlock(&g->lock);
+    if (!sure || q->persisted < 0 || q->persisted >= told) return;
+    char name[128];
+    repl_node_name(g->r, node, name, sizeof name);
+    qd_log_warn(
+        REPL_LOG,
+        "%s the copy on node [%s] came back with operations up to [%lld], and had said that "
+        "all up to [%lld] are on its disk: its data folder was put back as it was earlier, "
+        "or its disk lost what it had synced. Nothing is lost: it is filled by this primary "
+        "before it counts. If nobody put it back, do not trust that disk",
+        g->name, name, (long long)q->persisted, (long long)told);
+}
+
 /* What is retained for the target from now on, and whether operations suffice. */
 static void hello(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a, qd_err *err)
 {
@@ -125,6 +178,7 @@ static void hello(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
                c ? "its attempt before is being ended" : "the source does not know this copy yet");
         return;
     }
+    returned(g, q);
     if (retain(g, e, q->by, q->first, err)) return;
     qd_uuid_text(q->history, theirs);
     qd_engine_history(e, a->history);

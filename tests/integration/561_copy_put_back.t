@@ -1,0 +1,55 @@
+# The data folder of a node is put back as it was some seconds earlier, from a copy of the same run, while the primaries of its
+# shards run on elsewhere: one loud line in the log of the primary's node says so at once, and the copy is filled before
+# it counts: when it becomes primary, all that was acknowledged is there. A node that was merely killed is not suspected.
+use strict;
+use warnings;
+use Test::More;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use QdCluster;
+
+sub write_all {
+    my ($n, $value) = @_;
+    my $r = $n->post('/two/_bulk', join '', map { qq({"index":{"_id":"$_"}}\n{"v":$value}\n) } 1 .. 40);
+    is(scalar(grep { ($_->{index}{status} // 999) < 300 && $_->{index}{_shards}{successful} == 2 } @{ $r->{json}{items} || [] }), 40,
+        "value $value is acknowledged by both copies");
+}
+sub right {
+    my ($n, $value) = @_;
+    return scalar grep { ($_->{_source}{v} // '') eq $value } @{ $n->post('/two/_mget', { ids => [1 .. 40] })->{json}{docs} || [] };
+}
+sub said { my ($n) = @_; return scalar grep { /WARN.*came back with operations up to \[\d+\], and had said/ } split /^/, $n->log_text }
+
+my $c = QdCluster->new('b', masters => 1, data => 2);
+$c->start;
+my ($m, @n) = $c->nodes;
+is($m->put('/two', { settings => { number_of_replicas => 1 } })->{status}, 200, 'an index with a replica');
+ok($c->wait_status('green'), 'is green');
+my %on = map { $_->{prirep} => $_->{node} } @{ $m->get('/_cat/shards/two?format=json&h=prirep,node')->{json} };
+my ($p, $x) = map { my $name = $on{$_}; grep { $_->{name} eq $name } @n } 'p', 'r';
+write_all($p, 1);
+$x->kill9;
+$x->start;
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'killed and started again it is back');
+is(said($p), 0, 'and not suspected');
+write_all($p, 2);
+$x->signal('STOP');
+is(system("cp -a $x->{dir}/data $x->{dir}/before"), 0, 'the folder of the replica\'s node is copied while it runs');
+$x->signal('CONT');
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'it runs on');
+write_all($p, 3);
+
+$x->kill9;
+rename "$x->{dir}/data", "$x->{dir}/newer" or die $!;
+rename "$x->{dir}/before", "$x->{dir}/data" or die $!;
+$x->launch;
+ok($p->wait_for(sub { said($p) }, 60), 'with the older folder the primary says so at once') or diag($x->log_text);
+ok($c->wait_nodes(3, 60) && $c->wait_status('green', 60), 'the copy is filled');
+is(said($p), 1, 'it was said once');
+like($p->log_text, qr/the copy on node \[\Q$x->{name}\E\] came back/, 'with the name of the node');
+$p->kill9;
+ok($m->wait_for(sub { right($x, 3) == 40 }, 60), 'as primary it has all that was acknowledged');
+$p->start;
+ok($c->wait_nodes(3) && $c->wait_status('green'), 'and the other one comes back');
+is($c->stop, 0, 'they stop cleanly');
+done_testing;
