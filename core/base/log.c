@@ -74,6 +74,16 @@ bool qd_log_on(const char *component, qd_log_level level)
     return (int)level >= atomic_load_explicit(&root_level, memory_order_relaxed);
 }
 
+const char *qd_log_component_at(size_t i)
+{
+    static const char *const all[] = {
+#define QD_LOG_COMPONENT(name) name,
+#include "base/log_components.def"
+#undef QD_LOG_COMPONENT
+    };
+    return i < QD_COUNT_OF(all) ? all[i] : NULL;
+}
+
 bool qd_log_level_parse(qd_str name, qd_log_level *out)
 {
     for (size_t i = 0; i < QD_COUNT_OF(names); i++) {

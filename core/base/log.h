@@ -34,6 +34,8 @@ bool qd_log_level_set(const char *component, qd_log_level level);
 void qd_log_levels_reset(void);
 /* Would a line of this level be written? */
 bool qd_log_on(const char *component, qd_log_level level);
+/* The i-th component by name (log_components.def); NULL behind the last. */
+const char *qd_log_component_at(size_t i);
 /* Level by name ("info", any case); false when unknown. */
 bool qd_log_level_parse(qd_str name, qd_log_level *out);
 /* Name of a level in upper case. */

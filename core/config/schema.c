@@ -1,5 +1,6 @@
 /* schema.c: the tables of settings, looked up and checked. See schema.h. */
 #include "config/schema.h"
+#include "base/log.h"
 #include "base/vec.h"
 #include "config/schema_int.h"
 #include "config/value.h"
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOGGER QD_STR("logger.") /* a group */
 enum { NODE_ROWS = QD_SET_COUNT, INDEX_ROWS = QD_IX_COUNT };
 
 #define QD_SECTION(title)
@@ -313,6 +315,32 @@ static void place_of(const qd_setting_value *v, char *out, size_t room)
         snprintf(out, room, " (%s)", v->origin);
 }
 
+/* A level is of a component that there is. Names of Elasticsearch's packages end like ours. */
+static int check_component(const qd_setting_value *v, qd_err *err)
+{
+    qd_str name = qd_str_sub(v->key, LOGGER.n, SIZE_MAX), last = name;
+    const char *near = NULL, *known;
+    size_t least = SIZE_MAX;
+    if (qd_str_is(name, "_root") || (name.n > 7 && qd_str_starts(name, QD_STR("plugin."))))
+        return 0;
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] == '.') last = qd_str_sub(name, i + 1, SIZE_MAX);
+    for (size_t i = 0; (known = qd_log_component_at(i)); i++) {
+        size_t whole = qd_str_distance(name, qd_str_c(known));
+        size_t end = qd_str_distance(last, qd_str_c(known));
+        if (whole == 0) return 0;
+        if (end < whole) whole = end;
+        if (qd_str_starts(qd_str_c(known), name)) whole = 0;
+        if (whole >= least) continue;
+        least = whole;
+        near = known;
+    }
+    return qd_err_set(err, QD_E_ARG,
+                      "unknown setting [%.*s] did you mean [%.*s%s]? No component of the log has "
+                      "that name",
+                      QD_STR_ARG(v->key), QD_STR_ARG(LOGGER), near);
+}
+
 static int unknown_setting(const qd_schema *schema, const qd_setting_value *v, qd_err *err)
 {
     char place[256];
@@ -345,7 +373,8 @@ static int check_one(const qd_schema *schema, const qd_setting_value *v, bool tr
     if (null) return 0;
     qd_err own;
     qd_err_init(&own);
-    int rc = check_value(d, v, &own);
+    int rc = qd_str_is(LOGGER, d->key) ? check_component(v, &own) : 0;
+    if (!rc) rc = check_value(d, v, &own);
     if (!rc && (d->flags & QD_SF_REFUSED) && !trusted && !is_default(d, v)) {
         rc = qd_err_set(&own, QD_E_ARG, "%s setting [%.*s] is not supported by this version",
                         schema->scope, QD_STR_ARG(v->key));

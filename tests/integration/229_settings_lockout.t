@@ -104,11 +104,18 @@ is($n->put('/i/_doc/2', {a => 1})->{status}, 201, 'the node works');
 
 # --- a mistyped level is refused, and stops no other setting
 for my $value ('bogus', '1e400', '') {
-    my $r = set('logger.x', $value);
-    is($r->{status}, 400, "logger.x: [$value] is refused");
-    like($r->{json}{error}{reason}, qr/\[logger\.x\] must be one of \[trace, debug, info, /, 'with the levels there are');
+    my $r = set('logger.http', $value);
+    is($r->{status}, 400, "logger.http: [$value] is refused");
+    like($r->{json}{error}{reason}, qr/\[logger\.http\] must be one of \[trace, debug, info, /, 'with the levels there are');
 }
-is(set('logger.x', 'DEBUG')->{status}, 200, 'capital letters');
+for my $name (['enginee', 'engine'], ['org.elasticsearch.discovery', 'discovery'], ['index.search.slowlog', 'index.search.slowlog.fetch']) {
+    my $r = set("logger.$name->[0]", 'debug');
+    is($r->{status}, 400, "no component [$name->[0]]");
+    is($r->{json}{error}{reason}, "unknown setting [logger.$name->[0]] did you mean [logger.$name->[1]]? No component of the log has that name", 'with the nearest');
+    is(set("logger.$name->[0]", undef)->{status}, 200, 'and may be taken away');
+}
+is(set("logger.$_", 'info')->{status}, 200, "logger.$_") for qw(_root plugin.mine deprecation index.search.slowlog.query);
+is(set('logger.http', 'DEBUG')->{status}, 200, 'capital letters');
 $n->put('/i/_doc/3?refresh', {k => 1, a => 2});
 $n->put('/i/_doc/4?refresh', {k => 2, a => 3});
 is(set('search.max_buckets', 1)->{status}, 200, 'another setting');

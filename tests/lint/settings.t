@@ -47,4 +47,13 @@ for my $table (['node', 'SET'], ['index', 'IX']) {
 cmp_ok($n, '>', 300, "$n settings");
 report('every setting is read, or says that it has no effect', @silent);
 report('what says that it has no effect is not read', @stale);
+# Components of log lines: those of the sources and those of the table, which says what "logger." may name.
+my (%there, %source);
+$there{$_}++ for slurp('core/base/log_components.def') =~ /^QD_LOG_COMPONENT\("([^"]+)"\)/mg;
+for my $file (files(qr{^(?:core|plugins|lib)/.*\.[ch]$})) {
+    my $text = slurp($file);
+    $source{$1} = $file while $text =~ /(?:\bqd_log(?:_\w+)?\(\s*|#define \w*LOG\s+|\bconst char component\[\] = )"([^"]+)"/g;
+}
+report('every component of the log may have a level', map { "$source{$_}: [$_] is not in log_components.def" } grep { !$there{$_} } sort keys %source);
+report('every component that may have a level logs', grep { !$source{$_} } sort keys %there);
 done_testing;

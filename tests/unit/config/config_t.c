@@ -253,8 +253,12 @@ static void each_setting_of_the_cluster_is_applied_for_itself(void **state)
         {"path.data", "/x",
          "path.data=/x: persistent setting [path.data], not dynamically updateable"},
         {"no.such", "1", "no.such=1: persistent setting [no.such], not recognized"},
-        {"logger.x", "bogus",
-         "logger.x=bogus: unknown value for [logger.x] must be one of [trace, debug, info, warn, "
+        {"logger.enginee", "debug",
+         "logger.enginee=debug: unknown setting [logger.enginee] did you mean [logger.engine]? No "
+         "component of the log has that name"},
+        {"logger.http", "bogus",
+         "logger.http=bogus: unknown value for [logger.http] must be one of [trace, debug, info, "
+         "warn, "
          "error, fatal, off] but was: bogus"},
         {"search.max_open_scroll_context", "-1",
          "search.max_open_scroll_context=-1: Failed to parse value [-1] for setting "
