@@ -55,6 +55,7 @@ enum {
     REPL_BROKEN_READ_BY_LEASE,     /* a lease by the primary's own clock is enough for a read */
     REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
     REPL_BROKEN_KNOWN_IGNORED,     /* a checkpoint above the log of the primary proves nothing */
+    REPL_BROKEN_READ_ANY_TERM,     /* a round for reads is answered whoever asks */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant;

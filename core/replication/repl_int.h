@@ -310,6 +310,9 @@ void repl_install_end(repl_shard *g);
 
 /* --- handlers: serve.c, source.c --- */
 void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request);
+/* Answers a request that only reads wait for, if nothing has to be waited for; false: it is
+ * untouched. On a loop. */
+bool repl_serve_read(qd_replication *r, qd_rpc_request *request);
 /* The name of a node, its id when it is not known. */
 void repl_node_name(qd_replication *r, const char *id, char *out, size_t n);
 /* Notes on which nodes the copies are that the places name. Under the lock. */

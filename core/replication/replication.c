@@ -561,7 +561,6 @@ static void on_request(qd_replication *r, uint32_t action, qd_pool *pool, qd_rpc
         on_request(r, QD_ACTION_##action, r->pool, request);                                       \
     }
 HANDLER(ops, COPY_OPS, replica_pool)
-HANDLER(sync, COPY_SYNC, replica_pool)
 HANDLER(resync, COPY_RESYNC, replica_pool)
 HANDLER(publish, COPY_PUBLISH, slow_pool)
 HANDLER(hello, RECOVERY_HELLO, replica_pool)
@@ -569,6 +568,16 @@ HANDLER(track, RECOVERY_TRACK, replica_pool)
 HANDLER(pull, RECOVERY_OPS, replica_pool)
 HANDLER(finalize, RECOVERY_FINALIZE, replica_pool)
 HANDLER(file, RECOVERY_FILE, replica_pool)
+
+/* A get waits for these, so most are answered here: on the loop of the connection. */
+static void on_sync(void *arg, qd_rpc_request *request)
+{
+    qd_replication *r = arg;
+    atomic_fetch_add(&r->submits, 1);
+    bool done = !atomic_load(&r->closing) && repl_serve_read(r, request);
+    atomic_fetch_sub(&r->submits, 1);
+    if (!done) on_request(r, QD_ACTION_COPY_SYNC, r->replica_pool, request);
+}
 
 static const struct {
     uint32_t action;

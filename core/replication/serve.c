@@ -316,6 +316,45 @@ static void serve_copy(repl_shard *g, uint32_t action, const repl_request *q, re
     qd_err_fini(&err);
 }
 
+/* A round that only serves reads, where nothing is to be waited for: no term to adopt, no lease of
+ * another one, no thread that has the lock. While it is held the engine stays, as `closing` takes
+ * it away under it. The same steps as of serve_ops. */
+static bool serve_read(repl_shard *g, const repl_request *q, repl_reply *a)
+{
+    if (!qd_mutex_trylock(&g->lock)) return false;
+    uint64_t now = repl_now(g);
+    qd_engine *e = g->engine;
+    bool obeys = repl_copy_request(&g->cm, q->term, now) == REPL_COPY_TAKE &&
+                 g->cm.term == q->term && repl_copy_ops(&g->cm) == REPL_COPY_TAKE;
+    if (repl_broken(READ_ANY_TERM)) obeys = true;
+    bool here = e && obeys && !qd_engine_failure(e, NULL);
+    if (here) {
+        int64_t max;
+        (void)repl_copy_told(&g->cm, q->global, now);
+        if (q->flags & REPL_LEASE) repl_copy_lease(&g->cm, q->sent_ns, now);
+        qd_engine_global_checkpoint_set(e, q->global);
+        repl_checkpoints(g, e, &a->persisted, &max);
+        a->term = g->cm.term;
+        a->verdict = REPL_OK;
+    }
+    qd_mutex_unlock(&g->lock);
+    return here;
+}
+
+bool repl_serve_read(qd_replication *r, qd_rpc_request *request)
+{
+    repl_request q;
+    repl_reply a = {.persisted = -1, .max = -1, .global = -1};
+    uint32_t version = qd_rpc_request_version(request);
+    if (repl_request_read(qd_rpc_request_body(request), version, &q, NULL)) return false;
+    if (!(q.flags & REPL_READ) || q.flags & REPL_RELEASE || q.tail.n) return false;
+    repl_shard *g = repl_get(r, q.uuid, q.shard);
+    bool served = g && strcmp(g->aid, q.aid) == 0 && serve_read(g, &q, &a);
+    repl_unref(g);
+    if (served) repl_reply_send(request, &a, (qd_str){NULL, 0});
+    return served;
+}
+
 void repl_serve(qd_replication *r, uint32_t action, qd_rpc_request *request)
 {
     repl_request q;
