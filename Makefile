@@ -217,4 +217,5 @@ uninstall:
 	rm -f $(patsubst %,$(D)$(bindir)/%,$(notdir $(PROGRAMS)))
 	rm -rf $(D)$(libdir)/quidditch $(D)$(datadir)/quidditch
 include deploy/packages.mk
+include deploy/images.mk
 .SECONDARY:
