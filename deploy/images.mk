@@ -2,3 +2,8 @@
 .PHONY: images
 images: all
 	deploy/docker/make-images '$(abspath $(OUT))/images' '$(VERSION)'
+
+# --- the chart, as a repository's folder in build/charts (docs/deploy/helm.md); needs helm ---
+.PHONY: charts
+charts:
+	deploy/helm/make-charts '$(abspath $(OUT))/charts' '$(VERSION)'

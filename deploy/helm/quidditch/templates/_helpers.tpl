@@ -1,0 +1,181 @@
+{{- define "quidditch.fullname" -}}
+{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- define "quidditch.clusterName" -}}
+{{- .Values.clusterName | default (include "quidditch.fullname" .) -}}
+{{- end -}}
+{{- define "quidditch.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (printf "%s-coordination" (include "quidditch.fullname" .)) -}}
+{{- end -}}
+
+{{/* (list . role): labels of objects; app is that of the ServiceMonitor. */}}
+{{- define "quidditch.labels" -}}
+{{- $ := index . 0 -}}
+app.kubernetes.io/name: quidditch
+app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/version: {{ $.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $.Release.Service }}
+app.kubernetes.io/part-of: quidditch
+helm.sh/chart: {{ $.Chart.Name }}-{{ $.Chart.Version }}
+{{- with index . 1 }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end -}}
+{{- define "quidditch.podLabels" -}}
+{{- $ := index . 0 -}}
+app: {{ include "quidditch.fullname" $ }}-{{ index . 1 }}
+app.kubernetes.io/name: quidditch
+app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/part-of: quidditch
+{{- end -}}
+
+{{- define "quidditch.image" -}}
+{{- $ := index . 0 -}}
+{{- with $.Values.image.registry }}{{ . }}/{{ end }}{{ $.Values.image.repository }}/{{ index . 1 }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}
+{{- end -}}
+
+{{/* resources: {memory, cpu} alone are requests and limits; memory has a limit always. */}}
+{{- define "quidditch.resources" -}}
+{{- $r := . | default dict -}}
+{{- $requests := $r.requests | default dict -}}
+{{- $limits := $r.limits | default dict -}}
+{{- if or $r.memory $r.cpu -}}
+{{- $flat := pick $r "memory" "cpu" -}}
+{{- $requests = $flat -}}
+{{- $limits = $flat -}}
+{{- end -}}
+{{- if and $requests.memory (not $limits.memory) }}{{ $limits = merge (dict "memory" $requests.memory) $limits }}{{ end -}}
+{{- dict "requests" $requests "limits" $limits | toYaml -}}
+{{- end -}}
+
+{{/* (list . from first to last port): addresses of the masters */}}
+{{- define "quidditch.masterAddresses" -}}
+{{- $ := index . 0 -}}
+{{- $name := printf "%s-master" (include "quidditch.fullname" $) -}}
+{{- $port := index . 1 -}}
+{{- $all := list -}}
+{{- $n := include "quidditch.masters" $ | int -}}
+{{- range $i := until (min $n 5 | int) -}}
+{{- $all = append $all (printf "%s-%d.%s.%s.svc.cluster.local:%d" $name $i $name $.Release.Namespace $port) -}}
+{{- end -}}
+{{- join "," $all -}}
+{{- end -}}
+{{- define "quidditch.controlAddress" -}}
+{{ include "quidditch.fullname" . }}-coordination-rpc.{{ .Release.Namespace }}.svc.cluster.local:9302
+{{- end -}}
+
+{{- define "quidditch.field" -}}
+- name: {{ index . 0 }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ index . 1 }}
+{{- end -}}
+
+{{/* Variables of every node. */}}
+{{- define "quidditch.env" -}}
+{{ include "quidditch.field" (list "NODE_ID" "metadata.name") }}
+{{ include "quidditch.field" (list "POD_NAMESPACE" "metadata.namespace") }}
+- name: cluster.name
+  value: {{ include "quidditch.clusterName" . | quote }}
+{{- $own := list "cluster.name" "node.name" "node.roles" "path.data" "network.host" "http.port" "http.allowed_hosts" "coordination.mode" "coordination.raft_peers" "coordination.master_addresses" "coordination.k8s_fallback" "coordination.k8s.namespace" "storage.tier" }}
+{{- range $key, $value := .Values.settings }}
+{{- if has $key $own }}{{ fail (printf "settings.%s is set by the chart's other values: take it out" $key) }}{{ end }}
+- name: {{ $key }}
+  value: {{ if kindIs "slice" $value }}{{ join "," $value | quote }}{{ else if kindIs "float64" $value }}{{ if eq (floor $value) $value }}{{ int64 $value | toString | quote }}{{ else }}{{ toString $value | quote }}{{ end }}{{ else }}{{ toString $value | quote }}{{ end }}
+{{- end }}
+{{- if .Values.zones }}
+- name: cluster.routing.allocation.awareness.attributes
+  value: zone
+{{- end }}
+{{- end -}}
+
+{{/* Variables that say where the state is, of nodes that may hold it: (list . role) */}}
+{{- define "quidditch.modeEnv" -}}
+{{- $ := index . 0 -}}
+{{- $role := index . 1 -}}
+{{- $mode := include "quidditch.mode" $ -}}
+{{- $migration := $.Values.controlPlane.migration -}}
+{{- if and (eq $role "coordination") (or $migration (eq $mode "auto")) -}}
+- name: coordination.mode
+  value: auto
+- name: K8S_FALLBACK
+  value: "true"
+{{- else if eq $mode "auto" -}}
+- name: coordination.mode
+  value: auto
+- name: K8S_FALLBACK
+  value: "true"
+{{- else -}}
+- name: USE_K8S_COORDINATION
+  value: {{ eq $mode "k8s-native" | quote }}
+{{- if $migration }}
+- name: K8S_FALLBACK
+  value: "true"
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "quidditch.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 9200
+runAsGroup: 9200
+fsGroup: 9200
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+{{- define "quidditch.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: ["ALL"]
+{{- end -}}
+
+{{- define "quidditch.probes" -}}
+livenessProbe:
+  httpGet:
+    path: /health
+    port: {{ . }}
+  initialDelaySeconds: 30
+  periodSeconds: 10
+readinessProbe:
+  httpGet:
+    path: /ready
+    port: {{ . }}
+  initialDelaySeconds: 10
+  periodSeconds: 5
+{{- end -}}
+
+{{/* (list . values-of-the-role port) */}}
+{{- define "quidditch.podAnnotations" -}}
+{{- $ := index . 0 -}}
+{{- $a := (index . 1).annotations | default dict -}}
+{{- if $.Values.monitoring.annotations }}{{ $a = merge (dict "prometheus.io/scrape" "true" "prometheus.io/port" (index . 2 | toString)) $a }}{{ end -}}
+{{- toYaml $a -}}
+{{- end -}}
+
+{{- define "quidditch.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+{{ toYaml . | indent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+{{ toYaml . | indent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "quidditch.claim" -}}
+volumeClaimTemplates:
+- metadata:
+    name: data
+  spec:
+    accessModes: ["ReadWriteOnce"]
+    {{- with .storageClass }}
+    storageClassName: {{ . }}
+    {{- end }}
+    resources:
+      requests:
+        storage: {{ .size }}
+{{- end -}}
