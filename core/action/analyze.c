@@ -16,7 +16,7 @@
 /* What one request may take, and the same by the bytes of its texts: memory of the chain, and bytes
  * of the answer. */
 #define CHAIN_ROOM ((size_t)16 << 20)
-#define CHAIN_PER_BYTE 32u
+#define CHAIN_PER_BYTE 16u
 #define ANSWER_ROOM ((size_t)8 << 20)
 #define ANSWER_PER_BYTE 8u
 
@@ -36,7 +36,7 @@ typedef struct analyze {
 typedef struct stage {
     qd_stage_kind kind;
     qd_str name;
-    qd_buf json; /* tokens, or filtered texts, without the brackets */
+    qd_buf json; /* the list of tokens, or of filtered texts; none: empty */
     int64_t position;
 } stage;
 
@@ -303,7 +303,7 @@ static void write_token(const analyze *a, qd_buf *out, qd_str term, qd_span offs
                         const char *type, int64_t position, uint32_t length, int keyword)
 {
     qd_json_writer w;
-    if (out->n) (void)qd_buf_char(out, ',');
+    (void)qd_buf_char(out, out->n ? ',' : '[');
     qd_json_writer_init(&w, out, false);
     qd_json_object(&w);
     qd_json_field_str(&w, "token", term);
@@ -371,7 +371,7 @@ static int on_stage(void *arg, qd_stage_kind kind, qd_str name, const qd_tokens 
     int rc = count_bytes(o, text.n);
     if (rc) return rc;
     qd_json_writer w;
-    if (s->json.n) (void)qd_buf_char(&s->json, ',');
+    (void)qd_buf_char(&s->json, s->json.n ? ',' : '[');
     qd_json_writer_init(&w, &s->json, false);
     qd_json_str(&w, text);
     return qd_buf_status(&s->json) ? qd_err_nomem(o->err, "texts") : 0;
@@ -446,6 +446,10 @@ static int run_all(output *o, qd_err *err)
         }
     }
     qd_analysis_free(scratch);
+    for (uint32_t i = 0; i < o->n && !rc; i++) {
+        qd_buf *json = &o->stages[i].json;
+        if (json->n && qd_buf_char(json, ']')) rc = qd_err_nomem(err, "tokens");
+    }
     return rc;
 }
 
@@ -453,15 +457,13 @@ static int run_all(output *o, qd_err *err)
 
 static void write_stage(const stage *s, const char *list, qd_json_writer *w)
 {
-    qd_str json = qd_buf_view(&s->json);
-    qd_buf b;
-    qd_buf_init(&b, NULL, OUT_MAX);
-    (void)qd_buf_char(&b, '[');
-    (void)qd_buf_str(&b, json);
-    (void)qd_buf_char(&b, ']');
     qd_json_key_c(w, list);
-    qd_json_raw_value(w, qd_buf_view(&b));
-    qd_buf_fini(&b);
+    if (s->json.n) {
+        qd_json_raw_value(w, qd_buf_view(&s->json));
+    } else {
+        qd_json_array(w);
+        qd_json_array_end(w);
+    }
 }
 
 static void write_stages(const output *o, qd_stage_kind kind, const char *key, bool list,

@@ -47,7 +47,26 @@ is($n->put('/wide', {settings => {'index.max_ngram_diff' => 499, analysis => {to
 my $r;
 my $bytes = peak_of(sub { $r = $n->post('/wide/_analyze', {analyzer => 'x', text => 'ab' x 500000}) });
 is($r->{status}, 400, 'n-grams of a megabyte are refused');
-cmp_ok($bytes, '<', 96 << 20, 'in ' . int($bytes / 1048576) . ' MiB');
+cmp_ok($bytes, '<', 64 << 20, 'in ' . int($bytes / 1048576) . ' MiB');
+
+
+# as many tokens as Elasticsearch shows, and as the request breaker has room for
+sub refused { my ($what, $status, $type, $reason, @ask) = @_;
+    my $r = $n->post(@ask);
+    is($r->{json}{status}, $status, $what) or diag substr $r->{content}, 0, 300;
+    is($r->{json}{error}{type}, $type, '... of the type');
+    like($r->{json}{error}{reason}, $reason, '... with the reason');
+}
+my $tokens = 'The number of tokens produced by calling _analyze has exceeded the allowed maximum of [%d]. This limit can be set by changing the [index.analyze.max_token_count] index level setting.';
+my $grams = {tokenizer => {type => 'ngram', min_gram => 1, max_gram => 2}, text => 'ab' x 3000};
+refused('tokens without an index', 500, 'illegal_state_exception', qr/^\Q@{[sprintf $tokens, 10000]}\E$/, '/_analyze', $grams);
+refused('a megabyte of words', 500, 'illegal_state_exception', qr/^The number of tokens/, '/_analyze', {text => 'a ' x 524288});
+is($n->put('/few', {settings => {'index.analyze.max_token_count' => 3}})->{status}, 200, 'an index that shows three');
+refused('four', 500, 'illegal_state_exception', qr/^\Q@{[sprintf $tokens, 3]}\E$/, '/few/_analyze', {text => 'a b c d'});
+is(@{ $n->post('/few/_analyze', {text => 'a b c'})->{json}{tokens} }, 3, 'three are shown');
+is($n->put('/_cluster/settings', {persistent => {'indices.breaker.request.limit' => '8mb'}})->{status}, 200, 'a request breaker of 8 MB');
+refused('n-grams of 400 KB', 429, 'circuit_breaking_exception', qr/Data too large/, '/_analyze', {%$grams, text => 'ab' x 200000});
+is($n->put('/_cluster/settings', {persistent => {'indices.breaker.request.limit' => undef}})->{status}, 200, 'as before');
 
 # documents and queries
 is($n->put('/i', {settings => {analysis => {filter => {g => $grow}, analyzer => {x => {tokenizer => 'keyword', filter => [('g') x 6]}}}},
