@@ -56,6 +56,12 @@ enum {
     REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
     REPL_BROKEN_KNOWN_IGNORED,     /* a checkpoint above the log of the primary proves nothing */
     REPL_BROKEN_READ_ANY_TERM,     /* a round for reads is answered whoever asks */
+    REPL_BROKEN_GAPS_COUNTED,      /* a copy tells its highest number, whatever lacks below */
+    REPL_BROKEN_COMMIT_UNSYNCED,   /* a write ends without a sync of this node's log */
+    REPL_BROKEN_SENT_IS_CONFIRMED, /* operations that were sent count as confirmed */
+    REPL_BROKEN_AWAY_IGNORED,      /* a new primary counts the copies that are there, not the set */
+    REPL_BROKEN_LEAD_ALL_GLOBAL,   /* it calls all acknowledged that it has */
+    REPL_BROKEN_RESYNC_EMPTY,      /* a resync sends no operations */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant;

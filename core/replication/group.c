@@ -235,6 +235,10 @@ static void send_now(repl_shard *g, const repl_todo *t)
         qd_err_init(&c->call.err);
         atomic_fetch_add(&g->r->calls, 1);
         rc = qd_rpc_call_start(g->r->rpc, &c->call, &err);
+        if (!rc && ship && repl_broken(SENT_IS_CONFIRMED)) {
+            repl_answer sent = {.verdict = REPL_OK, .batch = t->number, .persisted = -1};
+            answered(g, t->peer, &sent);
+        }
         if (rc) {
             atomic_fetch_sub(&g->r->calls, 1);
             if (t->shipment) {
@@ -327,7 +331,8 @@ static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer 
     qd_buf ops;
     int rc = 0;
     qd_buf_init(&ops, &s->g->r->account, REPL_TAIL_MAX);
-    if (s->t.from <= s->t.to) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
+    bool sends = !(resync && repl_broken(RESYNC_EMPTY));
+    if (s->t.from <= s->t.to && sends) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
     for (uint32_t part = 0; !rc && more; part++) {
         uint32_t n = 0;
         qd_buf_reset(&ops);
@@ -730,12 +735,13 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
         qd_assert(!g->leading && !g->pm.first);
         repl_copy_leads(&g->cm);
         repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
-                          g->async ? at.processed : at.persisted, at.max_seq_no, at.global,
-                          repl_on_act, g);
+                          g->async ? at.processed : at.persisted, at.max_seq_no,
+                          repl_broken(LEAD_ALL_GLOBAL) ? at.persisted : at.global, repl_on_act, g);
         g->leading = true;
         g->recovers = false;
         g->cas.n = 0;
         for (uint32_t i = 0; i < rec.n; i++) {
+            if (repl_broken(AWAY_IGNORED) && !copies[i].assigned) continue;
             if (copies[i].in_sync && strcmp(copies[i].aid, g->aid) != 0) {
                 (void)repl_primary_counted(&g->pm, copies[i].aid, copies[i].started);
             }

@@ -117,6 +117,7 @@ static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_rep
         qd_engine_checkpoints_get(e, &at);
         a->persisted = at.processed;
     }
+    if (repl_broken(GAPS_COUNTED)) a->persisted = max;
     qd_mutex_lock(&g->lock);
     a->term = g->cm.term;
     a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;

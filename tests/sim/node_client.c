@@ -8,7 +8,7 @@
 #include "plugin/op.h"
 #include "rest/rest_int.h"
 
-#define TIMEOUT_MS 4000
+#define REFRESH_MS 4000 /* those that were given up keep workers of the nodes */
 #define BULK_MAX 4
 
 /* A request under way; freed when both sides are done with it. */
@@ -309,7 +309,7 @@ static void write_one(world *w, int k, int node, okind kind, int64_t seen[DOCS][
         method = "POST";
         snprintf(path, sizeof path, "/" INDEX "/_doc?timeout=3s");
     }
-    ask(w, node, method, path, kind == O_DELETE ? NULL : body, TIMEOUT_MS, &a);
+    ask(w, node, method, path, kind == O_DELETE ? NULL : body, w->patience_ms, &a);
     wrote(w, h, a.status, text_of(&a));
     if (kind == O_AUTO && h->state == S_OK) {
         const char *id = strstr(text_of(&a), "\"_id\":\"");
@@ -345,7 +345,7 @@ static void write_bulk(world *w, int k, int node, int64_t seen[DOCS][2])
     }
     if (qd_buf_char(&body, 0)) abort();
     const char *path = "/" INDEX "/_bulk?timeout=3s";
-    ask(w, node, "POST", path, body.p, TIMEOUT_MS, &a);
+    ask(w, node, "POST", path, body.p, w->patience_ms, &a);
     const char *at = a.status == 200 ? strstr(text_of(&a), "\"items\":[") : NULL;
     for (uint32_t i = 0; i < count; i++) {
         const char *item = at ? strstr(at, "{\"_index\":") : NULL; /* of one item */
@@ -375,7 +375,7 @@ static void get(world *w, int k, int node, int64_t seen[DOCS][2])
     if (!h) return;
     snprintf(path, sizeof path, "/" INDEX "/_doc/%s", doc_id(doc));
     bool promoting = w->promoting, moving = w->moving;
-    ask(w, node, "GET", path, NULL, TIMEOUT_MS, &a);
+    ask(w, node, "GET", path, NULL, w->patience_ms, &a);
     h->end = now_ns(w);
     if ((a.status == 200 || a.status == 404) && strstr(text_of(&a), "\"found\":")) {
         h->state = S_OK;
@@ -402,7 +402,7 @@ static void refresh(world *w, int k, int node)
     answer a;
     hop *h = hop_begin(w, O_REFRESH, 0, &n);
     if (!h) return;
-    ask(w, node, "POST", "/" INDEX "/_refresh", NULL, TIMEOUT_MS, &a);
+    ask(w, node, "POST", "/" INDEX "/_refresh", NULL, REFRESH_MS, &a);
     h->end = now_ns(w);
     int64_t total = number_of(text_of(&a), "total", 0),
             good = number_of(text_of(&a), "successful", 0);
@@ -431,7 +431,7 @@ static void search(world *w, int k, int node)
     if (!h) return;
     const char *path = "/" INDEX "/_search?size=500&seq_no_primary_term=true&version=true";
     ask(w, node, "POST", path, "{\"query\":{\"terms\":{\"_id\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}}}",
-        TIMEOUT_MS, &a);
+        w->patience_ms, &a);
     h->end = now_ns(w);
     const char *at = text_of(&a);
     bool ok = a.status == 200 && strstr(at, "\"failed\":0") && strstr(at, "\"timed_out\":false");
@@ -455,9 +455,9 @@ void client_run(void *arg)
     world *w = world_now();
     int k = (int)(intptr_t)arg;
     int64_t seen[DOCS][2];
-    static const okind kinds[] = {O_PUT, O_PUT,    O_PUT,     O_PUT,   O_CREATE, O_CAS,
-                                  O_CAS, O_UPDATE, O_DELETE,  O_AUTO,  O_GET,    O_GET,
-                                  O_GET, O_GET,    O_REFRESH, O_SEARCH};
+    static const okind kinds[] = {O_PUT, O_PUT,    O_PUT,    O_PUT,     O_CREATE, O_CAS,
+                                  O_CAS, O_UPDATE, O_DELETE, O_AUTO,    O_AUTO,   O_GET,
+                                  O_GET, O_GET,    O_GET,    O_REFRESH, O_SEARCH};
     memset(seen, -1, sizeof seen);
     while (!w->clients_end && !w->failed) {
         qd_env_sleep_ns(w->env, ms(rnd(w, w->quiet ? 600 : w->think_ms)));

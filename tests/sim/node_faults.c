@@ -38,7 +38,7 @@ void disturb(world *w, uint64_t until_ns)
     if (w->calm_ns < until_ns) w->calm_ns = until_ns;
 }
 
-static void heal(world *w)
+void faults_heal(world *w)
 {
     qd_sim_net_heal(w->net);
     if (w->calm_ns == UINT64_MAX && (w->quiet || !w->slow)) w->calm_ns = now_ns(w) + ms(CALM_MS);
@@ -216,10 +216,10 @@ static void move(world *w)
     operate(w, "POST", "/_cluster/reroute", body);
 }
 
-static void replicas(world *w)
+void faults_replicas(world *w, uint32_t n)
 {
     char body[100];
-    w->replicas_now = (uint32_t)rnd(w, 3);
+    w->replicas_now = n;
     w->r->replica_changes++;
     snprintf(body, sizeof body, "{\"index.number_of_replicas\":%u}", w->replicas_now);
     operate(w, "PUT", "/" INDEX "/_settings", body);
@@ -231,6 +231,12 @@ void fault(world *w)
     machine *m = &w->m[id];
     uint64_t now = now_ns(w), takes;
     bool power;
+    if (w->plot && chance(w, 0.6)) return;
+    /* what cuts off a master beside its copies is left to chance */
+    if (!w->plot && w->kind != COORD_RAFT_ALL && chance(w, 0.2)) {
+        plot_begin(w);
+        return;
+    }
     if (coord_mortal(w, id)) disturb(w, now + ms(CALM_MS));
     switch (rnd(w, 22)) {
     case 0:
@@ -256,7 +262,7 @@ void fault(world *w)
     case 7:
     case 8:
     case 9:
-        heal(w);
+        faults_heal(w);
         break;
     case 10:
     case 11:
@@ -304,7 +310,7 @@ void fault(world *w)
         move(w);
         break;
     case 20:
-        replicas(w);
+        faults_replicas(w, (uint32_t)rnd(w, 3));
         break;
     default:
         if (!proc_takes_part(m->now) || (m->data && !m->now->open)) break;
@@ -320,7 +326,7 @@ void faults_end(world *w)
     w->quiet = true;
     qd_sim_preempt(w->sim, 0, 0);
     qd_sim_net_faults_set(w->net, &f);
-    heal(w);
+    faults_heal(w);
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];
         m->slow_until = 0;

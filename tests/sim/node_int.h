@@ -6,6 +6,7 @@
  *   node_coord.c    where the cluster's state is kept: in memory, or by masters over Raft
  *   node_client.c   clients: requests and what they were answered
  *   node_faults.c   what goes wrong
+ *   node_plots.c    several that follow one another
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -155,8 +156,10 @@ struct world {
     uint64_t rolled_ns; /* when a copy was set back last */
     /* from when on every node has heard of what the others know; searches before may be old */
     uint64_t calm_ns;
-    uint64_t think_ms; /* of clients, between requests */
-    bool slow;         /* the network is, now and then */
+    uint64_t think_ms;    /* of clients, between requests */
+    uint64_t patience_ms; /* of clients, for an answer */
+    bool plot;            /* one is under way */
+    bool slow;            /* the network is, now and then */
     char not_green[200];
 };
 
@@ -238,6 +241,13 @@ void fault(world *w);
 /* A node may not hear until then what the others know. */
 void disturb(world *w, uint64_t until_ns);
 void faults_end(world *w);
+/* The network is whole. */
+void faults_heal(world *w);
+/* An operator asks for so many replicas. */
+void faults_replicas(world *w, uint32_t n);
+
+/* --- node_plots.c --- */
+void plot_begin(world *w);
 
 /* --- node_check.c --- */
 /* NULL: every copy is there; else what is missing. */

@@ -15,6 +15,7 @@
 #define RETIRE_MS 3000
 #define LEAVE_MS 2000
 #define PORT 9300
+#define ENDING_RATE 3 /* what a killed process waits for is over sooner: the next one can start */
 #define BUFFER_BYTES (8 << 20)
 #define CATCH_UP_MS 4000 /* of a master: nodes that ask it may be behind meanwhile */
 
@@ -337,6 +338,7 @@ void proc_kill(world *w, int id, bool power)
     m->now = NULL;
     m->before = p;
     qd_sim_freeze(p->env, 0);
+    qd_sim_rate(p->env, ENDING_RATE);
     qd_sim_net_kill(w->net, p->name);
     store_crash_power_off(m->disk);
     coord_killed(p, power);

@@ -36,6 +36,7 @@
     X(slow_disks, "slow disk")                                                                     \
     X(sync_errors, "sync that fails")                                                              \
     X(jumps, "wall clock jumps")                                                                   \
+    X(plots, "faults that follow one another")                                                     \
     X(replica_changes, "number of replicas changed")                                               \
     X(writes, "acknowledged write")                                                                \
     X(unknown, "write of unknown outcome")                                                         \

@@ -283,11 +283,12 @@ static void begin(world *w)
         uint64_t which = rnd(w, 4);
         qd_sim_preempt(w->sim, 1000 + (uint32_t)rnd(w, 60000 >> (which * 2)), us(most[which]));
     }
-    w->think_ms = 10 + rnd(w, chance(w, 0.5) ? 20 : 180);
+    w->think_ms = 15 + rnd(w, chance(w, 0.5) ? 40 : 250);
+    w->patience_ms = chance(w, 0.5) ? 4000 : 200 + rnd(w, 1300);
     w->slow = f.slow_ppm || f.break_ppm;
     if (w->slow) w->calm_ns = UINT64_MAX;
     w->shards = chance(w, 0.8) ? 1 : 2;
-    w->replicas = w->replicas_now = chance(w, 0.65) ? 1 : 2;
+    w->replicas = w->replicas_now = chance(w, 0.1) ? 0 : chance(w, 0.5) ? 1 : 2;
     coord_begin(w);
     for (int i = 0; i < MACHINES; i++) {
         w->m[i].rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
