@@ -30,5 +30,10 @@ uninstall: uninstall-man
 
 deb: all man
 	deploy/packages/build-deb '$(DEB_VERSION)' '$(abspath $(DIST))' '$(abspath $(MAN))'
+tarball: all man
+	deploy/packages/build-tarball '$(VERSION)' '$(abspath $(DIST))'
+# APT_KEY: the secret key of gpg's that signs
+apt-repo: $(if $(APT_KEY),deb)
+	deploy/packages/apt-repo '$(abspath $(DIST))' '$(APT_KEY)'
 rpm:
 	@echo "make rpm: there are no rpm packages; 'make tarball' makes an archive for machines with the libraries of Debian 12" >&2; exit 1
