@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define LOG "cluster"
+#define NOSPACE_PAUSE_NS UINT64_C(200000000)
+#define NOSPACE_SAY_NS UINT64_C(10000000000)
 
 /* Letters of _cat/nodes. */
 static void role_letters(const qd_node *node, char out[16], bool *data)
@@ -177,6 +179,30 @@ static void cluster_stop(qd_node *node)
     qd_mutex_fini(&node->following);
 }
 
+/* A store without room takes no node; it has a reserve, and somebody may make room. */
+static int open_cluster(qd_node *node, const qd_cluster_config *c, qd_err *err)
+{
+    uint64_t next = 0;
+    for (;;) {
+        qd_err why;
+        qd_err_init(&why);
+        int rc = qd_cluster_open(c, &node->cluster, &why);
+        bool wait = rc == QD_E_NOSPACE && !atomic_load(&node->stopping) &&
+                    !qd_coord_failed(node->coordination);
+        uint64_t now = qd_env_mono_ns(node->env);
+        if (wait && now >= next) {
+            next = now + NOSPACE_SAY_NS;
+            qd_log_warn(LOG, "this node is not taken up yet, still trying: %s",
+                        qd_err_reason(&why));
+            qd_node_service_waits(qd_err_reason(&why));
+        }
+        if (rc && !wait && err) qd_err_copy(err, &why);
+        qd_err_fini(&why);
+        if (!wait) return rc;
+        qd_env_sleep_ns(node->env, NOSPACE_PAUSE_NS);
+    }
+}
+
 static int cluster_start(qd_node *node, qd_err *err)
 {
     char roles[16], host[QD_RPC_ADDRESS_MAX], http[QD_RPC_ADDRESS_MAX + 8];
@@ -224,7 +250,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .listener_arg = node,
         .failed = store_failed,
     };
-    rc = qd_cluster_open(&c, &node->cluster, err);
+    rc = open_cluster(node, &c, err);
     if (rc) {
         qd_shards_close(node->shards);
         node->shards = NULL;

@@ -420,8 +420,14 @@ static void on_lead(void *arg, uint64_t term)
     if (rc) {
         c->leading_out = 0;
         lead_later(c);
-        cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
-               (unsigned long long)term, rc);
+        if (rc == QD_E_NOSPACE) {
+            (void)cr_space(c); /* no request comes yet that would live off the reserve */
+            cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu waits for room on the disk",
+                   (unsigned long long)term);
+        } else {
+            cr_say(c, QD_LEVEL_ERROR, "the first entry of term %llu was refused (%d)",
+                   (unsigned long long)term, rc);
+        }
     } else if (cr_home_led(c)) {
         /* While that is written. Nothing is acknowledged before both are there. */
         on_failed(c, "its file node could not be written");
