@@ -204,6 +204,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
         qd_aggs_binding how = {
             .query = &ix->context,
             .host = kept,
+            .task = x->task,
             .hits_window = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW),
             .id_values = qd_config_bool(x->a->config, QD_SET_ID_FIELD_DATA) || old,
         };

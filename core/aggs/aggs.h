@@ -95,10 +95,12 @@ typedef struct qd_aggs_host {
 } qd_aggs_host;
 
 /* What binding depends on: the context of the queries (its arena, mapping, now_ms, index), the
- * host for top_hits, and settings. */
+ * host for top_hits, and settings. task (NULL: none) ends it: cancelled with its error, and of
+ * filters those that a deadline leaves match nothing. */
 typedef struct qd_aggs_binding {
     const struct qd_query_context *query;
     const qd_aggs_host *host;
+    struct qd_task *task;
     int64_t hits_window; /* index.max_inner_result_window; 0: 100 */
     bool id_values;      /* indices.id_field_data.enabled */
 } qd_aggs_binding;

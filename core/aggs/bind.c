@@ -4,6 +4,8 @@
  */
 #include "aggs/aggs_int.h"
 #include "query/dsl.h"
+#include "query/node.h"
+#include "runtime/task.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -409,6 +411,15 @@ static int bind_ranges(binder *x, qdi_bound *b)
     return 0;
 }
 
+/* The answer is partial: what is not bound by now matches nothing. */
+static int none_left(binder *x, const qd_node **nodes, uint32_t n)
+{
+    const qd_node *none = qd_node_make(x->arena, QD_NATIVE_MATCH_NONE);
+    if (!none) return qd_err_nomem(x->err, "filters");
+    for (uint32_t i = 0; i < n; i++) nodes[i] = none;
+    return 0;
+}
+
 static int bind_filters(binder *x, qdi_bound *b)
 {
     uint32_t n = b->def->u.filters.n;
@@ -416,7 +427,10 @@ static int bind_filters(binder *x, qdi_bound *b)
     if (!b->nodes) return qd_err_nomem(x->err, "filters");
     for (uint32_t i = 0; i < n; i++) {
         qd_query_built built;
-        int rc = qd_query_build(x->q, b->def->u.filters.queries[i], &built, x->err);
+        int rc = qd_task_poll(x->how->task);
+        if (rc == QD_E_TIMEOUT) return none_left(x, b->nodes + i, n - i);
+        if (rc) return qd_task_check(x->how->task, x->err);
+        rc = qd_query_build(x->q, b->def->u.filters.queries[i], &built, x->err);
         if (rc) return rc;
         b->nodes[i] = built.root;
     }

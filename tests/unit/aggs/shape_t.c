@@ -2,6 +2,7 @@
  * shape_t.c: answers as Elasticsearch writes them, over a few documents in several shards and
  * segments, and refusals in its words.
  */
+#include "runtime/task.h"
 #include "unit/lib/aggs_lib.h"
 
 /* Six documents: keyword, two numbers, day. */
@@ -206,6 +207,35 @@ static void refusals(void **state)
     lib_end(&l);
 }
 
+/* A search that was cancelled, or whose time is over, binds no filter any more. */
+static void filters_end_with_their_task(void **state)
+{
+    (void)state;
+    lib l;
+    qd_tasks *tasks;
+    qd_task task = {0};
+    lib_begin(&l, 1, 10, 0, lib_random_doc);
+    assert_int_equal(qd_tasks_open(qd_env_system(), &tasks, NULL), 0);
+    qd_task_begin(tasks, &task, "test", QD_STR(""), true);
+    assert_true(qd_task_cancel(&task, "by the test"));
+    l.task = &task;
+    lib_refuse(&l, "{\"a\":{\"filters\":{\"filters\":[{\"match_all\":{}}]}}}", QD_E_CANCELLED,
+               "task cancelled [by the test]");
+    qd_task_end(&task);
+    const char *bad = "{\"a\":{\"filters\":{\"filters\":[{\"term\":{\"n\":\"x\"}}]}}}";
+    l.task = NULL;
+    lib_refuse(&l, bad, QD_E_QUERY_SHARD, "failed to create query: For input string: \"x\"");
+    task = (qd_task){0};
+    qd_task_begin(tasks, &task, "test", QD_STR(""), true);
+    qd_task_deadline_in(&task, 1);
+    while (qd_task_poll(&task) != QD_E_TIMEOUT) continue;
+    l.task = &task;
+    lib_expect(&l, bad, "{\"a\":{\"buckets\":[{\"doc_count\":0}]}}");
+    qd_task_end(&task);
+    qd_tasks_close(tasks);
+    lib_end(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +243,7 @@ int main(void)
         cmocka_unit_test(histograms),
         cmocka_unit_test(buckets),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(filters_end_with_their_task),
     };
     return unit_run(tests);
 }

@@ -260,7 +260,8 @@ int lib_run(lib *l, const char *aggs, int64_t lo, int64_t hi, qd_buf *out)
     int rc = qd_json_parse(&arena, qd_str_c(aggs), 0, &json, &l->err);
     if (rc == 0) rc = qd_aggs_parse(&how, json, &tree, &l->err);
     if (rc == 0)
-        rc = qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q, .host = &host}, &bound, &l->err);
+        rc = qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q, .host = &host, .task = l->task},
+                          &bound, &l->err);
     qd_node *query =
         rc ? NULL
            : qd_node_make(&arena, lo <= INT64_MIN + 1 ? QD_NATIVE_MATCH_ALL : QD_NATIVE_RANGE);
