@@ -521,6 +521,24 @@ void qdi_conn_end(rpc_conn *c, bool flush, const char *why);
 void qdi_conn_forget(rpc_conn *c, rpc_out *o);
 /* Sends what was queued in this turn. [loop] */
 void qdi_conn_flush_dirty(void *loop);
+/* The other side does not follow the protocol: the connection ends. [loop] */
+void qdi_conn_garbage(rpc_conn *c, const char *what);
+/* A connection's timer once it is open. [loop] */
+void qdi_conn_tick(qd_timer *t);
+/* Sends what one connection has queued. [loop] */
+void qdi_conn_flush(rpc_conn *c);
+
+/* --- conn_open.c --- */
+
+/* Frames of the handshake, and of a cluster's uuid, that have come. [loop] */
+void qdi_conn_hello(rpc_conn *c, qd_str payload);
+void qdi_conn_welcome(rpc_conn *c, qd_str payload);
+void qdi_conn_refused(rpc_conn *c, qd_str payload);
+void qdi_conn_cluster(rpc_conn *c, qd_str payload);
+/* Names the cluster of this node, if it knows it by now. [loop] */
+void qdi_conn_tell_cluster(rpc_conn *c);
+/* The first four bytes of an accepted connection are no frame's. [loop] */
+void qdi_conn_stranger(rpc_conn *c);
 
 /* --- peer.c --- */
 
