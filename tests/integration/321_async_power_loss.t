@@ -2,11 +2,15 @@
 # acknowledged before the last sync_interval is there, of what came after it the newest may be lost, and
 # all copies agree about it: also when a copy whose disk kept more comes back after the primary, whose
 # disk kept less, has given the same numbers to other operations. ROUNDS: losses by seed after it (1).
+# CHANGE=to-request: the setting is changed while the last operations are on no disk, and the power goes before any sync of a
+# translog ends: they were acknowledged under async, whatever the setting says by now. CHANGE=to-async: what was acknowledged
+# under request is there, whatever came behind it.
 use strict;
 use warnings;
 use Test::More;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use File::Temp qw(tempdir);
 use PowerLoss;
 use QdCluster;
 use Time::HiRes qw(time);
@@ -14,21 +18,27 @@ use Time::HiRes qw(time);
 my $rounds = $ENV{ROUNDS} // 1;
 my $seed = $ENV{SEED} || 1;
 my $interval = 0.5; # seconds
+my $change = $ENV{CHANGE} // '';
 my $slack = 1;      # until a sync that is due has ended: more where requests take long as well
 plan skip_all => 'LOUD: tools of the tests are not built' unless -e "$QdNode::OUT/tests/librecorder.so";
 
 my $c = QdCluster->new('p', nodes => 3, settings => { 'storage.reserve' => '0' });
 my @n = $c->nodes;
 my @rec;
+my $tools = tempdir('qd-spy-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+system('cc', '-shared', '-fPIC', '-O1', '-o', "$tools/spy.so", "$FindBin::Bin/../attacks/spy.c", '-ldl') == 0 or die 'spy.c does not compile';
 for my $n (@n) {
     mkdir "$n->{dir}/data", 0700 or die $!;
     push @rec, PowerLoss->new(root => "$n->{dir}/data", build => $QdNode::OUT);
-    $n->{env} = { $rec[-1]->env };
+    my %env = $rec[-1]->env;
+    # no sync of a translog ends while the file is there
+    %env = (%env, LD_PRELOAD => "$tools/spy.so:$env{LD_PRELOAD}", SPY_LOG => '/dev/null', SPY_HOLD => "$tools/hold") if $change eq 'to-request';
+    $n->{env} = \%env;
 }
 $c->start;
 for my $index ('one', 'three') {
     is($n[0]->put("/$index", { settings => { number_of_shards => $index eq 'one' ? 1 : 3, number_of_replicas => 1,
-        'index.translog.durability' => 'async', 'index.translog.sync_interval' => $interval * 1000 . 'ms',
+        'index.translog.durability' => $change eq 'to-async' ? 'request' : 'async', 'index.translog.sync_interval' => $interval * 1000 . 'ms',
         'index.refresh_interval' => '200ms', 'index.unassigned.node_left.delayed_timeout' => '0s',
         # its copies stay where their files are
         $index eq 'one' ? ('index.routing.allocation.exclude._name' => $n[2]{name}) : () } })->{status}, 200, "index $index");
@@ -64,7 +74,16 @@ my $shard = $n[0]->get('/_cat/shards/one?format=json&h=prirep,node')->{json};
 my ($p) = map { my $at = $_; grep { $n[$_]{name} eq $at->{node} } 0 .. 2 } grep { $_->{prirep} eq 'p' } @$shard;
 my ($r) = map { my $at = $_; grep { $n[$_]{name} eq $at->{node} } 0 .. 2 } grep { $_->{prirep} eq 'r' } @$shard;
 my $t = 2;
+my $promised = 0; # so many were acknowledged under request
+if ($change eq 'to-async') {
+    $promised = @acked;
+    is($n[0]->put('/one,three/_settings', { 'index.translog.durability' => 'async' })->{status}, 200, 'from request to async');
+}
+if ($change eq 'to-request') { open my $hold, '>', "$tools/hold" or die $! }
 $next += load($n[$t], $next, 20) for 1 .. 3;
+if ($change eq 'to-request') {
+    is($n[0]->put('/one,three/_settings', { 'index.translog.durability' => 'request' })->{status}, 200, 'from async to request');
+}
 my $killed = time;
 my @cut = map { $_->seq } @rec;
 $_->signal('KILL') for @n;
@@ -107,6 +126,8 @@ sub lost {
     my $hot = $have{one}{hot} // 0;
     my ($must) = reverse grep { $killed - $_->[1] > $interval + $slack } @hot;
     cmp_ok($hot, '>=', $must ? $must->[0] : 0, "$what: nor is an older version there than the interval allows");
+    my %missing = map { ("$_->[0]/$_->[1]" => 1) } @lost;
+    is(scalar(grep { $missing{"$_->[0]/$_->[1]"} } @acked[0 .. $promised - 1]), 0, "$what: nothing that was acknowledged under request") if $promised;
     note(sprintf '%s: %d of %d lost, the oldest %.2f s before', $what, scalar @lost, scalar @acked, $oldest);
     return scalar @lost;
 }
