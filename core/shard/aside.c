@@ -84,6 +84,30 @@ int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err)
     return rc;
 }
 
+void qdi_shard_aside_void(qd_shard *s)
+{
+    char note[96];
+    qd_err err;
+    int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
+    names x = {.note = {note, (size_t)n}};
+    qd_err_init(&err);
+    qd_arena_init(&x.arena, &s->account, (size_t)64 << 20);
+    /* no other name begins so */
+    int rc = qd_store_list(s->shards->store, x.note, collect, &x, &err);
+    if (!rc && x.noted) rc = qd_store_delete(s->shards->store, x.note, &err);
+    if (rc)
+        qd_log_warn(SHARD_LOG, "%s the note of files to keep is still there: %s", s->name,
+                    qd_err_reason(&err));
+    else if (x.noted)
+        qd_log_warn(
+            SHARD_LOG,
+            "%s the note to keep these files is taken back: by force they are the primary's",
+            s->name);
+    qd_vec_fini(&x.at);
+    qd_arena_fini(&x.arena);
+    qd_err_fini(&err);
+}
+
 /* Does nothing of this node count in the record any more? Who was in sync here may be made the
  * primary, and is to miss its files then. Under an older id it never comes back into that set. */
 static bool none_counts(void *arg, const qd_state *now)

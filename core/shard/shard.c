@@ -227,6 +227,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     if (!rc && (s->forced || shorter) && (rc = qd_engine_history_renew(*out, err))) {
         qd_engine_close(*out, false);
     }
+    if (!rc && s->primary && s->forced) qdi_shard_aside_void(s);
     if (rc) abandon(s, c.copies_arg);
     return rc;
 }

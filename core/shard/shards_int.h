@@ -228,6 +228,8 @@ void qdi_shard_close_run(qd_work *w);
 /* Moves what is in the folder into lost+found, where qd_shard_set_aside has noted that; *moved: it
  * has. Before the engine is opened. [worker] */
 int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err);
+/* The files are the primary's by force: such a note holds no more. */
+void qdi_shard_aside_void(qd_shard *s);
 /* Of a replica that could not be opened, as *err says: notes that and moves its files in the same
  * way, once no copy of this node counts. QD_E_TIMEOUT: one still does. [worker] */
 int qdi_shard_damaged_aside(qd_shard *s, qd_err *err);

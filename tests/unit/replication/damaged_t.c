@@ -204,11 +204,60 @@ static void a_damaged_last_copy_stays(void **state)
     }
 }
 
+static bool primary_started(void *arg, const qd_state *s)
+{
+    (void)arg;
+    const qd_index_meta *m = qd_state_index(s, QD_STR("x"));
+    const qd_shard_meta *r = m ? qd_state_shard(s, m, 0) : NULL;
+    return r && r->copies[0].state == QD_SHARD_STARTED;
+}
+
+/* A copy whose files were to be kept is made the primary by force: they are what counts now, and
+ * the next copy that begins there does not move them away. */
+static void the_note_of_a_forced_primary_is_taken_back(void **state)
+{
+    (void)state;
+    place at;
+    char note[128], body[256];
+    uint64_t bytes;
+    qd_store *store;
+    action_cluster *c = filled(3, 1, &at);
+    uint32_t third = 3 - at.p - at.r;
+    store_crash *disk = action_cluster_disk(c, at.r);
+    snprintf(note, sizeof note, "%saside", at.folder);
+    snprintf(body, sizeof body, "{\"index.routing.allocation.exclude._name\":\"node-%u\"}", third);
+    assert_int_equal(action_cluster_call(c, third, "PUT", "/x/_settings", body), 200);
+    action_cluster_leave(c, at.r);
+    assert_int_equal(store_crash_open(disk, &store, NULL), 0);
+    assert_int_equal(
+        qd_store_publish(store, qd_str_c(note), QD_STR("aside"), 1, QD_STR("by the test"), NULL),
+        0);
+    qd_store_close(store);
+    put(c, at.p, 0); /* it is not in sync any more */
+    action_cluster_leave(c, at.p);
+    action_cluster_back(c, at.r);
+    snprintf(body, sizeof body,
+             "{\"commands\":[{\"allocate_stale_primary\":{\"index\":\"x\",\"shard\":0,"
+             "\"node\":\"node-%u\",\"accept_data_loss\":true}}]}",
+             at.r);
+    int status;
+    do { /* the node may not have seen yet that the primary's is gone */
+        status = action_cluster_call(c, third, "POST", "/_cluster/reroute", body);
+    } while (status == 400 && strstr(action_cluster_body(c), "is already assigned"));
+    assert_int_equal(status, 200);
+    wait_for(c, at.r, primary_started);
+    assert_false(store_crash_size(disk, note, &bytes));
+    assert_false(is_aside(c, at.r, &at, "aside"));
+    all_there(c, third, DOCS);
+    action_cluster_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_copy_is_filled_anew),
         cmocka_unit_test(a_damaged_last_copy_stays),
+        cmocka_unit_test(the_note_of_a_forced_primary_is_taken_back),
     };
     return unit_run(tests);
 }
