@@ -33,6 +33,8 @@ void repl_primary_init(repl_primary *p, const char *aid, uint64_t term, uint64_t
                         .max_seq_no = max_seq_no,
                         .global = global,
                         .acknowledged = max_seq_no,
+                        /* of no earlier term: what was said to that finds nobody here */
+                        .peer_ids = term << 24,
                         .act = act,
                         .arg = arg};
     snprintf(p->aid, sizeof p->aid, "%s", aid);

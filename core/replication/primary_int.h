@@ -40,7 +40,7 @@ typedef enum repl_phase {
 
 /* Another copy as the primary sees it. */
 typedef struct repl_peer {
-    uint64_t id; /* never used twice; 0: the place is free */
+    uint64_t id; /* never used twice, in no other term either; 0: the place is free */
     char aid[REPL_AID];
     void *user;                   /* the owner's */
     bool counts;                  /* see above */

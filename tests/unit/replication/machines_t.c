@@ -314,6 +314,37 @@ static void requests_survive_the_way(void **state)
     qd_writer_fini(&w);
 }
 
+/* What a copy said to this node's primary of a lower term is not said for whoever has its place. */
+static void answers_of_an_earlier_term_find_nobody(void **state)
+{
+    (void)state;
+    repl_primary p;
+    seen s;
+    begin(&p, &s, 2);
+    resynced(&p, "b", 10, 2000);
+    resynced(&p, "c", 10, 2000);
+    repl_batch first = {0}, b = {0};
+    repl_primary_batch(&p, &first, 11, 12);
+    uint64_t before = repl_primary_find(&p, "b")->id;
+    repl_primary_fence(&p, 4);
+    repl_record_copy copies[] = {{"a", true, true, true}, {"c", true, true, true}};
+    repl_record r = {.revision = 12, .term = 5, .primary = "a", .copies = copies, .n = 2};
+    repl_primary_init(&p, "a", 5, 11, 12, 12, 10, act, &s);
+    assert_non_null(repl_primary_counted(&p, "c", true));
+    repl_primary_begin(&p, 3000);
+    repl_primary_record(&p, &r, 3000);
+    resynced(&p, "c", 12, 3000);
+    assert_int_equal(p.phase, REPL_ACTIVE);
+    repl_primary_batch(&p, &b, 13, 14);
+    repl_primary_local(&p, &b, 0, 14, 14, 4000);
+    repl_answer late = {.term = 3, .persisted = 14, .batch = b.id, .sent_ns = 1500};
+    repl_primary_answer(&p, before, &late, 4000);
+    assert_false(b.done);
+    assert_int_equal(p.global, 12);
+    repl_primary_answer(&p, repl_primary_find(&p, "c")->id, &late, 4000);
+    assert_true(b.done && !b.rc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_slow_copy_stays),
         cmocka_unit_test(a_stale_primary_acknowledges_nothing),
         cmocka_unit_test(reads_need_a_round_trip_that_began_behind_them),
+        cmocka_unit_test(answers_of_an_earlier_term_find_nobody),
         cmocka_unit_test(a_copy_counts_before_it_is_in_sync),
         cmocka_unit_test(a_copy_obeys_the_highest_term),
         cmocka_unit_test(requests_survive_the_way),
