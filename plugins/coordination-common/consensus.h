@@ -89,6 +89,8 @@ typedef struct cr_proposal {
 typedef struct cr_read_wait {
     struct cr_read_wait *next; /* the engine's */
     uint64_t token, index;
+    int soft;  /* asks for no state, but whether this node leads, for sessions' time and members,
+                * which a new leader begins anew: nobody who leads instead had heard of it */
     int early; /* asks for nothing but that this node leads: what is applied is not waited for */
     /* 0: what is applied now holds all that was committed when the read began.
      * QD_E_NOT_LEADER: leadership went, ask who leads now. */
@@ -142,9 +144,6 @@ int cr_consensus_sole(const cr_consensus *c);
 /* 1 while an entry that is proposed now would only wait for others: it may grow instead. The
  * caller's loop turns (store dirty) when that ends. */
 int cr_consensus_crowded(const cr_consensus *c);
-/* 1 while this node leads and certainly no other does, by a promise that counts by time: enough for
- * sessions' time and for members, which a new leader begins anew; not for reads of the state. */
-int cr_consensus_sure(const cr_consensus *c);
 
 /* A peer's bytes. */
 void cr_consensus_receive(cr_consensus *c, const uint8_t *p, size_t n);

@@ -212,14 +212,14 @@ static void touch_turn(qd_coord *c)
 {
     cr_rounds *r = &c->rounds;
     if (r->touching || !cr_leads(c) || CR_BROKEN(CR_BAD_RENEWAL_APPLIED)) return;
-    if (cr_consensus_sole(c->consensus) || cr_consensus_sure(c->consensus)) {
+    if (cr_consensus_sole(c->consensus)) {
         (void)renumber(c, 0, TOUCHED, 1);
         return;
     }
     r->touches++;
     if (!renumber(c, 0, r->touches, 0)) return;
     r->touch.done = on_touched;
-    r->touch.early = 1;
+    r->touch.early = r->touch.soft = 1;
     r->touching = 1;
     if (cr_consensus_read(c->consensus, &r->touch)) {
         r->touching = 0;
@@ -253,12 +253,12 @@ static void begin(qd_coord *c)
         ask_leader(c);
         return;
     }
-    if (cr_consensus_sole(c->consensus) || (soft && cr_consensus_sure(c->consensus)) ||
-        CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
+    if (cr_consensus_sole(c->consensus) || CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
         confirmed(c);
         return;
     }
     r->wait.done = on_read_done;
+    r->wait.soft = soft;
     r->engine = 1;
     if (cr_consensus_read(c->consensus, &r->wait)) {
         r->engine = 0;

@@ -42,7 +42,8 @@ enum {
     CR_BAD_ROUND_NOT_ASKED,       /* a leader confirms reads and renewals by itself */
     CR_BAD_READ_LOCAL,            /* a follower answers reads by what it has */
     CR_BAD_RENEWAL_APPLIED,       /* renewals count when the leader's disk has what came before */
-    CR_BAD_WATCH_GAP, /* a watch begins behind what was forgotten, and does not say so */
+    CR_BAD_WATCH_GAP,     /* a watch begins behind what was forgotten, and does not say so */
+    CR_BAD_SURE_BY_CLOCK, /* a leader's own clock is enough for renewals */
     CR_SHELL_END
 };
 

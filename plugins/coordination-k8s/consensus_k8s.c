@@ -24,6 +24,7 @@ static void arm(cr_consensus *c)
     uint64_t next = c->closing ? UINT64_MAX : (uint64_t)ck_others_next(c);
     if (next < at) at = next;
     if (!c->closing && (uint64_t)ck_marked_next(c) < at) at = (uint64_t)ck_marked_next(c);
+    if (!c->closing && (uint64_t)ck_sure_next(c) < at) at = (uint64_t)ck_sure_next(c);
     next = c->closing ? UINT64_MAX : (uint64_t)ck_speakers_next(c);
     if (next < at) at = next;
     uint64_t free_at = c->store->batch ? ck_core_crowded(c->core, now) : UINT64_MAX;
@@ -71,6 +72,7 @@ static void turn(cr_consensus *c)
     if (!c->closing) {
         ck_speakers_turn(c);
         ck_peers_turn(c);
+        ck_sure_turn(c);
     }
     for (ck_ask *a; (a = ck_core_ask(c->core, (uint64_t)ck_now(c)));) ck_ask_start(c, a);
     if (!c->closing) {
@@ -179,16 +181,20 @@ static void on_done(void *arg, void *proposal, uint64_t index, int32_t rc)
     p->done(p, rc);
 }
 
-static void on_read_done(void *arg, void *wait, int32_t rc)
+void ck_read_done(cr_consensus *c, cr_read_wait *r, int32_t rc)
 {
-    cr_consensus *c = arg;
-    cr_read_wait *r = wait, **link = &c->reads;
+    cr_read_wait **link = &c->reads;
     while (*link && *link != r) link = &(*link)->next;
     if (*link) *link = r->next;
     ck_core_view v;
     ck_core_look(c->core, &v);
     if (rc == 0 && (v.role != CK_LEADS || c->outage)) rc = QD_E_NOT_LEADER;
     r->done(r, rc ? QD_E_NOT_LEADER : 0);
+}
+
+static void on_read_done(void *arg, void *wait, int32_t rc)
+{
+    ck_read_done(arg, wait, rc);
 }
 
 static void on_warn(void *arg, const char *text)
@@ -395,6 +401,7 @@ static void tear_down(cr_consensus *c)
     ck_sets_cancel(c);
     ck_relay_stop(c);
     ck_peers_stop(c);
+    ck_sure_stop(c);
     ck_watches_stop(c);
     ck_marked_stop(c);
     while (c->proposals) on_done(c, c->proposals, 0, QD_E_UNKNOWN_OUTCOME);
@@ -451,7 +458,7 @@ int32_t cr_consensus_read(cr_consensus *c, cr_read_wait *r)
     ck_core_view v;
     ck_core_look(c->core, &v);
     if (v.role != CK_LEADS || c->closing) return QD_E_NOT_LEADER;
-    int32_t rc = ck_core_read(c->core, r);
+    int32_t rc = r->soft && ck_sure_ask(c, r) ? 0 : ck_core_read(c->core, r);
     if (rc) return rc;
     r->next = c->reads;
     c->reads = r;
@@ -463,11 +470,6 @@ int cr_consensus_sole(const cr_consensus *c)
 {
     (void)c;
     return 0; /* another one may always come */
-}
-
-int cr_consensus_sure(const cr_consensus *c)
-{
-    return !c->closing && ck_core_sure(c->core, (uint64_t)ck_now(c));
 }
 
 void cr_consensus_receive(cr_consensus *c, const uint8_t *p, size_t n)

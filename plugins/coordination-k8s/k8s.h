@@ -7,6 +7,7 @@
  *   lease.c          the Lease as an object
  *   others.c         the other control nodes: roots pushed to them, who was heard from
  *   speakers.c       which of them talk to the API, and whether this one does
+ *   sure.c           whether this leader leads still, as the others say
  *   relay.c          objects that a speaker reads for a node that is none
  *   peers.c          objects that other control nodes have, for one that does not reach the API
  *   held.c           which of them this node has
@@ -57,8 +58,28 @@ typedef struct ck_io {
 enum { CK_API_NOT, CK_API_ASKED, CK_API_DONE };
 enum { CK_PEERS_NOT, CK_PEERS_WAIT, CK_PEERS_ASKED, CK_PEERS_DONE };
 
-/* What one control node says to another: u8 kind, then (others.c, relay.c, peers.c) */
-enum { CK_SAY_HELLO = 1, CK_SAY_ROOT, CK_SAY_ASK, CK_SAY_ANSWER, CK_SAY_WANT };
+/* What one control node says to another: u8 kind, then (others.c, relay.c, peers.c, sure.c) */
+enum {
+    CK_SAY_HELLO = 1,
+    CK_SAY_ROOT,
+    CK_SAY_ASK,
+    CK_SAY_ANSWER,
+    CK_SAY_WANT,
+    CK_SAY_SURE,
+    CK_SAY_SURE_ANSWER
+};
+
+#define CK_POLLS 2
+#define CK_POLL_MAX 64
+
+/* Others are asked whether this node leads. */
+typedef struct ck_poll {
+    cr_read_wait *wait; /* for whom; NULL: none */
+    uint64_t number;
+    int64_t until_ns;
+    uint64_t ids[CK_POLL_MAX]; /* who has not answered yet */
+    uint32_t n;
+} ck_poll;
 
 /* What marked.c keeps. */
 typedef struct ck_marked {
@@ -94,6 +115,8 @@ struct cr_consensus {
     ck_set *sets;           /* asked for */
     cr_proposal *proposals; /* with the core */
     cr_read_wait *reads;
+    ck_poll polls[CK_POLLS];
+    uint64_t polled; /* number of the last one */
     kube_watch root_watch, lease_watch;
     kube_list lease_list;
     char lease_field[CK_NAME + 32];
@@ -144,6 +167,8 @@ struct cr_consensus {
 /* A turn of the core soon. */
 void ck_soon(cr_consensus *c);
 int64_t ck_now(const cr_consensus *c);
+/* A read that was begun by cr_consensus_read is over. */
+void ck_read_done(cr_consensus *c, cr_read_wait *r, int32_t rc);
 
 /* --- asks.c --- */
 /* Begins what the core asks for. */
@@ -219,6 +244,18 @@ void ck_speakers_gone(cr_consensus *c, uint64_t id);
 void ck_speakers_stamp(cr_consensus *c, ck_root *next);
 /* One that was heard, to be asked; 0: none. */
 uint64_t ck_speakers_one(cr_consensus *c);
+
+/* --- sure.c --- */
+/* Asks everyone who might lead instead; r ends in a turn, perhaps after a reading of the root. 0:
+ * that is to be begun at once. */
+int ck_sure_ask(cr_consensus *c, cr_read_wait *r);
+void ck_sure_turn(cr_consensus *c);
+/* The next moment for that. */
+int64_t ck_sure_next(const cr_consensus *c);
+/* Another one asks, or answers. */
+void ck_sure_receive(cr_consensus *c, const uint8_t *p, size_t n);
+/* What waits is told otherwise. */
+void ck_sure_stop(cr_consensus *c);
 
 /* --- relay.c --- */
 /* Lets a speaker read it. 0: there is none, or it is nothing that others read. */

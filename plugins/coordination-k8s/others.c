@@ -188,6 +188,8 @@ void ck_others_receive(cr_consensus *c, const uint8_t *p, size_t n)
         on_root(c, p, n);
     else if (n && p[0] == CK_SAY_WANT)
         ck_peers_want(c, p, n);
+    else if (n && p[0] >= CK_SAY_SURE)
+        ck_sure_receive(c, p, n);
     else if (n)
         ck_relay_receive(c, p, n);
 }

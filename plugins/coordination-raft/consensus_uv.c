@@ -291,11 +291,6 @@ int cr_consensus_sole(const cr_consensus *c)
     return cr_engine_sole(c->engine);
 }
 
-int cr_consensus_sure(const cr_consensus *c)
-{
-    return cr_engine_sole(c->engine);
-}
-
 void cr_consensus_receive(cr_consensus *c, const uint8_t *p, size_t n)
 {
     cr_engine_receive(c->engine, p, n, now_ns());

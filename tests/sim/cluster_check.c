@@ -144,6 +144,10 @@ static void check_gone(cluster *x, int id, uint64_t session, const char *eph)
     world *w = cluster_enter();
     const proc *q = x->m[id].now;
     x->r->sessions_lost++;
+    if (x->over[session % SESSIONS].session != session) {
+        x->over[session % SESSIONS].session = session;
+        x->over[session % SESSIONS].ns = qd_sim_now_ns(x->sim);
+    }
     if (!q || q->dying || strcmp(w->n[id].eph, eph) != 0) return;
     uint64_t kept =
         x->kept[session % SESSIONS].session == session ? x->kept[session % SESSIONS].ns : 0;

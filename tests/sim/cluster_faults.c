@@ -80,6 +80,17 @@ void cluster_freeze(cluster *x, int id, uint64_t ns)
     trace(w, "n%d is stopped for %llu ms", id, (unsigned long long)(ns / 1000000));
 }
 
+void cluster_pause(cluster *x, int id, uint64_t ns)
+{
+    machine *m = &x->m[id];
+    if (!m->now) return;
+    cluster_freeze(x, id, ns);
+    m->slept -= ns;
+    m->stood += (uint64_t)((double)ns * m->rate);
+    x->r->pauses++;
+    trace(x->w, "n%d: so are its clocks", id);
+}
+
 void cluster_full(cluster *x, int id, bool full)
 {
     machine *m = &x->m[id];
@@ -230,7 +241,8 @@ void cluster_fault(cluster *x)
         cluster_heal(x);
         break;
     case 8:
-        cluster_freeze(x, id, ms(chance(w, 0.3) ? 2000 + rnd(w, 5000) : rnd(w, 1500)));
+        (chance(w, 0.3) ? cluster_pause : cluster_freeze)(
+            x, id, ms(chance(w, 0.3) ? 2000 + rnd(w, 5000) : rnd(w, 1500)));
         break;
     case 9:
         cluster_full(x, id, !x->m[id].full);

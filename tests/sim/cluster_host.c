@@ -97,6 +97,13 @@ static void kept(cluster *x, const qd_op *op, int32_t rc)
         if (x->keeping[i].op != op) continue;
         x->keeping[i].op = NULL;
         if (rc) return;
+        uint64_t over = x->over[session % SESSIONS].session == session
+                            ? x->over[session % SESSIONS].ns
+                            : UINT64_MAX;
+        if (x->keeping[i].sent_ns > over) {
+            fail(cluster_enter(), "a session was renewed, as was asked %llu ms after it had ended",
+                 (unsigned long long)((x->keeping[i].sent_ns - over) / 1000000));
+        }
         if (x->kept[session % SESSIONS].session != session) x->kept[session % SESSIONS].ns = 0;
         x->kept[session % SESSIONS].session = session;
         if (x->keeping[i].sent_ns > x->kept[session % SESSIONS].ns) {

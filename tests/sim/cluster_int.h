@@ -61,6 +61,7 @@ typedef struct machine {
     uint64_t lives;
     double rate;
     uint64_t base, slept; /* slept: how long it was suspended in all */
+    uint64_t stood;       /* how long its host paused it, and all its clocks with it */
     /* an old copy of the disk, and what it is put back to when it was refused */
     sim_disk *copy, *newest;
     uint64_t life, copy_life; /* of the folder, when its process ended */
@@ -175,7 +176,7 @@ struct cluster {
     } keeping[64];
     struct {
         uint64_t session, ns;
-    } kept[SESSIONS];
+    } kept[SESSIONS], over[SESSIONS]; /* over: when a state first showed that it had ended */
     uint64_t store_at[INDICES];
 };
 
@@ -255,6 +256,8 @@ void cluster_copy_put(cluster *x, int id);
 /* The rpc's network follows w->cut. */
 void cluster_cuts(cluster *x);
 void cluster_freeze(cluster *x, int id, uint64_t ns);
+/* Its host pauses a machine: to its clocks no time passes. */
+void cluster_pause(cluster *x, int id, uint64_t ns);
 void cluster_full(cluster *x, int id, bool full);
 /* Its disk is nearly full: no changes are taken, what the log has laid in is there. */
 void cluster_low(cluster *x, int id, bool low);

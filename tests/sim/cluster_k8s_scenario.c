@@ -112,6 +112,40 @@ static void apart(cluster *x, int id, bool on)
     cluster_cuts(x);
 }
 
+/* The leader's machine is paused by its host until another one leads, and its clocks with it: by
+ * them its lease runs when it goes on. Neither the API nor another control node tells it; nodes ask
+ * it, some of them nobody else. What it says rests on nothing but its clock, and is not to be said.
+ */
+static void clocks_stopped(cluster *x)
+{
+    uint64_t terms = x->r->leaders;
+    for (int i = 0; i < 6 && !x->w->failed; i++) {
+        until(x, leads, 20000, "no node leads");
+        int id = cluster_leader(x);
+        if (id < 0) return;
+        pass(x, rnd(x->w, 3000));
+        cluster_pause(x, id, ms(LEASE_MS + 2000 + rnd(x->w, 4000)));
+        for (int k = 0; k < (int)x->masters; k++) {
+            if (k != id) x->w->cut[id][k] = x->w->cut[k][id] = true;
+        }
+        for (int n = (int)x->masters; n < NODES; n++) {
+            for (int k = 0; k < (int)x->masters && n % 2 == i % 2; k++) {
+                if (k != id) x->w->cut[n][k] = x->w->cut[k][n] = true;
+            }
+        }
+        cluster_cuts(x);
+        cluster_api_cut(x, id, true);
+        for (int k = 0; k < 16 && !x->w->failed; k++) {
+            pass(x, 2000);
+            cluster_move(x, primary(x), free_node(x));
+        }
+        cluster_heal(x);
+        cluster_api_cut(x, id, false);
+        pass(x, 5000);
+    }
+    expect(x, x->r->leaders > terms, "nobody took a paused leader's place");
+}
+
 /* A control node hears neither the others nor the API while values and entries are written that are
  * objects of their own, and now and then checkpoints. Then the API is away for all, and it hears
  * the others again: it has from them all that the newest root names. */
@@ -415,6 +449,8 @@ const cluster_scenario cluster_scenarios_own[] = {
      objects_from_others, 1},
     {"two-leaders", "leaders stand still until others lead, their writes land late", two_leaders,
      1},
+    {"clocks-stopped", "a leader's machine is paused, its clocks too, and goes on unseen",
+     clocks_stopped, 1},
     {"leader-apart", "the leader and the other control nodes hear nothing of each other",
      leader_apart, 1},
     {"leader-unseen", "a node that hears neither nodes nor watches misses a change of the leader",

@@ -31,7 +31,7 @@ proc *proc_of_env(qd_env *env)
 uint64_t proc_local_ns(const proc *p)
 {
     const machine *m = &cluster_now()->m[p->node];
-    return m->base + (uint64_t)((double)qd_sim_now_ns(cluster_sim()) * m->rate);
+    return m->base - m->stood + (uint64_t)((double)qd_sim_now_ns(cluster_sim()) * m->rate);
 }
 
 void proc_leaves(proc *p, qd_thread *t)

@@ -27,6 +27,7 @@ typedef struct cluster cluster;
     X(kills, "process killed")                                                                     \
     X(power_losses, "power lost")                                                                  \
     X(freezes, "process stopped")                                                                  \
+    X(pauses, "process stopped, its clocks too")                                                   \
     X(partitions, "partition")                                                                     \
     X(dropped, "message of the masters lost")                                                      \
     X(doubled, "message of the masters doubled")                                                   \

@@ -726,13 +726,33 @@ static void without_the_api_what_is_there_is_read(void **state)
 static void sessions_are_renewed_without_requests(void **state)
 {
     (void)state;
+    rig *r = nodes(3);
+    uint64_t session = 0;
+    assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_OPEN, &session, 60000, RIG_WAIT), 0);
+    assert_true(rig_settled(r));
+    uint64_t before = kube_model_log_size(the_model);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(rig_session(r, i % 3, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    assert_true(kube_model_log_size(the_model) - before < 40); /* the lease, and the like */
+    end(r);
+}
+
+/* One that knows of no other control node has nobody to ask but the API. */
+static void who_is_alone_reads_the_root(void **state)
+{
+    (void)state;
     rig *r = nodes(1);
     uint64_t session = 0;
     assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_OPEN, &session, 60000, RIG_WAIT), 0);
     uint64_t before = kube_model_log_size(the_model);
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 20; i++)
         assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
-    assert_true(kube_model_log_size(the_model) - before < 20); /* the lease, and the like */
+    uint64_t asked = kube_model_log_size(the_model) - before;
+    assert_true(asked >= 20 && asked < 40);
+    rig_api_cut(0, true);
+    assert_int_not_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, 2000), 0);
+    rig_api_cut(0, false);
+    assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
     end(r);
 }
 
@@ -802,6 +822,7 @@ int main(void)
         cmocka_unit_test(a_torn_record_is_no_hindrance_a_damaged_one_is),
         cmocka_unit_test(without_the_api_what_is_there_is_read),
         cmocka_unit_test(sessions_are_renewed_without_requests),
+        cmocka_unit_test(who_is_alone_reads_the_root),
         cmocka_unit_test(a_missing_permission_is_named_and_waited_for),
         cmocka_unit_test(a_leader_whose_first_entry_was_refused_tries_again),
     };
