@@ -48,7 +48,7 @@ try:
     if "kill" in sys.argv:
         node.kill()
         node.start()
-    time.sleep(2)
+    rig.until("the shard is open", lambda: node.req("GET", "/x/_doc/a0", timeout=30)[0] == 200, must=False)
     s, a = node.req("GET", "/x/_doc/hole", timeout=30)
     shown = s == 200 and a.get("found")
     print("then a get of it:", s, "found" if shown else str(a)[:160])
@@ -65,7 +65,7 @@ try:
         f.write(bytes(max(0, end - f.tell())))
     print(f"not on the disk: {os.path.basename(log)} [{begin}, {end})")
     node.start()
-    time.sleep(4)
+    rig.until("the shard is open", lambda: node.req("GET", "/_cluster/health")[1]["status"] != "red", 20, must=False)
     print("after the loss of power:", node.req("GET", "/_cluster/health")[1]["status"])
     lost = []
     for i in [f"a{k}" for k in range(100)] + acked:
