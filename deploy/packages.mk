@@ -5,11 +5,14 @@ MAN := $(OUT)/man
 SHARE = $(DESTDIR)$(prefix)/share
 .PHONY: deb tarball apt-repo rpm man install-man uninstall-man
 
-# Manual pages and completions, made of what the programs print from their tables.
-man: programs
-	mkdir -p $(MAN)
-	deploy/packages/manpages $(OUT)/bin $(MAN) deploy/packages/quidditch-setup
-	for s in bash zsh fish; do $(OUT)/bin/qd completion $$s > $(MAN)/qd.$$s || exit 1; done
+# Manual pages and completions, made of what the programs print from their tables. Several makes may be at it,
+# and others read meanwhile: each makes a folder of its own and puts finished files in place.
+man: $(MAN)/made
+$(MAN)/made: $(PROGRAMS) deploy/packages/manpages deploy/packages/quidditch-setup
+	mkdir -p $(MAN) && d=$$(mktemp -d $(MAN)/.new-XXXXXX) && trap 'rm -rf $$d' EXIT && \
+		deploy/packages/manpages $(OUT)/bin $$d deploy/packages/quidditch-setup && \
+		for s in bash zsh fish; do $(OUT)/bin/qd completion $$s > $$d/qd.$$s || exit 1; done && \
+		mv -f $$d/* $(MAN)/ && touch $@
 install-man: man
 	$(INSTALL) -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions \
 		$(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d

@@ -94,4 +94,22 @@ is(() = $three =~ /^cluster\.name/mg, 1, 'each setting once');
 like(QdNode::slurp("$file.old"), qr/^node\.attr\.zone: z1$/m, 'the former file is kept');
 like((setup('--new --dry-run'))[1], qr/^node\.attr\.zone: z1$/m, 'a dry run prints');
 is(QdNode::slurp($file), $three, 'and changes nothing');
+
+# With a terminal it asks.
+sub asked {
+    my (@answers) = @_;
+    open my $f, '>', "$dir/answers" or die;
+    print $f map { "$_\n" } @answers;
+    close $f;
+    my $said = `script -qec "'$top/deploy/packages/quidditch-setup' --config '$dir/asked.yml' --no-start --no-probe" /dev/null <'$dir/answers' 2>&1`;
+    return ($? >> 8, $said);
+}
+SKIP: {
+    skip 'SKIPPED: script is not installed, nothing is asked', 4 if system('command -v script >/dev/null') != 0;
+    like((asked(1, 'books', 'n1', '192.0.2.1', 'yes'))[1], qr/nothing is changed/, 'who does not type the word opens nothing');
+    ok(!-e "$dir/asked.yml", 'and gets no file');
+    my ($status, $said) = asked(2, '192.0.2.1,192.0.2.2', 'books', 'n2', '192.0.2.3', 'open');
+    is($status, 0, 'with the word it does') or diag($said);
+    like(QdNode::slurp("$dir/asked.yml"), qr/^cluster\.name: books\nnode\.name: n2\nnetwork\.host: \[192\.0\.2\.3\]\nsecurity\.enabled: false\ndiscovery\.seed_hosts: \[192\.0\.2\.1, 192\.0\.2\.2\]$/m, 'and writes what was answered');
+}
 done_testing;

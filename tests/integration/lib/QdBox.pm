@@ -31,7 +31,7 @@ mount --rbind /dev "$at/root/dev"
 mount -t tmpfs none "$at/root/run"
 ip link set lo up
 echo $$ >"$shared/leader"
-exec chroot "$at/root" sleep 86400
+exec chroot "$at/root" perl -e '$0 = "qd-init"; while (1) { wait; select undef, undef, undef, 0.05 }' # reaps what ends
 END
 
 sub new {
@@ -69,11 +69,10 @@ sub leader {
     my ($self) = @_;
     return $self->{leader} if $self->{leader};
     my @below = ($self->{pid});
-    my $depth = $self->{boots} ? 3 : 1; # unshare, systemd-nspawn and its child, systemd; unshare, sleep
     while (@below) {
         my $p = shift @below;
         my $name = QdNode::slurp("/proc/$p/comm");
-        return $self->{leader} = $p if $p != $self->{pid} && $name eq ($self->{boots} ? "systemd\n" : "sleep\n");
+        return $self->{leader} = $p if $p != $self->{pid} && $name eq ($self->{boots} ? "systemd\n" : "qd-init\n");
         push @below, map { split ' ', QdNode::slurp($_) } glob "/proc/$p/task/*/children";
     }
     return 0;
