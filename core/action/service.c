@@ -342,9 +342,12 @@ static int cut(running *x)
     qd_err_init(&why);
     if (x->cut == QD_BODY_TOO_LARGE)
         (void)qd_err_set(&why, QD_E_TOO_LARGE, "body is larger than http.max_content_length");
+    else if (x->cut == QD_BODY_LATE)
+        (void)qd_err_set(&why, QD_E_HTTP_BAD, "the rest of the body did not arrive in time");
     else
         (void)qd_err_set(&why, QD_E_HTTP_BAD, "the rest of the body cannot be read");
-    qd_err_type(&why, NULL, x->cut == QD_BODY_TOO_LARGE ? 413 : 400);
+    int status = x->cut == QD_BODY_TOO_LARGE ? 413 : x->cut == QD_BODY_LATE ? 408 : 400;
+    qd_err_type(&why, NULL, status);
     int rc = x->q.api->stream->cut(x->state, &why, &x->err);
     qd_err_fini(&why);
     return rc;

@@ -319,12 +319,13 @@ static bool take_head(http_conn *c)
     return c->head_done && !c->close_after;
 }
 
-/* A streamed body is too large, or cannot be read on: the handler, which may have acted on what
- * came before, ends its answer. false: there is none to end. */
+/* A streamed body is too large, cannot be read on, or is late: the handler, which may have acted on
+ * what came before, ends its answer. false: there is none to end. */
 static bool cut_body(http_conn *c, int status)
 {
     qd_http_exchange *x = c->x;
-    if (!x->stream || x->answering || (status != 413 && status != 400)) return false;
+    if (!x->stream || x->answering || (status != 413 && status != 400 && status != 408))
+        return false;
     atomic_fetch_add(&c->server->rejected, 1);
     qdi_http_body_fini(&c->frame);
     c->frame.state = BODY_DONE;
@@ -496,6 +497,8 @@ static void on_timer(qd_timer *t)
     }
     if (c->lingering || c->eof) {
         qdi_http_conn_close(c);
+    } else if (c->head_done && c->x && !c->x->delivered && cut_body(c, 408)) {
+        process(c);
     } else if (c->head_begun || (c->head_done && c->x && !c->x->delivered)) {
         refuse(c, 408, "the request did not arrive in time");
     } else {

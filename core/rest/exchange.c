@@ -364,7 +364,10 @@ static bool on_piece(void *arg, qd_http_exchange *x, qd_str piece, bool last)
     if (!c || c->answered) return true;
     qd_slice s = {(const uint8_t *)piece.p, piece.n, NULL, NULL};
     int fault = last ? qd_http_fault(x) : 0;
-    uint32_t end = fault == 413 ? QD_BODY_TOO_LARGE : fault ? QD_BODY_BROKEN : last;
+    uint32_t end = fault == 413   ? QD_BODY_TOO_LARGE
+                   : fault == 408 ? QD_BODY_LATE
+                   : fault        ? QD_BODY_BROKEN
+                                  : last;
     return c->f->action->body(&c->call, s, end, on_ready) != QD_E_REJECTED;
 }
 

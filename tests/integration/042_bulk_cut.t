@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 042_bulk_cut.t: a bulk body that is too large or breaks off as it comes: the answer tells what of it
+# 042_bulk_cut.t: a bulk body that is too large, breaks off as it comes, or does not come on: the answer tells what of it
 # was applied, so that a client can send the rest, and nothing twice.
 use strict;
 use warnings;
@@ -72,6 +72,16 @@ told(send_body('/b/_bulk', "Content-Encoding: gzip\r\nContent-Length: " . length
 my $short = join '', @all[0 .. 6999];
 my $r = send_body('/c/_bulk', "Transfer-Encoding: chunked\r\n", (map { sprintf("%x\r\n", length) . "$_\r\n" } pieces($short, 60000)), "zz\r\n");
 told($r, 'c', 400, qr/./, 'a chunk that is none');
+
+# a body whose rest does not come
+is($n->put('/_cluster/settings', {persistent => {'http.read_timeout' => '1s'}})->{status}, 200, 'a short time for bodies');
+told(send_body('/l/_bulk', "Transfer-Encoding: chunked\r\n", map { sprintf("%x\r\n", length) . "$_\r\n" } pieces($short, 60000)), 'l', 408, qr/./, 'late');
+told(send_body('/m/_bulk', 'Content-Length: ' . (length($short) + 1) . "\r\n", $short), 'm', 408, qr/./, 'late, of a known length');
+$r = send_body('/o/_bulk', "Transfer-Encoding: chunked\r\n", sprintf("%x\r\n", length $all[0]) . "$all[0]\r\n");
+is($r->{status}, 408, 'late, and little');
+is($r->{json}{items}, undef, 'no items');
+is($n->get('/o')->{status}, 404, 'and nothing was applied');
+is($n->put('/_cluster/settings', {persistent => {'http.read_timeout' => undef}})->{status}, 200, 'as before');
 
 # nothing applied: the error alone
 $r = send_body('/d/_bulk', 'Content-Length: ' . length($text) . "\r\n", $text);

@@ -82,12 +82,14 @@ typedef struct qd_action_call {
     void *host[8];
 } qd_action_call;
 
-/* How a body that comes in pieces ends: `last` of body. Since 0.4 the two that end it early: what
- * has been done stays, and the answer tells it. */
+/* How a body that comes in pieces ends: `last` of body. Since 0.4 those that end it early: what has
+ * been done stays, and the answer tells it. A host that does not know the third takes it for the
+ * second. */
 enum {
     QD_BODY_LAST = 1,      /* it is whole */
     QD_BODY_TOO_LARGE = 2, /* the front-end takes no more of it */
-    QD_BODY_BROKEN = 3     /* the rest of it cannot be read */
+    QD_BODY_BROKEN = 3,    /* the rest of it cannot be read */
+    QD_BODY_LATE = 4       /* the rest of it did not come in time */
 };
 enum { QD_ANSWER_FULL = 1 }; /* the client does not take the answer as fast as it comes */
 
