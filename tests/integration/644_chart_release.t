@@ -18,20 +18,7 @@ Helm->skip_unless_there;
 KubeServer->skip_unless_built;
 my $kube = KubeServer->new('chart')->start;
 my $dir = tempdir('qd-release-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-my $chart = "$dir/quidditch";
-system('cp', '-rL', Helm::chart(), $chart) == 0 or die;
-if ($kube->{minor} < 24) {
-    print STDERR "1.$kube->{minor}: policy/v1 and autoscaling/v2 of the chart are converted\n";
-    for my $file ("$chart/Chart.yaml", glob "'$chart'/templates/*.yaml") {
-        my $text = QdNode::slurp($file);
-        $text =~ s{^apiVersion: policy/v1$}{apiVersion: policy/v1beta1}mg;
-        $text =~ s{^apiVersion: autoscaling/v2$}{apiVersion: autoscaling/v2beta2}mg;
-        $text =~ s{^kubeVersion:.*\n}{}mg;
-        open my $f, '>', $file or die;
-        print $f $text;
-        close $f;
-    }
-}
+my $chart = Helm::chart_for($kube, $dir);
 sub helm { return Helm::run(@_, '--kubeconfig', $kube->{kubeconfig}, '--namespace', 'quidditch') }
 sub ok_helm { my ($rc, $out) = helm(@_); is($rc, 0, 'helm ' . join ' ', map { s{.*/}{}r } @_) or diag $out; return $out }
 sub not_helm { my ($pattern, @c) = @_; my ($rc, $out) = helm(@c); isnt($rc, 0, 'refused: helm ' . join ' ', map { s{.*/}{}r } @c); like($out, $pattern, '... in words') }

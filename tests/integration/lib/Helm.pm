@@ -3,7 +3,8 @@ package Helm;
 #
 #   Helm->skip_unless_there;                        # leaves the test, loudly
 #   my ($status, $out) = Helm::run('lint', $chart); # notes about symbolic links left out
-#   my ($ok, $text, $err) = Helm::template('quidditch', '--set', 'data.replicas=3');
+#   my ($status, $text) = Helm::template('quidditch', '--set', 'data.replicas=3');
+#   my $chart = Helm::chart_for($kube, $dir);       # a copy in $dir, converted, in words, for a server older than 1.24
 use strict;
 use warnings;
 use File::Temp ();
@@ -34,6 +35,23 @@ sub run {
 sub template {
     my ($release, @more) = @_;
     return run('template', $release, $chart, '--kube-version', '1.30.0', '--namespace', 'quidditch', @more);
+}
+sub chart_for {
+    my ($kube, $dir) = @_;
+    my $copy = "$dir/quidditch";
+    system('cp', '-rL', $chart, $copy) == 0 or die "cp: $?";
+    return $copy if $kube->{minor} >= 24;
+    print STDERR "1.$kube->{minor}: policy/v1 and autoscaling/v2 of the chart are converted\n";
+    for my $file ("$copy/Chart.yaml", glob "'$copy'/templates/*.yaml") {
+        my $text = QdNode::slurp($file);
+        $text =~ s{^apiVersion: policy/v1$}{apiVersion: policy/v1beta1}mg;
+        $text =~ s{^apiVersion: autoscaling/v2$}{apiVersion: autoscaling/v2beta2}mg;
+        $text =~ s{^kubeVersion:.*\n}{}mg;
+        open my $f, '>', $file or die "$file: $!";
+        print $f $text;
+        close $f;
+    }
+    return $copy;
 }
 sub program { $helm }
 1;
