@@ -3,9 +3,11 @@
  * then two blocks that are written in turn. What was not synced a loss of power takes, or tears;
  * also the name. See cluster_shim/files.h.
  */
-#include "cluster_int.h"
 #include "cluster_k8s.h"
+#include "cluster_uv.h"
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum { BLOCK = 4096, FOLDER_FD = 1000, RECORD_FD, ASIDE_FD, INDEX_AT = 40, NUMBER_AT = 8 };
 
@@ -19,7 +21,7 @@ static struct {
     bool there, name_synced; /* the file has its name; for good */
     bool renamed;            /* what the process that runs opened aside is the file now */
     file it, aside;
-} files[NODES];
+} files[COORD_MACHINES];
 
 void cluster_files_begin(void)
 {
@@ -31,9 +33,10 @@ void cluster_file_fails(int id)
     files[id].fails = true;
 }
 
-static proc *here(void)
+static int here(void)
 {
-    return proc_of_env(qd_sim_env_here(cluster_sim()));
+    bool dying;
+    return coord_machine(&dying);
 }
 
 static bool ends(const char *name, const char *with)
@@ -50,7 +53,7 @@ static file *of(int fd, int id)
 
 int sim_file_open(const char *name)
 {
-    int id = here()->node;
+    int id = here();
     if (ends(name, "/kubernetes.new")) {
         memset(&files[id].aside, 0, sizeof files[id].aside);
         files[id].renamed = false;
@@ -64,7 +67,7 @@ int sim_file_open(const char *name)
 
 ssize_t sim_file_read(int fd, void *out, size_t n)
 {
-    const file *f = of(fd, here()->node);
+    const file *f = of(fd, here());
     if (n < f->n) abort();
     memcpy(out, f->now, f->n);
     return (ssize_t)f->n;
@@ -72,10 +75,10 @@ ssize_t sim_file_read(int fd, void *out, size_t n)
 
 ssize_t sim_file_write(int fd, const void *p, size_t n, off_t at)
 {
-    const proc *q = here();
-    file *f = of(fd, q->node);
+    bool dying;
+    file *f = of(fd, coord_machine(&dying));
     if ((size_t)at + n > sizeof f->now) abort();
-    if (q->dying) return (ssize_t)n;
+    if (dying) return (ssize_t)n;
     memcpy(f->now + at, p, n);
     if (f->n < (size_t)at + n) f->n = (size_t)at + n;
     return (ssize_t)n;
@@ -83,32 +86,31 @@ ssize_t sim_file_write(int fd, const void *p, size_t n, off_t at)
 
 int sim_file_rename(void)
 {
-    const proc *q = here();
-    if (q->dying) return 0;
-    files[q->node].it = files[q->node].aside;
-    files[q->node].there = files[q->node].renamed = true;
-    files[q->node].name_synced = false;
+    bool dying;
+    int id = coord_machine(&dying);
+    if (dying) return 0;
+    files[id].it = files[id].aside;
+    files[id].there = files[id].renamed = true;
+    files[id].name_synced = false;
     return 0;
 }
 
 int sim_file_sync(int fd)
 {
-    proc *q = here();
-    world *w = cluster_enter();
-    uint64_t takes = us(60 + rnd(w, 1200));
-    if (cluster_now()->m[q->node].slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
-    qd_env_sleep_ns(q->env, takes);
-    if (q->dying || files[q->node].fails) {
-        if (!q->dying) cluster_now()->r->record_failed++;
-        files[q->node].fails = files[q->node].fails && q->dying;
+    bool dying;
+    coord_file_pause();
+    int id = coord_machine(&dying);
+    if (dying || files[id].fails) {
+        if (!dying) coord_file_failed();
+        files[id].fails = files[id].fails && dying;
         errno = EIO;
         return -1;
     }
     if (fd == FOLDER_FD) {
-        files[q->node].name_synced = true;
+        files[id].name_synced = true;
         return 0;
     }
-    file *f = of(fd, q->node);
+    file *f = of(fd, id);
     memcpy(f->synced, f->now, sizeof f->now);
     f->synced_n = f->n;
     return 0;
@@ -116,10 +118,9 @@ int sim_file_sync(int fd)
 
 bool cluster_file_crash(int id, bool power)
 {
-    world *w = cluster_enter();
     file *f = &files[id].it;
     bool lost = false;
-    if (power && files[id].there && !files[id].name_synced && chance(w, 0.5)) {
+    if (power && files[id].there && !files[id].name_synced && coord_chance(0.5)) {
         files[id].there = false;
         lost = true;
     }
@@ -127,10 +128,10 @@ bool cluster_file_crash(int id, bool power)
         uint8_t *now = f->now + at, *synced = f->synced + at;
         if (memcmp(now, synced, BLOCK) == 0) continue;
         lost = true;
-        if (chance(w, 0.3)) continue; /* it had been written already */
-        memcpy(now, synced, chance(w, 0.5) ? BLOCK : rnd(w, BLOCK));
+        if (coord_chance(0.3)) continue; /* it had been written already */
+        memcpy(now, synced, coord_chance(0.5) ? BLOCK : coord_random(BLOCK));
     }
-    if (power && f->n > f->synced_n && chance(w, 0.5)) f->n = f->synced_n;
+    if (power && f->n > f->synced_n && coord_chance(0.5)) f->n = f->synced_n;
     memset(f->now + f->n, 0, sizeof f->now - f->n);
     memcpy(f->synced, f->now, sizeof f->now);
     f->synced_n = f->n;

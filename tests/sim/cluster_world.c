@@ -59,6 +59,39 @@ void coord_still(qd_env *env)
          proc_of_env(env)->name, STILL_LOOP_MOST, STILL_NS);
 }
 
+int coord_machine(bool *dying)
+{
+    const proc *p = proc_of_env(qd_sim_env_here(the_cluster->sim));
+    *dying = p->dying;
+    return p->node;
+}
+
+bool coord_chance(double p)
+{
+    return chance(cluster_enter(), p);
+}
+
+uint64_t coord_random(uint64_t below)
+{
+    return rnd(cluster_enter(), below);
+}
+
+void coord_file_pause(void)
+{
+    const proc *p = proc_of_env(qd_sim_env_here(the_cluster->sim));
+    world *w = cluster_enter();
+    uint64_t takes = us(60 + rnd(w, 1200));
+    if (the_cluster->m[p->node].slow && !w->quiet && chance(w, 0.3)) takes += ms(rnd(w, 400));
+    qd_env_sleep_ns(p->env, takes);
+}
+
+void coord_file_failed(void)
+{
+#ifdef CLUSTER_K8S
+    the_cluster->r->record_failed++;
+#endif
+}
+
 /* --- events of the repl machines -------------------------------------------------------------- */
 
 typedef enum ekind { E_DELIVER, E_TIMER, E_TIMEOUT } ekind;
