@@ -186,6 +186,8 @@ static void serve_stop(qd_node *node)
     atomic_store(&node->actions.serving, false);
     if (!qd_action_quiet(node->env, QUIET_MS))
         qd_log_warn("main", "requests of a plugin are still under way");
+    /* a write may wait for a copy that no master takes out of its set in time */
+    qd_replication_stop(atomic_load(&node->replication));
     qd_action_unserve(&node->actions);
     qd_scrolls_close(&node->actions); /* its thread looks at the cluster, which goes next */
     qd_rest_retire(false);

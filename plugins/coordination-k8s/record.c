@@ -158,7 +158,10 @@ int32_t ck_record_put(qd_coord *c, const uint8_t store_id[16], uint64_t epoch, u
         uint64_t number = h->record_number + 1;
         fill(p, &r, number);
         int32_t rc = h->record_fd < 0 ? make(c, p) : write_place(c, &r, number) ? QD_E_IO : 0;
-        if (rc) return rc;
+        if (rc) { /* only a new start reads what the disk has: this process is of no use */
+            c->disk_failed = 1;
+            return rc;
+        }
         h->record_number = number;
     }
     h->record = r;
