@@ -1,59 +1,79 @@
 /*
  * node_coord.c: where the state of the cluster is kept. In memory, on a node that never dies; or by
- * three masters, on nodes of their own or on those with data, in the plugin coordination-raft: the
- * plugin host, its services and the transport are the product's, the plugin's loops and threads are
- * fibers (cluster_uv.c), its log lies on a disk that loses power (raft_disk.c), its file "node" is
- * written at once and for good (cluster_store.c).
+ * three control nodes, without data or those with data, in the plugin coordination-raft or
+ * coordination-k8s: the plugin host, its services and the transport are the product's, the plugin's
+ * loops and threads are fibers (cluster_uv.c). Raft's log lies on a disk that loses power
+ * (raft_disk.c), its file "node" is written at once and for good (cluster_store.c); over Kubernetes
+ * the API server is a model (node_k8s.c), a node's file loses power (cluster_k8s_file.c).
  */
 #include "base/str.h"
 #include "cluster_disk.h"
+#include "cluster_k8s.h"
 #include "cluster_uv.h"
 #include "node_int.h"
 #include "rpc/peers_service.h"
 
-#define PLUGIN "coordination-raft"
-
 const qd_plugin *qd_plugin_entry_coordination_raft(void);
+const qd_plugin *qd_plugin_entry_coordination_k8s(void);
 bool cluster_store_leads(const qd_coord *handle);
 uint64_t cluster_store_term(const qd_coord *handle);
+/* The same of coordination-k8s (node.mk names them so). */
+bool cluster_k8s_store_leads(const qd_coord *handle);
+uint64_t cluster_k8s_store_term(const qd_coord *handle);
+
+static const char *plugin_of(const world *w)
+{
+    return w->kind == COORD_RAFT ? "coordination-raft" : "coordination-k8s";
+}
 
 /* --- which --- */
 
 static coord_kind choose(world *w)
 {
+    static const char *const names[COORD_KINDS] = {"memory", "raft", "k8s"};
     uint64_t by_seed = rnd(w, 10);
     const char *fixed = getenv("COORD");
-    bool raft = fixed && strcmp(fixed, "raft") == 0;
-    if (fixed && *fixed && !raft) return COORD_IN_MEMORY;
-    if (!raft && by_seed < 3) return COORD_IN_MEMORY;
-    return by_seed & 1 ? COORD_RAFT : COORD_RAFT_ALL;
+    for (int i = 0; fixed && i < COORD_KINDS; i++)
+        if (strcmp(fixed, names[i]) == 0) return (coord_kind)i;
+    return by_seed < 3 ? COORD_IN_MEMORY : by_seed < 8 ? COORD_RAFT : COORD_K8S;
 }
 
 void coord_begin(world *w)
 {
     w->kind = choose(w);
+    w->apart = chance(w, 0.5) && w->kind != COORD_IN_MEMORY;
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];
         m->data = i < NODES;
-        m->control = w->kind == COORD_RAFT_ALL ? m->data : !m->data;
-        m->exists = m->data || w->kind == COORD_RAFT || (w->kind == COORD_IN_MEMORY && i == NODES);
-        m->control &= m->exists;
-        if (m->control && w->kind != COORD_IN_MEMORY) m->log = sim_disk_make();
+        m->exists = m->data || w->apart || (w->kind == COORD_IN_MEMORY && i == NODES);
+        m->control = m->exists && m->data == (w->kind != COORD_IN_MEMORY && !w->apart);
+        if (m->control && w->kind == COORD_RAFT) m->log = sim_disk_make();
     }
-    w->r->raft += w->kind == COORD_RAFT;
-    w->r->raft_all += w->kind == COORD_RAFT_ALL;
+    if (w->kind == COORD_K8S) {
+        k8s_begin(w);
+        w->slow = true;
+    }
     w->r->in_memory += w->kind == COORD_IN_MEMORY;
+    w->r->raft += w->kind == COORD_RAFT;
+    w->r->k8s += w->kind == COORD_K8S;
+    w->r->with_data += w->kind != COORD_IN_MEMORY && !w->apart;
+}
+
+void coord_quiet(world *w)
+{
+    if (w->kind == COORD_K8S) k8s_quiet(w);
 }
 
 void coord_end(world *w)
 {
     if (w->coord) coord_memory_free(w->coord);
+    if (w->kind == COORD_K8S) k8s_end();
     for (int i = 0; i < MACHINES; i++) sim_disk_free(w->m[i].log);
 }
 
 /* --- a process --- */
 
-static bool masters_of(const world *w, int id)
+static bool is_master(const world *w, int id)
 {
     return w->m[id].control && w->kind != COORD_IN_MEMORY;
 }
@@ -61,7 +81,7 @@ static bool masters_of(const world *w, int id)
 int coord_plugin_open(proc *p, qd_err *err)
 {
     const void *vt;
-    if (!masters_of(p->w, p->node)) return 0;
+    if (!is_master(p->w, p->node)) return 0;
     qd_plugin_host_config c = {.env = p->env,
                                .loop = p->loop,
                                .pool = qd_pools_get(&p->pools, "generic"),
@@ -69,12 +89,14 @@ int coord_plugin_open(proc *p, qd_err *err)
     int rc = qd_plugin_host_open(&c, &p->plugins, err);
     if (rc) return rc;
     qd_plugin_host_service(p->plugins, QD_SERVICE_PEERS, qd_rpc_peers_service());
-    rc = qd_plugin_builtin(p->plugins, qd_plugin_entry_coordination_raft(), err);
+    const qd_plugin *plugin = p->w->kind == COORD_RAFT ? qd_plugin_entry_coordination_raft()
+                                                       : qd_plugin_entry_coordination_k8s();
+    rc = qd_plugin_builtin(p->plugins, plugin, err);
     if (!rc) rc = qd_plugin_host_load(p->plugins, err);
     if (!rc) rc = qd_plugin_host_start(p->plugins, err);
     if (rc) return rc;
-    return qd_plugin_need(p->plugins, QD_KIND_COORDINATION, QD_STR(PLUGIN), "coordination.mode",
-                          &vt, &p->plugin, err);
+    return qd_plugin_need(p->plugins, QD_KIND_COORDINATION, qd_str_c(plugin_of(p->w)),
+                          "coordination.mode", &vt, &p->plugin, err);
 }
 
 static int authority_read(void *arg, qd_buf *out, qd_err *err)
@@ -123,8 +145,8 @@ static int open_plugins_store(proc *p, const qd_str *peers, uint32_t npeers, qd_
                          .options = options,
                          .noptions = QD_COUNT_OF(options)};
     const void *vt;
-    int rc = qd_plugin_need(p->plugins, QD_KIND_COORDINATION, QD_STR(PLUGIN), "coordination.mode",
-                            &vt, &p->plugin, err);
+    int rc = qd_plugin_need(p->plugins, QD_KIND_COORDINATION, qd_str_c(plugin_of(p->w)),
+                            "coordination.mode", &vt, &p->plugin, err);
     return rc ? rc : qd_coord_open(p->env, vt, p->plugin, &c, &p->store, err);
 }
 
@@ -156,7 +178,7 @@ int coord_open(proc *p, qd_err *err)
         rc = qd_coord_open(p->env, coord_memory_vtable(), NULL, &c, &p->store, err);
     } else {
         p->log = w->m[p->node].log;
-        sim_disk_pause(p->log, proc_sync_pause, &w->m[p->node]);
+        if (p->log) sim_disk_pause(p->log, proc_sync_pause, &w->m[p->node]);
         qd_rpc_peers_bind(p->plugins, p->a.rpc);
         rc = open_plugins_store(p, peers, npeers, err);
     }
@@ -166,7 +188,10 @@ int coord_open(proc *p, qd_err *err)
 void coord_close(proc *p)
 {
     qd_remote_server_close(p->server);
-    qd_coord_close(p->store);
+    while (p->hurrying) qd_env_sleep_ns(p->env, us(100));
+    qd_coord_store *s = p->store;
+    p->store = NULL;
+    qd_coord_close(s);
     qd_authority_close(p->authority);
 }
 
@@ -184,9 +209,13 @@ static uint64_t random_of(void *arg, uint64_t below)
 void coord_killed(proc *p, bool power)
 {
     machine *m = &p->w->m[p->node];
-    if (!m->log) return;
+    if (!is_master(p->w, p->node)) return;
     p->w->r->master_kills += !power;
     p->w->r->master_power += power;
+    if (p->w->kind == COORD_K8S) {
+        k8s_killed(p, power);
+        return;
+    }
     p->w->r->master_lost += sim_disk_crash(m->log, power, random_of, p->w);
     p->log = m->log;
     m->log = sim_disk_take(m->log);
@@ -199,9 +228,16 @@ void coord_reap(proc *p)
 
 /* --- for the world --- */
 
+qd_store_kind coord_store_kind(const world *w)
+{
+    static const qd_store_kind kinds[COORD_KINDS] = {QD_STORE_UNKNOWN, QD_STORE_MASTERS,
+                                                     QD_STORE_KUBERNETES};
+    return kinds[w->kind];
+}
+
 bool coord_mortal(const world *w, int id)
 {
-    return masters_of(w, id);
+    return is_master(w, id);
 }
 
 static bool leads(const proc *p, uint64_t *term)
@@ -209,8 +245,9 @@ static bool leads(const proc *p, uint64_t *term)
     qd_coord *handle;
     if (!proc_takes_part(p) || !p->control || !p->plugin) return false;
     (void)qd_coord_table(p->store, &handle);
-    *term = cluster_store_term(handle);
-    return cluster_store_leads(handle);
+    bool raft = p->w->kind == COORD_RAFT;
+    *term = raft ? cluster_store_term(handle) : cluster_k8s_store_term(handle);
+    return raft ? cluster_store_leads(handle) : cluster_k8s_store_leads(handle);
 }
 
 int coord_leader(world *w)
@@ -223,8 +260,7 @@ int coord_leader(world *w)
 
 int coord_any(world *w)
 {
-    int id = w->kind == COORD_RAFT_ALL ? 0 : NODES;
-    return w->kind == COORD_IN_MEMORY ? -1 : id + (int)rnd(w, NODES);
+    return w->kind == COORD_IN_MEMORY ? -1 : (w->apart ? NODES : 0) + (int)rnd(w, NODES);
 }
 
 void coord_look(world *w)
@@ -241,7 +277,11 @@ void coord_look(world *w)
 void coord_fail_sync(world *w, int id)
 {
     w->r->master_syncs++;
-    sim_disk_fail_sync(w->m[id].log);
+    if (w->m[id].log) {
+        sim_disk_fail_sync(w->m[id].log);
+    } else {
+        cluster_file_fails(id);
+    }
 }
 
 qd_state *state_now(const world *w)
@@ -283,7 +323,7 @@ void coord_still(qd_env *env)
          STILL_LOOP_MOST, STILL_NS);
 }
 
-static proc *of(const qd_self *self)
+proc *coord_proc(const qd_self *self)
 {
     world *w = world_now();
     for (int i = 0; i < MACHINES; i++) {
@@ -295,7 +335,7 @@ static proc *of(const qd_self *self)
 
 bool cluster_folder_read(qd_self *self, void *out, size_t n)
 {
-    const machine *m = &world_now()->m[of(self)->node];
+    const machine *m = &world_now()->m[coord_proc(self)->node];
     if (m->folder_n != n) return false;
     memcpy(out, m->folder, n);
     return true;
@@ -303,8 +343,8 @@ bool cluster_folder_read(qd_self *self, void *out, size_t n)
 
 bool cluster_folder_write(qd_self *self, const void *p, size_t n)
 {
-    machine *m = &world_now()->m[of(self)->node];
-    if (of(self)->dying || n > sizeof m->folder) return false;
+    machine *m = &world_now()->m[coord_proc(self)->node];
+    if (coord_proc(self)->dying || n > sizeof m->folder) return false;
     memcpy(m->folder, p, n);
     m->folder_n = n;
     return true;
@@ -312,13 +352,13 @@ bool cluster_folder_write(qd_self *self, const void *p, size_t n)
 
 cr_disk *cluster_disk_of(qd_self *self)
 {
-    return sim_disk_of(of(self)->log);
+    return sim_disk_of(coord_proc(self)->log);
 }
 
 void cluster_disk_empty(qd_self *self)
 {
-    for (const char *name; (name = sim_disk_pick(of(self)->log, "", 0));)
-        sim_disk_lose(of(self)->log, name);
+    for (const char *name; (name = sim_disk_pick(coord_proc(self)->log, "", 0));)
+        sim_disk_lose(coord_proc(self)->log, name);
 }
 
 bool cluster_disk_is_full(qd_self *self)
@@ -326,6 +366,35 @@ bool cluster_disk_is_full(qd_self *self)
     (void)self;
     return false;
 }
+
+/* --- the file of coordination-k8s --- */
+
+int coord_machine(bool *dying)
+{
+    world *w = world_now();
+    const proc *p = proc_of_env(w, qd_sim_env_here(w->sim));
+    if (!p) abort();
+    *dying = p->dying;
+    return p->node;
+}
+
+bool coord_chance(double p)
+{
+    return chance(world_now(), p);
+}
+
+uint64_t coord_random(uint64_t below)
+{
+    return rnd(world_now(), below);
+}
+
+void coord_file_pause(void)
+{
+    bool dying;
+    proc_sync_pause(&world_now()->m[coord_machine(&dying)]);
+}
+
+void coord_file_failed(void) {}
 
 void cluster_committed(qd_str key, qd_str value, uint64_t revision)
 {

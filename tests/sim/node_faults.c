@@ -35,13 +35,16 @@ static int victim(world *w)
 
 void disturb(world *w, uint64_t until_ns)
 {
+    if (until_ns != UINT64_MAX && w->behind_ns < until_ns) w->behind_ns = until_ns;
     if (w->calm_ns < until_ns) w->calm_ns = until_ns;
 }
 
 void faults_heal(world *w)
 {
     qd_sim_net_heal(w->net);
-    if (w->calm_ns == UINT64_MAX && (w->quiet || !w->slow)) w->calm_ns = now_ns(w) + ms(CALM_MS);
+    if (w->calm_ns != UINT64_MAX || (!w->quiet && w->slow)) return;
+    w->calm_ns = now_ns(w) + ms(CALM_MS);
+    if (w->calm_ns < w->behind_ns) w->calm_ns = w->behind_ns;
 }
 
 static void partition(world *w, int id)
@@ -103,7 +106,7 @@ static void end_one(world *w, int id, bool power)
 static void all_end(world *w)
 {
     bool power = chance(w, 0.7);
-    uint64_t who = w->kind == COORD_RAFT ? rnd(w, 5) : 0;
+    uint64_t who = w->apart ? rnd(w, 5) : 0;
     trace(w, "all %s end", who < 2 ? "with data" : who < 4 ? "nodes" : "masters");
     w->r->power_all += power && who < 4;
     for (int i = 0; i < NODES && who < 4; i++) end_one(w, i, power);
@@ -233,11 +236,15 @@ void fault(world *w)
     bool power;
     if (w->plot && chance(w, 0.6)) return;
     /* what cuts off a master beside its copies is left to chance */
-    if (!w->plot && w->kind != COORD_RAFT_ALL && chance(w, 0.2)) {
+    if (!w->plot && (w->apart || w->kind == COORD_IN_MEMORY) && chance(w, 0.2)) {
         plot_begin(w);
         return;
     }
     if (coord_mortal(w, id)) disturb(w, now + ms(CALM_MS));
+    if (w->kind == COORD_K8S && chance(w, 0.3)) {
+        k8s_fault(w, coord_any(w));
+        return;
+    }
     switch (rnd(w, 22)) {
     case 0:
     case 1:
@@ -326,6 +333,7 @@ void faults_end(world *w)
     w->quiet = true;
     qd_sim_preempt(w->sim, 0, 0);
     qd_sim_net_faults_set(w->net, &f);
+    coord_quiet(w);
     faults_heal(w);
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];

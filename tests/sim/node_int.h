@@ -3,7 +3,8 @@
  *
  *   node_world.c    a schedule: its beginning, its end, the log
  *   node_proc.c     a node's process: everything that a node has, opened and closed in order
- *   node_coord.c    where the cluster's state is kept: in memory, or by masters over Raft
+ *   node_coord.c    where the cluster's state is kept: in memory, by masters, or
+ *   node_k8s.c      in a model of a Kubernetes API server
  *   node_client.c   clients: requests and what they were answered
  *   node_faults.c   what goes wrong
  *   node_plots.c    several that follow one another
@@ -44,8 +45,8 @@ typedef struct world world;
 /* Where the cluster's state is kept. */
 typedef enum coord_kind {
     COORD_IN_MEMORY, /* on a node that never dies */
-    COORD_RAFT,      /* by masters without data */
-    COORD_RAFT_ALL,  /* by the nodes with data */
+    COORD_RAFT,      /* by masters */
+    COORD_K8S,       /* in objects of the Kubernetes API, by control nodes */
     COORD_KINDS
 } coord_kind;
 
@@ -57,7 +58,8 @@ typedef struct proc {
     bool data, control, dying, power, clean, open, follows, ended;
     char id[40], name[8], address[16];
     qd_env *env;
-    qd_thread *main;
+    qd_thread *main, *hurry;
+    bool hurrying;
     qd_mutex lock;
     qd_cond wake; /* it is told to end */
     store_crash *disk;
@@ -70,7 +72,8 @@ typedef struct proc {
     qd_authority *authority;
     qd_plugin_host *plugins; /* of masters: with coordination-raft alone */
     qd_self *plugin;
-    sim_disk *log; /* of the plugin */
+    sim_disk *log;        /* of the plugin */
+    struct node_api *api; /* its connection to the API server */
     qd_replication *_Atomic replication;
     qd_mutex following;
     bool closed;    /* the state is followed no more */
@@ -135,6 +138,7 @@ struct world {
     qd_sim_net *net;
     qd_env *env; /* of clients and operators */
     coord_kind kind;
+    bool apart; /* control nodes that may end have no data */
     coord_memory *coord;
     machine m[MACHINES];
     uint64_t revision; /* of the newest state that a control node has applied */
@@ -156,6 +160,7 @@ struct world {
     uint64_t rolled_ns; /* when a copy was set back last */
     /* from when on every node has heard of what the others know; searches before may be old */
     uint64_t calm_ns;
+    uint64_t behind_ns;   /* a node that stood still may be behind until then, whatever heals */
     uint64_t think_ms;    /* of clients, between requests */
     uint64_t patience_ms; /* of clients, for an answer */
     bool plot;            /* one is under way */
@@ -217,8 +222,21 @@ int coord_any(world *w);
 void coord_look(world *w);
 /* Does a master's machine stand there? */
 bool coord_mortal(const world *w, int id);
-/* The next sync of its log fails. */
+/* The next sync of its log, or file, fails. */
 void coord_fail_sync(world *w, int id);
+/* No faults any more. */
+void coord_quiet(world *w);
+
+qd_store_kind coord_store_kind(const world *w);
+/* The process of a plugin. */
+proc *coord_proc(const qd_self *self);
+
+/* --- node_k8s.c --- */
+void k8s_begin(world *w);
+void k8s_end(void);
+void k8s_killed(proc *p, bool power);
+void k8s_fault(world *w, int id);
+void k8s_quiet(world *w);
 
 /* --- node_client.c --- */
 typedef struct answer {

@@ -4,7 +4,7 @@
  *
  *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
  *   SEED=7 TRACE=1           one of them, told
- *   COORD=memory|raft        what keeps the state of the cluster, else by seed
+ *   COORD=memory|raft|k8s    what keeps the state of the cluster, else by seed
  *   --list                   the broken variants
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
  * DEFECT_SEEDS=2000
@@ -32,7 +32,7 @@
 #define QUICK 10
 #define QUICK_MOST 150
 
-int repl_variant, cr_variant;
+int repl_variant, cr_variant, ck_variant;
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {

@@ -185,6 +185,7 @@ static void pause(plot *p)
     if (!cast(p, 2)) return;
     uint64_t takes = ms(3200 + rnd(w, 3500));
     apart(p);
+    disturb(w, now_ns(w) + takes + ms(4000));
     trace(w, "plot: %s stands still for %llu ms", node_name(p->primary),
           (unsigned long long)(takes / 1000000));
     qd_sim_suspend(w->m[p->primary].now->env, now_ns(w) + takes, chance(w, 0.3));

@@ -61,7 +61,7 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     if (!p->closed) {
         qd_replication *r = atomic_load(&p->replication);
         tell_cluster(p, old, now);
-        qd_authority_store(p->authority, p->env, p->plugin ? QD_STORE_MASTERS : QD_STORE_UNKNOWN);
+        qd_authority_store(p->authority, p->env, coord_store_kind(p->w));
         if (p->control) world_state(p->w, old, now);
         if (p->a.shards) qd_shards_apply(p->a.shards, old, now);
         if (r) qd_replication_apply(r, old, now);
@@ -214,6 +214,7 @@ static void retire(proc *p)
     atomic_store(&p->a.stopping, true);
     if (p->data) qd_replication_retire(p->a.replication, RETIRE_MS);
     if (!p->dying) qd_cluster_leave(p->a.cluster, LEAVE_MS);
+    if (p->data) qd_replication_stop(p->a.replication);
 }
 
 static void close_all(proc *p)
@@ -250,6 +251,7 @@ static void reap(void *arg)
     world *w = p->w;
     machine *m = &w->m[p->node];
     qd_thread_join(p->env, p->main);
+    if (p->hurry) qd_thread_join(w->env, p->hurry);
     if (m->now == p) m->now = NULL; /* it ended by itself */
     if (m->before == p) m->before = NULL;
     if (p->power) {
@@ -327,6 +329,13 @@ void proc_start(world *w, int id)
     if (qd_thread_start(p->env, "main", process, p, &p->main, NULL)) abort();
 }
 
+static void hurry(void *arg)
+{
+    proc *p = arg;
+    qd_coord_hurry(p->store, 0);
+    p->hurrying = false;
+}
+
 void proc_kill(world *w, int id, bool power)
 {
     machine *m = &w->m[id];
@@ -342,7 +351,10 @@ void proc_kill(world *w, int id, bool power)
     qd_sim_net_kill(w->net, p->name);
     store_crash_power_off(m->disk);
     coord_killed(p, power);
-    if (p->store) qd_coord_hurry(p->store, 0);
+    if (p->store) { /* on a thread of its own: whoever holds the store's lock has to run first */
+        p->hurrying = true;
+        if (qd_thread_start(w->env, "hurry", hurry, p, &p->hurry, NULL)) abort();
+    }
     qd_cond_signal(&p->wake);
 }
 

@@ -14,13 +14,15 @@
 /* What happened in a schedule: name, words. */
 #define NODE_COUNTS(X)                                                                             \
     X(in_memory, "state in memory, on a node that never dies")                                     \
-    X(raft, "state kept by three masters without data")                                            \
-    X(raft_all, "state kept by the data nodes as masters")                                         \
+    X(raft, "state kept by three masters")                                                         \
+    X(k8s, "state kept in objects of the Kubernetes API")                                          \
+    X(with_data, "masters, or control nodes, are the nodes with data")                             \
     X(leaders, "change of the masters' leader")                                                    \
     X(master_kills, "process of a master killed")                                                  \
     X(master_power, "loss of power of a master")                                                   \
     X(master_lost, "un-synced sector or name of a master lost")                                    \
     X(master_syncs, "sync of a master's log that fails")                                           \
+    X(api_faults, "fault of the Kubernetes API")                                                   \
     X(promotions, "promotion")                                                                     \
     X(rollbacks, "roll-back")                                                                      \
     X(relocations, "relocation")                                                                   \

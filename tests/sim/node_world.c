@@ -12,6 +12,7 @@
 #define BEGIN_MS 30000
 #define SCHEDULE_MS 6000
 #define FAULT_MS 1300
+#define LEASE_MS 6000 /* over Kubernetes: that of a silent leader has to run out */
 #define GREEN_MS 150000
 #define GONE_MS 300000
 
@@ -286,10 +287,10 @@ static void begin(world *w)
     w->think_ms = 15 + rnd(w, chance(w, 0.5) ? 40 : 250);
     w->patience_ms = chance(w, 0.5) ? 4000 : 200 + rnd(w, 1300);
     w->slow = f.slow_ppm || f.break_ppm;
-    if (w->slow) w->calm_ns = UINT64_MAX;
     w->shards = chance(w, 0.8) ? 1 : 2;
     w->replicas = w->replicas_now = chance(w, 0.1) ? 0 : chance(w, 0.5) ? 1 : 2;
     coord_begin(w);
+    if (w->slow) w->calm_ns = UINT64_MAX;
     for (int i = 0; i < MACHINES; i++) {
         w->m[i].rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
         (void)qd_sim_net_wire(w->net, node_name(i));
@@ -318,7 +319,8 @@ static void schedule(world *w)
     (void)qd_sim_run_while(w->sim, until_green, w, ms(BEGIN_MS));
     for (int k = 0; k < CLIENTS; k++) world_thread(w, client_run, (void *)(intptr_t)k);
     after(w, ms(300 + rnd(w, 500)), faults);
-    (void)qd_sim_run_while(w->sim, more, w, ms(SCHEDULE_MS + rnd(w, SCHEDULE_MS)));
+    uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (w->kind == COORD_K8S ? LEASE_MS : 0);
+    (void)qd_sim_run_while(w->sim, more, w, ms(lasts));
     if (w->failed) return;
     trace(w, "faults end");
     faults_end(w);
