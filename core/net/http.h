@@ -130,8 +130,8 @@ qd_arena *qd_http_arena(qd_http_exchange *x);
 void qd_http_vital(qd_http_exchange *x);
 /* The body will come in pieces. Only inside headers. */
 void qd_http_stream(qd_http_exchange *x);
-/* Status that ends a streamed body before its end: 413, too large; 400, it cannot be read. 0: none.
- * The connection ends with the answer. [loop] */
+/* Status that ends a streamed body before its end: 413, too large; 408, it did not come in time;
+ * 400, it cannot be read. 0: none. The connection ends with the answer. [loop] */
 int qd_http_fault(const qd_http_exchange *x);
 /* Goes on after a refused piece. [any] */
 void qd_http_resume(qd_http_exchange *x);
