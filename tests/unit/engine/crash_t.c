@@ -374,6 +374,54 @@ static void every_allocation_may_fail_in_a_running_shard(void **state)
     }
 }
 
+/* The opening of what a loss of power left fails at its n-th step; the owner opens it again. true:
+ * n was reached. */
+static bool opening_run(const fault *f, uint64_t n, uint64_t seed)
+{
+    bench b;
+    setup(&b, seed);
+    store_crash_power_off_at(b.d, 100 + qd_prng_below(&b.r, 300));
+    for (int i = 0; i < 150 && step(b.e, &b.r, b.model, NULL); i++) {}
+    qd_engine_close(b.e, false);
+    b.e = NULL;
+    qd_store_close(b.s);
+    store_crash_crash(b.d, qd_prng_u64(&b.r));
+    assert_int_equal(store_crash_open(b.d, &b.s, NULL), 0);
+    b.c = config(b.s);
+    arm(&b, f, n);
+    int rc = qd_engine_open(&b.c, &b.e, NULL);
+    uint64_t left =
+        f->kinds ? store_crash_fail_at(b.d, f->kinds, 0, 0, false) : qd_mem_fail_at(0, false);
+    if (rc) reopen(&b);
+    check_all(b.e, b.model, seed);
+    teardown(&b);
+    return left >= n;
+}
+
+static void every_step_of_an_opening_after_a_loss_may_fail(void **state)
+{
+    (void)state;
+    static const fault faults[] = {
+        {STORE_CRASH_WRITES, QD_E_NOSPACE, true},
+        {STORE_CRASH_WRITES, QD_E_IO, false},
+        {STORE_CRASH_SYNCS, QD_E_IO, false},
+        {STORE_CRASH_READS, QD_E_IO, false},
+        {STORE_CRASH_READS, QD_E_IO, true},
+        {0, 0, false},
+        {0, 0, true},
+    };
+    for (uint64_t seed = 1; seed <= rounds(2); seed++) {
+        for (size_t k = 0; k < QD_COUNT_OF(faults); k++) {
+            uint64_t stride = is_long() || faults[k].kinds ? 1 : unit_stride(11);
+            bool reached = true;
+            for (uint64_t n = 1; reached && n < 60000; n += stride) {
+                reached = opening_run(&faults[k], n, seed);
+            }
+            assert_false(reached);
+        }
+    }
+}
+
 /* --- many threads --------------------------------------------------------------------------------
  */
 
@@ -473,6 +521,7 @@ int main(void)
         cmocka_unit_test(every_byte_of_slack_on_a_full_disk),
         cmocka_unit_test(a_failure_ends_waits_for_visibility),
         cmocka_unit_test(every_step_of_the_disk_may_fail),
+        cmocka_unit_test(every_step_of_an_opening_after_a_loss_may_fail),
         cmocka_unit_test(a_failed_sync_is_not_believed_the_second_time),
         cmocka_unit_test(every_allocation_may_fail_in_a_running_shard),
         cmocka_unit_test(many_writers_survive_power_losses),
