@@ -252,6 +252,7 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to,
     qd_mutex_lock(&e->refresh_lock);
     qdi_engine_hold(e);
     int rc = check_term(e, term, err);
+    bool keeps = QD_VARIANT(NOT_SET_BACK) && global == QD_SEQ_NO_NONE;
     if (QD_VARIANT(ROLLBACK_TRIMS)) {
         t.trim_above = atomic_load(&e->global) > global ? atomic_load(&e->global) : global;
         t.trim_below_term = term;
@@ -259,10 +260,10 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to,
     if (!rc) rc = turn(e, &t, NULL, err);
     if (!rc) {
         demote(e);
-        if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER)) rc = drop_buffered(e, err);
+        if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER) && !keeps) rc = drop_buffered(e, err);
     }
-    if (!rc) rc = find_target(e, global, &target, err);
-    if (!rc) {
+    if (!rc && !keeps) rc = find_target(e, global, &target, err);
+    if (!rc && !keeps) {
         qd_seq_no_reset(&e->seq_no, target);
         qd_engine_global_checkpoint_set(e, target);
         qdi_engine_recent_clear(e);

@@ -28,7 +28,9 @@ typedef enum qd_engine_broken {
     QD_BROKEN_SKIP_ANY_TERM,         /* what is at or below the checkpoint is passed over unseen */
     QD_BROKEN_PERSISTED_FROM_PROCESSED, /* a sync calls all durable that was processed meanwhile */
     QD_BROKEN_SECOND_SYNC_BELIEVED,     /* a sync behind one that failed proves a log's tail */
-    QD_BROKEN_CONFLICT_UNSYNCED,        /* a conflict shows what is not durable yet */
+    QD_BROKEN_NOT_SET_BACK,      /* a copy that is opened, or recovers, keeps what is above the
+                                    checkpoint */
+    QD_BROKEN_CONFLICT_UNSYNCED, /* a conflict shows what is not durable yet */
 } qd_engine_broken;
 
 #ifdef QD_VARIANTS

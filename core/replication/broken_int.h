@@ -58,6 +58,7 @@ enum {
     REPL_BROKEN_READ_ANY_TERM,     /* a round for reads is answered whoever asks */
     REPL_BROKEN_GAPS_COUNTED,      /* a copy tells its highest number, whatever lacks below */
     REPL_BROKEN_COMMIT_UNSYNCED,   /* a write ends without a sync of this node's log */
+    REPL_BROKEN_SENT_NOTHING, /* the source takes a copy for filled that it sent no operations */
     REPL_BROKEN_SENT_IS_CONFIRMED, /* operations that were sent count as confirmed */
     REPL_BROKEN_AWAY_IGNORED,      /* a new primary counts the copies that are there, not the set */
     REPL_BROKEN_LEAD_ALL_GLOBAL,   /* it calls all acknowledged that it has */

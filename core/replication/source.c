@@ -257,7 +257,7 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     qd_engine_checkpoints_get(e, &at);
     if (repl_broken(PULL_TO_GLOBAL)) at.processed = at.global;
     a->max = at.processed;
-    if (q->first > at.processed) {
+    if (q->first > at.processed || repl_broken(SENT_NOTHING)) {
         a->verdict = REPL_OK;
         return;
     }
@@ -284,7 +284,7 @@ static repl_final final_of(repl_shard *g, const repl_peer *c, const repl_request
         x->max_seq_no = q->max;
         qd_waitq_wake(&g->changed);
     }
-    if (repl_broken(FINAL_UNASKED)) return REPL_FINAL_ADMIT;
+    if (repl_broken(FINAL_UNASKED) || repl_broken(SENT_NOTHING)) return REPL_FINAL_ADMIT;
     if (c->counts) {
         bool shows = !x->bound || x->term > x->must_term ||
                      (x->term == x->must_term && x->generation >= x->must_generation);
@@ -338,7 +338,8 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
             x->waits = true;
             x->bound = false;
         }
-        int64_t has = repl_broken(FINAL_UNASKED) ? g->pm.persisted : q->persisted;
+        int64_t has = repl_broken(FINAL_UNASKED) || repl_broken(SENT_NOTHING) ? g->pm.persisted
+                                                                              : q->persisted;
         (void)repl_primary_admit(&g->pm, c->id, has, repl_now(g));
         c = repl_primary_peer(&g->pm, q->peer);
         if (c && c->in_sync && x->bound == x->waits) a->flags |= REPL_IN_SYNC;

@@ -129,9 +129,9 @@ static void behind_both(plot *p)
 static void behind_promoted(plot *p)
 {
     if (promoted(p)) {
-        then(p, rnd(p->w, rnd(p->w, 2) ? 120 : 900), behind_both);
-    } else if (p->looks++ < LOOKS) {
-        then(p, LOOK_MS, behind_promoted);
+        then(p, rnd(p->w, chance(p->w, 0.6) ? 12 : 900), behind_both);
+    } else if (p->looks++ < 10 * LOOKS) {
+        then(p, LOOK_MS / 10, behind_promoted);
     }
 }
 
@@ -274,10 +274,40 @@ static void slow(plot *p)
     then(p, 200 + rnd(w, 1500), slow_end);
 }
 
+/* --- a copy that was filled just now is all that is left -------------------------------------- */
+
+static void young_started(plot *p)
+{
+    world *w = p->w;
+    plot now = *p;
+    bool started = cast(&now, 2) && (now.one == p->one || now.other == p->one);
+    if (!started && p->looks++ > 20 * LOOKS) return;
+    if (!started) {
+        then(p, 3, young_started);
+        return;
+    }
+    bool own = chance(w, 0.5);
+    int third = now.one == p->one ? now.other : now.one;
+    ends(p, now.primary, true, 4000 + rnd(w, 2000));
+    if (third >= 0) ends(p, third, true, 4000 + rnd(w, 2000));
+    if (own) ends(p, p->one, true, rnd(w, 300));
+}
+
+static void young(plot *p)
+{
+    world *w = p->w;
+    if (!cast(p, 2)) return;
+    machine *m = &w->m[p->one];
+    m->slow_until = now_ns(w) + ms(rnd(w, 2) ? 0 : 4000);
+    m->slow_ms = 20 + rnd(w, 200);
+    ends(p, p->one, chance(w, 0.5), rnd(w, 600));
+    then(p, 50, young_started);
+}
+
 void plot_begin(world *w)
 {
-    static void (*const plots[])(plot * p) = {behind, behind, late, pause,
-                                              alone,  twice,  slow, slow};
+    static void (*const plots[])(plot * p) = {behind, late, pause, pause, alone,
+                                              twice,  slow, slow,  young, young};
     plot *p = calloc(1, sizeof *p);
     if (!p) abort();
     *p = (plot){.w = w, .shard = (uint32_t)rnd(w, w->shards)};
