@@ -111,6 +111,38 @@ static void kill_log(qd_storage_log *l, int number)
     __atomic_store_n(&l->dead, number, __ATOMIC_RELEASE);
 }
 
+/* One sync of the file at a time: the system tells an error of writing back to one caller only, so
+ * that of two at once the other one would believe in bytes that are lost. Called with the lock,
+ * which it gives up meanwhile. */
+static void take_turn(qd_storage_log *l)
+{
+    while (l->syncing) pthread_cond_wait(&l->done, &l->lock);
+    l->syncing = 1;
+}
+
+static void end_turn(qd_storage_log *l)
+{
+    l->syncing = 0;
+    pthread_cond_broadcast(&l->done);
+}
+
+/* Back to the end before, after an append failed with number; synced, so that no crash brings half
+ * a record back under a later append. What to tell: number, or why the log is at its end. */
+static int cut_back(qd_storage_log *l, int number)
+{
+    pthread_mutex_lock(&l->lock);
+    take_turn(l);
+    pthread_mutex_unlock(&l->lock);
+    int cut = ftruncate(l->fd, (off_t)l->end) == 0 && fdatasync(l->fd) == 0 ? 0 : errno;
+    l->ahead = l->end;
+    pthread_mutex_lock(&l->lock);
+    if (cut || (number != ENOSPC && number != EDQUOT)) kill_log(l, cut ? cut : number);
+    end_turn(l);
+    pthread_mutex_unlock(&l->lock);
+    if (!cut) return number;
+    return cut == ENOSPC ? EIO : cut;
+}
+
 /* Blocks ahead of the end, doubling up to 16 chunks. Failing costs only speed. */
 static void preallocate(qd_storage_log *l, uint64_t upto)
 {
@@ -164,16 +196,8 @@ int32_t nvme_log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, 
     preallocate(l, l->end + len);
     int number = nvme_point(l->tier, "storage.log_write");
     if (!number) number = write_parts(l, parts, n, &done);
-    if (number) {
-        /* Back to the end before; synced, so that no crash brings half a record back under a later
-         * append. */
-        int cut = ftruncate(l->fd, (off_t)l->end) == 0 && fdatasync(l->fd) == 0 ? 0 : errno;
-        l->ahead = l->end;
-        if (cut || (number != ENOSPC && number != EDQUOT)) kill_log(l, number);
-        if (cut) number = cut;
-        return nvme_errno(l->tier, err, number == ENOSPC && cut ? EIO : number, "appending to log",
-                          log_name(l));
-    }
+    if (number)
+        return nvme_errno(l->tier, err, cut_back(l, number), "appending to log", log_name(l));
     *offset = l->end;
     __atomic_store_n(&l->end, l->end + len, __ATOMIC_RELEASE);
     return 0;
@@ -188,16 +212,15 @@ int32_t nvme_log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
             pthread_cond_wait(&l->done, &l->lock);
             continue;
         }
-        l->syncing = 1;
+        take_turn(l);
         uint64_t end = __atomic_load_n(&l->end, __ATOMIC_ACQUIRE);
         pthread_mutex_unlock(&l->lock);
         int number = nvme_point(l->tier, "storage.log_sync");
         if (!number && fdatasync(l->fd) != 0) number = errno;
         pthread_mutex_lock(&l->lock);
-        l->syncing = 0;
         if (number) kill_log(l, number);
         if (!number && end > l->synced) l->synced = end;
-        pthread_cond_broadcast(&l->done);
+        end_turn(l);
         if (end < upto) break; /* asked for bytes that nobody appended */
     }
     int ok = l->synced >= upto;
@@ -237,18 +260,20 @@ int32_t nvme_log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
                          l->name, (unsigned long long)l->end, (unsigned long long)len);
     }
     nvme_touch(l->tier, nvme_folder_of(log_name(l)));
+    pthread_mutex_lock(&l->lock);
+    take_turn(l);
+    pthread_mutex_unlock(&l->lock);
     int number = ftruncate(l->fd, (off_t)len) == 0 ? 0 : errno;
     if (!number) number = nvme_point(l->tier, "storage.log_sync");
     if (!number && fsync(l->fd) != 0) number = errno;
-    if (number) {
-        kill_log(l, number);
-        return nvme_errno(l->tier, err, number, "cutting log", log_name(l));
-    }
     pthread_mutex_lock(&l->lock);
-    l->end = l->ahead = len;
-    l->synced = len;
+    if (number)
+        kill_log(l, number);
+    else
+        l->end = l->ahead = l->synced = len;
+    end_turn(l);
     pthread_mutex_unlock(&l->lock);
-    return 0;
+    return number ? nvme_errno(l->tier, err, number, "cutting log", log_name(l)) : 0;
 }
 
 void nvme_log_close(qd_storage_log *l)
