@@ -32,6 +32,44 @@ static void wait_for(action_cluster *c, uint32_t node, bool (*done)(void *, cons
     assert_int_equal(qd_cluster_wait_for(cluster, done, NULL, WAIT_MS), 0);
 }
 
+/* Ids end with the node's number. */
+static uint32_t node_of(qd_str id)
+{
+    return (uint32_t)(id.p[id.n - 1] - '0');
+}
+
+/* Waits until `asked` knows that the node is there. */
+static bool is_there(void *arg, const qd_state *s)
+{
+    for (uint32_t i = 0; i < s->nnodes; i++)
+        if (qd_str_is(s->nodes[i].name, arg)) return true;
+    return false;
+}
+
+static void wait_for_node(action_cluster *c, uint32_t asked, uint32_t node)
+{
+    char name[32];
+    snprintf(name, sizeof name, "node-%u", node);
+    qd_cluster *cluster = action_cluster_actions(c, asked)->cluster;
+    assert_int_equal(qd_cluster_wait_for(cluster, is_there, name, WAIT_MS), 0);
+}
+
+/* Waits until the primary is started there, as that node sees it. */
+static bool leads(void *arg, const qd_state *s)
+{
+    const uint32_t *node = arg;
+    const qd_index_meta *m = qd_state_index(s, QD_STR("x"));
+    const qd_shard_meta *r = m ? qd_state_shard(s, m, 0) : NULL;
+    if (!r || r->copies[0].state != QD_SHARD_STARTED || !r->copies[0].node.n) return false;
+    return node_of(r->copies[0].node) == *node;
+}
+
+static void wait_for_primary(action_cluster *c, uint32_t node)
+{
+    qd_cluster *cluster = action_cluster_actions(c, node)->cluster;
+    assert_int_equal(qd_cluster_wait_for(cluster, leads, &node, WAIT_MS), 0);
+}
+
 static void put(action_cluster *c, uint32_t node, int id)
 {
     char path[64], body[64];
@@ -47,7 +85,9 @@ static void all_there(action_cluster *c, uint32_t node, int n)
     char path[64];
     for (int i = 0; i < n; i++) {
         snprintf(path, sizeof path, "/x/_doc/%d", i);
-        assert_int_equal(action_cluster_call(c, node, "GET", path, NULL), 200);
+        int status = action_cluster_call(c, node, "GET", path, NULL);
+        if (status != 200) print_message("# %s: %s\n", path, action_cluster_body(c));
+        assert_int_equal(status, 200);
     }
 }
 
@@ -64,9 +104,8 @@ static void where(action_cluster *c, uint32_t node, place *at)
     const qd_shard_meta *r = qd_state_shard(s, m, 0);
     *at = (place){.r = UINT32_MAX};
     for (uint32_t i = 0; i < r->ncopies; i++) {
-        qd_str name = r->copies[i].node;
-        if (!name.n) continue;
-        *(i ? &at->r : &at->p) = (uint32_t)(name.p[name.n - 1] - '0');
+        if (!r->copies[i].node.n) continue;
+        *(i ? &at->r : &at->p) = node_of(r->copies[i].node);
     }
     snprintf(at->folder, sizeof at->folder, "indices/%s/0/", m->uuid);
     snprintf(at->aside, sizeof at->aside, "lost+found/indices_%s_0_", m->uuid);
@@ -158,6 +197,7 @@ static void a_damaged_copy_is_filled_anew(void **state)
         assert_true(is_aside(c, hit, &at, strrchr(w.file, '/') + 1));
         put(c, other, DOCS + 1);
         action_cluster_leave(c, other);
+        wait_for_primary(c, hit);
         all_there(c, hit, DOCS + 2);
         where(c, hit, &now);
         assert_int_equal(now.p, hit);
@@ -204,14 +244,6 @@ static void a_damaged_last_copy_stays(void **state)
     }
 }
 
-static bool primary_started(void *arg, const qd_state *s)
-{
-    (void)arg;
-    const qd_index_meta *m = qd_state_index(s, QD_STR("x"));
-    const qd_shard_meta *r = m ? qd_state_shard(s, m, 0) : NULL;
-    return r && r->copies[0].state == QD_SHARD_STARTED;
-}
-
 /* A copy whose files were to be kept is made the primary by force: they are what counts now, and
  * the next copy that begins there does not move them away. */
 static void the_note_of_a_forced_primary_is_taken_back(void **state)
@@ -236,6 +268,7 @@ static void the_note_of_a_forced_primary_is_taken_back(void **state)
     put(c, at.p, 0); /* it is not in sync any more */
     action_cluster_leave(c, at.p);
     action_cluster_back(c, at.r);
+    wait_for_node(c, third, at.r);
     snprintf(body, sizeof body,
              "{\"commands\":[{\"allocate_stale_primary\":{\"index\":\"x\",\"shard\":0,"
              "\"node\":\"node-%u\",\"accept_data_loss\":true}}]}",
@@ -244,8 +277,9 @@ static void the_note_of_a_forced_primary_is_taken_back(void **state)
     do { /* the node may not have seen yet that the primary's is gone */
         status = action_cluster_call(c, third, "POST", "/_cluster/reroute", body);
     } while (status == 400 && strstr(action_cluster_body(c), "is already assigned"));
+    if (status != 200) print_message("# %s\n", action_cluster_body(c));
     assert_int_equal(status, 200);
-    wait_for(c, at.r, primary_started);
+    wait_for_primary(c, at.r);
     assert_false(store_crash_size(disk, note, &bytes));
     assert_false(is_aside(c, at.r, &at, "aside"));
     all_there(c, third, DOCS);
