@@ -143,6 +143,9 @@ void qd_shards_look_back(qd_shards *all)
     if (!rc) rc = read_found(all, (qd_str){text, n}, &err);
     qd_free(text);
     if (rc) {
+        if (rc != QD_E_NOTFOUND)
+            qd_log_warn(SHARD_LOG, "%s cannot be read, the shard folders are looked at again: %s",
+                        SHARD_HISTORIES, qd_err_reason(&err));
         qd_err_fini(&err);
         qd_err_init(&err);
         rc = look(all, &err);

@@ -40,7 +40,7 @@ $n->post('/x/_search', {query => {toy_op => {mode => 'crash', ms => 16}}});
 died_by($n, POSIX::SIGSEGV(), 'a plugin that crashes');
 my ($line) = my @lines = $n->log_text =~ /^(.*\[crash .*)$/mg;
 is(@lines, 1, 'one line');
-like($line, qr/^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3}\]\[ERROR\]\[crash          \] \[cr\] SIGSEGV at address 0x10, in toy-operator\.so\+0x[0-9a-f]+ \(plugin \[toy-operator\] 0\.1\.0, build id [0-9a-f]{40}\), thread \[operator\], while next_block of \[toy_op\] of plugin \[toy-operator\] ran; quidditch \S+, build \S+-[0-9a-f]{16}$/,
+like($line, qr/^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3}\]\[ERROR\]\[crash          \] \[cr\] SIGSEGV at address 0x10, in toy-operator\.so\+0x[0-9a-f]+ \(plugin \[toy-operator\] 0\.1\.0, build id [0-9a-f]{40}\), thread \[guest\], while next_block of \[toy_op\] of plugin \[toy-operator\] ran; quidditch \S+, build \S+-[0-9a-f]{16}$/,
     'with signal, address, module, offset, build ids, thread and call');
 my ($offset) = $line =~ /\+0x([0-9a-f]+)/;
 my $where = `addr2line -f -e '$dir/toy-operator.so' 0x$offset 2>/dev/null`;

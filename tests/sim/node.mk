@@ -16,7 +16,7 @@ NODE_SIM_K8S := $(OBJ)/tests/sim/node/k8s.o
 $(NODE_SIM_K8S): $(NODE_SIM_K8S_OBJS)
 	@mkdir -p $(@D)
 	$(LD) -r -o $@.all $(NODE_SIM_K8S_OBJS)
-	$(OBJCOPY) -w -L '!cr_variant' -L 'cr_*' -L 'crm_*' --redefine-sym cluster_store_leads=cluster_k8s_store_leads \
+	$(OBJCOPY) -w -L '!cr_variant' -L 'cr_*' -L 'crm_*' -L '__odr_asan.*' --redefine-sym cluster_store_leads=cluster_k8s_store_leads \
 		--redefine-sym cluster_store_term=cluster_k8s_store_term -L cluster_store_hash -L cluster_store_life -L cluster_store_knows $@.all $@
 OBJCOPY ?= objcopy
 $(NODE_SIM_OBJS): $(OBJ)/tests/sim/node/%.o: %.c
