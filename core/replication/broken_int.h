@@ -63,6 +63,7 @@ enum {
     REPL_BROKEN_AWAY_IGNORED,      /* a new primary counts the copies that are there, not the set */
     REPL_BROKEN_LEAD_ALL_GLOBAL,   /* it calls all acknowledged that it has */
     REPL_BROKEN_RESYNC_EMPTY,      /* a resync sends no operations */
+    REPL_BROKEN_LEFT_IGNORED, /* a refresh waits for nobody who may search a copy that has left */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant;

@@ -161,6 +161,7 @@ struct repl_shard {
     uint64_t retention_ns;  /* when retention is looked at next */
     repl_place *place;      /* heap */
     uint32_t nplaces, places_room;
+    uint64_t left_revision; /* of the newest state in which a copy that was searched is not there */
     QD_VEC(repl_todo) outbox;
     QD_VEC(repl_cas) cas;
     bool start_runs;
@@ -196,8 +197,9 @@ struct qd_replication {
     qd_pool *replica_pool, *slow_pool, *change_pool;
     qd_mutex lock;
     qd_cond tick;
-    qd_map map;      /* "<uuid>/<number>" -> repl_shard, one reference each */
-    qd_state *state; /* the newest that was shown */
+    qd_map map;                  /* "<uuid>/<number>" -> repl_shard, one reference each */
+    qd_state *state;             /* the newest that was shown */
+    _Atomic uint64_t everywhere; /* a state that every node which is heard has applied */
     _Atomic bool closing;
     _Atomic bool retiring;    /* primaries are given up to other copies */
     _Atomic uint32_t submits; /* of work, under way */

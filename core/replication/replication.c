@@ -310,10 +310,24 @@ static void place_set(repl_place *p, const qd_state *s, qd_str aid, qd_str node)
     if (n) snprintf(p->address, sizeof p->address, "%.*s", QD_STR_ARG(n->transport_address));
 }
 
+/* A node that has not applied s yet searches the copies that have left with it. Of those that left
+ * before this copy was opened nobody knows here. */
+static void note_left(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
+{
+    if (!g->left_revision) g->left_revision = s->revision;
+    for (uint32_t i = 0; i < g->nplaces; i++) {
+        if (!g->place[i].c.started) continue;
+        const qd_copy *c = qd_shard_meta_copy(m, qd_str_c(g->place[i].c.aid));
+        if ((!c || !qd_copy_is_active(c)) && g->left_revision < s->revision)
+            g->left_revision = s->revision;
+    }
+}
+
 static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
 {
     uint32_t n = 0, room = m->ncopies + m->nin_sync;
     repl_source_nodes(g); /* of copies that the new record may not name any more */
+    note_left(g, s, m);
     if (room > REPL_COPIES) room = REPL_COPIES;
     if (room > g->places_room) {
         repl_place *at = qd_calloc(&g->r->account, room * sizeof *at);

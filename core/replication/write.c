@@ -421,6 +421,23 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
     return rc;
 }
 
+/* A node that has not applied the state yet in which a copy has left may search that copy, which no
+ * publication reaches any more. Nodes that give no sign of life are not waited for, as nowhere. */
+static void left_wait(repl_shard *g, qd_write_counts *counts)
+{
+    qd_replication *r = g->r;
+    qd_mutex_lock(&g->lock);
+    uint64_t left = g->left_revision;
+    qd_mutex_unlock(&g->lock);
+    uint64_t all = atomic_load(&r->everywhere);
+    if (left <= all || repl_broken(LEFT_IGNORED)) return;
+    if (qd_cluster_wait_all(r->cluster, left, (int64_t)(REPL_LAG_MAX_NS / 1000000u))) {
+        counts->failed++;
+        return;
+    }
+    while (all < left && !atomic_compare_exchange_weak(&r->everywhere, &all, left)) {}
+}
+
 typedef struct refresh_waited {
     qd_refresh_wait w; /* first */
     qd_latch l;
@@ -466,6 +483,7 @@ int qd_replication_refresh(qd_replication *r, const qd_write_target *target, int
         repl_publish_queue(p.group);
         rc = followers_wait(p.group, seq_no, counts, err);
     }
+    if (!rc) left_wait(p.group, counts);
     qd_replication_leave(&p);
     return rc;
 }

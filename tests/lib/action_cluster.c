@@ -150,7 +150,7 @@ static void open_node(action_cluster *c, uint32_t i)
     qd_cond_init(&n->hears);
     if (!n->disk) n->disk = store_crash_make(c->disk);
     n->a = action_parts_of(n->id, n->name, &n->account, &n->pools);
-    action_parts_open(&n->a, &n->pools, n->disk, c->settings);
+    action_parts_open(&n->a, &n->pools, n->disk, 2, c->settings);
     open_rpc(n);
     open_cluster(n);
     action_must(qd_scrolls_open(&n->a, &err), &err, "scrolls");

@@ -87,7 +87,7 @@ static void start(action_node *n)
 {
     n->a = action_parts_of("nodeidnodeidnodeid0001", "node-1", &n->account, &n->pools);
     n->pools = (qd_pools){0};
-    action_parts_open(&n->a, &n->pools, n->disk, n->settings);
+    action_parts_open(&n->a, &n->pools, n->disk, 2, n->settings);
     open_cluster(n);
     action_parts_ready(&n->a);
 }

@@ -53,7 +53,8 @@ static void open_plugins(qd_actions *a, const qd_pools *pools)
     action_must(qd_plugin_host_start(a->plugins, &err), &err, "plugins");
 }
 
-void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, const char *settings)
+void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, uint32_t workers,
+                       const char *settings)
 {
     static const char *const names[] = {"search",  "write",       "get",      "analyze",
                                         "generic", "management",  "refresh",  "flush",
@@ -63,7 +64,7 @@ void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, const 
     open_config(a, settings);
     for (size_t i = 0; i < QD_COUNT_OF(names); i++)
         action_must(qd_pools_add(pools, a->env, names[i],
-                                 strcmp(names[i], "force_merge") == 0 ? 1 : 2, 1000, &err),
+                                 strcmp(names[i], "force_merge") == 0 ? 1 : workers, 1000, &err),
                     &err, "pools");
     action_must(qd_tasks_open(a->env, &a->tasks, &err), &err, "tasks");
     open_plugins(a, pools);

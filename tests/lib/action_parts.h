@@ -14,7 +14,8 @@ void action_must(int rc, qd_err *err, const char *what);
 qd_actions action_parts_of(const char *id, const char *name, qd_account *account, qd_pools *pools);
 /* Opens what stands below the cluster: settings ("key=value" a line), pools, tasks, plugins, the
  * store on this disk. Asserts success. */
-void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, const char *settings);
+void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, uint32_t workers,
+                       const char *settings);
 /* Opens what stands above it, and says that the node has started. */
 void action_parts_ready(qd_actions *a);
 /* Closes both, when the cluster is closed. */

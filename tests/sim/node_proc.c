@@ -189,7 +189,8 @@ static int open_all(proc *p, qd_err *err)
     p->a.env = p->env;
     p->a.start_wall_ms = qd_env_wall_ms(p->env);
     p->a.start_ns = qd_env_mono_ns(p->env);
-    action_parts_open(&p->a, &p->pools, p->disk, "cluster.name=sim");
+    /* what waits leaves its worker in the product, and keeps it here */
+    action_parts_open(&p->a, &p->pools, p->disk, 32, "cluster.name=sim");
     int rc = qd_loop_open(p->env, "node", &p->loop, err);
     if (!rc) rc = qd_loop_start(p->loop, err);
     if (!rc) rc = coord_plugin_open(p, err);
