@@ -215,7 +215,10 @@ install: all
 	$(INSTALL) -m 644 LICENSE $(D)$(datadir)/quidditch/LICENSE
 uninstall:
 	rm -f $(patsubst %,$(D)$(bindir)/%,$(notdir $(PROGRAMS)))
-	rm -rf $(D)$(libdir)/quidditch $(D)$(datadir)/quidditch
+	rm -f $(patsubst %,$(D)$(libdir)/quidditch/plugins/%.so,$(PLUGINS)) $(D)$(datadir)/quidditch/quidditch.yml.default $(D)$(datadir)/quidditch/LICENSE
+	rm -rf $(patsubst conf/%,$(D)$(datadir)/quidditch/%,$(wildcard conf/samples conf/schemas))
+	for d in $(D)$(libdir)/quidditch/plugins $(D)$(libdir)/quidditch $(D)$(datadir)/quidditch; do \
+		test ! -d $$d || rmdir $$d 2>/dev/null || echo "make uninstall: what others put into $$d stays"; done
 include deploy/packages.mk
 include deploy/images.mk
 .SECONDARY:

@@ -136,7 +136,7 @@ static void node_row(cat_table *t, const qdi_identity *id, const qd_node_meta *n
     qdi_stats_of_node(t->q->a, &sum);
     qdi_cat_str(t, full ? n->id : qd_str_sub(n->id, 0, 4));
     qdi_cat_int(t, qd_proc_pid());
-    qdi_cat_str(t, qdi_host_of(n->http_address));
+    qdi_cat_str(t, qdi_host_of(n->transport_address));
     qdi_cat_int(t, qdi_port_of(n->transport_address));
     qdi_cat_str(t, n->http_address);
     qdi_cat_str(t, id->number);
@@ -198,7 +198,7 @@ static void pool_row(cat_table *t, const qd_node_meta *self, const qd_pool_stats
     qdi_cat_str(t, self->id);
     qdi_cat_int(t, qd_proc_pid());
     qdi_cat_str(t, self->host);
-    qdi_cat_str(t, qdi_host_of(self->http_address));
+    qdi_cat_str(t, qdi_host_of(self->transport_address));
     qdi_cat_int(t, qdi_port_of(self->transport_address));
     qdi_cat_c(t, p->name);
     qdi_cat_c(t, "fixed");
@@ -358,7 +358,7 @@ static void allocation_row(cat_table *t, const qdi_identity *id, const qd_node_m
     qdi_cat_bytes(t, (int64_t)total);
     qdi_cat_int(t, total ? (int64_t)((total - available) * 100 / total) : 0);
     qdi_cat_str(t, n->host);
-    qdi_cat_str(t, qdi_host_of(n->http_address));
+    qdi_cat_str(t, qdi_host_of(n->transport_address));
     qdi_cat_str(t, n->name);
     if (es8) qdi_cat_str(t, n->roles);
 }
@@ -431,7 +431,7 @@ int qdi_api_cat_nodeattrs(qd_request *q, qd_response *r, qd_err *err)
             qdi_cat_str(&t, full ? n->id : qd_str_sub(n->id, 0, 4));
             qd_str_eq(n->id, q->a->node_id) ? qdi_cat_int(&t, qd_proc_pid()) : qdi_cat_null(&t);
             qdi_cat_str(&t, n->host);
-            qdi_cat_str(&t, qdi_host_of(n->http_address));
+            qdi_cat_str(&t, qdi_host_of(n->transport_address));
             qdi_cat_int(&t, qdi_port_of(n->transport_address));
             qdi_cat_str(&t, n->attributes[i].key);
             qdi_cat_str(&t, n->attributes[i].value);

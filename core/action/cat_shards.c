@@ -81,7 +81,7 @@ static void node_cell(cat_table *t, const qd_state *s, const qd_shard_meta *r, c
         qdi_cat_str(t, n->name);
         return;
     }
-    qd_str host = qdi_host_of(other->http_address);
+    qd_str host = qdi_host_of(other->transport_address);
     qdi_cat_printf(t, "%.*s -> %.*s %.*s %.*s", QD_STR_ARG(n->name), QD_STR_ARG(host),
                    QD_STR_ARG(other->id), QD_STR_ARG(other->name));
 }
@@ -108,7 +108,7 @@ static void place_cells(cat_table *t, const qd_state *s, const qd_shard_meta *r,
                         bool primary, const char *failure)
 {
     const qd_node_meta *n = qd_copy_is_assigned(c) ? qd_state_node(s, c->node) : NULL;
-    n ? qdi_cat_str(t, qdi_host_of(n->http_address)) : qdi_cat_null(t);
+    n ? qdi_cat_str(t, qdi_host_of(n->transport_address)) : qdi_cat_null(t);
     n ? qdi_cat_str(t, n->id) : qdi_cat_null(t);
     n ? node_cell(t, s, r, c, n) : qdi_cat_null(t);
     qdi_cat_null(t);
@@ -197,7 +197,7 @@ static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, f->number);
     qdi_cat_c(t, qdi_figure_primary(s, m, f) ? "p" : "r");
-    node ? qdi_cat_str(t, qdi_host_of(node->http_address)) : qdi_cat_null(t);
+    node ? qdi_cat_str(t, qdi_host_of(node->transport_address)) : qdi_cat_null(t);
     qdi_cat_str(t, f->node);
     qdi_cat_c(t, name);
     qdi_cat_int(t, (int64_t)l->unit);

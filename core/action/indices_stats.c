@@ -313,7 +313,7 @@ static void write_place(const qd_node_meta *self, qd_json_writer *w)
     qd_json_field_str(w, "id", self->id);
     qd_json_field_str(w, "host", self->host);
     qd_json_field_str(w, "transport_address", self->transport_address);
-    qd_json_field_str(w, "ip", qdi_host_of(self->http_address));
+    qd_json_field_str(w, "ip", qdi_host_of(self->transport_address));
     qd_json_field_str(w, "name", self->name);
     qd_json_object_end(w);
 }

@@ -331,7 +331,7 @@ static void write_node(const qd_request *q, const qdi_identity *id, const qd_nod
     qd_json_field_str(w, "name", n->name);
     qd_json_field_str(w, "transport_address", n->transport_address);
     qd_json_field_str(w, "host", n->host);
-    qd_json_field_str(w, "ip", qdi_host_of(n->http_address));
+    qd_json_field_str(w, "ip", qdi_host_of(n->transport_address));
     qd_json_field_str(w, "version", id->number);
     qd_json_field_c(w, "quidditch_version", QD_VERSION);
     if (!id->opensearch) qd_json_field_c(w, "build_flavor", "default");

@@ -194,7 +194,7 @@ static size_t write_node(const qd_request *q, const qd_state *s, const task_list
     qd_json_field_str(w, "name", meta->name);
     qd_json_field_str(w, "transport_address", meta->transport_address);
     qd_json_field_str(w, "host", meta->host);
-    qd_json_field_str(w, "ip", meta->http_address);
+    qd_json_field_str(w, "ip", meta->transport_address);
     qdi_roles_member(&id, meta->roles, w);
     qd_json_key_c(w, "tasks");
     qd_json_object(w);
@@ -419,7 +419,7 @@ static void task_row(cat_table *t, const qd_state *state, const task_seen *x, bo
     qdi_cat_int(t, (int64_t)x->running_ns);
     qdi_cat_ns(t, (int64_t)x->running_ns);
     qdi_cat_c(t, x->node);
-    qdi_cat_str(t, qdi_host_of(node->http_address));
+    qdi_cat_str(t, qdi_host_of(node->transport_address));
     qdi_cat_int(t, qdi_port_of(node->transport_address));
     qdi_cat_str(t, node->name);
     qdi_cat_str(t, node->version);

@@ -43,7 +43,9 @@ struct qd_config {
     _Atomic(qd_values *) values;
     QD_VEC(qd_values *) kept; /* every one published */
     QD_VEC(listener) listeners;
-    bool ready, k8s_by_environment, bind_by_environment;
+    bool ready, container, k8s_by_environment, bind_by_environment;
+    void (*tell)(void *arg, const char *text); /* of each mistake; NULL: the first one counts */
+    void *tell_arg;
     char mode_by_name[32]; /* coordination.mode of the environment, beside USE_K8S_COORDINATION */
 };
 
@@ -172,7 +174,8 @@ static int read_file(qd_config *c, qd_str text, const char *(*get)(const char *n
             rc = expand_value(made, qd_settings_get(made, v->key), get, &b, err);
     }
     if (rc == 0) rc = qd_settings_seal(made, err);
-    if (rc == 0) rc = qd_schema_check(&qd_schema_node, made, false, err);
+    /* where all mistakes are told, those of the other sources are wanted too */
+    if (rc == 0 && !c->tell) rc = qd_schema_check(&qd_schema_node, made, false, err);
     qd_settings_unref(raw);
     qd_buf_fini(&b);
     if (rc != 0) {
@@ -181,6 +184,14 @@ static int read_file(qd_config *c, qd_str text, const char *(*get)(const char *n
     }
     *out = made;
     return 0;
+}
+
+void qd_config_tell(qd_config *c, void (*tell)(void *arg, const char *text), void *arg)
+{
+    QD_CHECK(c, CONFIG_MAGIC);
+    qd_assert(!c->ready);
+    c->tell = tell;
+    c->tell_arg = arg;
 }
 
 int qd_config_file(qd_config *c, qd_str text, const char *file,
@@ -338,11 +349,23 @@ static int check_index_defaults(const qd_settings *s, qd_err *err)
     return rc;
 }
 
+/* Mistakes of settings that are merged; those of the defaults of indices only as far as the first.
+ */
+static void tell_all(const qd_config *c, const qd_settings *merged)
+{
+    qd_err why;
+    qd_err_init(&why);
+    (void)!qd_schema_mistakes(&qd_schema_node, merged, c->tell, c->tell_arg);
+    if (check_index_defaults(merged, &why)) c->tell(c->tell_arg, qd_err_reason(&why));
+    qd_err_fini(&why);
+}
+
 /* The values of settings that are merged and sealed. */
 static int parse_values(qd_config *c, qd_settings *merged, qd_values **out, qd_err *err)
 {
     int rc = qd_schema_check(&qd_schema_node, merged, false, err);
     if (rc == 0) rc = check_index_defaults(merged, err);
+    if (rc && c->tell) tell_all(c, merged);
     int64_t memory = auto_memory(c);
     if (rc == 0) {
         const qd_setting_def *d = &qd_schema_node.defs[QD_SET_NODE_MEMORY];
@@ -416,7 +439,14 @@ int qd_config_role(qd_config *c, qd_str role, qd_err *err)
     return rc;
 }
 
-/* What follows from the roles, below all other sources. */
+void qd_config_container(qd_config *c)
+{
+    QD_CHECK(c, CONFIG_MAGIC);
+    qd_assert(!c->ready);
+    c->container = true;
+}
+
+/* What follows from the roles and the container, below all other sources. */
 static int role_layer(qd_config *c, qd_err *err)
 {
     const qd_setting_value *set = NULL;
@@ -424,6 +454,7 @@ static int role_layer(qd_config *c, qd_err *err)
         set = qd_settings_get(c->layers[i], QD_STR("node.roles"));
     }
     int rc = qdi_roles_defaults(qd_str_c(c->role), set, c->layers[LAYER_ROLE], err);
+    if (!rc && c->container) rc = qdi_container_defaults(c->layers[LAYER_ROLE], err);
     return rc ? rc : qd_settings_seal(c->layers[LAYER_ROLE], err);
 }
 

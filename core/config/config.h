@@ -42,6 +42,12 @@ int qd_config_flag(qd_config *c, qd_str key_value, qd_err *err);
  * role. */
 QD_MUST_CHECK
 int qd_config_role(qd_config *c, qd_str role, qd_err *err);
+/* The node runs in a container (QUIDDITCH_CONTAINER: what an image sets): by default, below every
+ * other source, its log is JSON on standard output. */
+void qd_config_container(qd_config *c);
+/* Tells every mistake of names and values in the sources, the first of them too; before they are
+ * fed. qd_config_ready still fails then. */
+void qd_config_tell(qd_config *c, void (*tell)(void *arg, const char *text), void *arg);
 /* Merges the sources, checks them, parses the values. After it the getters work. */
 QD_MUST_CHECK
 int qd_config_ready(qd_config *c, qd_err *err);

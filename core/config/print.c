@@ -229,6 +229,11 @@ int qd_schema_print_markdown(qd_buf *out)
              "`master`. `BIND_ADDR` counts as\n`security.enabled: false` written out.\n\n"
              "A variable that is called as a setting is, in small letters with a dot "
              "(`env cluster.name=x quidditchd`),\nsets it; an unknown one stops the start.\n\n"
+             "`QUIDDITCH_CONFIG` names the file where `--config` does not, `QUIDDITCH_ROLE` the "
+             "role where "
+             "`--role` does not.\nWith `QUIDDITCH_CONTAINER`, which images set, `logger.format` is "
+             "`json` and "
+             "`logger.stream` `stdout`\nunless something sets them.\n\n"
              "## Node settings\n\n");
     markdown_table(&qd_schema_node, out);
     qd_buf_c(out, "\n## Index settings\n\n");

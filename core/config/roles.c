@@ -1,7 +1,8 @@
 /*
  * roles.c: what a role of its own is by default, below every other source: ports, path.data, no
  * REST where nothing is coordinated. A node with several roles has the defaults of the table.
- * coordination-k8s is coordination in a cluster whose state is in Kubernetes.
+ * coordination-k8s is coordination in a cluster whose state is in Kubernetes. In a container, of
+ * whatever role, the runtime collects what stands on standard output.
  */
 #include "config/roles_int.h"
 
@@ -82,4 +83,10 @@ int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *ou
     if (!rc) rc = put(out, "transport.rpc_port", roles[at].rpc_port, err);
     if (!rc) rc = put(out, "metrics.port", roles[at].metrics_port, err);
     return rc;
+}
+
+int qdi_container_defaults(qd_settings *out, qd_err *err)
+{
+    int rc = put(out, "logger.format", "json", err);
+    return rc ? rc : put(out, "logger.stream", "stdout", err);
 }

@@ -11,5 +11,7 @@ int qdi_roles_known(qd_str role, qd_err *err);
 /* Puts the defaults of role (empty: none was asked for) and of set, the value of node.roles where
  * one is given (NULL: none), into out. */
 int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err);
+/* Puts the defaults of a node in a container, whatever its roles. */
+int qdi_container_defaults(qd_settings *out, qd_err *err);
 
 #endif

@@ -399,6 +399,22 @@ int qd_schema_check(const qd_schema *schema, const qd_settings *s, bool trusted,
     return rc;
 }
 
+uint32_t qd_schema_mistakes(const qd_schema *schema, const qd_settings *s,
+                            void (*tell)(void *arg, const char *text), void *arg)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < qd_settings_count(s); i++) {
+        qd_err err;
+        qd_err_init(&err);
+        if (check_one(schema, qd_settings_at(s, i), false, &err)) {
+            tell(arg, qd_err_reason(&err));
+            n++;
+        }
+        qd_err_fini(&err);
+    }
+    return n;
+}
+
 void qd_schema_without_effect(const qd_schema *schema, const qd_settings *s, bool later,
                               void (*tell)(void *arg, const qd_setting_value *v, const char *text),
                               void *arg)

@@ -86,6 +86,10 @@ const char *qd_setting_type_name(qd_setting_type type);
 QD_MUST_CHECK
 int qd_schema_check(const qd_schema *schema, const qd_settings *s, bool trusted, qd_err *err);
 
+/* Tells every mistake that qd_schema_check, which stops at the first, would find; their number. */
+uint32_t qd_schema_mistakes(const qd_schema *schema, const qd_settings *s,
+                            void (*tell)(void *arg, const char *text), void *arg);
+
 /* Checks the defaults of new indices among settings of a node or cluster (cluster.default.index.*)
  * as qd_schema_check does those of an index. [any] */
 QD_MUST_CHECK

@@ -73,8 +73,25 @@ static void tell_none(void *arg, const qd_setting_value *v, const char *text)
     ++*n;
 }
 
+static void tell_mistake(void *arg, const char *text)
+{
+    ++*(uint32_t *)arg;
+    fprintf(stderr, "qd config: %s\n", text);
+}
+
+/* What an image sets: the role, the container. */
+static int image(qd_config *config, qd_err *err)
+{
+    const char *container = qd_proc_env("QUIDDITCH_CONTAINER"),
+               *role = qd_proc_env("QUIDDITCH_ROLE");
+    if (container && *container) qd_config_container(config);
+    return role && *role ? qd_config_role(config, qd_str_c(role), err) : 0;
+}
+
+/* Every mistake of names and values is told, not only the first; err is then empty. */
 static int check(const char *file, qd_err *err)
 {
+    uint32_t mistakes = 0;
     qd_paths paths;
     char found[QD_PATH_MAX + 32];
     int rc = 0;
@@ -91,6 +108,8 @@ static int check(const char *file, qd_err *err)
     qd_buf_init(&b, NULL, TEXT_BYTES_MAX);
     rc = qd_file_read(file, &b, err);
     if (rc == 0) rc = qd_config_open((int64_t)memory.limit, &config, err);
+    if (rc == 0) qd_config_tell(config, tell_mistake, &mistakes);
+    if (rc == 0) rc = image(config, err);
     if (rc == 0) rc = qd_config_file(config, qd_buf_view(&b), file, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment(config, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment_names(config, qd_proc_env_at, err);
@@ -105,7 +124,34 @@ static int check(const char *file, qd_err *err)
         printf("the settings are valid: %s\n", file);
     qd_config_close(config);
     qd_buf_fini(&b);
+    if (mistakes) {
+        if (mistakes > 1)
+            fprintf(stderr, "qd config: %u mistakes in the settings: %s\n", mistakes, file);
+        qd_err_fini(err);
+        qd_err_init(err);
+    }
     return rc;
+}
+
+static int check_words(int argc, char **argv, int *status, qd_err *err)
+{
+    static const qd_option options[] = {{"help", false, 1}, {"h", false, 1}, {0}};
+    const char *file = NULL;
+    qd_args a;
+    int id;
+    *status = QD_EXIT_USAGE;
+    qd_args_init(&a, argc, argv, 2, options);
+    while ((id = qd_args_next(&a, err)) != QD_ARGS_END) {
+        if (id == QD_ARGS_BAD) return QD_E_ARG;
+        if (id == 1) {
+            *status = usage(stdout);
+            return 0;
+        }
+        if (file) return qd_err_set(err, QD_E_ARG, "one file is checked at a time");
+        file = a.value;
+    }
+    *status = check(file, err) ? QD_EXIT_CONFIG : 0; /* as the daemon */
+    return 0;
 }
 
 int qd_command_config(int argc, char **argv)
@@ -119,10 +165,10 @@ int qd_command_config(int argc, char **argv)
     if (strcmp(what, "list") == 0)
         status = qd_exit_status(list(&a, &err));
     else if (strcmp(what, "check") == 0)
-        status = check(argc > 2 ? argv[2] : NULL, &err) ? QD_EXIT_CONFIG : 0; /* as the daemon */
+        (void)!check_words(argc, argv, &status, &err);
     else
         return usage(strcmp(what, "--help") == 0 ? stdout : stderr);
-    if (qd_err_reason(&err)[0] && status) fprintf(stderr, "qd config: %s\n", qd_err_reason(&err));
+    if (err.code && status) fprintf(stderr, "qd config: %s\n", qd_err_reason(&err));
     qd_err_fini(&err);
     return status;
 }

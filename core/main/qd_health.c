@@ -23,10 +23,10 @@ static int print_health(qd_str answer)
     }
     qd_str status = member(root, "status");
     bool green = qd_str_is(status, "green"), yellow = qd_str_is(status, "yellow");
-    const char *color = !qd_proc_tty(NULL) ? ""
-                        : green            ? "\033[32m"
-                        : yellow           ? "\033[33m"
-                                           : "\033[31m";
+    const char *color = !qd_proc_tty(NULL) || !qd_proc_colors() ? ""
+                        : green                                 ? "\033[32m"
+                        : yellow                                ? "\033[33m"
+                                                                : "\033[31m";
     printf("%.*s: %s%.*s%s, %.*s nodes, %.*s shards active, %.*s unassigned\n",
            QD_STR_ARG(member(root, "cluster_name")), color, QD_STR_ARG(status),
            color[0] ? "\033[0m" : "", QD_STR_ARG(member(root, "number_of_nodes")),

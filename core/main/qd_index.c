@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "main/args.h"
 #include "main/qd_client.h"
+#include "main/qd_unzip.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
 #include "runtime/proc.h"
@@ -35,17 +36,19 @@ typedef struct indexing {
     uint64_t line_no;
     const char *id_field;
     qd_buf bulk, answer, line;
-    uint64_t sent_docs, errors, told, bytes, total, batch;
+    uint64_t sent_docs, errors, told, batch;
+    uint64_t bytes, taken, total; /* of documents, of the files so far, of the files */
     uint64_t start_ns, shown_ns;
-    bool tty, json;
+    bool tty, color, json;
 } indexing;
 
 static void help(void)
 {
     printf("usage: qd index INDEX [FILE...] [--url URL] [--id FIELD] [--timeout SECONDS] [--json]\n"
            "       qd index import-dangling [UUID...] [--all] [--url URL] [--timeout SECONDS]\n\n"
-           "Indexes documents, one JSON object a line, from files (- or none: standard input),\n"
-           "and refreshes the index. Refused lines are told; the exit status is then 1.\n"
+           "Indexes documents, one JSON object a line, from files (- or none: standard input;\n"
+           "gzip is unpacked), and refreshes the index. Refused lines are told; the exit status is "
+           "then 1.\n"
            "  --id FIELD   use this field's value as _id (a later document of an id replaces it)\n"
            "  --url URL    the node (default: QUIDDITCH_URL or http://localhost:9200)\n"
            "  --timeout S  how long a silent node is waited for, in seconds (120; 0: no limit)\n"
@@ -60,17 +63,20 @@ static void show(indexing *x, bool end)
     if (!x->tty || (!end && now - x->shown_ns < 100000000u)) return;
     x->shown_ns = now;
     double s = (double)(now - x->start_ns) / 1e9, rate = s > 0 ? (double)x->sent_docs / s : 0;
-    double part = x->total ? (double)x->bytes / (double)x->total : 0;
+    double part = x->total ? (double)x->taken / (double)x->total : 0;
     char bar[BAR + 1];
     for (int i = 0; i < BAR; i++) bar[i] = i < part * BAR ? '#' : '.';
     bar[BAR] = 0;
     if (x->total) {
-        fprintf(stderr, "\r\033[32m%s\033[0m %3.0f%%", bar, part * 100);
+        fprintf(stderr, "\r%s%s%s %3.0f%%", x->color ? "\033[32m" : "", bar,
+                x->color ? "\033[0m" : "", part * 100);
     } else {
         fprintf(stderr, "\r%.1f MB", (double)x->bytes / 1e6);
     }
     fprintf(stderr, "  %llu documents  %.0f/s", (unsigned long long)x->sent_docs, rate);
-    if (x->errors) fprintf(stderr, "  \033[31m%llu errors\033[0m", (unsigned long long)x->errors);
+    if (x->errors)
+        fprintf(stderr, "  %s%llu errors%s", x->color ? "\033[31m" : "",
+                (unsigned long long)x->errors, x->color ? "\033[0m" : "");
     fprintf(stderr, "\033[K%s", end ? "\n" : "");
 }
 
@@ -185,10 +191,10 @@ static int add_document(indexing *x, qd_str line, qd_err *err)
 
 static int index_file(indexing *x, const char *file, qd_err *err)
 {
-    qd_file_in *in;
+    qd_unzip *in = NULL;
     char *chunk = qd_alloc(NULL, READ_BYTES);
     if (!chunk) return qd_err_nomem(err, "read buffer");
-    int rc = qd_file_in_open(file, &in, err);
+    int rc = qd_unzip_open(file, &in, err);
     if (rc) {
         qd_free(chunk);
         return rc;
@@ -196,7 +202,7 @@ static int index_file(indexing *x, const char *file, qd_err *err)
     x->file = strcmp(file, "/dev/stdin") == 0 ? "standard input" : file;
     x->line_no = 0;
     for (;;) {
-        int64_t got = qd_file_in_read(in, chunk, READ_BYTES, err);
+        int64_t got = qd_unzip_read(in, chunk, READ_BYTES, &x->taken, err);
         if (got < 0) rc = (int)got;
         if (got <= 0) break;
         x->bytes += (uint64_t)got;
@@ -222,7 +228,7 @@ static int index_file(indexing *x, const char *file, qd_err *err)
     x->line_no++;
     if (!rc && line.n) rc = add_document(x, line, err);
     qd_buf_reset(&x->line);
-    qd_file_in_close(in);
+    qd_unzip_close(in);
     qd_free(chunk);
     return rc;
 }
@@ -305,6 +311,7 @@ static int index_files(indexing *x, const words *w, qd_err *err)
     qd_buf_init(&x->answer, NULL, (size_t)1 << 31);
     qd_buf_init(&x->line, NULL, LINE_MAX_BYTES);
     x->tty = qd_proc_tty_err(NULL);
+    x->color = qd_proc_colors();
     x->start_ns = qd_env_mono_ns(qd_env_system());
     for (size_t i = 0; i < n; i++) {
         qd_file_info info;

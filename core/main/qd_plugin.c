@@ -209,6 +209,7 @@ int qd_command_plugin(int argc, char **argv)
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) return usage(stdout);
     for (size_t i = 0; i < QD_COUNT_OF(verbs); i++) {
         if (strcmp(verb, verbs[i].name) != 0) continue;
+        if (argc == 3 && strcmp(argv[2], "--help") == 0) return usage(stdout);
         qd_log_level_set(NULL, QD_LOG_ERROR); /* refusals stand in the output */
         qd_err err;
         qd_err_init(&err);

@@ -103,7 +103,7 @@ static int print_hits(qd_str answer, const char *const *fields, uint32_t nfields
     qd_arena a;
     qd_json_node *root;
     unsigned columns = 0;
-    bool color = qd_proc_tty(&columns);
+    bool color = qd_proc_tty(&columns) && qd_proc_colors();
     unsigned width = columns > 40 ? columns - 24 : VALUE_WIDTH;
     qd_arena_init(&a, NULL, 0);
     int rc = qd_json_parse(&a, answer, 0, &root, NULL);

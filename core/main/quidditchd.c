@@ -52,7 +52,7 @@ static void print_help(void)
         "  --role ROLE      defaults of a node that is only master, coordination, data, or\n"
         "                   coordination-k8s, with the state in Kubernetes (also from\n"
         "                   QUIDDITCH_ROLE): roles, ports, path.data, coordination.mode\n"
-        "  --check-config   check the settings and end\n"
+        "  --check-config   check the settings, tell every mistake, and end\n"
         "  --pidfile FILE   write the process id there\n"
         "  --version        print the version\n"
         "  --help           print this\n"
@@ -143,11 +143,13 @@ static int check_steps(qd_node *node, qd_err *err)
     return rc;
 }
 
-/* Where lines go to a file, why it does not start is looked for there. */
+/* Where lines go to a file or are read by a program, why it does not start is looked for there. */
 static void log_failure(const qd_node *node, const qd_err *err)
 {
     qd_buf text;
-    if (!qd_config_text(node->config, QD_SET_PATH_LOGS).n) return; /* main prints it */
+    if (!qd_config_text(node->config, QD_SET_PATH_LOGS).n &&
+        !qd_str_is(qd_config_text(node->config, QD_SET_LOGGER_FORMAT), "json"))
+        return; /* main prints it */
     qd_buf_init(&text, NULL, 8192);
     for (const qd_err *e = err; e; e = e->cause)
         (void)qd_buf_printf(&text, "%s%s", text.n ? ": " : "", qd_err_reason(e));
@@ -314,7 +316,14 @@ static int name_node(qd_node *node)
     return 0;
 }
 
-static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
+static void tell_mistake(void *arg, const char *text)
+{
+    ++*(uint32_t *)arg;
+    fprintf(stderr, "quidditchd: %s\n", text);
+}
+
+/* told counts the mistakes that stand on standard error already. */
+static int run(qd_node *node, int argc, char **argv, int *status, uint32_t *told, qd_err *err)
 {
     qd_machine_memory memory;
     qd_machine_memory_get(&memory);
@@ -327,11 +336,14 @@ static int run(qd_node *node, int argc, char **argv, int *status, qd_err *err)
         return rc;
     }
     *status = QD_EXIT_CONFIG;
+    if (r.check_only) qd_config_tell(node->config, tell_mistake, told);
     rc = qd_paths_find(&node->paths, err);
     if (rc == 0) rc = load_file(node, r.config_file, err);
     if (rc == 0) rc = qd_config_environment(node->config, qd_proc_env, err);
     if (rc == 0) rc = qd_config_environment_names(node->config, qd_proc_env_at, err);
     if (!r.role) r.role = qd_proc_env("QUIDDITCH_ROLE");
+    const char *container = qd_proc_env("QUIDDITCH_CONTAINER");
+    if (container && *container) qd_config_container(node->config);
     if (rc == 0 && r.role && *r.role) rc = qd_config_role(node->config, qd_str_c(r.role), err);
     if (rc == 0) rc = qd_config_ready(node->config, err);
     if (rc == 0) rc = name_node(node);
@@ -368,7 +380,8 @@ int main(int argc, char **argv)
     qd_err err;
     qd_err_init(&err);
     int status = QD_EXIT_FAILED;
-    if (run(&node, argc, argv, &status, &err) != 0) {
+    uint32_t told = 0;
+    if (run(&node, argc, argv, &status, &told, &err) != 0 && !told) {
         fprintf(stderr, "quidditchd: %s", qd_err_reason(&err));
         for (const qd_err *e = err.cause; e; e = e->cause)
             fprintf(stderr, ": %s", qd_err_reason(e));

@@ -1,5 +1,6 @@
 /*
- * quidditchd_log.c: log lines to standard error and path.logs, as Elasticsearch's text or as JSON.
+ * quidditchd_log.c: log lines to a standard stream and path.logs, as Elasticsearch's text or as
+ * JSON.
  *
  * [2026-01-31T12:00:00,123][INFO ][engine         ] [node-1] message
  *
@@ -11,6 +12,7 @@
 #include "runtime/crash.h"
 #include "runtime/proc.h"
 #include "json/writer.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -20,7 +22,8 @@
 
 static struct {
     qd_node *node;
-    qd_file_out *file, *err; /* NULL: not written */
+    qd_file_out *file, *stream; /* file NULL: not written */
+    atomic_bool to_stream;      /* logger.stderr, which may change */
     bool json;
 } out;
 
@@ -85,7 +88,8 @@ static void sink(void *arg, int64_t wall_ms, qd_log_level level, const char *com
     /* A full disk or closed terminal must not stop the node: there is nobody left to tell. */
     if (qd_buf_status(&b) == 0) {
         if (out.file) (void)!qd_file_out_write(out.file, b.p, b.n, NULL);
-        if (out.err) (void)!qd_file_out_write(out.err, b.p, b.n, NULL);
+        if (atomic_load_explicit(&out.to_stream, memory_order_relaxed))
+            (void)!qd_file_out_write(out.stream, b.p, b.n, NULL);
     }
     qd_buf_fini(&b);
 }
@@ -107,9 +111,19 @@ static void set_component(qd_str name, qd_str level_name)
     }
 }
 
-static void apply_levels(void *arg, const qd_values *next)
+/* Where lines go, of the node's own and of one that crashes. */
+static void apply_stream(const qd_values *next)
+{
+    bool on = !out.file || qd_values_bool(next, QD_SET_LOGGER_STDERR);
+    atomic_store(&out.to_stream, on);
+    qd_crash_output(qd_file_out_descriptor(out.file), on ? qd_file_out_descriptor(out.stream) : -1,
+                    out.json, qd_str_c(out.node->name), qd_values_text(next, QD_SET_CLUSTER_NAME));
+}
+
+static void apply(void *arg, const qd_values *next)
 {
     (void)arg;
+    apply_stream(next);
     qd_log_level level;
     if (qd_log_level_parse(qd_values_text(next, QD_SET_LOGGER_LEVEL), &level))
         qd_log_level_set(NULL, level);
@@ -148,16 +162,18 @@ static int log_start(qd_node *node, qd_err *err)
     out.node = node;
     out.json = qd_str_is(qd_config_text(node->config, QD_SET_LOGGER_FORMAT), "json");
     int rc = node->logs[0] ? open_file(node, err) : 0;
-    bool to_err = !node->logs[0] || qd_config_bool(node->config, QD_SET_LOGGER_STDERR);
-    if (rc == 0 && to_err) rc = qd_file_out_open(QD_FILE_STDERR, false, 0600, &out.err, err);
-    if (rc == 0) rc = qd_config_listen(node->config, "logger.", NULL, apply_levels, NULL, err);
+    bool is_stdout = qd_str_is(qd_config_text(node->config, QD_SET_LOGGER_STREAM), "stdout");
+    if (rc == 0) {
+        rc = qd_file_out_open(is_stdout ? "-" : QD_FILE_STDERR, false, 0600, &out.stream, err);
+    }
+    if (rc == 0) rc = qd_config_listen(node->config, "logger.", NULL, apply, NULL, err);
     if (rc != 0) {
+        qd_file_out_close(out.stream);
         qd_file_out_close(out.file);
+        out.stream = out.file = NULL;
         return rc;
     }
-    apply_levels(NULL, qd_config_values(node->config));
-    qd_crash_output(qd_file_out_descriptor(out.file), qd_file_out_descriptor(out.err), out.json,
-                    qd_str_c(node->name), qd_config_text(node->config, QD_SET_CLUSTER_NAME));
+    apply(NULL, qd_config_values(node->config));
     qd_log_init(sink, NULL, now_ms);
     qd_log_info("main", "quidditch %s, pid %lld, settings %s, data %s", QD_VERSION,
                 (long long)qd_proc_pid(), node->conf_file[0] ? node->conf_file : "(defaults)",
@@ -183,8 +199,8 @@ static void log_stop(qd_node *node)
     qd_log_init(NULL, NULL, NULL);
     qd_crash_output(-1, 2, false, qd_str_c(node->name), QD_STR(""));
     qd_file_out_close(out.file);
-    qd_file_out_close(out.err);
-    out.file = out.err = NULL;
+    qd_file_out_close(out.stream);
+    out.file = out.stream = NULL;
 }
 
 const qd_step qd_step_log = {"log", NULL, log_start, log_stop, log_reload};

@@ -286,6 +286,12 @@ static bool tty(int fd, unsigned *columns)
     return true;
 }
 
+bool qd_proc_colors(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return (!no || !*no) && (!term || strcmp(term, "dumb") != 0);
+}
+
 bool qd_proc_tty(unsigned *columns)
 {
     return tty(STDOUT_FILENO, columns);

@@ -108,6 +108,9 @@ uint64_t qd_proc_watchdog_ns(void);
 /* Folder of the running program, without links, appended to out. 0, QD_E_IO, QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_proc_exe_dir(qd_buf *out, qd_err *err);
+/* May a terminal be sent colours? Not with NO_COLOR (no-color.org), nor to one that is dumb. [any]
+ */
+bool qd_proc_colors(void);
 /* Is standard output a terminal, and how wide is it (80 when unknown)? [any] */
 bool qd_proc_tty(unsigned *columns);
 /* The same for standard error. [any] */

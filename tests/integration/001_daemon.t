@@ -140,4 +140,42 @@ my @lines = split /\n/, QdNode::slurp("$json->{dir}/logs/test_server.json");
 my @bad = grep { !eval { JSON::PP->new->utf8->decode($_)->{'@timestamp'} } } @lines;
 is(scalar @bad, 0, 'each line is an object with a time');
 $json->stop;
+
+# --- the log of a container: JSON on standard output, each line an object, whatever it says
+{
+    my $n = QdNode->new('c', settings => {'path.logs' => '', 'node.name' => 'c"\xe4\x01'}, env => {QUIDDITCH_CONTAINER => 1});
+    my $up = sub { my $text = QdNode::slurp("$n->{dir}/stdout"); $text =~ /started in \d+ ms/ };
+    $n->launch;
+    ok(QdNode->wait_for($up, 60), 'a node in a container starts');
+    is($n->stop, 0, '... and stops');
+    my @lines = split /^/, QdNode::slurp("$n->{dir}/stdout");
+    my @bad = grep { !eval { JSON::PP->new->utf8->decode($_)->{message} } } @lines;
+    ok(@lines > 1 && !@bad, 'every line on standard output is JSON') or diag @lines;
+    is($n->stderr_text, '', 'and nothing stands on standard error');
+    $n->{settings}{'logger.format'} = 'text';
+    unlink "$n->{dir}/stdout";
+    $n->launch;
+    QdNode->wait_for($up, 60);
+    $n->stop;
+    like(QdNode::slurp("$n->{dir}/stdout"), qr/^\[\S+\]\[INFO \]\[main/m, 'a setting wins over what the image says');
+    my ($s, $text) = daemon('--check-config', '-E', 'logger.stream=nowhere');
+    is($s, 78, 'another stream is refused');
+}
+# --- logger.stderr beside a file, switched while the node runs
+{
+    my $n = QdNode->new('e', wrap => [$^X, '-e', 'exec map { s/^logger\.stderr=.*/node.attr.x=1/r } @ARGV']);
+    my $write = sub { open my $f, '>', $n->config_file or die; print $f "logger.stderr: $_[0]\n"; close $f };
+    $write->('false');
+    $n->start;
+    is($n->stderr_text, '', 'logger.stderr: false');
+    for my $on (qw(true false)) {
+        $write->($on);
+        my $before = () = $n->log_text =~ /\] reloaded/g;
+        $n->signal('HUP');
+        ok(QdNode->wait_for(sub { (() = $n->log_text =~ /\] reloaded/g) > $before }, 30), "SIGHUP with $on");
+    }
+    $n->stop;
+    like($n->stderr_text, qr/\] reloaded$/m, 'lines stand there while it was true');
+    unlike($n->stderr_text, qr/stopped$/m, 'and not any more afterwards');
+}
 done_testing;

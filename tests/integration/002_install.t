@@ -36,4 +36,10 @@ SKIP: {
     like($node->log_text, qr{loaded plugin \[[\w-]+\] \S+ from \Q$moved\E/lib/quidditch/plugins/}, 'its plugins are its own');
 }
 is($node->stop, 0, 'it runs and stops');
+rename $moved, $home or die;
+open my $f, '>', "$home/lib/quidditch/plugins/theirs.so" or die;
+close $f;
+like(`make -s -C '$top' uninstall DESTDIR='$dir/stage' prefix=/opt/q $cc`, qr{what others put into \Q$home\E/lib/quidditch/plugins stays}, 'make uninstall leaves what is of others');
+ok(-f "$home/lib/quidditch/plugins/theirs.so", '... where it is');
+is(join(' ', sort map { s{^\Q$home\E/}{}r } grep { -f } split /\n/, `find '$home'`), 'etc/quidditch/quidditch.yml lib/quidditch/plugins/theirs.so', '... and takes all of its own but the settings');
 done_testing;

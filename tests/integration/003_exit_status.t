@@ -56,6 +56,32 @@ refused(64, qr/-E wants key=value, not \[nothing\]/, 'a flag that is none', {}, 
 refused(78, qr/unknown setting \[http\.prot\].*\(flag -E\)/, 'a setting that is none', {}, '-E', 'http.prot=1');
 refused(78, qr/\[perhaps\].*\(environment variable K8S_FALLBACK\)/, 'one of the environment', { K8S_FALLBACK => 'perhaps' });
 
+# every mistake is told, not only the first
+{
+    my $bad = "$dir/bad.yml";
+    open my $f, '>', $bad or die;
+    print $f "nodename: x\nhttp.port: 99999\nnode.name: y\n";
+    close $f;
+    my ($s, $told) = ends({ REST_PORT => 'x' }, $qd, 'config', 'check', $bad);
+    is($s, 78, 'qd config check of several mistakes');
+    like($told, qr/\[nodename\] did you mean \[node\.name\]\? \(\Q$bad\E, line 1\)/, 'names one');
+    like($told, qr/\[x\] for setting \[http\.port\] \(environment variable REST_PORT\)/, '... and one of the environment');
+    like($told, qr/^qd config: 2 mistakes in the settings: \Q$bad\E\n\z/m, '... and counts them');
+    ($s, $told) = ends({}, QdNode::daemon(), '--check-config', '--config', $bad, '-E', 'path.dat=x');
+    is($s, 78, 'so does --check-config');
+    like($told, qr/\[nodename\].*\n/, "... naming $_->[1]") && like($told, $_->[0], "... on a line of its own")
+        for [qr/^quidditchd: [^\n]*\[99999\]/m, 'the port'], [qr/^quidditchd: [^\n]*\[path\.dat\]/m, 'the flag'];
+    is(() = $told =~ /^quidditchd: /mg, 3, '... each once');
+}
+for my $command (split /\n/, `$qd completion words`) {
+    my ($c) = $command =~ /^(\S+)/;
+    for my $word ('', grep { !/^-/ } map { /^(\S+)/ } split /\n/, `$qd completion words $c`) {
+        next if $c eq 'completion' && $word;
+        my ($s, $told) = ends({}, $qd, $c, $word || (), '--help');
+        is($s, 0, "qd $c $word --help") or diag $told;
+    }
+}
+
 # what new indices are to have is looked at now, not when the first one is made
 my $defaults = file('defaults.yml', "cluster:\n  default:\n    index:\n      refresh_interval: 1s\n      number_of_replicas: many\n");
 refused(78, qr/cluster\.default\.index\.\*: .*\[many\] for setting \[index\.number_of_replicas\].*\(\Q$defaults\E, line 5\)/, 'a default of indices in the file', {}, '--check-config', '--config', $defaults);

@@ -35,6 +35,18 @@ ok($master->wait_for(sub { status($port, '/ready') == 200 }, 120), 'a master is 
 is(status($port, '/health'), 200, 'and alive');
 unlike($master->log_text, qr/REST API on/, 'it has no REST port');
 $master->stop;
+# The address of such a node is known all the same.
+$master->{settings}{'node.roles'} = 'master,data';
+$master->{settings}{'metrics.port'} = $port;
+my $beside = QdNode->new('r', settings => { 'discovery.seed_hosts' => "127.0.0.1:$master->{transport}", 'node.roles' => 'coordination' });
+$master->launch;
+$beside->start;
+ok($beside->wait_for(sub { ($beside->get('/_cat/nodes?h=name,ip')->{content} // '') =~ /^m +127\.0\.0\.1$/m }, 60), '_cat/nodes has the address of a node without REST')
+    or diag $beside->get('/_cat/nodes?h=name,ip')->{content};
+my %nodes = %{$beside->get('/_nodes')->{json}{nodes}};
+is_deeply([map { $_->{ip} } values %nodes], ['127.0.0.1', '127.0.0.1'], 'so has _nodes');
+$beside->stop;
+$master->stop;
 
 # --- data nodes wait for their masters; whoever stops them does not wait
 my ($observe, $nobody) = (QdNode::free_port(), QdNode::free_port());

@@ -16,11 +16,12 @@ my @url = ('--url', $node->url);
 sub put { my ($name, $text) = @_; open my $f, '>', "$node->{dir}/$name" or die; print $f $text; close $f; "$node->{dir}/$name" }
 sub sh { my $out = `$_[0] 2>&1`; return ($? >> 8, $out) }
 
-# The tour: every indented line of its section, as printed but for port and folder.
+# The tour: every indented line of its section, as printed but for port and folder; with its indentation, as who copies
+# it from the file has it.
 my ($tour) = QdNode::slurp("$top/README.md") =~ /^## A tour.*?\n(.*?)^## /ms;
 my @blocks = grep { /^    \S/m } split /\n(?=\S)/, "\n$tour";
 my ($curl) = grep { /curl -X PUT/ } @blocks;
-$curl = join '', map { /^    (.*\n)/ ? $1 : () } split /^/, $curl;
+$curl = join '', map { /^(    .*\n)/ ? $1 : () } split /^/, $curl;
 $curl =~ s/localhost:9200/127.0.0.1:$node->{port}/g;
 my ($rc, $out) = sh("set -e; cd '$top'; " . $curl =~ s/\bcurl /curl -s /gr);
 is($rc, 0, 'the requests of the tour work');
@@ -72,6 +73,28 @@ like($out, qr/^qd index: no answer from http:\/\/127\.0\.0\.1:1: .*^0 documents/
 my $marked = put('marked.jsonl', "\xef\xbb\xbf{\"t\": 1}\r\n{\"t\": 2}");
 ($rc, $out) = $node->run_qd('index', 'marked', $marked, @url);
 like($out, qr/^2 documents, .* 0 errors$/m, 'a mark of byte order, CRLF, no newline at the end');
+# gzip, of one and of several members, from a file and a pipe; other forms and cut files are told
+my $lines = join '', map { qq({"n": $_}\n) } 1 .. 50_000;
+my $plain = put('plain.jsonl', $lines);
+($rc, $out) = sh("cd '$node->{dir}' && gzip -k plain.jsonl && cat plain.jsonl.gz plain.jsonl.gz >two.gz && xz -k plain.jsonl && head -c 20000 plain.jsonl.gz >cut.gz");
+is($rc, 0, 'compressed files') or diag $out;
+for (['plain.jsonl.gz', 50_000], ['two.gz', 100_000], ['- <two.gz', 100_000]) {
+    ($rc, $out) = sh("cd '$node->{dir}' && '" . QdNode::qd() . "' index packed $_->[0] @url");
+    like($out, qr/^$_->[1] documents, .* 0 errors$/m, "qd index $_->[0]") or diag $out;
+}
+($rc, $out) = $node->run_qd('index', 'packed', "$plain.xz", @url);
+is($rc, 64, 'another compression is refused');
+like($out, qr/^qd index: \S+ is compressed by xz, only gzip is read: xz -dc /m, '... with what to do');
+($rc, $out) = $node->run_qd('index', 'packed', "$node->{dir}/cut.gz", @url);
+is($rc, 1, 'a file that was cut off');
+like($out, qr/^qd index: \S+cut\.gz: the gzip data are cut off$/m, '... is told');
+SKIP: {
+    skip 'SKIPPED: script is not installed, no terminal', 4 if system('command -v script >/dev/null') != 0;
+    for (['TERM=xterm', 1], ['TERM=xterm NO_COLOR=', 1], ['TERM=xterm NO_COLOR=1', 0], ['TERM=dumb', 0]) {
+        $out = `env -u NO_COLOR $_->[0] script -qec '@{[QdNode::qd()]} health @url' /dev/null </dev/null`;
+        is($out =~ /\e\[3/ ? 1 : 0, $_->[1], "$_->[0]: " . ($_->[1] ? 'colours' : 'no colours')) or diag $out;
+    }
+}
 # All that a command line names is taken, however much it is; what is too long is refused, not cut.
 my @each = map { put("each.$_.jsonl", qq({"f$_": "here"}\n)) } 1 .. 300;
 ($rc, $out) = $node->run_qd('index', 'each', @each, @url);
@@ -113,6 +136,11 @@ SKIP: {
     ok($out =~ /no packages here/ || $out =~ /0 errors\n.*hits in.*largest sections.*\[text editor\]/s,
         '... shows a search, an aggregation and a highlight') or diag $out;
     like($out, qr/Try next:\n\n  curl '/, '... and what to try next');
+    my ($hint) = $out =~ /^  (\S*qd search .*)$/m;
+    my ($hinted, $found) = sh("cd '$top' && $hint");
+    ok($hinted == 0 && $found =~ /^\d+ hits/ || $out =~ /no packages here/, '... which works') or diag "$hint: $found";
+    my ($at) = map { JSON::PP->new->decode($_) } HTTP::Tiny->new->get("http://127.0.0.1:$port/_nodes")->{content};
+    is_deeply([map { $_->{transport_address} } values %{$at->{nodes}}], ['127.0.0.1:' . ($port + 100)], '... other nodes are listened for beside it');
     like((sh("$quick status"))[1], qr/^running/, '... and its node runs');
     my $count = sub { HTTP::Tiny->new->get("http://127.0.0.1:$port/packages/_count")->{content} };
     my $n = $count->();
