@@ -6,7 +6,8 @@
  */
 #include "store.h"
 
-#define PAUSE_NS 20000000       /* before a leader that refused is asked again */
+#define PAUSE_NS 20000000 /* before a leader that refused is asked again */
+#define SLOW_TEXT 1000
 #define SLOW_NS 2000000000ll    /* of a change, worth a line */
 #define SAY_NS 10000000000ll    /* between two of them */
 #define SILENT_NS 15000000000ll /* a leader that takes nothing */
@@ -66,11 +67,11 @@ static void say_slow(qd_coord *c, const cr_flight *f)
 {
     int64_t now = cr_now(c), took = now - f->began_ns;
     if (took < SLOW_NS || now - c->slow_ns < SAY_NS || cr_is_soft(f->command.p[0])) return;
+    char why[SLOW_TEXT];
     c->slow_ns = now;
-    cr_say(c, QD_LEVEL_WARN,
-           "a change of the cluster's state took %lld ms: the disk of the masters (%.400s here) or "
-           "the network between them is slow, or they had no leader",
-           (long long)(took / 1000000), c->path);
+    cr_why_slow(c, why, sizeof why);
+    cr_say(c, QD_LEVEL_WARN, "a change of the cluster's state took %lld ms: %s",
+           (long long)(took / 1000000), why);
 }
 
 /* A candidate that was to be withdrawn, and nobody took that: whoever cancelled it need not wait

@@ -476,6 +476,8 @@ int32_t cr_space(qd_coord *c);
 void cr_found_begin(qd_coord *c);
 /* Probes, decides, says what is missing. */
 void cr_found_turn(qd_coord *c);
+/* Why a change may have taken so long, for the log. */
+void cr_why_slow(const qd_coord *c, char *out, size_t room);
 void cr_on_info(qd_coord *c, const cr_envelope *e, const cr_info *i);
 /* Tells a sender what this node is. */
 void cr_found_tell(qd_coord *c, const cr_envelope *e);

@@ -246,7 +246,10 @@ static void on_done(kube_request *r)
         (io->peers == CK_PEERS_WAIT || io->peers == CK_PEERS_ASKED || ck_peers_ask(io->c, io)))
         return;
     ck_peers_leave(io->c, io);
-    if (a.outcome == CK_REFUSED) a.rc = code_of(result);
+    if (a.outcome == CK_REFUSED) {
+        a.rc = code_of(result);
+        a.why = result->message;
+    }
     if (result->retry_after_ns > 0) a.retry_ns = (uint64_t)result->retry_after_ns;
     end(io, &a, result->object);
 }

@@ -4,6 +4,7 @@
  */
 #include "k8s.h"
 #include "projections.h"
+#include <stdio.h>
 
 #define SAY_NS 10000000000ll /* between lines about the same */
 #define LEASE_NS 15000000000ll
@@ -365,4 +366,13 @@ void cr_found_begin(qd_coord *c)
     cr_store_look(c);
     cr_identity_update(c);
     c->dirty = 1;
+}
+
+/* What the server said last, as long as it does not do what it is asked for. */
+void cr_why_slow(const qd_coord *c, char *out, size_t room)
+{
+    snprintf(out, room, "%.980s",
+             *c->home.trouble ? c->home.trouble
+                              : "the Kubernetes API server or the way to it is slow, or no control "
+                                "node led");
 }

@@ -3,6 +3,7 @@
  * with what consensus needs. See home.h.
  */
 #include "store.h"
+#include <stdio.h>
 
 #ifndef CR_SEGMENT_BYTES /* simulations have smaller ones */
 #define CR_SEGMENT_BYTES (4u << 20)
@@ -209,4 +210,12 @@ int cr_home_waits(const qd_coord *c)
 void cr_home_tick(qd_coord *c)
 {
     if (c->ready && !c->home.reserve_there && !c->failed) (void)cr_space(c);
+}
+
+void cr_why_slow(const qd_coord *c, char *out, size_t room)
+{
+    snprintf(out, room,
+             "the disk of the masters (%.400s here) or the network between them is slow, or they "
+             "had no leader",
+             c->path);
 }

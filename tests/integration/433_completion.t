@@ -76,6 +76,7 @@ refused("--new --cluster 'a: b'", 64, qr/--cluster \[a: b\] has a character/);
 refused('--new --masters a,b,c', 64, qr/--seeds/);
 refused('--new --node z --masters a,b,c --seeds h', 64, qr/this node is \[z\], which is not among/);
 refused("--new --data /$_/x", 78, qr{nothing below /$_:}) for qw(home root);
+refused('--new --data /srv/../home/x', 64, qr{/srv/\.\./home/x\] has a \.\. in it});
 refused('--new --http-port 99999', 78, qr/nothing is changed: .*http\.port/);
 ok(!-e $file, 'and no file is written');
 is((setup('--new --cluster books --node n1'))[0], 0, 'a new cluster on this machine only');
@@ -94,6 +95,10 @@ is(() = $three =~ /^cluster\.name/mg, 1, 'each setting once');
 like(QdNode::slurp("$file.old"), qr/^node\.attr\.zone: z1$/m, 'the former file is kept');
 like((setup('--new --dry-run'))[1], qr/^node\.attr\.zone: z1$/m, 'a dry run prints');
 is(QdNode::slurp($file), $three, 'and changes nothing');
+
+is((setup('--join [2001:db8::1]:9301,2001:db8::2,h3 --listen [2001:db8::9] --accept-no-security --no-probe'))[0], 0, 'addresses of IPv6');
+like(QdNode::slurp($file), qr/^$_$/m, "it says $_") for 'network\.host: \["\[2001:db8::9\]"\]', 'discovery\.seed_hosts: \["\[2001:db8::1\]:9301", "2001:db8::2", h3\]';
+refused('--join [::1]:1', 1, qr/no node answers at ::1:1/);
 
 # With a terminal it asks.
 sub asked {

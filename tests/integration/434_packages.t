@@ -27,8 +27,8 @@ is((make("deb tarball DIST='$dir/a'"))[0], 0, 'make deb tarball');
     umask $umask;
 }
 is(sums("$dir/b"), sums("$dir/a"), 'both are the same bytes');
-# a later version of the same
-my $later = "for d in '$dir/a/'*.deb; do rm -rf '$dir/w'; dpkg-deb -R \$d '$dir/w'; sed -i -E 's/^Version: .*/&+next/; s/\\(= ([^)]*)\\)/(= \\1+next)/g' '$dir/w/DEBIAN/control'; "
+# a later version of the same, whose settings as shipped differ
+my $later = "for d in '$dir/a/'*.deb; do rm -rf '$dir/w'; dpkg-deb -R \$d '$dir/w'; f='$dir/w/etc/quidditch/quidditch.yml'; test ! -f \$f || echo '# later' >>\$f; sed -i -E 's/^Version: .*/&+next/; s/\\(= ([^)]*)\\)/(= \\1+next)/g' '$dir/w/DEBIAN/control'; "
     . "dpkg-deb -Znone --root-owner-group -b '$dir/w' '$dir/next/' || exit 1; done";
 is(system("mkdir '$dir/next'; $later >'$dir/later.log' 2>&1"), 0, 'a later version') or diag(QdNode::slurp("$dir/later.log"));
 my @debs = glob "$dir/a/*.deb";
@@ -94,6 +94,8 @@ my $by_hand = 'nohup setpriv --reuid quidditch --regid quidditch --clear-groups 
 sub start { box_is($box->{boots} ? 'systemctl start quidditch' : $by_hand, $_[0]) unless $_[1] && $box->{boots} }
 sub stop { box_is($box->{boots} ? 'systemctl stop quidditch' : 'pkill -x quidditchd; timeout 60 sh -c "while pgrep -x quidditchd >/dev/null; do sleep 0.05; done"', $_[0]) }
 
+my $find = q(find /etc /usr /lib/systemd /var/log /var/lib/dpkg/info /var/lib/systemd /run -xdev -path '*quidditch*' | sort);
+my $before = box_is($find, 'what is there before');
 my $from = time;
 box_is('dpkg -i /mnt/a/quidditch_0*.deb /mnt/a/quidditch-coordination-k8s_0*.deb /mnt/a/quidditch-dev_0*.deb', 'dpkg -i');
 start('it is started by its ExecStart', 1);
@@ -162,7 +164,8 @@ part('upgrade, downgrade, purge');
 box_is('echo "node.attr.zone: z1" >>/etc/quidditch/quidditch.yml', 'the administrator changes the settings');
 for my $step (['next', 'the later version'], ['a', 'the earlier one again']) {
     stop('stopped') unless $box->{boots};
-    box_is("dpkg -i /mnt/$step->[0]/quidditch_0*.deb /mnt/$step->[0]/quidditch-coordination-k8s_0*.deb /mnt/$step->[0]/quidditch-dev_0*.deb", $step->[1]);
+    # as unattended upgrades do it: nobody answers what to do with settings that both sides changed
+    box_is("dpkg --force-confdef --force-confold -i /mnt/$step->[0]/quidditch_0*.deb /mnt/$step->[0]/quidditch-coordination-k8s_0*.deb /mnt/$step->[0]/quidditch-dev_0*.deb", $step->[1]);
     start('started', 1) unless $box->{boots};
     ok(QdNode->wait_for(\&ready, 30), 'it serves');
     is(count(), 3, 'with its documents');
@@ -174,4 +177,18 @@ like($purged, qr{the data in /var/lib/quidditch stay}, 'says that data stay');
 box_is('test ! -e /etc/quidditch/quidditch.yml -a ! -e /usr/bin/quidditchd -a ! -e /var/log/quidditch', 'settings, programs and logs are gone');
 is(($box->run('pgrep -x quidditchd'))[0], 1, 'nothing runs');
 box_is('test -f /srv/books/node.json', 'the data are there');
+like($purged, qr{the data in /srv/books stay}, '... which it says, too');
+is(box_is($find, 'what is left of it'), $before, 'nothing but the data');
+
+SKIP: {
+    skip 'SKIPPED: there is no signed repository', 4 unless -f "$dir/a/apt/dists/stable/InRelease";
+    part('a repository');
+    my $only = '-o Dir::Etc::sourcelist=/etc/apt/sources.list.d/quidditch.list -o Dir::Etc::sourceparts=-';
+    box_is("echo 'deb [signed-by=/mnt/a/apt/quidditch.gpg] file:/mnt/a/apt stable main' >/etc/apt/sources.list.d/quidditch.list; apt-get $only update", 'apt takes the repository');
+    box_is('apt-get install -y --no-install-recommends quidditch', 'and installs from it by name');
+    start('it is started', 1) unless $box->{boots};
+    ok(QdNode->wait_for(\&ready, 30), 'it serves');
+    stop('stopped') unless $box->{boots};
+    box_is('apt-get purge -y quidditch', 'and goes again');
+}
 done_testing;

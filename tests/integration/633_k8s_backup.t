@@ -77,6 +77,14 @@ my ($status, $out) = $kube->kubectl('delete', '-f', $crds, '--wait=false');
 is($status, 0, 'the kinds are deleted') or diag $out;
 ok($data->wait_for(sub { $kube->get('/apis/apiextensions.k8s.io/v1/customresourcedefinitions/quidditchstates.quidditch.io')->{content} =~ /deletionTimestamp/ }), 'and wait for their objects');
 has_docs(4, 'documents are there');
+# what no checkpoint takes stays in the root, and the log says what the server says
+my $said = sub { join('', map { $_->log_text } @c) =~ /a checkpoint of the cluster's state was refused by the API server: \S.*/ ? $& : '' };
+my $round = 0;
+QdNode->wait_for(sub {
+    $data->put('/books/_mapping?master_timeout=2s', {_meta => {text => join ' ', map { rand } 1 .. 400}});
+    return $said->() || ++$round > 100;
+}, 120);
+like($said->(), qr/terminating/, 'the refusal of a checkpoint has the reason') or diag substr($c[0]->log_text . $c[1]->log_text, -3000);
 stop_all();
 my $newest = save();
 ok(scalar(grep { $_->{kind} eq 'QuidditchState' } @{$newest->{items}}), 'the state is still there to be saved');

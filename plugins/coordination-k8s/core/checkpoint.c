@@ -1,6 +1,7 @@
 /* checkpoint.c: the state as pages, when the tail is long: frozen, encoded by the shell, its
  * objects written, then the next write of the root names them. Entries go on meanwhile. */
 #include "core_int.h"
+#include <stdio.h>
 
 void ck_checkpoint_end(ck_core *c, int committed)
 {
@@ -70,7 +71,11 @@ void ck_checkpoint_uploaded(ck_core *c, int32_t rc)
 {
     if (c->cp != CK_CP_UPLOAD) return;
     if (rc) {
-        ck_warn(c, "a checkpoint of the cluster's state was refused by the API server");
+        char text[sizeof c->refused + 100];
+        snprintf(text, sizeof text,
+                 "a checkpoint of the cluster's state was refused by the API server: %s",
+                 c->refused[0] ? c->refused : "no reason given");
+        ck_warn(c, text);
         c->cp_at = c->now + CK_RETRY_NS;
         ck_checkpoint_end(c, 0);
     } else if (--c->cp_left == 0)

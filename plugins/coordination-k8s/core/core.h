@@ -128,6 +128,7 @@ typedef struct ck_ask {
 typedef struct ck_answer {
     uint32_t outcome;
     int32_t rc;                /* REFUSED: a code below 0 */
+    const char *why;           /* REFUSED: what the server said; may be NULL */
     uint64_t retry_ns;         /* 429: not before, from now; 0: as the core likes */
     ck_root *root;             /* GET_ROOT; the core takes it over */
     int older;                 /* GET_ROOT, FAILED: it is older than what this node acted on */

@@ -177,6 +177,7 @@ struct ck_core {
     uint64_t cp_at;
     uint64_t cp_checkpoint; /* the root's when it was frozen */
     uint32_t cp_left;
+    char refused[400];         /* what the server said of the last object that it did not take */
     int cp_committed, no_room; /* no_room: the next entry does not fit into the root */
 
     struct {

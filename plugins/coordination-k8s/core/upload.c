@@ -7,6 +7,7 @@
  * that are gone when the newest is back. A version there counts all writes; so an object that was
  * written after the root, and has a lower version than it, is in another store. */
 #include "core_int.h"
+#include <stdio.h>
 
 uint32_t ck_upload_begin(ck_core *c, const ck_content *of, ck_entry *entry, ck_flight *f)
 {
@@ -187,6 +188,7 @@ void ck_upload_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
         missing(c, u);
         break;
     case CK_REFUSED:
+        snprintf(c->refused, sizeof c->refused, "%s", a->why ? a->why : "no reason given");
         ended(c, u, a->rc ? a->rc : QD_E_NO_COORDINATION);
         break;
     default:
