@@ -13,6 +13,14 @@ my %a = (instance => 'a:9400');
         {record => 'quidditch:server_errors:ratio',
             expr => 'sum(rate(quidditch_api_server_errors_total[5m])) / (sum(rate(quidditch_api_requests_total[5m])) > 0)'},
         {record => 'quidditch:memory_used:ratio', expr => 'quidditch_memory_bytes / (quidditch_memory_limit_bytes > 0)'},
+        # 0 healthy, 1 degraded: an alert of this node fires, 2 offline
+        {record => 'quidditch:node_state:max', expr => 'max by (instance) (label_replace(2 * (up{job="quidditch"} == bool 0), "of", "up", "", "")'
+                . ' or label_replace((count by (instance) (ALERTS{alertname=~"Quidditch.*", alertstate="firing", instance!=""}) > bool 0), "of", "alerts", "", ""))',
+            at => '20m',
+            series => [['up{job="quidditch",instance="a:9400"}', '1x30'], ['up{job="quidditch",instance="b:9402"}', '1x30'],
+                ['up{job="quidditch",instance="c:9402"}', '1x10 0x20'],
+                ['quidditch_disk_usage_bytes{instance="b:9402",job="quidditch"}', '81x30'], ['quidditch_disk_capacity_bytes{instance="b:9402",job="quidditch"}', '100x30']],
+            gives => [['instance="a:9400"', 0], ['instance="b:9402"', 1], ['instance="c:9402"', 2]]},
     ],
     [
         {alert => 'QuidditchNodeDown', severity => 'warning', for => '2m', expr => 'up{job="quidditch"} == 0',

@@ -82,6 +82,12 @@ for my $a (@$alerts) {
             . "\n        runbook: docs/runbooks/$a->{alert}.md\n";
     }
 }
+for my $r (grep { $_->{gives} } @$records) {
+    $text .= "- name: $r->{record}\n  interval: 1m\n  input_series:\n";
+    $text .= "  - series: " . quoted($_->[0]) . "\n    values: " . quoted($_->[1]) . "\n" for @{$r->{series}};
+    $text .= "  promql_expr_test:\n  - expr: $r->{record}\n    eval_time: $r->{at}\n    exp_samples:\n";
+    $text .= "    - labels: " . quoted("$r->{record}\{$_->[0]}") . "\n      value: $_->[1]\n" for @{$r->{gives}};
+}
 write_file('prometheus/alerts_test.yml', $text);
 
 # --- dashboards ---

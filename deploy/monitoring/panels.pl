@@ -13,6 +13,8 @@ my $index = '{index=~"$index"}';
             targets => [['quidditch:cluster_status:max', 'status']]},
         {title => 'Nodes', type => 'stat', width => 6,
             targets => [['max(quidditch_cluster_nodes)', 'nodes'], ['max(quidditch_cluster_data_nodes)', 'data nodes']]},
+        {title => 'Node states', help => '0 healthy, 1 degraded: an alert of the node fires, 2 offline',
+            targets => [['quidditch:node_state:max']]},
         {title => 'Indices', type => 'stat', width => 6, targets => [['max(quidditch_cluster_indices)', 'indices']]},
         {title => 'Nodes without room', type => 'stat', width => 6,
             targets => [['max(quidditch_cluster_disk_full_nodes)', 'nodes']]},

@@ -49,7 +49,8 @@ for my $e ('rate(quidditch_query_total[5m])', 'histogram_quantile(0.99, rate(qui
 
 my $tools = "$top/build/tools/prometheus";
 if (!-x "$tools/usr/bin/promtool") {
-    system("mkdir -p '$tools' && cd '$tools' && timeout 120 apt-get download prometheus >download.log 2>&1"
+    # where the lists of packages are empty they are fetched first
+    system("mkdir -p '$tools' && cd '$tools' && { timeout 120 apt-get download prometheus || { timeout 120 apt-get -qq update; timeout 120 apt-get download prometheus; }; } >download.log 2>&1"
         . " && dpkg -x prometheus_*.deb . && rm -f prometheus_*.deb");
 }
 my ($promtool, $prometheus) = map { "$tools/usr/bin/$_" } qw(promtool prometheus);

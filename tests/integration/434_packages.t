@@ -89,7 +89,7 @@ sub box_is { my ($line, $what) = @_; my ($s, $text) = $box->run($line); is($s, 0
 sub ready { my ($s, $text) = $box->run('qd health --timeout 5'); return $text =~ /^\w+: (green|yellow)/ }
 
 # Where systemd does not run, what it would do.
-my $by_hand = 'nohup setpriv --reuid quidditch --regid quidditch --clear-groups --no-new-privs --bounding-set=-all '
+my $by_hand = 'install -d -o quidditch -g quidditch /run/quidditch; nohup setpriv --reuid quidditch --regid quidditch --clear-groups --no-new-privs --bounding-set=-all '
     . '$(sed -n s/^ExecStart=//p /lib/systemd/system/quidditch.service) >>/tmp/node.log 2>&1 &';
 sub start { box_is($box->{boots} ? 'systemctl start quidditch' : $by_hand, $_[0]) unless $_[1] && $box->{boots} }
 sub stop { box_is($box->{boots} ? 'systemctl stop quidditch' : 'pkill -x quidditchd; timeout 60 sh -c "while pgrep -x quidditchd >/dev/null; do sleep 0.05; done"', $_[0]) }
@@ -110,6 +110,7 @@ ok(scalar(grep { /:9200$/ } @open), 'the REST API listens');
 is(join(' ', grep { /:9[234]\d\d$/ && !/^(127\.|\[::1\])/ } @open), '', 'on this machine only');
 my $of = box_is('p=$(pgrep -x quidditchd); stat -c %U /proc/$p; cat /proc/$p/status', 'the process');
 like($of, qr/\Aquidditch\n/, 'runs as a user of its own');
+is((box_is('cat /run/quidditch/quidditch.pid', 'its id stands where docs/upgrade.md looks for it'))+0, (box_is('pgrep -o -x quidditchd', 'the id'))+0, 'as it is');
 like($of, qr/^CapBnd:\s+0+$/m, 'with no capability');
 like($of, qr/^NoNewPrivs:\s+1$/m, 'and gets none');
 box_is('qd plugin list | grep -q coordination-k8s', 'the optional plugin is found');

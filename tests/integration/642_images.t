@@ -35,6 +35,7 @@ for my $name (sort keys %target) {
     like($out, qr/^the settings are valid/, "$name: quidditchd knows its role");
 }
 unlike($dockerfile, qr/^USER (?:0|root)/m, 'nothing runs as root');
+like($dockerfile, qr/^FROM \S+ AS runtime\n(?:(?!^FROM ).*\n)*^ENV QUIDDITCH_CONTAINER=1$/m, 'all log as containers do');
 
 # Libraries that are linked directly come with packages.txt, or with its dependencies' own.
 SKIP: {

@@ -80,7 +80,7 @@ sub pod {
     if (!$pid) {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>>', "$dir/$host.log";
-        open STDERR, '>&', \*STDOUT;
+        open STDERR, '>', "$dir/$host.err";
         exec $net->command($host), 'sh', '-c', $script or POSIX::_exit(127);
     }
     $pid{$host} = $pid;
@@ -102,11 +102,17 @@ like(`$exec @{[inside('curl -s http://localhost:9402/_cluster/health')]} 2>&1`, 
 kill 'TERM', values %pid;
 for my $host (2, 1, 0) { waitpid $pid{$host}, 0; is($?, 0, "pod $host ends cleanly") or diag logs(); delete $pid{$host} }
 
+# every line of a container is an object, also the last ones
+my @lines = map { split /\n/, QdNode::slurp("$dir/$_.log") } 0 .. 2;
+my @others = grep { !eval { $json->decode($_)->{'log.logger'} } } @lines;
+ok(@lines > 10 && !@others, 'the pods log JSON') or diag explain \@others;
+
 # --- a volume that belongs to root -------------------------------------------------------------------------------------
 system('rm', '-rf', "$dir/volume-2");
 mkdir "$dir/volume-2", 0755;
 pod(2, 'data', '/var/lib/quidditch/data', MASTER_ADDR => "$ip[0]:9301", BIND_ADDR => $ip[2]);
 waitpid delete $pid{2}, 0;
 isnt($?, 0, 'a volume of root ends the start');
-like(QdNode::slurp("$dir/2.log"), qr/fsGroup/, '... naming fsGroup');
+like(QdNode::slurp("$dir/2.err"), qr/fsGroup/, '... naming fsGroup');
+like(QdNode::slurp("$dir/2.log"), qr/"log\.level":"ERROR"[^\n]*fsGroup/, '... in the log, too');
 finish();
