@@ -100,6 +100,25 @@ is((setup('--join [2001:db8::1]:9301,2001:db8::2,h3 --listen [2001:db8::9] --acc
 like(QdNode::slurp($file), qr/^$_$/m, "it says $_") for 'network\.host: \["\[2001:db8::9\]"\]', 'discovery\.seed_hosts: \["\[2001:db8::1\]:9301", "2001:db8::2", h3\]';
 refused('--join [::1]:1', 1, qr/no node answers at ::1:1/);
 
+# A node that the package started has formed a cluster alone: with others it begins anew, once.
+mkdir "$dir/data";
+open $f, '>', "$dir/data/node.json" or die;
+close $f;
+open $f, '>', $file or die;
+print $f "cluster.name: quidditch\npath.data: $dir/data\n";
+close $f;
+my $together = '--new --node n1 --masters n1,n2,n3 --seeds 192.0.2.1,192.0.2.2 --listen 192.0.2.1 --accept-no-security';
+my ($made, $told) = setup($together);
+is($made, 0, 'masters that form a cluster together') or diag $told;
+like($told, qr{data of the former cluster are in \Q$dir\E/data\.aside-}, 'do not bring the ones that they formed alone');
+mkdir "$dir/data";
+open $f, '>', "$dir/data/node.json" or die;
+close $f;
+unlike((setup($together))[1], qr/aside/, 'once more: the data of the cluster that they formed stay');
+ok(-f "$dir/data/node.json", '... where they are');
+system("mkdir -p '$dir/data/hot/indices/abc'");
+is((setup($together =~ s/n3/n4/r))[0], 1, 'nor are indices left behind');
+
 # With a terminal it asks.
 sub asked {
     my (@answers) = @_;
