@@ -94,7 +94,7 @@ my $by_hand = 'install -d -o quidditch -g quidditch /run/quidditch; nohup setpri
 sub start { box_is($box->{boots} ? 'systemctl start quidditch' : $by_hand, $_[0]) unless $_[1] && $box->{boots} }
 sub stop { box_is($box->{boots} ? 'systemctl stop quidditch' : 'pkill -x quidditchd; timeout 60 sh -c "while pgrep -x quidditchd >/dev/null; do sleep 0.05; done"', $_[0]) }
 
-my $find = q(find /etc /usr /lib/systemd /var/log /var/lib/dpkg/info /var/lib/systemd /run -xdev -path '*quidditch*' -not -path '/var/log/pods/*' -not -path '/var/log/containers/*' | sort); # not what a kubelet of this machine writes
+my $find = q(find /etc /usr /lib/systemd /var/log /var/lib/dpkg/info /var/lib/systemd /run -xdev -maxdepth 4 -path '*quidditch*' -not -path '/var/log/pods/*' -not -path '/var/log/containers/*' | sort); # not what a kubelet of this machine writes
 my $before = box_is($find, 'what is there before');
 my $from = time;
 box_is('dpkg -i /mnt/a/quidditch_0*.deb /mnt/a/quidditch-coordination-k8s_0*.deb /mnt/a/quidditch-dev_0*.deb', 'dpkg -i');
