@@ -42,7 +42,6 @@ enum {
     REPL_BROKEN_PUBLISH_UNSHOWN,       /* a copy says that it shows what it has not installed */
     REPL_BROKEN_RECOVERY_NOT_SET_BACK, /* a recovering copy keeps what it had */
     REPL_BROKEN_RECOVERY_UNSYNCED,     /* it says that it has what it did not sync */
-    REPL_BROKEN_STARTED_UNSYNCED,      /* it starts when its files are there */
     REPL_BROKEN_UNKNOWN_IS_OK,         /* a batch that ended unknown is acknowledged */
     REPL_BROKEN_DEPOSED_IS_OK,        /* so is one that was applied by a primary that is none now */
     REPL_BROKEN_NOT_FOUND_AT_ONCE,    /* "not found" waits for nothing */
@@ -51,7 +50,6 @@ enum {
     REPL_BROKEN_CHANGE_ASSUMED,       /* a change of the record without an answer counts as done */
     REPL_BROKEN_CHECKPOINT_OF_OWN, /* copies are told the primary's checkpoint as the global one */
     REPL_BROKEN_FINAL_UNASKED,     /* the source admits whoever asks, whatever it has */
-    REPL_BROKEN_PULL_TO_GLOBAL,    /* the source sends operations up to the global checkpoint */
     REPL_BROKEN_READ_BY_LEASE,     /* a lease by the primary's own clock is enough for a read */
     REPL_BROKEN_SENT_IS_SHOWN,     /* a publication that was sent counts as shown */
     REPL_BROKEN_KNOWN_IGNORED,     /* a checkpoint above the log of the primary proves nothing */
@@ -62,12 +60,12 @@ enum {
     REPL_BROKEN_SENT_IS_CONFIRMED, /* operations that were sent count as confirmed */
     REPL_BROKEN_AWAY_IGNORED,      /* a new primary counts the copies that are there, not the set */
     REPL_BROKEN_LEAD_ALL_GLOBAL,   /* it calls all acknowledged that it has */
-    REPL_BROKEN_RESYNC_EMPTY,      /* a resync sends no operations */
     REPL_BROKEN_LEFT_IGNORED, /* a refresh waits for nobody who may search a copy that has left */
 };
 #ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
-extern int repl_variant;
-#define repl_broken(x) (repl_variant == REPL_BROKEN_##x)
+extern int repl_variant; /* a second one 16 bits further up */
+#define repl_broken(x)                                                                             \
+    ((repl_variant & 0xffff) == REPL_BROKEN_##x || repl_variant >> 16 == REPL_BROKEN_##x)
 #else
 #define repl_broken(x) (REPL_BROKEN == REPL_BROKEN_##x)
 #endif

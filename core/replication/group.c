@@ -1,6 +1,7 @@
 /* group.c: a copy as primary: what its machine asks for is done here. See repl_int.h. */
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
+#include "runtime/point.h"
 #include <stdio.h>
 
 #define RETRY_NS 200000000ull
@@ -331,8 +332,7 @@ static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer 
     qd_buf ops;
     int rc = 0;
     qd_buf_init(&ops, &s->g->r->account, REPL_TAIL_MAX);
-    bool sends = !(resync && repl_broken(RESYNC_EMPTY));
-    if (s->t.from <= s->t.to && sends) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
+    if (s->t.from <= s->t.to) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
     for (uint32_t part = 0; !rc && more; part++) {
         uint32_t n = 0;
         qd_buf_reset(&ops);
@@ -757,6 +757,7 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
 {
     qd_shard *s;
     qd_engine *e;
+    QD_POINT("replication.lead");
     int rc = repl_enter(g, &s, &e, err);
     if (rc) return rc;
     qd_mutex_lock(&g->lock);

@@ -1,6 +1,7 @@
 /* serve.c: a copy answers its primary. See repl_int.h, copy_int.h. */
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
+#include "runtime/point.h"
 #include <stdio.h>
 
 #define ADOPT_MAX 8
@@ -111,6 +112,7 @@ static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
 static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
 {
     int64_t max;
+    QD_POINT("replication.confirm");
     repl_checkpoints(g, e, &a->persisted, &max);
     if (repl_broken(COPY_ACK_BEFORE_FSYNC) || repl_broken(RESYNC_UNSYNCED)) {
         qd_engine_checkpoints at;
@@ -287,6 +289,7 @@ static void serve_copy(repl_shard *g, uint32_t action, const repl_request *q, re
     qd_engine *e;
     qd_err err;
     qd_err_init(&err);
+    QD_POINT("replication.serve");
     int rc = repl_enter(g, &s, &e, &err);
     if (rc) {
         refuse_err(a, &err);

@@ -255,7 +255,6 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     int64_t last = -1;
     if (!tracked(g, q, a) || retain(g, e, q->by, q->first, err)) return;
     qd_engine_checkpoints_get(e, &at);
-    if (repl_broken(PULL_TO_GLOBAL)) at.processed = at.global;
     a->max = at.processed;
     if (q->first > at.processed || repl_broken(SENT_NOTHING)) {
         a->verdict = REPL_OK;

@@ -6,6 +6,7 @@
  */
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
+#include "runtime/point.h"
 #include <stdio.h>
 
 #define PAUSE_MS 100
@@ -269,6 +270,7 @@ static int finalize(target *t, qd_err *err)
     repl_request q;
     repl_reply a;
     qd_rpc_call call;
+    QD_POINT("replication.finalize");
     stage(t, QD_STAGE_FINALIZE);
     request(t, &q);
     int rc = ask(t, QD_ACTION_RECOVERY_FINALIZE, &q, &call, &a, err);
@@ -350,7 +352,7 @@ static int recover_once(repl_shard *g, source *from, qd_err *err)
     if (!rc) rc = track(&t, err);
     if (!rc) rc = files(&t, err);
     if (!rc) rc = operations(&t, err);
-    int in_sync = repl_broken(STARTED_UNSYNCED);
+    int in_sync = 0;
     while (!rc && !in_sync) {
         in_sync = finalize(&t, err);
         if (in_sync < 0) rc = in_sync;

@@ -2,6 +2,7 @@
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include "runtime/fiber.h"
+#include "runtime/point.h"
 #include <stdio.h>
 
 #define COMMIT_MS 120000 /* a write whose copies and record do not answer: unknown */
@@ -194,6 +195,7 @@ static int enter(qd_replication *r, const qd_write_target *t, int64_t active, bo
             qd_mutex_lock(&g->lock);
             out->primary_term = g->pm.term;
             qd_mutex_unlock(&g->lock);
+            if (write) QD_POINT("replication.entered");
             return 0;
         }
         if (write) writer_ends(g, encode);
@@ -237,6 +239,7 @@ void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max
 {
     repl_shard *g = p->group;
     *c = (qd_commit){.permit = p, .last = *at};
+    QD_POINT("replication.ship");
     if (!p->encode || max < min) return;
     repl_shipment *s = qd_calloc(NULL, sizeof *s);
     if (!s) {

@@ -1,10 +1,10 @@
 # Whole nodes in a simulated world: everything from core/action down as it is; replication and engine once more,
-# with the defects that can be switched on;
+# with the defects that can be switched on and the points at which a scene stops threads;
 # coordination-raft as build/tests/sim/cluster has it, coordination-k8s and the model of an API server as
 # build/tests/sim/cluster_k8s. Both plugins have coordination-common: the symbols of the second one are its own.
 NODE_SIM := $(OUT)/tests/sim/node
 NODE_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/node/%.o,$(sort $(wildcard tests/sim/node_*.c)) tests/sim/watch.c \
-	$(sort $(wildcard core/replication/*.c core/engine/*.c)) \
+	$(sort $(wildcard core/replication/*.c core/engine/*.c)) core/runtime/point.c \
 	tests/lib/action_parts.c tests/lib/store_crash.c tests/lib/store_crash_disk.c tests/lib/coord_memory.c tests/lib/coord_memory_authority.c)
 NODE_SIM_RAFT := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,tests/sim/cluster_uv.c tests/sim/cluster_store.c tests/sim/cluster_engine.c tests/sim/raft_disk.c \
 	$(filter-out %/rows.c %/folder.c,$(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-raft/*.c))) \
@@ -22,7 +22,7 @@ OBJCOPY ?= objcopy
 $(NODE_SIM_OBJS): $(OBJ)/tests/sim/node/%.o: %.c
 	@mkdir -p $(@D)
 	@$(say) CC $< "(node)"
-	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Ilib -Iplugins $(PINC_coordination-raft) -DREPL_VARIANTS -DQD_VARIANTS -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Ilib -Iplugins $(PINC_coordination-raft) -DREPL_VARIANTS -DQD_VARIANTS -DCR_VARIANTS -DQD_POINTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(NODE_SIM): $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) $(NODE_SIM_K8S) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) $(NODE_SIM_K8S) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS) -lcrypto -ljansson

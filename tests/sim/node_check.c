@@ -224,6 +224,47 @@ static void check_cas(world *w, uint32_t op)
     }
 }
 
+/* One whose outcome its client does not know, and that was seen. */
+static void check_cas_seen(world *w, uint32_t op)
+{
+    const hop *h = &w->op[op];
+    if (!sees(h) || h->val <= 0 || h->val > w->nops) return;
+    const hop *cas = &w->op[h->val];
+    if (cas->kind != O_CAS || cas->state == S_OK || cas->state == S_CONFLICT) return;
+    for (uint32_t k = 1; k <= w->nops && !w->failed; k++) {
+        const hop *x = &w->op[k];
+        if (!writes(x) || x->kind == O_AUTO || x->doc != h->doc) continue;
+        if (x->seq > cas->pred && x->seq < h->seq) {
+            fail(w, "%u saw compare-and-set %lld at %lld, which was made on %lld, write %u is at %lld",
+                 op, (long long)h->val, (long long)h->seq, (long long)cas->pred, k,
+                 (long long)x->seq);
+        }
+    }
+}
+
+/* What was gone does not come back: a number that a get found nothing after is seen no more. */
+static void check_gone(world *w, uint32_t op)
+{
+    static bool before[NUMBERS];
+    const hop *h = &w->op[op];
+    if (h->kind != O_GET || h->state != S_OK || h->found) return;
+    memset(before, 0, sizeof before);
+    for (uint32_t k = 1; k <= w->nops; k++) {
+        const hop *x = &w->op[k];
+        bool there = (writes(x) && x->kind != O_DELETE && x->kind != O_AUTO) || sees(x);
+        if (there && x->doc == h->doc && x->end < h->begin && x->seq < NUMBERS)
+            before[x->seq] = true;
+    }
+    for (uint32_t k = 1; k <= w->nops && !w->failed; k++) {
+        const hop *x = &w->op[k];
+        if (x->doc != h->doc || !sees(x) || x->begin <= h->end || x->seq >= NUMBERS) continue;
+        if (before[x->seq]) {
+            fail(w, "get %u of [%s] found nothing, operation %u sees it again at %lld", op,
+                 doc_id(h->doc), k, (long long)x->seq);
+        }
+    }
+}
+
 /* --- searches --------------------------------------------------------------------------------- */
 
 static void check_shown(world *w, const shown *s, const int64_t *last)
@@ -437,6 +478,8 @@ void check_end(world *w)
     for (uint32_t k = 1; k <= w->nops && !w->failed; k++) {
         check_order(w, k);
         if (!w->failed) check_cas(w, k);
+        if (!w->failed) check_cas_seen(w, k);
+        if (!w->failed) check_gone(w, k);
         if (!w->failed) check_version(w, k);
         if (!w->failed) check_refreshed(w, k);
     }

@@ -284,15 +284,15 @@ static int some_node(world *w)
     return -1;
 }
 
-static void write_one(world *w, int k, int node, okind kind, int64_t seen[DOCS][2])
+static hop *write_doc(world *w, int k, int node, okind kind, int doc, int64_t seen[DOCS][2],
+                      uint64_t patience_ms)
 {
     char path[160], body[80];
     const char *method = kind == O_DELETE ? "DELETE" : kind == O_UPDATE ? "POST" : "PUT";
-    int doc = (int)rnd(w, DOCS);
     uint32_t n;
     answer a;
     hop *h = hop_begin(w, kind, doc, &n);
-    if (!h) return;
+    if (!h) return NULL;
     snprintf(body, sizeof body,
              kind == O_UPDATE ? "{\"doc\":{\"v\":%u},\"doc_as_upsert\":true}" : "{\"v\":%u}", n);
     snprintf(path, sizeof path, "/" INDEX "/%s/%s?timeout=3s",
@@ -309,7 +309,7 @@ static void write_one(world *w, int k, int node, okind kind, int64_t seen[DOCS][
         method = "POST";
         snprintf(path, sizeof path, "/" INDEX "/_doc?timeout=3s");
     }
-    ask(w, node, method, path, kind == O_DELETE ? NULL : body, w->patience_ms, &a);
+    ask(w, node, method, path, kind == O_DELETE ? NULL : body, patience_ms, &a);
     wrote(w, h, a.status, text_of(&a));
     if (kind == O_AUTO && h->state == S_OK) {
         const char *id = strstr(text_of(&a), "\"_id\":\"");
@@ -318,6 +318,12 @@ static void write_one(world *w, int k, int node, okind kind, int64_t seen[DOCS][
     if (kind != O_AUTO) learn(h, seen);
     say(w, k, n, node, method, path, &a);
     answer_fini(&a);
+    return h;
+}
+
+static void write_one(world *w, int k, int node, okind kind, int64_t seen[DOCS][2])
+{
+    (void)write_doc(w, k, node, kind, (int)rnd(w, DOCS), seen, w->patience_ms);
 }
 
 static void write_bulk(world *w, int k, int node, int64_t seen[DOCS][2])
@@ -365,17 +371,16 @@ static void write_bulk(world *w, int k, int node, int64_t seen[DOCS][2])
     qd_buf_fini(&body);
 }
 
-static void get(world *w, int k, int node, int64_t seen[DOCS][2])
+static hop *get_doc(world *w, int k, int node, int doc, int64_t seen[DOCS][2], uint64_t patience_ms)
 {
     char path[160];
-    int doc = (int)rnd(w, DOCS);
     uint32_t n;
     answer a;
     hop *h = hop_begin(w, O_GET, doc, &n);
-    if (!h) return;
+    if (!h) return NULL;
     snprintf(path, sizeof path, "/" INDEX "/_doc/%s", doc_id(doc));
     bool promoting = w->promoting, moving = w->moving;
-    ask(w, node, "GET", path, NULL, w->patience_ms, &a);
+    ask(w, node, "GET", path, NULL, patience_ms, &a);
     h->end = now_ns(w);
     if ((a.status == 200 || a.status == 404) && strstr(text_of(&a), "\"found\":")) {
         h->state = S_OK;
@@ -394,6 +399,24 @@ static void get(world *w, int k, int node, int64_t seen[DOCS][2])
     }
     say(w, k, n, node, "GET", path, &a);
     answer_fini(&a);
+    return h;
+}
+
+static void get(world *w, int k, int node, int64_t seen[DOCS][2])
+{
+    (void)get_doc(w, k, node, (int)rnd(w, DOCS), seen, w->patience_ms);
+}
+
+hop *client_op(world *w, int node, okind kind, int doc, const hop *on, uint64_t patience_ms)
+{
+    int64_t seen[DOCS][2];
+    memset(seen, -1, sizeof seen);
+    if (on) {
+        seen[doc][0] = on->seq;
+        seen[doc][1] = on->term;
+    }
+    if (kind == O_GET) return get_doc(w, 9, node, doc, seen, patience_ms);
+    return write_doc(w, 9, node, kind, doc, seen, patience_ms);
 }
 
 static void refresh(world *w, int k, int node)

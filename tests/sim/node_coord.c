@@ -33,6 +33,7 @@ static coord_kind choose(world *w)
     static const char *const names[COORD_KINDS] = {"memory", "raft", "k8s"};
     uint64_t by_seed = rnd(w, 10);
     const char *fixed = getenv("COORD");
+    if (w->scene) return COORD_IN_MEMORY;
     for (int i = 0; fixed && i < COORD_KINDS; i++)
         if (strcmp(fixed, names[i]) == 0) return (coord_kind)i;
     return by_seed < 3 ? COORD_IN_MEMORY : by_seed < 8 ? COORD_RAFT : COORD_K8S;

@@ -8,6 +8,7 @@
  *   node_client.c   clients: requests and what they were answered
  *   node_faults.c   what goes wrong
  *   node_plots.c    several that follow one another
+ *   node_scenes.c   schedules that are written down
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -92,6 +93,7 @@ typedef struct machine {
     uint32_t lives;
     uint64_t start_at; /* 0: nobody starts it */
     uint64_t slow_until, slow_ms;
+    bool held; /* syncs do not end */
     double rate;
     int64_t skew_ms;
 } machine;
@@ -133,6 +135,7 @@ typedef struct shown {
 struct world {
     uint64_t seed;
     bool traced, quiet, failed;
+    const node_scene *scene; /* NULL: clients and faults by seed */
     qd_prng prng;
     qd_sim *sim;
     qd_sim_net *net;
@@ -250,6 +253,8 @@ void answer_fini(answer *a);
 /* The clients of this process have gone away. */
 void calls_cancel(proc *p);
 void client_run(void *arg);
+/* One operation on one document; `on`: what a compare-and-set is made on. NULL: the history is full. */
+hop *client_op(world *w, int node, okind kind, int doc, const hop *on, uint64_t patience_ms);
 const char *doc_id(int doc);
 /* A number behind "key": in text; otherwise none. */
 int64_t number_of(const char *text, const char *key, int64_t none);

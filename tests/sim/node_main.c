@@ -5,6 +5,8 @@
  *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
  *   SEED=7 TRACE=1           one of them, told
  *   COORD=memory|raft|k8s    what keeps the state of the cluster, else by seed
+ *   --scenes [NAME]          each schedule that is written down (or one), as it is and with its rule
+ *                            broken; TRACE=1
  *   --list                   the broken variants
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
  * DEFECT_SEEDS=2000
@@ -29,6 +31,7 @@
 #define SHARED 60
 #define LEAST_SHARE 5.0
 #define HERE "sim/node"
+#define SCENES "sim/node --scenes"
 #define QUICK 10
 #define QUICK_MOST 150
 
@@ -137,8 +140,8 @@ _Static_assert(sizeof qd_engine_variant == sizeof(int), "variants are chosen by 
 /* A defect is found by what is wrong, not by what takes long. */
 static bool takes_long(const char *violation)
 {
-    static const char *const texts[] = {"not green", "no index", STILL, "does not end",
-                                        "does not reach"};
+    static const char *const texts[] = {"not green", "no index",       STILL, "does not end",
+                                        "does not reach", "does not come to"};
     if (strstr(violation, "it had been made durable")) return false; /* gone, not late */
     for (size_t i = 0; i < QD_COUNT_OF(texts); i++)
         if (strstr(violation, texts[i])) return true;
@@ -152,22 +155,26 @@ typedef struct said {
     char violation[700];
 } said;
 
-static void look_for(const defect *d, uint64_t from, uint64_t most, int to)
+static void look_for(const defect *d, const node_scene *scene, uint64_t from, uint64_t most, int to)
 {
     node_report r;
-    memcpy(d->variable, &d->number, sizeof d->number);
+    bool traced = getenv("TRACE") != NULL;
+    if (scene) repl_variant = scene->beside << 16;
+    int broken = d->number | (d->variable == &repl_variant ? repl_variant : 0);
+    memcpy(d->variable, &broken, sizeof broken);
     for (uint64_t s = from; s < from + most; s++) {
         said x = {.seed = s};
-        x.found = node_sim_run(s, getenv("TRACE") != NULL, &r) && !takes_long(r.violation);
+        int rc = scene ? node_scene_run(scene, traced, &r) : node_sim_run(s, traced, &r);
+        x.found = rc && !takes_long(r.violation);
         memcpy(x.violation, r.violation, sizeof x.violation);
         if (write(to, &x, sizeof x) != sizeof x || x.found) break;
     }
 }
 
 /* In a process of its own, as an assertion of the product may end it: that finds it, too. */
-static bool find_defect(const defect *d, uint64_t most, int test)
+static bool find_defect(const defect *d, const node_scene *scene, uint64_t most, int test)
 {
-    uint64_t from = number("FROM", 1), ran = 0;
+    uint64_t from = scene ? 1 : number("FROM", 1), ran = 0;
     said x = {.found = false};
     int ends[2], status = 0;
     fflush(stdout);
@@ -176,7 +183,7 @@ static bool find_defect(const defect *d, uint64_t most, int test)
     if (child < 0) abort();
     if (child == 0) {
         close(ends[0]);
-        look_for(d, from, most, ends[1]);
+        look_for(d, scene, from, most, ends[1]);
         _exit(0);
     }
     close(ends[1]);
@@ -205,7 +212,7 @@ static int find_defects(const char *name)
     for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
         const defect *d = &defects[i];
         if (name ? strcmp(name, d->name) != 0 : strcmp(d->test, HERE) != 0) continue;
-        missed += !find_defect(d, number("DEFECT_SEEDS", 2000), ++test);
+        missed += !find_defect(d, NULL, number("DEFECT_SEEDS", 2000), ++test);
     }
     printf("1..%d\n", test);
     return missed || !test;
@@ -218,9 +225,51 @@ static int find_quick(int *test)
     for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
         const defect *d = &defects[i];
         if (strcmp(d->test, HERE) != 0 || !d->after || d->after > QUICK) continue;
-        missed += !find_defect(d, QUICK_MOST, ++*test);
+        missed += !find_defect(d, NULL, QUICK_MOST, ++*test);
     }
     return missed;
+}
+
+/* --- scenes ----------------------------------------------------------------------------------- */
+
+static const defect *defect_of(const char *name)
+{
+    for (size_t i = 0; i < QD_COUNT_OF(defects); i++)
+        if (strcmp(defects[i].name, name) == 0) return &defects[i];
+    return NULL;
+}
+
+static bool scene_holds(const node_scene *scene, int test)
+{
+    node_report r;
+    repl_variant = scene->beside;
+    bool bad = node_scene_run(scene, getenv("TRACE") != NULL, &r);
+    repl_variant = 0;
+    printf("%sok %d - the scene of %s holds\n", bad ? "not " : "", test, scene->rule);
+    if (bad) printf("# %s\n", r.violation);
+    return !bad;
+}
+
+/* Each scene with its rule as it is, and broken; every rule that the table leaves to a scene has one. */
+static int find_scenes(const char *name, int *test)
+{
+    int failed = 0;
+    for (size_t i = 0; i < node_scenes_n; i++) {
+        const node_scene *scene = &node_scenes[i];
+        const defect *d = defect_of(scene->rule);
+        if (name && strcmp(name, scene->rule) != 0) continue;
+        if (!d) abort();
+        failed += !scene_holds(scene, ++*test);
+        failed += !find_defect(d, scene, 1, ++*test);
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(defects) && !name; i++) {
+        bool has = strcmp(defects[i].test, SCENES) != 0;
+        for (size_t k = 0; k < node_scenes_n; k++)
+            has |= strcmp(node_scenes[k].rule, defects[i].name) == 0;
+        if (!has) printf("not ok %d - %s has no scene\n", ++*test, defects[i].name);
+        failed += !has;
+    }
+    return failed;
 }
 
 int main(int argc, char **argv)
@@ -237,6 +286,11 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "--defects") == 0) {
         return find_defects(argc > 2 ? argv[2] : NULL);
+    }
+    if (argc > 1 && strcmp(argv[1], "--scenes") == 0) {
+        failed = find_scenes(argc > 2 ? argv[2] : NULL, &test);
+        printf("1..%d\n", test);
+        return failed || !test;
     }
     if (one) {
         uint64_t bad = schedules(one, 1, 1, NULL, &ran, &digest);
@@ -265,6 +319,7 @@ int main(int argc, char **argv)
                ++test);
         failed += !same || !also;
         failed += find_quick(&test) != 0;
+        failed += find_scenes(NULL, &test) != 0;
     }
     printf("1..%d\n", test);
     return failed != 0;

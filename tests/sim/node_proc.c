@@ -297,6 +297,7 @@ void proc_sync_pause(void *of)
     uint64_t takes = us(60 + rnd(w, 600));
     if (m->slow_until > now_ns(w) && !w->quiet) takes += ms(rnd(w, m->slow_ms));
     qd_env_sleep_ns(p->env, takes);
+    while (m->held && !p->dying) qd_env_sleep_ns(p->env, us(500));
 }
 
 void proc_start(world *w, int id)

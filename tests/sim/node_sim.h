@@ -9,6 +9,7 @@
 #define QD_TESTS_NODE_SIM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What happened in a schedule: name, words. */
@@ -63,5 +64,15 @@ typedef struct node_report {
 
 /* Runs a schedule; 0, or 1 with report->violation. */
 int node_sim_run(uint64_t seed, bool traced, node_report *report);
+
+/* A schedule that is written down, for a rule that only a certain order of events shows broken. */
+typedef struct node_scene {
+    const char *rule;
+    int beside; /* another rule of replication that is broken, too, also when `rule` is not */
+    void (*run)(void *world);
+} node_scene;
+extern const node_scene node_scenes[];
+extern const size_t node_scenes_n;
+int node_scene_run(const node_scene *scene, bool traced, node_report *report);
 
 #endif

@@ -272,8 +272,35 @@ void world_join(world *w)
     while (nclients) qd_thread_join(w->env, client[--nclients]);
 }
 
+static void scene_run(void *arg)
+{
+    world *w = arg;
+    w->scene->run(w);
+    for (int i = 0; i < MACHINES; i++) w->m[i].start_at = 0;
+    w->clients--;
+}
+
+/* Nothing happens but what the scene says. */
+static void begin_scene(world *w)
+{
+    qd_sim_net_faults f = {.latency_min_ns = us(50), .latency_max_ns = us(300)};
+    w->patience_ms = 4000;
+    coord_begin(w);
+    for (int i = 0; i < MACHINES; i++) {
+        w->m[i].rate = 1;
+        w->m[i].start_at = 1 + us((uint64_t)i);
+        (void)qd_sim_net_wire(w->net, node_name(i));
+    }
+    qd_sim_net_faults_set(w->net, &f);
+    after(w, ms(1), tick);
+}
+
 static void begin(world *w)
 {
+    if (w->scene) {
+        begin_scene(w);
+        return;
+    }
     qd_sim_net_faults f = {.latency_min_ns = us(50),
                            .latency_max_ns = us(1200),
                            .slow_ns = ms(1 + rnd(w, 800)),
@@ -308,9 +335,9 @@ static bool until_nodes(void *arg)
     return goes_on(w) && !all;
 }
 
-static void schedule(world *w)
+/* The index is made, clients work while faults happen. */
+static void clients_and_faults(world *w)
 {
-    (void)qd_sim_run_while(w->sim, until_nodes, w, ms(BEGIN_MS));
     world_thread(w, operator_run, w);
     (void)qd_sim_run_while(w->sim, until_created, w, ms(BEGIN_MS));
     if (!w->failed && !w->created) fail(w, "no index after %d ms", BEGIN_MS);
@@ -321,6 +348,17 @@ static void schedule(world *w)
     after(w, ms(300 + rnd(w, 500)), faults);
     uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (w->kind == COORD_K8S ? LEASE_MS : 0);
     (void)qd_sim_run_while(w->sim, more, w, ms(lasts));
+}
+
+static void schedule(world *w)
+{
+    (void)qd_sim_run_while(w->sim, until_nodes, w, ms(BEGIN_MS));
+    if (w->scene) {
+        world_thread(w, scene_run, w);
+        (void)qd_sim_run_while(w->sim, until_clients_end, w, ms(GREEN_MS));
+    } else {
+        clients_and_faults(w);
+    }
     if (w->failed) return;
     trace(w, "faults end");
     faults_end(w);
@@ -362,7 +400,7 @@ static void end(world *w)
     qd_sim_close(w->sim);
 }
 
-int node_sim_run(uint64_t seed, bool traced, node_report *report)
+static int run(uint64_t seed, const node_scene *scene, bool traced, node_report *report)
 {
     static hop ops[OPS_MAX];
     static shown all_shown[SHOWN_MAX];
@@ -374,6 +412,7 @@ int node_sim_run(uint64_t seed, bool traced, node_report *report)
     if (!w) abort();
     report->seed = seed;
     *w = (world){.seed = seed, .traced = traced, .r = report, .op = ops, .shown = all_shown};
+    w->scene = scene;
     qd_prng_init(&w->prng, seed);
     the_world = w;
     qd_err_init(&err);
@@ -395,4 +434,14 @@ int node_sim_run(uint64_t seed, bool traced, node_report *report)
     free(w);
     the_world = NULL;
     return failed;
+}
+
+int node_sim_run(uint64_t seed, bool traced, node_report *report)
+{
+    return run(seed, NULL, traced, report);
+}
+
+int node_scene_run(const node_scene *scene, bool traced, node_report *report)
+{
+    return run(1, scene, traced, report);
 }
