@@ -138,20 +138,26 @@ static bool acknowledged(const hop *h)
     return h && h->state == S_OK;
 }
 
-static qd_engine_checkpoints numbers(stage *s, int node)
+static qd_shard *shard_of(stage *s, int node)
 {
-    qd_engine_checkpoints c = {.max_seq_no = -1, .persisted = -1, .global = -1};
     proc *p = s->w->m[node].now;
     qd_state *state = state_now(s->w);
     const qd_index_meta *m = state ? qd_state_index(state, QD_STR(INDEX)) : NULL;
     qd_shard *shard = m && proc_serves(p) ? qd_shards_get(p->a.shards, m->uuid, 0) : NULL;
+    qd_state_unref(state);
+    return shard;
+}
+
+static qd_engine_checkpoints numbers(stage *s, int node)
+{
+    qd_engine_checkpoints c = {.max_seq_no = -1, .persisted = -1, .global = -1};
+    qd_shard *shard = shard_of(s, node);
     qd_engine *e;
     if (shard && qd_shard_enter(shard, 0, &e, NULL) == 0) {
         qd_engine_checkpoints_get(e, &c);
         qd_shard_leave(shard);
     }
     qd_shard_unref(shard);
-    qd_state_unref(state);
     return c;
 }
 
@@ -173,6 +179,20 @@ static bool record(stage *s, int node, is what)
                                     : qd_shard_meta_in_sync(r, c->allocation_id) != NULL;
     }
     qd_state_unref(state);
+    return yes;
+}
+
+/* Is the copy the primary, and does it act as such by now? */
+static bool leads(stage *s, int node)
+{
+    qd_engine *e;
+    bool yes = false;
+    qd_shard *shard = record(s, node, IS_PRIMARY) ? shard_of(s, node) : NULL;
+    if (shard && qd_shard_enter(shard, 0, &e, NULL) == 0) {
+        yes = qd_engine_mode_get(e) == QD_ENGINE_PRIMARY;
+        qd_shard_leave(shard);
+    }
+    qd_shard_unref(shard);
     return yes;
 }
 
@@ -276,7 +296,7 @@ static void whatever_term(void *of)
     REACH(s, 5000, numbers(s, s->p).persisted == 2 && s->at[s->r][AT_SERVE].come);
     pass(s, s->r, AT_CONFIRM);
     cut_control(s, s->p);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     hop *own = now(s, s->r, O_PUT, D, NULL);
     if (!acknowledged(own)) fail(s->w, "the scene does not come to another primary's write");
     let_go(s, s->r, AT_CONFIRM);
@@ -297,7 +317,7 @@ static void recovery_not_set_back(void *of)
     begins(s, s->p, O_PUT, C, NULL);
     REACH(s, 5000, numbers(s, s->r2).persisted == 1);
     ends(s, s->p, true);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     (void)now(s, s->r, O_PUT, D, NULL);
     let_go(s, s->r2, AT_FINALIZE);
@@ -322,7 +342,7 @@ static void come_back(stage *s)
 {
     (void)now(s, s->r, O_PUT, A, NULL);
     ends(s, s->r, false);
-    REACH(s, 20000, record(s, s->r2, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r2));
     (void)now(s, s->r2, O_GET, A, NULL);
 }
 
@@ -333,7 +353,7 @@ static void resync_no_trim(void *of)
     if (!first) return;
     last_words(s, first);
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     come_back(s);
 }
@@ -346,7 +366,7 @@ static void recovery_no_trim(void *of)
     last_words(s, first);
     ends(s, s->p, false);
     ends(s, s->r2, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     back(s, s->r2);
     REACH(s, 60000, record(s, s->r2, IS_STARTED));
@@ -387,7 +407,7 @@ static void deposed(void *of)
     ask(s->w, s->r, "POST", "/_cluster/reroute", body, PATIENCE_MS, &a);
     trace(s->w, "cancel: %d %.300s", a.status, a.body.p ? a.body.p : "");
     answer_fini(&a);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     (void)now(s, s->r, O_PUT, C, NULL);
     let_go(s, s->p, AT_SHIP);
     AWAIT(s, 3000, x->done)
@@ -404,7 +424,7 @@ static void not_found(void *of)
     REACH(s, 5000, numbers(s, s->p).persisted == 1);
     (void)soon(s, s->p, O_GET, A, NULL);
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     (void)now(s, s->r, O_GET, A, NULL);
 }
@@ -426,7 +446,7 @@ static void plain_beside_tracked(void *of)
     REACH(s, 60000, record(s, s->r, IS_STARTED) || record(s, s->r2, IS_STARTED));
     other = record(s, s->r2, IS_STARTED) ? s->r2 : s->r;
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, other, IS_PRIMARY));
+    REACH(s, 20000, leads(s, other));
     let_go(s, other, AT_SERVE);
 }
 
@@ -439,7 +459,7 @@ static void change_assumed(void *of)
     cut(s, s->p, s->r);
     qd_sim_net_break(s->w->net, node_name(s->p), NULL);
     later *x = begins(s, s->p, O_PUT, B, NULL);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     (void)now(s, s->r, O_PUT, C, NULL);
     AWAIT(s, 20000, x->done)
     faults_heal(s->w);
@@ -458,7 +478,7 @@ static void checkpoint_of_own(void *of)
     AWAIT(s, 4000, numbers(s, s->r2).global >= 2)
     cut(s, s->r, s->r2);
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     for (int i = 0; i < 5; i++) (void)now(s, s->r, O_PUT, D, NULL);
     faults_heal(s->w);
@@ -487,7 +507,7 @@ static void final_unasked(void *of)
         ends(s, s->p, true);
         s->w->m[other].held = false;
         back(s, other);
-        REACH(s, 60000, record(s, other, IS_PRIMARY));
+        REACH(s, 60000, leads(s, other));
     }
     s->w->m[other].held = false;
 }
@@ -505,7 +525,7 @@ static void conflict_unsynced(void *of)
     ends(s, s->p, true);
     s->w->m[s->p].held = false;
     back(s, s->p);
-    REACH(s, 60000, record(s, s->p, IS_PRIMARY) && proc_serves(s->w->m[s->p].now));
+    REACH(s, 60000, leads(s, s->p));
     (void)now(s, s->p, O_PUT, C, NULL);
 }
 
@@ -523,7 +543,7 @@ static void lead_all_global(void *of)
     let_go(s, s->p, AT_SHIP);
     REACH(s, 5000, numbers(s, s->r2).persisted == 2);
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     (void)now(s, s->r, O_GET, B, NULL);
 }
@@ -537,7 +557,7 @@ static void resync_no_roll_back(void *of)
     begins(s, s->p, O_PUT, B, NULL);
     REACH(s, 5000, numbers(s, s->r2).persisted == 1);
     ends(s, s->p, false);
-    REACH(s, 20000, record(s, s->r, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
     (void)now(s, s->r, O_GET, B, NULL);
     stop(s, s->r2, AT_SERVE);
@@ -546,7 +566,7 @@ static void resync_no_roll_back(void *of)
     (void)soon(s, s->r, O_GET, D, NULL);
     AWAIT(s, 1500, x->done)
     ends(s, s->r, false);
-    REACH(s, 20000, record(s, s->r2, IS_PRIMARY));
+    REACH(s, 20000, leads(s, s->r2));
     let_go(s, s->r2, AT_SERVE);
 }
 
