@@ -30,6 +30,7 @@ typedef enum qd_engine_broken {
     QD_BROKEN_SECOND_SYNC_BELIEVED,     /* a sync behind one that failed proves a log's tail */
     QD_BROKEN_NOT_SET_BACK,      /* a copy that is opened, or recovers, keeps what is above the
                                     checkpoint */
+    QD_BROKEN_OPEN_NOT_SET_BACK, /* the first half of it */
     QD_BROKEN_CONFLICT_UNSYNCED, /* a conflict shows what is not durable yet */
 } qd_engine_broken;
 

@@ -68,11 +68,12 @@ int node_sim_run(uint64_t seed, bool traced, node_report *report);
 /* A schedule that is written down, for a rule that only a certain order of events shows broken. */
 typedef struct node_scene {
     const char *rule;
-    int beside; /* another rule of replication that is broken, too, also when `rule` is not */
+    /* the second wall behind it, of replication or the engine: it is broken also when `rule` is as it is */
+    int beside, beside_engine;
     void (*run)(void *world);
 } node_scene;
 extern const node_scene node_scenes[];
 extern const size_t node_scenes_n;
-int node_scene_run(const node_scene *scene, bool traced, node_report *report);
+int node_scene_run(const node_scene *scene, uint64_t seed, bool traced, node_report *report);
 
 #endif

@@ -441,7 +441,7 @@ int node_sim_run(uint64_t seed, bool traced, node_report *report)
     return run(seed, NULL, traced, report);
 }
 
-int node_scene_run(const node_scene *scene, bool traced, node_report *report)
+int node_scene_run(const node_scene *scene, uint64_t seed, bool traced, node_report *report)
 {
-    return run(1, scene, traced, report);
+    return run(seed, scene, traced, report);
 }
