@@ -108,12 +108,14 @@ static bool waits(stage *s)
 
 static hop *now(stage *s, int node, okind kind, int doc, const hop *on)
 {
+    qd_env_sleep_ns(s->w->env, us(1)); /* behind the one before */
     return client_op(s->w, node, kind, doc, on, PATIENCE_MS);
 }
 
 /* Where the answer may not come. */
 static hop *soon(stage *s, int node, okind kind, int doc, const hop *on)
 {
+    qd_env_sleep_ns(s->w->env, us(1));
     return client_op(s->w, node, kind, doc, on, 1500);
 }
 
@@ -181,6 +183,19 @@ static bool record(stage *s, int node, is what)
     }
     qd_state_unref(state);
     return yes;
+}
+
+static uint64_t term(stage *s, int node)
+{
+    qd_engine *e;
+    uint64_t now_is = 0;
+    qd_shard *shard = shard_of(s, node);
+    if (shard && qd_shard_enter(shard, 0, &e, NULL) == 0) {
+        now_is = qd_engine_primary_term(e);
+        qd_shard_leave(shard);
+    }
+    qd_shard_unref(shard);
+    return now_is;
 }
 
 /* Is the copy the primary, and does it act as such by now? */
@@ -323,6 +338,8 @@ static void recovery_not_set_back(void *of)
     (void)now(s, s->r, O_PUT, D, NULL);
     let_go(s, s->r2, AT_FINALIZE);
     REACH(s, 60000, record(s, s->r2, IS_STARTED));
+    ends(s, s->r, false); /* a copy shows what its primary does, until it is one */
+    REACH(s, 20000, leads(s, s->r2));
 }
 
 /* What one copy alone has of the primary's last words: a write, and a compare-and-set behind it
@@ -481,9 +498,13 @@ static void checkpoint_of_own(void *of)
     ends(s, s->p, false);
     REACH(s, 20000, leads(s, s->r));
     let_go(s, s->r, AT_SERVE);
-    for (int i = 0; i < 5; i++) (void)now(s, s->r, O_PUT, D, NULL);
+    AWAIT(s, 20000, !record(s, s->r2, IS_IN_SYNC))
+    for (int doc = A; doc <= E; doc++)
+        if (doc != B && doc != C) (void)now(s, s->r, O_PUT, doc, NULL);
     faults_heal(s->w);
     REACH(s, 60000, record(s, s->r2, IS_STARTED));
+    ends(s, s->r, false);
+    REACH(s, 20000, leads(s, s->r2));
 }
 
 /* A copy that is being filled has not synced what was acknowledged beside it, and is all that is
@@ -530,23 +551,26 @@ static void conflict_unsynced(void *of)
     (void)now(s, s->p, O_PUT, C, NULL);
 }
 
-/* Of two operations that are under way the next primary has the second one, another copy both. */
+/* The next primary has what another copy lacks; who reads it there reads it later, too. */
 static void lead_all_global(void *of)
 {
     stage *s = &the_stage;
     if (!open_index(s, of, 3)) return;
-    stop(s, s->p, AT_SHIP);
-    begins(s, s->p, O_PUT, B, NULL);
-    REACH(s, 5000, s->at[s->p][AT_SHIP].come);
-    pass(s, s->p, AT_SHIP);
-    (void)now(s, s->p, O_PUT, C, NULL);
-    stop(s, s->r, AT_SERVE);
-    let_go(s, s->p, AT_SHIP);
-    REACH(s, 5000, numbers(s, s->r2).persisted == 2);
+    stop(s, s->r2, AT_SERVE);
+    begins(s, s->p, O_PUT, A, NULL);
+    REACH(s, 5000, numbers(s, s->r).persisted == 1);
     ends(s, s->p, false);
-    REACH(s, 20000, leads(s, s->r));
-    let_go(s, s->r, AT_SERVE);
-    (void)now(s, s->r, O_PUT, D, NULL);
+    pass(s, s->r2, AT_SERVE);
+    REACH(s, 20000, term(s, s->r2) == 2); /* it is set back, and synced nothing since */
+    s->w->m[s->r2].held = true;
+    AWAIT(s, 2000, leads(s, s->r))
+    (void)soon(s, s->r, O_GET, A, NULL);
+    ends(s, s->r, false);
+    ends(s, s->r2, true);
+    s->w->m[s->r2].held = false;
+    back(s, s->r2);
+    REACH(s, 60000, leads(s, s->r2));
+    (void)now(s, s->r2, O_GET, A, NULL);
 }
 
 /* A copy has more than the next primary, which gives the number to another operation. */
