@@ -160,6 +160,8 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op,
  * async it returns at once. [worker] */
 QD_MUST_CHECK
 int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err);
+/* Is it, as far as the setting asks? [any] */
+bool qd_engine_reached(qd_engine *e, const qd_translog_location *at);
 /* Makes all durable whatever the setting (sync_interval, clean stop). [worker] */
 QD_MUST_CHECK
 int qd_engine_sync_all(qd_engine *e, qd_err *err);

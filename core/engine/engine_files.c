@@ -149,8 +149,10 @@ static void remove_object(qd_engine *e, qd_str name)
 static void live_remove(qd_engine *e, engine_live *x)
 {
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
+    qd_mutex_lock(&e->publish_lock);
+    qd_pair("file.goes", x->refs == 0); /* no commit point, publication or reader names it */
+    qd_mutex_unlock(&e->publish_lock);
     remove_object(e, qdi_engine_live_name(e, x->segment, x->generation, name));
-    qdi_engine_live_free(e, x);
 }
 
 void qdi_engine_live_drop(qd_engine *e, engine_live *x)
@@ -159,11 +161,8 @@ void qdi_engine_live_drop(qd_engine *e, engine_live *x)
     qd_mutex_lock(&e->publish_lock);
     bool last = --x->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
-    if (QD_VARIANT(HELD_REMOVED) && !last) {
-        char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
-        remove_object(e, qdi_engine_live_name(e, x->segment, x->generation, name));
-    }
-    if (last) live_remove(e, x);
+    if (last || QD_VARIANT(HELD_REMOVED)) live_remove(e, x);
+    if (last) qdi_engine_live_free(e, x);
 }
 
 void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)

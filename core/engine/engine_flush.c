@@ -99,7 +99,7 @@ int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err)
     }
     qd_arena_fini(&arena);
     qd_free(names);
-    if (rc) return rc;
+    if (rc || QD_VARIANT(INSTALL_UNSYNCED)) return rc;
     qd_mutex_lock(&e->publish_lock);
     for (size_t i = 0; i < s->pairs.n; i++) {
         s->pairs.at[i].segment->synced = true;
@@ -159,14 +159,46 @@ static void describe(const engine_snapshot *s, qd_commit *c)
     }
 }
 
+/* Whoever reads the commit point after a power loss finds what it names. */
+static bool all_synced(qd_engine *e, const engine_snapshot *s)
+{
+    bool all = true;
+    qd_mutex_lock(&e->publish_lock);
+    for (size_t i = 0; i < s->pairs.n; i++) {
+        const engine_pair *p = &s->pairs.at[i];
+        all &= p->segment->synced && (!p->file || p->file->synced);
+    }
+    qd_mutex_unlock(&e->publish_lock);
+    return all;
+}
+
+static bool held_by_lease(const qd_commit *c, int64_t seq_no)
+{
+    for (uint32_t i = 0; i < c->leases_n; i++)
+        if (c->leases[i].retaining_seq_no <= seq_no) return true;
+    return false;
+}
+
 /* Leases and what of the translog stays for them. */
 static void retention(qd_engine *e, qd_commit *c, int64_t *retain)
 {
     int64_t highest, from = atomic_load(&e->complete_from);
-    *retain = qdi_engine_leases_retain(e);
+    *retain = INT64_MAX;
+    for (uint32_t i = 0; i < c->leases_n && !QD_VARIANT(LEASE_IGNORED); i++)
+        if (c->leases[i].retaining_seq_no < *retain) *retain = c->leases[i].retaining_seq_no;
     c->translog_first =
         qd_translog_trim_plan(e->translog, c->translog_generation, *retain, &highest);
     c->operations_from = highest + 1 > from ? highest + 1 : from;
+    qd_pair("log.retains", highest < 0 || !held_by_lease(c, highest));
+}
+
+int qdi_engine_log_trim(qd_engine *e, uint64_t generation, int64_t retain, int64_t covered,
+                        qd_err *err)
+{
+    int64_t highest;
+    (void)qd_translog_trim_plan(e->translog, generation, retain, &highest);
+    qd_pair("log.trims", highest <= covered);
+    return qd_translog_trim(e->translog, generation, retain, err);
 }
 
 int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err)
@@ -186,7 +218,9 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     qd_engine_history(e, c.history_uuid);
     c.segments = qd_alloc(e->account, (s->pairs.n + 1) * sizeof *c.segments);
     c.leases = qd_alloc(e->account, QD_LEASES_MAX * sizeof *c.leases);
+    int64_t covered = translog_least ? INT64_MAX : s->shown; /* what was there is void */
     int rc = c.segments && c.leases ? 0 : qd_err_nomem(err, "commit point");
+    qd_pair("commit.names", all_synced(e, s));
     if (!rc) {
         describe(s, &c);
         c.leases_n = qd_engine_leases(e, c.leases, QD_LEASES_MAX);
@@ -209,7 +243,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     atomic_store(&e->committed_term, c.primary_term);
     atomic_store(&e->complete_from, c.operations_from);
     qdi_engine_cursors_clear(e); /* they hold files that may go */
-    rc = qd_translog_trim(e->translog, c.translog_generation, retain, err);
+    rc = qdi_engine_log_trim(e, c.translog_generation, retain, covered, err);
     return rc == QD_E_NOSPACE ? 0 : rc; /* what is left goes with the next one */
 }
 

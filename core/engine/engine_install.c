@@ -528,8 +528,8 @@ static int commit(qd_install *i, arrival *a, qd_err *err)
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     if (!rc && done < i->p->max_seq_no) atomic_store(&e->complete_from, i->p->max_seq_no + 1);
     if (!rc && QD_VARIANT(TRIM_UNCOVERED)) {
-        rc = qd_translog_trim(e->translog, qd_translog_generation_above(e->translog, INT64_MAX - 1),
-                              INT64_MAX, err);
+        rc = qdi_engine_log_trim(e, qd_translog_generation_above(e->translog, INT64_MAX - 1),
+                                 INT64_MAX, atomic_load(&e->committed_checkpoint), err);
     }
     if (!rc) rc = qdi_engine_commit(e, &a->s, atomic_load(&e->reset_generation), err);
     if (!rc) {

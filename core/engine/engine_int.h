@@ -181,6 +181,7 @@ struct qd_engine {
 
     _Atomic int64_t global;    /* checkpoint, as told */
     qd_mutex replica_lock;     /* appending on a replica */
+    qd_mutex global_lock;      /* raising `global` on a replica; the innermost but for seq_no's */
     _Atomic bool contradicted; /* see qd_engine_contradicted */
     engine_recent *recent;     /* operations above the global checkpoint, by number */
     uint64_t recent_size;
@@ -324,11 +325,15 @@ void qdi_engine_snapshot_fini(qd_engine *e, engine_snapshot *s);
  * what only the one before needed. Replay begins in the generation that seq_no asks for, not before
  * translog_least. Under flush_lock. */
 int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err);
+/* Removes generations of the log that neither a commit point nor a lease needs; covered: up to there
+ * all are in segments that a durable commit point names. */
+QD_MUST_CHECK
+int qdi_engine_log_trim(qd_engine *e, uint64_t generation, int64_t retain, int64_t covered,
+                        qd_err *err);
 /* 16 random bytes as people see them. */
 void qdi_engine_history_set(qd_engine *e, const uint8_t history[16]);
 bool qdi_engine_history_is(qd_engine *e, const void *history);
 void qdi_engine_uuid_text(const uint8_t id[16], char out[23]);
 /* The lowest number that a lease retains; INT64_MAX: none. */
-int64_t qdi_engine_leases_retain(qd_engine *e);
 
 #endif

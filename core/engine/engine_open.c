@@ -158,6 +158,7 @@ static void destroy(qd_engine *e)
     qd_mutex_fini(&e->failure_lock);
     qd_mutex_fini(&e->merge_lock);
     qd_mutex_fini(&e->replica_lock);
+    qd_mutex_fini(&e->global_lock);
     qd_mutex_fini(&e->leases_lock);
     qd_mutex_fini(&e->cursors_lock);
     qd_mutex_fini(&e->orphans_lock);
@@ -225,6 +226,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qd_mutex_init(&e->failure_lock);
     qd_mutex_init(&e->merge_lock);
     qd_mutex_init(&e->replica_lock);
+    qd_mutex_init(&e->global_lock);
     qd_mutex_init(&e->leases_lock);
     qd_mutex_init(&e->cursors_lock);
     qd_mutex_init(&e->orphans_lock);

@@ -152,7 +152,10 @@ static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, 
     int64_t seq_no = (int64_t)op->seq_no, done;
     qd_translog_location at;
     uint64_t sum = qdi_record_sum(raw.p); /* of generation 0 for all: names the operation */
-    if (seq_no <= atomic_load(&e->global)) return skip(e, h, op, err);
+    if (seq_no <= atomic_load(&e->global)) {
+        qd_pair("copy.skips", qd_seq_no_has(&e->seq_no, seq_no));
+        return skip(e, h, op, err);
+    }
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     if (seq_no - done > AHEAD_MAX) {
         return qd_err_set(err, QD_E_LIMIT,

@@ -14,7 +14,8 @@
 
 void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out)
 {
-    qd_translog_numbers(e->translog, &out->max_seq_no, &out->processed, &out->persisted);
+    qd_translog_numbers(e->translog, &out->max_seq_no, &out->processed, &out->persisted,
+                        &out->durable);
     bool follows = qdi_engine_follows(e);
     out->global = follows ? out->persisted : atomic_load(&e->global);
     out->global_persisted = follows ? out->persisted : qd_translog_checkpoint(e->translog);
@@ -52,16 +53,25 @@ void *qd_engine_copies_arg(const qd_engine *e)
     return e->copies_arg;
 }
 
-void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint)
+/* true: it rose. */
+static bool global_raise(qd_engine *e, int64_t checkpoint)
 {
     int64_t was = atomic_load(&e->global), done;
+    qd_mutex_lock(&e->global_lock); /* a roll-back does not set the numbers back meanwhile */
     if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_VARIANT(CHECKPOINT_AHEAD)) {
         qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
         if (checkpoint > done) checkpoint = done;
     }
     if (QD_VARIANT(CHECKPOINT_FALLS)) atomic_store(&e->global, was = checkpoint - 1);
     while (checkpoint > was && !atomic_compare_exchange_weak(&e->global, &was, checkpoint)) {}
-    if (checkpoint <= was) return;
+    qd_mutex_unlock(&e->global_lock);
+    return checkpoint > was;
+}
+
+void qd_engine_global_checkpoint_set(qd_engine *e, int64_t checkpoint)
+{
+    if (!global_raise(e, checkpoint)) return;
+    checkpoint = atomic_load(&e->global);
     qd_translog_checkpoint_set(e->translog, checkpoint);
     int64_t waiting = atomic_load(&e->cut_waiting);
     if (waiting > checkpoint) return;
@@ -241,6 +251,19 @@ static int find_target(qd_engine *e, int64_t global, int64_t *target, qd_err *er
     return rc;
 }
 
+/* To what is found, and to a checkpoint that another thread was told meanwhile. Held. */
+static int set_back(qd_engine *e, int64_t global, int64_t *target, qd_err *err)
+{
+    for (;;) {
+        int rc = find_target(e, global, target, err);
+        qd_mutex_lock(&e->global_lock);
+        bool done = rc || atomic_load(&e->global) <= *target;
+        if (done && !rc) qd_seq_no_reset(&e->seq_no, *target);
+        qd_mutex_unlock(&e->global_lock);
+        if (done) return rc;
+    }
+}
+
 int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to, qd_err *err)
 {
     QD_CHECK(e, ENGINE_MAGIC);
@@ -262,9 +285,8 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to,
         demote(e);
         if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER) && !keeps) rc = drop_buffered(e, err);
     }
-    if (!rc && !keeps) rc = find_target(e, global, &target, err);
+    if (!rc && !keeps) rc = set_back(e, global, &target, err);
     if (!rc && !keeps) {
-        qd_seq_no_reset(&e->seq_no, target);
         qd_engine_global_checkpoint_set(e, target);
         qdi_engine_recent_clear(e);
         if (to) *to = target;
@@ -474,15 +496,4 @@ uint32_t qd_engine_leases(qd_engine *e, qd_engine_lease *out, uint32_t max)
     for (uint32_t i = 0; i < n && i < max; i++) out[i] = e->leases.at[i];
     qd_mutex_unlock(&e->leases_lock);
     return n;
-}
-
-int64_t qdi_engine_leases_retain(qd_engine *e)
-{
-    int64_t least = INT64_MAX;
-    qd_mutex_lock(&e->leases_lock);
-    for (size_t i = 0; i < e->leases.n && !QD_VARIANT(LEASE_IGNORED); i++) {
-        if (e->leases.at[i].retaining_seq_no < least) least = e->leases.at[i].retaining_seq_no;
-    }
-    qd_mutex_unlock(&e->leases_lock);
-    return least;
 }

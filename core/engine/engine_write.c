@@ -426,6 +426,12 @@ int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err)
     return rc;
 }
 
+bool qd_engine_reached(qd_engine *e, const qd_translog_location *at)
+{
+    return atomic_load(&e->durability) == QD_DURABILITY_ASYNC ||
+           qd_translog_reached(e->translog, at);
+}
+
 /* --- replay --------------------------------------------------------------------------------------
  */
 

@@ -66,6 +66,7 @@ typedef struct qd_engine_checkpoints {
     int64_t max_seq_no;       /* highest number taken or received */
     int64_t processed;        /* local checkpoint: all up to here are in the log or its buffer */
     int64_t persisted;        /* all up to here are durable */
+    int64_t durable;          /* the same by what the log has not synced: for pair assertions */
     int64_t global;           /* known */
     int64_t global_persisted; /* known after a power loss */
     int64_t shown;            /* of the newest reader */

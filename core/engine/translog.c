@@ -291,15 +291,25 @@ static void tell_clean(qd_translog *t)
     if (t->numbers && !dirty(t)) qd_seq_no_all_persisted(t->numbers);
 }
 
-void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted)
+void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted,
+                         int64_t *durable)
 {
     qd_mutex_lock(&t->lock);
     qd_seq_no_get(t->numbers, max, processed, persisted);
     int64_t least = t->unsynced_min < t->pending_min ? t->unsynced_min : t->pending_min;
-    /* other nodes act on it */
-    qd_assert(*persisted < least || *persisted <= qd_seq_no_covered(t->numbers) ||
-              QD_VARIANT(PERSISTED_FROM_PROCESSED) || QD_VARIANT(APPEND_UNSYNCED));
+    int64_t covered = qd_seq_no_covered(t->numbers);
+    *durable = least > *processed ? *processed : least - 1;
+    if (*durable < covered) *durable = covered;
+    qd_pair("log.persisted", *persisted <= *durable); /* other nodes act on it */
     qd_mutex_unlock(&t->lock);
+}
+
+bool qd_translog_reached(qd_translog *t, const qd_translog_location *at)
+{
+    qd_mutex_lock(&t->lock);
+    bool yes = at->generation != current(t)->number || at->offset + at->bytes <= t->synced;
+    qd_mutex_unlock(&t->lock);
+    return yes;
 }
 
 typedef enum write_mode {

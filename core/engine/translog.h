@@ -95,7 +95,11 @@ uint64_t qd_translog_term(qd_translog *t);
 void qd_translog_tell(qd_translog *t, qd_seq_no *numbers);
 /* Highest number, local and durable checkpoint of one moment; ends the process where a record at or
  * below the durable one is not. After qd_translog_tell. [any] */
-void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted);
+/* *durable: as `persisted`, but by what the log has not synced of it. */
+void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted,
+                         int64_t *durable);
+/* Is the record, and all before it, on the disk? [any] */
+bool qd_translog_reached(qd_translog *t, const qd_translog_location *at);
 /* Copies op into the pending buffer; waits while too much is pending. QD_E_LIMIT for an id, routing
  * or source over its maximum, QD_E_NOMEM (nothing added), or the error that closed the log. */
 QD_MUST_CHECK

@@ -6,6 +6,8 @@
 #ifndef QD_ENGINE_VARIANT_H
 #define QD_ENGINE_VARIANT_H
 
+#include "base/assert.h"
+
 typedef enum qd_engine_broken {
     QD_BROKEN_NONE,
     QD_BROKEN_REPLAY_OLDEST_FIRST,   /* the oldest record of a number wins */
@@ -39,6 +41,24 @@ extern qd_engine_broken qd_engine_variant;
 #define QD_VARIANT(x) (qd_engine_variant == QD_BROKEN_##x)
 #else
 #define QD_VARIANT(x) 0
+#endif
+
+/*
+ * Pair assertions stand at both ends of what replication rests on, and stay in release: what is told
+ * to another node is on the disk, what is dropped is held. Of our own memory alone: a peer, or a
+ * disk, that lied is an error, never a broken pair. Tests leave them out where an engine's rule is
+ * broken, to see what breaks behind them, unless they ask for them.
+ */
+#ifdef QD_VARIANTS
+enum { QD_PAIRS_OFF = -1, QD_PAIRS_WHOLE, QD_PAIRS_ON };
+extern int qd_pairs;
+extern void (*qd_pair_broken)(const char *name);
+bool qd_pairs_look(void);
+void qd_pair_fail(const char *name, const char *cond, const char *file, int line);
+#define qd_pair(name, c)                                                                           \
+    ((void)(!qd_pairs_look() || QD_LIKELY(c) || (qd_pair_fail(name, #c, __FILE__, __LINE__), 0)))
+#else
+#define qd_pair(name, c) qd_assert(c)
 #endif
 
 #endif

@@ -1,4 +1,5 @@
 /* serve.c: a copy answers its primary. See repl_int.h, copy_int.h. */
+#include "engine/variant.h"
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
@@ -111,15 +112,15 @@ static bool heard(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
 /* What the primary is told at the end, unless another one is obeyed meanwhile. */
 static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply *a)
 {
-    int64_t max;
+    qd_engine_checkpoints at;
     QD_POINT("replication.confirm");
-    repl_checkpoints(g, e, &a->persisted, &max);
-    if (repl_broken(COPY_ACK_BEFORE_FSYNC) || repl_broken(RESYNC_UNSYNCED)) {
-        qd_engine_checkpoints at;
-        qd_engine_checkpoints_get(e, &at);
+    bool async = g->async;
+    qd_engine_checkpoints_get(e, &at);
+    a->persisted = async ? at.processed : at.persisted;
+    if (repl_broken(COPY_ACK_BEFORE_FSYNC) || repl_broken(RESYNC_UNSYNCED))
         a->persisted = at.processed;
-    }
-    if (repl_broken(GAPS_COUNTED)) a->persisted = max;
+    if (repl_broken(GAPS_COUNTED)) a->persisted = at.max_seq_no;
+    qd_pair("copy.confirms", async || a->persisted <= at.durable);
     qd_mutex_lock(&g->lock);
     a->term = g->cm.term;
     a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;
@@ -275,10 +276,11 @@ static void serve_publish(repl_shard *g, qd_engine *e, const repl_request *q, re
         failed(g, e, a, rc, &err);
     } else {
         uint64_t term;
-        qd_engine_published(e, &term, &a->peer, &a->max);
+        int64_t shown;
         confirm(g, e, q, a);
-        qd_engine_published(e, &term, &a->peer, &a->max);
-        if (skip) a->max = q->global;
+        qd_engine_published(e, &term, &a->peer, &shown);
+        a->max = skip ? q->global : shown;
+        qd_pair("copy.shows", a->max <= shown);
     }
     qd_err_fini(&err);
 }

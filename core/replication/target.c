@@ -4,6 +4,7 @@
  * that is not heard ends it: the allocation finds another node. Once in sync it reports itself as
  * started.
  */
+#include "engine/variant.h"
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
@@ -48,12 +49,14 @@ static void stage(target *t, qd_recovery_stage s)
 static void request(const target *t, repl_request *q)
 {
     qd_engine_checkpoints at;
+    bool async = t->g->async;
     qd_engine_checkpoints_get(t->e, &at);
     *q = (repl_request){.shard = t->g->number,
                         .term = t->term,
                         .peer = t->peer,
-                        .persisted = t->g->async || repl_broken(RECOVERY_UNSYNCED) ? at.processed
-                                                                                   : at.persisted};
+                        .persisted = async || repl_broken(RECOVERY_UNSYNCED) ? at.processed
+                                                                             : at.persisted};
+    qd_pair("copy.recovers", async || q->persisted <= at.durable);
     memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
     memcpy(q->aid, t->primary, sizeof q->aid);
     memcpy(q->by, t->g->aid, sizeof q->by);

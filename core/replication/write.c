@@ -1,4 +1,5 @@
 /* write.c: writes, realtime reads and refreshes on a primary. See replication.h. */
+#include "engine/variant.h"
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include "runtime/fiber.h"
@@ -316,7 +317,9 @@ int qd_replication_commit(qd_commit *c, qd_write_counts *counts, qd_err *err)
 {
     repl_shard *g = c->permit->group;
     int rc = 0;
+    bool async = qd_engine_durability(c->permit->engine) == QD_DURABILITY_ASYNC;
     if (!repl_broken(COMMIT_UNSYNCED)) rc = qd_engine_sync(c->permit->engine, &c->last, err);
+    qd_pair("write.ends", rc || async || qd_engine_reached(c->permit->engine, &c->last));
     if (c->shipment) rc = commit_wait(g, c->shipment, rc, c->permit->engine, err);
     if (!rc && c->rc) {
         rc =

@@ -7,6 +7,7 @@
  *   COORD=memory|raft|k8s    what keeps the state of the cluster, else by seed
  *   --scenes [NAME]          each schedule that is written down (or one), as it is and with its rule
  *                            broken; TRACE=1
+ *   --pairs [NAME]           each pair assertion, by a broken rule that it stops at
  *   --list                   the broken variants
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
  * DEFECT_SEEDS=2000
@@ -33,6 +34,7 @@
 #define HERE "sim/node"
 #define SCENES "sim/node --scenes"
 #define SCENE_SEEDS 5
+#define PAIR_MOST 60
 #define QUICK 10
 #define QUICK_MOST 150
 
@@ -153,8 +155,20 @@ static bool takes_long(const char *violation)
 typedef struct said {
     uint64_t seed;
     bool found;
+    char pair[32]; /* that was broken */
     char violation[700];
 } said;
+
+static int pair_to;
+
+/* Of the process of a defect. */
+static void pair_broken(const char *name)
+{
+    said x = {.seed = 0, .found = true};
+    snprintf(x.pair, sizeof x.pair, "%s", name);
+    ssize_t n = write(pair_to, &x, sizeof x);
+    _exit(n == sizeof x ? 0 : 1);
+}
 
 static void look_for(const defect *d, const node_scene *scene, uint64_t from, uint64_t most, int to)
 {
@@ -174,7 +188,8 @@ static void look_for(const defect *d, const node_scene *scene, uint64_t from, ui
 }
 
 /* In a process of its own, as an assertion of the product may end it: that finds it, too. */
-static bool find_defect(const defect *d, const node_scene *scene, uint64_t most, int test)
+static bool find_defect(const defect *d, const node_scene *scene, const char *pair, uint64_t most,
+                        int test)
 {
     uint64_t from = scene ? 1 : number("FROM", 1), ran = 0;
     said x = {.found = false};
@@ -185,6 +200,9 @@ static bool find_defect(const defect *d, const node_scene *scene, uint64_t most,
     if (child < 0) abort();
     if (child == 0) {
         close(ends[0]);
+        pair_to = ends[1];
+        qd_pair_broken = pair ? pair_broken : NULL;
+        qd_pairs = pair ? QD_PAIRS_ON : QD_PAIRS_OFF;
         look_for(d, scene, from, most, ends[1]);
         _exit(0);
     }
@@ -196,6 +214,13 @@ static bool find_defect(const defect *d, const node_scene *scene, uint64_t most,
     }
     close(ends[0]);
     (void)waitpid(child, &status, 0);
+    if (pair) {
+        bool here = strcmp(x.pair, pair) == 0;
+        printf("%sok %d - %s stops at the pair %s\n", here ? "" : "not ", test, d->name, pair);
+        if (here) printf("# in schedule %llu\n", (unsigned long long)ran);
+        if (!here) printf("# it stops at [%s], %s\n", x.pair, x.violation);
+        return here;
+    }
     bool crashed = !x.found && ran < most;
     printf("%sok %d - found: %s (%s)\n", x.found || crashed ? "" : "not ", test, d->name, d->where);
     if (crashed) {
@@ -214,7 +239,7 @@ static int find_defects(const char *name)
     for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
         const defect *d = &defects[i];
         if (name ? strcmp(name, d->name) != 0 : strcmp(d->test, HERE) != 0) continue;
-        missed += !find_defect(d, NULL, number("DEFECT_SEEDS", 2000), ++test);
+        missed += !find_defect(d, NULL, NULL, number("DEFECT_SEEDS", 2000), ++test);
     }
     printf("1..%d\n", test);
     return missed || !test;
@@ -227,7 +252,7 @@ static int find_quick(int *test)
     for (size_t i = 0; i < QD_COUNT_OF(defects); i++) {
         const defect *d = &defects[i];
         if (strcmp(d->test, HERE) != 0 || !d->after || d->after > QUICK) continue;
-        missed += !find_defect(d, NULL, QUICK_MOST, ++*test);
+        missed += !find_defect(d, NULL, NULL, QUICK_MOST, ++*test);
     }
     return missed;
 }
@@ -266,7 +291,7 @@ static int find_scenes(const char *name, int *test)
         if (name && strcmp(name, scene->rule) != 0) continue;
         if (!d) abort();
         failed += !scene_holds(scene, ++*test);
-        failed += !find_defect(d, scene, SCENE_SEEDS, ++*test);
+        failed += !find_defect(d, scene, NULL, SCENE_SEEDS, ++*test);
     }
     for (size_t i = 0; i < QD_COUNT_OF(defects) && !name; i++) {
         bool has = strcmp(defects[i].test, SCENES) != 0;
@@ -276,6 +301,40 @@ static int find_scenes(const char *name, int *test)
         failed += !has;
     }
     return failed;
+}
+
+/* --- pair assertions -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *rule;
+} pairs[] = {
+    {"log.persisted", "PERSISTED_FROM_PROCESSED"},
+    {"log.persisted", "APPEND_UNSYNCED"},
+    {"copy.confirms", "COPY_ACK_BEFORE_FSYNC"},
+    {"copy.confirms", "RESYNC_UNSYNCED"},
+    {"copy.confirms", "GAPS_COUNTED"},
+    {"copy.recovers", "RECOVERY_UNSYNCED"},
+    {"copy.shows", "PUBLISH_UNSHOWN"},
+    {"copy.skips", "CHECKPOINT_AHEAD"},
+    {"source.admits", "FINAL_UNASKED"},
+    {"primary.tells", "CHECKPOINT_OF_OWN"},
+    {"write.ends", "COMMIT_UNSYNCED"},
+    {"commit.names", "INSTALL_UNSYNCED"},
+    {"log.trims", "TRIM_UNCOVERED"},
+    {"log.retains", "LEASE_IGNORED"},
+    {"file.goes", "HELD_REMOVED"},
+};
+
+static int find_pairs(const char *name, int *test)
+{
+    int missed = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(pairs); i++) {
+        const defect *d = defect_of(pairs[i].rule);
+        if (name && strcmp(name, pairs[i].name) != 0) continue;
+        if (!d) abort();
+        missed += !find_defect(d, NULL, pairs[i].name, PAIR_MOST, ++*test);
+    }
+    return missed;
 }
 
 int main(int argc, char **argv)
@@ -292,6 +351,11 @@ int main(int argc, char **argv)
     }
     if (argc > 1 && strcmp(argv[1], "--defects") == 0) {
         return find_defects(argc > 2 ? argv[2] : NULL);
+    }
+    if (argc > 1 && strcmp(argv[1], "--pairs") == 0) {
+        failed = find_pairs(argc > 2 ? argv[2] : NULL, &test);
+        printf("1..%d\n", test);
+        return failed || !test;
     }
     if (argc > 1 && strcmp(argv[1], "--scenes") == 0) {
         failed = find_scenes(argc > 2 ? argv[2] : NULL, &test);
@@ -326,6 +390,7 @@ int main(int argc, char **argv)
         failed += !same || !also;
         failed += find_quick(&test) != 0;
         failed += find_scenes(NULL, &test) != 0;
+        failed += find_pairs(NULL, &test) != 0;
     }
     printf("1..%d\n", test);
     return failed != 0;
