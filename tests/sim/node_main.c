@@ -266,6 +266,13 @@ static const defect *defect_of(const char *name)
     return NULL;
 }
 
+static const node_scene *scene_of(const char *name)
+{
+    for (size_t i = 0; i < node_scenes_n; i++)
+        if (strcmp(node_scenes[i].rule, name) == 0) return &node_scenes[i];
+    return NULL;
+}
+
 static bool scene_holds(const node_scene *scene, int test)
 {
     node_report r;
@@ -294,9 +301,7 @@ static int find_scenes(const char *name, int *test)
         failed += !find_defect(d, scene, NULL, SCENE_SEEDS, ++*test);
     }
     for (size_t i = 0; i < QD_COUNT_OF(defects) && !name; i++) {
-        bool has = strcmp(defects[i].test, SCENES) != 0;
-        for (size_t k = 0; k < node_scenes_n; k++)
-            has |= strcmp(node_scenes[k].rule, defects[i].name) == 0;
+        bool has = strcmp(defects[i].test, SCENES) != 0 || scene_of(defects[i].name);
         if (!has) printf("not ok %d - %s has no scene\n", ++*test, defects[i].name);
         failed += !has;
     }
@@ -332,7 +337,8 @@ static int find_pairs(const char *name, int *test)
         const defect *d = defect_of(pairs[i].rule);
         if (name && strcmp(name, pairs[i].name) != 0) continue;
         if (!d) abort();
-        missed += !find_defect(d, NULL, pairs[i].name, PAIR_MOST, ++*test);
+        const node_scene *scene = strcmp(d->test, SCENES) == 0 ? scene_of(d->name) : NULL;
+        missed += !find_defect(d, scene, pairs[i].name, PAIR_MOST, ++*test);
     }
     return missed;
 }
