@@ -325,8 +325,8 @@ void qdi_engine_snapshot_fini(qd_engine *e, engine_snapshot *s);
  * what only the one before needed. Replay begins in the generation that seq_no asks for, not before
  * translog_least. Under flush_lock. */
 int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least, qd_err *err);
-/* Removes generations of the log that neither a commit point nor a lease needs; covered: up to there
- * all are in segments that a durable commit point names. */
+/* Removes generations of the log that neither a commit point nor a lease needs; covered: up to
+ * there all are in segments that a durable commit point names. */
 QD_MUST_CHECK
 int qdi_engine_log_trim(qd_engine *e, uint64_t generation, int64_t retain, int64_t covered,
                         qd_err *err);

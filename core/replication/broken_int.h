@@ -62,7 +62,7 @@ enum {
     REPL_BROKEN_LEAD_ALL_GLOBAL,   /* it calls all acknowledged that it has */
     REPL_BROKEN_LEFT_IGNORED, /* a refresh waits for nobody who may search a copy that has left */
 };
-#ifdef REPL_VARIANTS /* the simulation: all in one program, chosen when it starts */
+#ifdef REPL_VARIANTS     /* the simulation: all in one program, chosen when it starts */
 extern int repl_variant; /* a second one 16 bits further up */
 #define repl_broken(x)                                                                             \
     ((repl_variant & 0xffff) == REPL_BROKEN_##x || repl_variant >> 16 == REPL_BROKEN_##x)

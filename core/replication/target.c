@@ -54,8 +54,8 @@ static void request(const target *t, repl_request *q)
     *q = (repl_request){.shard = t->g->number,
                         .term = t->term,
                         .peer = t->peer,
-                        .persisted = async || repl_broken(RECOVERY_UNSYNCED) ? at.processed
-                                                                             : at.persisted};
+                        .persisted =
+                            async || repl_broken(RECOVERY_UNSYNCED) ? at.processed : at.persisted};
     qd_pair("copy.recovers", async || q->persisted <= at.durable);
     memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
     memcpy(q->aid, t->primary, sizeof q->aid);

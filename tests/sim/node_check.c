@@ -235,7 +235,8 @@ static void check_cas_seen(world *w, uint32_t op)
         const hop *x = &w->op[k];
         if (!writes(x) || x->kind == O_AUTO || x->doc != h->doc) continue;
         if (x->seq > cas->pred && x->seq < h->seq) {
-            fail(w, "%u saw compare-and-set %lld at %lld, which was made on %lld, write %u is at %lld",
+            fail(w,
+                 "%u saw compare-and-set %lld at %lld, which was made on %lld, write %u is at %lld",
                  op, (long long)h->val, (long long)h->seq, (long long)cas->pred, k,
                  (long long)x->seq);
         }

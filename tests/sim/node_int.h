@@ -253,7 +253,8 @@ void answer_fini(answer *a);
 /* The clients of this process have gone away. */
 void calls_cancel(proc *p);
 void client_run(void *arg);
-/* One operation on one document; `on`: what a compare-and-set is made on. NULL: the history is full. */
+/* One operation on one document; `on`: what a compare-and-set is made on. NULL: the history is
+ * full. */
 hop *client_op(world *w, int node, okind kind, int doc, const hop *on, uint64_t patience_ms);
 const char *doc_id(int doc);
 /* A number behind "key": in text; otherwise none. */

@@ -5,8 +5,8 @@
  *   SEEDS=100000 FROM=1      so many, from that one on; STOP=5: up to so many that fail
  *   SEED=7 TRACE=1           one of them, told
  *   COORD=memory|raft|k8s    what keeps the state of the cluster, else by seed
- *   --scenes [NAME]          each schedule that is written down (or one), as it is and with its rule
- *                            broken; TRACE=1
+ *   --scenes [NAME]          each schedule that is written down (or one), as it is and with its
+ * rule broken; TRACE=1
  *   --pairs [NAME]           each pair assertion, by a broken rule that it stops at
  *   --list                   the broken variants
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
@@ -143,8 +143,8 @@ _Static_assert(sizeof qd_engine_variant == sizeof(int), "variants are chosen by 
 /* A defect is found by what is wrong, not by what takes long. */
 static bool takes_long(const char *violation)
 {
-    static const char *const texts[] = {"not green", "no index",       STILL, "does not end",
-                                        "does not reach", "does not come to"};
+    static const char *const texts[] = {"not green",    "no index",       STILL,
+                                        "does not end", "does not reach", "does not come to"};
     if (strstr(violation, "it had been made durable")) return false; /* gone, not late */
     for (size_t i = 0; i < QD_COUNT_OF(texts); i++)
         if (strstr(violation, texts[i])) return true;
@@ -288,7 +288,8 @@ static bool scene_holds(const node_scene *scene, int test)
     return !bad;
 }
 
-/* Each scene with its rule as it is, and broken; every rule that the table leaves to a scene has one. */
+/* Each scene with its rule as it is, and broken; every rule that the table leaves to a scene has
+ * one. */
 static int find_scenes(const char *name, int *test)
 {
     int failed = 0;

@@ -15,7 +15,15 @@
 #define PATIENCE_MS 60000
 #define DOWN UINT64_MAX /* nobody starts it before the scene has ended */
 
-typedef enum place { AT_SERVE, AT_CONFIRM, AT_SHIP, AT_ENTERED, AT_FINALIZE, AT_LEAD, PLACES } place;
+typedef enum place {
+    AT_SERVE,
+    AT_CONFIRM,
+    AT_SHIP,
+    AT_ENTERED,
+    AT_FINALIZE,
+    AT_LEAD,
+    PLACES
+} place;
 static const char *const place_names[PLACES] = {"replication.serve",    "replication.confirm",
                                                 "replication.ship",     "replication.entered",
                                                 "replication.finalize", "replication.lead"};
@@ -96,7 +104,8 @@ static bool waits(stage *s)
 }
 
 /* Waits for a condition, at most so long. */
-#define AWAIT(s, most_ms, cond) for (limit(s, most_ms); !(cond) && waits(s);) {}
+#define AWAIT(s, most_ms, cond)                                                                    \
+    for (limit(s, most_ms); !(cond) && waits(s);) {}
 
 /* The same; a scene that does not come there shows nothing. */
 #define REACH(s, most_ms, cond)                                                                    \
@@ -338,7 +347,8 @@ static later *last_words(stage *s, const hop *before)
     AWAIT(s, 5000, numbers(s, s->r2).persisted == 1)
     later *x = begins(s, s->p, O_CAS, A, before);
     AWAIT(s, 5000, numbers(s, s->r2).persisted == 2)
-    if (numbers(s, s->r2).persisted != 2) fail(s->w, "the scene does not come to a copy that has more");
+    if (numbers(s, s->r2).persisted != 2)
+        fail(s->w, "the scene does not come to a copy that has more");
     return x;
 }
 
