@@ -231,7 +231,9 @@ int qd_schema_print_markdown(qd_buf *out)
              "(`env cluster.name=x quidditchd`),\nsets it; an unknown one stops the start.\n\n"
              "`QUIDDITCH_CONFIG` names the file where `--config` does not, `QUIDDITCH_ROLE` the "
              "role where "
-             "`--role` does not.\nWith `QUIDDITCH_CONTAINER`, which images set, `logger.format` is "
+             "`--role` does not.\nA data node by `--role data` whose `STORAGE_TIER` is `hot`, "
+             "`warm` or `cold` has the roles of that tier\n(`data_hot,data_content`, `data_warm`, "
+             "`data_cold`) unless `node.roles` says otherwise.\nWith `QUIDDITCH_CONTAINER`, which images set, `logger.format` is "
              "`json` and "
              "`logger.stream` `stdout`\nunless something sets them.\n\n"
              "## Node settings\n\n");

@@ -61,7 +61,18 @@ int qdi_roles_known(qd_str role, qd_err *err)
                       QD_STR_ARG(role));
 }
 
-int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err)
+/* A data node that is told its storage tier has the roles of the tier, as index.routing.allocation
+ * .include._tier_preference names them; new indices without a preference go to any data node. */
+static const char *roles_of_tier(qd_str tier)
+{
+    return qd_str_is(tier, "hot")    ? "data_hot,data_content"
+           : qd_str_is(tier, "warm") ? "data_warm"
+           : qd_str_is(tier, "cold") ? "data_cold"
+                                     : NULL;
+}
+
+int qdi_roles_defaults(qd_str role, const qd_setting_value *set, const qd_setting_value *tier,
+                       qd_settings *out, qd_err *err)
 {
     int rc = 0, at;
     if (qd_str_is(role, K8S_ROLE)) {
@@ -69,7 +80,9 @@ int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *ou
         role = QD_STR("coordination");
     }
     if (rc == 0 && role.n) {
-        rc = qd_settings_put(out, QD_STR("node.roles"), role, err);
+        const char *of_tier =
+            tier && qd_str_is(role, "data") ? roles_of_tier(qd_str_trim(tier->text)) : NULL;
+        rc = qd_settings_put(out, QD_STR("node.roles"), of_tier ? qd_str_c(of_tier) : role, err);
         if (rc) return rc;
         qd_settings_origin(out, QD_STR("node.roles"), QDI_ROLE_ORIGIN, 0);
         for (size_t i = 0; i < QD_COUNT_OF(roles) && !rc; i++) {

@@ -8,9 +8,10 @@
 
 /* Is it a role that a node can be made for (--role)? QD_E_CONFIG */
 int qdi_roles_known(qd_str role, qd_err *err);
-/* Puts the defaults of role (empty: none was asked for) and of set, the value of node.roles where
- * one is given (NULL: none), into out. */
-int qdi_roles_defaults(qd_str role, const qd_setting_value *set, qd_settings *out, qd_err *err);
+/* Puts the defaults of role (empty: none was asked for), of set, the value of node.roles, and of
+ * tier, that of storage.tier, where they are given (NULL: not), into out. */
+int qdi_roles_defaults(qd_str role, const qd_setting_value *set, const qd_setting_value *tier,
+                       qd_settings *out, qd_err *err);
 /* Puts the defaults of a node in a container, whatever its roles. */
 int qdi_container_defaults(qd_settings *out, qd_err *err);
 

@@ -48,6 +48,26 @@ is_deeply([map { $_->{ip} } values %nodes], ['127.0.0.1', '127.0.0.1'], 'so has 
 $beside->stop;
 $master->stop;
 
+# --- STORAGE_TIER: a data node has the roles of its tier
+{
+    my @ports = map { QdNode::free_port() } 1 .. 2;
+    my $tiered = QdNode->new('h', env => { QUIDDITCH_ROLE => 'data', STORAGE_TIER => 'hot' }, settings => {
+        'discovery.seed_hosts' => "127.0.0.1:$master->{transport}", 'metrics.port' => $ports[0], 'transport.rpc_port' => $ports[1], 'http.port' => -1 });
+    $master->{settings}{'node.roles'} = 'master,coordination';
+    delete $master->{settings}{'http.port'};
+    $master->start;
+    $tiered->launch;
+    ok($master->wait_for(sub { ($master->get('/_cat/nodes?h=name,node.role&s=name')->{content} // '') =~ /^h +hs$/m }, 60), 'a data node of the tier hot is data_hot and data_content')
+        or diag $master->get('/_cat/nodes?h=name,node.role&s=name')->{content}, $tiered->stderr_text;
+    $master->put("/$_->[0]", { settings => { number_of_replicas => 0, %{$_->[1]} } }) for
+        ['plain', {}], ['hot', { 'routing.allocation.include._tier_preference' => 'data_hot' }], ['warm', { 'routing.allocation.include._tier_preference' => 'data_warm' }];
+    my $where = sub { $master->get('/_cat/shards?h=index,state,node&s=index')->{content} // '' };
+    ok($master->wait_for(sub { $where->() =~ /^hot +STARTED +h$/m && $where->() =~ /^plain +STARTED +h$/m }, 60), 'an index that prefers hot, or nothing, goes there') or diag $where->();
+    like($where->(), qr/^warm +UNASSIGNED *$/m, 'one that prefers warm does not');
+    $tiered->stop;
+    $master->stop;
+}
+
 # --- data nodes wait for their masters; whoever stops them does not wait
 my ($observe, $nobody) = (QdNode::free_port(), QdNode::free_port());
 my $waiting = QdNode->new('d', settings => { 'node.roles' => 'data', 'metrics.port' => $observe, 'transport.rpc_port' => '-1',
