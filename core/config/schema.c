@@ -5,6 +5,7 @@
 #include "config/schema_int.h"
 #include "config/value.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,7 +142,7 @@ static int parse_memory(const qd_setting_def *d, qd_str key, const char *name, q
     if (!qd_value_double(qd_str_sub(t, 0, t.n - 1), &percent))
         return qd_err_set(err, QD_E_ES_PARSE, "failed to parse [%.*s] as a double",
                           QD_STR_ARG(text));
-    if (percent < 0 || percent > 100)
+    if (!(percent >= 0 && percent <= 100))
         return qd_err_set(err, QD_E_ES_PARSE, "percentage should be in [0-100], got [%.*s]",
                           QD_STR_ARG(text));
     out->i = (int64_t)(percent / 100 * (double)memory);
@@ -161,7 +162,7 @@ static int parse_space(const char *name, qd_str text, qdi_parsed *out, qd_err *e
 static int parse_float(const qd_setting_def *d, qd_str key, qd_str text, qdi_parsed *out,
                        qd_err *err)
 {
-    if (!qd_value_double(text, &out->f) || out->f != out->f)
+    if (!qd_value_double(text, &out->f) || !isfinite(out->f))
         return qd_err_set(err, QD_E_ARG, "Failed to parse value [%.*s] for setting [%.*s]",
                           QD_STR_ARG(text), QD_STR_ARG(key));
     if (d->min != INT64_MIN && out->f < (double)d->min)

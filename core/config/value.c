@@ -159,7 +159,7 @@ int qd_value_ratio(qd_str text, const char *name, double *out, qd_err *err)
     if (!qd_value_double(qd_str_sub(t, 0, percent ? t.n - 1 : t.n), &v))
         return qd_err_set(err, QD_E_ES_PARSE, "Failed to parse ratio or percentage [%.*s] for [%s]",
                           QD_STR_ARG(text), name);
-    if (percent ? v < 0 || v > 100 : v < 0 || v > 1)
+    if (!(v >= 0 && v <= (percent ? 100 : 1)))
         return qd_err_set(err, QD_E_ES_PARSE,
                           percent ? "Percentage should be in [0-100], got [%.*s]"
                                   : "Ratio should be in [0-1.0], got [%.*s]",

@@ -22,7 +22,10 @@ static int64_t reserved_limit(const qd_values *v, qd_set limit, qd_set overhead)
 {
     double factor = qd_values_f64(v, overhead);
     int64_t bytes = qd_values_i64(v, limit);
-    if (factor > 0) bytes = (int64_t)((double)bytes / factor);
+    if (factor > 0) {
+        double room = (double)bytes / factor;
+        bytes = room < 0x1p63 ? (int64_t)room : INT64_MAX;
+    }
     return bytes > 0 ? bytes : 1;
 }
 

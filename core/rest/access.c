@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "rest/access_int.h"
+#include "rest/rest_int.h"
 #include "runtime/resolve.h"
 #include "json/filter.h"
 #include <string.h>
@@ -359,10 +360,21 @@ static int check_cors(const qd_access *a, const asked *q, bool preflight, qd_are
     return refused("Origin", q->origin, err);
 }
 
-static bool has_effects(const qd_api *api, qd_str method)
+/* What a scroll holds on to stays for as long as its request says, and counts against
+ * search.max_open_scroll_context. */
+static bool keeps_context(const rest_match *m)
 {
+    for (uint32_t i = m->nparts; i < m->nparams; i++) {
+        if (qd_str_is(m->params[i].key, "scroll")) return true;
+    }
+    return false;
+}
+
+static bool has_effects(const rest_match *m, qd_str method)
+{
+    const qd_api *api = m ? m->api : NULL;
     if (!api || qd_str_is(method, "OPTIONS")) return false;
-    if (api->flags & QD_API_READS) return false;
+    if (api->flags & QD_API_READS) return keeps_context(m);
     return strcmp(api->methods, "GET") != 0 && strcmp(api->methods, "HEAD") != 0;
 }
 
@@ -388,13 +400,13 @@ static int check_change(const asked *q, const qd_http_request *r, qd_err *err)
     return refused(header, value, err);
 }
 
-int qdi_access_check(const qd_access *a, const qd_http_request *r, const qd_api *api,
+int qdi_access_check(const qd_access *a, const qd_http_request *r, const rest_match *m,
                      qd_arena *arena, qd_buf *lines, bool *preflight, qd_err *err)
 {
     asked q;
     find_headers(r, &q);
     *preflight = false;
-    bool probe = api && (api->flags & QD_API_PROBE);
+    bool probe = m && m->api && (m->api->flags & QD_API_PROBE);
     int rc = probe ? 0 : check_host(a, &q, err);
     if (rc || (!q.origin.n && !q.site.n)) return rc;
     if (a->cors && q.origin.n) {
@@ -404,5 +416,5 @@ int qdi_access_check(const qd_access *a, const qd_http_request *r, const qd_api 
         *preflight = asks;
         if (allowed) return 0; /* the origin may do what a page of the node may */
     }
-    return has_effects(api, r->method) ? check_change(&q, r, err) : 0;
+    return has_effects(m, r->method) ? check_change(&q, r, err) : 0;
 }

@@ -11,6 +11,7 @@
 #include <quidditch/frontend.h>
 
 typedef struct qd_access qd_access; /* immutable */
+struct rest_match;
 
 /* From the options of a front-end: own_names, allowed_hosts and cors.*. QD_E_ARG names the setting
  * that cannot be read. [worker] */
@@ -20,12 +21,12 @@ int qdi_access_make(const qd_frontend_config *c, qd_access **out, qd_err *err);
 void qdi_access_free(qd_access *a);
 
 /*
- * May the request go on? api is what it asks for, NULL when no API takes it. QD_E_SECURITY names
+ * May the request go on? m is what it asks for, NULL when that cannot be read. QD_E_SECURITY names
  * header and value. lines gets header lines of the answer, also of a refusal by others later;
  * *preflight: the request asks only for these lines. arena is the request's. [any]
  */
 QD_MUST_CHECK
-int qdi_access_check(const qd_access *a, const qd_http_request *r, const qd_api *api,
+int qdi_access_check(const qd_access *a, const qd_http_request *r, const struct rest_match *m,
                      qd_arena *arena, qd_buf *lines, bool *preflight, qd_err *err);
 
 #endif

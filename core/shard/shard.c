@@ -92,7 +92,8 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
     out->stored_codec = qd_values_i64(v, QD_IX_CODEC) ? QD_STORED_BEST : QD_STORED_DEFAULT;
     out->merge_order = (uint8_t)qd_values_i64(v, QD_IX_MERGE_REORDER); /* as in qd_merge_order */
     out->merge.max_bytes = (uint64_t)qd_values_i64(v, QD_IX_MERGE_MAX_SEGMENT);
-    out->merge.segments_per_tier = (uint32_t)qd_values_f64(v, QD_IX_MERGE_SEGMENTS_PER_TIER);
+    double per_tier = qd_values_f64(v, QD_IX_MERGE_SEGMENTS_PER_TIER);
+    out->merge.segments_per_tier = per_tier < INT32_MAX ? (uint32_t)per_tier : INT32_MAX;
     out->merge.max_at_once = (uint32_t)qd_values_i64(v, QD_IX_MERGE_MAX_AT_ONCE);
     out->merge.floor_bytes = (uint64_t)qd_values_i64(v, QD_IX_MERGE_FLOOR);
     out->merge.deletes_allowed = qd_values_f64(v, QD_IX_MERGE_DELETES_PCT) / 100;

@@ -65,6 +65,8 @@ my @attacks = (
     ['POST', '/books/_pit?keep_alive=1d', '', []],
     ['POST', '/books/_bulk', qq({"index":{}}\n{"a":1}\n), [$json]],
     ['GET', '/_refresh', undef, []],
+    ['GET', '/books/_search?scroll=24h', undef, []],
+    ['POST', '/_search?size=1&s%63roll=1d', '{}', [$json]],
     ['POST', '/_cluster/settings', '', []],
 );
 my %foreign = (

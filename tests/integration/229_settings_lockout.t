@@ -48,6 +48,26 @@ for my $s (['indices.breaker.request.limit', '1b'], ['indices.breaker.request.li
     is($n->get('/i/_search')->{status}, 200, 'searches are answered');
 }
 
+# --- the largest value is no limit, and what is no number or none of 32 bits is refused, as Elasticsearch does
+for my $s (['indices.breaker.request.limit', '9223372036854775807b'], ['indices.breaker.request.overhead', '1e-300'],
+    ['network.breaker.inflight_requests.limit', '9223372036854775807b'], ['network.breaker.inflight_requests.overhead', '1e-300'],
+    ['cluster.routing.allocation.node_initial_primaries_recoveries', '2147483647'], ['cluster.max_shards_per_node', '2147483647']) {
+    is(set(@$s)->{status}, 200, "$s->[0]: $s->[1]");
+    is($n->put('/large', {settings => {number_of_replicas => 0}})->{status}, 200, 'an index is made');
+    is($n->put('/large/_doc/1?refresh', {a => 1})->{status}, 201, 'and written');
+    is($n->get('/large/_search')->{json}{hits}{total}{value}, 1, 'and searched');
+    is($n->delete('/large')->{status}, 200, 'and deleted');
+    is(set($s->[0], undef)->{status}, 200, 'back');
+}
+for my $s ((map { [$_, '2147483648'] } 'search.max_buckets', 'cluster.max_shards_per_node',
+        map { "cluster.routing.allocation.$_" } 'node_initial_primaries_recoveries', 'node_concurrent_recoveries', 'total_shards_per_node'),
+    (map { ["indices.breaker.$_.limit", 'NaN%'] } 'request', 'total'),
+    (map { ["cluster.routing.allocation.disk.watermark.$_", 'NaN'], ["cluster.routing.allocation.disk.watermark.$_", 'NaN%'] } 'low', 'high', 'flood_stage'),
+    (map { ["cluster.routing.allocation.balance.$_", 'Infinity'] } 'shard', 'threshold'),
+    ['network.breaker.inflight_requests.overhead', '1e400']) {
+    is(set(@$s)->{status}, 400, "$s->[0]: $s->[1] is refused");
+}
+
 # --- every dynamic setting
 my %odd = (
     boolean => ['true', 'false', '1', ''],
@@ -55,9 +75,9 @@ my %odd = (
     list    => ['', '*', ',', 'a,b', '-*', '_all'],
     text    => ['', '*', '-*', 'false', 'bogus', "\x{1F600}"],
     group   => ['', '*', 'bogus', '-1', '1e400'],
-    number  => ['0', '-1', '1e-300', '1e300', '1e400', 'NaN'],
-    integer => ['0', '-1', '1', '2147483647', '9223372036854775807', '1e400'],
-    size    => ['0', '-1', '0b', '1b', '1pb', '0%', '100%', '9223372036854775807b'],
+    number  => ['0', '-1', '1e-300', '1e300', '1e400', 'NaN', 'Infinity'],
+    integer => ['0', '-1', '1', '2147483647', '2147483648', '4294967297', '9223372036854775807', '1e400'],
+    size    => ['0', '-1', '0b', '1b', '1pb', '0%', '100%', 'NaN%', 'NaN', '9223372036854775807b'],
 );
 my @dynamic;
 for (split /\n/, scalar $n->run_qd('config', 'list')) {
