@@ -243,12 +243,9 @@ int qdi_check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err)
                       found->n == 1 ? found->at[0]->uuid : "_na_");
 }
 
-/* With action.destructive_requires_name what closes, opens or deletes many indices at once has to
- * name them: no parameter, _all or a wildcard. The expression of no index at all, "*,-*", may
- * stand. */
-static int check_named(const qd_request *q, qd_err *err)
+int qdi_check_named(const qd_request *q, qd_str names, qd_err *err)
 {
-    qd_str rest = qd_param(q, "index");
+    qd_str rest = names;
     bool named = rest.n > 0;
     if (!qd_config_bool(q->a->config, QD_SET_ACTION_DESTRUCTIVE) || qd_str_is(rest, "*,-*"))
         return 0;
@@ -258,6 +255,11 @@ static int check_named(const qd_request *q, qd_err *err)
     }
     return named ? 0
                  : qd_err_set(err, QD_E_ARG, "Wildcard expressions or all indices are not allowed");
+}
+
+static int check_named(const qd_request *q, qd_err *err)
+{
+    return qdi_check_named(q, qd_param(q, "index"), err);
 }
 
 int qdi_api_indices_delete(qd_request *q, qd_response *r, qd_err *err)

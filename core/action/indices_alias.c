@@ -284,7 +284,8 @@ static int parse_alias_action(qd_request *q, const qd_state *s, const qd_json_no
     uint32_t options = type == QD_ALIAS_REMOVE_INDEX
                            ? ALIAS_OPTIONS | QD_FORBID_ALIASES | QD_NO_ALIASES
                            : ALIAS_OPTIONS;
-    rc = qd_state_resolve(s, indices, options, q->arena, &found, err);
+    if (type == QD_ALIAS_REMOVE_INDEX) rc = qdi_check_named(q, indices, err);
+    if (!rc) rc = qd_state_resolve(s, indices, options, q->arena, &found, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) {
         uint32_t level =

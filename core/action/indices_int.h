@@ -32,6 +32,10 @@ int qdi_body_map(qd_request *q, qd_json_node **out, qd_err *err);
 
 /* Parameter if_uuid: who means one index does not get at another one that has its name since. */
 int qdi_check_uuid(const qd_request *q, const qd_resolved *found, qd_err *err);
+/* With action.destructive_requires_name what closes, opens or deletes many indices at once has to
+ * name them: no parameter, _all or a wildcard. The expression of no index at all, "*,-*", may
+ * stand. */
+int qdi_check_named(const qd_request *q, qd_str names, qd_err *err);
 /* timeout, master_timeout and cluster_manager_timeout of a request. */
 int qdi_admin_timeout(const qd_request *q, int64_t *out, qd_err *err);
 

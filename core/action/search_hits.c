@@ -382,7 +382,8 @@ static void emit_encoded(from_source *s, qd_str v, bool quoted)
     qd_point p = {0};
     if (s->f->kind == QD_FIELD_DATE) {
         const qd_date_format *own = s->f->format ? s->f->format : qd_date_format_default();
-        if (!qd_date_try(own, v, NULL, false, &p.i64)) return;
+        bool before = !quoted && qd_date_before_epoch(own, v, &p.i64);
+        if (!before && !qd_date_try(own, v, NULL, false, &p.i64)) return;
     } else if (qd_field_term(s->f, q, &ctx, &p, NULL)) {
         return;
     }

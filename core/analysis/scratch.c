@@ -53,7 +53,10 @@ static int column_reserve(qd_analysis *s, qd_batch *b, int col, size_t n)
 
 int qd_batch_reserve(qd_analysis *s, qd_batch *b, size_t n)
 {
-    for (int col = 0; col < QD_COLS; col++)
+    if (column_reserve(s, b, QD_COL_TERM, n)) return QD_E_NOMEM;
+    /* who appends asks for the room of this one: none that is there may be shorter */
+    n = b->cap[QD_COL_TERM];
+    for (int col = QD_COL_TERM + 1; col < QD_COLS; col++)
         if (has_column(&b->t, col) && column_reserve(s, b, col, n)) return QD_E_NOMEM;
     return 0;
 }

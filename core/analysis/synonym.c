@@ -147,25 +147,49 @@ typedef struct pending {
     int64_t position;
     uint32_t end; /* offset, of a lone word; others inherit that of the input at their position */
     uint32_t length;
+    uint64_t order; /* of waiting */
 } pending;
 
 typedef struct flat {
     out o;
-    pending *wait; /* in the scratch's work area */
+    pending *wait; /* in the scratch's work area: a heap, the next one first */
     size_t n;
+    uint64_t waited;
     qd_span at; /* offset of the last input token seen */
 } flat;
+
+static bool goes_first(const pending *a, const pending *b)
+{
+    return a->position != b->position ? a->position < b->position : a->order < b->order;
+}
+
+static void wait_push(flat *x, pending p)
+{
+    size_t k = x->n++;
+    p.order = x->waited++;
+    for (; k && goes_first(&p, &x->wait[(k - 1) / 2]); k = (k - 1) / 2)
+        x->wait[k] = x->wait[(k - 1) / 2];
+    x->wait[k] = p;
+}
+
+static pending wait_pop(flat *x)
+{
+    pending first = x->wait[0], last = x->wait[--x->n];
+    size_t k = 0;
+    for (size_t c; (c = 2 * k + 1) < x->n; k = c) {
+        if (c + 1 < x->n && goes_first(&x->wait[c + 1], &x->wait[c])) c++;
+        if (!goes_first(&x->wait[c], &last)) break;
+        x->wait[k] = x->wait[c];
+    }
+    x->wait[k] = last;
+    return first;
+}
 
 /* Emits what waits for positions up to `upto`, in the order of positions, then of waiting. */
 static int flat_release(const synonyms *f, flat *x, int64_t upto)
 {
-    while (x->n) {
-        size_t best = 0;
-        for (size_t k = 1; k < x->n; k++)
-            if (x->wait[k].position < x->wait[best].position) best = k;
-        pending p = x->wait[best];
-        if (p.position > upto) return 0;
-        memmove(x->wait + best, x->wait + best + 1, (--x->n - best) * sizeof p);
+    while (x->n && x->wait[0].position <= upto) {
+        pending p = wait_pop(x);
         qd_str rest = qd_str_sub(f->map.phrases.words[p.phrase], p.at, SIZE_MAX);
         x->o.offset = (qd_span){x->at.from, p.end == UINT32_MAX ? x->at.to : p.end};
         int rc = put(&x->o, -1, qd_str_split(&rest, '\0'), p.position, p.position + p.length);
@@ -188,8 +212,8 @@ static int flat_match(const synonyms *f, flat *x, size_t i, size_t len, const qd
         uint32_t at = 0;
         for (size_t w = 0; w < words; w++) {
             uint32_t length = words == 1 && n->keep ? (uint32_t)len : 1;
-            x->wait[x->n++] = (pending){n->outputs.at[p], at, start + (int64_t)w,
-                                        words == 1 ? end : UINT32_MAX, length};
+            wait_push(x, (pending){n->outputs.at[p], at, start + (int64_t)w,
+                                   words == 1 ? end : UINT32_MAX, length, 0});
             at += (uint32_t)strlen(phrase.p + at) + 1;
         }
     }

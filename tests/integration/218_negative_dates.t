@@ -24,6 +24,11 @@ is(hits({exists => {field => 's'}}, 's')->[0]{sort}[0], 1388534400000, '2014 is 
 is(hits({exists => {field => 'none'}}, 'none')->[0]{sort}[0], -187137609, 'the null_value');
 is(hits({ids => {values => ['year']}}, 'iso')->[0]{sort}[0], -125722886400000, 'without an epoch among the formats it is a year');
 is(hits({ids => {values => ['year']}})->[0]{sort}[0], -63549360000000, 'so is a string');
+sub shown { my ($id, $field) = @_; $n->post('/d/_search', {query => {ids => {values => [$id]}}, fields => [{field => $field, format => 'epoch_millis'}]})->{json}{hits}{hits}[0]{fields}{$field}[0] }
+is(shown($_, 'dt'), $_, "fields shows $_ as it is found") for @ms;
+is(shown('s', 's'), -187137000, 'also of seconds');
+is(shown('none', 'none'), -187137609, 'of a null_value');
+is(shown('year', 'dt'), -63549360000000, 'and a year as one');
 sub ids { join ' ', sort { $a <=> $b } map { $_->{_id} } @{hits($_[0])} }
 is(ids({range => {dt => {gte => '1969-12-29'}}}), '-187137609 -9999 -1000 -999 -99 -1', 'a range of dates');
 is(ids({range => {dt => {gte => -187137609, lt => -1000}}}), '-187137609 -9999', 'a range of numbers');

@@ -115,6 +115,8 @@ for my $path ('/*/_close', '/_all/_close', '/b*/_close', '/books,_all/_close', '
     is($r->{json}{error}{reason}, 'Wildcard expressions or all indices are not allowed', 'as Elasticsearch says it');
 }
 is($node->delete($_)->{status}, 400, "DELETE $_") for '/*', '/_all', '/b*', '/books,_all';
+is($node->post('/_aliases', {actions => [{remove_index => $_}]})->{status}, 400, 'remove_index of a pattern')
+    for {index => '*'}, {index => 'b*'}, {indices => ['books', 's*']}, {index => '_all'};
 is(open_indices(), 'books songs', 'nothing has happened');
 is($node->post('/*,-*/_close')->{status}, 200, 'an expression of no index may stand');
 is($node->post('/songs/_close')->{status}, 200, 'one that is named is closed');
@@ -124,7 +126,7 @@ is($node->post('/s*/_open')->{status}, 200, 'allowed');
 is($node->post('/*/_close')->{status}, 200, 'all closed');
 is(open_indices(), '', 'all of them');
 is($node->post('/_all/_open')->{status}, 200, 'all opened');
-is($node->delete('/s*')->{status}, 200, 'a pattern deleted');
+is($node->post('/_aliases', {actions => [{remove_index => {index => 's*'}}]})->{status}, 200, 'a pattern deleted');
 is(open_indices(), 'books', 'what it names');
 $node->put('/_cluster/settings', {persistent => {'action.destructive_requires_name' => undef}});
 

@@ -1,5 +1,5 @@
 /* analyze_t.c: what users of analyzers notice: tokens, offsets, settings and their errors. */
-#include "analysis/analysis.h"
+#include "analysis/analysis_int.h"
 #include "unit/unit.h"
 
 #define MAX 64
@@ -192,6 +192,54 @@ static void limits_of_ngrams_are_the_indexs(void **state)
                 "setting.");
     put(&c, "index.max_ngram_diff", "2", NULL);
     check(&c, "x", "abc", "ab[0,2) abc[0,3) bc[1,3)");
+}
+
+/* A column that grows to the limit only must not be taken for as long as the others. */
+static void columns_of_tokens_end_where_memory_does(void **state)
+{
+    (void)state;
+    static char text[2 * 400 + 1], phrase[8 * 200];
+    size_t n = 0;
+    conf c = {.n = 0};
+    for (size_t i = 0; i < sizeof text - 1; i++) text[i] = i % 2 ? ' ' : 'a';
+    n = (size_t)snprintf(phrase, sizeof phrase, "a =>");
+    for (int i = 0; i < 150; i++) n += (size_t)snprintf(phrase + n, sizeof phrase - n, " w%d", i);
+    put(&c, "analysis.filter.s.type", "synonym_graph", NULL);
+    put(&c, "analysis.filter.s.synonyms", phrase, NULL);
+    put(&c, "analysis.filter.f.type", "synonym", NULL);
+    put(&c, "analysis.filter.f.synonyms", phrase, NULL);
+    put(&c, "analysis.filter.g.type", "edge_ngram", NULL);
+    put(&c, "analysis.filter.g.max_gram", "400", NULL);
+    put(&c, "analysis.analyzer.graph.tokenizer", "standard", NULL);
+    put(&c, "analysis.analyzer.graph.filter", "s", NULL);
+    put(&c, "analysis.analyzer.flat.tokenizer", "standard", NULL);
+    put(&c, "analysis.analyzer.flat.filter", "f", NULL);
+    put(&c, "analysis.analyzer.grams.tokenizer", "keyword", NULL);
+    put(&c, "analysis.analyzer.grams.filter", "g", "g", NULL);
+    qd_analyzers *as;
+    assert_int_equal(qd_analyzers_make(c.set, c.n, NULL, &as, NULL), 0);
+    static const char *const names[] = {"graph", "flat", "grams"};
+    size_t refusals = 0, runs = 0;
+    for (size_t a = 0; a < QD_COUNT_OF(names); a++) {
+        for (size_t max = 64 << 10; max < (4u << 20); max += max / 50, runs++) {
+            qd_analysis *s = qd_analysis_make(NULL, max);
+            const qd_tokens *t;
+            if (!s) continue;
+            int rc = qd_analyzer_run(qd_analyzers_get(as, qd_str_c(names[a])), s, qd_str_c(text),
+                                     QD_ANALYZE_OFFSETS | QD_ANALYZE_TYPES, &t, NULL);
+            refusals += rc != 0;
+            const qd_batch *both[] = {s->b, s->spare};
+            for (size_t k = 0; k < QD_COUNT_OF(both); k++) {
+                for (int col = 0; col < QD_COLS; col++) {
+                    bool has = col == QD_COL_TERM || (both[k]->t.has >> (col - 1) & 1);
+                    if (has) assert_true(both[k]->t.n <= both[k]->cap[col]);
+                }
+            }
+            qd_analysis_free(s);
+        }
+    }
+    assert_true(refusals > 0 && refusals < runs);
+    qd_analyzers_unref(as);
 }
 
 static void bad_patterns_say_where(void **state)
@@ -425,6 +473,7 @@ int main(void)
         cmocka_unit_test(synonyms_of_several_words_make_a_graph),
         cmocka_unit_test(rules_that_vanish_are_refused_unless_lenient),
         cmocka_unit_test(limits_of_ngrams_are_the_indexs),
+        cmocka_unit_test(columns_of_tokens_end_where_memory_does),
         cmocka_unit_test(bad_patterns_say_where),
         cmocka_unit_test(endless_patterns_give_up),
         cmocka_unit_test(each_stage_is_shown),
