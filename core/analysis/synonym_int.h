@@ -25,6 +25,8 @@ typedef struct qd_syn_map {
     QD_VEC(qd_syn_node) nodes; /* 0 is the root */
     qd_syn_edge *edges;        /* open addressing */
     size_t nedges, mask;
+    uint64_t *many; /* node << 32 | phrase + 1 of nodes with many outputs; open addressing */
+    size_t nmany, many_mask;
 } qd_syn_map;
 
 /* Turns the text of a phrase into words parted by NUL, in s's memory; QD_E_ARG when it gives none.
@@ -32,7 +34,8 @@ typedef struct qd_syn_map {
 typedef int qd_syn_analyze(void *arg, qd_str text, qd_buf *out, qd_err *err);
 
 /* Adds the rules of one line of Solr's format; expand as the setting. QD_E_ARG with Lucene's
- * sentence. With lenient rules that cannot be analyzed are left out. */
+ * sentence, or that the rules give too many outputs. With lenient rules that cannot be analyzed are
+ * left out. */
 QD_MUST_CHECK
 int qd_syn_line(qd_syn_map *m, qd_str line, bool expand, bool lenient, qd_syn_analyze *analyze,
                 void *arg, qd_err *err);

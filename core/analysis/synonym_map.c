@@ -3,6 +3,10 @@
  */
 #include "analysis/synonym_int.h"
 
+#define FEW_OUTPUTS 32u /* of a node: looked through one by one */
+#define MANY_OUTPUTS                                                                               \
+    (1u << 20) /* of all nodes that have more: 1,024 terms that stand for each other */
+
 int qd_syn_init(qd_syn_map *m)
 {
     memset(m, 0, sizeof *m);
@@ -16,7 +20,9 @@ void qd_syn_fini(qd_syn_map *m)
     qd_wordset_fini(&m->words);
     qd_wordset_fini(&m->phrases);
     qd_free(m->edges);
+    qd_free(m->many);
     m->edges = NULL;
+    m->many = NULL;
 }
 
 static size_t edge_slot(const qd_syn_edge *e, size_t mask, uint64_t key)
@@ -68,6 +74,51 @@ static int step_make(qd_syn_map *m, uint32_t *node, qd_str word)
     return 0;
 }
 
+static uint64_t *many_slot(uint64_t *at, size_t mask, uint64_t key)
+{
+    size_t h = (size_t)((key * 0x9E3779B97F4A7C15ull) >> 20);
+    while (at[h & mask] && at[h & mask] != key) h++;
+    return &at[h & mask];
+}
+
+static int many_add(qd_syn_map *m, uint32_t node, uint32_t phrase, bool *there)
+{
+    if (m->nmany == MANY_OUTPUTS) return QD_E_LIMIT;
+    if (!m->many || m->nmany * 2 > m->many_mask) {
+        size_t slots = m->many ? (m->many_mask + 1) * 2 : 256;
+        uint64_t *at = qd_calloc(NULL, slots * sizeof *at);
+        if (!at) return QD_E_NOMEM;
+        for (size_t i = 0; m->many && i <= m->many_mask; i++)
+            if (m->many[i]) *many_slot(at, slots - 1, m->many[i]) = m->many[i];
+        qd_free(m->many);
+        m->many = at;
+        m->many_mask = slots - 1;
+    }
+    uint64_t key = (uint64_t)node << 32 | (phrase + 1u);
+    uint64_t *slot = many_slot(m->many, m->many_mask, key);
+    *there = *slot != 0;
+    m->nmany += !*there;
+    *slot = key;
+    return 0;
+}
+
+/* Has the node this output? Looking through thousands for each of thousands has no end. */
+static int has_output(qd_syn_map *m, uint32_t node, uint32_t phrase, bool *there)
+{
+    const qd_syn_node *n = &m->nodes.at[node];
+    *there = false;
+    if (n->outputs.n < FEW_OUTPUTS) {
+        for (size_t i = 0; i < n->outputs.n; i++) *there |= n->outputs.at[i] == phrase;
+        return 0;
+    }
+    bool unused;
+    for (size_t i = 0; n->outputs.n == FEW_OUTPUTS && i < FEW_OUTPUTS; i++) {
+        int rc = many_add(m, node, n->outputs.at[i], &unused);
+        if (rc) return rc;
+    }
+    return many_add(m, node, phrase, there);
+}
+
 /* One rule: the words of `in` (parted by NUL) give `out`. */
 static int rule_add(qd_syn_map *m, qd_str in, qd_str out, bool keep)
 {
@@ -83,9 +134,9 @@ static int rule_add(qd_syn_map *m, qd_str in, qd_str out, bool keep)
     qd_syn_node *n = &m->nodes.at[node];
     n->final = true;
     n->keep |= keep;
-    for (size_t i = 0; i < n->outputs.n; i++)
-        if (n->outputs.at[i] == phrase) return 0;
-    return qd_vec_push(&n->outputs, NULL, phrase);
+    bool there;
+    rc = has_output(m, node, phrase, &there);
+    return rc || there ? rc : qd_vec_push(&n->outputs, NULL, phrase);
 }
 
 /* A list of phrases in one buffer. */
@@ -188,6 +239,11 @@ int qd_syn_line(qd_syn_map *m, qd_str line, bool expand, bool lenient, qd_syn_an
         rc =
             mapping ? rules_add(m, &in, &out, true, false) : rules_add(m, &in, &in, expand, expand);
     if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "synonyms");
+    if (rc == QD_E_LIMIT)
+        rc = qd_err_set(
+            err, QD_E_ARG,
+            "synonym rules of terms with more than [%u] synonyms make more than [%u] pairs",
+            FEW_OUTPUTS, MANY_OUTPUTS);
     side_fini(&in);
     side_fini(&out);
     return rc;

@@ -242,6 +242,40 @@ static void columns_of_tokens_end_where_memory_does(void **state)
     qd_analyzers_unref(as);
 }
 
+/* Terms of one line stand for each other: pairs, each once however often a rule says it. */
+static void many_synonyms_end(void **state)
+{
+    (void)state;
+    static char line[16 * 1100];
+    conf c = {.n = 0};
+    for (int terms = 100; terms <= 1100; terms += 1000) {
+        size_t n = 0;
+        for (int i = 0; i < terms; i++)
+            n += (size_t)snprintf(line + n, sizeof line - n, "%sw%d", i ? ", " : "", i);
+        c = (conf){.n = 0};
+        put(&c, "analysis.filter.s.type", "synonym_graph", NULL);
+        put(&c, "analysis.filter.s.synonyms", line, line, "w7, w8", NULL);
+        put(&c, "analysis.analyzer.x.tokenizer", "standard", NULL);
+        put(&c, "analysis.analyzer.x.filter", "s", NULL);
+        if (terms > 1000) break;
+        qd_analyzers *as;
+        const qd_tokens *t;
+        qd_analysis *s = qd_analysis_make(NULL, 0);
+        assert_int_equal(qd_analyzers_make(c.set, c.n, NULL, &as, NULL), 0);
+        const qd_analyzer *x = qd_analyzers_get(as, QD_STR("x"));
+        assert_int_equal(qd_analyzer_run(x, s, QD_STR("w7"), 0, &t, NULL), 0);
+        assert_int_equal(t->n, terms);
+        qd_analysis_free(s);
+        qd_analyzers_unref(as);
+    }
+    qd_analyzers *as;
+    qd_err err;
+    qd_err_init(&err);
+    assert_int_equal(qd_analyzers_make(c.set, c.n, NULL, &as, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "failed to build synonyms"));
+    qd_err_fini(&err);
+}
+
 static void bad_patterns_say_where(void **state)
 {
     (void)state;
@@ -473,6 +507,7 @@ int main(void)
         cmocka_unit_test(synonyms_of_several_words_make_a_graph),
         cmocka_unit_test(rules_that_vanish_are_refused_unless_lenient),
         cmocka_unit_test(limits_of_ngrams_are_the_indexs),
+        cmocka_unit_test(many_synonyms_end),
         cmocka_unit_test(columns_of_tokens_end_where_memory_does),
         cmocka_unit_test(bad_patterns_say_where),
         cmocka_unit_test(endless_patterns_give_up),
