@@ -77,7 +77,8 @@ qd_query_reading qdi_search_reading(search_request *r)
                               .limits = &r->limits,
                               .origin = r->body.p,
                               .lookup = look_up,
-                              .lookup_arg = r};
+                              .lookup_arg = r,
+                              .must_not_wait = r->q->brief ? &r->too_long : NULL};
 }
 
 /* Line and column of a place in the body, counted from 1. */

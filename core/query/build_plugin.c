@@ -367,10 +367,13 @@ static void building_free(qd_guest_call *call)
     qd_free(x);
 }
 
-static int building_make(qd_operator_scope *s, qd_str json, building **out, qd_err *err)
+/* json stands in the text from begin on: of what stands before it lines are counted. */
+static int building_make(qd_operator_scope *s, const char *begin, qd_str json, building **out,
+                         qd_err *err)
 {
     building *x = qd_calloc(NULL, sizeof *x);
-    qd_str text = qd_arena_str(&s->arena, json);
+    size_t before = (size_t)(json.p - begin);
+    qd_str text = qd_arena_str(&s->arena, (qd_str){begin, before + json.n});
     if (!x || !text.p) {
         qd_free(x);
         return qd_err_nomem(err, "query");
@@ -380,7 +383,9 @@ static int building_make(qd_operator_scope *s, qd_str json, building **out, qd_e
     qd_operator_call_init(s, "parse or rewrite", &x->call);
     x->scope = qd_operator_scope_ref(s);
     x->json = (qd_json_reader)QD_JSON_READER(s->arena.account);
-    qd_json_reader_init(&x->json, text, QD_JSON_REQUEST, 0);
+    qd_json_reader_init(&x->json, qd_str_sub(text, before, text.n),
+                        QD_JSON_REQUEST | QD_JSON_ONE_VALUE, 0);
+    x->json.begin = text.p;
     qd_err_init(&x->err);
     *out = x;
     return 0;
@@ -394,7 +399,7 @@ int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_
     bool ran;
     if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
-    if (!rc) rc = building_make(s, q->u.plugin.json, &x, err);
+    if (!rc) rc = building_make(s, q->u.plugin.json.p, q->u.plugin.json, &x, err);
     if (rc) return rc;
     rc = qd_operator_call(s, &x->call, NULL, &ran, err);
     if (rc) {
@@ -411,4 +416,53 @@ int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_
     if (rc) return rc;
     if (!(vt->head.flags & QD_OPERATOR_REWRITES)) return custom(&v, parsed, out, err);
     return tree ? convert(&v, tree, 0, out, err) : bad_node(&v, "is missing", err);
+}
+
+/* --- reading --- */
+
+static qd_str no_field_type(const qd_query_ctx *ctx, qd_str field)
+{
+    (void)ctx, (void)field;
+    return (qd_str){"", 0};
+}
+
+static int32_t parsing_run(qd_guest_call *call)
+{
+    building *x = (building *)(void *)call;
+    return x->scope->vt->parse(&x->scope->sdk, qd_plugin_json_in(&x->json), &x->parsed, &x->err);
+}
+
+int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, const char *begin,
+                        qd_str json, qd_err *err)
+{
+    building *x = NULL;
+    bool ran;
+    qd_operator_scope *s = qd_calloc(NULL, sizeof *s);
+    if (!s) return qd_err_nomem(err, "query");
+    atomic_store(&s->refs, 1);
+    qd_arena_init(&s->arena, rd->arena->account, rd->arena->max);
+    s->sdk = rd->sdk;
+    s->sdk.self = q->u.plugin.self;
+    s->sdk.arena = &s->arena;
+    s->sdk.task = &s->task;
+    s->sdk.field_type = no_field_type;
+    s->vt = q->u.plugin.vt;
+    snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(name));
+    snprintf(s->place, sizeof s->place, "the reading of the query");
+    int rc = building_make(s, begin, json, &x, err);
+    if (!rc) {
+        x->call.run = parsing_run;
+        x->call.what = "parse";
+        x->call.placed = "at";
+        rc = qd_operator_call(s, &x->call, NULL, &ran, err);
+        rd->lookup_failed |= rc != 0; /* nothing is wrong with the text */
+        if (!rc) {
+            rc = x->call.rc;
+            if (rc) rc = qd_operator_failed(s, x->call.what, rc, &x->err, err);
+            ran = false;
+        }
+        if (!ran) building_free(&x->call);
+    }
+    qd_operator_scope_unref(s);
+    return rc;
 }

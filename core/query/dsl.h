@@ -55,6 +55,7 @@ typedef struct qd_query_reading {
                            it: lines and columns count from here; NULL: from the reader's input */
     qd_query_lookup_fn lookup; /* NULL: terms look-ups are refused */
     void *lookup_arg;
+    bool *must_not_wait; /* not NULL: a query that may have to wait sets it, and fails */
 } qd_query_reading;
 
 /* What building depends on. Zeroed members mean defaults; arena, analysis and mapping are needed.

@@ -165,6 +165,13 @@ int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_
 QD_MUST_CHECK
 qd_query *qdi_query_make(qdi_reading *rd, qdi_kind kind, const char *label, qd_err *err);
 
+/* Has a plugin's operator (q->u.plugin) parse a query for its errors. json stands in the text that
+ * begins at `begin`, from where lines and columns count. Of a call that does not return
+ * rd->lookup_failed is set, too. Waits as plugin/guest.h says. */
+QD_MUST_CHECK
+int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, const char *begin,
+                        qd_str json, qd_err *err);
+
 /* What an option's value may be and where it goes. */
 typedef enum qdi_option_kind {
     QDI_OPT_TEXT,         /* qd_str; null is refused */

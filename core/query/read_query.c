@@ -51,22 +51,18 @@ static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
     qd_query *q = qdi_query_make(rd, QDI_Q_PLUGIN, "plugin", err);
     if (!q) return QD_E_NOMEM;
     const char *from = r->token;
-    const void *parsed = NULL;
-    qd_query_ctx ctx = rd->sdk;
-    ctx.self = self;
-    /* The contract: the reader stands before the value. It stands on its start: a reader of the
-     * value alone is handed over. */
     qd_str json;
+    if (rd->how->must_not_wait) { /* a plugin may take its time */
+        *rd->how->must_not_wait = true;
+        return qd_err_set(err, QD_E_STATE, "a plugin's query in a brief search");
+    }
     if (qd_json_raw(r, &json)) return qd_json_fail(r, err);
-    qd_json_reader sub = QD_JSON_READER(rd->arena->account);
-    qd_json_reader_init(&sub, (qd_str){from, json.n}, QD_JSON_REQUEST | QD_JSON_ONE_VALUE, 0);
-    sub.begin = r->begin; /* lines and columns of the request */
-    int rc = vt->parse(&ctx, qd_plugin_json_in(&sub), &parsed, err);
-    qd_json_reader_fini(&sub);
-    if (!rc) rc = qdi_keep(rd, json, &q->u.plugin.json, err);
-    if (!rc) rc = qdi_keep(rd, name, &q->u.plugin.name, err);
+    /* The contract: the reader stands before the value. It stands on its start. */
     q->u.plugin.vt = vt;
     q->u.plugin.self = self;
+    int rc = qdi_parse_by_plugin(rd, q, name, r->begin, (qd_str){from, json.n}, err);
+    if (!rc) rc = qdi_keep(rd, json, &q->u.plugin.json, err);
+    if (!rc) rc = qdi_keep(rd, name, &q->u.plugin.name, err);
     if (rc && rc != QD_E_NOMEM) /* the caller's wrap wants a set error */
         (void)qd_err_set(err, rc, "query [%.*s] was refused", QD_STR_ARG(name));
     *out = q;
