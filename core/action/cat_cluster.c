@@ -39,7 +39,7 @@ static void health_columns(cat_table *t, const qdi_identity *id)
                    "wait time of longest task pending");
     qdi_cat_column(t, "active_shards_percent", "asp,activeShardsPercent", CAT_RIGHT,
                    "active number of shards in percent");
-    qdi_cat_column(t, "disk_full_nodes", "dfn,diskFullNodes", CAT_RIGHT | CAT_OFF,
+    qdi_cat_column(t, "disk_full_nodes", "dfn,diskFullNodes", CAT_RIGHT | CAT_OFF | CAT_OWN,
                    "nodes that refuse writes because their disk is full");
 }
 

@@ -428,6 +428,7 @@ bool qdi_cat_help(cat_table *t, qd_response *r)
     for (int print_it = 0; print_it < 2; print_it++) {
         for (size_t i = 0; i < t->columns.n; i++) {
             const cat_column *c = &t->columns.at[i];
+            if (c->flags & CAT_OWN) continue;
             const char *parts[] = {c->name, c->aliases ? c->aliases : "",
                                    c->meaning ? c->meaning : "not available"};
             for (size_t k = 0; k < 3; k++) {

@@ -15,6 +15,7 @@ enum {
     CAT_RIGHT = 1, /* aligned right */
     CAT_OFF = 2,   /* only when asked for by h */
     CAT_PRI = 4,   /* has a sibling "pri.<name>", shown with ?pri */
+    CAT_OWN = 8,   /* of no other product: not in help, which is held against theirs */
 };
 
 typedef struct cat_column {

@@ -144,6 +144,7 @@ $r = $os->get('/');
 is($r->{json}{version}{distribution}, 'opensearch', 'distribution');
 is($r->{headers}{'x-elastic-product'}, undef, 'no product header');
 is(scalar(split ' ', $os->get('/_cat/health')->{content}), 15, '15 columns of _cat/health');
+is(scalar(split /\n/, $os->get('/_cat/health?help')->{content}), 15, '... and as many in its help, which clients hold against theirs');
 $os->stop;
 
 SKIP: {
