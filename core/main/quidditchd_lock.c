@@ -22,8 +22,9 @@ static int check_owner(const char *path, qd_err *err)
                           path, info.uid, qd_proc_uid());
     if ((info.mode & 0002) || ((info.mode & 0020) && info.uid != 0))
         return qd_err_set(err, QD_E_PERMISSION,
-                          "path.data: [%s] is writable by others (mode %04o): chmod go-w", path,
-                          info.mode);
+                          "path.data: [%s] is writable by others (mode %04o): chmod go-w; in "
+                          "Kubernetes, where an emptyDir is, mount it at the folder above",
+                          path, info.mode);
     if (info.mode & 0005)
         qd_log_warn("main", "[%s] is readable by others (mode %04o)", path, info.mode);
     return 0;

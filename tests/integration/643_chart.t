@@ -189,12 +189,24 @@ my @wrong = (
     ['master.replica=3', qr/replica/],
     ['data.replicas=three', qr/data.replicas.*(?:integer|Invalid type)/s],
     ['controlPlane.mode=masters', qr/controlPlane.mode.*(?:auto|one of)/s],
+    ['data.resources.limits.memory=1Gi', qr/data\.resources\.limits\.memory is 1Gi and data\.resources\.requests\.memory 16Gi: lower the request too/],
+    ['coordination.resources.limits.cpu=500m', qr/coordination\.resources\.limits\.cpu is 500m and .* 2: lower the request too/],
+    ['controlPlane.mode=raft,controlPlane.raft.resources.memory=1Gi,controlPlane.raft.resources.limits.memory=2Gi', qr/controlPlane\.raft\.resources has memory or cpu.*: give one of them/],
+    ['monitoring.serviceMonitor.enabled=true,monitoring.serviceMonitor.scrapeTimeout=1m', qr/scrapeTimeout is 1m and interval 30s: lower scrapeTimeout/],
     ['data.storage.size=big', qr/data.storage.size/s],
 );
 for my $w (@wrong) {
     my ($rc, $text) = Helm::template('quidditch', '--set', $w->[0]);
     isnt($rc, 0, "$w->[0]: refused");
     like($text, $w->[1], '... with what to change');
+}
+
+# --- budgets: a majority of the voters stays, whichever pods go --------------------------------------------------------
+my %voters = (2 => 1, 3 => 3, 4 => 3, 5 => 5, 6 => 5, 7 => 5);
+for my $n (sort keys %voters) {
+    my (undef, $text) = Helm::template('quidditch', '--set', "master.enabled=true,master.replicas=$n", '--show-only', 'templates/extras.yaml');
+    my $pdb = Manifests::named('PodDisruptionBudget', 'quidditch-master-pdb', Manifests::parse($text));
+    is($n - $pdb->{spec}{minAvailable}, int($voters{$n} / 2), "$n masters: as many may go as leave a majority of $voters{$n} voters");
 }
 
 # --- the repository ---------------------------------------------------------------------------------------------------

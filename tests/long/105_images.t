@@ -72,7 +72,11 @@ END { local $?; kill 'KILL', values %pid if %pid; waitpid $_, 0 for values %pid 
 sub pod {
     my ($host, $name, $mount, %env) = @_;
     my $volume = "$dir/volume-$host";
-    if (!-d $volume) { mkdir $volume; chown 9200, 9200, $volume }
+    if (!-d $volume) {
+        mkdir $volume;
+        if ($mount eq '/var/lib/quidditch') { chown 0, 9200, $volume; chmod 02777, $volume } # as a kubelet makes an emptyDir
+        else                                { chown 9200, 9200, $volume }
+    }
     my $given = join ' ', map { "'$_'" } @{$image{$name}{config}{Env}}, map { "$_=$env{$_}" } sort keys %env;
     my $script = "mount --bind '$root' '$root' && mount --bind '$volume' '$root$mount' && mount --rbind /dev '$root/dev' && mount -t proc proc '$root/proc'"
         . " && mount -o remount,ro,bind '$root' && exec env -i $given @{[inside(@{$image{$name}{config}{Entrypoint}})]}";
@@ -90,7 +94,7 @@ my $http = HTTP::Tiny->new(timeout => 60);
 sub ask { my ($host, $port, $path, $method, $body) = @_; return $http->request($method || 'GET', "http://$ip[$host]:$port$path", $body ? {content => $body, headers => {'content-type' => 'application/json'}} : {}) }
 sub logs { join '', map { "--- $_\n" . substr(QdNode::slurp("$dir/$_.log"), -1500) } grep { -f "$dir/$_.log" } 0 .. 2 }
 pod(0, 'master', '/var/lib/quidditch/master', NODE_ID => 'quidditch-master-0', RAFT_PEERS => "$ip[0]:9300", BIND_ADDR => $ip[0]);
-pod(1, 'coordination', '/var/lib/quidditch/coordination', NODE_ID => 'quidditch-coordination-a', MASTER_ADDRESSES => "$ip[0]:9301", BIND_ADDR => '0.0.0.0', REST_PORT => 9200);
+pod(1, 'coordination', '/var/lib/quidditch', NODE_ID => 'quidditch-coordination-a', MASTER_ADDRESSES => "$ip[0]:9301", BIND_ADDR => '0.0.0.0', REST_PORT => 9200);
 pod(2, 'data', '/var/lib/quidditch/data', NODE_ID => 'quidditch-data-0', MASTER_ADDR => "$ip[0]:9301", BIND_ADDR => $ip[2], STORAGE_TIER => 'hot');
 ok(QdNode->wait_for(sub { ask($_->[0], $_->[1], '/ready')->{status} == 200 }, 120), "$_->[2] is ready on $_->[1]") or diag logs() for [0, 9400, 'the master'], [1, 9200, 'the coordination node'], [2, 9402, 'the data node'];
 is(ask(1, 9200, '/_cluster/settings', 'PUT', '{"persistent":{"cluster.routing.allocation.disk.threshold_enabled":false}}')->{status}, 200, 'settings are taken') or diag logs();

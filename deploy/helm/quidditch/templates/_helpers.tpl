@@ -35,17 +35,35 @@ app.kubernetes.io/part-of: quidditch
 {{- with $.Values.image.registry }}{{ . }}/{{ end }}{{ $.Values.image.repository }}/{{ index . 1 }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}
 {{- end -}}
 
-{{/* resources: {memory, cpu} alone are requests and limits; memory has a limit always. */}}
+{{/* A quantity of Kubernetes as a number. */}}
+{{- define "quidditch.number" -}}
+{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
+{{- $factors := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
+{{- mulf (regexFind "^[0-9.]+" (toString .) | float64) (get $factors $unit) -}}
+{{- end -}}
+
+{{/* (list name-of-the-value value): {memory, cpu} alone are requests and limits; memory has a limit always. */}}
 {{- define "quidditch.resources" -}}
-{{- $r := . | default dict -}}
+{{- $name := index . 0 -}}
+{{- $r := index . 1 | default dict -}}
 {{- $requests := $r.requests | default dict -}}
 {{- $limits := $r.limits | default dict -}}
 {{- if or $r.memory $r.cpu -}}
+{{- if $limits -}}
+{{- fail (printf "%s has memory or cpu, which are requests and limits at once, and limits: give one of them" $name) -}}
+{{- end -}}
 {{- $flat := pick $r "memory" "cpu" -}}
 {{- $requests = $flat -}}
 {{- $limits = $flat -}}
 {{- end -}}
 {{- if and $requests.memory (not $limits.memory) }}{{ $limits = merge (dict "memory" $requests.memory) $limits }}{{ end -}}
+{{- range $what := list "memory" "cpu" -}}
+{{- $request := get $requests $what -}}
+{{- $limit := get $limits $what -}}
+{{- if and $request $limit (gt (include "quidditch.number" $request | float64) (include "quidditch.number" $limit | float64)) -}}
+{{- fail (printf "%s.limits.%s is %v and %s.requests.%s %v: lower the request too" $name $what $limit $name $what $request) -}}
+{{- end -}}
+{{- end -}}
 {{- dict "requests" $requests "limits" $limits | toYaml -}}
 {{- end -}}
 
