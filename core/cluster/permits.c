@@ -283,12 +283,16 @@ static int grant(const permit_args *a, const qd_state *s, cluster_txn *t, const 
     int rc = qd_permit_check(s, open, nopen, a->node, a->wanted->remove, a->voters, a->awareness,
                              a->nawareness, &t->arena, &advice, err);
     if (rc) return rc;
-    if (held && !qd_str_eq(held->holder, a->wanted->holder)) {
+    bool others = held && !qd_str_eq(held->holder, a->wanted->holder);
+    /* the hook of a pod that is being removed stops it under that permit, which stays */
+    bool shared = others && held->remove && !a->wanted->remove;
+    if (others && !shared) {
         return qd_err_set(err, QD_E_PERMIT_REFUSED,
                           "node [%.*s] may not stop: [%.*s] holds a permit for it",
                           QD_STR_ARG(node->name), QD_STR_ARG(held->holder));
     }
     if (advice.breaks) return refuse(&t->arena, node, &advice, err);
+    if (shared) return 1;
     if (*n == QD_PERMITS_MAX) {
         return qd_err_set(err, QD_E_LIMIT, "%u permits are open, which is the most", *n);
     }

@@ -90,6 +90,14 @@ until_true('it is there', sub { grep { $_->{index} eq 'a' && $_->{shard} == 0 &&
 is($n->post('/_cluster/reroute', { commands => [$move] })->{status}, 400, 'not a second time');
 cluster('cluster.routing.rebalance.enable' => undef);
 
+# who removes a node leaves its stop to the hook of its pod, which asks under a name of its own
+is($n->post('/_nodes/al2/_may_stop?reason=remove&holder=admin')->{status}, 200, 'a node is to be removed');
+is($n->post('/_nodes/al2/_may_stop?reason=restart&holder=preStop')->{status}, 200, 'its hook may stop it');
+$r = $n->get('/_nodes/al2/_may_stop')->{json}{permit};
+is("$r->{holder} $r->{reason}", 'admin remove', '... under the permit that is there');
+is($n->post('/_nodes/al2/_may_stop?reason=remove&holder=other')->{status}, 409, 'nobody else may remove it');
+is($n->delete('/_nodes/al2/_may_stop')->{status}, 200, 'given back');
+
 # leave to stop
 until_true('each node has its share again', sub {
     my $h = $n->get('/_cluster/health')->{json};
