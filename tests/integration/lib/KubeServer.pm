@@ -60,7 +60,8 @@ sub new {
     return $self;
 }
 
-# Starts both, ready when it returns. api_arguments: more for kube-apiserver.
+# Starts both, ready when it returns. api_arguments: more for kube-apiserver. kubelets => 3: with controllers, scheduler and
+# as many real nodes (root, and a network namespace of the test's own: see tests/long/Pods.pm).
 sub start {
     my ($self, %o) = @_;
     built() or die "there is no kube-apiserver\n";
@@ -72,7 +73,7 @@ sub start {
     if ($pid == 0) {
         open STDIN, '<&', $read or POSIX::_exit(127);
         open STDOUT, '>', '/dev/null';
-        exec "$scripts/kube-up", '--api-only', '--guard', '--audit', '--proxy', '--ports', $ports, (map { ('--api-arg', $_) } @{$o{api_arguments} || []}), $dir
+        exec "$scripts/kube-up", ($o{kubelets} ? ('--kubelets', $o{kubelets}) : '--api-only'), '--guard', '--audit', '--proxy', '--ports', $ports, (map { ('--api-arg', $_) } @{$o{api_arguments} || []}), $dir
             or POSIX::_exit(127);
     }
     close $read;
