@@ -19,6 +19,8 @@ my %home = (
     'tests/integration/431_silent_node.t'           => 1, # a client that sends slowly
     'tests/integration/434_packages.t'              => 2, # looks again, in a container's shell
     'tests/integration/562_admin_churn.t'           => 1,
+    'tests/long/109_pods_migrate.t'                 => 1, # calls of so many seconds are counted
+    'tests/long/Traffic.pm'                         => 1, # the pace of a client
 );
 my $pause = qr/(?<![\w.>\$'"{-])(?:time\.|Time::HiRes::)?(?:u|nano)?sleep\s*[(\s][^;)]*|\bselect\s+undef\b|\bselect\s*\(\s*undef/;
 my @bad;

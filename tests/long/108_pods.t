@@ -13,7 +13,6 @@ use Manifests;
 use Pods;
 use QdNode;
 use Test::More;
-use Time::HiRes qw(sleep time);
 use Traffic;
 
 Pods->prepare;
@@ -82,9 +81,9 @@ $k->green(9);
 my $traffic = Traffic->new($k->{dir}, url => $k->url, index => 'traffic');
 sub phase { my ($name) = @_; note "--- $name"; $traffic->begin($name) }
 phase('warm');
-sleep 10;
+$traffic->go_on(2_000);
 phase('quiet');
-sleep count(QUIET_SECONDS => 60);
+$traffic->go_on(count(QUIET_REQUESTS => 12_000));
 
 phase('scale coordination');
 $k->ok_kubectl("scale deployment quidditch-coordination $ns --replicas=5");

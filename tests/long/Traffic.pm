@@ -5,7 +5,7 @@ package Traffic;
 #
 #   Traffic::prepare($send, 'traffic');                      # its index, filled; $send->($method, $path, $body)
 #   my $t = Traffic->new($dir, url => 'http://10.0.0.1:9200', index => 'traffic', rate => 200);
-#   $t->begin('quiet'); ...; $t->begin('restart'); ...       # what follows belongs to this phase
+#   $t->begin('quiet'); $t->go_on(1000); $t->begin('restart'); ...       # what follows belongs to this phase
 #   my $of = $t->end;                                        # {quiet => {n, rate, failed => [...], p50, p99, max}, ...}
 #
 # Failed is what is not 2xx, a reset, a part of a bulk or of a search that failed, an answer after 10 s.
@@ -49,6 +49,13 @@ sub new {
     return $self;
 }
 sub DESTROY { my ($self) = @_; local $?; kill 'KILL', @{$self->{pids}} if $self->{owner} == $$ }
+# Waits until so many more requests have been answered.
+sub go_on {
+    my ($self, $requests) = @_;
+    my $done = sub { my $n = 0; for my $file (@{$self->{files}}) { $n += () = QdNode::slurp($file) =~ /\n/g } $n };
+    my $from = $done->();
+    return QdNode->wait_for(sub { $done->() >= $from + $requests }, 60 + 5 * $requests / $self->{rate}, 0.5);
+}
 sub begin { my ($self, $phase) = @_; push @{$self->{phases}}, [$phase, time] }
 
 # Lines of: when it was sent, ms, what was wrong if anything was.
@@ -60,6 +67,7 @@ sub client {
     my $http = HTTP::Tiny->new(timeout => 30, keep_alive => 0);
     my $base = "$self->{url}/$self->{index}";
     open my $out, '>', $file or POSIX::_exit(1);
+    $out->autoflush(1);
     for (my $i = 0; $run; $i++) {
         my $due = $start + ($k + $i * $all) / $self->{rate};
         my $wait = $due - time;
