@@ -69,13 +69,14 @@ sub kill_some { # a pod of each kind, without a word
     change();
 }
 
-sub finish_move { # a node that was killed a moment ago may not have both stores yet
+sub in_coordination { # a node that was killed a moment ago may not have both stores yet
+    my (@qd) = @_;
     my ($c, $rc, $out);
     ok(QdNode->wait_for(sub {
         ($c) = map { $_->{metadata}{name} } grep { Pods::is_ready($_) } values %{{$k->pods('quidditch-coordination')}};
-        ($rc, $out) = $c ? $k->exec_in($c, qw(qd migrate finish --url http://localhost:9200)) : (1, 'no pod is ready');
+        ($rc, $out) = $c ? $k->exec_in($c, 'qd', @qd, '--url', 'http://localhost:9200') : (1, 'no pod is ready');
         $rc == 0;
-    }, 120, 1), 'qd migrate finish') or diag $out;
+    }, 120, 1), "qd @qd") or diag $out;
 }
 
 # --- the moves ------------------------------------------------------------------------------------------------------------
@@ -90,18 +91,20 @@ sub to_kubernetes {
     $k->store('k8s');
     ok(QdNode->wait_for(sub { !{$k->pods('quidditch-master')} || !keys %{{$k->pods('quidditch-master')}} }, 120), 'the masters are gone');
     ok(QdNode->wait_for(sub { $k->logs('quidditch-coordination') =~ /using k8s-native/ }, 120), 'kubectl logs -l app=quidditch-coordination | grep "using k8s-native"');
-    finish_move();
+    in_coordination(qw(migrate finish));
 }
 sub to_masters {
+    my ($again) = @_;
     $k->apply('kubernetes-native/master-statefulset.yaml');
     $weather->() if $weather;
     step_of("wait --for=condition=ready pod -l app=quidditch-master $ns $wait");
     step_of("set env deployment/quidditch-coordination $ns USE_K8S_COORDINATION=false MASTER_ADDRESSES=" . join ',', map { "quidditch-master-$_.quidditch-master:9301" } 0 .. 2);
     api_away(15) if $weather;
     step_of("rollout status deployment/quidditch-coordination $ns $wait");
+    in_coordination(qw(migrate start --to master)) if $again; # what all ask for is followed once
     $k->store('raft');
     ok(QdNode->wait_for(sub { $k->logs('quidditch-coordination') =~ /connected to master/ }, 120), 'kubectl logs -l app=quidditch-coordination | grep "connected to master"');
-    finish_move();
+    in_coordination(qw(migrate finish));
 }
 
 # --- what else nodes do in Kubernetes, so that each right of the Role has a use ----------------------------------------
@@ -180,7 +183,7 @@ $k->ready('quidditch-coordination', 2);
 $k->ready('quidditch-data', 2);
 $k->green(4);
 all_there('in Kubernetes, in bad weather');
-to_masters();
+to_masters('again');
 undef $weather;
 $k->ready('quidditch-master', 3);
 $k->ready('quidditch-coordination', 2);
