@@ -236,7 +236,7 @@ void fault(world *w)
     bool power;
     if (w->plot && chance(w, 0.6)) return;
     /* what cuts off a master beside its copies is left to chance */
-    if (!w->plot && (w->apart || w->kind == COORD_IN_MEMORY) && chance(w, 0.2)) {
+    if (!w->plot && chance(w, w->apart || w->kind == COORD_IN_MEMORY ? 0.2 : 0.1)) {
         plot_begin(w);
         return;
     }

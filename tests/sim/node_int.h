@@ -9,6 +9,7 @@
  *   node_faults.c   what goes wrong
  *   node_plots.c    several that follow one another
  *   node_scenes.c   schedules that are written down
+ *   node_removal.c  how far an in-sync removal is
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -272,6 +273,12 @@ void faults_replicas(world *w, uint32_t n);
 
 /* --- node_plots.c --- */
 void plot_begin(world *w);
+
+/* --- node_removal.c --- */
+/* Has the primary on a node asked for the removal of a copy, and heard of no end? */
+bool removal_asked(world *w, int primary, uint32_t shard);
+/* How many copies are in sync, by the newest state. */
+uint32_t removal_in_sync(world *w, uint32_t shard);
 
 /* --- node_check.c --- */
 /* NULL: every copy is there; else what is missing. */

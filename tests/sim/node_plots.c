@@ -15,6 +15,8 @@ struct plot {
     void (*next)(plot *p);
     uint32_t shard, looks;
     int primary, one, other; /* nodes of copies; -1: none */
+    uint32_t in_sync;        /* copies in sync at first */
+    bool committed;          /* a removal has to be */
 };
 
 /* Nodes of a shard's copies, the primary first, the others in any order. false: there are not so
@@ -304,14 +306,71 @@ static void young(plot *p)
     then(p, 50, young_started);
 }
 
+/* --- a primary removes a copy that does not answer, and the power goes meanwhile -------------- */
+
+/* The copy that is removed is back before those that may go on without it, mostly. */
+static void removal_power(plot *p)
+{
+    world *w = p->w;
+    bool within = removal_asked(w, p->primary, p->shard);
+    bool done = removal_in_sync(w, p->shard) < p->in_sync;
+    bool all = chance(w, 0.5), last = chance(w, 0.7), masters = w->apart && chance(w, 0.4);
+    if (!within && !done) return; /* somebody else was faster */
+    w->r->removal_cuts += !done;
+    w->r->removal_after += done;
+    trace(w, "plot: the power goes %s the removal of a copy", done ? "behind" : "during");
+    ends(p, p->primary, true, last ? 1500 + rnd(w, 4500) : rnd(w, 300));
+    if (all && p->other >= 0) ends(p, p->other, true, last ? 1500 + rnd(w, 4500) : rnd(w, 300));
+    if (all) ends(p, p->one, true, rnd(w, 300));
+    w->r->power_all += all;
+    for (int i = NODES; i < MACHINES && masters; i++)
+        if (coord_mortal(w, i)) ends(p, i, true, rnd(w, 600));
+    if (!w->m[p->one].now && w->m[p->one].start_at > now_ns(w) + ms(600))
+        w->m[p->one].start_at = now_ns(w) + ms(rnd(w, 600)) + 1;
+    heal(p);
+}
+
+static void removal_look(plot *p)
+{
+    world *w = p->w;
+    plot now = *p;
+    bool done = removal_in_sync(w, p->shard) < p->in_sync;
+    if (!w->m[p->primary].now || (cast(&now, 1) && now.primary != p->primary)) {
+        heal(p);
+    } else if (done || (!p->committed && removal_asked(w, p->primary, p->shard))) {
+        then(p, done ? rnd(w, chance(w, 0.5) ? 15 : 600) : rnd(w, 3), removal_power);
+    } else if (p->looks++ < 6500) {
+        then(p, 1, removal_look);
+    } else {
+        heal(p);
+    }
+}
+
+static void removal(plot *p)
+{
+    world *w = p->w;
+    if (!cast(p, 2)) return;
+    p->in_sync = removal_in_sync(w, p->shard);
+    p->committed = chance(w, 0.4);
+    if (chance(w, 0.5)) {
+        ends(p, p->one, chance(w, 0.5), 6000);
+    } else {
+        cut(p, p->primary, p->one, chance(w, 0.5));
+        qd_sim_net_break(w->net, node_name(p->primary), node_name(p->one));
+    }
+    then(p, 1, removal_look);
+}
+
 void plot_begin(world *w)
 {
-    static void (*const plots[])(plot * p) = {behind, late, pause, pause, alone,
-                                              twice,  slow, slow,  young, young};
+    static void (*const plots[])(plot * p) = {behind,  late,    pause,   pause,  alone,
+                                              twice,   slow,    slow,    young,  young,
+                                              removal, removal, removal, removal};
     plot *p = calloc(1, sizeof *p);
     if (!p) abort();
     *p = (plot){.w = w, .shard = (uint32_t)rnd(w, w->shards)};
     w->plot = true;
     w->r->plots++;
-    then(p, 0, plots[rnd(w, QD_COUNT_OF(plots))]);
+    bool masters = w->kind != COORD_IN_MEMORY && !w->apart; /* with data */
+    then(p, 0, masters ? removal : plots[rnd(w, QD_COUNT_OF(plots))]);
 }

@@ -40,6 +40,8 @@
     X(sync_errors, "sync that fails")                                                              \
     X(jumps, "wall clock jumps")                                                                   \
     X(plots, "faults that follow one another")                                                     \
+    X(removal_cuts, "loss of power while a removal is asked for")                                  \
+    X(removal_after, "loss of power right behind a removal")                                       \
     X(replica_changes, "number of replicas changed")                                               \
     X(writes, "acknowledged write")                                                                \
     X(unknown, "write of unknown outcome")                                                         \
