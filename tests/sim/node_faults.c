@@ -335,6 +335,7 @@ void faults_end(world *w)
     qd_sim_net_faults_set(w->net, &f);
     coord_quiet(w);
     faults_heal(w);
+    upgrade_quiet(w);
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];
         m->slow_until = 0;

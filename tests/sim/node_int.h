@@ -10,6 +10,7 @@
  *   node_plots.c    several that follow one another
  *   node_scenes.c   schedules that are written down
  *   node_removal.c  how far an in-sync removal is
+ *   node_upgrade.c  nodes of two versions, and the end of an upgrade
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -78,8 +79,9 @@ typedef struct proc {
     struct node_api *api; /* its connection to the API server */
     qd_replication *_Atomic replication;
     qd_mutex following;
-    bool closed;    /* the state is followed no more */
-    uint32_t calls; /* of clients, under way in it */
+    bool closed;       /* the state is followed no more */
+    uint32_t calls;    /* of clients, under way in it */
+    uint32_t features; /* level of formats that it knows; 0: as this build */
 } proc;
 
 typedef struct machine {
@@ -92,6 +94,7 @@ typedef struct machine {
     char authority[4096];
     size_t authority_n;
     uint32_t lives;
+    uint32_t features; /* of the next process */
     uint64_t start_at; /* 0: nobody starts it */
     uint64_t slow_until, slow_ms;
     bool held; /* syncs do not end */
@@ -170,6 +173,11 @@ struct world {
     bool plot;            /* one is under way */
     bool slow;            /* the network is, now and then */
     char not_green[200];
+    /* nodes of two versions (node_upgrade.c) */
+    bool upgrade, upgrading, finalize_asked;
+    uint32_t level, level_told; /* of formats: of the newest state; that an answer had */
+    uint16_t older_wire;
+    int end_by; /* 0: kill, 1: power, 2: clean stop */
 };
 
 /* --- node_world.c --- */
@@ -279,6 +287,21 @@ void plot_begin(world *w);
 bool removal_asked(world *w, int primary, uint32_t shard);
 /* How many copies are in sync, by the newest state. */
 uint32_t removal_in_sync(world *w, uint32_t shard);
+
+/* --- node_upgrade.c --- */
+/* May make the nodes such of an older version; behind coord_begin. */
+void upgrade_begin(world *w);
+/* What a process speaks at most, 0: as this build; what it calls itself. */
+uint16_t upgrade_wire(const proc *p);
+qd_str upgrade_version(const proc *p);
+/* A control node has applied a state. */
+void upgrade_state(world *w, const qd_state *s);
+/* The operator's thread. */
+void upgrade_run(void *arg);
+/* The faults end. */
+void upgrade_quiet(world *w);
+/* What an answer said of the level holds. */
+void upgrade_check(world *w);
 
 /* --- node_check.c --- */
 /* NULL: every copy is there; else what is missing. */

@@ -351,7 +351,7 @@ static void removal(plot *p)
     world *w = p->w;
     if (!cast(p, 2)) return;
     p->in_sync = removal_in_sync(w, p->shard);
-    p->committed = chance(w, 0.4);
+    p->committed = chance(w, 0.55);
     if (chance(w, 0.5)) {
         ends(p, p->one, chance(w, 0.5), 6000);
     } else {

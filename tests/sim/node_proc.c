@@ -80,7 +80,8 @@ static int open_rpc(proc *p, qd_err *err)
                        .cluster_name = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
                        .node_id = qd_str_c(p->id),
                        .node_name = qd_str_c(p->name),
-                       .product = QD_STR(QD_VERSION),
+                       .product = upgrade_version(p),
+                       .version_max = upgrade_wire(p),
                        .roles =
                            (p->data ? QD_RPC_ROLE_DATA : 0) | (p->control ? QD_RPC_ROLE_MASTER : 0),
                        .publish_host = qd_str_c(p->name),
@@ -150,7 +151,8 @@ static int open_cluster(proc *p, qd_err *err)
                                     .roles = qd_str_c(!p->data     ? "m"
                                                       : p->control ? "dim"
                                                                    : "di"),
-                                    .version = QD_STR(QD_VERSION),
+                                    .version = upgrade_version(p),
+                                    .features = p->features,
                                     .ephemeral = qd_str_c(qd_rpc_self(p->a.rpc)->ephemeral)},
                            .data = p->data,
                            .control = p->control,
@@ -310,6 +312,7 @@ void proc_start(world *w, int id)
     p->life = ++m->lives;
     p->data = m->data;
     p->control = m->control;
+    p->features = m->features;
     snprintf(p->name, sizeof p->name, "%s", node_name(id));
     snprintf(p->id, sizeof p->id, "nodeidnodeidnodeid00%s", p->name);
     snprintf(p->address, sizeof p->address, "%s:9200", p->name);
@@ -346,6 +349,7 @@ void proc_kill(world *w, int id, bool power)
     trace(w, "%s.%u is killed%s", p->name, p->life, power ? ", its power goes" : "");
     p->dying = true;
     p->power = power;
+    w->r->upgrade_power += power && w->upgrading;
     m->now = NULL;
     m->before = p;
     qd_sim_freeze(p->env, 0);

@@ -42,6 +42,12 @@
     X(plots, "faults that follow one another")                                                     \
     X(removal_cuts, "loss of power while a removal is asked for")                                  \
     X(removal_after, "loss of power right behind a removal")                                       \
+    X(upgrades, "nodes of two versions")                                                           \
+    X(upgraded, "node upgraded")                                                                   \
+    X(downgraded, "node that got the older version back")                                          \
+    X(finalized, "upgrade finalized")                                                              \
+    X(refused_older, "node of the older version refused")                                          \
+    X(upgrade_power, "loss of power during an upgrade")                                            \
     X(replica_changes, "number of replicas changed")                                               \
     X(writes, "acknowledged write")                                                                \
     X(unknown, "write of unknown outcome")                                                         \

@@ -13,6 +13,7 @@
 #define SCHEDULE_MS 6000
 #define FAULT_MS 1300
 #define LEASE_MS 6000 /* over Kubernetes: that of a silent leader has to run out */
+#define UPGRADE_MS 5000
 #define GREEN_MS 150000
 #define GONE_MS 300000
 
@@ -133,6 +134,7 @@ void world_state(world *w, const qd_state *old, const qd_state *now)
 {
     bool next = old && old->revision >= w->revision; /* nothing of it was counted already */
     if (now->revision <= w->revision) return;
+    upgrade_state(w, now);
     w->revision = now->revision;
     const qd_index_meta *m = qd_state_index(now, QD_STR(INDEX));
     const qd_index_meta *before = old ? qd_state_index(old, QD_STR(INDEX)) : NULL;
@@ -317,6 +319,7 @@ static void begin(world *w)
     w->shards = chance(w, 0.8) ? 1 : 2;
     w->replicas = w->replicas_now = chance(w, 0.1) ? 0 : chance(w, 0.5) ? 1 : 2;
     coord_begin(w);
+    upgrade_begin(w);
     if (w->slow) w->calm_ns = UINT64_MAX;
     for (int i = 0; i < MACHINES; i++) {
         w->m[i].rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
@@ -345,8 +348,10 @@ static void clients_and_faults(world *w)
     if (w->failed) return;
     (void)qd_sim_run_while(w->sim, until_green, w, ms(BEGIN_MS));
     for (int k = 0; k < CLIENTS; k++) world_thread(w, client_run, (void *)(intptr_t)k);
+    if (w->upgrade) world_thread(w, upgrade_run, w);
     after(w, ms(300 + rnd(w, 500)), faults);
     uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (w->kind == COORD_K8S ? LEASE_MS : 0);
+    if (w->upgrade) lasts += UPGRADE_MS;
     (void)qd_sim_run_while(w->sim, more, w, ms(lasts));
 }
 
