@@ -113,6 +113,16 @@ static void check_value(world *w, uint32_t op, const hop *h)
     }
 }
 
+/* Have two operations one number because that of the lower term was lost? */
+static bool replaced(const world *w, const hop *a, const hop *b)
+{
+    const hop *lost = a->term < b->term ? a : b;
+    bool terms = a->term >= 0 && b->term >= 0;
+    if (terms && a->term == b->term) return false;
+    return async_may_be_lost(w, lost, UINT64_MAX) ||
+           (!terms && async_may_be_lost(w, lost == a ? b : a, UINT64_MAX));
+}
+
 static void check_order(world *w, uint32_t op)
 {
     const hop *h = &w->op[op];
@@ -122,16 +132,17 @@ static void check_order(world *w, uint32_t op)
     for (uint32_t k = 1; k <= w->nops && !w->failed; k++) {
         const hop *x = &w->op[k];
         if (k == op || x->doc != h->doc || (!writes(x) && !sees(x))) continue;
-        if (wrote && writes(x) && x->seq == h->seq) {
+        if (wrote && writes(x) && x->seq == h->seq && !replaced(w, x, h)) {
             fail(w, "writes %u and %u were both acknowledged at %lld", k, op, (long long)h->seq);
         }
-        if (x->end >= h->begin) continue;
+        bool less = none || (wrote ? h->seq <= x->seq : h->seq < x->seq);
+        if (x->end >= h->begin || !less || async_may_be_lost(w, x, h->end)) continue;
         if (none) {
             if (!(x->kind == O_DELETE && writes(x)) && !deleted_above(w, h->doc, x->seq, h->end)) {
                 fail(w, "get %u found nothing, operation %u had ended at %lld", op, k,
                      (long long)x->seq);
             }
-        } else if (wrote ? h->seq <= x->seq : h->seq < x->seq) {
+        } else {
             fail(w, "%s %u of [%s] %s %lld after operation %u had ended at %lld",
                  wrote ? "write" : "get", op, doc_id(h->doc), wrote ? "took" : "saw",
                  (long long)h->seq, k, (long long)x->seq);
@@ -153,7 +164,8 @@ static void check_version(world *w, uint32_t op)
             continue;
         bool rises = wrote ? h->version > x->version : h->version >= x->version;
         bool same = h->version == x->version && h->seq != x->seq;
-        if ((!rises || same) && !deleted_above(w, h->doc, x->seq, h->end)) {
+        if ((!rises || same) && !deleted_above(w, h->doc, x->seq, h->end) &&
+            !async_may_be_lost(w, x, h->end)) {
             fail(
                 w,
                 "%s %u of [%s] has version %lld at %lld, operation %u had had version %lld at %lld",
@@ -182,6 +194,13 @@ static void number_seen(world *w, number *of, int64_t seq, number n)
     bool terms = x->term < 0 || n.term < 0 || x->term == n.term;
     bool values = x->val < 0 || n.val < 0 || x->val == n.val;
     if (x->doc != n.doc || !terms || !values) {
+        hop a = {.doc = x->doc, .seq = seq, .term = x->term}, b = a;
+        a.begin = w->op[x->op].begin, a.end = w->op[x->op].end;
+        b.doc = n.doc, b.term = n.term, b.begin = w->op[n.op].begin, b.end = w->op[n.op].end;
+        if (replaced(w, &a, &b)) {
+            if (n.term > x->term) *x = n;
+            return;
+        }
         fail(w,
              "operations %u and %u saw two operations at %lld: [%s] term %lld value %lld, [%s] "
              "term %lld value %lld",
@@ -217,7 +236,8 @@ static void check_cas(world *w, uint32_t op)
     for (uint32_t k = 1; k <= w->nops; k++) {
         const hop *x = &w->op[k];
         if (k == op || x->doc != h->doc || !writes(x)) continue;
-        if (x->seq > h->pred && x->seq < h->seq) {
+        if (x->seq > h->pred && x->seq < h->seq && !async_may_be_lost(w, x, UINT64_MAX) &&
+            !async_may_be_lost(w, h, UINT64_MAX)) {
             fail(w, "compare-and-set %u at %lld was made on %lld, write %u is at %lld", op,
                  (long long)h->seq, (long long)h->pred, k, (long long)x->seq);
         }
@@ -270,9 +290,11 @@ static void check_gone(world *w, uint32_t op)
 
 static void check_shown(world *w, const shown *s, const int64_t *last)
 {
-    hop h = {.doc = s->doc, .seq = s->seq, .val = s->val, .end = w->op[s->op].end};
+    hop h = {.doc = s->doc, .seq = s->seq, .term = -1, .val = s->val};
+    h.begin = w->op[s->op].begin;
+    h.end = w->op[s->op].end;
     check_value(w, s->op, &h);
-    if (!w->failed && s->seq > last[s->doc]) {
+    if (!w->failed && s->seq > last[s->doc] && !async_may_be_lost(w, &h, UINT64_MAX)) {
         fail(w, "search %u showed [%s] at %lld, the last operation on it is at %lld", s->op,
              doc_id(s->doc), (long long)s->seq, (long long)last[s->doc]);
     }
@@ -295,7 +317,8 @@ static void check_refreshed(world *w, uint32_t op)
         int64_t seq = -1;
         for (uint32_t i = 0; i < w->nshown; i++)
             if (w->shown[i].op == op && w->shown[i].doc == x->doc) seq = w->shown[i].seq;
-        if (seq < 0 ? !deleted_above(w, x->doc, x->seq, h->end) : seq < x->seq) {
+        bool old = seq < 0 ? !deleted_above(w, x->doc, x->seq, h->end) : seq < x->seq;
+        if (old && !async_may_be_lost(w, x, h->end)) {
             fail(w, "search %u shows [%s] at %lld, write %u at %lld was there before a refresh", op,
                  doc_id(x->doc), (long long)seq, k, (long long)x->seq);
         }
@@ -382,7 +405,11 @@ static void check_last(world *w, int doc, const held *h, int64_t *last)
     uint32_t op = 0;
     for (uint32_t k = 1; k <= w->nops; k++) {
         const hop *x = &w->op[k];
-        if (x->doc == doc && x->kind != O_AUTO && writes(x) && x->seq > most) {
+        if (x->doc != doc || x->kind == O_AUTO || !writes(x)) continue;
+        bool lost = h->found && (h->seq < x->seq || (h->seq == x->seq && h->term != x->term));
+        if (async_may_be_lost(w, x, UINT64_MAX)) {
+            w->r->async_lost += lost;
+        } else if (x->seq > most) {
             most = x->seq;
             op = k;
         }
@@ -400,6 +427,37 @@ static void check_last(world *w, int doc, const held *h, int64_t *last)
     } else if (h->found) {
         hop x = {.doc = (uint8_t)doc, .seq = h->seq, .val = h->val, .end = UINT64_MAX};
         check_value(w, 0, &x);
+    }
+}
+
+/* The history is one chain: terms do not fall along its numbers, and what is there has all before
+ * it that was acknowledged in its term, or a later one. */
+static void check_chain(world *w, const held h[DOCS])
+{
+    for (int a = 0; a < DOCS; a++) {
+        for (int b = 0; b < DOCS && !w->failed; b++) {
+            if (!h[a].found || !h[b].found || w->shard_of[a] != w->shard_of[b]) continue;
+            if (h[a].seq >= h[b].seq || h[a].term <= h[b].term) continue;
+            fail(w, "[%s] is of term %lld at %lld, [%s] of term %lld at %lld", doc_id(a),
+                 (long long)h[a].term, (long long)h[a].seq, doc_id(b), (long long)h[b].term,
+                 (long long)h[b].seq);
+        }
+    }
+    for (uint32_t k = 1; k <= w->nops && w->async && !w->failed; k++) {
+        const hop *x = &w->op[k];
+        if (!writes(x) || x->kind == O_AUTO) continue;
+        const held *now = &h[x->doc];
+        if (!now->found || now->seq > x->seq || (now->seq == x->seq && now->term == x->term))
+            continue;
+        for (int d = 0; d < DOCS && !w->failed; d++) {
+            if (!h[d].found || w->shard_of[d] != w->shard_of[x->doc]) continue;
+            if (h[d].seq <= x->seq || h[d].term > x->term) continue;
+            fail(w,
+                 "write %u of [%s] at %lld, term %lld, is lost, and [%s] at %lld, term %lld, is "
+                 "there",
+                 k, doc_id(x->doc), (long long)x->seq, (long long)x->term, doc_id(d),
+                 (long long)h[d].seq, (long long)h[d].term);
+        }
     }
 }
 
@@ -438,11 +496,16 @@ static void ending_run(void *arg)
         check_copies(w, s, doc_id(d), &h[d]);
         if (!w->failed) check_last(w, d, &h[d], &last[d]);
     }
+    if (!w->failed) check_chain(w, h);
     for (uint32_t k = 1; k <= w->nops && !w->failed; k++) {
         const hop *y = &w->op[k];
         held own = {0};
         if (y->kind != O_AUTO || y->state != S_OK) continue;
         check_copies(w, s, y->id, &own);
+        if (!own.found && async_may_be_lost(w, y, UINT64_MAX)) {
+            w->r->async_lost++;
+            continue;
+        }
         if (!w->failed && (!own.found || own.val != (int64_t)k || own.seq != y->seq)) {
             fail(w, "creation %u of [%s], acknowledged at %lld, is lost: %s at %lld, value %lld", k,
                  y->id, (long long)y->seq, own.found ? "found" : "nothing", (long long)own.seq,

@@ -276,6 +276,7 @@ void fault(world *w)
         if (!m->now) break;
         takes = ms(chance(w, 0.4) ? 2000 + rnd(w, 4000) : rnd(w, 1500));
         disturb(w, now + takes + ms(CALM_MS));
+        async_stands(w, id, now + takes);
         trace(w, "%s is frozen for %llu ms", name_of(id), (unsigned long long)(takes / 1000000));
         if (chance(w, 0.5)) {
             qd_sim_freeze(m->now->env, now + takes);
@@ -302,6 +303,7 @@ void fault(world *w)
             break;
         }
         w->r->sync_errors++;
+        async_sync_fails(w, id);
         trace(w, "a sync of %s fails", name_of(id));
         (void)store_crash_fail_at(m->disk, STORE_CRASH_SYNCS, 1 + rnd(w, 4), QD_E_IO, false);
         if (chance(w, 0.3) && qd_sim_after(w->sim, ms(100 + rnd(w, 1500)), all_end_now, w)) abort();

@@ -11,6 +11,7 @@
  *   node_scenes.c   schedules that are written down
  *   node_removal.c  how far an in-sync removal is
  *   node_upgrade.c  nodes of two versions, and the end of an upgrade
+ *   node_async.c    durability: async, and what it may cost
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -98,6 +99,7 @@ typedef struct machine {
     uint64_t start_at; /* 0: nobody starts it */
     uint64_t slow_until, slow_ms;
     bool held; /* syncs do not end */
+    uint64_t stood_until, stood_ns; /* it stood still, or does, for so long */
     double rate;
     int64_t skew_ms;
 } machine;
@@ -136,6 +138,17 @@ typedef struct shown {
 } shown;
 #define SHOWN_MAX 8192
 
+/* While durability was async, as far as somebody can tell; a crash, and from when on what was
+ * acknowledged may be on no disk. */
+typedef struct async_span {
+    uint64_t from, to;
+} async_span;
+typedef struct crash_of {
+    uint64_t from, at, until;
+} crash_of;
+#define SPANS_MAX 4
+#define CRASHES_MAX 400
+
 struct world {
     uint64_t seed;
     bool traced, quiet, failed;
@@ -173,6 +186,12 @@ struct world {
     bool plot;            /* one is under way */
     bool slow;            /* the network is, now and then */
     char not_green[200];
+    /* durability: async (node_async.c) */
+    bool async;
+    uint64_t interval_ms;
+    async_span span[SPANS_MAX];
+    crash_of crash[CRASHES_MAX];
+    uint32_t nspans, ncrashes;
     /* nodes of two versions (node_upgrade.c) */
     bool upgrade, upgrading, finalize_asked;
     uint32_t level, level_told; /* of formats: of the newest state; that an answer had */
@@ -302,6 +321,19 @@ void upgrade_run(void *arg);
 void upgrade_quiet(world *w);
 /* What an answer said of the level holds. */
 void upgrade_check(world *w);
+
+/* --- node_async.c --- */
+void async_begin(world *w);
+/* Of the index. */
+void async_settings(const world *w, char *out, size_t n);
+/* A machine stands still until then; its process was killed; a sync of its disk will fail. */
+void async_stands(world *w, int id, uint64_t until_ns);
+void async_crashed(world *w, int id);
+void async_sync_fails(world *w, int id);
+/* May what an operation wrote, or saw, be lost by a crash before that time? */
+bool async_may_be_lost(const world *w, const hop *h, uint64_t by_ns);
+/* The operator's thread. */
+void async_run(void *arg);
 
 /* --- node_check.c --- */
 /* NULL: every copy is there; else what is missing. */

@@ -188,6 +188,7 @@ static void pause(plot *p)
     uint64_t takes = ms(3200 + rnd(w, 3500));
     apart(p);
     disturb(w, now_ns(w) + takes + ms(4000));
+    async_stands(w, p->primary, now_ns(w) + takes);
     trace(w, "plot: %s stands still for %llu ms", node_name(p->primary),
           (unsigned long long)(takes / 1000000));
     qd_sim_suspend(w->m[p->primary].now->env, now_ns(w) + takes, chance(w, 0.3));
@@ -239,6 +240,7 @@ static void twice_fails(plot *p)
     if (!cast(p, 1)) return;
     trace(w, "plot: a sync of %s fails", node_name(p->primary));
     w->r->sync_errors++;
+    async_sync_fails(w, p->primary);
     (void)store_crash_fail_at(w->m[p->primary].disk, STORE_CRASH_SYNCS, 1 + rnd(w, 2), QD_E_IO,
                               false);
     then(p, 200 + rnd(w, 2000), twice_end);

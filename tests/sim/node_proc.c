@@ -349,6 +349,7 @@ void proc_kill(world *w, int id, bool power)
     trace(w, "%s.%u is killed%s", p->name, p->life, power ? ", its power goes" : "");
     p->dying = true;
     p->power = power;
+    async_crashed(w, id);
     w->r->upgrade_power += power && w->upgrading;
     m->now = NULL;
     m->before = p;

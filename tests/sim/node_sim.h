@@ -48,6 +48,9 @@
     X(finalized, "upgrade finalized")                                                              \
     X(refused_older, "node of the older version refused")                                          \
     X(upgrade_power, "loss of power during an upgrade")                                            \
+    X(async, "durability: async")                                                                  \
+    X(async_lost, "acknowledged under async, and lost by a crash")                                 \
+    X(durability_changes, "durability changed from async to request")                              \
     X(replica_changes, "number of replicas changed")                                               \
     X(writes, "acknowledged write")                                                                \
     X(unknown, "write of unknown outcome")                                                         \

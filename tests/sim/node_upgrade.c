@@ -1,7 +1,7 @@
 /*
  * node_upgrade.c: nodes of two versions. All begin as the older one, which knows fewer formats and
- * speaks an older version of the transport; an operator stops them and starts them as the newer one,
- * some go back, and then the upgrade is finalized, while clients work and everything else goes
+ * speaks an older version of the transport; an operator stops them and starts them as the newer
+ * one, some go back, and then the upgrade is finalized, while clients work and everything else goes
  * wrong. From then on no node of the older version may be in the cluster.
  */
 #include "base/str.h"
@@ -15,7 +15,7 @@
 
 void upgrade_begin(world *w)
 {
-    bool some = chance(w, 0.3), first = chance(w, 0.5);
+    bool some = chance(w, 0.33), first = chance(w, 0.5);
     if (w->kind == COORD_IN_MEMORY || !some) return;
     w->upgrading = w->upgrade = true;
     for (int i = 0; i < MACHINES; i++) w->m[i].features = OLDER;
@@ -155,7 +155,7 @@ void upgrade_run(void *arg)
     world *w = arg;
     int of[MACHINES];
     uint32_t n = order(w, of);
-    bool back = chance(w, 0.35), early = chance(w, 0.3), late = chance(w, 0.5);
+    bool back = chance(w, 0.35), early = chance(w, 0.3), late = chance(w, 0.8);
     uint32_t back_at = (uint32_t)rnd(w, n);
     for (uint32_t i = 0; i < n && goes_on(w); i++) {
         change(w, of[i], NEWER);
@@ -179,18 +179,20 @@ void upgrade_run(void *arg)
 void upgrade_check(world *w)
 {
     if (w->level < w->level_told) {
-        fail(w, "an answer said that the formats are of level %u, they are of level %u", w->level_told,
-             w->level);
+        fail(w, "an answer said that the formats are of level %u, they are of level %u",
+             w->level_told, w->level);
     }
 }
 
-/* What was begun is brought to its end: who may be shut out is of the newer version from now on. */
+/* All are of one version in the end, as copies do not go to a node that is older than the
+ * primary's: of the older one only where nobody has asked for the end of the upgrade. */
 void upgrade_quiet(world *w)
 {
-    for (int i = 0; i < MACHINES && w->upgrade && w->finalize_asked; i++) {
+    uint32_t to = w->finalize_asked || chance(w, 0.5) ? NEWER : OLDER;
+    for (int i = 0; i < MACHINES && w->upgrade; i++) {
         machine *m = &w->m[i];
-        if (!m->exists || m->features == 0) continue;
-        m->features = NEWER;
-        if (m->now && m->now->features == OLDER) proc_stop(w, i);
+        if (!m->exists) continue;
+        m->features = to;
+        if (m->now && m->now->features != to) proc_stop(w, i);
     }
 }

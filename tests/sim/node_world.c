@@ -184,13 +184,15 @@ static void faults(void *arg)
 static void operator_run(void *arg)
 {
     world *w = arg;
-    char body[600];
+    char body[600], durability[120];
     static const char *const delays[] = {"0", "3s", "1m"};
+    async_settings(w, durability, sizeof durability);
     snprintf(body, sizeof body,
-             "{\"settings\":{\"number_of_shards\":%u,\"number_of_replicas\":%u,"
+             "{\"settings\":{%s,\"number_of_shards\":%u,\"number_of_replicas\":%u,"
              "\"refresh_interval\":\"%s\",\"index.unassigned.node_left.delayed_timeout\":\"%s\"},"
              "\"mappings\":{\"properties\":{\"v\":{\"type\":\"long\"}}}}",
-             w->shards, w->replicas, chance(w, 0.5) ? "-1" : "300ms", delays[rnd(w, 3)]);
+             durability, w->shards, w->replicas, chance(w, 0.5) ? "-1" : "300ms",
+             delays[rnd(w, 3)]);
     for (int i = 0; i < 40 && !w->failed && !w->created; i++) {
         answer a;
         int node = (int)rnd(w, NODES);
@@ -320,6 +322,7 @@ static void begin(world *w)
     w->replicas = w->replicas_now = chance(w, 0.1) ? 0 : chance(w, 0.5) ? 1 : 2;
     coord_begin(w);
     upgrade_begin(w);
+    async_begin(w);
     if (w->slow) w->calm_ns = UINT64_MAX;
     for (int i = 0; i < MACHINES; i++) {
         w->m[i].rate = 0.97 + qd_prng_double(&w->prng) * 0.06;
@@ -348,6 +351,7 @@ static void clients_and_faults(world *w)
     if (w->failed) return;
     (void)qd_sim_run_while(w->sim, until_green, w, ms(BEGIN_MS));
     for (int k = 0; k < CLIENTS; k++) world_thread(w, client_run, (void *)(intptr_t)k);
+    if (w->async) world_thread(w, async_run, w);
     if (w->upgrade) world_thread(w, upgrade_run, w);
     after(w, ms(300 + rnd(w, 500)), faults);
     uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (w->kind == COORD_K8S ? LEASE_MS : 0);
