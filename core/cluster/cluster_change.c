@@ -28,14 +28,14 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
         qd_state *s = qd_cluster_state(c);
         qdi_txn_init(&t);
         rc = fn(c, arg, s, &t, err);
-        bool commit = rc == 0;
+        bool commit = rc == 0, writes = t.changes.n > 0;
         if (commit) rc = qdi_txn_commit(c, &t, &revision, err);
         qdi_txn_fini(&t);
         qd_state_unref(s);
         bool conflict = commit && rc == QD_E_CONFLICT;
         if (!commit && rc == 1) rc = 0;
         /* after a conflict too: the next attempt needs the state that somebody else made */
-        if (commit && (!rc || conflict))
+        if (commit && ((!rc && writes) || conflict))
             rc = qd_cluster_wait(c, revision, qdi_cluster_patience_ms(c), err);
         again = !rc && conflict;
         if (!again) break;
@@ -540,6 +540,14 @@ static int expand(const qd_state *s, qd_settings **settings, qd_err *err)
     return rc;
 }
 
+/* What a wish asks for is there already: that is so if the store agrees, and this node's state is
+ * not one from before another change. */
+static int agrees(cluster_txn *t, const qd_index_meta *m)
+{
+    qdi_txn_at(t, index_key(t, m->uuid), m->mod_revision);
+    return 0;
+}
+
 static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const settings_args *a = arg;
@@ -556,7 +564,8 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
         src.settings = now;
         src.settings_version++;
         if (!qd_index_analysis_same(now, m->settings)) src.analyzers = NULL;
-        rc = qd_settings_equal(now, m->settings) ? 1 : replace_index(c, s, m, &src, t, err);
+        bool same = qd_settings_equal(now, m->settings);
+        rc = same ? agrees(t, m) : replace_index(c, s, m, &src, t, err);
     }
     qd_settings_unref(now);
     return rc;
@@ -639,7 +648,7 @@ static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_tx
     const closed_args *a = arg;
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
     if (!m) return gone(a->uuid, err);
-    if (m->closed == a->closed) return 1;
+    if (m->closed == a->closed) return agrees(t, m);
     qd_index_source src = source_of(c, m);
     src.closed = a->closed;
     return replace_index(c, s, m, &src, t, err);

@@ -420,10 +420,11 @@ static void follow(qd_coord *c)
 }
 
 /* What is to be done with one that is held. */
-typedef enum verdict { WAIT, ASK, GIVE_UP, FENCED } verdict;
+typedef enum verdict { WAIT, ASK, GIVE_UP, FENCED, CANCELLED } verdict;
 
 static verdict judge(const front_request *r, uint32_t state, uint64_t now)
 {
+    if (r->cancelled) return CANCELLED;
     if (now < r->not_before_ns) return WAIT;
     if (fits(r, state)) {
         bool token = r->kind == FRONT_TXN && r->q.txn.token.term;
@@ -491,6 +492,7 @@ static bool serve_held(qd_coord *c)
         int32_t rc = v == ASK ? dispatch(r) : 0;
         if (v == GIVE_UP) refuse(r);
         if (v == FENCED) finish(r, QD_E_FENCED);
+        if (v == CANCELLED) finish(r, QD_E_CANCELLED);
         if (rc) finish(r, rc);
         qd_mutex_lock(&c->lock);
         r = c->requests; /* the list is another one */
@@ -617,21 +619,21 @@ static void slot_result_free(qd_coord *c, qd_coord_result *r)
     qd_free(r);
 }
 
+/* What is held ends on this store's thread, as with a plugin: who cancels may hold a lock that the
+ * end takes, too. */
 static void slot_cancel(qd_coord *c, qd_op *op)
 {
     qd_mutex_lock(&c->lock);
     front_request *r = c->requests;
     while (r && r->caller != op) r = r->next;
-    bool held = r && r->held;
-    if (r && !held) {
-        r->cancelled = true;
+    if (r) r->cancelled = true;
+    if (r && r->held) {
+        c->work = true;
+        qd_cond_signal(&c->wake);
+    } else if (r) {
         cancel_child(r);
-    } else if (held) {
-        r->held = false;
-        r->cancelled = true;
     }
     qd_mutex_unlock(&c->lock);
-    if (held) finish(r, QD_E_CANCELLED);
 }
 
 static int32_t slot_compact(qd_coord *c, uint64_t revision)

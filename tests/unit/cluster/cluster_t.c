@@ -625,6 +625,65 @@ static uint64_t session_of(node *n, const char *key)
 }
 
 /* Its session is new, but what happened while it had none is not applied yet. */
+static int put_setting(node *n, const char *uuid, const char *key, const char *value)
+{
+    qd_settings *s = settings(key, value);
+    int rc = qd_cluster_put_settings(n->cluster, qd_str_c(uuid), s, false, NULL, NULL);
+    qd_settings_unref(s);
+    return rc;
+}
+
+/* A node that has not heard of a change sees the old value, and does not take a wish for that one
+ * as done. */
+static void a_node_that_is_behind_changes_a_setting(void **state)
+{
+    (void)state;
+    static const char *key = "index.translog.durability";
+    gate g = {0};
+    char uuid[QD_UUID_TEXT];
+    coord_memory *m = coord_memory_make(qd_env_system(), "behind");
+    qd_mutex_init(&g.lock);
+    qd_cond_init(&g.opened);
+    node a = node_open("behind", "node-a");
+    int64_t patience_ms = timeout_ms;
+    next_gate = &g;
+    timeout_ms = 50;
+    node b = node_open("behind", "node-b");
+    next_gate = NULL;
+    timeout_ms = patience_ms;
+    qd_settings *s = settings(NULL, NULL);
+    assert_int_equal(create(&a, "logs", s, "", NULL), 0);
+    qd_settings_unref(s);
+    qd_state *now = qd_cluster_state(a.cluster);
+    snprintf(uuid, sizeof uuid, "%s", qd_state_index(now, QD_STR("logs"))->uuid);
+    assert_int_equal(qd_cluster_wait(b.cluster, now->revision, patience_ms, NULL), 0);
+    qd_state_unref(now);
+    assert_int_equal(put_setting(&b, uuid, key, "request"), 0); /* it is */
+    qd_mutex_lock(&g.lock);
+    g.shut = true;
+    qd_mutex_unlock(&g.lock);
+    assert_int_equal(put_setting(&a, uuid, "index.number_of_replicas", "0"), 0);
+    assert_int_equal(put_setting(&a, uuid, key, "async"), 0);
+    assert_int_not_equal(put_setting(&b, uuid, key, "request"), 0);
+    qd_mutex_lock(&g.lock);
+    g.shut = false;
+    qd_cond_broadcast(&g.opened);
+    qd_mutex_unlock(&g.lock);
+    while (put_setting(&b, uuid, key, "request")) qd_env_sleep_ns(qd_env_system(), 1000000);
+    qd_state *sb = qd_cluster_state(b.cluster);
+    assert_int_equal(qd_cluster_wait(a.cluster, sb->revision, patience_ms, NULL), 0);
+    qd_state *sa = qd_cluster_state(a.cluster);
+    const qd_settings *is = qd_state_index(sa, QD_STR("logs"))->settings;
+    assert_true(qd_str_is(qd_settings_get(is, qd_str_c(key))->text, "request"));
+    qd_state_unref(sa);
+    qd_state_unref(sb);
+    node_close(&a);
+    node_close(&b);
+    qd_cond_fini(&g.opened);
+    qd_mutex_fini(&g.lock);
+    coord_memory_free(m);
+}
+
 static void a_node_that_joined_anew_catches_up_first(void **state)
 {
     (void)state;
@@ -673,6 +732,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_refused_without_masters),
         cmocka_unit_test(a_suspended_machine_shows_an_old_state),
+        cmocka_unit_test(a_node_that_is_behind_changes_a_setting),
         cmocka_unit_test(a_node_that_joined_anew_catches_up_first),
         cmocka_unit_test(what_was_written_is_marked),
         cmocka_unit_test(nodes_see_each_others_changes),
