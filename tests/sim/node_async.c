@@ -1,13 +1,15 @@
 /*
- * node_async.c: durability: async. What was acknowledged under it may be lost, but only with a crash,
- * and only what was acknowledged within a sync's interval before one; from the answer of a change to
- * `request` on nothing more may. What counts is the setting of the moment at which an operation was
- * acknowledged, or first seen.
+ * node_async.c: durability: async. What was acknowledged under it may be lost, but only with a
+ * crash, and only what was acknowledged within a sync's interval before one; once all nodes have
+ * heard of a change to `request` nothing more may. What counts is the setting of the moment at
+ * which an operation was acknowledged, or first seen.
  */
 #include "base/str.h"
 #include "node_int.h"
 
-#define LOOK_MS 600 /* until a sync that is due has begun, on a node that has other things to do */
+/* until a sync that is due has begun, on a node that has other things to do               \
+ */
+#define LOOK_MS 600
 
 void async_begin(world *w)
 {
@@ -20,7 +22,8 @@ void async_begin(world *w)
 
 void async_settings(const world *w, char *out, size_t n)
 {
-    snprintf(out, n, "\"index.translog.durability\":\"%s\",\"index.translog.sync_interval\":\"%llums\"",
+    snprintf(out, n,
+             "\"index.translog.durability\":\"%s\",\"index.translog.sync_interval\":\"%llums\"",
              w->async ? "async" : "request", (unsigned long long)w->interval_ms);
 }
 
@@ -46,8 +49,7 @@ static uint64_t unsynced_since(const world *w, const machine *m)
 static void crash(world *w, int id, uint64_t until_ns)
 {
     if (w->ncrashes == CRASHES_MAX) abort();
-    w->crash[w->ncrashes++] =
-        (crash_of){unsynced_since(w, &w->m[id]), now_ns(w), until_ns};
+    w->crash[w->ncrashes++] = (crash_of){unsynced_since(w, &w->m[id]), now_ns(w), until_ns};
 }
 
 void async_crashed(world *w, int id)
@@ -104,6 +106,23 @@ static bool set(world *w, bool async)
     return done;
 }
 
+/* Every node with data that is there obeys the setting: an answer does not wait for one that is cut
+ * off, and keeps its promise as soon as that one hears of it. */
+static bool all_sync(const world *w)
+{
+    for (int i = 0; i < NODES; i++) {
+        const proc *p = w->m[i].now;
+        if (!p) continue;
+        if (!proc_takes_part(p)) return false;
+        qd_state *s = qd_cluster_state(p->a.cluster);
+        const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX));
+        bool syncs = m && qd_values_i64(m->values, QD_IX_TRANSLOG_DURABILITY) == 0;
+        qd_state_unref(s);
+        if (!syncs) return false;
+    }
+    return true;
+}
+
 void async_run(void *arg)
 {
     world *w = arg;
@@ -118,6 +137,8 @@ void async_run(void *arg)
             if (!done) qd_env_sleep_ns(w->env, ms(300));
         }
         if (!done) break;
+        while (!async && !all_sync(w) && !w->quiet && !w->failed) qd_env_sleep_ns(w->env, ms(5));
+        if (!async && w->quiet) break;
         if (!async) w->span[w->nspans - 1].to = now_ns(w);
         w->r->durability_changes += !async;
         qd_env_sleep_ns(w->env, ms(500 + rnd(w, 2500)));

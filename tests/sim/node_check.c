@@ -549,6 +549,7 @@ void check_end(world *w)
     }
     if (!w->failed) check_numbers(w);
     if (!w->failed) upgrade_check(w);
+    if (!w->failed) migrate_check(w);
     if (w->failed) return;
     world_join(w);
     world_thread(w, ending_run, &x);

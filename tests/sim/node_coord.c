@@ -21,9 +21,20 @@ uint64_t cluster_store_term(const qd_coord *handle);
 bool cluster_k8s_store_leads(const qd_coord *handle);
 uint64_t cluster_k8s_store_term(const qd_coord *handle);
 
-static const char *plugin_of(const world *w)
+static const char *plugin_of(coord_kind kind)
 {
-    return w->kind == COORD_RAFT ? "coordination-raft" : "coordination-k8s";
+    return kind == COORD_RAFT ? "coordination-raft" : "coordination-k8s";
+}
+
+/* Is a store of this kind there, in charge or not? */
+static bool has(const world *w, coord_kind kind)
+{
+    return w->kind == kind || (w->both && kind != COORD_IN_MEMORY);
+}
+
+bool coord_has_k8s(const world *w)
+{
+    return has(w, COORD_K8S);
 }
 
 /* --- which --- */
@@ -36,21 +47,24 @@ static coord_kind choose(world *w)
     if (w->scene) return COORD_IN_MEMORY;
     for (int i = 0; fixed && i < COORD_KINDS; i++)
         if (strcmp(fixed, names[i]) == 0) return (coord_kind)i;
+    if (fixed && strcmp(fixed, "both") == 0) return by_seed < 7 ? COORD_RAFT : COORD_K8S;
     return by_seed < 3 ? COORD_IN_MEMORY : by_seed < 8 ? COORD_RAFT : COORD_K8S;
 }
 
 void coord_begin(world *w)
 {
     w->kind = choose(w);
+    const char *fixed = getenv("COORD");
+    (void)migrate_begin(w, fixed && strcmp(fixed, "both") == 0);
     w->apart = chance(w, 0.5) && w->kind != COORD_IN_MEMORY;
     for (int i = 0; i < MACHINES; i++) {
         machine *m = &w->m[i];
         m->data = i < NODES;
         m->exists = m->data || w->apart || (w->kind == COORD_IN_MEMORY && i == NODES);
         m->control = m->exists && m->data == (w->kind != COORD_IN_MEMORY && !w->apart);
-        if (m->control && w->kind == COORD_RAFT) m->log = sim_disk_make();
+        if (m->control && has(w, COORD_RAFT)) m->log = sim_disk_make();
     }
-    if (w->kind == COORD_K8S) {
+    if (has(w, COORD_K8S)) {
         k8s_begin(w);
         w->slow = true;
     }
@@ -62,13 +76,13 @@ void coord_begin(world *w)
 
 void coord_quiet(world *w)
 {
-    if (w->kind == COORD_K8S) k8s_quiet(w);
+    if (has(w, COORD_K8S)) k8s_quiet(w);
 }
 
 void coord_end(world *w)
 {
     if (w->coord) coord_memory_free(w->coord);
-    if (w->kind == COORD_K8S) k8s_end();
+    if (has(w, COORD_K8S)) k8s_end();
     for (int i = 0; i < MACHINES; i++) sim_disk_free(w->m[i].log);
 }
 
@@ -77,6 +91,12 @@ void coord_end(world *w)
 static bool is_master(const world *w, int id)
 {
     return w->m[id].control && w->kind != COORD_IN_MEMORY;
+}
+
+static int need(proc *p, coord_kind kind, const void **vt, qd_self **out, qd_err *err)
+{
+    return qd_plugin_need(p->plugins, QD_KIND_COORDINATION, qd_str_c(plugin_of(kind)),
+                          "coordination.mode", vt, out, err);
 }
 
 int coord_plugin_open(proc *p, qd_err *err)
@@ -90,14 +110,17 @@ int coord_plugin_open(proc *p, qd_err *err)
     int rc = qd_plugin_host_open(&c, &p->plugins, err);
     if (rc) return rc;
     qd_plugin_host_service(p->plugins, QD_SERVICE_PEERS, qd_rpc_peers_service());
-    const qd_plugin *plugin = p->w->kind == COORD_RAFT ? qd_plugin_entry_coordination_raft()
-                                                       : qd_plugin_entry_coordination_k8s();
-    rc = qd_plugin_builtin(p->plugins, plugin, err);
+    for (int kind = COORD_RAFT; kind <= COORD_K8S && !rc; kind++) {
+        const qd_plugin *plugin = kind == COORD_RAFT ? qd_plugin_entry_coordination_raft()
+                                                     : qd_plugin_entry_coordination_k8s();
+        if (has(p->w, (coord_kind)kind)) rc = qd_plugin_builtin(p->plugins, plugin, err);
+    }
     if (!rc) rc = qd_plugin_host_load(p->plugins, err);
     if (!rc) rc = qd_plugin_host_start(p->plugins, err);
-    if (rc) return rc;
-    return qd_plugin_need(p->plugins, QD_KIND_COORDINATION, qd_str_c(plugin_of(p->w)),
-                          "coordination.mode", &vt, &p->plugin, err);
+    for (int kind = COORD_RAFT; kind <= COORD_K8S && !rc; kind++)
+        if (has(p->w, (coord_kind)kind))
+            rc = need(p, (coord_kind)kind, &vt, &p->plugin[kind == COORD_K8S], err);
+    return rc;
 }
 
 static int authority_read(void *arg, qd_buf *out, qd_err *err)
@@ -129,13 +152,14 @@ static uint32_t masters(const world *w, qd_str out[NODES])
     return n;
 }
 
-static int open_plugins_store(proc *p, const qd_str *peers, uint32_t npeers, qd_err *err)
+static int open_plugins_store(proc *p, coord_kind kind, uint32_t flags, const qd_str *peers,
+                              uint32_t npeers, qd_coord_store **out, qd_err *err)
 {
     const qd_pair options[] = {{QD_STR("election_timeout"), QD_STR("500ms")},
                                {QD_STR("heartbeat_interval"), QD_STR("100ms")},
                                {QD_STR("snapshot_threshold"), QD_STR("48")}};
     qd_coord_config c = {.struct_size = sizeof c,
-                         .flags = QD_COORD_OPEN_BOOTSTRAP,
+                         .flags = flags,
                          .cluster = qd_config_text(p->a.config, QD_SET_CLUSTER_NAME),
                          .node_id = qd_str_c(p->id),
                          .node_name = qd_str_c(p->name),
@@ -146,9 +170,20 @@ static int open_plugins_store(proc *p, const qd_str *peers, uint32_t npeers, qd_
                          .options = options,
                          .noptions = QD_COUNT_OF(options)};
     const void *vt;
-    int rc = qd_plugin_need(p->plugins, QD_KIND_COORDINATION, qd_str_c(plugin_of(p->w)),
-                            "coordination.mode", &vt, &p->plugin, err);
-    return rc ? rc : qd_coord_open(p->env, vt, p->plugin, &c, &p->store, err);
+    qd_self *self;
+    int rc = need(p, kind, &vt, &self, err);
+    return rc ? rc : qd_coord_open(p->env, vt, self, &c, out, err);
+}
+
+/* The one that this node knows to be in charge first, which forms a cluster where there is none. */
+static int open_stores(proc *p, const qd_str *peers, uint32_t npeers, qd_err *err)
+{
+    coord_kind second = p->first == COORD_RAFT ? COORD_K8S : COORD_RAFT;
+    qd_coord_store **first = p->w->both ? &p->both[0] : &p->store;
+    int rc = open_plugins_store(p, p->first, QD_COORD_OPEN_BOOTSTRAP, peers, npeers, first, err);
+    if (rc || !p->w->both) return rc;
+    rc = open_plugins_store(p, second, 0, peers, npeers, &p->both[1], err);
+    return rc ? rc : migrate_open(p, err);
 }
 
 int coord_open(proc *p, qd_err *err)
@@ -159,6 +194,7 @@ int coord_open(proc *p, qd_err *err)
     qd_authority_files files = {authority_read, authority_write, p};
     int rc = qd_authority_open(&files, &p->authority, err);
     if (rc) return rc;
+    p->first = migrate_first(p);
     if (!p->control) {
         qd_remote_config c = {.env = p->env,
                               .rpc = p->a.rpc,
@@ -181,9 +217,11 @@ int coord_open(proc *p, qd_err *err)
         p->log = w->m[p->node].log;
         if (p->log) sim_disk_pause(p->log, proc_sync_pause, &w->m[p->node]);
         qd_rpc_peers_bind(p->plugins, p->a.rpc);
-        rc = open_plugins_store(p, peers, npeers, err);
+        rc = open_stores(p, peers, npeers, err);
     }
-    return rc ? rc : qd_remote_server_open(p->a.rpc, p->store, p->loop, &p->pools, &p->server, err);
+    if (!rc) rc = qd_remote_server_open(p->a.rpc, p->store, p->loop, &p->pools, &p->server, err);
+    if (!rc) migrate_serve(p);
+    return rc;
 }
 
 void coord_close(proc *p)
@@ -192,7 +230,11 @@ void coord_close(proc *p)
     while (p->hurrying) qd_env_sleep_ns(p->env, us(100));
     qd_coord_store *s = p->store;
     p->store = NULL;
-    qd_coord_close(s);
+    if (p->w->both && p->control) {
+        migrate_close(p);
+    } else {
+        qd_coord_close(s);
+    }
     qd_authority_close(p->authority);
 }
 
@@ -213,10 +255,8 @@ void coord_killed(proc *p, bool power)
     if (!is_master(p->w, p->node)) return;
     p->w->r->master_kills += !power;
     p->w->r->master_power += power;
-    if (p->w->kind == COORD_K8S) {
-        k8s_killed(p, power);
-        return;
-    }
+    if (has(p->w, COORD_K8S)) k8s_killed(p, power);
+    if (!m->log) return;
     p->w->r->master_lost += sim_disk_crash(m->log, power, random_of, p->w);
     p->log = m->log;
     m->log = sim_disk_take(m->log);
@@ -229,11 +269,12 @@ void coord_reap(proc *p)
 
 /* --- for the world --- */
 
-qd_store_kind coord_store_kind(const world *w)
+qd_store_kind coord_store_kind(const proc *p)
 {
     static const qd_store_kind kinds[COORD_KINDS] = {QD_STORE_UNKNOWN, QD_STORE_MASTERS,
                                                      QD_STORE_KUBERNETES};
-    return kinds[w->kind];
+    if (!p->w->both) return kinds[p->w->kind];
+    return p->control ? kinds[migrate_kind(p)] : qd_remote_kind(p->store);
 }
 
 bool coord_mortal(const world *w, int id)
@@ -244,9 +285,10 @@ bool coord_mortal(const world *w, int id)
 static bool leads(const proc *p, uint64_t *term)
 {
     qd_coord *handle;
-    if (!proc_takes_part(p) || !p->control || !p->plugin) return false;
-    (void)qd_coord_table(p->store, &handle);
-    bool raft = p->w->kind == COORD_RAFT;
+    if (!proc_takes_part(p) || !is_master(p->w, p->node)) return false;
+    coord_kind kind = migrate_kind(p);
+    (void)qd_coord_table(p->stores ? p->both[kind != p->first] : p->store, &handle);
+    bool raft = kind == COORD_RAFT;
     *term = raft ? cluster_store_term(handle) : cluster_k8s_store_term(handle);
     return raft ? cluster_store_leads(handle) : cluster_k8s_store_leads(handle);
 }
@@ -328,8 +370,10 @@ proc *coord_proc(const qd_self *self)
 {
     world *w = world_now();
     for (int i = 0; i < MACHINES; i++) {
-        if (w->m[i].now && w->m[i].now->plugin == self) return w->m[i].now;
-        if (w->m[i].before && w->m[i].before->plugin == self) return w->m[i].before;
+        for (int k = 0; k < 2; k++) {
+            if (w->m[i].now && w->m[i].now->plugin[k] == self) return w->m[i].now;
+            if (w->m[i].before && w->m[i].before->plugin[k] == self) return w->m[i].before;
+        }
     }
     abort();
 }

@@ -241,7 +241,8 @@ void fault(world *w)
         return;
     }
     if (coord_mortal(w, id)) disturb(w, now + ms(CALM_MS));
-    if (w->kind == COORD_K8S && chance(w, 0.3)) {
+    migrate_fault(w);
+    if (coord_has_k8s(w) && chance(w, w->kind == COORD_K8S ? 0.3 : 0.15)) {
         k8s_fault(w, coord_any(w));
         return;
     }

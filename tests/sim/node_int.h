@@ -12,6 +12,7 @@
  *   node_removal.c  how far an in-sync removal is
  *   node_upgrade.c  nodes of two versions, and the end of an upgrade
  *   node_async.c    durability: async, and what it may cost
+ *   node_migrate.c  the state moves from the masters to Kubernetes, or back
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -75,7 +76,12 @@ typedef struct proc {
     qd_remote_server *server;
     qd_authority *authority;
     qd_plugin_host *plugins; /* of masters: with coordination-raft alone */
-    qd_self *plugin;
+    qd_self *plugin[2];      /* coordination-raft, coordination-k8s */
+    /* of control nodes with both stores (node_migrate.c); first: that it knew to be in charge */
+    coord_kind first;
+    qd_coord_store *both[2];
+    struct qd_stores *stores;
+    struct qd_driver *driver;
     sim_disk *log;        /* of the plugin */
     struct node_api *api; /* its connection to the API server */
     qd_replication *_Atomic replication;
@@ -158,6 +164,8 @@ struct world {
     qd_sim_net *net;
     qd_env *env; /* of clients and operators */
     coord_kind kind;
+    bool both; /* they have both stores open, and the state moves; kind: where it is at first */
+    bool migrating;
     bool apart; /* control nodes that may end have no data */
     coord_memory *coord;
     machine m[MACHINES];
@@ -258,7 +266,9 @@ void coord_fail_sync(world *w, int id);
 /* No faults any more. */
 void coord_quiet(world *w);
 
-qd_store_kind coord_store_kind(const world *w);
+qd_store_kind coord_store_kind(const proc *p);
+/* Is there a Kubernetes API? */
+bool coord_has_k8s(const world *w);
 /* The process of a plugin. */
 proc *coord_proc(const qd_self *self);
 
@@ -321,6 +331,24 @@ void upgrade_run(void *arg);
 void upgrade_quiet(world *w);
 /* What an answer said of the level holds. */
 void upgrade_check(world *w);
+
+/* --- node_migrate.c --- */
+/* May give the control nodes both stores; behind the choice of the first one. */
+bool migrate_begin(world *w, bool asked);
+/* Which store a process's record names; which it knows to be in charge. */
+coord_kind migrate_first(const proc *p);
+coord_kind migrate_kind(const proc *p);
+/* Of a process whose stores are open: the front, its server's kind, the driver; and their end. */
+int migrate_open(proc *p, qd_err *err);
+void migrate_serve(proc *p);
+int migrate_drive(proc *p, qd_err *err);
+void migrate_undrive(proc *p);
+void migrate_close(proc *p);
+/* The operator's thread. */
+void migrate_run(void *arg);
+/* Another time at which something goes wrong. */
+void migrate_fault(world *w);
+void migrate_check(world *w);
 
 /* --- node_async.c --- */
 void async_begin(world *w);

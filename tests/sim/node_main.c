@@ -8,6 +8,7 @@
  *   --scenes [NAME]          each schedule that is written down (or one), as it is and with its
  * rule broken; TRACE=1
  *   --pairs [NAME]           each pair assertion, by a broken rule that it stops at
+ *   COORD=memory|raft|k8s|both  what keeps the state of the cluster, else by seed
  *   --list                   the broken variants
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
  * DEFECT_SEEDS=2000

@@ -1,8 +1,8 @@
 /*
- * node_migrate.c: control nodes with both stores open, as quidditchd has them: coordination-raft and
- * coordination-k8s behind one front (cluster/authority/stores.h), each with a driver. An operator
- * moves the cluster's state to the other store while clients work and nodes lose their power, gives
- * some moves up, and moves it back.
+ * node_migrate.c: control nodes with both stores open, as quidditchd has them: coordination-raft
+ * and coordination-k8s behind one front (cluster/authority/stores.h), each with a driver. An
+ * operator moves the cluster's state to the other store while clients work and nodes lose their
+ * power, gives some moves up, and moves it back.
  */
 #include "base/str.h"
 #include "cluster/authority/driver.h"

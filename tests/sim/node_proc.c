@@ -61,7 +61,7 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     if (!p->closed) {
         qd_replication *r = atomic_load(&p->replication);
         tell_cluster(p, old, now);
-        qd_authority_store(p->authority, p->env, coord_store_kind(p->w));
+        qd_authority_store(p->authority, p->env, coord_store_kind(p));
         if (p->control) world_state(p->w, old, now);
         if (p->a.shards) qd_shards_apply(p->a.shards, old, now);
         if (r) qd_replication_apply(r, old, now);
@@ -153,6 +153,9 @@ static int open_cluster(proc *p, qd_err *err)
                                                                    : "di"),
                                     .version = upgrade_version(p),
                                     .features = p->features,
+                                    .stores = !p->w->both  ? QD_NODE_STORES_NONE
+                                              : p->control ? QD_NODE_STORES_BOTH
+                                                           : QD_NODE_STORES_NONE,
                                     .ephemeral = qd_str_c(qd_rpc_self(p->a.rpc)->ephemeral)},
                            .data = p->data,
                            .control = p->control,
@@ -165,6 +168,7 @@ static int open_cluster(proc *p, qd_err *err)
                            .listener = follow,
                            .listener_arg = p};
     if (!rc) rc = qd_cluster_open(&c, &p->a.cluster, err);
+    if (!rc) rc = migrate_drive(p, err);
     if (rc || !p->data) return rc;
     qd_replication_config r = {.env = p->env,
                                .rpc = p->a.rpc,
@@ -233,6 +237,7 @@ static void close_all(proc *p)
         calls_cancel(p);
         qd_env_sleep_ns(p->env, ms(5));
     }
+    migrate_undrive(p);
     if (p->a.scrolls) qd_scrolls_close(&p->a);
     if (p->a.shards) qd_shards_close(p->a.shards);
     if (p->a.cluster) qd_cluster_close(p->a.cluster);
@@ -338,6 +343,7 @@ static void hurry(void *arg)
 {
     proc *p = arg;
     qd_coord_hurry(p->store, 0);
+    for (int i = 0; i < 2; i++) qd_coord_hurry(p->both[i], 0);
     p->hurrying = false;
 }
 
@@ -350,6 +356,7 @@ void proc_kill(world *w, int id, bool power)
     p->dying = true;
     p->power = power;
     async_crashed(w, id);
+    w->r->migration_power += power && w->migrating;
     w->r->upgrade_power += power && w->upgrading;
     m->now = NULL;
     m->before = p;

@@ -51,6 +51,11 @@
     X(async, "durability: async")                                                                  \
     X(async_lost, "acknowledged under async, and lost by a crash")                                 \
     X(durability_changes, "durability changed from async to request")                              \
+    X(both, "state that moves, masters and Kubernetes")                                            \
+    X(migrations, "migration")                                                                     \
+    X(migrated_back, "migration back")                                                             \
+    X(migration_aborts, "migration given up")                                                      \
+    X(migration_power, "loss of power during a migration")                                         \
     X(replica_changes, "number of replicas changed")                                               \
     X(writes, "acknowledged write")                                                                \
     X(unknown, "write of unknown outcome")                                                         \

@@ -14,6 +14,7 @@
 #define FAULT_MS 1300
 #define LEASE_MS 6000 /* over Kubernetes: that of a silent leader has to run out */
 #define UPGRADE_MS 5000
+#define MOVE_MS 4000
 #define GREEN_MS 150000
 #define GONE_MS 300000
 
@@ -261,7 +262,7 @@ static bool until_gone(void *arg)
     return any_left(w) && still_turn(&w->still, now_ns(w), STILL_STEPS_MOST);
 }
 
-static qd_thread *client[CLIENTS + 2];
+static qd_thread *client[CLIENTS + 4];
 static uint32_t nclients;
 
 void world_thread(world *w, void (*fn)(void *arg), void *arg)
@@ -352,10 +353,12 @@ static void clients_and_faults(world *w)
     (void)qd_sim_run_while(w->sim, until_green, w, ms(BEGIN_MS));
     for (int k = 0; k < CLIENTS; k++) world_thread(w, client_run, (void *)(intptr_t)k);
     if (w->async) world_thread(w, async_run, w);
+    if (w->both) world_thread(w, migrate_run, w);
     if (w->upgrade) world_thread(w, upgrade_run, w);
     after(w, ms(300 + rnd(w, 500)), faults);
-    uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (w->kind == COORD_K8S ? LEASE_MS : 0);
+    uint64_t lasts = SCHEDULE_MS + rnd(w, SCHEDULE_MS) + (coord_has_k8s(w) ? LEASE_MS : 0);
     if (w->upgrade) lasts += UPGRADE_MS;
+    if (w->both) lasts += MOVE_MS;
     (void)qd_sim_run_while(w->sim, more, w, ms(lasts));
 }
 
