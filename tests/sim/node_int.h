@@ -344,6 +344,8 @@ void migrate_serve(proc *p);
 int migrate_drive(proc *p, qd_err *err);
 void migrate_undrive(proc *p);
 void migrate_close(proc *p);
+/* Is it the last control node that drives moves? */
+bool migrate_spares(const world *w, int id);
 /* The operator's thread. */
 void migrate_run(void *arg);
 /* Another time at which something goes wrong. */

@@ -102,6 +102,18 @@ void migrate_close(proc *p)
     }
 }
 
+/* While the state moves one control node stays: the product does not start anew where all of them
+ * end between the seal and the decision (docs/simulation.md). */
+bool migrate_spares(const world *w, int id)
+{
+    if (!w->both || !w->m[id].control || w->failed) return false;
+    for (int i = 0; i < MACHINES; i++) {
+        const proc *p = w->m[i].now;
+        if (i != id && p && p->control && p->driver && proc_takes_part(p)) return false;
+    }
+    return true;
+}
+
 /* --- where the state is ----------------------------------------------------------------------- */
 
 /* All control nodes that are there say so. */

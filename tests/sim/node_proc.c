@@ -351,7 +351,7 @@ void proc_kill(world *w, int id, bool power)
 {
     machine *m = &w->m[id];
     proc *p = m->now;
-    if (!p || m->before) return;
+    if (!p || m->before || migrate_spares(w, id)) return;
     trace(w, "%s.%u is killed%s", p->name, p->life, power ? ", its power goes" : "");
     p->dying = true;
     p->power = power;
@@ -375,7 +375,7 @@ void proc_kill(world *w, int id, bool power)
 void proc_stop(world *w, int id)
 {
     proc *p = w->m[id].now;
-    if (!p || p->clean) return;
+    if (!p || p->clean || migrate_spares(w, id)) return;
     trace(w, "%s.%u is told to stop", p->name, p->life);
     p->clean = true;
     qd_cond_signal(&p->wake);
