@@ -175,7 +175,7 @@ static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
     if (memcmp(t->who.history, head->history, 16) != 0) atomic_store(&t->checkpoint, -1);
     memcpy(t->who.history, head->history, 16);
     t->who.primary_term = head->primary_term;
-    t->pending_base = t->synced = TRANSLOG_HEADER;
+    t->pending_base = t->synced = t->sure = TRANSLOG_HEADER;
     t->unbegun = false;
     t->checkpoint_written = head->checkpoint;
     atomic_store(&t->checkpoint_durable, head->checkpoint);
@@ -203,6 +203,7 @@ int qdi_translog_begin(qd_translog *t, const qd_translog_turn *turn, uint64_t nu
 void qdi_translog_begin_later(qd_translog *t)
 {
     t->pending_base = t->synced = current(t)->bytes;
+    t->sure = current(t)->durable ? current(t)->durable : t->synced;
     t->unbegun = true;
     atomic_store(&t->checkpoint, t->checkpoint_written);
     atomic_store(&t->checkpoint_durable, t->checkpoint_written);
@@ -364,6 +365,7 @@ static int write_out(qd_translog *t, write_mode mode)
     t->writes++;
     if (durable) {
         t->synced = end + (mark ? MARK_BYTES : 0);
+        t->sure = end;
         t->syncs++;
         t->unsynced_min = INT64_MAX;
         if (t->numbers) qd_seq_no_persisted(t->numbers, &covered);
@@ -526,7 +528,8 @@ int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
                 rc = qd_err_nomem(err, "translog buffer");
                 break;
             }
-            qdi_mark_encode(t->synced, wanted, current(t)->number, (uint8_t *)p);
+            /* without the mark that was appended behind the last sync */
+            qdi_mark_encode(t->sure, wanted, current(t)->number, (uint8_t *)p);
             b->n += MARK_BYTES;
             t->checkpoint_written = wanted;
         }

@@ -134,6 +134,7 @@ struct qd_translog {
      * INT64_MAX: none */
     int64_t pending_min, unsynced_min;
     uint64_t synced; /* of the current generation: every record that ends at or below is durable */
+    uint64_t sure;   /* what a sync has covered: without the mark that was appended behind it */
     qd_err failure;
     uint64_t operations, syncs, writes;
     uint64_t committed_generation;
