@@ -70,7 +70,7 @@ for my $f (files(qr{^docs/[^/]+\.md$})) {
     my ($name) = $f =~ m{([^/]+)$};
     push @lost, "$f is not linked from docs/ARCHITECTURE.md" unless $name eq 'ARCHITECTURE.md' || $map =~ /\]\(\Q$name\E\)/;
 }
-for my $file (files(qr{^(?:README|docs/[^/]+|(?:core|lib)/[^/]+/README)\.md$})) {
+for my $file (files(qr{^(?:README|docs/[^/]+|core/README|(?:core|lib)/[^/]+/README)\.md$})) {
     my $here = $file =~ m{^(.*/)} ? $1 : '';
     each_match(slurp($file), qr{\]\(([^)#:]+)(?:#[^)]*)?\)}, sub {
         push @lost, "$file:$_[0]: $_[1] is not there" unless -e top() . "/$here$_[1]";
