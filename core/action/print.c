@@ -78,14 +78,20 @@ static void group(qd_buf *out, qd_str name)
 
 int qd_apis_print_markdown(qd_buf *out)
 {
-    (void)qd_buf_c(out,
-                   "# REST API\n\n"
-                   "Printed by `qd api --markdown` from the one table of APIs "
-                   "(`core/action/api.def`), which also\n"
-                   "routes requests and checks parameters. Every API takes `pretty`, `human`, "
-                   "`error_trace`,\n`filter_path`, `format` (json, yaml) and, for a body in the "
-                   "URL, `source` with `source_content_type`.\n"
-                   "Parameters without effect on one node are accepted.\n");
+    (void)qd_buf_c(
+        out, "# REST API\n\n"
+             "This page lists every endpoint of the REST API, its body and its parameters, for "
+             "authors of clients\nand for operators who check whether a request of theirs is "
+             "served. `qd api --markdown` prints it from the\ntable `core/action/api.def`, "
+             "which also routes requests and rejects unknown parameters. A running node\nanswers "
+             "an endpoint that is not listed here with 400 or 405, as Elasticsearch does.\n\n"
+             "Every endpoint also accepts `pretty`, `human`, `error_trace`, `filter_path`, "
+             "`format` (json, yaml) and,\nfor a body in the URL, `source` with "
+             "`source_content_type`. The node accepts the listed parameters\nalso "
+             "where they have no effect. [search-api.md](search-api.md) explains searches, "
+             "[query.md](query.md) the query DSL,\n[aggregations.md](aggregations.md) "
+             "aggregations, and [compatibility.md](compatibility.md) which product clients "
+             "see.\n");
     for (uint32_t i = 0; i < qd_apis_n; i++) {
         ptrdiff_t dot = qd_str_find(qd_str_c(qd_apis[i].name), '.');
         qd_str name = dot < 0 ? QD_STR("documents and searches")
