@@ -13,7 +13,7 @@
 
 void async_begin(world *w)
 {
-    w->async = chance(w, 0.22);
+    w->async = chance(w, 0.27);
     w->interval_ms = 100 + rnd(w, 900);
     if (!w->async) return;
     w->r->async++;
