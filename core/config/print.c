@@ -233,7 +233,8 @@ int qd_schema_print_markdown(qd_buf *out)
              "role where "
              "`--role` does not.\nA data node by `--role data` whose `STORAGE_TIER` is `hot`, "
              "`warm` or `cold` has the roles of that tier\n(`data_hot,data_content`, `data_warm`, "
-             "`data_cold`) unless `node.roles` says otherwise.\nWith `QUIDDITCH_CONTAINER`, which images set, `logger.format` is "
+             "`data_cold`) unless `node.roles` says otherwise.\nWith `QUIDDITCH_CONTAINER`, which "
+             "images set, `logger.format` is "
              "`json` and "
              "`logger.stream` `stdout`\nunless something sets them.\n\n"
              "## Node settings\n\n");
