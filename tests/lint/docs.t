@@ -1,5 +1,5 @@
-# docs.t: every public function has a doc comment; every module has a short README; generated files
-# equal what their tables print.
+# docs.t: every public function has a doc comment; every module has a short README; pages are linked and
+# decisions listed; generated files equal what their tables print.
 use strict;
 use warnings;
 use FindBin;
@@ -70,7 +70,7 @@ for my $f (files(qr{^docs/[^/]+\.md$})) {
     my ($name) = $f =~ m{([^/]+)$};
     push @lost, "$f is not linked from docs/ARCHITECTURE.md" unless $name eq 'ARCHITECTURE.md' || $map =~ /\]\(\Q$name\E\)/;
 }
-for my $file (files(qr{^(?:README|docs/[^/]+|core/README|(?:core|lib)/[^/]+/README)\.md$})) {
+for my $file (files(qr{^(?:README|docs/[^/]+|docs/decisions/[^/]+|core/README|(?:core|lib)/[^/]+/README)\.md$})) {
     my $here = $file =~ m{^(.*/)} ? $1 : '';
     each_match(slurp($file), qr{\]\(([^)#:]+)(?:#[^)]*)?\)}, sub {
         push @lost, "$file:$_[0]: $_[1] is not there" unless -e top() . "/$here$_[1]";
@@ -82,6 +82,20 @@ for my $page (grep { -f top() . "/$_" } qw(docs/ARCHITECTURE.md docs/extending.m
     }
 }
 report('every folder and page is found from docs/ARCHITECTURE.md, and links lead somewhere', @lost);
+
+# A decision says in its title what was chosen, instead of what, for what, and the list has that title.
+my @odd;
+my $list = -f top() . '/docs/decisions/README.md' ? slurp('docs/decisions/README.md') : '';
+for my $file (files(qr{^docs/decisions/\d{4}-[^/]+\.md$})) {
+    my ($name, $number) = $file =~ m{/((\d{4})-[^/]+)$};
+    my $text = slurp($file);
+    my ($title) = $text =~ /\A# \Q$number\E: (Use .+ instead of .+ for .+)\n/;
+    if (!defined $title) { push @odd, "$file: the title is not '# $number: Use X instead of Y for Z'"; next }
+    push @odd, "$file: docs/decisions/README.md does not list it by its title" unless index($list, "- [$number]($name): $title\n") >= 0;
+    my @sections = $text =~ /^## (.+)$/mg;
+    push @odd, "$file: the sections are not Context, Decision, Consequences" unless "@sections" eq 'Context Decision Consequences';
+}
+report('decisions have titles, sections and a list', @odd);
 
 my $qd = top() . '/build/bin/qd';
 SKIP: {
