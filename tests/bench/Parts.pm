@@ -9,12 +9,20 @@ use File::Path qw(make_path remove_tree);
 use JSON::PP;
 use List::Util qw(sum0 min max);
 use Time::HiRes qw(time);
-our @EXPORT_OK = qw(slurp spew run capture measured);
+our @EXPORT_OK = qw(slurp spew run capture measured report);
 
 sub slurp { my ($f) = @_; open my $h, '<', $f or return ''; local $/; return scalar <$h> // '' }
 sub spew { my ($f, $text) = @_; open my $h, '>', "$f.part" or die "$f.part: $!\n"; print $h $text; close $h or die "$f.part: $!\n"; rename "$f.part", $f or die "$f: $!\n" }
 sub run { my ($what) = @_; system('sh', '-c', $what) == 0 or die "\nfailed: $what\n" }
 sub capture { my ($what) = @_; my $x = `$what`; die "\nfailed: $what\n" if $?; return $x }
+
+# The report of a benchmark, build/bench/performance-NAME.md.
+sub report {
+    my ($name, $text) = @_;
+    make_path('build/bench');
+    spew("build/bench/performance-$name.md", $text);
+    print STDERR "build/bench/performance-$name.md written\n";
+}
 
 # A child that runs $code, which does not return; and a handle whose end comes when the child, and
 # what it has become by exec, is gone.

@@ -1,4 +1,4 @@
-# Report.pm: the figures of a run as the page (docs/PERFORMANCE.md) and as JSON.
+# Report.pm: the figures of a run as the page (PERFORMANCE.md in the bench's folder) and as JSON.
 package Report;
 use strict;
 use warnings;
@@ -179,8 +179,7 @@ sub page {
       . "does by default. All read the same files and ran by turns; only ratios within this page mean anything.\n"
       . "A class in which the peer's median is below 20 µs passes at 20 µs. Indexing: best of $o->{passes} by documents per CPU second\n"
       . "of the process, merges included" . ($o->{'index-docs'} ? ", modes that nothing searches over the first $o->{'index-docs'} documents" : '') . "; merging, MB/s: bytes of the natural segments by the seconds of merging them to one.\n"
-      . "Lucene's RssAnon is its heap ($o->{heap}), touched before the start. What misses its target, where its time goes and what would be tried\n"
-      . "next: [performance-open.md](performance-open.md). The same classes over HTTP: [performance-http.md](performance-http.md).\n\n"
+      . "Lucene's RssAnon is its heap ($o->{heap}), touched before the start.\n\n"
       . "Machine: $m->{cpu}, $m->{cores} cores, $m->{memory_gib} GiB, $m->{os}, $m->{kernel}, gcc $m->{gcc}; load before the run $m->{load_before}.\n"
       . "Sources: " . ($m->{commit} || 'unknown') . ".\n"
       . join('', map { "Peer $_->[0]: $_->[1].\n" } @{ $x{peers} }) . join('', map { "Not measured, since the machine lacks it: $_.\n" } @{ $x{absent} });
@@ -188,7 +187,7 @@ sub page {
     $md .= "\nNot compared: $x{differs}\n" if $x{differs};
     $md .= set_text($_, \@peers) for @{ $x{sets} };
     $md .= growth_text(\@peers, @{ $x{growth} });
-    return $md . ($x{state} // '') . "\n## Commands\n\n`make bench" . ($x{told} ? " BENCH=\"$x{told}\"" : '')
+    return $md . "\n## Commands\n\n`make bench" . ($x{told} ? " BENCH=\"$x{told}\"" : '')
       . "` ran these (lucene.sh: tests/bench/peers/lucene):\n\n```\n" . join('', map { "$_\n" } @{ $x{commands} }) . "```\n";
 }
 

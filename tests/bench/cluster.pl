@@ -6,7 +6,7 @@
 #              [--kills 7] [--documents 60000] [--megabytes 400] [--nodes 30] [--indices 300] [--idle 30]
 #              [--dir build/bench] [--table | --json] [--no-write]
 #
-# Prints a table on a terminal, else JSON. Each part's result is kept in --dir; docs/performance-cluster.md is
+# Prints a table on a terminal, else JSON. Each part's result is kept in --dir; build/bench/performance-cluster.md is
 # written from the newest of all. Wall times of a busy machine are compared by the best of several
 # runs of each side, CPU by medians. Nodes are processes on this machine, over loopback, with folders below TMPDIR that are removed; the load
 # comes from one thread (load.c), which has its share of the cores as well. Times are this machine's.
@@ -21,6 +21,7 @@ use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use Etcd;
 use JSON::PP ();
 use List::Util qw(max min sum sum0);
+use Parts qw(report);
 use QdCluster;
 use Test::More ();
 use Time::HiRes qw(sleep time);
@@ -466,7 +467,7 @@ sub table {
 sub page {
     my %k = map { $_ => kept($_) || return } @order;
     my $md = "# What several nodes cost\n\nWritten by `make bench PART=cluster` (tests/bench/cluster.pl). Nodes are processes on one machine over loopback, sharing its cores\n"
-        . "with the load and with what else ran; each figure was measured by turns with what it is held against. What misses its\ntarget, and why: [performance-open.md](performance-open.md).\n\n"
+        . "with the load and with what else ran; each figure was measured by turns with what it is held against.\n\n"
         . "Machine: $machine{cpu}, $machine{cores} cores, Linux $machine{kernel}. Load at the start of each part, and its sources: "
         . join(', ', map { "$_ $k{$_}{load}{before} ($k{$_}{load}{commit})" } @order) . ".\n\n| what | figure | against | target | | how |\n|---|---|---|---|---|---|\n";
     for my $r (map { @{ $k{$_}{rows} } } @order) { $md .= '| ' . join(' | ', (map { cell($r, $_->[1]) } @columns), $r->{how}) . " |\n" }
@@ -477,8 +478,6 @@ if ($flag{table} || (-t STDOUT && !$flag{json})) { my $t = table(); utf8::encode
 else { print $json->encode(\%all) }
 if (!$flag{'no-write'} && defined(my $md = page())) {
     utf8::encode($md);
-    open my $h, '>', 'docs/performance-cluster.md' or die "docs/performance-cluster.md: $!\n";
-    print $h $md;
-    close $h;
+    report('cluster', $md);
 }
 exit 0;

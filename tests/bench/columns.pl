@@ -1,10 +1,13 @@
 #!/usr/bin/perl
 # columns.pl: what aggregations over columns cost beside a plain sum of the same values in memory:
-# runs build/tests/bench/columns and writes docs/performance-columns.md.
+# runs build/tests/bench/columns and writes build/bench/performance-columns.md.
 #
 #   columns.pl [--docs FILE] [--catalogue FILE] [--no-write] [--n 8388608]
 use strict;
 use warnings;
+use File::Basename qw(dirname);
+use lib dirname(__FILE__);
+use Parts qw(report);
 
 my ($write, $n) = (1, 1 << 23);
 while (@ARGV) {
@@ -21,11 +24,9 @@ print $out;
 exit 0 unless $write;
 my $cpu = (map { /^model name\s*:\s*(.*)/ ? $1 : () } split /\n/, do { local (@ARGV, $/) = '/proc/cpuinfo'; <> })[0] // 'unknown';
 my ($head, @lines) = split /\n/, $out;
-open my $h, '>', 'docs/performance-columns.md' or die "docs/performance-columns.md: $!\n";
-print $h "# Aggregations over columns\n\nWritten by `make bench` (tests/bench/columns.c, .pl): $head, $cpu. The yardstick is a plain AVX2 sum\n"
+my $page = "# Aggregations over columns\n\nWritten by `make bench` (tests/bench/columns.c, .pl): $head, $cpu. The yardstick is a plain AVX2 sum\n"
     . "of the same values, decoded to 64-bit integers, in memory larger than the last-level cache. Shares are\n"
     . "of its rate over all documents, also where a filter keeps some of them; the filter's own cost is in.\n\n"
     . "| what | M documents/s | share |\n|---|---|---|\n";
-for (@lines) { print $h "| $1 | $2 | ", $3 // '', " |\n" if /^(.*?)\s{2,}(\d+) M\/s(?:\s+([\d.]+ %))?/ }
-close $h;
-print "docs/performance-columns.md written\n";
+for (@lines) { $page .= "| $1 | $2 | " . ($3 // '') . " |\n" if /^(.*?)\s{2,}(\d+) M\/s(?:\s+([\d.]+ %))?/ }
+report('columns', $page);

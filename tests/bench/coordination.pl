@@ -5,19 +5,20 @@
 #   coordination.pl [--parts creation,updates,routing,failover,idle,cold] [--rounds 3] [--seconds 10] [--indices 60]
 #                   [--kills 5] [--silent 3] [--idle 120] [--many 10000] [--dir build/bench] [--table | --json] [--no-write]
 #
-# Prints a table on a terminal, else JSON. Each part's result is kept in --dir; docs/performance-coordination.md and its
-# section of docs/PERFORMANCE.md are written from the newest of all. Nodes, API server and etcd are processes on this machine,
+# Prints a table on a terminal, else JSON. Each part's result is kept in --dir; build/bench/performance-coordination.md
+# is written from the newest of all. Nodes, API server and etcd are processes on this machine,
 # over loopback, and share its cores with the load (load.c). Times are this machine's.
 use strict;
 use warnings;
 use utf8;
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
-use lib dirname(__FILE__) . '/../integration/lib';
+use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use JSON::PP ();
 use KubeServer;
 use List::Util qw(max min sum);
 use POSIX ();
+use Parts qw(report);
 use QdCluster;
 use Test::More ();
 use Time::HiRes qw(time);
@@ -342,28 +343,16 @@ sub lines {
     for my $r (map { @{ $kept{$_}{rows} } } @order) { $md .= '| ' . join(' | ', (map { cell($r, $_->[1]) } @columns), map { $r->{$_} } @with) . " |\n" }
     return $md;
 }
-sub write_to {
-    my ($file, $text) = @_;
-    utf8::encode($text);
-    open my $h, '>', $file or die "$file: $!\n";
-    print $h $text;
-    close $h;
-}
 sub pages {
     return if grep { !$kept{$_} } @order;
     my $from = join ', ', map { "$_ $kept{$_}{load}{before} ($kept{$_}{load}{commit}" . ($kept{$_}{load}{first} ? ', at real-time priority' : '') . ')' } @order;
-    write_to('docs/performance-coordination.md', "# What the cluster's state costs, in Kubernetes and with masters\n\nWritten by `make bench PART=coordination` "
+    my $page = "# What the cluster's state costs, in Kubernetes and with masters\n\nWritten by `make bench PART=coordination` "
         . "(tests/bench/coordination.pl). Three nodes with all roles, with a real API server ($machine{kubernetes}, one etcd)\nand with masters of their own, by turns in one run, "
         . "all of it processes on one machine over loopback that share its cores with the load and\nwith what else ran. Default settings.\n\n"
         . "Machine: $machine{cpu}, $machine{cores} cores, Linux $machine{kernel}. Load at the start of each part, and its sources:\n$from.\n\n" . lines('how')
-        . "\nOne of them: `make bench PART=coordination BENCH=\"--parts NAME\"`, NAME one of @order.\n");
-    my $page = 'docs/PERFORMANCE.md';
-    my $section = "## The state in Kubernetes and with masters\n\nBy `make bench PART=coordination`; how, and on which machine: [performance-coordination.md](performance-coordination.md).\n\n" . lines() . "\n";
-    my $text = -e $page ? QdNode::slurp($page) : '';
-    utf8::decode($text);
-    $text =~ s/^## The state in Kubernetes .*?(?=^## |\z)//ms;
-    $text =~ s/^(?=## Commands\n)/$section/m or $text .= "\n$section";
-    write_to($page, $text);
+        . "\nOne of them: `make bench PART=coordination BENCH=\"--parts NAME\"`, NAME one of @order.\n";
+    utf8::encode($page);
+    report('coordination', $page);
 }
 if ($flag{table} || (-t STDOUT && !$flag{json})) { my $t = table(); utf8::encode($t); print $t }
 else { print $json->encode({ machine => \%machine, options => \%o, rows => \@rows, raw => \%raw }) }

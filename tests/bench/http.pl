@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # http.pl: classes of queries over HTTP, beside the same queries over the engine in process: the same documents, stored
 # sources on both sides, one segment, one client. Asserts that both count the same hits, of times nothing; writes
-# docs/performance-http.md.
+# build/bench/performance-http.md.
 #
 #   http.pl --docs FILE.jsonl [--queries FILE.tsv] [--rounds 3] [--no-write]
 #
@@ -15,7 +15,7 @@ use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use Bodies qw(body_of);
 use File::Temp ();
 use JSON::PP ();
-use Parts qw(run slurp spew);
+use Parts qw(report run slurp spew);
 use QdNode;
 use Rest qw(asked connected request started);
 use Test::More ();
@@ -114,8 +114,5 @@ my $page = "# Classes of queries over HTTP\n\nWritten by `make bench` (tests/ben
     percentile(50, @root), $wrong ? "different for $wrong queries" : 'the same')
   . '| class | queries | ' . join(' | ', @kinds) . " |\n|---|" . '---:|' x (1 + @kinds) . "\n" . join('', map { '| ' . join(' | ', @$_) . " |\n" } @rows);
 print $page;
-if (!$o{nowrite}) {
-    spew('docs/performance-http.md', $page);
-    print "docs/performance-http.md written\n";
-}
+report('http', $page) unless $o{nowrite};
 exit($wrong ? 1 : 0);

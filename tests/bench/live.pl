@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # live.pl: searching while indexing, what refreshing costs, and `_bulk` against the engine alone, over a real node
-# with its defaults (a synced translog). Figures only, nothing is asserted; writes docs/performance-live.md.
+# with its defaults (a synced translog). Figures only, nothing is asserted; writes build/bench/performance-live.md.
 #
 #   live.pl --docs FILE.jsonl [--words FILE.tsv] [--seconds 20] [--rounds 3] [--clients 2] [--no-write]
 #
@@ -21,7 +21,7 @@ use JSON::PP ();
 use Bodies qw(body_of);
 use List::Util qw(min max sum0);
 use POSIX ();
-use Parts qw(capture);
+use Parts qw(capture report);
 use QdNode;
 use Rest qw(started);
 use Test::More ();
@@ -191,9 +191,7 @@ searching($bulk, $searches, $count);
 filling($bulk);
 exit 0 if $o{nowrite};
 my $cores = () = QdNode::slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
-open my $h, '>', 'docs/performance-live.md' or die "docs/performance-live.md: $!\n";
-print $h "# Searching while indexing\n\nWritten by `make bench` (tests/bench/live.pl, which says how) on $cores cores, client and node on the same ones:\n"
+my $page = "# Searching while indexing\n\nWritten by `make bench` (tests/bench/live.pl, which says how) on $cores cores, client and node on the same ones:\n"
     . "compare figures within one run.\n\n| what | figure | how |\n|---|---|---|\n";
-print $h "| $_->[0] | $_->[1] | $_->[2] |\n" for @rows;
-close $h;
-print "docs/performance-live.md written\n";
+$page .= "| $_->[0] | $_->[1] | $_->[2] |\n" for @rows;
+report('live', $page);

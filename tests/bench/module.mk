@@ -1,7 +1,7 @@
-# make bench: ours, Lucene and tantivy over the same files in one run; writes docs/PERFORMANCE.md and
-# docs/performance.json. Stopped, it goes on where it was when run again.
+# make bench: ours, Lucene and tantivy over the same files in one run; writes PERFORMANCE.md and
+# performance.json into build/bench. Stopped, it goes on where it was when run again.
 #   make bench PART=logs                     one set of documents alone (head of tests/bench/run.pl)
-#   make bench LIMIT=20000                   tries the wiring in minutes, writes into build/ only
+#   make bench LIMIT=20000                   tries the wiring in minutes, in build/bench-20000
 #   make bench BENCH="--rounds 5 --fresh"    options of tests/bench/run.pl
 BENCH_COLUMNS := $(OUT)/tests/bench/columns
 $(OBJ)/tests/bench/%.o: CPPFLAGS_ALL += -Itests

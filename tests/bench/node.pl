@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # node.pl: what a whole node costs: start to /ready, idle memory, memory while a million documents
 # are indexed, a small search over HTTP against GET /. Figures only, nothing is asserted; writes
-# docs/performance-node.md.
+# build/bench/performance-node.md.
 #
 #   node.pl --docs FILE.jsonl [--catalogue FILE.jsonl] [--starts 10] [--requests 3000] [--indices 1000] [--no-write]
 use strict;
@@ -9,6 +9,7 @@ use warnings;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use IO::Socket::INET;
+use Parts qw(report);
 use QdNode;
 use Rest qw(asked connected request);
 use Test::More ();
@@ -179,9 +180,7 @@ catalogue() if $o{catalogue};
 million();
 exit 0 if $o{nowrite};
 my $cores = () = QdNode::slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
-open my $h, '>', 'docs/performance-node.md' or die "docs/performance-node.md: $!\n";
-print $h "# What a node costs\n\nWritten by `make bench` (tests/bench/node.pl) on $cores cores. Times are this machine's while it\n"
+my $page = "# What a node costs\n\nWritten by `make bench` (tests/bench/node.pl) on $cores cores. Times are this machine's while it\n"
     . "did what else it did: compare them within one run.\n\n| what | figure | how |\n|---|---|---|\n";
-print $h "| $_->[0] | $_->[1] | $_->[2] |\n" for @rows;
-close $h;
-print "docs/performance-node.md written\n";
+$page .= "| $_->[0] | $_->[1] | $_->[2] |\n" for @rows;
+report('node', $page);

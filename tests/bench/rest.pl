@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # rest.pl: what the REST front-end costs next to nginx: CPU time of the server for a request, by turns in one
-# run. Figures only, nothing is asserted; writes docs/performance-rest.md.
+# run. Figures only, nothing is asserted; writes build/bench/performance-rest.md.
 #
 #   rest.pl [--rounds 5] [--requests 60000] [--clients 32] [--no-write]
 #
@@ -11,10 +11,11 @@
 use strict;
 use warnings;
 use File::Basename qw(dirname);
-use lib dirname(__FILE__) . '/../integration/lib';
+use lib dirname(__FILE__), dirname(__FILE__) . '/../integration/lib';
 use File::Temp ();
 use JSON::PP ();
 use POSIX ();
+use Parts qw(report);
 use QdNode;
 use Test::More ();
 
@@ -144,10 +145,7 @@ if ($nginx) {
 print $page;
 exit 0 if $o{nowrite} || !$nginx;
 my ($version) = `$nginx -v 2>&1` =~ m{nginx/(\S+)};
-open my $h, '>', 'docs/performance-rest.md' or die "docs/performance-rest.md: $!\n";
-print $h "# What a request costs\n\nWritten by `make bench PART=rest` (tests/bench/rest.pl) on $cores cores, next to nginx $version with one\n"
+report('rest', "# What a request costs\n\nWritten by `make bench PART=rest` (tests/bench/rest.pl) on $cores cores, next to nginx $version with one\n"
     . "worker that answers `return 200` with the same body. $o{clients} connections where nothing else is said, medians of\n"
     . "$o{rounds} rounds; the search (match on an index of 20 documents, one hit with its source) is not cached. CPU time\n"
-    . "is user and system time of the server's process, all threads.\n\n$page";
-close $h;
-print "docs/performance-rest.md written\n";
+    . "is user and system time of the server's process, all threads.\n\n$page");

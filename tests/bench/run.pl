@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # run.pl: the benchmark of `make bench`: Quidditch, Lucene and tantivy over the same documents and queries,
-# by turns in one run on one machine; checks that they agree; writes docs/PERFORMANCE.md and
-# docs/performance.json, then runs the programs beside it (node.pl, live.pl, http.pl, rest.pl,
-# columns.pl, coordination.pl) that write their own.
+# by turns in one run on one machine; checks that they agree; writes PERFORMANCE.md and performance.json
+# into --dir and runs the programs beside it (node.pl, live.pl, http.pl, rest.pl, columns.pl,
+# coordination.pl) that write their own. docs/PERFORMANCE.md has the ratios of the newest whole run, by hand.
 #
 #   run.pl [--limit N] [--docs 1000000] [--dir build/bench] [--rounds 3] [--warm 30] [--queries 200]
 #          [--passes 1] [--peers 8,10,tantivy] [--heap 3g] [--index-docs N] [--only SET,...] [--skip-node] [--no-write]
@@ -10,8 +10,8 @@
 #
 # Sets: text (generated documents), catalogue (of the machine's packages), logs, taxi, mixed (indexing
 # alone), phrases (pairs of words indexed, a fifth of --docs), order (documents ordered at merges, a fifth),
-# growth (a tenth and five times of --docs). --only runs some of them; the page in docs/ is written when all
-# are there, before that it lies in --dir. --index-docs N: modes of indexing that nothing searches read the
+# growth (a tenth and five times of --docs). --only runs some of them; the page has the sets
+# that are there and names the others. --index-docs N: modes of indexing that nothing searches read the
 # first N documents.
 # The run is made of parts, each kept when done: the same command again goes on behind the last one
 # that is; another program, jar or option, or --fresh, starts from the beginning. All that it makes
@@ -297,12 +297,10 @@ $parts->run_all($wanted, sub { my ($set) = @_; return exists $parts->{result}{"c
 my @missing = grep { my $s = $_; !$parts->complete($s) && !(exists $parts->{result}{"corpus $s"} && !$parts->result("corpus $s")) } @sets;
 my @done = grep { my $of = of($_); !grep { $_ eq $of } @missing } @order;
 my @r = map { gather($_) // () } @done;
-my $keep = $flag{'no-write'} || @missing;
-my ($md_to, $json_to) = $keep ? ("$dir/PERFORMANCE.md", "$dir/performance.json") : ('docs/PERFORMANCE.md', 'docs/performance.json');
-my ($state) = (-e $md_to ? slurp($md_to) : '') =~ /^(## The state in Kubernetes .*?)(?=^## |\z)/ms; # coordination.pl's
+my ($md_to, $json_to) = ("$dir/PERFORMANCE.md", "$dir/performance.json");
 spew($md_to, page(machine => $parts->result('machine'), options => \%o, told => "@told", tries => $o{rounds} * (@peers + 1),
     peers => [map { [$_, $peers->name($_)] } @peers], absent => [$peers->absent], missing => \@missing,
-    differs => (grep { $_ eq 'tantivy' } @peers) ? $differs : undef, state => $state && "\n$state",
+    differs => (grep { $_ eq 'tantivy' } @peers) ? $differs : undef,
     sets => [grep { of($_->{name}) ne 'growth' } @r], growth => [grep { $_->{search} && (of($_->{name}) eq 'growth' || $_->{name} eq 'text') } @r],
     commands => [map { commands($_->{name}) } @r]));
 my @plain = qw(name title bytes docs index size segments threads memory);

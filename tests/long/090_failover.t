@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # 090_failover.t: how long a cluster does without a data node or a master that is killed or silently cut
-# off: ROUNDS of each, the medians held to, with default timings. The table is for docs/PERFORMANCE.md.
+# off: ROUNDS of each, the medians held to, with default timings. The table is for docs/performance-cluster.md.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
