@@ -124,7 +124,7 @@ sub creation {
     $raw{creation} = { p50_ms => \%p, sync_ms => $sync };
     my $held = sprintf 'a sync: %s', ms($sync);
     my $max = sprintf '<= %.0f ms, or 10 syncs', 25;
-    row('creation', 'an index of one shard, its primary started', ms($p{one}), $held, $max, $p{one} <= $limit, 'p50 of 60, asked of three nodes in turn');
+    row('creation', 'an index of one shard, its primary started', ms($p{one}), $held, $max, $p{one} <= $limit, 'p50 of 60, sent to three nodes in turn');
     row('creation', 'with a replica, which opens meanwhile', ms($p{copy}), $held, $max, $p{copy} <= $limit, 'the same');
     row('creation', 'with a replica, both started', ms($p{both}), $held, '', undef, 'wait_for_active_shards=2');
     row('creation', 'of it allocating the shard and opening it', ms($p{one} - $p{none}), ms($p{none}) . ' without', '<= 10 ms', $p{one} - $p{none} <= 10,
@@ -303,7 +303,7 @@ sub shard_files { my ($n, $uuid) = @_; return grep { -f && -s } split /\n/, `fin
 
 sub put_replicas { my ($n, $replicas) = @_; good($n->put('/big/_settings', { number_of_replicas => $replicas }), 'settings') }
 
-# A copy on a node that has nothing yet: bytes a second from the wish to green, and what the copy says of itself.
+# A copy on a node that has nothing yet: bytes a second from the request to green, and what the copy says of itself.
 sub recovered {
     my ($c, $n, $holder, $limit) = @_;
     my ($other) = grep { $_ != $holder } map { $c->node($_) } 1, 2;
@@ -374,7 +374,7 @@ sub recovery {
     my ($ours, $theirs, $cached) = (max(map { $_->{mb_per_s} } @free), max(map { $_->{mb_per_s} } @copy), max(map { $_->{cached_mb_per_s} } @copy));
     my $share = 100 * $ours / $theirs;
     row('recovery', 'a replica from files', sprintf('%.0f MB/s', $ours), sprintf('%.0f %% of %.0f MB/s', $share, $theirs),
-        '>= 70 %', $share >= 70, sprintf 'indices.recovery.max_bytes_per_sec: 0; %.0f MB to an empty node, from the wish to green, against copy, fsync and XXH3 of the same files, '
+        '>= 70 %', $share >= 70, sprintf 'indices.recovery.max_bytes_per_sec: 0; %.0f MB to an empty node, from the request to green, against copy, fsync and XXH3 of the same files, '
         . 'best of %d by turns (without the fsync %.0f MB/s); medians %.0f and %.0f MB/s', $free[0]{bytes} / 1e6, $o{rounds}, $cached,
         median(map { $_->{mb_per_s} } @free), median(map { $_->{mb_per_s} } @copy));
     my ($cpu, $cpu_copy) = map { my $x = $_; median(map { 1e9 * $_->{cpu_s} / $_->{bytes} } @$x) } \@free, \@copy;
@@ -456,7 +456,7 @@ for my $p (@parts) {
 }
 
 sub verdict { my ($r) = @_; return !defined $r->{met} ? '' : $r->{met} ? 'met' : 'MISSED' }
-my @columns = (['what', 'what'], ['figure', 'figure'], ['against', 'against'], ['target', 'target'], ['', \&verdict]);
+my @columns = (['what', 'what'], ['measured', 'figure'], ['against', 'against'], ['target', 'target'], ['', \&verdict]);
 sub cell { my ($r, $k) = @_; return ref $k ? $k->($r) : $r->{$k} }
 sub width { return length $_[0] }
 sub table {
@@ -469,7 +469,7 @@ sub page {
     my $md = "# What several nodes cost\n\nWritten by `make bench PART=cluster` (tests/bench/cluster.pl). Nodes are processes on one machine over loopback, sharing its cores\n"
         . "with the load and with what else ran; each figure was measured by turns with what it is held against.\n\n"
         . "Machine: $machine{cpu}, $machine{cores} cores, Linux $machine{kernel}. Load at the start of each part, and its sources: "
-        . join(', ', map { "$_ $k{$_}{load}{before} ($k{$_}{load}{commit})" } @order) . ".\n\n| what | figure | against | target | | how |\n|---|---|---|---|---|---|\n";
+        . join(', ', map { "$_ $k{$_}{load}{before} ($k{$_}{load}{commit})" } @order) . ".\n\n| what | measured | against | target | | how |\n|---|---|---|---|---|---|\n";
     for my $r (map { @{ $k{$_}{rows} } } @order) { $md .= '| ' . join(' | ', (map { cell($r, $_->[1]) } @columns), $r->{how}) . " |\n" }
     return "$md\nOne of them: `make bench PART=cluster BENCH=\"--parts NAME\"`, NAME one of @order.\n";
 }

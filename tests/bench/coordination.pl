@@ -134,7 +134,7 @@ sub creation {
     for my $s (@stores) { $p{$s}{$_} = median(@{ $ms{$s}{$_} }) for qw(none one) }
     my ($k, $r) = map { $p{$_}{one} - $p{$_}{none} } @stores;
     $raw{creation} = \%p;
-    row('creation', 'an index is created, its primary started', \&ms, $p{k8s}{one}, $p{raft}{one}, '<= 40 ms', $p{k8s}{one} <= 40, "p50 of $o{indices}, asked of three nodes in turn");
+    row('creation', 'an index is created, its primary started', \&ms, $p{k8s}{one}, $p{raft}{one}, '<= 40 ms', $p{k8s}{one} <= 40, "p50 of $o{indices}, sent to three nodes in turn");
     row('creation', 'of it allocating the shard and opening it', \&ms, $k, $r, '<= 15 ms', $k <= 15, 'against wait_for_active_shards=0');
 }
 
@@ -299,7 +299,7 @@ sub cold {
     $raw{cold} = \%ms;
     my $many = $o{many} =~ s/(?<=\d)(?=(\d{3})+$)/,/gr;
     my ($k, $r) = map { median(@{ $ms{$_}{one} }) } @stores;
-    row('cold', "a control node starts, $many indices", \&secs, $k, $r, '< 3 s', $k < 3000, "until it tells of all of them; median of $o{rounds}");
+    row('cold', "a control node starts, $many indices", \&secs, $k, $r, '< 3 s', $k < 3000, "until it lists all of them; median of $o{rounds}");
     row('cold', '... all three after a clean stop', \&secs, $ms{k8s}{all}, $ms{raft}{all}, '', undef, 'until a change is accepted');
 }
 

@@ -59,7 +59,7 @@ sub empty_starts {
         push @ms, start_ms($n);
         $n->stop;
     }
-    row('start to /ready, empty data folder', sprintf('%.0f ms', best(@ms)), "best of $o{starts}, median " . sprintf('%.0f', median(@ms)) . '; wanted < 100 ms');
+    row('start to /ready, empty data folder', sprintf('%.0f ms', best(@ms)), "best of $o{starts}, median " . sprintf('%.0f', median(@ms)) . '; target < 100 ms');
 }
 
 # The same requests on one connection; microseconds of each but of the first tenth.
@@ -82,19 +82,19 @@ sub catalogue {
     my $p50 = median(@{latencies($n, 'POST', '/packages/_search', $search)});
     row('p50 of GET / over HTTP', sprintf('%.0f µs', $root), 'one connection');
     row('p50 of a cached small search over HTTP', sprintf('%.0f µs', $p50),
-        sprintf('GET / + %.0f µs; wanted <= + 100 µs', $p50 - $root));
+        sprintf('GET / + %.0f µs; target <= + 100 µs', $p50 - $root));
     my @ms;
     for (1 .. $o{starts}) { $n->stop; push @ms, start_ms($n) }
     row('start to /ready, with the catalogue', sprintf('%.0f ms', best(@ms)),
-        "best of $o{starts}, median " . sprintf('%.0f', median(@ms)) . '; wanted < 200 ms');
-    row('memory after the start (RssAnon + RssShmem)', sprintf('%.1f MiB', memory_kb($n->{pid}) / 1024), 'wanted < 50 MiB');
+        "best of $o{starts}, median " . sprintf('%.0f', median(@ms)) . '; target < 200 ms');
+    row('memory after the start (RssAnon + RssShmem)', sprintf('%.1f MiB', memory_kb($n->{pid}) / 1024), 'target < 50 MiB');
     $n->post('/packages/_doc', '{"summary":"one more"}');
     ($status, $out) = $n->run_qd('index', 'packages', $o{catalogue}, '--url', $n->url);
     $n->post('/packages/_refresh');
     my $least = memory_kb($n->{pid});
     # nobody asks for anything meanwhile
     for (1 .. 60) { sleep 0.25; my $kb = memory_kb($n->{pid}); $least = $kb if $kb < $least }
-    row('idle memory, 15 s after indexing it again', sprintf('%.1f MiB', $least / 1024), 'wanted < 50 MiB');
+    row('idle memory, 15 s after indexing it again', sprintf('%.1f MiB', $least / 1024), 'target < 50 MiB');
     $n->stop;
 }
 
@@ -119,7 +119,7 @@ sub million {
     $n->post('/one/_refresh');
     my $count = $n->get('/one/_count')->{json}{count};
     row('documents over HTTP by `qd index`', sprintf('%.0f/s', $count / $s), "$count documents, client and node on this machine");
-    row('highest memory, index_buffer_size 256 MiB', sprintf('%.0f MiB', $most / 1024), 'RssAnon + RssShmem; wanted < 600 MiB for 5,000,000');
+    row('highest memory, index_buffer_size 256 MiB', sprintf('%.0f MiB', $most / 1024), 'RssAnon + RssShmem; target < 600 MiB for 5,000,000');
     $n->stop;
 }
 
@@ -149,11 +149,11 @@ sub many {
         die "$r->{content}\n" unless $r->{status} == 200;
     }
     my $kb = settled_kb($n);
-    row("RssAnon with $indices empty indices", sprintf('%.0f MiB', $kb / 1024), sprintf('%.0f KiB an index; wanted < 300 MiB for 1,000', ($kb - $before) / $indices));
+    row("RssAnon with $indices empty indices", sprintf('%.0f MiB', $kb / 1024), sprintf('%.0f KiB an index; target < 300 MiB for 1,000', ($kb - $before) / $indices));
     my @ms;
     my $cpu;
     for (1 .. 3) { $n->stop; push @ms, start_ms($n); $cpu = cpu_s($n->{pid}) }
-    row("start to /ready with $indices empty indices", sprintf('%.0f ms', best(@ms)), sprintf('best of 3, %.0f ms of CPU time in the last; wanted < 1000 ms for 1,000', 1000 * $cpu));
+    row("start to /ready with $indices empty indices", sprintf('%.0f ms', best(@ms)), sprintf('best of 3, %.0f ms of CPU time in the last; target < 1000 ms for 1,000', 1000 * $cpu));
     $n->stop;
 
     $n = QdNode->new('bench-shards');
@@ -170,7 +170,7 @@ sub many {
     $n->post('/_refresh');
     $n->post('/_flush');
     $kb = settled_kb($n);
-    row("an idle shard of $shards, each with some 5 documents", sprintf('%.0f KiB', ($kb - $before) / $shards), 'RssAnon after 15 s without requests, over that of an empty node; wanted <= 64 KiB');
+    row("an idle shard of $shards, each with some 5 documents", sprintf('%.0f KiB', ($kb - $before) / $shards), 'RssAnon after 15 s without requests, over that of an empty node; target <= 64 KiB');
     $n->stop;
 }
 
@@ -181,6 +181,6 @@ million();
 exit 0 if $o{nowrite};
 my $cores = () = QdNode::slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
 my $page = "# What a node costs\n\nWritten by `make bench` (tests/bench/node.pl) on $cores cores. Times are this machine's while it\n"
-    . "did what else it did: compare them within one run.\n\n| what | figure | how |\n|---|---|---|\n";
+    . "did what else it did: compare them within one run.\n\n| what | measured | how |\n|---|---|---|\n";
 $page .= "| $_->[0] | $_->[1] | $_->[2] |\n" for @rows;
 report('node', $page);

@@ -139,7 +139,7 @@ for my $w (@what) {
     }
 }
 if ($nginx) {
-    $page .= "\n| requests a CPU second | to nginx's | ratio | wanted |\n|---|---|---|---|\n";
+    $page .= "\n| requests a CPU second | to nginx's | ratio | target |\n|---|---|---|---|\n";
     $page .= sprintf "| %s | %s | %.2f | %s |\n", $_->[0], $_->[1], ratio(@$_[0, 1]), $_->[2] ? ">= $_->[2]" : '' for @targets;
 }
 print $page;
