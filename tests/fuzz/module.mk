@@ -1,5 +1,5 @@
 # Fuzzers: each tests/fuzz/<name>_fuzz.c is one libFuzzer program, built by clang with ASan and UBSan
-# in a variant of its own. Seeds lie in tests/fuzz/corpus/<name>/.
+# in a variant of its own. Its inputs are the archive tests/fuzz/corpus/<name>.tar (tests/fuzz/pack).
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_SAN := fuzzer-no-link,address,undefined
 FUZZERS := $(patsubst %.c,$(OUT)/%,$(FUZZ_SRCS))

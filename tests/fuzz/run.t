@@ -1,12 +1,13 @@
 #!/usr/bin/perl
-# run.t: each fuzzer, one a core, for FUZZ_SECONDS (default 3) from its kept corpus and, when there
-# is one, the grown corpus of earlier runs in build/fuzz-corpus. A finding is written to
-# build/fuzz-findings.
+# run.t: each fuzzer, one a core, for FUZZ_SECONDS (default 3) from its archive of inputs
+# (tests/fuzz/corpus/NAME.tar, unpacked into build/fuzz-seeds) and, when there is one, the grown corpus of
+# earlier runs in build/fuzz-corpus. A finding is written to build/fuzz-findings; tests/fuzz/pack adds it
+# to the archive.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname basename);
-use File::Path qw(make_path);
+use File::Path qw(make_path remove_tree);
 use File::Temp ();
 use Test::More;
 
@@ -27,7 +28,10 @@ sub start {
     my $name = name_of($f);
     my $grown = "build/fuzz-corpus/$name";
     make_path($grown);
-    my @dirs = ($grown, grep { -d } "tests/fuzz/corpus/$name");
+    my $seeds = "build/fuzz-seeds/$name";
+    remove_tree($seeds);
+    system('tests/fuzz/pack', '--unpack', $name, $seeds) == 0 or die "tests/fuzz/corpus/$name.tar: not unpacked";
+    my @dirs = ($grown, $seeds);
     my $dict = -f "tests/fuzz/$name.dict" ? "-dict=tests/fuzz/$name.dict" : '';
     my $log = File::Temp->new; # a file: a full pipe would hold a fuzzer up until its turn to be read
     open my $end, '-|', "./$f -max_total_time=$seconds -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=build/fuzz-findings/$name- $dict @dirs >$log 2>&1"
