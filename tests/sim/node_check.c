@@ -263,7 +263,8 @@ static void check_cas_seen(world *w, uint32_t op)
     }
 }
 
-/* What was gone does not come back, with durability: request: a number that a get found nothing after is seen no more. */
+/* What was gone does not come back, with durability: request: a number that a get found nothing
+ * after is seen no more. */
 static void check_gone(world *w, uint32_t op)
 {
     static bool before[NUMBERS];

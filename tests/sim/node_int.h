@@ -104,7 +104,7 @@ typedef struct machine {
     uint32_t features; /* of the next process */
     uint64_t start_at; /* 0: nobody starts it */
     uint64_t slow_until, slow_ms;
-    bool held; /* syncs do not end */
+    bool held;                      /* syncs do not end */
     uint64_t stood_until, stood_ns; /* it stood still, or does, for so long */
     double rate;
     int64_t skew_ms;
