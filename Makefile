@@ -41,7 +41,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
 # Sanitized code is compiled more often than it is debugged: -O1 -g1 take half of -O2 -g's time.
 OPT := $(if $(DEBUG),-Og -DQD_DEBUG -DXXH_NO_INLINE_HINTS=1,$(if $(COVERAGE),-O0 --coverage,$(if $(SAN),-O1,-O2)))
 # Debug and address-sanitized builds rank and count a second time with nothing skipped, and compare
-# (core/search/run.c).
+# (core/search/run/run.c).
 OPT += $(if $(DEBUG)$(findstring address,$(SAN)),-DQD_RESCORE)
 # what gcc's -O1 sees of the flow of data it takes for faults of formats; -O2 judges them
 WARN += $(if $(SAN),$(if $(filter gcc cc,$(CCNAME)),-Wno-format-overflow -Wno-format-truncation))
@@ -97,9 +97,9 @@ $(foreach m,$(LIB_MODULES),$(eval $(call module_rules,$(m))))
 include sdk/module.mk
 
 # --- programs: core/main/<program>.c is the composition root, core/main/<program>_*.c belong to it -
-PROGRAM_NAMES := $(filter quidditchd qd,$(notdir $(patsubst %.c,%,$(wildcard core/main/quidditchd.c core/main/qd.c))))
+PROGRAM_NAMES := $(filter quidditchd qd,$(notdir $(patsubst %.c,%,$(wildcard core/main/daemon/quidditchd.c core/main/qd/qd.c))))
 PROGRAMS := $(patsubst %,$(OUT)/bin/%,$(PROGRAM_NAMES))
-MAIN_COMMON := $(filter-out core/main/quidditchd%.c core/main/qd.c core/main/qd_%.c,$(wildcard core/main/*.c))
+MAIN_COMMON := $(filter-out core/main/daemon/quidditchd%.c core/main/qd/qd.c core/main/qd_%.c,$(wildcard core/main/*.c))
 define program_rules
 OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/$(1).c core/main/$(1)_*.c) $(MAIN_COMMON))
 $(OUT)/bin/$(1): $$(OBJS_prog_$(1)) $(CORE_LIBS) core/main/host.map

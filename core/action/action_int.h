@@ -11,7 +11,7 @@
 #define QD_API_BRIEF(id, methods, paths, params, pool, flags, handler, brief, help)                \
     int qdi_api_##handler(qd_request *q, qd_response *r, qd_err *err);                             \
     bool qdi_brief_##brief(qd_request *q);
-#include "action/api.def"
+#include "action/api/api.def"
 #undef QD_API
 #undef QD_API_BRIEF
 #undef QD_API_FED

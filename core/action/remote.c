@@ -1,10 +1,10 @@
 /* remote.c: what this node answers to others, action by action. */
-#include "action/docs_wire.h"
-#include "action/figures.h"
-#include "action/indices_int.h"
-#include "action/node_part.h"
-#include "action/relay_int.h"
-#include "action/search_part_int.h"
+#include "action/api/node_part.h"
+#include "action/documents/wire.h"
+#include "action/indices/figures.h"
+#include "action/indices/indices_int.h"
+#include "action/search/part_int.h"
+#include "action/transport/relay_int.h"
 
 static const struct {
     uint32_t action;

@@ -11,7 +11,7 @@
     {#id,  methods, paths, params, pool, (flags) | QD_API_STREAM, NULL, &qdi_api_##handler,        \
      NULL, help},
 const qd_api qd_apis[] = {
-#include "action/api.def"
+#include "action/api/api.def"
 };
 #undef QD_API
 #undef QD_API_BRIEF

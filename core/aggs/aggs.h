@@ -21,8 +21,8 @@
 #include "base/err.h"
 #include "mapping/mapping.h"
 #include "runtime/task.h"
-#include "search/collect.h"
-#include "search/sort.h"
+#include "search/collect/collect.h"
+#include "search/collect/sort.h"
 #include "json/tree.h"
 #include "json/writer.h"
 

@@ -12,9 +12,9 @@
 #define QD_AGGS_AGGS_INT_H
 
 #include "aggs/aggs.h"
-#include "aggs/digest_int.h"
-#include "aggs/hdr_int.h"
-#include "aggs/hll_int.h"
+#include "aggs/sketch/digest_int.h"
+#include "aggs/sketch/hdr_int.h"
+#include "aggs/sketch/hll_int.h"
 #include "base/vec.h"
 #include "segment/automaton.h"
 #include "segment/columns.h"

@@ -6,7 +6,7 @@
 #define QD_AGGS_COUNTS_INT_H
 
 #include "aggs/aggs_int.h"
-#include "aggs/kern_int.h"
+#include "aggs/kernels/kern_int.h"
 
 #define QDI_COUNT_LANES 4u
 #define QDI_COUNT_LANES_MAX                                                                        \

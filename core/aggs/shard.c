@@ -4,7 +4,7 @@
  */
 #include "aggs/aggs_int.h"
 #include "query/node.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include <math.h>
 
 static const qdi_ops *ops_of(const qdi_agg *d)

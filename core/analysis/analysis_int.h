@@ -10,7 +10,7 @@
 #define QD_ANALYSIS_INT_H
 
 #include "analysis/analysis.h"
-#include "analysis/tables_int.h"
+#include "analysis/tables/tables_int.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include <stdatomic.h>

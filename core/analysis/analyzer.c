@@ -6,7 +6,7 @@
 #include "analysis/analyzer_int.h"
 #include "analysis/builtin_int.h"
 #include "analysis/offsets_int.h"
-#include "analysis/standard_int.h"
+#include "analysis/tokenizer/standard_int.h"
 
 int qd_analyzer_make(qd_str name, qd_part *const *parts, size_t nparts, size_t nchar, uint32_t gap,
                      bool custom, qd_analyzer **out, qd_err *err)

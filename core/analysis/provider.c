@@ -5,8 +5,8 @@
  * published by compare-and-swap; a loser of the race frees its own.
  */
 #include "analysis/builtin_int.h"
+#include "analysis/filter/stop_int.h"
 #include "analysis/provider_int.h"
-#include "analysis/stop_int.h"
 
 #define PARTS_MAX 8
 typedef struct chain {

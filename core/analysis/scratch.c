@@ -4,7 +4,7 @@
  * 64 entries (tokens) or read 64 bytes (text) past the end.
  */
 #include "analysis/analysis_int.h"
-#include "analysis/stem_int.h"
+#include "analysis/filter/stem_int.h"
 #include "base/str.h"
 
 static const uint8_t col_size[QD_COLS] = {8, 8, 4, 4, 1, 1};

@@ -8,7 +8,7 @@
 #include "cluster/cluster.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "cluster/allocator_int.h"
+#include "cluster/allocation/allocator_int.h"
 #include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
 #include "rpc/rpc.h"

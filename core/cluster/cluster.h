@@ -8,8 +8,8 @@
 #ifndef QD_CLUSTER_CLUSTER_H
 #define QD_CLUSTER_CLUSTER_H
 
-#include "cluster/coord.h"
-#include "cluster/state.h"
+#include "cluster/coord/coord.h"
+#include "cluster/state/state.h"
 #include "config/config.h"
 
 typedef struct qd_cluster qd_cluster;

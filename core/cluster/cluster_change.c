@@ -4,7 +4,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
-#include "cluster/alloc_view.h"
+#include "cluster/allocation/alloc_view.h"
 #include "cluster/cluster_int.h"
 #include "cluster/index_rules.h"
 #include "config/config.h"

@@ -5,7 +5,7 @@
 #include "base/vec.h"
 #include "cluster/authority/authority.h"
 #include "cluster/cluster.h"
-#include "cluster/shard_edit.h"
+#include "cluster/state/shard_edit.h"
 #include "runtime/waitq.h"
 
 #define CLUSTER_LOG "cluster"

@@ -5,8 +5,8 @@
 #ifndef QD_CLUSTER_INDEX_RULES_H
 #define QD_CLUSTER_INDEX_RULES_H
 
-#include "cluster/alloc_view.h"
-#include "cluster/state.h"
+#include "cluster/allocation/alloc_view.h"
+#include "cluster/state/state.h"
 
 #define QD_ACTIVE_SHARDS_ALL (-1)
 

@@ -1,7 +1,7 @@
 /* masters.c: see masters.h. */
 #include "cluster/masters.h"
 #include "base/str.h"
-#include "cluster/allocator.h"
+#include "cluster/allocation/allocator.h"
 #include "cluster/cluster_int.h"
 
 static int copy_all(const qd_coord_members *m, qd_arena *arena, const qd_master **out, uint32_t *n,

@@ -4,8 +4,8 @@
  * request that built it and is never changed afterwards; one tree may be planned many times.
  *
  * `query` builds it (from the DSL, through each operator's rewrite), `search` compiles it for a
- * searcher (search/plan.h). Nodes name fields by their full path and terms by their indexed bytes:
- * analysis, normalization, date math and type coercion have happened before.
+ * searcher (search/plan/plan.h). Nodes name fields by their full path and terms by their indexed
+ * bytes: analysis, normalization, date math and type coercion have happened before.
  *
  * Meaning follows Lucene's queries: a boost multiplies down the tree; constant_score, ranges, term
  * sets, exists, ids, doc sets and patterns (unless they score) give their boost; a bool sums its

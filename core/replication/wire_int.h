@@ -6,7 +6,7 @@
 #ifndef QD_REPLICATION_WIRE_INT_H
 #define QD_REPLICATION_WIRE_INT_H
 
-#include "cluster/state.h"
+#include "cluster/state/state.h"
 #include "replication/primary_int.h"
 #include "rpc/codec.h"
 #include <string.h>

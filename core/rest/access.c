@@ -3,7 +3,7 @@
  * address or a name that no stranger can register; a request that has effects has to come from no
  * page, from a page of the same origin, or from one that http.cors.* allows.
  */
-#include "analysis/regex.h"
+#include "analysis/regex/regex.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "rest/access_int.h"

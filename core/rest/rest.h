@@ -1,7 +1,7 @@
 /*
  * rest.h: Elasticsearch's REST API as a built-in front-end: HTTP requests become calls of the
- * action service by the table of APIs (action/api.def), answers go back with the headers and media
- * types of the identity that clients expect.
+ * action service by the table of APIs (action/api/api.def), answers go back with the headers and
+ * media types of the identity that clients expect.
  */
 #ifndef QD_REST_REST_H
 #define QD_REST_REST_H

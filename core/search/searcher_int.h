@@ -5,7 +5,7 @@
 #ifndef QD_SEARCH_SEARCHER_INT_H
 #define QD_SEARCH_SEARCHER_INT_H
 
-#include "search/plan.h"
+#include "search/plan/plan.h"
 
 /* A table of 256 inverse norms for these statistics, made by fill when there is none yet; lives as
  * long as the searcher. NULL: no room or no memory; the caller makes its own. [any] lock-free */

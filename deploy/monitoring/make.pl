@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # make.pl [DIR]: makes the dashboards and rules of this folder from alerts.pl and panels.pl, into DIR or in place. It
-# refuses a metric that neither core/action/metrics.def nor plugins/coordination-common/figures.def has.
+# refuses a metric that neither core/action/cat/metrics.def nor plugins/coordination-common/figures.def has.
 use strict;
 use warnings;
 use FindBin;

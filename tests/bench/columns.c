@@ -16,7 +16,7 @@
 #include "mapping/mapping.h"
 #include "query/dsl.h"
 #include "query/node.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "segment/buffer.h"
 #include "segment/live.h"
 #include "segment/segment.h"

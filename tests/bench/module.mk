@@ -24,7 +24,7 @@ $(BENCH_RPC): $(OBJ)/tests/bench/rpc.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-rpc
 bench-rpc: $(BENCH_RPC)
 	$(BENCH_RPC)
-# make bench-ranges: what a range costs by points and by columns, which core/search/leaf_range.c chooses by.
+# make bench-ranges: what a range costs by points and by columns, which core/search/leaf/leaf_range.c chooses by.
 BENCH_RANGES := $(OUT)/tests/bench/ranges
 $(BENCH_RANGES): $(OBJ)/tests/bench/ranges.o $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
@@ -60,7 +60,7 @@ bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD) $(BENCH_JSON)
 	perl $(if $(wildcard tests/bench/$(PART).pl),tests/bench/$(PART).pl,tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(if $(PART),--only $(PART))) $(BENCH)
 # make bench-budget [UPDATE=1]: instructions of the hot paths against tests/bench/budget (head of budget.pl).
 BENCH_BUDGET := $(OUT)/tests/bench/budget_run
-BUDGET_OBJS := $(patsubst %,$(OBJ)/%.o,tests/bench/budget_run tests/bench/budget_corpus core/main/qd_bench_body core/main/qd_bench_es)
+BUDGET_OBJS := $(patsubst %,$(OBJ)/%.o,tests/bench/budget_run tests/bench/budget_corpus core/main/bench/body core/main/bench/es)
 $(BENCH_BUDGET): $(BUDGET_OBJS) $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(BUDGET_OBJS) -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)

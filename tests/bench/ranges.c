@@ -1,7 +1,7 @@
 /*
  * ranges.c: ranges [DOCS [ROUNDS]]: what a range of numbers costs by its points and by its column,
- * piece by piece: the constants that core/search/leaf_range.c chooses by. One thread; QD_CPU=v2
- * tells it without vectors.
+ * piece by piece: the constants that core/search/leaf/leaf_range.c chooses by. One thread;
+ * QD_CPU=v2 tells it without vectors.
  *
  * One segment of DOCS documents (1048576 by default) in a tier in memory, warm. Nanoseconds, the
  * best of ROUNDS (40): a point put into a bitmap; a value of a block compared whole, by how the
@@ -12,8 +12,8 @@
 #include "bench/bench.h"
 #include "lib/store_crash.h"
 #include "runtime/cpu.h"
-#include "search/listed.h"
-#include "search/range_int.h"
+#include "search/leaf/range_int.h"
+#include "search/run/listed.h"
 #include "segment/buffer.h"
 #include "segment/columns.h"
 #include "segment/points.h"

@@ -3,8 +3,8 @@
  * those of a shard, and those of an index with its mapping (behind the first NUL). What is read is
  * written and read again, and says the same.
  */
-#include "cluster/index_meta.h"
-#include "cluster/shard_meta.h"
+#include "cluster/state/index_meta.h"
+#include "cluster/state/shard_meta.h"
 #include "json/writer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -3,7 +3,7 @@
  * operations, their results, reads, what a read gave, marks of shards to refresh. Operations and
  * reads that are taken are written and read again.
  */
-#include "action/docs_wire.h"
+#include "action/documents/wire.h"
 
 #define VERSION QD_RPC_NEWEST
 #define ITEMS 3u

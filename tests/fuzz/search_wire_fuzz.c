@@ -5,8 +5,8 @@
  * aggregations is reduced and must make valid JSON; what is read as a part is written and read
  * again.
  */
-#include "action/search_wire_int.h"
-#include "aggs/wire.h"
+#include "action/search/wire_int.h"
+#include "aggs/reduce/wire.h"
 
 #define VERSION 0x0100u
 

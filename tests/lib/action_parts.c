@@ -1,7 +1,7 @@
 /* action_parts.c: see action_parts.h. */
 #include "lib/action_parts.h"
-#include "action/counters.h"
-#include "action/request_cache.h"
+#include "action/api/counters.h"
+#include "action/indices/request_cache.h"
 #include "analysis/analysis.h"
 #include "rest/rest_int.h"
 #include <stdio.h>

@@ -11,7 +11,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 #include "plugin/host.h"
 #include <fcntl.h>
 #include <inttypes.h>

@@ -10,10 +10,10 @@ use Lint;
 # Names of plugins, and of what serves them, stand in the settings table and in plugin/ itself; else only
 # where a default is: nobody may compare with one.
 my $name = qr/(?<![\w.])(?:(?:coordination|storage)-)?(?:raft|k8s|kubernetes|nvme|ssd|s3|etcd)(?:-native)?(?![\w.])/i;
-my %default = map { $_ => 1 } qw(core/store/tier.c core/main/quidditchd_mode.c);
+my %default = map { $_ => 1 } qw(core/store/tier.c core/main/daemon/mode.c);
 # What is written to people, and the benchmark's own node, which has one tier.
-my %told = ('core/action/cluster_stats_nodes.c' => qr/^\s*qd_json_field_int\(w, "raft", /,
-    'core/main/qd_bench.c' => qr/^\s*const qd_str allow\[\] = /,
+my %told = ('core/action/cluster/stats_nodes.c' => qr/^\s*qd_json_field_int\(w, "raft", /,
+    'core/main/bench/bench.c' => qr/^\s*const qd_str allow\[\] = /,
     # the one that decides at the start which store there is, and what its records call them
     'core/cluster/authority/mode.c' => qr/^\s*static const char \*const (?:mode|kind)_names\[\] = /);
 my (@asks, @mode, @who);

@@ -9,10 +9,10 @@ use Lint;
 
 # Groups of ids that are walked from the first to the last, or whose names a macro makes.
 my @walked = (
-    qr/^SET_ALLOC_(INCLUDE|EXCLUDE|REQUIRE)$/, qr/^IX_ALLOC_(INCLUDE|EXCLUDE|REQUIRE)$/, # cluster/alloc_view.c: filters_below
+    qr/^SET_ALLOC_(INCLUDE|EXCLUDE|REQUIRE)$/, qr/^IX_ALLOC_(INCLUDE|EXCLUDE|REQUIRE)$/, # cluster/allocation/alloc_view.c: filters_below
     qr/^SET_CLUSTER_METADATA_DISPLAY$/, # text of the users' own, shown by _cluster/settings
     qr/^SET_POOL_/,               # runtime/pool.c: by the pool's name
-    qr/^IX_SLOW_(QUERY|FETCH|INDEX)_(INFO|DEBUG|TRACE)$/, # action/slow.c: behind the one of WARN
+    qr/^IX_SLOW_(QUERY|FETCH|INDEX)_(INFO|DEBUG|TRACE)$/, # action/api/slow.c: behind the one of WARN
 );
 # Read to be shown, and for nothing else.
 my %shown = map { $_ => 1 } qw(SET_BREAKER_FIELDDATA SET_BREAKER_FIELDDATA_OVERHEAD);

@@ -1,7 +1,7 @@
 /* cluster_check.c: what must hold of the cluster's state, beyond what repl_check.c looks at. */
 #include "base/hash.h"
 #include "base/str.h"
-#include "cluster/allocator.h"
+#include "cluster/allocation/allocator.h"
 #include "cluster_disk.h"
 #include "cluster_int.h"
 

@@ -1,9 +1,9 @@
 /* cluster_helper.c: what operators and clients do to the cluster, on threads of a node's process.
  */
 #include "base/str.h"
+#include "cluster/allocation/reroute.h"
 #include "cluster/masters.h"
 #include "cluster/permits.h"
-#include "cluster/reroute.h"
 #include "cluster_int.h"
 #include "config/settings.h"
 #include "mapping/mapping.h"

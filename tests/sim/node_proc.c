@@ -1,6 +1,6 @@
 /*
  * node_proc.c: a node's process. Its main thread opens what a node has in the order of
- * core/main/steps.def, waits until it is told to end, and closes everything.
+ * core/main/daemon/steps.def, waits until it is told to end, and closes everything.
  *
  * A process that is killed is cut off from network and disk at that moment; what runs of it goes on
  * until it has ended in order, and reaches nobody.

@@ -1,8 +1,8 @@
 /*
  * repl_sim.h: one shard on five simulated nodes. Each node runs the machines of core/replication
  * (primary_int.h, copy_int.h) over a model of a copy's log and disk; the shard's record is changed
- * by cluster/shard_edit.h. Network, disks, clocks, freezes and the allocator's choices come from
- * one seed.
+ * by cluster/state/shard_edit.h. Network, disks, clocks, freezes and the allocator's choices come
+ * from one seed.
  *
  * The log is a model, not core/engine: an engine costs some 10 ms to open on the crashing store, a
  * schedule opens dozens. The model keeps what the protocol sees: records by number with term and
@@ -12,7 +12,7 @@
 #ifndef QD_TESTS_REPL_SIM_H
 #define QD_TESTS_REPL_SIM_H
 
-#include "cluster/shard_meta.h"
+#include "cluster/state/shard_meta.h"
 #include "replication/copy_int.h"
 #include "runtime/env.h"
 #include "still.h"

@@ -1,7 +1,7 @@
 /* repl_world.c: events, network, faults, the store with its allocator. See repl_sim.h. */
 #include "base/arena.h"
 #include "base/hash.h"
-#include "cluster/shard_edit.h"
+#include "cluster/state/shard_edit.h"
 #include "repl_sim.h"
 #include "watch.h"
 #include <stdio.h>

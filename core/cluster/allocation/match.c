@@ -3,7 +3,7 @@
  * index. Indices that say the same share one set of bits (a signature).
  */
 #include "cluster/allocation/decide_int.h"
-#include "cluster/state.h"
+#include "cluster/state/state.h"
 
 qd_str qdi_alloc_attr(const qd_alloc_node *n, qd_str name)
 {

@@ -9,7 +9,7 @@
 #define QD_CLUSTER_AUTHORITY_DRIVER_H
 
 #include "cluster/authority/handover.h"
-#include "cluster/state.h"
+#include "cluster/state/state.h"
 
 typedef struct qd_driver qd_driver;
 

@@ -23,7 +23,7 @@
 #ifndef QD_CLUSTER_AUTHORITY_HANDOVER_H
 #define QD_CLUSTER_AUTHORITY_HANDOVER_H
 
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 
 #define QD_HANDOVER_PLAN "migration/plan"
 #define QD_HANDOVER_NAME 64

@@ -7,7 +7,7 @@
 #ifndef QD_CLUSTER_AUTHORITY_PROOF_H
 #define QD_CLUSTER_AUTHORITY_PROOF_H
 
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 
 typedef struct qd_proof {
     char uuid[64];        /* of the cluster; empty: none has formed */

@@ -13,7 +13,7 @@
 #ifndef QD_CLUSTER_AUTHORITY_STORES_H
 #define QD_CLUSTER_AUTHORITY_STORES_H
 
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 
 typedef struct qd_stores qd_stores;
 

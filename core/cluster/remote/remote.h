@@ -14,7 +14,7 @@
 #define QD_CLUSTER_REMOTE_REMOTE_H
 
 #include "cluster/authority/mode.h"
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 #include "rpc/rpc.h"
 
 /* The store of masters elsewhere; borrowed until qd_coord_close. */

@@ -2,7 +2,7 @@
 #ifndef QD_SEARCH_HIGHLIGHT_INT_H
 #define QD_SEARCH_HIGHLIGHT_INT_H
 
-#include "search/highlight.h"
+#include "search/highlight/highlight.h"
 #include "segment/automaton.h"
 #include <unicode/ubrk.h>
 

@@ -4,7 +4,7 @@
  */
 #include "base/str.h"
 #include "lib/store_crash.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "segment/automaton.h"
 #include "segment/live.h"
 #include "segment/segment.h"

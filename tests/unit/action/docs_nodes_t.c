@@ -3,8 +3,8 @@
  * and nothing of an answer is looked at after it was freed (what is freed is filled, so that it
  * shows).
  */
-#include "action/docs_wire.h"
-#include "action/relay_int.h"
+#include "action/documents/wire.h"
+#include "action/transport/relay_int.h"
 #include "lib/action_cluster.h"
 #include "lib/coord_memory.h"
 #include "unit/unit.h"

@@ -1,6 +1,6 @@
 /* docs_wire_t.c: operations, results, reads and marks come out of the wire as they went in; damaged
  * bytes are refused, never trusted. */
-#include "action/docs_wire.h"
+#include "action/documents/wire.h"
 #include "unit/unit.h"
 #include <string.h>
 

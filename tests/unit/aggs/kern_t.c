@@ -2,7 +2,7 @@
  * kern_t.c: inner loops of aggregations: each instruction set gives the bits of the scalar ones,
  * and those give what plain arithmetic gives.
  */
-#include "aggs/kern_int.h"
+#include "aggs/kernels/kern_int.h"
 #include "runtime/cpu.h"
 #include "unit/unit.h"
 #include <math.h>

@@ -2,9 +2,9 @@
  * sketch_t.c: cardinality and percentiles against what the Java classes of OpenSearch 2.19 give for
  * the same values: HyperLogLogPlusPlus, DoubleHistogram, AVLTreeDigest.
  */
-#include "aggs/digest_int.h"
-#include "aggs/hdr_int.h"
-#include "aggs/hll_int.h"
+#include "aggs/sketch/digest_int.h"
+#include "aggs/sketch/hdr_int.h"
+#include "aggs/sketch/hll_int.h"
 #include "unit/unit.h"
 #include <math.h>
 #include <stdlib.h>

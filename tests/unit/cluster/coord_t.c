@@ -3,7 +3,7 @@
  * what a test has written down, one answer a try.
  */
 #include "base/str.h"
-#include "cluster/coord.h"
+#include "cluster/coord/coord.h"
 #include "plugin/op.h"
 #include "unit/unit.h"
 

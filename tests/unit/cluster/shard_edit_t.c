@@ -4,7 +4,7 @@
  * acknowledged operation, the term never falls and rises with each primary.
  */
 #include "base/str.h"
-#include "cluster/shard_edit.h"
+#include "cluster/state/shard_edit.h"
 #include "runtime/env.h"
 #include "unit/unit.h"
 

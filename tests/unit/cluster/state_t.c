@@ -1,5 +1,5 @@
 /* state_t.c: a state shares with those before it what has not changed, and keeps none of them. */
-#include "cluster/state.h"
+#include "cluster/state/state.h"
 #include "unit/unit.h"
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  * aggs_lib.c: see aggs_lib.h.
  */
 #include "unit/lib/aggs_lib.h"
-#include "aggs/wire.h"
+#include "aggs/reduce/wire.h"
 
 static const char MAPPING[] =
     "{\"properties\":{\"k\":{\"type\":\"keyword\"},\"n\":{\"type\":\"long\"},\"d\":{\"type\":"

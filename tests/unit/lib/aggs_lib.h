@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "lib/store_crash.h"
 #include "query/dsl.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "segment/live.h"
 #include "segment/segment.h"
 #include "unit/unit.h"

@@ -1,6 +1,6 @@
 /* alike_t.c: hits that all score alike: the first ones are the best, and nothing is read behind
  * those that are kept and counted. */
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "segment/format_int.h"
 #include "segment/postings.h"
 #include "unit/lib/parts.h"

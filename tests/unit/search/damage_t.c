@@ -2,8 +2,8 @@
  * damage_t.c: searches over segments with wrong bytes under right checksums end in a clean error or
  * in bounded nonsense, never in a crash; under the sanitizers this is the kernels' bounds test.
  */
-#include "search/plan.h"
-#include "search/sort.h"
+#include "search/collect/sort.h"
+#include "search/plan/plan.h"
 #include "segment/format_int.h"
 #include "unit/lib/parts.h"
 #undef OK

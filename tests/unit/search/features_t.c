@@ -3,7 +3,7 @@
  * query, early ends, cancelling, statistics of other shards, patterns, plugins' iterators; and
  * memory that runs out at every allocation.
  */
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "segment/automaton.h"
 #include "unit/lib/search_corpus.h"
 #include "unit/unit.h"

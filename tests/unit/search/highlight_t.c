@@ -4,7 +4,7 @@
  */
 #include "base/str.h"
 #include "query/dsl.h"
-#include "search/highlight.h"
+#include "search/highlight/highlight.h"
 #include "unit/unit.h"
 
 static qd_arena arena;

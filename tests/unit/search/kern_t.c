@@ -3,8 +3,8 @@
  * those that sorting everything gives.
  */
 #include "runtime/cpu.h"
-#include "search/kern_int.h"
-#include "search/topk.h"
+#include "search/collect/topk.h"
+#include "search/kernels/kern_int.h"
 #include "unit/unit.h"
 #include <float.h>
 

@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "lib/store_crash.h"
 #include "runtime/cpu.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "search/searcher.h"
 #include "segment/segment.h"
 #include "unit/unit.h"

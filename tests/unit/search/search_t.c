@@ -3,7 +3,7 @@
  * gives, bit for bit: several segments, deletions, every strategy, every instruction set.
  */
 #include "runtime/cpu.h"
-#include "search/plan.h"
+#include "search/plan/plan.h"
 #include "unit/lib/search_corpus.h"
 #include "unit/unit.h"
 #include <math.h>

@@ -4,8 +4,8 @@
  */
 #include "base/str.h"
 #include "lib/store_crash.h"
-#include "search/plan.h"
-#include "search/sort.h"
+#include "search/collect/sort.h"
+#include "search/plan/plan.h"
 #include "segment/segment.h"
 #include "unit/search/dice.h"
 

@@ -1,7 +1,7 @@
 /* wildcard_t.c: what a wildcard pattern is made for a walk over terms, against the pattern's
  * automaton and an obvious matcher, over random patterns and texts. */
 #include "base/utf8.h"
-#include "search/plan_int.h"
+#include "search/plan/plan_int.h"
 #include "unit/lib/parts.h"
 #include "unit/unit.h"
 

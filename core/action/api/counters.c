@@ -1,0 +1,95 @@
+/* counters.c: counters of actions. See counters.h. */
+#include "action/api/counters.h"
+#include "base/str.h"
+#include <string.h>
+
+typedef struct api_counters {
+    _Atomic uint64_t requests, failed_4xx, failed_5xx, ns;
+} api_counters;
+
+struct qd_action_counters {
+    _Atomic uint64_t queries, queries_failed, query_ns;
+    _Atomic uint64_t bucket[QD_LATENCY_BUCKETS];
+    _Atomic uint64_t documents, documents_refused;
+    api_counters api[]; /* by the table of APIs */
+};
+
+const double qd_latency_bounds[QD_LATENCY_BUCKETS - 1] = {
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
+};
+
+int qd_action_counters_open(qd_action_counters **out, qd_err *err)
+{
+    *out = qd_calloc(NULL, sizeof **out + qd_apis_n * sizeof(api_counters));
+    return *out ? 0 : qd_err_nomem(err, "counters of actions");
+}
+
+void qd_action_counters_close(qd_action_counters *c)
+{
+    qd_free(c);
+}
+
+static void add(_Atomic uint64_t *to, uint64_t n)
+{
+    atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *from)
+{
+    return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static void count_query(qd_action_counters *c, int status, uint64_t ns)
+{
+    uint32_t i = 0;
+    while (i < QD_LATENCY_BUCKETS - 1 && (double)ns > qd_latency_bounds[i] * 1e9) i++;
+    add(&c->bucket[i], 1);
+    add(&c->queries, 1);
+    add(&c->query_ns, ns);
+    if (status >= 400) add(&c->queries_failed, 1);
+}
+
+void qd_count_request(qd_actions *a, const qd_api *api, int status, uint64_t ns)
+{
+    qd_action_counters *c = a->counters;
+    if (!c) return;
+    api_counters *x = &c->api[api - qd_apis];
+    add(&x->requests, 1);
+    add(&x->ns, ns);
+    if (status >= 500) {
+        add(&x->failed_5xx, 1);
+    } else if (status >= 400) {
+        add(&x->failed_4xx, 1);
+    }
+    if (strcmp(api->pool, "search") == 0) count_query(c, status, ns);
+}
+
+void qd_count_documents(qd_actions *a, uint64_t written, uint64_t refused)
+{
+    qd_action_counters *c = a->counters;
+    if (!c) return;
+    if (written) add(&c->documents, written);
+    if (refused) add(&c->documents_refused, refused);
+}
+
+void qd_action_counts_get(const qd_actions *a, qd_action_counts *out)
+{
+    const qd_action_counters *c = a->counters;
+    *out = (qd_action_counts){0};
+    if (!c) return;
+    out->queries = get(&c->queries);
+    out->queries_failed = get(&c->queries_failed);
+    out->query_ns = get(&c->query_ns);
+    out->documents = get(&c->documents);
+    out->documents_refused = get(&c->documents_refused);
+    for (uint32_t i = 0; i < QD_LATENCY_BUCKETS; i++) out->bucket[i] = get(&c->bucket[i]);
+}
+
+void qd_api_counts_get(const qd_actions *a, uint32_t i, qd_api_counts *out)
+{
+    *out = (qd_api_counts){0};
+    if (!a->counters) return;
+    const api_counters *x = &a->counters->api[i];
+    *out =
+        (qd_api_counts){get(&x->requests), get(&x->failed_4xx), get(&x->failed_5xx), get(&x->ns)};
+}

@@ -1,0 +1,184 @@
+/* stats.c: GET /_cluster/stats: sums over indices and nodes. */
+#include "action/indices/figures.h"
+#include "action/nodes/nodes_int.h"
+#include "base/str.h"
+#include <string.h>
+
+static void open_part(qd_json_writer *w, const char *name)
+{
+    qd_json_key_c(w, name);
+    qd_json_object(w);
+}
+
+typedef struct spread {
+    double least, most, sum;
+    uint32_t n;
+} spread;
+
+static void spread_add(spread *x, double v)
+{
+    if (!x->n || v < x->least) x->least = v;
+    if (!x->n || v > x->most) x->most = v;
+    x->sum += v;
+    x->n++;
+}
+
+static void write_spread(qd_json_writer *w, const char *name, const spread *x)
+{
+    open_part(w, name);
+    qd_json_field_double(w, "min", x->least);
+    qd_json_field_double(w, "max", x->most);
+    qd_json_field_double(w, "avg", x->n ? x->sum / x->n : 0);
+    qd_json_object_end(w);
+}
+
+static double replication(uint32_t total, uint32_t primaries)
+{
+    return primaries ? (double)(total - primaries) / primaries : 0;
+}
+
+/* Shards, and how they spread over indices. */
+static void write_shards(const qd_state *s, qd_json_writer *w)
+{
+    uint32_t total = 0, primaries = 0;
+    spread all = {0}, first = {0}, copies = {0};
+    for (uint32_t i = 0; i < s->n; i++) {
+        qdi_health h;
+        qdi_health_of_index(s, s->indices[i], &h);
+        total += h.active;
+        primaries += h.active_primaries;
+        if (!h.active) continue;
+        spread_add(&all, h.active);
+        spread_add(&first, h.active_primaries);
+        spread_add(&copies, replication(h.active, h.active_primaries));
+    }
+    open_part(w, "shards");
+    if (total) {
+        qd_json_field_int(w, "total", total);
+        qd_json_field_int(w, "primaries", primaries);
+        qd_json_field_double(w, "replication", replication(total, primaries));
+        open_part(w, "index");
+        write_spread(w, "shards", &all);
+        write_spread(w, "primaries", &first);
+        write_spread(w, "replication", &copies);
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+typedef struct type_counts {
+    qd_json_writer *w;
+    const char *name[64];
+    uint32_t count[64], indices[64], last[64], n, index;
+} type_counts;
+
+static int count_field(void *arg, const qd_field *f)
+{
+    type_counts *t = arg;
+    const char *name = qd_field_type_name(f);
+    uint32_t i = 0;
+    while (i < t->n && strcmp(t->name[i], name) != 0) i++;
+    if (i == QD_COUNT_OF(t->name)) return 0;
+    if (i == t->n) {
+        t->name[t->n++] = name;
+        t->last[i] = UINT32_MAX;
+    }
+    t->count[i]++;
+    if (t->last[i] != t->index) t->indices[i]++;
+    t->last[i] = t->index;
+    return 0;
+}
+
+static void write_mappings(const qd_request *q, const qd_state *s, qd_json_writer *w)
+{
+    type_counts *t = qd_arena_calloc(q->arena, sizeof *t);
+    open_part(w, "mappings");
+    qd_json_key_c(w, "field_types");
+    qd_json_array(w);
+    for (uint32_t i = 0; t && i < s->n; i++) {
+        t->index = i;
+        int rc = qd_mapping_match(s->indices[i]->mapping, QD_STR("*"), count_field, t);
+        (void)rc; /* count_field never stops it */
+    }
+    for (uint32_t i = 0; t && i < t->n; i++) {
+        qd_json_object(w);
+        qd_json_field_c(w, "name", t->name[i]);
+        qd_json_field_int(w, "count", t->count[i]);
+        qd_json_field_int(w, "index_count", t->indices[i]);
+        qd_json_field_int(w, "script_count", 0);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
+static void write_analysis(qd_json_writer *w)
+{
+    static const char *const lists[] = {
+        "char_filter_types",     "tokenizer_types",     "filter_types",     "analyzer_types",
+        "built_in_char_filters", "built_in_tokenizers", "built_in_filters", "built_in_analyzers"};
+    open_part(w, "analysis");
+    for (size_t i = 0; i < QD_COUNT_OF(lists); i++) {
+        qd_json_key_c(w, lists[i]);
+        qd_json_array(w);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_indices(qd_request *q, const qdi_identity *id, const qd_state *s,
+                          const figures *f, qd_json_writer *w)
+{
+    qdi_stats sum, docs = {0};
+    qdi_figures_node(f, QD_STR(""), &sum);
+    for (uint32_t i = 0; i < s->n; i++) {
+        qdi_stats primaries, all;
+        uint32_t open;
+        qdi_figures_sum(f, s, s->indices[i], &primaries, &all, &open);
+        qdi_stats_add(&docs, &primaries);
+    }
+    open_part(w, "indices");
+    qd_json_field_int(w, "count", s->n);
+    write_shards(s, w);
+    /* a document counts once, the rest is what its copies take */
+    qdi_sections_write(q, id, &docs, QDI_SEC_DOCS, w);
+    qdi_sections_write(q, id, &sum,
+                       QDI_SEC_STORE | QDI_SEC_FIELDDATA | QDI_SEC_QUERY_CACHE |
+                           QDI_SEC_COMPLETION | QDI_SEC_SEGMENTS,
+                       w);
+    write_mappings(q, s, w);
+    write_analysis(w);
+    qd_json_object_end(w);
+}
+
+int qdi_api_cluster_stats(qd_request *q, qd_response *r, qd_err *err)
+{
+    qdi_identity id;
+    node_counts counts;
+    qdi_node_sums *nodes = NULL;
+    qdi_health h;
+    qd_resolved all;
+    figures f;
+    qdi_identity_get(q->a, &id);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
+                              &all, err);
+    if (!rc) rc = qdi_figures_collect(q, s, NULL, 0, &f, err);
+    if (!rc) rc = qdi_node_sums_get(q, s, qd_param(q, "node_id"), &counts, &nodes, err);
+    if (!rc) {
+        qdi_health_of(s, &all, &h);
+        qd_json_object(&r->w);
+        /* the same nodes were asked for their shards, unless some were named */
+        bool both = counts.total == s->nnodes && f.nodes_failed > counts.failed;
+        qdi_nodes_header(&r->w, counts.total, both ? f.nodes_failed : counts.failed);
+        qd_json_field_str(&r->w, "cluster_name", qd_cluster_name(q->a->cluster));
+        qd_json_field_c(&r->w, "cluster_uuid", s->uuid);
+        qd_json_field_int(&r->w, "timestamp", qd_env_wall_ms(q->a->env));
+        qd_json_field_c(&r->w, "status", qd_health_name(h.status));
+        write_indices(q, &id, s, &f, &r->w);
+        qdi_node_sums_write(q, &id, s, nodes, &r->w);
+        qd_json_object_end(&r->w);
+    }
+    qd_state_unref(s);
+    return rc;
+}

@@ -1,0 +1,638 @@
+/* get.c: get, get_source, mget. */
+#include "action/documents/documents_int.h"
+#include "action/search/search_int.h"
+#include "base/str.h"
+#include "json/tree.h"
+#include <stdio.h>
+#include <string.h>
+
+#define GATE_MS 30000
+#define FILTERED_MAX ((size_t)1 << 31)
+
+/* --- source filtering --- */
+
+uint32_t qdi_list_split(qd_arena *a, qd_str list, qd_str **out)
+{
+    uint32_t n = 1, k = 0;
+    for (size_t i = 0; i < list.n; i++) n += list.p[i] == ',';
+    *out = list.n ? qd_arena_alloc(a, n * sizeof **out) : NULL;
+    if (!*out) return 0;
+    for (qd_str rest = list; rest.p;) {
+        qd_str part = qd_str_trim(qd_str_split(&rest, ','));
+        if (part.n) (*out)[k++] = part;
+    }
+    return k;
+}
+
+static int make_filter(qd_arena *a, const qd_str *in, uint32_t nin, const qd_str *ex, uint32_t nex,
+                       doc_source *out, qd_err *err)
+{
+    if (!nin && !nex) return 0;
+    return qd_json_filter_make(a, in, nin, ex, nex, QD_JSON_FILTER_SOURCE, &out->filter, err);
+}
+
+bool qdi_source_asked(const qd_request *q)
+{
+    return qd_param_has(q, "_source") || qd_param_has(q, "_source_includes") ||
+           qd_param_has(q, "_source_excludes");
+}
+
+int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
+{
+    qd_str v = qd_param(q, "_source"), in = qd_param(q, "_source_includes"),
+           ex = qd_param(q, "_source_excludes"), *list, *drop;
+    *out = (doc_source){.want = true};
+    if (qd_str_is(v, "false")) {
+        out->want = false;
+        return 0;
+    }
+    if (v.n && !qd_str_is(v, "true") && !in.n) in = v;
+    uint32_t n = qdi_list_split(q->arena, in, &list), m = qdi_list_split(q->arena, ex, &drop);
+    return make_filter(q->arena, list, n, drop, m, out, err);
+}
+
+int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err)
+{
+    if (!s->filter || qd_json_filter_all(s->filter)) {
+        qd_json_raw_value(w, source);
+        return 0;
+    }
+    qd_buf kept;
+    qd_buf_init(&kept, NULL, FILTERED_MAX);
+    int rc = qd_json_filter_apply(s->filter, source, false, &kept, err);
+    if (!rc) qd_json_raw_value(w, qd_buf_view(&kept));
+    qd_buf_fini(&kept);
+    return rc;
+}
+
+/* --- one document --- */
+
+typedef struct get_args {
+    qd_str index, id, routing;
+    bool realtime, refresh;
+    bool has_version, list_of_ids; /* list_of_ids: of mget */
+    int64_t version;
+    qd_version_type version_type;
+    doc_source source;
+    doc_read *fetched; /* read before with others, or NULL */
+} get_args;
+
+typedef struct got {
+    qd_engine_doc doc;
+    qd_str index; /* concrete name */
+} got;
+
+static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const qd_index_meta **out,
+                          qd_arena *arena, qd_err *err)
+{
+    qd_resolved r;
+    (void)a;
+    int rc = qd_state_resolve(s, g->index, QD_FORBID_CLOSED | QD_ONE_NAME, arena, &r, err);
+    if (rc) return rc;
+    if (r.n != 1) {
+        qd_buf names;
+        qd_buf_init(&names, NULL, 65536);
+        for (uint32_t i = 0; i < r.n; i++) {
+            (void)qd_buf_printf(&names, "%s%.*s", i ? ", " : "", QD_STR_ARG(r.at[i]->name));
+        }
+        rc = qd_err_set(err, QD_E_ARG,
+                        "alias [%.*s] has more than one index associated with it [%.*s], can't "
+                        "execute a single index op",
+                        QD_STR_ARG(g->index), QD_STR_ARG(qd_buf_view(&names)));
+        qd_buf_fini(&names);
+        return rc;
+    }
+    const qd_alias *alias = qd_index_meta_alias(r.at[0], g->index);
+    if (alias && alias->index_routing.n && !g->routing.n) g->routing = alias->index_routing;
+    *out = r.at[0];
+    return 0;
+}
+
+static int check_version(const get_args *g, const qd_engine_doc *d, const qd_index_meta *m,
+                         uint32_t number, qd_err *err)
+{
+    if (!g->has_version || !d->found) return 0;
+    uint64_t v = (uint64_t)g->version;
+    if (d->version == v) return 0; /* for reads all version types mean this */
+    char shard[12];
+    int n = snprintf(shard, sizeof shard, "%u", number);
+    int rc = qd_err_set(err, QD_E_VERSION_CONFLICT,
+                        "[%.*s]: version conflict, current version [%llu] is different than the "
+                        "one provided [%llu]",
+                        QD_STR_ARG(g->id), (unsigned long long)d->version, (unsigned long long)v);
+    qd_err_detail_str(err, "index_uuid", qd_str_c(m->uuid));
+    qd_err_detail_str(err, "shard", (qd_str){shard, (size_t)n});
+    qd_err_detail_str(err, "index", m->name);
+    return rc;
+}
+
+/* The index and shard of a read. */
+static int locate(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena,
+                  const qd_index_meta **out, uint32_t *number, qd_err *err)
+{
+    const qd_index_meta *m = NULL;
+    int rc = concrete_index(a, s, g, &m, arena, err);
+    if (rc) return rc;
+    if ((rc = qdi_block_check(a, m, QDI_BLOCK_READ, err))) return rc;
+    if (!g->routing.n && qd_mapping_routing_required(m->mapping)) {
+        rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
+                        QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+        qd_err_detail_str(err, "index", m->name);
+        return rc;
+    }
+    *number = qd_index_meta_route(m, g->id, g->routing);
+    *out = m;
+    return 0;
+}
+
+static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number, doc_read *out)
+{
+    *out = (doc_read){.shard = number,
+                      .id = g->id,
+                      .realtime = g->realtime,
+                      .refresh = g->refresh,
+                      .want_source = g->source.want};
+    memcpy(out->uuid, m->uuid, sizeof out->uuid);
+    qd_err_init(&out->err);
+}
+
+/* Was the copy here at first, and is it another node's by now? */
+static bool moved_away(qd_actions *a, int rc)
+{
+    return qdi_docs_many(a) && (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
+}
+
+/* The document as the engine has it. */
+static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uint32_t number,
+                   qd_arena *arena, qd_engine_doc *out, qd_err *err)
+{
+    doc_read one, *d = g->fetched;
+    int rc;
+    if (!d) {
+        read_args(g, m, number, &one);
+        d = &one;
+        if (qdi_docs_many(a))
+            qdi_docs_read(a, d, 1, arena);
+        else
+            d->rc = QDI_READ_HERE;
+    }
+    if (d->rc == QDI_READ_HERE) {
+        d->rc = qdi_read_here(a, m->uuid, number, d, arena, &d->doc, &d->err);
+        if (moved_away(a, d->rc)) {
+            qd_err_fini(&d->err);
+            read_args(g, m, number, &one);
+            d = &one;
+            qdi_docs_read(a, d, 1, arena);
+        }
+    }
+    rc = d->rc;
+    if (rc) {
+        qd_err_move(err, &d->err);
+    } else {
+        *out = d->doc;
+    }
+    if (rc == QD_E_NO_SHARD) {
+        rc = qd_err_set(err, QD_E_NO_SHARD, "No shard available for [get [%.*s][%.*s]]",
+                        QD_STR_ARG(m->name), QD_STR_ARG(g->id));
+    }
+    qd_err_fini(&d->err);
+    return rc;
+}
+
+static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
+                   qd_err *err)
+{
+    const qd_index_meta *m = NULL;
+    uint32_t number;
+    int rc = locate(a, s, g, arena, &m, &number, err);
+    if (rc) return rc;
+    out->index = qd_arena_str(arena, m->name);
+    rc = get_doc(a, g, m, number, arena, &out->doc, err);
+    out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
+    const qd_json_filter *f = qd_mapping_source_filter(m->mapping);
+    if (!rc && f && out->doc.source.n) { /* the log has what the client sent */
+        qd_buf b;
+        qd_buf_init(&b, a->account, FILTERED_MAX);
+        rc = qd_json_filter_apply(f, out->doc.source, false, &b, err);
+        if (!rc) out->doc.source = qd_arena_str(arena, qd_buf_view(&b));
+        if (!rc && !out->doc.source.p) rc = qd_err_nomem(err, "source of a document");
+        qd_buf_fini(&b);
+    }
+    return rc ? rc : check_version(g, &out->doc, m, number, err);
+}
+
+/* Scalars at the path of a source, for a terms query. */
+typedef struct looked_up {
+    qd_arena *arena;
+    qd_query_value *at;
+    uint32_t n, room;
+    bool failed;
+} looked_up;
+
+static void add_value(void *arg, const qd_json_node *n)
+{
+    looked_up *l = arg;
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY || n->type == QD_JSON_T_NULL)
+        return;
+    if (l->n == l->room) {
+        uint32_t room = l->room ? l->room * 2 : 16;
+        qd_query_value *at = qd_arena_alloc(l->arena, room * sizeof *at);
+        l->failed |= !at;
+        if (!at) return;
+        if (l->n) memcpy(at, l->at, l->n * sizeof *at);
+        l->at = at;
+        l->room = room;
+    }
+    l->at[l->n++] = (qd_query_value){qd_json_text(n), n->type == QD_JSON_T_STRING};
+}
+
+int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
+                    const qd_query_value **out, uint32_t *n, qd_err *err)
+{
+    qd_actions *a = arg;
+    get_args g = {.index = l->index,
+                  .id = l->id,
+                  .routing = l->routing,
+                  .realtime = true,
+                  .source = {.want = true}};
+    got d = {0};
+    qd_json_node *root;
+    looked_up found = {.arena = arena};
+    qd_state *s = qd_cluster_state(a->cluster);
+    int rc = get_one(a, s, &g, arena, &d, err);
+    if (!rc && d.doc.found && d.doc.source_stored) {
+        rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
+        if (!rc) qdi_source_walk(root, l->path, add_value, &found);
+        if (!rc && found.failed) rc = qd_err_nomem(err, "terms look-up");
+    }
+    qd_state_unref(s);
+    *out = found.at;
+    *n = found.n;
+    return rc;
+}
+
+int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
+
+/* "Any" is none; others must be a version that there can be. */
+static int version_given(get_args *g, uint32_t number, qd_err *err)
+{
+    if (g->version == QD_VERSION_ANY) g->has_version = false;
+    bool internal = g->version_type == QD_VERSION_INTERNAL;
+    if (!g->has_version || g->version >= internal) return 0;
+    return qd_err_set(err, QD_E_VALIDATION,
+                      "Validation Failed: %u: illegal version value [%lld] for version type [%s];",
+                      number + 1, (long long)g->version, qdi_version_type_name(g->version_type));
+}
+
+static int args_of(const qd_request *q, get_args *g, qd_err *err)
+{
+    *g = (get_args){.index = qd_param(q, "index"),
+                    .id = qd_param(q, "id"),
+                    .routing = qd_param(q, "routing"),
+                    .has_version = qd_param_has(q, "version")};
+    int rc = qd_param_bool(q, "realtime", true, &g->realtime, err);
+    if (!rc) rc = qd_param_bool(q, "refresh", false, &g->refresh, err);
+    if (!rc) rc = qd_param_long(q, "version", QD_VERSION_ANY, &g->version, err);
+    if (!rc) rc = qdi_version_type(qd_param(q, "version_type"), &g->version_type, err);
+    if (!rc) rc = version_given(g, 0, err);
+    return rc ? rc : qdi_source_param(q, &g->source, err);
+}
+
+/* Values of stored_fields come from the source: fields of it that are mapped so. */
+static int write_stored_fields(qd_str list, const qd_mapping *m, qd_str source, qd_arena *a,
+                               qd_json_writer *w, qd_err *err)
+{
+    qd_json_node *root;
+    bool open = false;
+    int rc = source.n ? qd_json_parse(a, source, 0, &root, err) : 0;
+    if (rc || !source.n) return rc;
+    for (qd_str rest = list; rest.p;) {
+        qd_str name = qd_str_trim(qd_str_split(&rest, ','));
+        const qd_field *f = qd_mapping_field(m, name);
+        const qd_json_node *n = root;
+        if (!f || !f->stored) continue;
+        for (qd_str path = name; path.p && n;) n = qd_json_get_str(n, qd_str_split(&path, '.'));
+        if (!n) continue;
+        if (!open) {
+            qd_json_key_c(w, "fields");
+            qd_json_object(w);
+            open = true;
+        }
+        qd_json_key(w, name);
+        if (n->type == QD_JSON_T_ARRAY) {
+            qd_json_raw_value(w, n->raw);
+        } else {
+            qd_json_array(w);
+            qd_json_raw_value(w, n->raw);
+            qd_json_array_end(w);
+        }
+    }
+    if (open) qd_json_object_end(w);
+    return 0;
+}
+
+/* Members of a get answer. */
+static int write_got(qd_request *q, const get_args *g, const got *d, qd_str stored_fields,
+                     const qd_state *s, qd_json_writer *w, qd_err *err)
+{
+    int rc = 0;
+    qd_json_field_str(w, "_index", d->index);
+    qdi_type_write(q->a, w);
+    qd_json_field_str(w, "_id", g->id);
+    if (!d->doc.found) {
+        qd_json_field_bool(w, "found", false);
+        return 0;
+    }
+    qd_json_field_int(w, "_version", (int64_t)d->doc.version);
+    qd_json_field_int(w, "_seq_no", d->doc.seq_no);
+    qd_json_field_int(w, "_primary_term", (int64_t)d->doc.primary_term);
+    if (d->doc.routing.n) qd_json_field_str(w, "_routing", d->doc.routing);
+    qd_json_field_bool(w, "found", true);
+    if (g->source.want && d->doc.source_stored) {
+        bool only_fields = stored_fields.n && !qd_param_has(q, "_source");
+        if (!only_fields) {
+            qd_json_key_c(w, "_source");
+            rc = qdi_source_write(&g->source, d->doc.source, w, err);
+        }
+    }
+    const qd_index_meta *m = qd_state_index(s, d->index);
+    if (!rc && stored_fields.n && m) {
+        rc = write_stored_fields(stored_fields, m->mapping, d->doc.source, q->arena, w, err);
+    }
+    return rc;
+}
+
+int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args g;
+    got d = {0};
+    qd_str stored_fields = qd_param(q, "stored_fields");
+    int rc = args_of(q, &g, err);
+    if (rc) return rc;
+    bool want = g.source.want;
+    if (stored_fields.n) g.source.want = true;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    g.source.want = want;
+    if (!rc) {
+        r->status = d.doc.found ? 200 : 404;
+        qd_json_object(&r->w);
+        rc = write_got(q, &g, &d, stored_fields, s, &r->w, err);
+        qd_json_object_end(&r->w);
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
+int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args g;
+    got d = {0};
+    int rc = args_of(q, &g, err);
+    if (rc) return rc;
+    if (!g.source.want) {
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: fetching source can not be disabled;");
+    }
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    qd_state_unref(s);
+    if (rc) return rc;
+    if (!d.doc.found) {
+        return qd_err_set(err, QD_E_NOTFOUND, "Document not found [%.*s]/[%.*s]",
+                          QD_STR_ARG(g.index), QD_STR_ARG(g.id));
+    }
+    if (!d.doc.source_stored) {
+        return qd_err_set(err, QD_E_NOTFOUND, "Source not found [%.*s]/[%.*s]", QD_STR_ARG(g.index),
+                          QD_STR_ARG(g.id));
+    }
+    return qdi_source_write(&g.source, d.doc.source, &r->w, err);
+}
+
+/* --- mget --- */
+
+static int string_list(const qd_json_node *n, qd_arena *a, qd_str **out, uint32_t *count,
+                       qd_err *err)
+{
+    uint32_t room = n->type == QD_JSON_T_ARRAY ? n->n : 1;
+    *out = qd_arena_alloc(a, (room + 1) * sizeof **out);
+    *count = 0;
+    if (!*out) return qd_err_nomem(err, "source filter");
+    if (n->type != QD_JSON_T_ARRAY) {
+        (*out)[(*count)++] = qd_json_text(n);
+        return 0;
+    }
+    for (const qd_json_node *x = n->first; x; x = x->next) (*out)[(*count)++] = qd_json_text(x);
+    return 0;
+}
+
+int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err)
+{
+    qd_str *in = NULL, *ex = NULL;
+    uint32_t nin = 0, nex = 0;
+    int rc = 0;
+    *out = (doc_source){.want = true};
+    if (n->type == QD_JSON_T_BOOL) {
+        out->want = n->truth;
+        return 0;
+    }
+    if (n->type == QD_JSON_T_NUMBER || n->type == QD_JSON_T_NULL) {
+        return qd_err_set(err, QD_E_ES_PARSE, "illegal type for _source: [%s]",
+                          n->type == QD_JSON_T_NULL ? "VALUE_NULL" : "VALUE_NUMBER");
+    }
+    if (n->type == QD_JSON_T_OBJECT) {
+        const qd_json_node *i = qd_json_get(n, "includes"), *e = qd_json_get(n, "excludes");
+        if (!i) i = qd_json_get(n, "include");
+        if (!e) e = qd_json_get(n, "exclude");
+        if (i) rc = string_list(i, a, &in, &nin, err);
+        if (!rc && e) rc = string_list(e, a, &ex, &nex, err);
+    } else {
+        rc = string_list(n, a, &in, &nin, err);
+    }
+    return rc ? rc : make_filter(a, in, nin, ex, nex, out, err);
+}
+
+static int item_args(const qd_request *q, const qd_json_node *n, const get_args *standard,
+                     get_args *g, qd_str *stored, qd_err *err)
+{
+    int rc = 0;
+    *g = *standard;
+    *stored = qd_param(q, "stored_fields");
+    if (standard->list_of_ids) {
+        g->id = qd_json_text(n);
+        if (n->type != QD_JSON_T_OBJECT && n->type != QD_JSON_T_ARRAY) return 0;
+        return qd_err_set(err, QD_E_ARG, "ids array element should only contain ids");
+    }
+    if (n->type != QD_JSON_T_OBJECT) {
+        return qd_err_set(err, QD_E_ARG, "docs array element should include an object");
+    }
+    for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
+        if (qd_str_is(m->key, "_index")) {
+            g->index = qd_json_text(m);
+        } else if (qd_str_is(m->key, "_id")) {
+            g->id = qd_json_text(m);
+        } else if (qd_str_is(m->key, "routing")) {
+            g->routing = qd_json_text(m);
+        } else if (qd_str_is(m->key, "_source")) {
+            rc = qdi_source_json(m, q->arena, &g->source, err);
+        } else if (qd_str_is(m->key, "stored_fields")) {
+            qd_buf b;
+            qd_buf_init(&b, NULL, 65536);
+            for (const qd_json_node *x = m->first; x; x = x->next) {
+                if (b.n) (void)qd_buf_char(&b, ',');
+                (void)qd_buf_str(&b, qd_json_text(x));
+            }
+            if (!m->first) (void)qd_buf_str(&b, qd_json_text(m));
+            *stored = qd_arena_str(q->arena, qd_buf_view(&b));
+            qd_buf_fini(&b);
+        } else if (qd_str_is(m->key, "version")) {
+            g->has_version = true;
+            if (!qd_str_i64(m->text, &g->version)) {
+                rc = qd_err_set(err, QD_E_ARG, "[version] is not an integer");
+            }
+        } else if (qd_str_is(m->key, "version_type")) {
+            rc = qdi_version_type(qd_json_text(m), &g->version_type, err);
+        } else {
+            rc = qd_err_set(err, QD_E_ES_PARSE,
+                            "failed to parse multi get request. unknown field "
+                            "[%.*s]",
+                            QD_STR_ARG(m->key));
+        }
+    }
+    return rc;
+}
+
+/* Reads what other nodes have of an mget, each node once; the rest is read when it is written. */
+static doc_read *mget_fetch(qd_request *q, const qd_state *s, const qd_json_node *list,
+                            const get_args *standard)
+{
+    uint32_t k = 0;
+    doc_read *reads = qd_arena_alloc(q->arena, list->n * sizeof *reads);
+    for (const qd_json_node *n = list->first; n && reads; n = n->next, k++) {
+        get_args g;
+        qd_str stored;
+        const qd_index_meta *m;
+        uint32_t number;
+        reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
+        qd_err_init(&reads[k].err);
+        if (item_args(q, n, standard, &g, &stored, NULL)) continue;
+        if (locate(q->a, s, &g, q->arena, &m, &number, NULL))
+            continue; /* told when it is written */
+        g.source.want |= stored.n != 0;
+        read_args(&g, m, number, &reads[k]);
+        reads[k].lazy = true;
+    }
+    if (reads) qdi_docs_read(q->a, reads, list->n, q->arena);
+    return reads;
+}
+
+static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str stored,
+                     qd_json_writer *w, qd_err *err)
+{
+    got d = {0};
+    qd_err why;
+    qd_err_init(&why);
+    bool want = g->source.want;
+    if (stored.n) g->source.want = true;
+    int rc = get_one(q->a, s, g, q->arena, &d, &why);
+    g->source.want = want && (!stored.n || qd_param_has(q, "_source"));
+    qd_json_object(w);
+    if (rc) {
+        qd_json_field_str(w, "_index", g->index);
+        qdi_type_write(q->a, w);
+        qd_json_field_str(w, "_id", g->id);
+        qd_json_key_c(w, "error");
+        qd_error_write_root(w, &why);
+        rc = 0;
+    } else {
+        rc = write_got(q, g, &d, stored, s, w, err);
+    }
+    qd_json_object_end(w);
+    qd_err_fini(&why);
+    return rc;
+}
+
+/* parsing_exception with the place of a value. */
+static int unexpected(const qd_request *q, const qd_json_node *n, qd_err *err, const char *text)
+{
+    qd_json_reader r = QD_JSON_READER(NULL);
+    qd_json_reader_init(&r, q->body, 0, 0);
+    r.token = n->raw.p;
+    int rc = qd_json_err_at(&r, err, QD_E_PARSE, "%s", text);
+    qd_json_reader_fini(&r);
+    return rc;
+}
+
+/* The list of documents or ids; an empty request has none. */
+static int mget_list(const qd_request *q, const qd_json_node *root, const qd_json_node **out,
+                     bool *of_ids, qd_err *err)
+{
+    char text[256];
+    if (root->type != QD_JSON_T_OBJECT) {
+        snprintf(text, sizeof text, "unexpected token [%s], expected [START_OBJECT]",
+                 qd_json_type_token(root->type));
+        return unexpected(q, root, err, text);
+    }
+    for (const qd_json_node *n = root->first; n; n = n->next) {
+        bool ids = qd_str_is(n->key, "ids");
+        if (n->type != QD_JSON_T_ARRAY) {
+            snprintf(text, sizeof text,
+                     "unexpected token [%s], expected [FIELD_NAME] or [START_ARRAY]",
+                     qd_json_type_token(n->type));
+            return unexpected(q, n, err, text);
+        }
+        if (!ids && !qd_str_is(n->key, "docs")) {
+            snprintf(text, sizeof text,
+                     "unknown key [%.*s] for a START_ARRAY, expected [docs] or [ids]",
+                     QD_STR_ARG(n->key));
+            return unexpected(q, n, err, text);
+        }
+        *out = n;
+        *of_ids = ids;
+    }
+    return 0;
+}
+
+int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
+{
+    get_args standard, g;
+    qd_json_node *root;
+    qd_str stored;
+    int rc = args_of(q, &standard, err);
+    if (!rc) rc = qd_json_parse(q->arena, q->body, 0, &root, err);
+    if (rc) return rc;
+    const qd_json_node *list = NULL;
+    if ((rc = mget_list(q, root, &list, &standard.list_of_ids, err))) return rc;
+    if (!list || list->n == 0) {
+        return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no documents to get;");
+    }
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    uint32_t number = 0;
+    for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
+        rc = item_args(q, n, &standard, &g, &stored, err);
+        if (!rc && !g.index.n) {
+            rc = qd_err_set(err, QD_E_VALIDATION,
+                            "Validation Failed: 1: index is missing for doc %u;", number);
+        }
+        if (!rc && !g.id.n) {
+            rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: id is missing for doc %u;",
+                            number);
+        }
+    }
+    doc_read *fetched = !rc && qdi_docs_many(q->a) ? mget_fetch(q, s, list, &standard) : NULL;
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "docs");
+    qd_json_array(&r->w);
+    number = 0;
+    for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
+        rc = item_args(q, n, &standard, &g, &stored, err);
+        g.fetched = fetched ? &fetched[number] : NULL;
+        if (!rc) rc = qd_task_check(&q->task, err);
+        if (!rc) rc = mget_item(q, s, &g, stored, &r->w, err);
+    }
+    qd_json_array_end(&r->w);
+    qd_json_object_end(&r->w);
+    qd_state_unref(s);
+    return rc;
+}

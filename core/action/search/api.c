@@ -1,0 +1,226 @@
+/* api.c: _search and _count. */
+#include "action/indices/request_cache_int.h"
+#include "action/search/search_int.h"
+#include "base/str.h"
+
+/* A task for the search alone, so that its time limit is not the request's. */
+void qdi_search_task_begin(const search_request *r, qd_task *t)
+{
+    qd_task_begin(r->q->a->tasks, t, "indices:data/read/search", qd_param(r->q, "index"), true);
+    qd_task_parent_set(t, &r->q->task);
+    if (r->timeout_ms) qd_task_deadline_in(t, (uint64_t)r->timeout_ms * 1000000u);
+}
+
+int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                       qd_json_writer *w, qd_err *err)
+{
+    search_run x = {0};
+    qd_task task;
+    qdi_search_task_begin(r, &task);
+    int rc = r->pit.n ? qdi_search_pit_begin(&x, r, &task, err)
+                      : qdi_search_begin(&x, r, &task, expression, options, routing, err);
+    search_cached cached = {0};
+    bool too_long = !rc && r->q->brief && !qdi_search_is_brief(&x);
+    if (too_long) rc = QD_API_LONG;
+    if (!rc) rc = qdi_search_cached_begin(&cached, &x, expression, options, routing, w, err);
+    if (!rc) {
+        rc = qdi_search_query_phase(&x, err);
+        if (!rc && r->pit.n) qd_json_field_str(w, "pit_id", r->pit);
+        if (!rc) rc = qdi_search_write(&x, (qd_str){NULL, 0}, w, err);
+        if (!rc) qdi_search_cached_keep(&cached, &x, w);
+    }
+    qdi_search_cached_end(&cached);
+    qdi_search_end(&x);
+    qd_task_end(&task);
+    return too_long ? QD_API_LONG : rc < 0 ? rc : 0;
+}
+
+int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
+{
+    search_request s;
+    uint32_t options;
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    if (!rc) rc = qdi_search_body(&s, q->body, err);
+    if (!rc) rc = qdi_search_params(&s, err);
+    if (!rc) rc = qdi_search_validate(&s, err);
+    if (s.too_long || (!rc && q->brief && s.scroll_ms)) {
+        qd_err_fini(err);
+        return QD_API_LONG;
+    }
+    if (rc) return rc;
+    qd_json_object(&r->w);
+    rc = s.scroll_ms ? qdi_scroll_open(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
+                                       &r->w, err)
+                     : qdi_search_execute(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
+                                          &r->w, err);
+    if (!rc) qd_json_object_end(&r->w);
+    return rc;
+}
+
+int qdi_api_count(qd_request *q, qd_response *r, qd_err *err)
+{
+    search_request s;
+    search_run x;
+    qd_task task;
+    uint32_t options;
+    int64_t stop;
+    qd_str min_score = qd_param(q, "min_score");
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    if (!rc) rc = qdi_search_query_body(&s, q->body, false, err);
+    if (!rc) rc = qdi_search_param_query(&s, err);
+    if (!rc) rc = qd_param_i64(q, "terminate_after", 0, &stop, err);
+    if (!rc && stop < 0) rc = qd_err_set(err, QD_E_ARG, "terminateAfter must be > 0");
+    if (!rc && min_score.n) {
+        s.has_min_score = true;
+        if (qd_f32_parse(min_score, &s.min_score)) {
+            rc = qd_err_set(err, QD_E_ARG,
+                            "Failed to parse float parameter [min_score] with value "
+                            "[%.*s]",
+                            QD_STR_ARG(min_score));
+        }
+    }
+    if (rc) return rc;
+    s.size = 0;
+    s.total = QD_TOTAL_EXACT;
+    s.terminate_after = stop;
+    qdi_search_task_begin(&s, &task);
+    rc =
+        qdi_search_begin(&x, &s, &task, qd_param(q, "index"), options, qd_param(q, "routing"), err);
+    if (!rc) rc = qdi_search_query_phase(&x, err);
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_json_field_int(&r->w, "count", (int64_t)x.total);
+        if (stop) qd_json_field_bool(&r->w, "terminated_early", x.terminated_early);
+        qdi_search_shards_write(&x, &r->w);
+        qd_json_object_end(&r->w);
+    }
+    qdi_search_end(&x);
+    qd_task_end(&task);
+    return rc;
+}
+
+/* --- hits inside aggregations --- */
+
+/* What top_hits of one index shows. */
+typedef struct top_hits {
+    search_show show;
+    search_keys keys;
+    bool scores;
+} top_hits;
+
+static int top_hits_member(search_request *r, const qd_json_node *m, search_show *s,
+                           search_sort *sort, qd_err *err)
+{
+    qd_arena *a = r->arena;
+    bool truth = m->type == QD_JSON_T_BOOL && m->truth;
+    if (qd_str_is(m->key, "from") || qd_str_is(m->key, "size")) return 0; /* the aggregation's */
+    if (qd_str_is(m->key, "sort")) return qdi_search_sort_parse(r, m, sort, err);
+    if (qd_str_is(m->key, "_source")) {
+        s->source_given = true;
+        return qdi_search_source_parse(a, m, &s->source, err);
+    }
+    if (qd_str_is(m->key, "stored_fields")) return qdi_search_stored_parse(a, m, s, err);
+    if (qd_str_is(m->key, "docvalue_fields")) {
+        return qdi_search_fields_parse(a, m, "docvalue_fields", &s->docvalues, &s->ndocvalues, err);
+    }
+    if (qd_str_is(m->key, "fields")) {
+        return qdi_search_fields_parse(a, m, "fields", &s->fields, &s->nfields, err);
+    }
+    if (qd_str_is(m->key, "highlight")) return qdi_search_highlight_parse(r, m, s, err);
+    if (qd_str_is(m->key, "version")) {
+        s->version = truth;
+    } else if (qd_str_is(m->key, "seq_no_primary_term")) {
+        s->seq_no = truth;
+    } else if (qd_str_is(m->key, "explain")) {
+        s->explain = truth;
+    } else if (qd_str_is(m->key, "track_scores")) {
+        r->track_scores |= truth;
+    } else {
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
+                                 m->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
+                                 : m->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
+                                 : m->type == QD_JSON_T_STRING ? "VALUE_STRING"
+                                 : m->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
+                                 : m->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
+                                                               : "VALUE_NULL",
+                                 QD_STR_ARG(m->key));
+    }
+    return 0;
+}
+
+static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+                     qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
+{
+    search_run *x = arg;
+    search_request r = *x->r;
+    search_sort sort = {0};
+    top_hits *t = qd_arena_calloc(arena, sizeof *t);
+    qd_str index = {"", 0}, uuid = {"", 0};
+    int rc = t ? 0 : qd_err_nomem(err, "top_hits");
+    for (uint32_t i = 0; i < x->nindices; i++) {
+        if (x->indices[i].meta->mapping != mapping) continue;
+        index = x->indices[i].meta->name;
+        uuid = qd_str_c(x->indices[i].meta->uuid);
+    }
+    r.track_scores = false;
+    if (!rc) t->show.source.want = true;
+    for (const qd_json_node *m = rc ? NULL : body->first; m && !rc; m = m->next) {
+        rc = top_hits_member(&r, m, &t->show, &sort, err);
+    }
+    if (!rc) {
+        rc = qdi_search_sort_bind(&sort, mapping, index, uuid, arena, x->now_ms, &t->keys, err);
+    }
+    if (rc) return rc;
+    *out = (qd_aggs_hits_sort){
+        .keys = t->keys.keys,
+        .nkeys = t->keys.n,
+        .scores = t->scores = !t->keys.n || r.track_scores,
+        .prepared = t,
+    };
+    return 0;
+}
+
+qd_aggs_host qdi_search_aggs_host(search_run *x)
+{
+    return (qd_aggs_host){.arg = x, .hits_bind = hits_bind};
+}
+
+int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
+                          qd_arena *arena, qd_str *json, qd_err *err)
+{
+    search_shard *s = arg;
+    top_hits *t = prepared;
+    search_hit *copy = qd_arena_alloc(arena, (n + 1) * sizeof *copy);
+    if (!copy) return qd_err_nomem(err, "top_hits");
+    for (uint32_t i = 0; i < n; i++) {
+        copy[i] = (search_hit){hits[i].doc, hits[i].score, hits[i].values};
+    }
+    search_hits h = {
+        .x = s->run,
+        .index = s->index,
+        .shard = s->number,
+        .searcher = s->searcher,
+        .show = &t->show,
+        .keys = t->keys.n ? &t->keys : NULL,
+        .hits = copy,
+        .n = n,
+        .scores = t->scores,
+        .arena = arena,
+        .task = s->run->task,
+    };
+    int rc = qdi_hits_fetch(&h, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        qd_json_writer w;
+        qd_buf b;
+        qd_buf_init(&b, arena->account, (size_t)1 << 30);
+        qd_json_writer_init(&w, &b, false);
+        rc = qdi_hit_write(&h, i, &w, err);
+        if (!rc && qd_buf_status(&b)) rc = qd_err_nomem(err, "top_hits");
+        json[i] = rc ? (qd_str){NULL, 0} : qd_arena_str(arena, qd_buf_view(&b));
+        if (!rc && !json[i].p) rc = qd_err_nomem(err, "top_hits");
+        qd_buf_fini(&b);
+    }
+    return rc;
+}

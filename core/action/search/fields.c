@@ -1,0 +1,237 @@
+/* fields.c: _field_caps and _validate/query. */
+#include "action/search/search_int.h"
+#include "base/map.h"
+#include "base/str.h"
+
+/* --- what fields can do --- */
+
+/* A field of one type: in which indices, and with which abilities. */
+typedef struct caps {
+    struct caps *next; /* another type of the same name */
+    const char *type;
+    bool searchable, aggregatable, metadata;
+    uint32_t n; /* indices */
+    qd_str *indices;
+} caps;
+
+typedef struct capping {
+    qd_arena *arena;
+    qd_map *names; /* name -> caps */
+    uint32_t nindices;
+    qd_str index;
+    int rc;
+    qd_err *err;
+} capping;
+
+static int add_caps(capping *c, qd_str name, const char *type, bool searchable, bool aggregatable,
+                    bool metadata)
+{
+    caps *first = qd_map_get(c->names, name), *x = first;
+    while (x && strcmp(x->type, type) != 0) x = x->next;
+    if (!x) {
+        x = qd_arena_calloc(c->arena, sizeof *x);
+        qd_str *at = x ? qd_arena_alloc(c->arena, c->nindices * sizeof *at) : NULL;
+        if (!at) return qd_err_nomem(c->err, "field capabilities");
+        *x = (caps){first, type, searchable, aggregatable, metadata, 0, at};
+        if (qd_map_put(c->names, name, x, NULL)) return qd_err_nomem(c->err, "field capabilities");
+    }
+    x->searchable &= searchable;
+    x->aggregatable &= aggregatable;
+    if (!x->n || !qd_str_eq(x->indices[x->n - 1], c->index)) x->indices[x->n++] = c->index;
+    return 0;
+}
+
+/* Objects above a field are fields of the type object. */
+static int add_objects(capping *c, const qd_field *f)
+{
+    int rc = 0;
+    qd_str name = f->parent ? f->parent->name : f->name;
+    for (size_t i = 0; i < name.n && !rc; i++) {
+        if (name.p[i] == '.') {
+            rc = add_caps(c, qd_str_sub(name, 0, i), "object", false, false, false);
+        }
+    }
+    return rc;
+}
+
+static int on_field(void *arg, const qd_field *f)
+{
+    capping *c = arg;
+    c->rc = add_caps(c, f->name, qd_field_type_name(f), f->indexed, f->doc_values, false);
+    if (!c->rc) c->rc = add_objects(c, f);
+    return c->rc;
+}
+
+static int metadata(capping *c, qd_str pattern)
+{
+    static const struct {
+        const char *name, *type;
+        bool searchable, aggregatable;
+    } fields[] = {
+        {"_id", "_id", true, false},           {"_index", "_index", true, true},
+        {"_routing", "_routing", true, false}, {"_source", "_source", false, false},
+        {"_seq_no", "_seq_no", true, true},    {"_version", "_version", false, true},
+        {"_ignored", "_ignored", true, true},  {"_field_names", "_field_names", true, false},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < QD_COUNT_OF(fields) && !rc; i++) {
+        if (!qd_pattern_match(pattern, qd_str_c(fields[i].name))) continue;
+        rc = add_caps(c, qd_str_c(fields[i].name), fields[i].type, fields[i].searchable,
+                      fields[i].aggregatable, true);
+    }
+    return rc;
+}
+
+static int body_fields(qd_request *q, qd_str *fields, qd_err *err)
+{
+    qd_json_node *root;
+    if (!qd_str_trim(q->body).n) return 0;
+    int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
+    for (const qd_json_node *m = rc ? NULL : root->first; m && !rc; m = m->next) {
+        if (qd_str_is(m->key, "fields")) {
+            qd_buf b;
+            qd_buf_init(&b, q->arena->account, 1 << 20);
+            for (const qd_json_node *x = m->first; x; x = x->next) {
+                if (b.n) (void)qd_buf_char(&b, ',');
+                (void)qd_buf_str(&b, qd_json_text(x));
+            }
+            if (!m->first) (void)qd_buf_str(&b, qd_json_text(m));
+            *fields = qd_arena_str(q->arena, qd_buf_view(&b));
+            qd_buf_fini(&b);
+        } else if (!qd_str_is(m->key, "index_filter") && !qd_str_is(m->key, "runtime_mappings")) {
+            rc = qd_err_set(err, QD_E_XCONTENT, "[field_caps_request] unknown field [%.*s]",
+                            QD_STR_ARG(m->key));
+        }
+    }
+    return rc;
+}
+
+static void write_caps(const caps *x, bool several, qd_json_writer *w)
+{
+    qd_json_key_c(w, x->type);
+    qd_json_object(w);
+    qd_json_field_c(w, "type", x->type);
+    qd_json_field_bool(w, "metadata_field", x->metadata);
+    qd_json_field_bool(w, "searchable", x->searchable);
+    qd_json_field_bool(w, "aggregatable", x->aggregatable);
+    if (several) {
+        qd_json_key_c(w, "indices");
+        qd_json_array(w);
+        for (uint32_t i = 0; i < x->n; i++) qd_json_str(w, x->indices[i]);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found = {0};
+    qd_map names;
+    qd_str fields = qd_param(q, "fields");
+    int rc = body_fields(q, &fields, err);
+    if (!rc && !fields.n) {
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no fields specified;");
+    }
+    if (rc) return rc;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    qd_map_init(&names, q->a->account);
+    capping c = {.arena = q->arena, .names = &names, .nindices = found.n + 1, .err = err};
+    for (uint32_t i = 0; i < found.n && !rc; i++) {
+        c.index = found.at[i]->name;
+        for (qd_str rest = fields; rest.p && !rc;) {
+            qd_str pattern = qd_str_trim(qd_str_split(&rest, ','));
+            (void)qd_mapping_match(found.at[i]->mapping, pattern, on_field, &c);
+            rc = c.rc ? c.rc : metadata(&c, pattern);
+        }
+    }
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_json_key_c(&r->w, "indices");
+        qd_json_array(&r->w);
+        for (uint32_t i = 0; i < found.n; i++) qd_json_str(&r->w, found.at[i]->name);
+        qd_json_array_end(&r->w);
+        qd_json_key_c(&r->w, "fields");
+        qd_json_object(&r->w);
+        size_t pos = 0;
+        for (const qd_map_entry *e; (e = qd_map_next(&names, &pos));) {
+            const caps *x = e->value;
+            qd_json_key(&r->w, e->key);
+            qd_json_object(&r->w);
+            for (bool several = x->next != NULL; x; x = x->next) write_caps(x, several, &r->w);
+            qd_json_object_end(&r->w);
+        }
+        qd_json_object_end(&r->w);
+        qd_json_object_end(&r->w);
+    }
+    qd_map_fini(&names);
+    qd_state_unref(s);
+    return rc;
+}
+
+/* --- is a query valid? --- */
+
+static void write_explanations(const search_run *x, const qd_err *parse, qd_json_writer *w)
+{
+    qd_json_key_c(w, "explanations");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < x->nindices; i++) {
+        const search_index *ix = &x->indices[i];
+        qd_buf b;
+        qd_buf_init(&b, x->a->account, 1 << 20);
+        qd_json_object(w);
+        qd_json_field_str(w, "index", ix->meta->name);
+        qd_json_field_bool(w, "valid", !ix->rc && !parse->code);
+        if (ix->rc) {
+            qd_json_key_c(w, "error");
+            qd_json_printf(w, "%s: %s", qd_err_es_type(&ix->err), qd_err_reason(&ix->err));
+        } else {
+            (void)!qd_node_describe(ix->query.root, &b);
+            qd_json_field_str(w, "explanation", qd_buf_view(&b));
+        }
+        qd_json_object_end(w);
+        qd_buf_fini(&b);
+    }
+    qd_json_array_end(w);
+}
+
+int qdi_api_validate_query(qd_request *q, qd_response *r, qd_err *err)
+{
+    search_request s;
+    search_run x = {0};
+    uint32_t options;
+    bool explain;
+    qd_err why;
+    qd_err_init(&why);
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    if (!rc) rc = qd_param_bool(q, "explain", false, &explain, err);
+    if (!rc && qd_param_has(q, "rewrite") && qd_str_is(qd_param(q, "rewrite"), "true")) {
+        explain = true;
+    }
+    if (rc) return rc;
+    int bad = qdi_search_query_body(&s, q->body, false, &why);
+    if (!bad) bad = qdi_search_param_query(&s, &why);
+    s.size = 0;
+    if (!bad) {
+        rc = qdi_search_begin(&x, &s, &q->task, qd_param(q, "index"), options, (qd_str){NULL, 0},
+                              err);
+    }
+    bool valid = !bad;
+    for (uint32_t i = 0; i < x.nindices; i++) valid &= x.indices[i].rc == 0;
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_shards_write(&r->w, 1, 1, 0);
+        qd_json_field_bool(&r->w, "valid", valid);
+        if (bad && explain) {
+            qd_json_key_c(&r->w, "error");
+            qd_json_printf(&r->w, "%s: %s", qd_err_es_type(&why), qd_err_reason(&why));
+        } else if (explain) {
+            write_explanations(&x, &why, &r->w);
+        }
+        qd_json_object_end(&r->w);
+    }
+    if (!bad) qdi_search_end(&x);
+    qd_err_fini(&why);
+    return rc;
+}

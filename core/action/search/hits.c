@@ -1,0 +1,653 @@
+/* hits.c: the fetch phase: hits of one shard fetched together and written one by one. */
+#include "action/api/admin_int.h"
+#include "action/api/slow_int.h"
+#include "action/search/search_int.h"
+#include "base/str.h"
+#include "engine/document.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ANALYSIS_MAX ((size_t)64 << 20)
+
+static void free_analysis(void *arg)
+{
+    qd_analysis_free(arg);
+}
+
+qd_analysis *qdi_hits_analysis(search_hits *h)
+{
+    if (h->analysis) return h->analysis;
+    qd_analysis *made = qd_analysis_make(h->x->a->account, ANALYSIS_MAX);
+    if (!made || qd_arena_on_reset(h->arena, free_analysis, made)) return NULL;
+    return h->analysis = made;
+}
+
+/* --- what to fetch --- */
+
+typedef struct expand {
+    search_hits *h;
+    const search_field *spec;
+    qd_arena *arena;
+    uint32_t room;
+    int rc;
+    qd_err *err;
+} expand;
+
+static int add_column(search_hits *h, const qd_field *f, qd_str name, const search_field *spec,
+                      uint32_t *room, qd_err *err)
+{
+    if (h->ncolumns == *room) {
+        uint32_t more = *room ? *room * 2 : 8;
+        qd_str *names = qd_arena_alloc(h->arena, more * sizeof *names);
+        const qd_field **fields = qd_arena_alloc(h->arena, more * sizeof(const qd_field *));
+        search_field *specs = qd_arena_alloc(h->arena, more * sizeof *specs);
+        if (!names || !fields || !specs) return qd_err_nomem(err, "docvalue_fields");
+        for (uint32_t i = 0; i < h->ncolumns; i++) {
+            names[i] = h->columns[i];
+            fields[i] = h->column_fields[i];
+            specs[i] = h->column_specs[i];
+        }
+        h->columns = names;
+        h->column_fields = fields;
+        h->column_specs = specs;
+        *room = more;
+    }
+    h->columns[h->ncolumns] = name;
+    h->column_fields[h->ncolumns] = f;
+    h->column_specs[h->ncolumns++] = *spec;
+    return 0;
+}
+
+static int expand_field(void *arg, const qd_field *f)
+{
+    expand *e = arg;
+    bool pattern = qd_str_find(e->spec->field, '*') >= 0;
+    if (!f->doc_values) {
+        if (pattern) return 0;
+        e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
+        return 1;
+    }
+    e->rc = add_column(e->h, f, f->name, e->spec, &e->room, e->err);
+    return e->rc != 0;
+}
+
+static int resolve_columns(search_hits *h, qd_err *err)
+{
+    expand e = {.h = h, .arena = h->arena, .err = err};
+    for (uint32_t i = 0; i < h->show->ndocvalues && !e.rc; i++) {
+        e.spec = &h->show->docvalues[i];
+        qd_str name = e.spec->field;
+        if (qd_str_is(name, QD_FIELD_NAME_SEQ_NO) || qd_str_is(name, QD_FIELD_NAME_VERSION)) {
+            e.rc = add_column(h, NULL, name, e.spec, &e.room, err);
+        } else {
+            (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
+        }
+    }
+    if (!e.rc && !h->show->none) { /* shown beside _routing, not among the fields */
+        search_field own = {.field = QD_STR(QD_FIELD_NAME_IGNORED)};
+        e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
+        h->ncolumns -= !e.rc;
+        h->nown = !e.rc;
+    }
+    return e.rc;
+}
+
+static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
+{
+    if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
+    if (f->kind == QD_FIELD_DATE || (decimal && qd_field_is_numeric(f))) return 0;
+    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
+                      QD_STR_ARG(f->name), qd_field_type_name(f));
+}
+
+typedef struct checking {
+    const search_field *spec;
+    bool columns;
+    qd_str index;
+    int rc;
+    qd_err *err;
+} checking;
+
+static int check_field(void *arg, const qd_field *f)
+{
+    checking *c = arg;
+    bool pattern = qd_str_find(c->spec->field, '*') >= 0;
+    if (c->columns && !f->doc_values && !pattern) {
+        c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
+    } else if (!pattern) {
+        c->rc = check_format(c->spec, f, c->columns, c->err);
+    }
+    return c->rc != 0;
+}
+
+int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err)
+{
+    checking c = {.index = m->name, .err = err};
+    for (uint32_t i = 0; i < s->ndocvalues + s->nfields && !c.rc; i++) {
+        c.columns = i < s->ndocvalues;
+        c.spec = c.columns ? &s->docvalues[i] : &s->fields[i - s->ndocvalues];
+        (void)qd_mapping_match(m->mapping, c.spec->field, check_field, &c);
+    }
+    return c.rc;
+}
+
+/* --- named queries --- */
+
+typedef struct place {
+    uint32_t doc, at;
+} place;
+
+static int by_doc(const void *a, const void *b)
+{
+    const place *x = a, *y = b;
+    return x->doc < y->doc ? -1 : x->doc > y->doc;
+}
+
+/* Which hits match a tree; scores may be NULL. */
+int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
+                  qd_err *err)
+{
+    qd_plan *p;
+    uint32_t n = h->n;
+    qd_plan_options o = {.no_scores = !scores, .account = h->x->a->account, .task = NULL};
+    place *at = qd_arena_alloc(h->arena, (n + 1) * sizeof *at);
+    uint32_t *docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *docs);
+    uint64_t *bits = qd_arena_calloc(h->arena, ((size_t)n + 63) / 64 * 8 + 8);
+    float *found = scores ? qd_arena_calloc(h->arena, (n + 1) * sizeof *found) : NULL;
+    if (!at || !docs || !bits || (scores && !found)) return qd_err_nomem(err, "named queries");
+    for (uint32_t i = 0; i < n; i++) at[i] = (place){h->hits[i].doc, i};
+    qsort(at, n, sizeof *at, by_doc);
+    for (uint32_t i = 0; i < n; i++) docs[i] = at[i].doc;
+    int rc = qd_plan_make(h->searcher, node, &o, h->arena, &p, err);
+    if (!rc) rc = qd_plan_test(p, docs, n, bits, found, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        if (!(bits[i >> 6] >> (i & 63) & 1)) continue;
+        matches[at[i].at >> 6] |= 1ull << (at[i].at & 63);
+        if (scores) scores[at[i].at] = found[i];
+    }
+    return rc;
+}
+
+static int fetch_matched(search_hits *h, qd_err *err)
+{
+    uint32_t named = h->index->query.nnamed;
+    size_t words = ((size_t)h->n + 63) / 64;
+    if (!named) return 0;
+    h->matched = qd_arena_calloc(h->arena, named * words * 8 + 8);
+    h->matched_scores = qd_arena_calloc(h->arena, ((size_t)named * h->n + 1) * sizeof(float));
+    if (!h->matched || !h->matched_scores) return qd_err_nomem(err, "named queries");
+    int rc = 0;
+    for (uint32_t k = 0; k < named && !rc; k++) {
+        float *scores = h->show->named_scores ? h->matched_scores + (size_t)k * h->n : NULL;
+        rc = qdi_hits_test(h, h->index->query.named[k].node, h->matched + k * words, scores, err);
+    }
+    return rc;
+}
+
+static bool source_wanted(const search_show *s)
+{
+    if (s->none || !s->source.want) return false;
+    if (!s->stored || s->source_given) return true;
+    for (uint32_t i = 0; i < s->nstored; i++) {
+        if (qd_str_is(s->stored_fields[i], "_source")) return true;
+    }
+    return false;
+}
+
+/* For _stats; h->x is NULL where no request stands behind the hits. */
+static void count_fetch(const search_hits *h, uint64_t begun)
+{
+    if (!h->x) return;
+    qd_shard *shard = qd_shards_get(h->x->a->shards, h->index->meta->uuid, h->shard);
+    if (!shard) return;
+    qd_shard_counts *c = qd_shard_counts_of(shard);
+    atomic_fetch_add(&c->fetch_total, 1);
+    uint64_t took = qd_env_mono_ns(h->x->a->env) - begun;
+    atomic_fetch_add(&c->fetch_ns, took);
+    qdi_slow_fetch(h->x, h->index->meta, h->shard, h->n, took);
+    qd_shard_unref(shard);
+}
+
+int qdi_hits_fetch(search_hits *h, qd_err *err)
+{
+    const search_show *s = h->show;
+    uint32_t *docs = qd_arena_alloc(h->arena, (h->n + 1) * sizeof *docs);
+    h->got = qd_arena_alloc(h->arena, (h->n + 1) * sizeof *h->got);
+    if (!docs || !h->got) return qd_err_nomem(err, "hits");
+    for (uint32_t i = 0; i < h->n; i++) docs[i] = h->hits[i].doc;
+    uint64_t begun = h->x ? qd_env_mono_ns(h->x->a->env) : 0;
+    int rc = resolve_columns(h, err);
+    qd_fetch_options o = {
+        .source = source_wanted(s) || s->nfields || s->highlight || s->nstored,
+        .version = s->version,
+        .seq_no = s->seq_no,
+        .id = !s->none,
+        .routing = !s->none,
+        .columns = h->columns,
+        .ncolumns = h->ncolumns + h->nown,
+    };
+    if (!rc) rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
+    if (!rc) count_fetch(h, begun);
+    return rc ? rc : fetch_matched(h, err);
+}
+
+/* --- fields --- */
+
+/* Java's DecimalFormat, for patterns of #, 0 and one point. */
+static void write_decimal(qd_str pattern, double v, qd_json_writer *w)
+{
+    uint32_t least = 0, most = 0;
+    bool fraction = false;
+    char text[400];
+    for (size_t i = 0; i < pattern.n; i++) {
+        char c = pattern.p[i];
+        if (c == '.') fraction = true;
+        if (fraction && c == '0') least = ++most;
+        if (fraction && c == '#') most++;
+    }
+    if (most > 17) most = 17;
+    if (least > most) least = most;
+    int n = snprintf(text, sizeof text, "%.*f", (int)most, v);
+    size_t end = n > 0 ? (size_t)n : 0;
+    for (uint32_t cut = most; cut > least && end && text[end - 1] == '0'; cut--) end--;
+    if (end && text[end - 1] == '.') end--;
+    qd_json_str(w, (qd_str){text, end});
+}
+
+static void write_i64(const qd_field *f, const search_field *spec, const qd_date_format *format,
+                      int64_t v, qd_json_writer *w)
+{
+    bool decimal =
+        spec->format.n && f && qd_field_is_numeric(f) && qd_str_find(spec->format, '0') >= 0;
+    if (!f) {
+        qd_json_int(w, v);
+    } else if (decimal) {
+        write_decimal(spec->format, qd_field_f64(f, v), w);
+    } else {
+        qd_field_write(f, v, format, NULL, w);
+    }
+}
+
+static int format_of(search_hits *h, const search_field *spec, const qd_field *f,
+                     const qd_date_format **out, qd_err *err)
+{
+    qd_date_format *made = NULL;
+    *out = NULL;
+    if (!f || f->kind != QD_FIELD_DATE || !spec->format.n ||
+        qd_str_is(spec->format, "use_field_mapping")) {
+        return 0;
+    }
+    int rc = qd_date_format_make(h->arena, spec->format, &made, err);
+    *out = made;
+    return rc;
+}
+
+static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *w, qd_err *err)
+{
+    const qd_fetch_values *v = &h->got[i].columns[c];
+    const qd_field *f = h->column_fields[c];
+    const qd_date_format *format;
+    char ip[46];
+    int rc = format_of(h, &h->column_specs[c], f, &format, err);
+    if (rc) return rc;
+    qd_json_key(w, h->columns[c]);
+    qd_json_array(w);
+    for (uint32_t k = 0; k < v->n; k++) {
+        if (v->i64) {
+            write_i64(f, &h->column_specs[c], format, v->i64[k], w);
+        } else if (f && f->kind == QD_FIELD_IP && v->bytes[k].n == 16) {
+            size_t n = qd_ip_print(ip, (const uint8_t *)v->bytes[k].p);
+            qd_json_str(w, (qd_str){ip, n});
+        } else {
+            qd_json_str(w, v->bytes[k]);
+        }
+    }
+    qd_json_array_end(w);
+    return 0;
+}
+
+/* Values of fields out of the source. */
+typedef struct from_source {
+    search_hits *h;
+    const qd_json_node *root;
+    const search_field *spec;
+    const qd_field *f;
+    const qd_date_format *format;
+    qd_json_writer *w;
+    bool *open;  /* the object of fields */
+    bool listed; /* the array of f */
+    int rc;
+    qd_err *err;
+} from_source;
+
+static void begin_fields(bool *open, qd_json_writer *w)
+{
+    if (*open) return;
+    *open = true;
+    qd_json_key_c(w, "fields");
+    qd_json_object(w);
+}
+
+static void begin_value(from_source *s)
+{
+    begin_fields(s->open, s->w);
+    if (s->listed) return;
+    s->listed = true;
+    qd_json_key(s->w, s->f->name);
+    qd_json_array(s->w);
+}
+
+static size_t utf16_units(qd_str s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        n += (c & 0xc0) != 0x80;
+        n += c >= 0xf0;
+    }
+    return n;
+}
+
+static void emit_keyword(from_source *s, qd_str v)
+{
+    qd_str norm = v;
+    if (s->f->ignore_above != UINT32_MAX && utf16_units(v) > s->f->ignore_above) return;
+    qd_analysis *scratch = s->f->normalizer ? qdi_hits_analysis(s->h) : NULL;
+    if (scratch && qd_analyzer_normalize(s->f->normalizer, scratch, v, &norm, NULL)) return;
+    begin_value(s);
+    qd_json_str(s->w, norm);
+}
+
+static void emit_number(from_source *s, qd_str v)
+{
+    int64_t i;
+    double d;
+    bool real = s->f->kind == QD_FIELD_DOUBLE || s->f->kind == QD_FIELD_FLOAT ||
+                s->f->kind == QD_FIELD_HALF_FLOAT || s->f->kind == QD_FIELD_SCALED_FLOAT;
+    if (!real) {
+        if (qd_i64_parse_decimal(v, &i, NULL)) return;
+        begin_value(s);
+        qd_json_int(s->w, i);
+        return;
+    }
+    if (qd_f64_parse(v, &d)) return;
+    begin_value(s);
+    qd_field_write(s->f, qd_field_from_f64(s->f, d), NULL, NULL, s->w);
+}
+
+static void emit_encoded(from_source *s, qd_str v, bool quoted)
+{
+    qd_query_value q = {v, quoted};
+    qd_value_ctx ctx = {.now_ms = s->h->x->now_ms};
+    qd_point p = {0};
+    if (s->f->kind == QD_FIELD_DATE) {
+        const qd_date_format *own = s->f->format ? s->f->format : qd_date_format_default();
+        bool before = !quoted && qd_date_before_epoch(own, v, &p.i64);
+        if (!before && !qd_date_try(own, v, NULL, false, &p.i64)) return;
+    } else if (qd_field_term(s->f, q, &ctx, &p, NULL)) {
+        return;
+    }
+    begin_value(s);
+    qd_field_write(s->f, p.i64, s->format, NULL, s->w);
+}
+
+static void emit(from_source *s, const qd_json_node *n)
+{
+    qd_str v = qd_json_text(n);
+    char ip[46];
+    uint8_t bytes[16];
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;
+    if (n->type == QD_JSON_T_NULL) {
+        if (!s->f->has_null_value) return;
+        v = s->f->null_text;
+    }
+    switch (s->f->kind) {
+    case QD_FIELD_TEXT:
+        begin_value(s);
+        qd_json_str(s->w, v);
+        break;
+    case QD_FIELD_KEYWORD:
+        emit_keyword(s, v);
+        break;
+    case QD_FIELD_IP:
+        if (!qd_ip_parse(v, bytes)) return;
+        begin_value(s);
+        qd_json_str(s->w, (qd_str){ip, qd_ip_print(ip, bytes)});
+        break;
+    case QD_FIELD_DATE:
+    case QD_FIELD_BOOLEAN:
+        emit_encoded(s, v, n->type == QD_JSON_T_STRING);
+        break;
+    default:
+        emit_number(s, v);
+    }
+}
+
+void qdi_source_walk(const qd_json_node *n, qd_str path,
+                     void (*fn)(void *arg, const qd_json_node *n), void *arg)
+{
+    if (n->type == QD_JSON_T_ARRAY) {
+        for (const qd_json_node *x = n->first; x; x = x->next) qdi_source_walk(x, path, fn, arg);
+        return;
+    }
+    if (!path.n) {
+        fn(arg, n);
+        return;
+    }
+    if (n->type != QD_JSON_T_OBJECT) return;
+    for (const qd_json_node *x = n->first; x; x = x->next) {
+        if (qd_str_eq(x->key, path)) {
+            qdi_source_walk(x, (qd_str){"", 0}, fn, arg);
+        } else if (path.n > x->key.n && path.p[x->key.n] == '.' && qd_str_starts(path, x->key)) {
+            qdi_source_walk(x, qd_str_sub(path, x->key.n + 1, path.n), fn, arg);
+        }
+    }
+}
+
+static void emit_node(void *arg, const qd_json_node *n)
+{
+    emit(arg, n);
+}
+
+static int source_field(void *arg, const qd_field *f)
+{
+    from_source *s = arg;
+    qd_str path = f->parent ? f->parent->name : f->name;
+    s->f = f;
+    s->listed = false;
+    s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
+    if (s->rc) return 1;
+    qdi_source_walk(s->root, path, emit_node, s);
+    if (s->listed) qd_json_array_end(s->w);
+    return 0;
+}
+
+static int stored_field(void *arg, const qd_field *f)
+{
+    return f->stored ? source_field(arg, f) : 0;
+}
+
+/* Fields asked for in both ways are shown once. */
+static bool comes_from_source(const search_show *s, qd_str name)
+{
+    for (uint32_t i = 0; i < s->nfields; i++) {
+        if (qd_pattern_match(s->fields[i].field, name)) return true;
+    }
+    return false;
+}
+
+/* Values that the mapping left out, of fields that were asked for. */
+typedef struct dropped {
+    from_source s; /* writes what it keeps nowhere */
+    qd_buf nowhere;
+    qd_json_writer w;
+    qd_json_writer *to;
+    bool open, listed;
+} dropped;
+
+static void drop_node(void *arg, const qd_json_node *n)
+{
+    dropped *d = arg;
+    bool open = true;
+    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_NULL) return;
+    qd_buf_reset(&d->nowhere);
+    qd_json_writer_init(&d->w, &d->nowhere, false);
+    qd_json_object(&d->w);
+    d->s.open = &open;
+    d->s.w = &d->w;
+    d->s.listed = false;
+    emit(&d->s, n);
+    if (d->s.listed) return; /* a value of the field */
+    if (!d->open) {
+        qd_json_key_c(d->to, "ignored_field_values");
+        qd_json_object(d->to);
+    }
+    if (!d->listed) {
+        qd_json_key(d->to, d->s.f->name);
+        qd_json_array(d->to);
+    }
+    d->open = d->listed = true;
+    qd_json_raw_value(d->to, n->raw);
+}
+
+/* "ignored_field_values" of Elasticsearch: next to `fields`, what _ignored tells of. */
+static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, qd_json_writer *w)
+{
+    qdi_identity id;
+    const qd_fetch_values *v = h->nown ? &h->got[i].columns[h->ncolumns] : NULL;
+    qdi_identity_get(h->x->a, &id);
+    bool elastic = id.product == QDI_ES7 || id.product == QDI_ES8 || id.product == QDI_ES9;
+    if (!v || !v->bytes || !elastic) return;
+    dropped d = {.to = w, .s = {.h = h, .root = root}};
+    qd_buf_init(&d.nowhere, NULL, 16 << 20);
+    for (uint32_t k = 0; k < v->n; k++) {
+        const qd_field *f = qd_mapping_field(h->index->meta->mapping, v->bytes[k]);
+        if (!f || !comes_from_source(h->show, f->name)) continue;
+        d.s.f = f;
+        d.listed = false;
+        qdi_source_walk(root, f->parent ? f->parent->name : f->name, drop_node, &d);
+        if (d.listed) qd_json_array_end(w);
+    }
+    if (d.open) qd_json_object_end(w);
+    qd_buf_fini(&d.nowhere);
+}
+
+static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
+{
+    const search_show *s = h->show;
+    const qd_fetched *g = &h->got[i];
+    bool open = false;
+    int rc = 0;
+    for (uint32_t c = 0; c < h->ncolumns && !rc; c++) {
+        if (!g->columns[c].n || comes_from_source(s, h->columns[c])) continue;
+        begin_fields(&open, w);
+        rc = write_column(h, i, c, w, err);
+    }
+    qd_json_node *root = NULL;
+    if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {
+        from_source f = {.h = h, .w = w, .open = &open, .err = err};
+        if ((rc = qd_json_parse(h->arena, g->source, 0, &root, err))) return rc;
+        f.root = root;
+        for (uint32_t k = 0; k < s->nfields && !f.rc; k++) {
+            f.spec = &s->fields[k];
+            (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
+        }
+        for (uint32_t k = 0; k < s->nstored && !f.rc; k++) {
+            search_field spec = {.field = s->stored_fields[k]};
+            f.spec = &spec;
+            (void)qd_mapping_match(h->index->meta->mapping, spec.field, stored_field, &f);
+        }
+        rc = f.rc;
+    }
+    if (open) qd_json_object_end(w);
+    if (!rc && root && s->nfields) write_dropped(h, i, root, w);
+    return rc;
+}
+
+/* --- one hit --- */
+
+static void write_matched(const search_hits *h, uint32_t i, qd_json_writer *w)
+{
+    size_t words = ((size_t)h->n + 63) / 64;
+    bool open = false;
+    for (uint32_t k = 0; k < h->index->query.nnamed; k++) {
+        if (!(h->matched[k * words + (i >> 6)] >> (i & 63) & 1)) continue;
+        if (!open) {
+            open = true;
+            qd_json_key_c(w, "matched_queries");
+            if (h->show->named_scores) {
+                qd_json_object(w);
+            } else {
+                qd_json_array(w);
+            }
+        }
+        qd_str name = h->index->query.named[k].name;
+        if (h->show->named_scores) {
+            qd_json_key(w, name);
+            qd_json_float(w, h->matched_scores[(size_t)k * h->n + i]);
+        } else {
+            qd_json_str(w, name);
+        }
+    }
+    if (!open) return;
+    if (h->show->named_scores) {
+        qd_json_object_end(w);
+    } else {
+        qd_json_array_end(w);
+    }
+}
+
+static void write_ignored(const search_hits *h, uint32_t i, qd_json_writer *w)
+{
+    if (!h->nown) return;
+    const qd_fetch_values *v = &h->got[i].columns[h->ncolumns];
+    if (!v->n || !v->bytes) return;
+    qd_json_key_c(w, QD_FIELD_NAME_IGNORED);
+    qd_json_array(w);
+    for (uint32_t k = 0; k < v->n; k++) qd_json_str(w, v->bytes[k]);
+    qd_json_array_end(w);
+}
+
+int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
+{
+    const search_show *s = h->show;
+    const qd_fetched *g = &h->got[i];
+    qd_actions *a = h->x->a;
+    int rc = 0;
+    qd_json_object(w);
+    if (s->explain) {
+        qd_json_key_c(w, "_shard");
+        qd_json_printf(w, "[%.*s][%u]", QD_STR_ARG(h->index->meta->name), h->shard);
+        qd_json_field_str(w, "_node", a->node_id);
+    }
+    qd_json_field_str(w, "_index", h->index->meta->name);
+    qdi_type_write(a, w);
+    if (!s->none) qd_json_field_str(w, "_id", g->id);
+    if (s->version) qd_json_field_int(w, "_version", g->version);
+    if (s->seq_no) {
+        qd_json_field_int(w, "_seq_no", g->seq_no);
+        qd_json_field_int(w, "_primary_term", g->primary_term);
+    }
+    qd_json_key_c(w, "_score");
+    if (h->scores) {
+        qd_json_float(w, h->hits[i].score);
+    } else {
+        qd_json_null(w);
+    }
+    if (g->routing.n) qd_json_field_str(w, "_routing", g->routing);
+    write_ignored(h, i, w);
+    if (source_wanted(s) && g->source_stored) {
+        qd_json_key_c(w, "_source");
+        rc = qdi_source_write(&s->source, g->source, w, err);
+    }
+    if (!rc) rc = write_fields(h, i, w, err);
+    if (!rc && s->highlight) rc = qdi_highlight_write(h, i, w, err);
+    if (!rc && h->keys) qdi_search_sort_write(h->keys, h->hits[i].values, w);
+    if (!rc && h->index->query.nnamed) write_matched(h, i, w);
+    if (!rc && s->explain) {
+        qd_json_key_c(w, "_explanation");
+        rc = qdi_explain_write(h, i, w, err);
+    }
+    qd_json_object_end(w);
+    return rc;
+}

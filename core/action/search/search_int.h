@@ -1,0 +1,405 @@
+/*
+ * search_int.h: searches, as _search, _msearch, scroll, top_hits and the others share them.
+ *
+ * A search goes: request (parameters and body, no index known) -> bind (once for each index:
+ * query, sort, aggregations under its mapping) -> shards (query phase, in parallel on the search
+ * pool) -> merge -> fetch (only for the hits shown) -> answer. What is bound lives in the search's
+ * arena and is not changed afterwards; each shard works in an arena of its own.
+ *
+ * The coordinating part knows all shards, merges and answers; a node's part (search_part.h) binds
+ * and runs the shards that it is asked for. Both are a search_run: shards that this node searches
+ * for itself stand in the coordinating run directly, those of others get their results there.
+ */
+#ifndef QD_ACTION_SEARCH_INT_H
+#define QD_ACTION_SEARCH_INT_H
+
+#include "action/documents/documents_int.h"
+#include "aggs/aggs.h"
+#include "query/dsl.h"
+#include "search/collect/sort.h"
+#include "search/fetch/fetch.h"
+#include "search/plan/plan.h"
+
+#define SEARCH_TOTAL_STANDARD 10000
+#define SEARCH_SIZE_STANDARD 10
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+/* One element of "sort", before any index is known. */
+typedef struct search_sort_field {
+    qd_str field;
+    bool descending, has_mode;
+    qd_sort_mode mode;
+    const qd_json_node *missing;                /* NULL: "_last" */
+    qd_str unmapped_type, numeric_type, format; /* empty: not given */
+} search_sort_field;
+
+typedef struct search_sort {
+    search_sort_field *at;
+    uint32_t n; /* 0: by score */
+} search_sort;
+
+/* A field of "fields" or "docvalue_fields". */
+typedef struct search_field {
+    qd_str field, format;
+    bool unmapped;
+} search_field;
+
+struct search_highlight;
+
+/* What is shown of a hit. */
+typedef struct search_show {
+    doc_source source;
+    bool source_given; /* by a body or parameter, so that stored_fields do not switch it off */
+    bool none;         /* stored_fields: _none_ */
+    bool stored;       /* stored_fields were given */
+    qd_str *stored_fields;
+    search_field *docvalues, *fields;
+    uint32_t nstored, ndocvalues, nfields;
+    bool version, seq_no, explain, named_scores;
+    const struct search_highlight *highlight; /* NULL: none */
+} search_show;
+
+typedef struct search_boost {
+    qd_str index;
+    float boost;
+} search_boost;
+
+typedef struct search_request {
+    qd_request *q;
+    qd_arena *arena;
+    qd_str body;
+    qd_query_limits limits; /* the node's; an index adds its own */
+    int64_t from, size;
+    bool size_given;
+    const qd_query *query, *post_filter; /* NULL: all, none */
+    search_sort sort;
+    const qd_json_node *after; /* search_after, an array; NULL: none */
+    uint64_t total;            /* as qd_top_options.total */
+    bool total_zero;           /* counting up to 0: told as "0 or more" */
+    bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
+    bool profile;
+    qd_str preference; /* the parameter, or what a header of _msearch says */
+    bool proceed;      /* conflicts: proceed, of _delete_by_query */
+    float min_score;
+    int64_t timeout_ms; /* 0: none */
+    int64_t terminate_after;
+    int64_t batched_reduce_size;
+    int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
+    bool query_only;             /* the body was read by qdi_search_query_body */
+    bool primaries;              /* only primaries are looked at */
+    search_show show;
+    qd_aggs *aggs;
+    search_boost *boosts;
+    uint32_t nboosts;
+    bool dfs; /* search_type */
+    bool has_slice;
+    int64_t slice_id, slice_max;
+    qd_str slice_field;
+    int64_t scroll_ms; /* 0: no scroll */
+    qd_str pit;        /* id of a point in time; empty: none */
+    int64_t pit_keep_ms;
+    struct search_lookup *lookups; /* of terms queries, as answered: latest first */
+    bool given_lookups;            /* they came with the request: nothing is looked up here */
+    bool too_long;                 /* out: not for the thread that asks */
+} search_request;
+
+/* A request with everything standard. */
+void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena);
+/* Reads the body (may be empty) as _search takes it. */
+int qdi_search_body(search_request *r, qd_str body, qd_err *err);
+/* Reads a body that may hold nothing but a query (_count, _explain, _validate), or with `limits`
+ * what _delete_by_query takes besides. */
+int qdi_search_query_body(search_request *r, qd_str body, bool limits, qd_err *err);
+/* Takes the query parameters over what the body says. */
+int qdi_search_params(search_request *r, qd_err *err);
+/* q, df, analyzer … as a query_string; nothing when there is no q. */
+int qdi_search_param_query(search_request *r, qd_err *err);
+/* "search_type": are statistics summed over all shards first? */
+int qdi_search_type(qd_str v, bool *dfs, qd_err *err);
+/* The preference has a form that is known. */
+int qdi_search_preference(const search_request *r, qd_err *err);
+/* "pit" of a body. */
+int qdi_search_pit_parse(search_request *r, const qd_json_node *n, qd_err *err);
+/* What a search over a point in time may not ask for. */
+int qdi_search_pit_check(const search_request *r, qd_err *err);
+/* Elasticsearch's validation of the whole. */
+int qdi_search_validate(const search_request *r, qd_err *err);
+/* How queries of this request are read. */
+qd_query_reading qdi_search_reading(search_request *r);
+
+/* Parts, also of top_hits. */
+int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err);
+/* The sort parameter: "field:desc,other". */
+int qdi_search_sort_param(search_request *r, qd_str v, qd_err *err);
+int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out, qd_err *err);
+int qdi_search_fields_parse(qd_arena *a, const qd_json_node *n, const char *what,
+                            search_field **out, uint32_t *nout, qd_err *err);
+int qdi_search_stored_parse(qd_arena *a, const qd_json_node *n, search_show *out, qd_err *err);
+/* Details line and col of a place in the body. */
+int qdi_search_err_at(const search_request *r, const char *at, qd_err *err, int code,
+                      const char *fmt, ...) QD_PRINTF(5, 6);
+
+/* --- bound to an index ------------------------------------------------------------------------ */
+
+/* How a sort key's values look. */
+typedef enum search_value_kind {
+    SEARCH_VALUE_I64, /* integers, dates, booleans */
+    SEARCH_VALUE_F64,
+    SEARCH_VALUE_F32,
+    SEARCH_VALUE_TERM,
+    SEARCH_VALUE_IP,
+    SEARCH_VALUE_SCORE,
+    SEARCH_VALUE_DOC
+} search_value_kind;
+
+typedef struct search_sort_bound {
+    search_value_kind kind;
+    const qd_field *field;        /* NULL: unmapped or no field */
+    const qd_date_format *format; /* given with the sort */
+    bool shard_doc; /* _shard_doc: the shard's place above 32 bits, the document below */
+} search_sort_bound;
+
+/* Sort keys under one mapping. */
+typedef struct search_keys {
+    qd_sort_key keys[QD_SORT_KEYS_MAX];
+    search_sort_bound bound[QD_SORT_KEYS_MAX];
+    uint32_t n;
+    bool scores; /* _score is one of them */
+} search_keys;
+
+/* Binds sort fields. index for errors. */
+int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index, qd_str uuid,
+                         qd_arena *arena, int64_t now_ms, search_keys *out, qd_err *err);
+/* search_after's values for these keys. */
+int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_arena *arena,
+                          int64_t now_ms, qd_sort_value *out, qd_err *err);
+/* Writes "sort":[…]. */
+void qdi_search_sort_write(const search_keys *k, const qd_sort_value *v, qd_json_writer *w);
+/* Fielddata's refusal of a field that has no values by document. */
+int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err);
+
+typedef struct search_index {
+    const qd_index_meta *meta; /* NULL only in a node's part, with rc set: the node lacks it */
+    float boost;
+    qd_str filter; /* of the aliases: a JSON array of queries, any suffices; empty: none */
+    qd_query_context context;
+    qd_query_built query;
+    const qd_node *post;     /* NULL: none */
+    const qd_node **filters; /* of aliases: 0 or 1 */
+    uint32_t nfilters;
+    qd_str routing; /* of the aliases; empty: all shards */
+    search_keys sort;
+    qd_sort_value *after; /* NULL: none */
+    qd_aggs_bound *aggs;
+    int rc; /* of binding: all its shards fail with it */
+    qd_err err;
+} search_index;
+
+typedef struct search_hit {
+    uint32_t doc;
+    float score;
+    qd_sort_value *values; /* NULL without sort */
+} search_hit;
+
+typedef struct search_shard {
+    struct search_run *run;
+    search_index *index;
+    uint32_t number;
+    uint32_t place; /* among all shards of the search: earlier ones win ties */
+    qd_shard *shard;
+    qd_searcher *searcher;
+    qd_arena arena;
+    const search_hit *resume; /* scroll: behind this hit of the shard; NULL: from the start */
+    bool drained;             /* scroll: nothing more is left here */
+    /* the coordinating part's: who is asked */
+    struct search_target *target; /* NULL: this run searches it itself */
+    struct search_copies *copies; /* in the order they are tried; NULL: only here */
+    qd_str *tried;                /* allocation ids of all copies tried, once they failed */
+    uint32_t ntried;
+    bool open;    /* it has no result yet */
+    bool skipped; /* can_match: nothing can match */
+    bool missing; /* it has no copy that serves, and err says why */
+    qd_str *json; /* of hits that a target has fetched, by hit; NULL: none */
+    /* results */
+    int rc;
+    qd_err err;
+    bool fetch_failed;
+    search_hit *hits;
+    uint32_t nhits;
+    uint64_t total;
+    bool total_lower_bound, timed_out, terminated_early;
+    float max_score;  /* NaN: unknown */
+    int64_t stale_ms; /* how old what the copy shows may be; 0: not at all */
+    qd_aggs_partial *aggs;
+    /* fetch phase: its hits among those shown */
+    struct search_hits *shown;
+    uint32_t nshown;
+} search_shard;
+
+/* A hit among all. */
+typedef struct search_ref {
+    search_shard *shard;
+    uint32_t at; /* in shard->hits */
+} search_ref;
+
+typedef struct search_run {
+    search_request *r;
+    qd_actions *a;
+    qd_arena *arena;
+    qd_task *task;
+    qd_state *state;
+    int64_t now_ms;
+    uint64_t start_ns;
+    search_index *indices;
+    uint32_t nindices;
+    search_shard *shards;
+    uint32_t nshards;
+    qd_analysis *analysis;
+    bool scroll, later;                /* later: not the first page */
+    bool had_aggs;                     /* later: the first page had aggregations */
+    bool part;                         /* a node's part of a search */
+    bool opens_pit;                    /* only searchers are opened, and kept */
+    struct search_id *pit;             /* the point in time that is searched; NULL: the newest */
+    struct search_target *targets;     /* nodes that are asked, this one too where it is asked so */
+    const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
+    struct search_stat *dfs;           /* the same as a list, for other nodes */
+    uint32_t ndfs;
+    /* merged */
+    search_ref *refs;
+    uint32_t nrefs; /* from .. from + size */
+    uint64_t total;
+    bool total_lower_bound, timed_out, terminated_early;
+    float max_score; /* NaN: null */
+    qd_aggs_reducer *reducer;
+    uint32_t reduced; /* shards whose aggregations are in it */
+    const qd_aggs_result *aggs;
+    uint32_t doubles; /* sort keys that became doubles, by bit */
+    uint32_t failed;
+    uint64_t moved_until_ns; /* until when copies that have moved are looked for; 0: not yet */
+    size_t answer_from;      /* in the answer's buffer: behind "took"; 0: not written */
+} search_run;
+
+/* Begins: state, indices resolved from `expression` under options, everything bound, copies of the
+ * shards chosen. Always end with qdi_search_end, also after a failure. */
+int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
+                     uint32_t options, qd_str routing, qd_err *err);
+/* The same over the point in time that the request names. */
+int qdi_search_pit_begin(search_run *x, search_request *r, qd_task *task, qd_err *err);
+/* Runs the query phase on all shards and merges. A failure of all shards is an error. */
+int qdi_search_query_phase(search_run *x, qd_err *err);
+/* The failure of a search: all shards failed. */
+int qdi_search_failed(search_run *x, qd_err *err);
+/* Writes the answer's object without braces, fetching what is shown. */
+int qdi_search_write(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err);
+/* Gives back shards, searchers, memory. */
+void qdi_search_end(search_run *x);
+/* "_shards": {…} with skipped and failures. */
+void qdi_search_shards_write(const search_run *x, qd_json_writer *w);
+/* One shard's query phase. [worker] */
+void qdi_search_shard_run(search_run *x, search_shard *s);
+/* Feeds all documents of a shard that match to a collector that needs no scores. [worker] */
+int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err);
+/* A shard's plan of the query for hits, with scores. [worker] */
+int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err);
+/* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
+int qdi_search_dfs(search_run *x, qd_err *err);
+/* The newest searcher of a shard of this node into s->searcher, waiting for one that is just being
+ * opened. [worker] */
+int qdi_search_shard_open(search_shard *s, qd_err *err);
+/* A sort value of this kind as a double, as other indices hold it. */
+void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
+/* Adds the aggregations of shards from the front on, as far as none is open. */
+int qdi_search_reduce(search_run *x, qd_err *err);
+/* Merges only their hits, in x->refs. */
+int qdi_search_merge_hits(search_run *x, qd_err *err);
+/* Merges the results of all shards: totals, hits, aggregations. */
+int qdi_search_merge(search_run *x, qd_err *err);
+/* Runs fn for 0 .. n - 1 on the search pool, the caller helping; returns when all have run. */
+void qdi_search_fan(qd_actions *a, uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* Does the caller's tier wait off its worker, so that what reads should all begin at once? */
+bool qdi_search_waits(const qd_actions *a);
+/* The same with at most so many under way at one time; 0: as many as there are workers. */
+void qdi_search_fan_of(qd_actions *a, uint32_t n, int64_t at_once,
+                       void (*fn)(void *arg, uint32_t i), void *arg);
+/* The same for whole searches, which may ask other nodes: on a fiber the helpers are fibers too. */
+void qdi_search_fan_requests(qd_actions *a, uint32_t n, int64_t at_once,
+                             void (*fn)(void *arg, uint32_t i), void *arg);
+
+/* Does what has begun so little that it may run on the thread that asks? Takes the searcher then.
+ * [any] */
+bool qdi_search_is_brief(search_run *x);
+/* Begins the task of one search below its request's. */
+void qdi_search_task_begin(const search_request *r, qd_task *t);
+/* A whole search; writes its answer's members. Of a brief request (q->brief) QD_API_LONG when it is
+ * none. */
+int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                       qd_json_writer *w, qd_err *err);
+/* The same as the first page of a scroll. */
+int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                    qd_json_writer *w, qd_err *err);
+
+/* --- hits ------------------------------------------------------------------------------------- */
+
+/* Some hits of one shard, fetched. */
+typedef struct search_hits {
+    search_run *x;
+    search_index *index;
+    uint32_t shard;
+    qd_searcher *searcher;
+    const search_show *show;
+    const search_keys *keys; /* NULL: by score */
+    const search_hit *hits;
+    uint32_t n;
+    bool scores; /* hits carry scores worth showing */
+    qd_arena *arena;
+    qd_task *task;
+    /* made by fetch */
+    qd_fetched *got;
+    qd_str *columns; /* of docvalues */
+    const qd_field **column_fields;
+    search_field *column_specs;
+    uint32_t ncolumns;
+    uint32_t nown;     /* columns behind them that are not fields: _ignored */
+    uint64_t *matched; /* by named query: a bit for each hit */
+    float *matched_scores;
+    qd_analysis *analysis; /* made when first needed */
+    void *highlighting;    /* highlight.c's */
+    void *explaining;      /* explain.c's */
+} search_hits;
+
+/* Scratch for analysis, of the hits' arena; NULL when out of memory. */
+qd_analysis *qdi_hits_analysis(search_hits *h);
+
+/* Fetches all that shows the hits. */
+int qdi_hits_fetch(search_hits *h, qd_err *err);
+/* Writes hit i as an object. */
+int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+
+/* Refuses formats and fields that cannot be shown, once an index. */
+int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
+/* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
+int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
+                  qd_err *err);
+/* A terms query's look-up of values in a document, for qd_query_reading; arg: the qd_actions. */
+int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
+                    const qd_query_value **out, uint32_t *n, qd_err *err);
+/* Calls fn for each value at a dotted path of a source, looking through arrays. */
+void qdi_source_walk(const qd_json_node *n, qd_str path,
+                     void (*fn)(void *arg, const qd_json_node *n), void *arg);
+
+/* "highlight" of a body. */
+int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_show *out,
+                               qd_err *err);
+/* Writes "highlight":{…} of hit i, nothing when there is none. */
+int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+/* Writes the explanation of hit i's score as a value. */
+int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+
+/* The host that aggregations get for top_hits. */
+qd_aggs_host qdi_search_aggs_host(search_run *x);
+/* Its fetch, with the shard as argument. */
+int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
+                          qd_arena *arena, qd_str *json, qd_err *err);
+
+#endif

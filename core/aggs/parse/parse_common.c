@@ -1,0 +1,186 @@
+/*
+ * parse_common.c: what the bodies of all types share: members, scalars, refusals in Elasticsearch's
+ * words.
+ */
+#include "aggs/parse/parse_int.h"
+#include "mapping/date_math.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+bool qdi_aggs_listed(const char *list, qd_str key)
+{
+    qd_str rest = qd_str_c(list);
+    while (rest.p)
+        if (qd_str_eq(qd_str_split(&rest, ','), key)) return true;
+    return false;
+}
+
+int qdi_aggs_unknown(qdi_parse *p, const char *type, const char *list, const qd_json_node *m)
+{
+    qd_str rest = qd_str_c(list);
+    qdi_near near = {.n = 0};
+    char text[256];
+    while (rest.p) qdi_aggs_near_add(&near, m->key, qd_str_split(&rest, ','));
+    if (qd_str_is(m->key, "script"))
+        return qd_err_set(p->err, QD_E_ARG, "[%s] scripts are not supported in aggregations", type);
+    return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]%s", type, QD_STR_ARG(m->key),
+                                   qdi_aggs_near_text(&near, text));
+}
+
+int qdi_aggs_members(qdi_parse *p, const char *type, const qd_json_node *body, const char *list)
+{
+    for (const qd_json_node *m = body->first; m; m = m->next)
+        if (!qdi_aggs_listed(list, m->key)) return qdi_aggs_unknown(p, type, list, m);
+    return 0;
+}
+
+/* --- refusals --------------------------------------------------------------------------------- */
+
+int qdi_aggs_bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
+{
+    return qdi_aggs_xcontent_error(p, m, "[%s] failed to parse field [%.*s]",
+                                   qdi_aggs_type_name(a->type), QD_STR_ARG(m->key));
+}
+
+int qdi_aggs_setter(qdi_parse *p, const char *type, const qd_json_node *m)
+{
+    qd_err outer;
+    if (p->err->code == QD_E_NOMEM || p->err->code == QD_E_BREAKER) return p->err->code;
+    qd_err_init(&outer);
+    qdi_parse there = *p;
+    there.err = &outer;
+    qdi_aggs_xcontent_error(&there, m, "[%s] failed to parse field [%.*s]", type,
+                            QD_STR_ARG(m->key));
+    int rc = qd_err_wrap(p->err, QD_E_XCONTENT, "%s", qd_err_reason(&outer));
+    qd_err_fini(&outer);
+    return rc;
+}
+
+int qdi_aggs_setter_arg(qdi_parse *p, const qdi_agg *a, const qd_json_node *m, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_err_set(p->err, QD_E_ARG, "%s", text);
+    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+}
+
+int qdi_aggs_build_arg(qdi_parse *p, const char *type, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    qd_err_set(p->err, QD_E_ARG, "%s", text);
+    return qd_err_wrap(p->err, QD_E_XCONTENT,
+                       "Failed to build [%s] after last required field arrived", type);
+}
+
+int qdi_aggs_wrong_type(qdi_parse *p, const char *type, const qd_json_node *m)
+{
+    return qdi_aggs_xcontent_error(p, m, "[%s] %.*s doesn't support values of type: %s", type,
+                                   QD_STR_ARG(m->key), qdi_aggs_token(m));
+}
+
+static int not_a_number(qdi_parse *p, const qdi_agg *a, const qd_json_node *m)
+{
+    qd_err_set(p->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(m->text));
+    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+}
+
+int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    return qd_f64_parse(m->text, out) ? not_a_number(p, a, m) : 0;
+}
+
+int qdi_aggs_get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    double v;
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    if (qd_i64_parse(m->text, out)) { /* fractions are cut off */
+        if (m->type != QD_JSON_T_NUMBER || qd_f64_parse(m->text, &v)) return not_a_number(p, a, m);
+        *out = v >= 9e18 ? INT64_MAX : v <= -9e18 ? INT64_MIN : (int64_t)v;
+    }
+    if (qd_str_is(m->key, "precision_threshold") || qd_str_ends(m->key, QD_STR("doc_count")) ||
+        (*out >= INT32_MIN && *out <= INT32_MAX))
+        return 0;
+    return qdi_aggs_setter_arg(
+        p, a, m, "Numeric value (%.*s) out of range of int (-2147483648 - 2147483647)",
+        QD_STR_ARG(m->text));
+}
+
+int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_BOOL && m->type != QD_JSON_T_STRING)
+        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    if (!qd_json_truth(m, out)) return 0;
+    return qdi_aggs_setter_arg(p, a, m,
+                               "Failed to parse value [%.*s] as only [true] or [false] are "
+                               "allowed.",
+                               QD_STR_ARG(m->text));
+}
+
+int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out)
+{
+    qd_str t = qd_json_text(m);
+    if (!t.p) return qdi_aggs_bad_value(p, a, m);
+    *out = (qd_query_value){t, m->type == QD_JSON_T_STRING};
+    return 0;
+}
+
+#define VALUE_TYPES                                                                                \
+    "string,byte,short,integer,long,float,double,number,numeric,date,ip,boolean,number"
+
+/* field, missing, format, time_zone, keyed. */
+int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
+{
+    const qd_json_node *m = qd_json_get(a->json, "field");
+    if (m) {
+        if (m->type != QD_JSON_T_STRING)
+            return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        a->field = m->text;
+    } else if (field_needed) {
+        return qd_err_set(p->err, QD_E_ARG,
+                          "Required one of fields [field, script], but none were specified. ");
+    }
+    m = qd_json_get(a->json, "missing");
+    if (m && m->type != QD_JSON_T_NULL) {
+        int rc = qdi_aggs_get_value(p, a, m, &a->missing);
+        if (rc) return rc;
+        a->has_missing = true;
+    }
+    m = qd_json_get(a->json, "format");
+    if (m && m->type == QD_JSON_T_STRING) a->format = m->text;
+    m = qd_json_get(a->json, "time_zone");
+    if (m && m->type != QD_JSON_T_NULL) {
+        qd_zone *z;
+        int64_t hours;
+        qd_str id = qd_json_text(m);
+        if (m->type == QD_JSON_T_NUMBER && qd_str_i64(id, &hours) && hours > -24 && hours < 24)
+            id = qd_arena_printf(p->arena, "%+03d:00", (int)hours);
+        if (!id.p) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        if (qd_zone_make(p->arena, id, &z, p->err)) {
+            qd_err_type(p->err, "zone_rules_exception", 400);
+            return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+        }
+        a->zone = z;
+    }
+    m = qd_json_get(a->json, "value_type");
+    if (m && !(m->type == QD_JSON_T_STRING && qdi_aggs_listed(VALUE_TYPES, m->text)))
+        return m->type == QD_JSON_T_STRING
+                   ? qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text))
+                   : qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+    return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
+}

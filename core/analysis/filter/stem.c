@@ -1,0 +1,263 @@
+/*
+ * stem.c: stemmers: Porter (english), porter2 and other languages by libstemmer, possessive and
+ * minimal English. Tokens marked as keywords are left alone.
+ *
+ * libstemmer's objects are not shared between threads: a scratch makes one for each language at its
+ * first use and keeps it.
+ */
+#include "analysis/builtin_int.h"
+#include "analysis/filter/porter_int.h"
+#include "analysis/filter/stem_int.h"
+#include "base/utf8.h"
+#include <libstemmer.h>
+
+/* Names of Elasticsearch's stemmer filter that are Snowball stemmers in Lucene, too, and for which
+ * Lucene's and libstemmer's agree (tests/peers/lucene-analysis). */
+static const char *const snowball[][2] = {
+    {"porter2", "english"},     {"armenian", "armenian"},     {"basque", "basque"},
+    {"catalan", "catalan"},     {"danish", "danish"},         {"dutch", "dutch"},
+    {"finnish", "finnish"},     {"french", "french"},         {"german", "german"},
+    {"hungarian", "hungarian"}, {"irish", "irish"},           {"italian", "italian"},
+    {"norwegian", "norwegian"}, {"portuguese", "portuguese"}, {"romanian", "romanian"},
+    {"russian", "russian"},     {"spanish", "spanish"},       {"swedish", "swedish"},
+    {"turkish", "turkish"},     {"lithuanian", "lithuanian"},
+};
+#define LANGUAGES QD_COUNT_OF(snowball)
+
+struct qd_stemmers {
+    struct sb_stemmer *of[LANGUAGES];
+};
+
+void qd_stemmers_free(struct qd_stemmers *all)
+{
+    if (!all) return;
+    for (size_t i = 0; i < LANGUAGES; i++)
+        if (all->of[i]) sb_stemmer_delete(all->of[i]);
+    qd_free(all);
+}
+
+static struct sb_stemmer *stemmer_of(qd_analysis *s, size_t language)
+{
+    if (!s->stemmers && !(s->stemmers = qd_calloc(&s->account, sizeof *s->stemmers))) return NULL;
+    struct sb_stemmer **at = &s->stemmers->of[language];
+    if (!*at) *at = sb_stemmer_new(snowball[language][1], "UTF_8");
+    return *at;
+}
+
+typedef struct stemmer {
+    qd_part head;
+    size_t language;
+} stemmer;
+
+QD_INLINE bool is_keyword(const qd_tokens *t, size_t i)
+{
+    return (t->has & QD_TOKENS_KEYWORD) && t->keyword[i];
+}
+
+/* The new term of token i: in place where it fits, else appended. */
+static int term_set(qd_analysis *s, size_t i, const char *p, size_t n)
+{
+    qd_span *span = &s->b->t.term[i];
+    if (n <= span->to - span->from) {
+        memcpy(s->text + span->from, p, n);
+        span->to = (uint32_t)(span->from + n);
+        return 0;
+    }
+    return qd_text_add(s, p, n, span);
+}
+
+static int snowball_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)err;
+    struct sb_stemmer *st = stemmer_of(s, ((const stemmer *)p)->language);
+    int rc = st ? qd_text_unshare(s) : QD_E_NOMEM;
+    const qd_tokens *t = &s->b->t;
+    for (size_t i = 0; !rc && i < t->n; i++) {
+        if (is_keyword(t, i)) continue;
+        const sb_symbol *stem =
+            sb_stemmer_stem(st, (const sb_symbol *)qd_term_ptr(s, i), (int)qd_term_len(s, i));
+        if (!stem) return QD_E_NOMEM;
+        rc = term_set(s, i, (const char *)stem, (size_t)sb_stemmer_length(st));
+    }
+    return rc;
+}
+
+static bool ascii(const char *p, size_t n)
+{
+    char any = 0;
+    for (size_t i = 0; i < n; i++) any |= p[i];
+    return !(any & 0x80);
+}
+
+static int porter_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)p;
+    (void)err;
+    int rc = qd_text_unshare(s);
+    qd_tokens *t = &s->b->t;
+    for (size_t i = 0; !rc && i < t->n; i++) {
+        size_t n = qd_term_len(s, i);
+        if (is_keyword(t, i) || n <= 2 || n > QD_PORTER_MAX) continue;
+        /* a stem may be a byte longer before it is cut again: work on a copy */
+        char *q = qd_term_ptr(s, i), copy[QD_PORTER_MAX + 8];
+        if (ascii(q, n)) {
+            memcpy(copy, q, n);
+            n = qd_porter_ascii(copy, n);
+        } else {
+            n = qd_porter_utf8(q, n, copy);
+        }
+        rc = term_set(s, i, copy, n);
+    }
+    return rc;
+}
+
+/* Lucene's EnglishPossessiveFilter: 's behind any of three apostrophes. */
+static int possessive_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)p;
+    (void)err;
+    qd_tokens *t = &s->b->t;
+    for (size_t i = 0; i < t->n; i++) {
+        const char *q = qd_term_ptr(s, i);
+        size_t n = qd_term_len(s, i);
+        if (n < 2 || (q[n - 1] != 's' && q[n - 1] != 'S')) continue;
+        if (q[n - 2] == '\'')
+            t->term[i].to -= 2;
+        else if (n >= 4 && (memcmp(q + n - 4, "\xE2\x80\x99", 3) == 0 ||
+                            memcmp(q + n - 4, "\xEF\xBC\x87", 3) == 0))
+            t->term[i].to -= 4;
+    }
+    return 0;
+}
+
+/* Lucene's EnglishMinimalStemmer (Harman's s-stemmer). */
+static int minimal_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)p;
+    (void)err;
+    int rc = qd_text_unshare(s);
+    qd_tokens *t = &s->b->t;
+    for (size_t i = 0; !rc && i < t->n; i++) {
+        char *q = qd_term_ptr(s, i);
+        size_t n = qd_term_len(s, i);
+        if (is_keyword(t, i) || qd_utf8_utf16((qd_str){q, n}) < 3 || q[n - 1] != 's') continue;
+        if (q[n - 2] == 'u' || q[n - 2] == 's') continue;
+        if (q[n - 2] == 'e') {
+            if (n > 3 && q[n - 3] == 'i' && q[n - 4] != 'a' && q[n - 4] != 'e') {
+                q[n - 3] = 'y';
+                t->term[i].to -= 2;
+                continue;
+            }
+            if (q[n - 3] == 'i' || q[n - 3] == 'a' || q[n - 3] == 'o' || q[n - 3] == 'e') continue;
+        }
+        t->term[i].to -= 1;
+    }
+    return rc;
+}
+
+static const qd_part_ops snowball_ops = {snowball_run, qd_part_release, NULL};
+static const qd_part_ops porter_ops = {porter_run, qd_part_release, NULL};
+static const qd_part_ops possessive_ops = {possessive_run, qd_part_release, NULL};
+static const qd_part_ops minimal_ops = {minimal_run, qd_part_release, NULL};
+
+static int make(const qd_part_conf *c, const qd_part_ops *ops, size_t language, qd_part **out,
+                qd_err *err)
+{
+    int rc = qd_part_alloc(c, sizeof(stemmer), QD_STAGE_FILTER, ops, out, err);
+    if (!rc) ((stemmer *)*out)->language = language;
+    return rc;
+}
+
+int qd_make_porter(const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    return make(c, &porter_ops, 0, out, err);
+}
+int qd_make_possessive(const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    return make(c, &possessive_ops, 0, out, err);
+}
+
+static int make_snowball(const qd_part_conf *c, qd_str name, qd_part **out, qd_err *err)
+{
+    for (size_t i = 0; i < LANGUAGES; i++)
+        if (qd_str_ieq(name, qd_str_c(snowball[i][0]))) return make(c, &snowball_ops, i, out, err);
+    return QD_E_NOTFOUND;
+}
+
+/* Lucene has stemmers of its own under these names. */
+static bool lucenes_own(qd_str name)
+{
+    static const char *const own[] = {
+        "arabic",
+        "bengali",
+        "brazilian",
+        "bulgarian",
+        "czech",
+        "dutch_kp",
+        "estonian",
+        "galician",
+        "german2",
+        "greek",
+        "hindi",
+        "indonesian",
+        "kp",
+        "kstem",
+        "latvian",
+        "light_english",
+        "lightEnglish",
+        "light_nynorsk",
+        "light_norwegian",
+        "minimal_norwegian",
+        "minimal_nynorsk",
+        "light_finnish",
+        "light_french",
+        "minimal_french",
+        "light_german",
+        "minimal_german",
+        "light_hungarian",
+        "light_italian",
+        "light_portuguese",
+        "minimal_portuguese",
+        "portuguese_rslp",
+        "light_russian",
+        "light_spanish",
+        "light_swedish",
+        "lovins",
+        "minimal_galician",
+        "sorani",
+        "spanish_plural",
+        "persian",
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(own); i++)
+        if (qd_str_is(name, own[i])) return true;
+    return false;
+}
+
+int qd_make_stemmer(const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    qd_str name = qd_conf_str(c, "language", NULL);
+    if (!name.p) name = qd_conf_str(c, "name", "porter");
+    if (qd_str_ieq(name, QD_STR("english")) || qd_str_ieq(name, QD_STR("porter")))
+        return make(c, &porter_ops, 0, out, err);
+    if (qd_str_is(name, "possessive_english") || qd_str_is(name, "possessiveEnglish"))
+        return make(c, &possessive_ops, 0, out, err);
+    if (qd_str_is(name, "minimal_english") || qd_str_is(name, "minimalEnglish"))
+        return make(c, &minimal_ops, 0, out, err);
+    int rc = make_snowball(c, name, out, err);
+    if (rc != QD_E_NOTFOUND) return rc;
+    if (lucenes_own(name))
+        return qd_err_set(err, QD_E_ARG, "stemmer [%.*s] of filter [%.*s] is not supported",
+                          QD_STR_ARG(name), QD_STR_ARG(c->name));
+    return qd_err_set(err, QD_E_ARG, "Invalid stemmer class specified: %.*s", QD_STR_ARG(name));
+}
+
+int qd_make_snowball(const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    qd_str name = qd_conf_str(c, "language", NULL);
+    if (!name.p) name = qd_conf_str(c, "name", "English");
+    if (qd_str_ieq(name, QD_STR("porter"))) return make(c, &porter_ops, 0, out, err);
+    if (qd_str_ieq(name, QD_STR("english"))) name = QD_STR("porter2");
+    int rc = make_snowball(c, name, out, err);
+    if (rc != QD_E_NOTFOUND) return rc;
+    return qd_err_set(err, QD_E_ARG, "Invalid stemmer class specified: %.*s", QD_STR_ARG(name));
+}

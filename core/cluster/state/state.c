@@ -1,0 +1,154 @@
+/* state.c: what is asked of snapshots of the cluster state, and their end. See state.h. */
+#include "base/str.h"
+#include "cluster/state/state_int.h"
+#include <stdlib.h>
+#include <string.h>
+
+void qdi_state_group_unref(qd_state_group *g)
+{
+    if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1) return;
+    qd_arena_fini(&g->arena);
+    qd_free(g);
+}
+
+void qdi_state_part_unref(qd_state_part *p)
+{
+    if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
+    for (uint32_t i = 0; p->indices && i < p->n; i++) qd_index_meta_unref(p->indices[i]);
+    for (uint32_t i = 0; p->groups && i < p->n; i++) qdi_state_group_unref(p->groups[i]);
+    for (size_t i = 0; i < QD_COUNT_OF(p->settings); i++) qd_settings_unref(p->settings[i]);
+    for (size_t i = 0; i < QD_COUNT_OF(p->map); i++) qd_map_fini(&p->map[i]);
+    qd_arena_fini(&p->arena);
+    qd_free(p);
+}
+
+qd_state *qd_state_ref(const qd_state *s)
+{
+    qd_state *x = (qd_state *)(uintptr_t)s;
+    atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    return x;
+}
+
+void qd_state_unref(const qd_state *s)
+{
+    qd_state *x = (qd_state *)(uintptr_t)s;
+    if (!x || atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1) return;
+    for (int i = 0; i < QD_STATE_PARTS; i++) qdi_state_part_unref(x->part[i]);
+    qd_free(x);
+}
+
+const qd_index_meta *qd_state_index(const qd_state *s, qd_str name)
+{
+    return qd_map_get(&s->names, name);
+}
+
+const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid)
+{
+    return qd_map_get(&s->uuids, uuid);
+}
+
+int64_t qdi_state_place(const qd_state *s, const qd_index_meta *m)
+{
+    uint32_t lo = 0, hi = s->n;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (qd_str_cmp(s->indices[mid]->name, m->name) < 0) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < s->n && strcmp(s->indices[lo]->uuid, m->uuid) == 0 ? (int64_t)lo : -1;
+}
+
+const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m)
+{
+    int64_t i = qdi_state_place(s, m);
+    return i < 0 ? NULL : s->shards[i];
+}
+
+const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, uint32_t number)
+{
+    int64_t i = qdi_state_place(s, m);
+    return i < 0 || number >= s->indices[i]->shards ? NULL : &s->shards[i][number];
+}
+
+int qdi_node_by_id(const void *a, const void *b)
+{
+    const qd_node_meta *x = a, *y = b;
+    return qd_str_cmp(x->id, y->id);
+}
+
+const qd_node_meta *qd_state_node(const qd_state *s, qd_str id)
+{
+    qd_node_meta wanted = {.id = id};
+    return s->nnodes ? bsearch(&wanted, s->nodes, s->nnodes, sizeof wanted, qdi_node_by_id) : NULL;
+}
+
+bool qd_state_copy_lives(const qd_state *s, const qd_copy *c)
+{
+    const qd_node_meta *n = qd_copy_is_assigned(c) ? qd_state_node(s, c->node) : NULL;
+    return n && qd_str_eq(n->ephemeral, c->ephemeral);
+}
+
+bool qd_node_is_data(const qd_node_meta *n)
+{
+    for (size_t i = 0; i < n->roles.n; i++) {
+        if (qd_str_find(QD_STR(QD_NODE_DATA_ROLES), n->roles.p[i]) >= 0) return true;
+    }
+    return false;
+}
+
+bool qd_node_has_role(const qd_node_meta *n, char letter)
+{
+    return qd_str_find(n->roles, letter) >= 0;
+}
+
+uint32_t qd_node_attributes(const qd_settings *s, qd_pair out[QD_NODE_ATTRIBUTES_MAX])
+{
+    static const qd_str prefix = {"node.attr.", 10};
+    size_t n, first = qd_settings_group(s, prefix, &n);
+    uint32_t k = 0;
+    for (size_t i = first; i < first + n && k < QD_NODE_ATTRIBUTES_MAX; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        out[k++] = (qd_pair){qd_str_sub(v->key, prefix.n, v->key.n), v->text};
+    }
+    return k;
+}
+
+qd_str qd_node_attribute(const qd_node_meta *n, qd_str key)
+{
+    for (uint32_t i = 0; i < n->nattributes; i++) {
+        if (qd_str_eq(n->attributes[i].key, key)) return n->attributes[i].value;
+    }
+    return (qd_str){NULL, 0};
+}
+
+const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
+{
+    return qd_map_get(&s->aliases, name);
+}
+
+uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash)
+{
+    return (uint64_t)(uintptr_t)qd_map_get(&s->mappings, qd_str_c(hash));
+}
+
+bool qd_state_buried(const qd_state *s, qd_str uuid)
+{
+    return qd_map_get(&s->buried, uuid) != NULL;
+}
+
+int qdi_document_by_key(const void *a, const void *b)
+{
+    const qd_state_document_record *x = a, *y = b;
+    return qd_str_cmp(x->key, y->key);
+}
+
+const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key)
+{
+    qd_state_document_record wanted = {.key = key};
+    return s->ndocuments
+               ? bsearch(&wanted, s->documents, s->ndocuments, sizeof wanted, qdi_document_by_key)
+               : NULL;
+}

@@ -1,0 +1,92 @@
+/*
+ * sort.h: the best k documents by columns, score or order, a collector over any plan.
+ *
+ * Numbers compare as the column's sortable 64-bit integers, keywords by bytes: ordinals within a
+ * segment, values where segments meet (only the worst kept value is looked up again in the next
+ * segment's dictionary). Equal keys go to the lower global document, as in Lucene.
+ */
+#ifndef QD_SEARCH_SORT_H
+#define QD_SEARCH_SORT_H
+
+#include "search/collect/collect.h"
+
+#define QD_SORT_KEYS_MAX 16u
+
+typedef enum qd_sort_kind {
+    QD_SORT_SCORE, /* descending is the natural order */
+    QD_SORT_DOC,   /* global document number */
+    QD_SORT_I64,   /* numeric column */
+    QD_SORT_ORD    /* keyword column */
+} qd_sort_kind;
+
+/* Which of a document's several values counts (sums, averages and medians: of integers, doubles or
+ * floats as the column holds them). */
+typedef enum qd_sort_mode {
+    QD_SORT_MIN,
+    QD_SORT_MAX,
+    QD_SORT_SUM,
+    QD_SORT_AVG,
+    QD_SORT_MEDIAN
+} qd_sort_mode;
+
+/* What a 64-bit column value is, for sum, avg and median. */
+typedef enum qd_sort_number { QD_SORT_INTEGER, QD_SORT_DOUBLE, QD_SORT_FLOAT } qd_sort_number;
+
+typedef enum qd_sort_missing {
+    QD_SORT_MISSING_LAST,
+    QD_SORT_MISSING_FIRST,
+    QD_SORT_MISSING_VALUE
+} qd_sort_missing;
+
+/* A value of one key of one document. */
+typedef struct qd_sort_value {
+    uint8_t kind; /* qd_sort_kind */
+    bool missing; /* I64, ORD: the document has none (shown as null) */
+    int64_t i64;  /* I64; DOC */
+    float score;  /* SCORE */
+    qd_str bytes; /* ORD */
+} qd_sort_value;
+
+typedef struct qd_sort_key {
+    qd_sort_kind kind;
+    bool descending;
+    qd_str field;
+    qd_sort_mode mode;
+    qd_sort_number number;
+    qd_sort_missing missing;
+    qd_sort_value missing_value; /* with QD_SORT_MISSING_VALUE */
+} qd_sort_key;
+
+typedef struct qd_sort_options {
+    const qd_sort_key *keys;
+    uint32_t nkeys; /* 1 to QD_SORT_KEYS_MAX */
+    uint32_t k;
+    const qd_sort_value *after; /* nkeys values of search_after; NULL: from the start */
+    uint64_t total;             /* as qd_top_options.total */
+    bool scores;                /* track_scores */
+} qd_sort_options;
+
+typedef struct qd_sort_hit {
+    uint32_t doc;          /* global */
+    float score;           /* 0 unless asked for */
+    qd_sort_value *values; /* nkeys */
+} qd_sort_hit;
+
+typedef struct qd_sorter qd_sorter;
+
+/* Makes a sorting collector in the arena; options' arrays are copied. Fields absent from a segment
+ * count as missing. QD_E_ARG, QD_E_NOMEM. [any] */
+QD_MUST_CHECK
+int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, qd_err *err);
+/* The collector to hand to qd_plan_collect. [any] */
+qd_collector *qd_sorter_collector(qd_sorter *s);
+/* The best hits in order, in the sorter's arena; *total hits seen, *lower_bound true when the
+ * search ended early with more to come. [any] */
+QD_MUST_CHECK
+int qd_sorter_finish(qd_sorter *s, qd_sort_hit **hits, uint32_t *n, uint64_t *total,
+                     bool *lower_bound, qd_err *err);
+/* Compares two hits of any shards by the keys, then not at all (0): for the reduce phase. [any] */
+int qd_sort_compare(const qd_sort_key *keys, uint32_t nkeys, const qd_sort_value *a,
+                    const qd_sort_value *b);
+
+#endif

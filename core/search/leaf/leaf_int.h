@@ -1,0 +1,260 @@
+/*
+ * leaf_int.h: one segment's share of a plan while it runs: postings opened, bitmaps made, and the
+ * window executor over them.
+ *
+ * A window is QDI_WINDOW documents, aligned. A node's fill gets the candidates that its parent
+ * still wants as a bitmap and writes those of them that it matches; if scores are wanted it adds
+ * its own, rounded to float, to a window of doubles, for exactly the documents it writes.
+ */
+#ifndef QD_SEARCH_LEAF_INT_H
+#define QD_SEARCH_LEAF_INT_H
+
+#include "search/kernels/kern_int.h"
+#include "search/plan/plan_int.h"
+
+/* A cursor over the postings of one term: decoded blocks and what scoring needs. */
+typedef struct qdi_cur {
+    qd_postings *p;
+    float w;
+    const float *ninv;
+    const uint8_t *norms; /* by document & norm_mask */
+    uint32_t norm_mask;
+    uint32_t blk, n;         /* block in docs[] and its postings; QD_NO_DOC: none */
+    uint32_t freq_blk;       /* block in freq[] */
+    uint32_t hint;           /* seeks begin here */
+    uint32_t pos;            /* kernels: next posting in docs[] */
+    bool bounds;             /* bound[] and max are filled */
+    float max;               /* no document scores more */
+    float bound[QD_CLASSES]; /* by impact class */
+    uint16_t quant[QD_CLASSES];
+    float *table; /* scores by freq (1 to 8) and norm, or NULL */
+    _Alignas(64) uint32_t docs[192];
+    _Alignas(64) uint32_t freq[192];
+    _Alignas(64) float score[192];
+} qdi_cur;
+
+typedef struct qdi_run qdi_run;
+typedef struct qdi_lnode qdi_lnode;
+
+typedef struct qdi_win {
+    uint32_t from, to; /* documents; to is at most the segment's */
+    uint32_t words;    /* of 64 documents that hold any of [from, to) */
+} qdi_win;
+
+typedef enum qdi_lkind {
+    QDI_L_NONE = 0,
+    QDI_L_ALL,
+    QDI_L_TERM,
+    QDI_L_SYNONYM,
+    QDI_L_PHRASE,
+    QDI_L_BITS,
+    QDI_L_RANGE,
+    QDI_L_BOOL,
+    QDI_L_DIS_MAX,
+    QDI_L_CONST,
+    QDI_L_CUSTOM
+} qdi_lkind;
+
+/* Positions of one slot of a phrase in the document at hand. */
+typedef struct qdi_positions {
+    uint32_t *at;
+    uint32_t n, cap;
+} qdi_positions;
+
+struct qdi_lnode {
+    qdi_lkind kind;
+    bool scores;
+    float boost;
+    uint64_t cost; /* documents, at most */
+    const qdi_node *x;
+    union {
+        qdi_cur *cur;
+        struct {
+            qdi_cur **curs;
+            float *factor;
+            uint32_t n;
+            float w;
+            const float *ninv;
+            const uint8_t *norms;
+            uint32_t norm_mask;
+            float *freq; /* window, zero between uses */
+        } synonym;
+        struct {
+            qdi_cur **curs;   /* of all slots, one after the other */
+            uint32_t *first;  /* by slot: its first cursor; first[n] is the end */
+            uint32_t *offset; /* by slot: its position in the query */
+            uint32_t n, slop;
+            qdi_positions *pos; /* by slot */
+            uint32_t *order;    /* slots by cost */
+            struct qdi_sloppy *sloppy;
+            float w;
+            const float *ninv;
+            const uint8_t *norms;
+            uint32_t norm_mask;
+        } phrase;
+        const uint64_t *bits;
+        struct qdi_range *range;
+        struct {
+            qdi_lnode **req, **not, **should; /* required ones by rising cost */
+            uint32_t nreq, nnot, nshould, min_should;
+            double *acc;     /* window, zero between uses */
+            uint16_t *count; /* window, for min_should > 1 */
+        } b;
+        struct {
+            qdi_lnode **kids;
+            uint32_t n;
+            float tie;
+            double *acc, *others; /* windows, zero between uses */
+            float *max;
+        } dis_max;
+        qdi_lnode *child;
+        struct qdi_custom *custom;
+    } u;
+};
+
+/* What a run may know before it plans. */
+typedef struct qdi_hint {
+    uint64_t lead;   /* documents that are looked at, at most */
+    uint32_t enough; /* hits that are enough where all score alike; 0: all are wanted */
+    const qdi_node
+        *alone; /* the node of which the first hits alone are enough; NULL: none is known */
+    const qdi_node *beside; /* the bool whose required ranges are being planned, or NULL */
+} qdi_hint;
+#define QDI_NO_HINT ((qdi_hint){.lead = UINT64_MAX})
+
+struct qdi_run {
+    qd_plan *plan;
+    const qd_leaf *leaf;
+    qdi_scratch *scratch;
+    qd_arena *arena; /* readers and small things of this leaf */
+    qd_reads *reads;
+    const qd_kern *k;
+    const uint64_t *live; /* NULL: all */
+    uint32_t from, to; /* the live ones are in [from, to), both in whole windows or 0 and ndocs */
+    bool scores;       /* of this run */
+    uint32_t ndocs;
+    struct qdi_norms *norms;     /* fields whose norms are planned */
+    struct qdi_pending *pending; /* what waits for the fetch */
+    struct qdi_custom *customs;  /* opened here, newest first */
+    qdi_lnode *root;
+    bool opened;   /* all views are */
+    qdi_hint hint; /* while planning: lead falls as required clauses become known */
+};
+
+/* leaf.c: begin plans and fetches, opens everything; end gives all back. */
+int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, bool scores,
+                  qdi_hint hint, qd_collector *c, qd_err *err);
+/* leaf_set.c: the documents of a set's terms into bits (of the segment, 0), *docs the sum of their
+ * frequencies. With r->hint.alone == x at least the first r->hint.enough live ones are there. */
+int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, uint64_t *docs,
+                 qd_err *err);
+/* Damage seen by decoders on the way becomes an error here. */
+int qdi_run_end(qdi_run *r, qd_err *err);
+/* Once a window or some blocks: 0, QD_E_CANCELLED or QD_E_TIMEOUT. */
+static inline int qdi_run_tick(qdi_run *r)
+{
+    return r->plan->o.task ? qd_task_poll(r->plan->o.task) : 0;
+}
+/* Is a local document live? */
+static inline bool qdi_run_live(const qdi_run *r, uint32_t doc)
+{
+    return !r->live || (r->live[doc >> 6] >> (doc & 63) & 1);
+}
+
+/* run.c: feeds c with the matches of a leaf window by window; post (may be NULL) is a run of the
+ * post filter over the same leaf. 0, QD_COLLECT_ALL_DONE or an error. */
+int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err);
+
+/* cur.c */
+void qdi_cur_bounds(qdi_cur *c);
+/* The same of a sloppy phrase: of two words without a common one (pair) it is as frequent as
+ * qdi_pair_freq_max of the word's frequency, others as anything. */
+void qdi_cur_bounds_sloppy(qdi_cur *c, bool pair);
+/* Decodes block b (< nblk) unless it is there already. */
+static inline void qdi_cur_load(qdi_cur *c, uint32_t b)
+{
+    if (c->blk == b) return;
+    c->blk = b;
+    c->n = qd_postings_docs(c->p, b, c->docs);
+    c->pos = 0;
+}
+/* Decodes the frequencies of the block at hand. */
+static inline void qdi_cur_freqs(qdi_cur *c)
+{
+    if (c->freq_blk == c->blk) return;
+    c->freq_blk = c->blk;
+    qd_postings_freqs(c->p, c->blk, c->freq);
+}
+/* Score of posting number j, which is of document d. */
+static inline float qdi_cur_score(qdi_cur *c, uint32_t j, uint32_t d)
+{
+    return qdi_score(c->w, (float)qd_postings_freq(c->p, j), c->ninv[c->norms[d & c->norm_mask]]);
+}
+/* Number of the posting of document d, or QD_NO_DOC. Documents mostly ascend from call to call. */
+uint32_t qdi_cur_find(qdi_cur *c, const qd_kern *k, uint32_t d);
+
+/* window.c */
+uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from);
+float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to);
+/* Is qdi_bound the same in all windows, for all that is known? */
+bool qdi_bound_is_flat(const qdi_lnode *l);
+int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+             double *acc, qd_err *err);
+static inline uint32_t qdi_popcount(const uint64_t *a, uint32_t words)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < words; i++) n += (uint32_t)__builtin_popcountll(a[i]);
+    return n;
+}
+static inline bool qdi_any(const uint64_t *a, uint32_t words)
+{
+    uint64_t x = 0;
+    for (uint32_t i = 0; i < words; i++) x |= a[i];
+    return x != 0;
+}
+
+/* window_term.c, window_phrase.c, window_custom.c */
+void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                   double *acc);
+void qdi_fill_synonym(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
+                      uint64_t *out, double *acc);
+int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                    double *acc, qd_err *err);
+int qdi_fill_custom(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                    double *acc, qd_err *err);
+
+/* phrase.c: frequency of a phrase in one document, 0 when it does not match. */
+float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_t n);
+struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena);
+/* sloppy_pair.c: the same for two slots without a common word; a and b, ascending and not empty,
+ * are their positions minus the slots' offsets, plus anything. any: the first match alone. */
+float qdi_phrase_sloppy_pair(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb,
+                             uint32_t slop, bool any);
+/* Matches of length 0 take a position of either word each, others count at most 1/2, and the words
+ * take turns in being the first of a match: f + (f + 1) / 2, rounded up. */
+static inline uint32_t qdi_pair_freq_max(uint32_t f)
+{
+    return f + f / 2 + 1;
+}
+/* Do slots of the phrase share words? */
+bool qdi_sloppy_repeats(const struct qdi_sloppy *s);
+float qdi_phrase_sloppy(struct qdi_sloppy *s, const qdi_positions *pos, const uint32_t *offset,
+                        uint32_t n, uint32_t slop);
+
+/* custom.c: plugins' iterators. */
+int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_err *err);
+void qdi_custom_close(struct qdi_custom *c); /* c and all opened before it */
+float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to);
+
+/* range_count.c: the documents of a RANGE where nothing is deleted and no document has two values:
+ * 1 with *n, 0 when that is not so, or an error. Reads on its own. */
+QD_MUST_CHECK
+int qdi_range_count(qd_plan *p, const qd_leaf *leaf, const qdi_node *x, qd_arena *arena,
+                    uint64_t *n, qd_err *err);
+
+/* Marks the documents whose column has a word that a SET, or an address that a RANGE of 16 bytes,
+ * wants, where the field has no index. Reads on its own. */
+QD_MUST_CHECK
+int qdi_column_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, qd_err *err);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * expand.c: queries over many terms. What is not scored becomes a set node, whose terms each leaf
+ * walks when it runs; what is scored is expanded here to a bool of terms: all of them
+ * (scoring_boolean) or the best N by boost, then by term, as Lucene's TopTermsRewrite.
+ */
+#include "base/utf8.h"
+#include "search/plan/plan_int.h"
+#include <stdlib.h>
+
+#define EXPAND_DEFAULT 50u
+
+/* --- automata --------------------------------------------------------------------------------- */
+
+static void automaton_drop(void *arg)
+{
+    qd_automaton_free(arg);
+}
+
+/* Builds the automaton of a pattern's text, which ends with the plan's arena. */
+static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_str text, qd_automaton **out,
+                          qd_err *err)
+{
+    qd_automaton *a = NULL;
+    int rc = 0;
+    switch (n->kind) {
+    case QD_PATTERN_PREFIX:
+        rc = qd_automaton_prefix(text, n->case_insensitive, p->account, &a, err);
+        break;
+    case QD_PATTERN_WILDCARD:
+        rc = qd_automaton_wildcard(text, n->case_insensitive, n->max_states, p->account, &a, err);
+        break;
+    case QD_PATTERN_REGEXP:
+        rc = qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states,
+                                 p->account, &a, err);
+        break;
+    case QD_PATTERN_FUZZY:
+        rc = qd_automaton_fuzzy(text, n->max_edits, n->prefix_length, !n->no_transpositions,
+                                p->account, &a, err);
+        break;
+    }
+    if (rc) return rc;
+    if (qd_arena_on_reset(p->arena, automaton_drop, a)) return qd_err_nomem(err, "query plan");
+    *out = a;
+    return 0;
+}
+
+/* --- walking terms ---------------------------------------------------------------------------- */
+
+/* Calls each for the terms of a range in every leaf, leaf by leaf; 1 from each ends the walk. */
+static int walk_terms(qd_plan *p, qdi_field *f, const qd_term_range *range,
+                      int (*each)(void *arg, qd_str text, qd_err *err), void *arg, qd_err *err)
+{
+    for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher); i++) {
+        qd_segment *seg = qd_searcher_leaf(p->searcher, i)->segment;
+        uint32_t number = f->number[i];
+        if (number == QD_FIELD_NONE || qd_segment_field(seg, number)->index == QD_INDEX_NONE)
+            continue;
+        qd_term_iter *it;
+        qd_str text;
+        int rc = qd_term_iter_open(seg, number, range, p->arena, &it, err);
+        uint32_t steps = 0;
+        while (rc == 0) {
+            rc = qd_term_iter_step(it, &text, NULL, err);
+            if (rc <= 0) break;
+            if (++steps % 1024 == 0) {
+                rc = qd_task_check(p->o.task, err);
+                if (rc) break;
+            }
+            rc = each(arg, text, err);
+        }
+        if (rc) return rc < 0 ? rc : 0;
+    }
+    return 0;
+}
+
+/* --- the best N terms ------------------------------------------------------------------------- */
+
+typedef struct best_term {
+    qd_str text;
+    float boost; /* below 0: such a word is kept after all others, and scores 0 */
+} best_term;
+
+typedef struct best_terms {
+    qd_plan *p;
+    const qd_node_pattern *n;
+    best_term *at; /* max + 1 of them */
+    uint32_t got, max;
+    uint32_t length; /* code points of the pattern */
+    bool all;        /* one more than max is an error instead of a cut */
+} best_terms;
+
+/* Is a kept rather than b? */
+static bool better(const best_term *a, const best_term *b)
+{
+    return a->boost != b->boost ? a->boost > b->boost : qd_str_cmp(a->text, b->text) < 0;
+}
+
+static uint32_t code_points(qd_str s)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < s.n; i++) n += ((uint8_t)s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Lucene's FuzzyTermsEnum: 1 - edits / the shorter length. */
+static float fuzzy_boost(const best_terms *b, qd_str text)
+{
+    uint32_t edits = qd_edit_distance(b->n->text, text, !b->n->no_transpositions, b->n->max_edits);
+    uint32_t n = code_points(text);
+    if (edits == 0) return 1.0f;
+    n = n < b->length ? n : b->length;
+    return 1.0f - (float)edits / (float)n;
+}
+
+static int best_add(void *arg, qd_str text, qd_err *err)
+{
+    best_terms *b = arg;
+    best_term t = {.text = text,
+                   .boost = b->n->kind == QD_PATTERN_FUZZY ? fuzzy_boost(b, text) : 1.0f};
+    uint32_t lo = 0, hi = b->got; /* kept best first */
+    while (lo < hi) {
+        uint32_t m = (lo + hi) / 2;
+        if (better(&b->at[m], &t))
+            lo = m + 1;
+        else
+            hi = m;
+    }
+    if (lo < b->got && qd_str_eq(b->at[lo].text, text)) return 0;
+    if (b->got == b->max) {
+        if (b->all)
+            return qd_err_set(err, QD_E_TOO_MANY_CLAUSES, "maxClauseCount is set to %u", b->max);
+        if (lo == b->max) return 0;
+    }
+    t.text = qd_arena_str(b->p->arena, text);
+    if (text.n && !t.text.p) return qd_err_nomem(err, "query plan");
+    uint32_t n = b->got < b->max ? b->got : b->max - 1;
+    memmove(b->at + lo + 1, b->at + lo, (n - lo) * sizeof *b->at);
+    b->at[lo] = t;
+    b->got = n + 1;
+    return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return qd_str_cmp(((const best_term *)a)->text, ((const best_term *)b)->text);
+}
+
+/* Lucene's blended frequencies: every term gets the greatest document frequency, summed words. */
+static int blend(qd_plan *p, qdi_field *f, best_terms *b, qdi_node *x, qd_err *err)
+{
+    int rc = qdi_plan_lookup(p, err);
+    if (rc) return rc;
+    qd_node_stats *st = qd_arena_calloc(p->arena, sizeof *st);
+    if (!st) return qd_err_nomem(err, "query plan");
+    *st = (qd_node_stats){0, 0, -1, -1};
+    for (uint32_t i = 0; i < b->got; i++) {
+        const qdi_term *t = x->u.b.should[i]->u.term;
+        if ((int64_t)t->df > st->doc_freq) st->doc_freq = (int64_t)t->df;
+        st->total_term_freq += (int64_t)t->ttf;
+    }
+    for (uint32_t i = 0; i < b->got; i++) {
+        qdi_term *t = x->u.b.should[i]->u.term, *copy = qd_arena_alloc(p->arena, sizeof *copy);
+        if (!copy) return qd_err_nomem(err, "query plan");
+        *copy = *t; /* a term of its own: the same word elsewhere keeps its statistics */
+        copy->given = st;
+        copy->next = NULL;
+        x->u.b.should[i]->u.term = copy;
+    }
+    (void)f;
+    return 0;
+}
+
+/* The bool of scored terms. */
+static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_term_range *range,
+                         float boost, qdi_node **out, qd_err *err)
+{
+    const qd_node_pattern *pat = &n->u.pattern;
+    best_terms b = {.p = p, .n = pat, .length = code_points(pat->text)};
+    b.all = pat->rewrite == QD_REWRITE_SCORING;
+    b.max = b.all ? p->o.max_clauses : pat->rewrite_n ? pat->rewrite_n : EXPAND_DEFAULT;
+    if (b.max > p->o.max_clauses) b.max = p->o.max_clauses;
+    b.at = qd_arena_alloc(p->arena, (b.max + 1) * sizeof *b.at);
+    if (!b.at) return qd_err_nomem(err, "query plan");
+    int rc = walk_terms(p, f, range, best_add, &b, err);
+    if (rc) return rc;
+    p->expanded += b.got; /* Lucene counts the clauses of a query again when it is rewritten */
+    if (p->expanded > p->o.max_clauses)
+        return qd_err_set(err, QD_E_LIMIT,
+                          "Query contains too many nested clauses; maxClauseCount is set to %u",
+                          p->o.max_clauses);
+    qdi_node *x = qdi_plan_node(p, b.got ? QDI_BOOL : QDI_NONE, n, boost, true, err);
+    if (!x) return QD_E_NOMEM;
+    *out = x;
+    if (!b.got) return 0;
+    qsort(b.at, b.got, sizeof *b.at, by_text);
+    x->u.b.nshould = b.got;
+    x->u.b.min_should = 1;
+    x->u.b.should = qd_arena_calloc(p->arena, b.got * sizeof *x->u.b.should);
+    if (!x->u.b.should) return qd_err_nomem(err, "query plan");
+    for (uint32_t i = 0; i < b.got; i++) {
+        bool constant = pat->rewrite == QD_REWRITE_TOP_BOOST;
+        float own = boost * (b.at[i].boost > 0 ? b.at[i].boost : 0);
+        qdi_node *t = qdi_plan_node(p, QDI_TERM, n, own, !constant, err);
+        if (!t) return QD_E_NOMEM;
+        t->u.term = qdi_plan_term(p, f, b.at[i].text, NULL, err);
+        if (!t->u.term) return QD_E_NOMEM;
+        if (constant) {
+            qdi_node *c = qdi_plan_node(p, QDI_CONST, n, own, true, err);
+            if (!c) return QD_E_NOMEM;
+            c->u.child = t;
+            t = c;
+        }
+        x->u.b.should[i] = t;
+    }
+    if (pat->rewrite == QD_REWRITE_TOP_BLENDED) rc = blend(p, f, &b, x, err);
+    if (!rc && b.got == 1) *out = x->u.b.should[0];
+    return rc;
+}
+
+static int set_node(qd_plan *p, const qd_node *n, qd_str field, float boost, bool scores,
+                    qdi_node **out, qd_err *err)
+{
+    qdi_field *f = qdi_plan_field(p, field, err);
+    qdi_node *x = f ? qdi_plan_node(p, QDI_SET, n, boost, scores, err) : NULL;
+    if (!x) return QD_E_NOMEM;
+    x->u.set.field = f;
+    *out = x;
+    return 0;
+}
+
+int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err)
+{
+    const qd_node_pattern *pat = &n->u.pattern;
+    qd_term_range range = {0};
+    qd_str text = pat->text;
+    bool plain = pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive;
+    if (plain) range.prefix = text;
+    if (pat->kind == QD_PATTERN_WILDCARD) {
+        int rc = qdi_wildcard_range(p->arena, pat, &range, &text);
+        if (rc) return qd_err_nomem(err, "query plan");
+        plain = !text.p;
+    }
+    if (!plain) {
+        qd_automaton *a = NULL;
+        int rc = make_automaton(p, pat, text, &a, err);
+        if (rc) return rc;
+        range.automaton = a;
+        range.prefix = a->prefix;
+    }
+    qdi_field *f = qdi_plan_field(p, pat->field, err);
+    if (!f) return QD_E_NOMEM;
+    /* A fuzzy query keeps its best terms even where nothing is scored: others do not match. */
+    bool cut = pat->rewrite >= QD_REWRITE_TOP_BLENDED;
+    if ((scores && pat->rewrite != QD_REWRITE_CONSTANT) || cut) {
+        int rc = expand_scored(p, n, f, &range, boost, out, err);
+        if (rc == 0 && !scores && (*out)->kind != QDI_NONE) {
+            (*out)->scores = false;
+            for (uint32_t i = 0; (*out)->kind == QDI_BOOL && i < (*out)->u.b.nshould; i++)
+                (*out)->u.b.should[i]->scores = false;
+        }
+        return rc;
+    }
+    int rc = set_node(p, n, pat->field, boost, scores, out, err);
+    if (rc) return rc;
+    (*out)->u.set.range = range;
+    return 0;
+}
+
+int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err)
+{
+    const qd_node_range *r = &n->u.range;
+    int rc = set_node(p, n, r->field, boost, scores, out, err);
+    if (rc) return rc;
+    qd_term_range *t = &(*out)->u.set.range;
+    if (r->has_from) {
+        t->from = r->from;
+        t->from_exclusive = !r->from_inclusive;
+    }
+    if (r->has_to) {
+        t->to = r->to;
+        t->has_to = true;
+        t->to_inclusive = r->to_inclusive;
+    }
+    return 0;
+}
+
+static int by_str(const void *a, const void *b)
+{
+    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+}
+
+int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err)
+{
+    const qd_node_term_set *s = &n->u.term_set;
+    int rc = set_node(p, n, s->field, boost, scores, out, err);
+    if (rc) return rc;
+    qd_str *sorted = qd_arena_alloc(p->arena, ((size_t)s->n + 1) * sizeof *sorted);
+    if (!sorted) return qd_err_nomem(err, "query plan");
+    if (s->n) memcpy(sorted, s->terms, s->n * sizeof *sorted);
+    qsort(sorted, s->n, sizeof *sorted, by_str);
+    uint32_t m = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (!m || !qd_str_eq(sorted[m - 1], sorted[i])) sorted[m++] = sorted[i];
+    (*out)->u.set.terms = sorted;
+    (*out)->u.set.n = m;
+    if (m == 0) (*out)->kind = QDI_NONE;
+    return 0;
+}
+
+/* --- the last word of a phrase ------------------------------------------------------------------
+ */
+
+typedef struct first_terms {
+    qd_plan *p;
+    qdi_field *f;
+    qdi_term **at;
+    uint32_t n, max;
+} first_terms;
+
+static int first_add(void *arg, qd_str text, qd_err *err)
+{
+    first_terms *x = arg;
+    for (uint32_t i = 0; i < x->n; i++)
+        if (qd_str_eq(x->at[i]->text, text)) return 0;
+    qd_str copy = qd_arena_str(x->p->arena, text);
+    if (text.n && !copy.p) return qd_err_nomem(err, "query plan");
+    qdi_term *t = qdi_plan_term(x->p, x->f, copy, NULL, err);
+    if (!t) return QD_E_NOMEM;
+    x->at[x->n++] = t;
+    return x->n == x->max;
+}
+
+int qdi_expand_prefix_terms(qd_plan *p, qdi_field *f, qd_str prefix, uint32_t max,
+                            qdi_term ***terms, uint32_t *n, qd_err *err)
+{
+    if (max > p->o.max_clauses) max = p->o.max_clauses;
+    first_terms x = {.p = p, .f = f, .max = max};
+    x.at = qd_arena_alloc(p->arena, (max + 1) * sizeof *x.at);
+    if (!x.at) return qd_err_nomem(err, "query plan");
+    qd_term_range range = {.prefix = prefix};
+    int rc = walk_terms(p, f, &range, first_add, &x, err);
+    *terms = x.at;
+    *n = x.n;
+    return rc;
+}

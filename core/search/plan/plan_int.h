@@ -1,0 +1,182 @@
+/*
+ * plan_int.h: the compiled tree. Nodes of query/node.h become qdi_nodes: boosts multiplied down,
+ * trivial clauses folded, terms shared, statistics and weights filled in. What differs by segment
+ * is in leaf_int.h.
+ */
+#ifndef QD_SEARCH_PLAN_INT_H
+#define QD_SEARCH_PLAN_INT_H
+
+#include "base/map.h"
+#include "base/str.h"
+#include "search/plan/plan.h"
+#include "search/scratch_int.h"
+#include "segment/automaton.h"
+#include "segment/postings.h"
+
+/* A field that the tree names. */
+typedef struct qdi_field {
+    qd_str name;
+    qd_similarity sim;
+    qd_collection_stats stats;
+    const float *ninv; /* 256: 1 / (k1 * (1 - b + b * length / average)), by norm byte */
+    uint32_t *number;  /* by leaf, QD_FIELD_NONE where absent */
+    struct qdi_field *next;
+} qdi_field;
+
+/* A distinct (field, term), looked up in every leaf. */
+typedef struct qdi_term {
+    qdi_field *field;
+    qd_str text;
+    const qd_node_stats *given; /* of the node, before the searcher's */
+    qd_term *at;                /* by leaf; df 0: absent */
+    uint64_t df, ttf;           /* sums */
+    bool known;                 /* at[] is filled */
+    struct qdi_term *next;
+} qdi_term;
+
+typedef enum qdi_kind {
+    QDI_NONE = 0,
+    QDI_ALL,
+    QDI_TERM,
+    QDI_SYNONYM,
+    QDI_PHRASE,
+    QDI_BOOL,
+    QDI_DIS_MAX,
+    QDI_CONST, /* child not scored */
+    QDI_SET,   /* documents of many terms: a list, an interval or a pattern */
+    QDI_RANGE, /* numbers */
+    QDI_EXISTS,
+    QDI_IDS,
+    QDI_DOC_SET,
+    QDI_CUSTOM
+} qdi_kind;
+
+typedef struct qdi_node qdi_node;
+
+typedef struct qdi_phrase_slot {
+    uint32_t position; /* in the query */
+    uint32_t n;        /* alternatives */
+    qdi_term **terms;
+} qdi_phrase_slot;
+
+struct qdi_node {
+    qdi_kind kind;
+    bool scores;         /* false: only documents count; true: weight or boost is the score */
+    float boost;         /* product from the root down to here */
+    float weight;        /* TERM, SYNONYM, PHRASE */
+    const float *ninv;   /* same */
+    const qd_node *from; /* source, for names and parameters */
+    uint32_t number;     /* of the node in the plan: index of leaf states */
+    union {
+        qdi_term *term;
+        struct {
+            qdi_field *field;
+            qdi_term **terms;
+            const float *boosts; /* NULL: 1 */
+            uint32_t n;
+        } synonym;
+        struct {
+            qdi_field *field;
+            qdi_phrase_slot *slots; /* ascending positions, at least 2 */
+            uint32_t n, slop;
+        } phrase;
+        struct {
+            qdi_node **must, **should, **filter, **must_not;
+            uint32_t nmust, nshould, nfilter, nmust_not;
+            uint32_t min_should; /* 0: optional, only with must or filter */
+        } b;
+        struct {
+            qdi_node **kids;
+            uint32_t n;
+            float tie;
+            bool blended;
+        } dis_max;
+        qdi_node *child;
+        struct {
+            qdi_field *field;
+            const qd_str *terms; /* sorted, distinct; NULL: range */
+            uint32_t n;
+            qd_term_range range;
+        } set;
+        struct {
+            qdi_field *field;
+            qd_range_kind kind;
+            int64_t lo, hi;
+            uint8_t lo16[16], hi16[16];
+        } range;
+        qdi_field *exists;
+        struct {
+            const qd_str *ids;
+            uint64_t *hashes;
+            uint32_t n;
+        } ids;
+        qd_node_doc_set doc_set;
+        qd_node_custom custom;
+    } u;
+};
+
+struct qd_plan {
+    uint32_t magic;
+    qd_searcher *searcher;
+    qd_arena *arena;
+    qd_account *account;
+    qd_plan_options o;
+    qd_similarity sim;
+    qdi_node *root;
+    qdi_field *fields;
+    qdi_term *terms; /* in order of first mention, newest first */
+    qdi_term *last_term;
+    qd_map term_map;
+    uint32_t nterms, nnodes, nclauses;
+    uint32_t expanded; /* scored terms that patterns have become */
+};
+#define QDI_PLAN_MAGIC 0x51504c4eu /* QPLN */
+
+/* plan.c */
+qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err);
+qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_stats *given,
+                        qd_err *err);
+qdi_node *qdi_plan_node(qd_plan *p, qdi_kind kind, const qd_node *from, float boost, bool scores,
+                        qd_err *err);
+
+/* Greatest product of boosts: sums over all clauses of a query stay finite, and each document that
+ * matches has a score. */
+#define QDI_BOOST_MAX 1e33f
+
+static inline float qdi_boost_of(float above, const qd_node *n)
+{
+    float boost = above * n->boost;
+    return boost < QDI_BOOST_MAX ? boost : QDI_BOOST_MAX;
+}
+
+/* wildcard.c: what of a wildcard pattern is to be had by comparing bytes, as bounds of a walk over
+ * terms, and the text of which an automaton is needed beside them; p NULL: of none. The texts
+ * live in arena. 0 or QD_E_NOMEM. */
+QD_MUST_CHECK
+int qdi_wildcard_range(qd_arena *arena, const qd_node_pattern *n, qd_term_range *out,
+                       qd_str *automaton);
+
+/* expand.c: patterns. Both return a node in *out. */
+int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+int qdi_expand_prefix_terms(qd_plan *p, qdi_field *f, qd_str prefix, uint32_t max,
+                            qdi_term ***terms, uint32_t *n, qd_err *err);
+int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
+                       qd_err *err);
+
+/* weight.c: statistics and BM25. */
+int qdi_plan_lookup(qd_plan *p, qd_err *err);
+int qdi_plan_weigh(qd_plan *p, qd_err *err);
+float qdi_idf(uint64_t df, uint64_t docs);
+/* ninv table for these statistics, in the plan's arena; NULL when out of memory. */
+const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf);
+
+/* BM25 of one document in Lucene's order of operations. */
+static inline float qdi_score(float w, float freq, float ninv)
+{
+    return w - w / (1.0f + freq * ninv);
+}
+
+#endif
