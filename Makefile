@@ -89,19 +89,21 @@ OBJS_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(SRCS_$(1)))
 $(call lib_of,$(1)): $$(OBJS_$(1))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$(OBJS_$(1))
+	$$(AR) qcs $$@ $$(OBJS_$(1))
 ALL_OBJS += $$(OBJS_$(1))
 endef
 ALL_OBJS :=
 $(foreach m,$(LIB_MODULES),$(eval $(call module_rules,$(m))))
 include sdk/module.mk
 
-# --- programs: core/main/<program>.c is the composition root, core/main/<program>_*.c belong to it -
-PROGRAM_NAMES := $(filter quidditchd qd,$(notdir $(patsubst %.c,%,$(wildcard core/main/daemon/quidditchd.c core/main/qd/qd.c))))
+# --- programs: core/main/daemon is quidditchd, core/main/qd and core/main/bench are qd; what stands
+# beside the folders belongs to both -------------------------------------------------------------
+PROGRAM_NAMES := quidditchd qd
+PROGRAM_DIRS_quidditchd := daemon
+PROGRAM_DIRS_qd := qd bench
 PROGRAMS := $(patsubst %,$(OUT)/bin/%,$(PROGRAM_NAMES))
-MAIN_COMMON := $(filter-out core/main/daemon/quidditchd%.c core/main/qd/qd.c core/main/qd_%.c,$(wildcard core/main/*.c))
 define program_rules
-OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/$(1).c core/main/$(1)_*.c) $(MAIN_COMMON))
+OBJS_prog_$(1) := $$(patsubst %.c,$(OBJ)/%.o,$$(wildcard core/main/*.c $$(PROGRAM_DIRS_$(1):%=core/main/%/*.c)))
 $(OUT)/bin/$(1): $$(OBJS_prog_$(1)) $(CORE_LIBS) core/main/host.map
 	@mkdir -p $$(@D)
 	@$$(say) LD $$@

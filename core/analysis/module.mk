@@ -1,3 +1,3 @@
 LIBS += -lstemmer
 # The block kernel gains a third by unrolling.
-CFLAGS_core_analysis_standard := -O3
+CFLAGS_core_analysis_tokenizer_standard := -O3

@@ -21,7 +21,7 @@ sub write_file
 # --- what there is ---
 
 my %known;
-my $core = slurp("$top/core/action/metrics.def");
+my $core = slurp("$top/core/action/cat/metrics.def");
 while ($core =~ /^QD_METRIC\(\w+, "(\w+)", (\w+)/mg) {
     my ($name, $type) = ($1, $2);
     $known{$_} = 1 for $type eq 'HISTOGRAM' ? map { "$name$_" } qw(_bucket _sum _count) : $name;

@@ -11,13 +11,13 @@ use Lint;
 my $build = top() . '/build';
 plan skip_all => 'nothing is built' unless glob "$build/lib/libqd-base.a";
 
-# object -> {u => {symbol}, d => {symbol}}, named "module/object"
+# object -> {u => {symbol}, d => {symbol}}, named by its path below core: "module/object", "module/folder/object"
 my (%obj, %definer, %member);
 sub learn {
-    my ($module, $file, $nm) = @_;
-    for (`$nm`) {
-        my ($o, $type, $s) = m{(?:^|[:/])([\w.-]+\.o):\s*[0-9a-f]*\s+([A-Za-z])\s+(\S+)$} or next;
-        my $id = "$module/$o";
+    my ($module) = @_;
+    for (`nm -A $build/obj/core/$module/*.o $build/obj/core/$module/*/*.o 2>/dev/null`) {
+        my ($id, $type, $s) = m{/core/([\w./-]+\.o):\s*[0-9a-f]*\s+([A-Za-z])\s+(\S+)$} or next;
+        next unless -f top() . '/core/' . ($id =~ s/o$/c/r); # of a file that was moved or removed
         $member{$module}{$id} = 1;
         if    ($type eq 'U')        { $obj{$id}{u}{$s} = 1 }
         elsif ($type =~ /[TDBRVWC]/) { $obj{$id}{d}{$s} = 1; $definer{$s} //= $id }
@@ -32,10 +32,8 @@ for (split /\n/, slurp('core/LAYERS')) {
     for (@rest) { s/^-// ? $forbidden{$module}{$_} = 1 : ($beside{$module}{$_} = 1) }
 }
 for my $m (sort keys %level) {
-    my $lib = "$build/lib/libqd-$m.a";
-    learn($m, $lib, "nm -A '$lib' 2>/dev/null") if -f $lib;
+    learn($m);
 }
-learn('main', '', "nm -A $build/obj/core/main/*.o 2>/dev/null");
 
 # What may be called by everybody: it reads no clock, file or socket and starts no thread.
 my $pure = qr/^(?:_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__tls_get_addr|__errno_location|__ctype_\w+_loc|__fix\w+
@@ -111,5 +109,5 @@ sub links_without {
 }
 links_without('query', [sort keys %{$member{query}}], qw(net store segment engine search cluster action));
 links_without('search', [sort keys %{$member{search}}], qw(net rpc cluster shard action));
-links_without('qd segment', ['main/qd_segment.o'], grep { !/^(?:base|json|config|runtime|plugin|store|segment|main)$/ } sort keys %level);
+links_without('qd segment', ['main/qd/segment.o'], grep { !/^(?:base|json|config|runtime|plugin|store|segment|main)$/ } sort keys %level);
 done_testing;
