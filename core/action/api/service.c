@@ -10,7 +10,7 @@
 #include "action/action_int.h"
 #include "action/api/admin_int.h"
 #include "action/api/counters.h"
-#include "action/documents/documents_int.h"
+#include "action/transport/ask_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/schema.h"
@@ -245,7 +245,7 @@ static bool waits(const running *x)
     const qd_api *api = q->api;
     if (strcmp(api->pool, "management") == 0) return true;
     if (!x->served) return false; /* of the parts behind it none is looked at yet */
-    if ((q->a->rpc && qdi_docs_many(q->a)) || waits_for_copies(q)) return true;
+    if ((q->a->rpc && qdi_many_nodes(q->a)) || waits_for_copies(q)) return true;
     if (!q->a->store || (qd_store_caps(q->a->store) & QD_STORE_MMAP)) return false;
     return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
 }
@@ -498,7 +498,7 @@ static int submit_stream(qd_action_call *call, running *x, qd_err *err)
     }
     x->last = !call->more;
     x->working = x->last || x->feeding.n >= FEED_BYTES;
-    bool fiber = (x->q.a->rpc && qdi_docs_many(x->q.a)) || waits_for_copies(&x->q);
+    bool fiber = (x->q.a->rpc && qdi_many_nodes(x->q.a)) || waits_for_copies(&x->q);
     x->work.run = fiber ? run_stream_on_fiber : run_stream;
     if (!x->last) call->host[0] = x;
     if (!x->working) return 0;

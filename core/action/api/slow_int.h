@@ -4,17 +4,15 @@
 #ifndef QD_ACTION_SLOW_INT_H
 #define QD_ACTION_SLOW_INT_H
 
-#include "action/documents/documents_int.h"
-#include "action/search/search_int.h"
+#include "action/action_int.h"
+#include "base/log.h"
 
-/* The shortest time of an operation that is told; INT64_MAX: none is. [any] */
-int64_t qdi_slow_index_ns(const qd_values *v);
-/* Tells an operation on a document that took that long. */
-void qdi_slow_index(const qd_index_meta *m, const doc_item *i, uint64_t took_ns);
-/* Tells the phase of a search on one shard, if it took long enough. */
-void qdi_slow_query(const search_run *x, const search_shard *s, uint64_t took_ns);
-/* The same of a fetch; total: hits that are fetched. */
-void qdi_slow_fetch(const search_run *x, const qd_index_meta *m, uint32_t shard, uint32_t total,
-                    uint64_t took_ns);
+#define QDI_SLOW_SOURCE_MAX 6000u /* a log's line has room for 8 KiB */
+
+/* Level at which something that took so long is told; false: at none. first: of four settings
+ * behind each other, the highest level first. */
+bool qdi_slow_level(const qd_values *v, uint32_t first, uint64_t took, qd_log_level *out);
+/* At most n characters of text, and what a line has room for; one_line: no breaks in it. */
+void qdi_slow_source(qd_buf *b, qd_str text, size_t n, bool one_line);
 
 #endif

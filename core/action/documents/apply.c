@@ -1,7 +1,8 @@
 /* apply.c: one operation from its index name to the engine's result. See documents_int.h. */
 #include "action/api/counters.h"
-#include "action/api/slow_int.h"
+#include "action/documents/documents_int.h"
 #include "action/indices/templates_int.h"
+#include "action/transport/ask_int.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -240,7 +241,7 @@ static bool is_newer(void *arg, const qd_state *s)
 static int enter(doc_batch *b, const qd_index_meta *m, uint32_t number, doc_touched *t, qd_err *err)
 {
     int64_t wait = b->timeout_ms < GATE_MS ? b->timeout_ms : GATE_MS;
-    bool many = qdi_docs_many(b->a);
+    bool many = qdi_many_nodes(b->a);
     if (many && wait > ENTER_MS) wait = ENTER_MS;
     uint64_t until = qd_env_mono_ns(b->a->env) + (uint64_t)wait * 1000000u;
     for (;;) {

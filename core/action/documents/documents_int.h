@@ -9,6 +9,7 @@
 #define QD_ACTION_DOCS_INT_H
 
 #include "action/action_int.h"
+#include "action/api/source_int.h"
 #include "base/vec.h"
 #include "replication/replication.h"
 #include "json/tree.h"
@@ -168,8 +169,6 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
 /* Frees it and ends its items, whose errors go with it; NULL is fine. Before the items' memory
  * goes; a run that fails has done so itself. */
 void qdi_docs_free(doc_run *run);
-/* Does this node belong, or has it belonged, to a cluster of several? */
-bool qdi_docs_many(qd_actions *a);
 /* The newest revision of what says where a shard's documents go and what becomes of them there:
  * index, mapping, copies. */
 uint64_t qdi_docs_placed_by(const qd_state *s, const qd_index_meta *m, const qd_shard_meta *r);
@@ -217,9 +216,6 @@ int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_re
                   qd_arena *arena, qd_engine_doc *out, qd_err *err);
 
 /* --- get.c --- */
-
-/* The names of a comma-separated list, in arena; how many. */
-uint32_t qdi_list_split(qd_arena *a, qd_str list, qd_str **out);
 
 /* --- answer.c: the items of a bulk's answer --- */
 
@@ -290,17 +286,10 @@ bool qdi_has_types(qd_actions *a);
 /* "_type":"_doc" where the identity has types. */
 void qdi_type_write(qd_actions *a, qd_json_writer *w);
 
-/* _source, _source_includes, _source_excludes of a request. */
-typedef struct doc_source {
-    bool want;
-    qd_json_filter *filter; /* NULL: all */
-} doc_source;
-int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err);
-/* The same of a JSON value: a boolean, a pattern, a list, an object of includes and excludes. */
-int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err);
-/* Does the request say anything of it? */
-bool qdi_source_asked(const qd_request *q);
-/* Writes a source through the filter as the next value. */
-int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err);
+/* slow.c */
+/* The shortest time of an operation that is told; INT64_MAX: none is. [any] */
+int64_t qdi_slow_index_ns(const qd_values *v);
+/* Tells an operation on a document that took that long. */
+void qdi_slow_index(const qd_index_meta *m, const doc_item *i, uint64_t took_ns);
 
 #endif

@@ -1,6 +1,7 @@
 /* get.c: get, get_source, mget. */
+#include "action/api/lookup_int.h"
 #include "action/documents/documents_int.h"
-#include "action/search/search_int.h"
+#include "action/transport/ask_int.h"
 #include "base/str.h"
 #include "json/tree.h"
 #include <stdio.h>
@@ -8,62 +9,6 @@
 
 #define GATE_MS 30000
 #define FILTERED_MAX ((size_t)1 << 31)
-
-/* --- source filtering --- */
-
-uint32_t qdi_list_split(qd_arena *a, qd_str list, qd_str **out)
-{
-    uint32_t n = 1, k = 0;
-    for (size_t i = 0; i < list.n; i++) n += list.p[i] == ',';
-    *out = list.n ? qd_arena_alloc(a, n * sizeof **out) : NULL;
-    if (!*out) return 0;
-    for (qd_str rest = list; rest.p;) {
-        qd_str part = qd_str_trim(qd_str_split(&rest, ','));
-        if (part.n) (*out)[k++] = part;
-    }
-    return k;
-}
-
-static int make_filter(qd_arena *a, const qd_str *in, uint32_t nin, const qd_str *ex, uint32_t nex,
-                       doc_source *out, qd_err *err)
-{
-    if (!nin && !nex) return 0;
-    return qd_json_filter_make(a, in, nin, ex, nex, QD_JSON_FILTER_SOURCE, &out->filter, err);
-}
-
-bool qdi_source_asked(const qd_request *q)
-{
-    return qd_param_has(q, "_source") || qd_param_has(q, "_source_includes") ||
-           qd_param_has(q, "_source_excludes");
-}
-
-int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err)
-{
-    qd_str v = qd_param(q, "_source"), in = qd_param(q, "_source_includes"),
-           ex = qd_param(q, "_source_excludes"), *list, *drop;
-    *out = (doc_source){.want = true};
-    if (qd_str_is(v, "false")) {
-        out->want = false;
-        return 0;
-    }
-    if (v.n && !qd_str_is(v, "true") && !in.n) in = v;
-    uint32_t n = qdi_list_split(q->arena, in, &list), m = qdi_list_split(q->arena, ex, &drop);
-    return make_filter(q->arena, list, n, drop, m, out, err);
-}
-
-int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err)
-{
-    if (!s->filter || qd_json_filter_all(s->filter)) {
-        qd_json_raw_value(w, source);
-        return 0;
-    }
-    qd_buf kept;
-    qd_buf_init(&kept, NULL, FILTERED_MAX);
-    int rc = qd_json_filter_apply(s->filter, source, false, &kept, err);
-    if (!rc) qd_json_raw_value(w, qd_buf_view(&kept));
-    qd_buf_fini(&kept);
-    return rc;
-}
 
 /* --- one document --- */
 
@@ -160,7 +105,8 @@ static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number
 /* Was the copy here at first, and is it another node's by now? */
 static bool moved_away(qd_actions *a, int rc)
 {
-    return qdi_docs_many(a) && (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
+    return qdi_many_nodes(a) &&
+           (rc == QD_E_NOT_PRIMARY || rc == QD_E_NO_SHARD || rc == QD_E_CLOSED);
 }
 
 /* The document as the engine has it. */
@@ -172,7 +118,7 @@ static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uin
     if (!d) {
         read_args(g, m, number, &one);
         d = &one;
-        if (qdi_docs_many(a))
+        if (qdi_many_nodes(a))
             qdi_docs_read(a, d, 1, arena);
         else
             d->rc = QDI_READ_HERE;
@@ -412,47 +358,6 @@ int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- mget --- */
 
-static int string_list(const qd_json_node *n, qd_arena *a, qd_str **out, uint32_t *count,
-                       qd_err *err)
-{
-    uint32_t room = n->type == QD_JSON_T_ARRAY ? n->n : 1;
-    *out = qd_arena_alloc(a, (room + 1) * sizeof **out);
-    *count = 0;
-    if (!*out) return qd_err_nomem(err, "source filter");
-    if (n->type != QD_JSON_T_ARRAY) {
-        (*out)[(*count)++] = qd_json_text(n);
-        return 0;
-    }
-    for (const qd_json_node *x = n->first; x; x = x->next) (*out)[(*count)++] = qd_json_text(x);
-    return 0;
-}
-
-int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err *err)
-{
-    qd_str *in = NULL, *ex = NULL;
-    uint32_t nin = 0, nex = 0;
-    int rc = 0;
-    *out = (doc_source){.want = true};
-    if (n->type == QD_JSON_T_BOOL) {
-        out->want = n->truth;
-        return 0;
-    }
-    if (n->type == QD_JSON_T_NUMBER || n->type == QD_JSON_T_NULL) {
-        return qd_err_set(err, QD_E_ES_PARSE, "illegal type for _source: [%s]",
-                          n->type == QD_JSON_T_NULL ? "VALUE_NULL" : "VALUE_NUMBER");
-    }
-    if (n->type == QD_JSON_T_OBJECT) {
-        const qd_json_node *i = qd_json_get(n, "includes"), *e = qd_json_get(n, "excludes");
-        if (!i) i = qd_json_get(n, "include");
-        if (!e) e = qd_json_get(n, "exclude");
-        if (i) rc = string_list(i, a, &in, &nin, err);
-        if (!rc && e) rc = string_list(e, a, &ex, &nex, err);
-    } else {
-        rc = string_list(n, a, &in, &nin, err);
-    }
-    return rc ? rc : make_filter(a, in, nin, ex, nex, out, err);
-}
-
 static int item_args(const qd_request *q, const qd_json_node *n, const get_args *standard,
                      get_args *g, qd_str *stored, qd_err *err)
 {
@@ -620,7 +525,7 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
                             number);
         }
     }
-    doc_read *fetched = !rc && qdi_docs_many(q->a) ? mget_fetch(q, s, list, &standard) : NULL;
+    doc_read *fetched = !rc && qdi_many_nodes(q->a) ? mget_fetch(q, s, list, &standard) : NULL;
     qd_json_object(&r->w);
     qd_json_key_c(&r->w, "docs");
     qd_json_array(&r->w);

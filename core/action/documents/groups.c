@@ -8,6 +8,7 @@
  * last to let go frees the groups.
  */
 #include "action/documents/documents_int.h"
+#include "action/transport/ask_int.h"
 #include "runtime/fiber.h"
 #include "runtime/sync.h"
 
@@ -125,7 +126,7 @@ int qdi_groups_run(const doc_request *r, doc_item *items, size_t n, size_t bytes
     if (!g) return qd_err_nomem(err, "bulk request");
     g->r = r;
     g->pool = qd_pools_get(r->a->pools, "write");
-    g->waits = qdi_docs_many(r->a);
+    g->waits = qdi_many_nodes(r->a);
     g->items = items;
     g->nitems = n;
     atomic_store(&g->refs, 1);

@@ -44,15 +44,6 @@ typedef struct round {
     bool asked; /* some node was asked: it may answer otherwise without a newer state */
 } round;
 
-bool qdi_docs_many(qd_actions *a)
-{
-    if (!a->rpc || atomic_load_explicit(&a->many, memory_order_relaxed)) return a->rpc != NULL;
-    qd_state *s = qd_cluster_state(a->cluster);
-    if (s->nnodes > 1) atomic_store_explicit(&a->many, true, memory_order_relaxed);
-    qd_state_unref(s);
-    return atomic_load_explicit(&a->many, memory_order_relaxed);
-}
-
 uint64_t qdi_docs_placed_by(const qd_state *s, const qd_index_meta *m, const qd_shard_meta *r)
 {
     uint64_t newest = qd_state_mapping_revision(s, m->mapping_hash);
@@ -325,7 +316,7 @@ int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, 
     }
     x.run->items = items;
     x.run->nitems = n;
-    if (!qdi_docs_many(r->a) && !qdi_active_waits(r->a, r->active)) {
+    if (!qdi_many_nodes(r->a) && !qdi_active_waits(r->a, r->active)) {
         rc = qdi_groups_run(r, items, n, bytes, arena, &g, err);
         if (g) x.run->groups.at[x.run->groups.n++] = g;
     } else {
@@ -462,7 +453,7 @@ void qdi_marks_refresh(doc_marks *m, qd_actions *a, qd_task *task)
     qd_arena arena;
     scatter nodes;
     doc_marks own = {.refresh = m->refresh};
-    if (!m->at.n || !qdi_docs_many(a)) {
+    if (!m->at.n || !qdi_many_nodes(a)) {
         qdi_marks_refresh_here(m, a);
         return;
     }

@@ -35,7 +35,7 @@ static int realtime(qd_actions *a, const char *uuid, uint32_t number, const doc_
         rc = qd_replication_refresh(a->replication, &to, QD_SEQ_NO_NONE, false, NULL, NULL, err);
     }
     /* where others may have the primary by now, it is asked for again by a newer state */
-    int64_t wait = qdi_docs_many(a) ? ENTER_MS : GATE_MS;
+    int64_t wait = qdi_many_nodes(a) ? ENTER_MS : GATE_MS;
     if (!rc) rc = qd_replication_enter_read(a->replication, &to, wait, &p, err);
     if (rc) return rc;
     rc = qd_engine_get(p.engine, what->id, what->realtime, what->want_source, arena, out, err);

@@ -1,5 +1,6 @@
 /* write.c: index, create, delete, update of one document. */
 #include "action/documents/documents_int.h"
+#include "action/transport/ask_int.h"
 #include "base/str.h"
 
 #define TIMEOUT_MS 60000
@@ -50,7 +51,7 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         qdi_item_fini(&i);
         return rc;
     }
-    if (qdi_docs_many(q->a) || qdi_active_waits(q->a, active)) {
+    if (qdi_many_nodes(q->a) || qdi_active_waits(q->a, active)) {
         rc = write_somewhere(q, &i, timeout, active, &marks, &run, err);
     } else {
         qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);

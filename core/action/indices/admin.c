@@ -1,8 +1,8 @@
 /* admin.c: create, delete, exist, open, close. */
 #include "action/api/admin_int.h"
+#include "action/api/lookup_int.h"
 #include "action/indices/indices_int.h"
 #include "action/indices/templates_int.h"
-#include "action/search/search_int.h"
 #include "base/str.h"
 #include "query/dsl.h"
 #include <string.h>

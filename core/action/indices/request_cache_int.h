@@ -2,8 +2,9 @@
 #ifndef QD_ACTION_REQUEST_CACHE_INT_H
 #define QD_ACTION_REQUEST_CACHE_INT_H
 
+#include "action/action_int.h"
 #include "action/indices/request_cache.h"
-#include "action/search/search_int.h"
+#include "base/str.h"
 
 /* A shard that has part in an answer. */
 typedef struct request_cache_shard {
@@ -22,19 +23,5 @@ int qdi_request_cache_get(qd_request_cache *c, request_cache_key key, qd_buf *ou
  * [any] */
 void qdi_request_cache_put(qd_request_cache *c, request_cache_key key, qd_str text,
                            const request_cache_shard *shards, uint32_t nshards);
-
-/* search/cache.c: the place of one search in the cache. */
-typedef struct search_cached {
-    qd_buf question, as_of;
-    bool usable;
-} search_cached;
-/* Looks whether x may be kept, and for its answer: 1 when it was there and is written behind
- * "took", 0 when the search is to run, negative on errors. End with qdi_search_cached_end. */
-int qdi_search_cached_begin(search_cached *c, search_run *x, qd_str expression, uint32_t options,
-                            qd_str routing, qd_json_writer *w, qd_err *err);
-/* Keeps what was written behind "took". */
-void qdi_search_cached_keep(search_cached *c, search_run *x, const qd_json_writer *w);
-/* Frees the key. */
-void qdi_search_cached_end(search_cached *c);
 
 #endif

@@ -1,5 +1,5 @@
 /* api.c: _search and _count. */
-#include "action/indices/request_cache_int.h"
+#include "action/search/cache_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 

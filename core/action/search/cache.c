@@ -1,6 +1,7 @@
 /* cache.c: which searches the request cache serves, and by which key. See request_cache.h.
  */
 #include "action/indices/request_cache_int.h"
+#include "action/search/cache_int.h"
 #include "base/str.h"
 #include <ctype.h>
 

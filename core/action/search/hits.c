@@ -1,6 +1,5 @@
 /* hits.c: the fetch phase: hits of one shard fetched together and written one by one. */
 #include "action/api/admin_int.h"
-#include "action/api/slow_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "engine/document.h"
@@ -420,27 +419,6 @@ static void emit(from_source *s, const qd_json_node *n)
         break;
     default:
         emit_number(s, v);
-    }
-}
-
-void qdi_source_walk(const qd_json_node *n, qd_str path,
-                     void (*fn)(void *arg, const qd_json_node *n), void *arg)
-{
-    if (n->type == QD_JSON_T_ARRAY) {
-        for (const qd_json_node *x = n->first; x; x = x->next) qdi_source_walk(x, path, fn, arg);
-        return;
-    }
-    if (!path.n) {
-        fn(arg, n);
-        return;
-    }
-    if (n->type != QD_JSON_T_OBJECT) return;
-    for (const qd_json_node *x = n->first; x; x = x->next) {
-        if (qd_str_eq(x->key, path)) {
-            qdi_source_walk(x, (qd_str){"", 0}, fn, arg);
-        } else if (path.n > x->key.n && path.p[x->key.n] == '.' && qd_str_starts(path, x->key)) {
-            qdi_source_walk(x, qd_str_sub(path, x->key.n + 1, path.n), fn, arg);
-        }
     }
 }
 

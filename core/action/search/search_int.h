@@ -13,6 +13,7 @@
 #ifndef QD_ACTION_SEARCH_INT_H
 #define QD_ACTION_SEARCH_INT_H
 
+#include "action/api/lookup_int.h"
 #include "action/documents/documents_int.h"
 #include "aggs/aggs.h"
 #include "query/dsl.h"
@@ -381,12 +382,6 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
 /* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
 int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
                   qd_err *err);
-/* A terms query's look-up of values in a document, for qd_query_reading; arg: the qd_actions. */
-int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
-                    const qd_query_value **out, uint32_t *n, qd_err *err);
-/* Calls fn for each value at a dotted path of a source, looking through arrays. */
-void qdi_source_walk(const qd_json_node *n, qd_str path,
-                     void (*fn)(void *arg, const qd_json_node *n), void *arg);
 
 /* "highlight" of a body. */
 int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_show *out,
@@ -401,5 +396,12 @@ qd_aggs_host qdi_search_aggs_host(search_run *x);
 /* Its fetch, with the shard as argument. */
 int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
                           qd_arena *arena, qd_str *json, qd_err *err);
+
+/* slow.c */
+/* Tells the phase of a search on one shard, if it took long enough. */
+void qdi_slow_query(const search_run *x, const search_shard *s, uint64_t took_ns);
+/* The same of a fetch; total: hits that are fetched. */
+void qdi_slow_fetch(const search_run *x, const qd_index_meta *m, uint32_t shard, uint32_t total,
+                    uint64_t took_ns);
 
 #endif

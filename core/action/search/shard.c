@@ -4,7 +4,6 @@
  * Ranking by score alone goes to the kernels (qd_plan_top, qd_plan_count); everything else collects
  * all matches, in one pass where hits and aggregations want the same documents.
  */
-#include "action/api/slow_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "replication/replication.h"

@@ -343,3 +343,14 @@ void qdi_tell(qd_actions *a, const qd_state *s, qd_str node, uint32_t action, qd
     }
     qd_writer_fini(body);
 }
+
+/* --- are there others? --- */
+
+bool qdi_many_nodes(qd_actions *a)
+{
+    if (!a->rpc || atomic_load_explicit(&a->many, memory_order_relaxed)) return a->rpc != NULL;
+    qd_state *s = qd_cluster_state(a->cluster);
+    if (s->nnodes > 1) atomic_store_explicit(&a->many, true, memory_order_relaxed);
+    qd_state_unref(s);
+    return atomic_load_explicit(&a->many, memory_order_relaxed);
+}

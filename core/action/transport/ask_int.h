@@ -36,5 +36,7 @@ uint64_t qdi_answer_ns(const qd_asks *q, uint32_t i);
 void qdi_asks_end(qd_asks *q);
 /* Tells a node something that nobody waits for. */
 void qdi_tell(qd_actions *a, const qd_state *s, qd_str node, uint32_t action, qd_writer *body);
+/* Does this node belong, or has it belonged, to a cluster of several? */
+bool qdi_many_nodes(qd_actions *a);
 
 #endif
