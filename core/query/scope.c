@@ -34,7 +34,7 @@ int qd_operator_call(qd_operator_scope *s, qd_guest_call *call, qd_task *task, b
     return rc;
 }
 
-/* Is it one of errors.def? */
+/* Is it one of quidditch/errors.def? */
 static bool known(int32_t rc)
 {
     switch (rc) {

@@ -1,5 +1,5 @@
 /*
- * kube_replay_tool.c: plays recorded requests to a real API server, or to the model.
+ * replay.c: plays recorded requests to a real API server, or to the model.
  *
  *   kube_replay [--server URL --token TOKEN --nobody TOKEN] [--record] FILE...
  *

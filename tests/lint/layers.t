@@ -45,6 +45,29 @@ report('includes follow core/LAYERS',                @layer);
 report('private headers stay in their module',       @private);
 report('core includes "module/header.h"',            @style);
 
+# Folders inside of a module: core/<module>/LAYERS has the same for them.
+my (@folders, @full);
+my %files;
+$files{s{/[^/]+$}{}r}++ for files(qr{^core/.*\.(?:[ch]|def)$});
+for my $d (sort keys %files) {
+    push @full, "$d: $files{$d} files in one folder" if $files{$d} > 45;
+    push @folders, "$d is not in core/$1/LAYERS" if $d =~ m{^core/([^/]+)/([^/]+)$} && -f top() . "/core/$1/LAYERS" && slurp("core/$1/LAYERS") !~ /^\d+\s+$2$/m;
+}
+for my $layers (files(qr{^core/[^/]+/LAYERS$})) {
+    my ($m) = $layers =~ m{^core/([^/]+)/};
+    my %of = map { /^(\d+)\s+(\S+)$/ ? ($2 => $1) : () } split /\n/, slurp($layers);
+    for my $file (files(qr{^core/$m/[^/]+/[^/]+\.[ch]$})) {
+        my ($from) = $file =~ m{^core/$m/([^/]+)/};
+        each_match(slurp($file), qr/^\s*#\s*include\s*"$m\/([^\/"]+)\/([^"]+)"/m, sub {
+            my ($line, $to, $header) = @_;
+            push @folders, "$file:$line: $from (level $of{$from}) may not include $to/$header (level $of{$to})"
+                if $to ne $from && ($of{$to} // 99) >= ($of{$from} // 0);
+        });
+    }
+}
+report('folders of a module follow its LAYERS', @folders);
+report('no folder of core is a hall',           @full);
+
 my @sdk;
 for my $file (files(qr{^(plugins|lib|sdk/examples)/.*\.[ch]$}), files(qr{^sdk/include/})) {
     my $n = 0;

@@ -7,7 +7,7 @@
  * sessions, watches, membership, consensus, log, machine, libuv glue), and the machines of
  * core/replication. Threads, pools and loops are fibers of runtime/sim_env.h.
  *
- * Modelled: a copy's log and segments (repl_disk.c), what carries replication's requests
+ * Modelled: a copy's log and segments (repl_log.c), what carries replication's requests
  * (repl_node.c and its like, over a network that loses, doubles and reorders them), the file system
  * below the masters' log (raft_disk.c), clients.
  */

@@ -6,7 +6,7 @@
  * pool) -> merge -> fetch (only for the hits shown) -> answer. What is bound lives in the search's
  * arena and is not changed afterwards; each shard works in an arena of its own.
  *
- * The coordinating part knows all shards, merges and answers; a node's part (search_part.h) binds
+ * The coordinating part knows all shards, merges and answers; a node's part (part_int.h) binds
  * and runs the shards that it is asked for. Both are a search_run: shards that this node searches
  * for itself stand in the coordinating run directly, those of others get their results there.
  */

@@ -1,6 +1,6 @@
 /*
  * target.c: the coordinating part of a search: nodes are asked for shards, this one by a
- * call, others over the transport (search_remote.c); what fails is asked for at another copy.
+ * call, others over the transport (serve.c); what fails is asked for at another copy.
  */
 #include "action/search/wire_int.h"
 #include "base/str.h"

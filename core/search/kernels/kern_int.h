@@ -1,6 +1,6 @@
 /*
  * kern_int.h: inner loops that exist once for each instruction set, with bit-identical results.
- * Decoding of postings is the segment's (segment/codec.h); here are scores, bounds and lists.
+ * Decoding of postings is the segment's (segment/codec/codec.h); here are scores, bounds and lists.
  */
 #ifndef QD_SEARCH_KERN_INT_H
 #define QD_SEARCH_KERN_INT_H

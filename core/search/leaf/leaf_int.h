@@ -213,7 +213,7 @@ static inline bool qdi_any(const uint64_t *a, uint32_t words)
     return x != 0;
 }
 
-/* window_term.c, window_phrase.c, window_custom.c */
+/* window_term.c, window_phrase.c, custom.c */
 void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                    double *acc);
 void qdi_fill_synonym(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,

@@ -1,4 +1,4 @@
-/* root.c: the root in memory, and as JSON; see root.h. root_follows.c compares two. */
+/* root.c: the root in memory, and as JSON; see root.h. follows.c compares two. */
 #include "fields.h"
 #include "root_int.h"
 #include <quidditch/coordination.h>
