@@ -101,10 +101,23 @@ enum {
     QD_API_HEAD = 64,         /* HEAD allowed beside GET: same status, no body */
     QD_API_READY = 128,       /* answered before the node is ready */
     QD_API_OBSERVE = 256,     /* answered on metrics.port too */
-    QD_API_READS = 512,       /* changes nothing though POST is among its methods */
+    QD_API_SAFE = 512,        /* changes nothing though POST is among its methods */
     QD_API_PROBE = 1024,      /* answered whatever name the node was called by */
     QD_API_VITAL = 2048,      /* answered whatever the breakers say */
+    QD_API_WRITE = 4096,      /* writes documents */
+    QD_API_READ = 8192,       /* reads documents or what was made of them */
+    QD_API_SEARCH = 16384,    /* counts as a search */
+    QD_API_PRIMARY = 32768,   /* primaries answer, unless realtime=false */
+    QD_API_ADMIN = 65536,     /* reads or changes the cluster's state, or waits for it */
 };
+
+/* Where a request names the indices that it touches. */
+typedef enum qd_api_indices {
+    QD_API_INDICES_NONE,    /* it touches none, or all by its nature */
+    QD_API_INDICES_PATH,    /* {index}; none there means all */
+    QD_API_INDICES_BODY,    /* the body, and {index} where it is silent */
+    QD_API_INDICES_CONTEXT, /* those of a scroll or a point in time */
+} qd_api_indices;
 
 typedef struct qd_scrolls qd_scrolls;
 typedef struct qd_request qd_request;
@@ -134,6 +147,8 @@ typedef struct qd_api {
     const char *params;  /* accepted query parameters, comma-separated; common ones always */
     const char *pool;    /* thread pool */
     uint32_t flags;
+    const char *privilege; /* Elasticsearch's name; "none": anybody */
+    qd_api_indices indices;
     int (*run)(qd_request *q, qd_response *r, qd_err *err); /* NULL with stream */
     const qd_api_stream *stream;
     /* May this request run on the caller's thread? Only if it does little and waits for nothing, as

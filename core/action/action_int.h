@@ -4,11 +4,12 @@
 
 #include "action/action.h"
 
-#define QD_API(id, methods, paths, params, pool, flags, handler, help)                             \
+#define QD_API(id, methods, paths, params, pool, flags, privilege, indices, handler, help)         \
     int qdi_api_##handler(qd_request *q, qd_response *r, qd_err *err);
-#define QD_API_FED(id, methods, paths, params, pool, flags, handler, help)                         \
+#define QD_API_FED(id, methods, paths, params, pool, flags, privilege, indices, handler, help)     \
     extern const qd_api_stream qdi_api_##handler;
-#define QD_API_BRIEF(id, methods, paths, params, pool, flags, handler, brief, help)                \
+#define QD_API_BRIEF(id, methods, paths, params, pool, flags, privilege, indices, handler, brief,  \
+                     help)                                                                         \
     int qdi_api_##handler(qd_request *q, qd_response *r, qd_err *err);                             \
     bool qdi_brief_##brief(qd_request *q);
 #include "action/api/api.def"

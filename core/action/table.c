@@ -3,13 +3,20 @@
 #include "base/hash.h"
 #include "runtime/sync.h"
 
-#define QD_API(id, methods, paths, params, pool, flags, handler, help)                             \
-    {#id, methods, paths, params, pool, (flags), qdi_api_##handler, NULL, NULL, help},
-#define QD_API_BRIEF(id, methods, paths, params, pool, flags, handler, brief, help)                \
-    {#id, methods, paths, params, pool, (flags), qdi_api_##handler, NULL, qdi_brief_##brief, help},
-#define QD_API_FED(id, methods, paths, params, pool, flags, handler, help)                         \
-    {#id,  methods, paths, params, pool, (flags) | QD_API_STREAM, NULL, &qdi_api_##handler,        \
-     NULL, help},
+#define QD_API(id, methods, paths, params, pool, flags, privilege, indices, handler, help)         \
+    {#id,     methods,           paths, params, pool, (flags), privilege,                          \
+     indices, qdi_api_##handler, NULL,  NULL,   help},
+#define QD_API_BRIEF(id, methods, paths, params, pool, flags, privilege, indices, handler, brief,  \
+                     help)                                                                         \
+    {#id,  methods,           paths, params, pool, (flags), privilege, indices, qdi_api_##handler, \
+     NULL, qdi_brief_##brief, help},
+#define QD_API_FED(id, methods, paths, params, pool, flags, privilege, indices, handler, help)     \
+    {#id,       methods,                                                                           \
+     paths,     params,                                                                            \
+     pool,      (flags) | QD_API_STREAM,                                                           \
+     privilege, indices,                                                                           \
+     NULL,      &qdi_api_##handler,                                                                \
+     NULL,      help},
 const qd_api qd_apis[] = {
 #include "action/api/api.def"
 };

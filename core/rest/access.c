@@ -374,7 +374,7 @@ static bool has_effects(const rest_match *m, qd_str method)
 {
     const qd_api *api = m ? m->api : NULL;
     if (!api || qd_str_is(method, "OPTIONS")) return false;
-    if (api->flags & QD_API_READS) return keeps_context(m);
+    if (api->flags & QD_API_SAFE) return keeps_context(m);
     return strcmp(api->methods, "GET") != 0 && strcmp(api->methods, "HEAD") != 0;
 }
 

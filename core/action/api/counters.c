@@ -61,7 +61,7 @@ void qd_count_request(qd_actions *a, const qd_api *api, int status, uint64_t ns)
     } else if (status >= 400) {
         add(&x->failed_4xx, 1);
     }
-    if (strcmp(api->pool, "search") == 0) count_query(c, status, ns);
+    if (api->flags & QD_API_SEARCH) count_query(c, status, ns);
 }
 
 void qd_count_documents(qd_actions *a, uint64_t written, uint64_t refused)

@@ -63,9 +63,9 @@ static void note_stale(running *x)
 {
     qd_request *q = &x->q;
     if (!x->served) return;
-    bool primary =
-        strcmp(q->api->pool, "write") == 0 ||
-        (strcmp(q->api->pool, "get") == 0 && !qd_str_is(qd_param(q, "realtime"), "false"));
+    bool primary = q->api->flags & QD_API_PRIMARY;
+    if (q->api->flags & QD_API_READ)
+        primary = primary && !qd_str_is(qd_param(q, "realtime"), "false");
     int64_t ms = q->a->cluster && !primary ? qd_cluster_stale_ms(q->a->cluster) : 0;
     if (ms > q->stale_ms) q->stale_ms = ms;
 }
@@ -156,7 +156,7 @@ static int patience(qd_request *q, qd_err *err)
     const char *key = qd_param_has(q, "master_timeout")            ? "master_timeout"
                       : qd_param_has(q, "cluster_manager_timeout") ? "cluster_manager_timeout"
                                                                    : "timeout";
-    bool counts = strcmp(key, "timeout") != 0 || strcmp(q->api->pool, "write") == 0;
+    bool counts = strcmp(key, "timeout") != 0 || q->api->flags & QD_API_WRITE;
     int64_t ms = 0;
     int rc = counts && qd_param_has(q, key) ? qd_param_ms(q, key, 0, &ms, err) : 0;
     q->task.change_ms = ms > 0 ? ms : 0;
@@ -232,7 +232,7 @@ static void run_fiber(void *arg)
 static bool waits_for_copies(const qd_request *q)
 {
     int64_t active;
-    if (strcmp(q->api->pool, "write") != 0 || qdi_active_param(q, &active, NULL)) return false;
+    if (!(q->api->flags & QD_API_WRITE) || qdi_active_param(q, &active, NULL)) return false;
     return qdi_active_waits(q->a, active);
 }
 
@@ -243,11 +243,11 @@ static bool waits(const running *x)
 {
     const qd_request *q = &x->q;
     const qd_api *api = q->api;
-    if (strcmp(api->pool, "management") == 0) return true;
+    if (api->flags & QD_API_ADMIN) return true;
     if (!x->served) return false; /* of the parts behind it none is looked at yet */
     if ((q->a->rpc && qdi_many_nodes(q->a)) || waits_for_copies(q)) return true;
     if (!q->a->store || (qd_store_caps(q->a->store) & QD_STORE_MMAP)) return false;
-    return strcmp(api->pool, "search") == 0 || strcmp(api->pool, "get") == 0;
+    return api->flags & QD_API_READ;
 }
 
 /* A hand-off to a worker that sleeps, and back, costs more than a short request itself. */
@@ -487,7 +487,7 @@ static int32_t refuse(qd_action_call *call, running *x, qd_err *err)
 /* Indexing takes part in the indexing pressure with the bytes of its body. */
 static bool charge(running *x, size_t n)
 {
-    return strcmp(x->q.api->pool, "write") != 0 || qdi_pressure_grow(&x->hold, x->q.a, n);
+    return !(x->q.api->flags & QD_API_WRITE) || qdi_pressure_grow(&x->hold, x->q.a, n);
 }
 
 /* Starts a streamed call: with its whole body, or waiting for pieces. */
