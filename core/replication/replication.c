@@ -593,15 +593,16 @@ static void on_sync(void *arg, qd_rpc_request *request)
     if (!done) on_request(r, QD_ACTION_COPY_SYNC, r->replica_pool, request);
 }
 
-static const struct {
-    uint32_t action;
-    qd_rpc_handler fn;
-} handlers[] = {
-    {QD_ACTION_COPY_OPS, on_ops},         {QD_ACTION_COPY_SYNC, on_sync},
-    {QD_ACTION_COPY_RESYNC, on_resync},   {QD_ACTION_COPY_PUBLISH, on_publish},
-    {QD_ACTION_RECOVERY_HELLO, on_hello}, {QD_ACTION_RECOVERY_TRACK, on_track},
-    {QD_ACTION_RECOVERY_OPS, on_pull},    {QD_ACTION_RECOVERY_FINALIZE, on_finalize},
-    {QD_ACTION_RECOVERY_FILE, on_file},
+static const qd_rpc_row handlers[] = {
+    {QD_ACTION_COPY_OPS, NULL, 0, on_ops},
+    {QD_ACTION_COPY_SYNC, NULL, 0, on_sync},
+    {QD_ACTION_COPY_RESYNC, NULL, 0, on_resync},
+    {QD_ACTION_COPY_PUBLISH, NULL, 0, on_publish},
+    {QD_ACTION_RECOVERY_HELLO, NULL, 0, on_hello},
+    {QD_ACTION_RECOVERY_TRACK, NULL, 0, on_track},
+    {QD_ACTION_RECOVERY_OPS, NULL, 0, on_pull},
+    {QD_ACTION_RECOVERY_FINALIZE, NULL, 0, on_finalize},
+    {QD_ACTION_RECOVERY_FILE, NULL, 0, on_file},
 };
 
 static int open_pools(qd_replication *r, qd_err *err)
@@ -638,9 +639,7 @@ int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd
     qd_cond_init(&r->tick);
     qd_map_init(&r->map, NULL);
     int rc = open_pools(r, err);
-    for (size_t i = 0; r->rpc && i < QD_COUNT_OF(handlers) && !rc; i++) {
-        rc = qd_rpc_handle(r->rpc, handlers[i].action, NULL, 0, handlers[i].fn, r, err);
-    }
+    if (!rc && r->rpc) rc = qd_rpc_serve(r->rpc, handlers, QD_COUNT_OF(handlers), r, err);
     if (!rc) rc = qd_thread_start(r->env, "replication", tick, r, &r->ticker, err);
     if (rc) {
         qd_replication_close(r);
@@ -685,9 +684,7 @@ void qd_replication_retire(qd_replication *r, int64_t timeout_ms)
 void qd_replication_stop(qd_replication *r)
 {
     if (!r || atomic_load(&r->closing)) return;
-    for (size_t i = 0; r->rpc && i < QD_COUNT_OF(handlers); i++) {
-        qd_rpc_unhandle(r->rpc, handlers[i].action);
-    }
+    if (r->rpc) qd_rpc_unserve(r->rpc, handlers, QD_COUNT_OF(handlers));
     qd_mutex_lock(&r->lock);
     atomic_store(&r->closing, true);
     qd_cond_broadcast(&r->tick);

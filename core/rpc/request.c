@@ -42,6 +42,23 @@ void qd_rpc_unhandle(qd_rpc *rpc, uint32_t action)
     qd_free(h);
 }
 
+int qd_rpc_serve(qd_rpc *rpc, const qd_rpc_row *rows, size_t n, void *arg, qd_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        int rc =
+            qd_rpc_handle(rpc, rows[i].action, rows[i].pool, rows[i].flags, rows[i].fn, arg, err);
+        if (!rc) continue;
+        qd_rpc_unserve(rpc, rows, i);
+        return rc;
+    }
+    return 0;
+}
+
+void qd_rpc_unserve(qd_rpc *rpc, const qd_rpc_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) qd_rpc_unhandle(rpc, rows[i].action);
+}
+
 static void handler_left(qd_rpc *rpc, rpc_handler *h)
 {
     qd_mutex_lock(&rpc->lock);

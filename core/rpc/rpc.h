@@ -234,6 +234,18 @@ enum {
 QD_MUST_CHECK
 int qd_rpc_handle(qd_rpc *rpc, uint32_t action, const char *pool, uint32_t flags, qd_rpc_handler fn,
                   void *arg, qd_err *err);
+/* What a node answers to others, as a table: one row an action. */
+typedef struct qd_rpc_row {
+    uint32_t action;
+    const char *pool; /* NULL: on the connection's loop */
+    uint32_t flags;   /* QD_RPC_ON_* */
+    qd_rpc_handler fn;
+} qd_rpc_row;
+/* Answers all actions of the rows with arg, or none. As qd_rpc_handle. */
+QD_MUST_CHECK
+int qd_rpc_serve(qd_rpc *rpc, const qd_rpc_row *rows, size_t n, void *arg, qd_err *err);
+/* Answers none of them any more; as qd_rpc_unhandle. [worker] */
+void qd_rpc_unserve(qd_rpc *rpc, const qd_rpc_row *rows, size_t n);
 /* Answers it no more; waits until the handlers under way have returned (they may still reply). Not
  * from a loop of the rpc, nor from the handler. [worker] */
 void qd_rpc_unhandle(qd_rpc *rpc, uint32_t action);

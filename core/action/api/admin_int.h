@@ -56,9 +56,6 @@ const qd_node_meta *qdi_master(const qd_state *s);
 bool qdi_is_master(const qd_actions *a, qd_str node);
 /* Writes "_nodes":{"total":…,"successful":…,"failed":…}. */
 void qdi_nodes_header(qd_json_writer *w, uint32_t total, uint32_t failed);
-/* Tasks asked for by other nodes (tasks_nodes.c). */
-int qdi_tasks_serve(qd_actions *a, qd_err *err);
-void qdi_tasks_unserve(qd_actions *a);
 /* Is a node meant by node filters (ids, names, addresses, _local, _master, _all, roles like
  * data:true, attributes like zone:a)? */
 bool qdi_node_wanted(const qd_actions *a, qd_str filter, const qd_node_meta *node);

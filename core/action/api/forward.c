@@ -121,7 +121,7 @@ static void run(running *x, qd_rpc_request *request, qd_writer *w)
     qd_buf_fini(&out);
 }
 
-static void on_request(void *arg, qd_rpc_request *request)
+void qdi_forward_handle(void *arg, qd_rpc_request *request)
 {
     running x = {.a = arg};
     qd_body_reader r;
@@ -147,14 +147,4 @@ static void on_request(void *arg, qd_rpc_request *request)
     qd_writer_fini(&w);
     qd_arena_fini(&x.arena);
     qd_err_fini(&err);
-}
-
-int qdi_forward_serve(qd_actions *a, qd_err *err)
-{
-    return qd_rpc_handle(a->rpc, QD_ACTION_API, "search", QD_RPC_ON_FIBER, on_request, a, err);
-}
-
-void qdi_forward_unserve(qd_actions *a)
-{
-    qd_rpc_unhandle(a->rpc, QD_ACTION_API);
 }

@@ -5,6 +5,7 @@
 #define QD_ACTION_FORWARD_INT_H
 
 #include "action/action.h"
+#include "rpc/rpc.h"
 
 /* One request run elsewhere. */
 typedef struct qdi_forwarded {
@@ -27,8 +28,7 @@ QD_MUST_CHECK
 int qdi_forward(qd_request *q, const qd_state *s, qdi_forwarded *at, uint32_t n, qd_err *err);
 /* Makes what a node answered r's answer, or returns the error of the way to it. */
 int qdi_forward_answer(qdi_forwarded *f, qd_response *r, qd_err *err);
-/* Begins to run what other nodes forward to this one; ends it. */
-int qdi_forward_serve(qd_actions *a, qd_err *err);
-void qdi_forward_unserve(qd_actions *a);
+/* Runs what another node forwards to this one; arg: the qd_actions. */
+void qdi_forward_handle(void *arg, qd_rpc_request *request);
 
 #endif

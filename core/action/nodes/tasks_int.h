@@ -4,6 +4,7 @@
 
 #include "action/action.h"
 #include "base/vec.h"
+#include "rpc/rpc.h"
 
 /* A task as it was when the list was made. */
 typedef struct task_seen {
@@ -33,5 +34,9 @@ int qdi_tasks_gather(qd_request *q, const qd_state *s, qd_str nodes, qd_str only
                      task_listing *l, qd_err *err);
 /* Cancels the tasks of a list, wherever they run; marks those that were. */
 int qdi_tasks_cancel(qd_request *q, const qd_state *s, task_listing *l, qd_err *err);
+
+/* What another node asks of this one's tasks; arg: the qd_actions. */
+void qdi_tasks_list_handle(void *arg, qd_rpc_request *request);
+void qdi_tasks_cancel_handle(void *arg, qd_rpc_request *request);
 
 #endif

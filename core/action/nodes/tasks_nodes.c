@@ -197,7 +197,7 @@ static void answer(qd_rpc_request *request, qd_writer *w, qd_err *err)
     qd_err_fini(err);
 }
 
-static void on_list(void *arg, qd_rpc_request *request)
+void qdi_tasks_list_handle(void *arg, qd_rpc_request *request)
 {
     qd_actions *a = arg;
     task_listing l = {0};
@@ -220,7 +220,7 @@ static void on_list(void *arg, qd_rpc_request *request)
     answer(request, &w, &err);
 }
 
-static void on_cancel(void *arg, qd_rpc_request *request)
+void qdi_tasks_cancel_handle(void *arg, qd_rpc_request *request)
 {
     qd_actions *a = arg;
     qd_body_reader r;
@@ -239,17 +239,4 @@ static void on_cancel(void *arg, qd_rpc_request *request)
     }
     (void)!qd_body_reader_check(&r, &err);
     answer(request, &w, &err);
-}
-
-int qdi_tasks_serve(qd_actions *a, qd_err *err)
-{
-    int rc = qd_rpc_handle(a->rpc, QD_ACTION_TASKS_LIST, "management", 0, on_list, a, err);
-    return rc ? rc
-              : qd_rpc_handle(a->rpc, QD_ACTION_TASKS_CANCEL, "management", 0, on_cancel, a, err);
-}
-
-void qdi_tasks_unserve(qd_actions *a)
-{
-    qd_rpc_unhandle(a->rpc, QD_ACTION_TASKS_LIST);
-    qd_rpc_unhandle(a->rpc, QD_ACTION_TASKS_CANCEL);
 }

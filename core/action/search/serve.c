@@ -245,33 +245,27 @@ static void on_free(void *arg, qd_rpc_request *request)
 
 /* --- the table --- */
 
-static const struct {
-    uint32_t action;
-    const char *pool;
-    qd_rpc_handler fn;
-    bool waits; /* for another page of its scroll */
-} handlers[] = {
-    {QD_ACTION_SEARCH_QUERY, "search", on_query, false},
-    {QD_ACTION_SEARCH_FETCH, "search", on_fetch, true},
-    {QD_ACTION_SEARCH_NEXT, "search", on_next, true},
-    {QD_ACTION_SEARCH_FREE, "generic", on_free, false},
-    {QD_ACTION_SEARCH_DFS, "search", on_dfs, false},
-    {QD_ACTION_SEARCH_CAN_MATCH, "search", on_match, false},
+static const qd_rpc_row handlers[] = {
+    {QD_ACTION_SEARCH_QUERY, "search", 0, on_query},
+    {QD_ACTION_SEARCH_FETCH, "search", QD_RPC_ON_FIBER, on_fetch}, /* may wait for another page */
+    {QD_ACTION_SEARCH_NEXT, "search", QD_RPC_ON_FIBER, on_next},
+    {QD_ACTION_SEARCH_FREE, "generic", 0, on_free},
+    {QD_ACTION_SEARCH_DFS, "search", 0, on_dfs},
+    {QD_ACTION_SEARCH_CAN_MATCH, "search", 0, on_match},
 };
 
 int qdi_search_serve(qd_actions *a, qd_err *err)
 {
     if (!a->rpc) return 0;
     /* where the tier cannot be mapped a search waits for it off its worker */
-    bool waits = !(qd_store_caps(a->store) & QD_STORE_MMAP);
-    int rc = qdi_search_nodes_open(a, err);
-    for (size_t i = 0; i < QD_COUNT_OF(handlers) && !rc; i++) {
-        rc =
-            qd_rpc_handle(a->rpc, handlers[i].action, handlers[i].pool,
-                          waits || handlers[i].waits ? QD_RPC_ON_FIBER : 0, handlers[i].fn, a, err);
+    uint32_t waits = qd_store_caps(a->store) & QD_STORE_MMAP ? 0 : QD_RPC_ON_FIBER;
+    qd_rpc_row rows[QD_COUNT_OF(handlers)];
+    for (size_t i = 0; i < QD_COUNT_OF(handlers); i++) {
+        rows[i] = handlers[i];
+        rows[i].flags |= waits;
     }
-    if (!rc) rc = qdi_forward_serve(a, err);
-    if (!rc) rc = qdi_tasks_serve(a, err);
+    int rc = qdi_search_nodes_open(a, err);
+    if (!rc) rc = qd_rpc_serve(a->rpc, rows, QD_COUNT_OF(rows), a, err);
     if (rc) qdi_search_unserve(a);
     return rc;
 }
@@ -288,11 +282,7 @@ void qdi_search_unserve(qd_actions *a)
 {
     if (a->rpc) qd_rpc_unhandle(a->rpc, QD_ACTION_SEARCH_QUERY);
     if (a->rpc) await_fetches(a);
-    for (size_t i = 0; i < QD_COUNT_OF(handlers) && a->rpc; i++) {
-        qd_rpc_unhandle(a->rpc, handlers[i].action);
-    }
-    if (a->rpc) qdi_forward_unserve(a);
-    if (a->rpc) qdi_tasks_unserve(a);
+    if (a->rpc) qd_rpc_unserve(a->rpc, handlers, QD_COUNT_OF(handlers));
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_QUERY);
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_SCROLL);
     (void)qdi_context_drop(a, NULL, SEARCH_CONTEXT_PIT);

@@ -283,13 +283,13 @@ static void on_members(void *arg, qd_rpc_request *request)
 
 /* --- begin, end ------------------------------------------------------------------------------ */
 
-static const struct {
-    uint32_t action;
-    qd_rpc_handler fn;
-} handlers[] = {
-    {QD_ACTION_COORD_RANGE, on_range},     {QD_ACTION_COORD_TXN, on_txn},
-    {QD_ACTION_COORD_SESSION, on_session}, {QD_ACTION_COORD_ELECTION, on_election},
-    {QD_ACTION_COORD_MEMBERS, on_members}, {QD_ACTION_COORD_WATCH, qdi_server_watch},
+static const qd_rpc_row handlers[] = {
+    {QD_ACTION_COORD_RANGE, NULL, 0, on_range},
+    {QD_ACTION_COORD_TXN, NULL, 0, on_txn},
+    {QD_ACTION_COORD_SESSION, NULL, 0, on_session},
+    {QD_ACTION_COORD_ELECTION, NULL, 0, on_election},
+    {QD_ACTION_COORD_MEMBERS, NULL, 0, on_members},
+    {QD_ACTION_COORD_WATCH, NULL, 0, qdi_server_watch},
 };
 
 int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, const qd_pools *pools,
@@ -305,16 +305,11 @@ int qd_remote_server_open(qd_rpc *rpc, qd_coord_store *store, qd_loop *loop, con
     qd_mutex_init(&s->lock);
     qd_cond_init(&s->idle);
     qd_map_init(&s->watches, NULL);
-    int rc = 0;
-    size_t n = 0;
-    for (; n < QD_COUNT_OF(handlers) && !rc; n++) {
-        rc = qd_rpc_handle(rpc, handlers[n].action, NULL, 0, handlers[n].fn, s, err);
-    }
+    int rc = qd_rpc_serve(rpc, handlers, QD_COUNT_OF(handlers), s, err);
     if (!rc) {
         *out = s;
         return 0;
     }
-    for (size_t i = 0; i + 1 < n; i++) qd_rpc_unhandle(rpc, handlers[i].action);
     qd_map_fini(&s->watches);
     qd_cond_fini(&s->idle);
     qd_mutex_fini(&s->lock);
@@ -336,7 +331,7 @@ void qd_remote_server_close(qd_remote_server *s)
     qd_mutex_lock(&s->lock);
     s->closing = true;
     qd_mutex_unlock(&s->lock);
-    for (size_t i = 0; i < QD_COUNT_OF(handlers); i++) qd_rpc_unhandle(s->rpc, handlers[i].action);
+    qd_rpc_unserve(s->rpc, handlers, QD_COUNT_OF(handlers));
     qdi_server_watches_end(s);
     qd_mutex_lock(&s->lock);
     /* those that wait for a leader may wait for ever */
