@@ -21,8 +21,8 @@ int qd_masters_list(qd_cluster *c, int64_t timeout_ms, qd_arena *arena, const qd
  * is; QD_E_TIMEOUT, QD_E_NO_COORDINATION. */
 QD_MUST_CHECK
 int qd_masters_term(qd_cluster *c, int64_t timeout_ms, uint64_t *term, qd_err *err);
-/* One step, QD_COORD_MEMBERS_EXCLUDE, INCLUDE, REMOVE (see quidditch/coordination.h), by name; an empty one
- * with INCLUDE means all. Waits until it is done. [worker] QD_E_NOTFOUND, QD_E_TIMEOUT,
+/* One step, QD_COORD_MEMBERS_EXCLUDE, INCLUDE, REMOVE (see quidditch/coordination.h), by name; an
+ * empty one with INCLUDE means all. Waits until it is done. [worker] QD_E_NOTFOUND, QD_E_TIMEOUT,
  * QD_E_UNSUPPORTED. */
 QD_MUST_CHECK
 int qd_masters_change(qd_cluster *c, uint32_t action, qd_str name, int64_t timeout_ms, qd_err *err);

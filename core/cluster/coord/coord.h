@@ -108,8 +108,8 @@ int qd_coord_session_keep(qd_coord_store *s, uint64_t session, int64_t timeout_m
 /* Ends it with its keys. [worker] */
 void qd_coord_session_end(qd_coord_store *s, uint64_t session);
 
-/* Watches all keys that begin with prefix from revision `from` on; see quidditch/coordination.h for events.
- * [worker] */
+/* Watches all keys that begin with prefix from revision `from` on; see quidditch/coordination.h for
+ * events. [worker] */
 QD_MUST_CHECK
 int qd_coord_watch_open(qd_coord_store *s, qd_str prefix, uint64_t from,
                         void (*events)(void *arg, const qd_coord_event *events, uint32_t n,
@@ -140,7 +140,8 @@ int qd_coord_import_some(qd_coord_store *s, qd_coord_import *x, int64_t timeout_
 uint32_t qd_coord_import_share(const qd_coord_store *s, const qd_coord_event *e, uint32_t n,
                                size_t bytes, uint64_t together);
 
-/* One request about members (quidditch/coordination.h), its result in m; err is set here. [worker] */
+/* One request about members (quidditch/coordination.h), its result in m; err is set here. [worker]
+ */
 QD_MUST_CHECK
 int qd_coord_members_call(qd_coord_store *s, qd_coord_members *m, int64_t timeout_ms, qd_err *err);
 /* Frees what a LIST points to. [any] */
