@@ -1,10 +1,10 @@
 /*
  * templates.c: _template, _index_template, _component_template: what new indices begin with.
  *
- * Stored as documents of the cluster state (cluster/cluster.h) under template/<kind>/<name>, in the form in
- * which they are shown. At the creation of an index the composable template of highest priority
- * whose patterns match counts, its components below it; without one all matching legacy templates
- * do, by order. The request stands above all of them.
+ * Stored as documents of the cluster state (cluster/cluster.h) under template/<kind>/<name>, in the
+ * form in which they are shown. At the creation of an index the composable template of highest
+ * priority whose patterns match counts, its components below it; without one all matching legacy
+ * templates do, by order. The request stands above all of them.
  */
 #include "action/api/admin_int.h"
 #include "action/api/cat_table.h"
