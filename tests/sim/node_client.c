@@ -407,24 +407,12 @@ static void get(world *w, int k, int node, int64_t seen[DOCS][2])
     (void)get_doc(w, k, node, (int)rnd(w, DOCS), seen, w->patience_ms);
 }
 
-hop *client_op(world *w, int node, okind kind, int doc, const hop *on, uint64_t patience_ms)
-{
-    int64_t seen[DOCS][2];
-    memset(seen, -1, sizeof seen);
-    if (on) {
-        seen[doc][0] = on->seq;
-        seen[doc][1] = on->term;
-    }
-    if (kind == O_GET) return get_doc(w, 9, node, doc, seen, patience_ms);
-    return write_doc(w, 9, node, kind, doc, seen, patience_ms);
-}
-
-static void refresh(world *w, int k, int node)
+static hop *refresh(world *w, int k, int node)
 {
     uint32_t n;
     answer a;
     hop *h = hop_begin(w, O_REFRESH, 0, &n);
-    if (!h) return;
+    if (!h) return NULL;
     ask(w, node, "POST", "/" INDEX "/_refresh", NULL, REFRESH_MS, &a);
     h->end = now_ns(w);
     int64_t total = number_of(text_of(&a), "total", 0),
@@ -436,6 +424,7 @@ static void refresh(world *w, int k, int node)
     w->r->refreshes += ok;
     say(w, k, n, node, "POST", "_refresh", &a);
     answer_fini(&a);
+    return h;
 }
 
 static int doc_of(const char *id)
@@ -446,12 +435,12 @@ static int doc_of(const char *id)
     return -1;
 }
 
-static void search(world *w, int k, int node)
+static hop *search(world *w, int k, int node)
 {
     uint32_t n;
     answer a;
     hop *h = hop_begin(w, O_SEARCH, 0, &n);
-    if (!h) return;
+    if (!h) return NULL;
     const char *path = "/" INDEX "/_search?size=500&seq_no_primary_term=true&version=true";
     ask(w, node, "POST", path, "{\"query\":{\"terms\":{\"_id\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}}}",
         w->patience_ms, &a);
@@ -471,6 +460,21 @@ static void search(world *w, int k, int node)
     }
     say(w, k, n, node, "POST", "_search", &a);
     answer_fini(&a);
+    return h;
+}
+
+hop *client_op(world *w, int node, okind kind, int doc, const hop *on, uint64_t patience_ms)
+{
+    int64_t seen[DOCS][2];
+    memset(seen, -1, sizeof seen);
+    if (on) {
+        seen[doc][0] = on->seq;
+        seen[doc][1] = on->term;
+    }
+    if (kind == O_REFRESH) return refresh(w, 9, node);
+    if (kind == O_SEARCH) return search(w, 9, node);
+    if (kind == O_GET) return get_doc(w, 9, node, doc, seen, patience_ms);
+    return write_doc(w, 9, node, kind, doc, seen, patience_ms);
 }
 
 void client_run(void *arg)

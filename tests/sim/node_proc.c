@@ -10,6 +10,7 @@
 #include "engine/look_back.h"
 #include "lib/action_parts.h"
 #include "node_int.h"
+#include "runtime/point.h"
 
 #define CHANGE_MS 5000
 #define RETIRE_MS 3000
@@ -57,6 +58,7 @@ static void tell_cluster(proc *p, const qd_state *old, const qd_state *now)
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     proc *p = arg;
+    QD_POINT("sim.apply");
     qd_mutex_lock(&p->following);
     if (!p->closed) {
         qd_replication *r = atomic_load(&p->replication);

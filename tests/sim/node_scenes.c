@@ -22,11 +22,12 @@ typedef enum place {
     AT_ENTERED,
     AT_FINALIZE,
     AT_LEAD,
+    AT_APPLY, /* a new state, before the node acts on it */
     PLACES
 } place;
-static const char *const place_names[PLACES] = {"replication.serve",    "replication.confirm",
-                                                "replication.ship",     "replication.entered",
-                                                "replication.finalize", "replication.lead"};
+static const char *const place_names[PLACES] = {
+    "replication.serve",    "replication.confirm", "replication.ship", "replication.entered",
+    "replication.finalize", "replication.lead",    "sim.apply"};
 
 /* Threads of a node at a point: those that come are stopped, those that were stopped go on. */
 typedef struct gate {
@@ -593,6 +594,39 @@ static void resync_no_roll_back(void *of)
     let_go(s, s->r2, AT_SERVE);
 }
 
+static void move_run(void *arg)
+{
+    stage *s = arg;
+    char body[200];
+    answer a;
+    snprintf(body, sizeof body,
+             "{\"commands\":[{\"move\":{\"index\":\"" INDEX
+             "\",\"shard\":0,\"from_node\":\"%s\",\"to_node\":\"%s\"}}]}",
+             node_name(s->r), node_name(s->r2));
+    ask(s->w, s->p, "POST", "/_cluster/reroute", body, PATIENCE_MS, &a);
+    answer_fini(&a);
+    s->w->clients--;
+}
+
+/* A copy is moved away from a node that acts on the new state late, and searches what it had. */
+static void left_ignored(void *of)
+{
+    stage *s = &the_stage;
+    if (!open_index(s, of, 2)) return;
+    hop *all = now(s, s->p, O_REFRESH, A, NULL);
+    if (!acknowledged(all)) fail(s->w, "the scene does not come to a first refresh");
+    stop(s, s->r, AT_APPLY);
+    world_thread(s->w, move_run, s);
+    REACH(s, 20000, record(s, s->r2, IS_STARTED) && !record(s, s->r, IS_STARTED));
+    hop *b = now(s, s->p, O_PUT, A, NULL);
+    if (!acknowledged(b)) fail(s->w, "the scene does not come to a write behind the move");
+    later *all_show = begins(s, s->p, O_REFRESH, A, NULL);
+    AWAIT(s, 1000, all_show->done)
+    for (int i = 0; i < 6 && !s->w->failed; i++) (void)now(s, s->r, O_SEARCH, A, NULL);
+    let_go(s, s->r, AT_APPLY);
+    AWAIT(s, 20000, all_show->done)
+}
+
 const node_scene node_scenes[] = {
     {"OK_WHATEVER_TERM", 0, 0, whatever_term},
     /* a copy is opened anew for each primary, and set back there, too */
@@ -610,5 +644,6 @@ const node_scene node_scenes[] = {
     {"CONFLICT_UNSYNCED", 0, 0, conflict_unsynced},
     {"LEAD_ALL_GLOBAL", 0, 0, lead_all_global},
     {"RESYNC_NO_ROLL_BACK", 0, 0, resync_no_roll_back},
+    {"LEFT_IGNORED", 0, 0, left_ignored},
 };
 const size_t node_scenes_n = QD_COUNT_OF(node_scenes);
