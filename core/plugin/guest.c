@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "plugin/host_int.h"
 #include "runtime/crash.h"
+#include "runtime/sample.h"
 #include "runtime/waitq.h"
 #include <stdio.h>
 
@@ -107,7 +108,9 @@ static void guest_main(void *arg)
     here = g;
     qd_mutex_lock(&g->lock);
     for (;;) {
+        qd_sample_idle(true);
         while (!g->end && !(g->call && !g->done)) qd_cond_wait(&g->wake, &g->lock);
+        qd_sample_idle(false);
         if (!g->call || g->done) break;
         qd_guest_call *c = g->call;
         qd_mutex_unlock(&g->lock);

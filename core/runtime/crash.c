@@ -4,9 +4,8 @@
 #include "runtime/crash.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include <elf.h>
+#include "runtime/image.h"
 #include <errno.h>
-#include <link.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -22,18 +21,10 @@
 #define SANITIZED 0
 #endif
 
-#define MODULES_MAX 256u
 #define LINE_MAX 2048u
 #define STACK_BYTES (64u << 10)
 #define OTHERS_WAIT_S 5 /* a second thread that faults lets the first one write */
 
-typedef struct module {
-    uintptr_t base, from, to; /* from, to: its segments */
-    char name[64], label[128], id[41];
-} module;
-
-static module modules[MODULES_MAX];
-static _Atomic uint32_t nmodules;
 static const char *build = "";
 static struct {
     int file, err;
@@ -60,79 +51,9 @@ const qd_crash_call *qd_crash_call_set(const qd_crash_call *call)
     return before;
 }
 
-/* --- modules --------------------------------------------------------------------------------- */
-
-static void copy(char *out, size_t room, const char *text)
-{
-    size_t n = strnlen(text, room - 1);
-    memcpy(out, text, n);
-    out[n] = 0;
-}
-
-/* The GNU build id of a module's notes. */
-static void read_id(const struct dl_phdr_info *info, const ElfW(Phdr) * ph, char out[41])
-{
-    static const char hex[] = "0123456789abcdef";
-    const char *p = (const char *)(info->dlpi_addr + ph->p_vaddr), *end = p + ph->p_memsz;
-    while ((size_t)(end - p) >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) n;
-        memcpy(&n, p, sizeof n);
-        size_t name = (n.n_namesz + 3u) & ~3u, desc = (n.n_descsz + 3u) & ~3u;
-        p += sizeof n;
-        if (name + desc > (size_t)(end - p)) return;
-        if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && memcmp(p, "GNU", 4) == 0) {
-            for (uint32_t i = 0; i < n.n_descsz && i < 20; i++) {
-                uint8_t b = (uint8_t)p[name + i];
-                out[2 * i] = hex[b >> 4];
-                out[2 * i + 1] = hex[b & 15];
-                out[2 * i + 2] = 0;
-            }
-            return;
-        }
-        p += name + desc;
-    }
-}
-
-static bool known(uintptr_t base, uintptr_t from)
-{
-    uint32_t n = atomic_load(&nmodules);
-    for (uint32_t i = 0; i < n; i++)
-        if (modules[i].base == base && modules[i].from == from) return true;
-    return false;
-}
-
-typedef struct naming {
-    const char *file, *label;
-} naming;
-
-static int note_module(struct dl_phdr_info *info, size_t size, void *arg)
-{
-    const naming *name = arg;
-    uint32_t n = atomic_load(&nmodules);
-    module m = {.base = info->dlpi_addr, .from = UINTPTR_MAX};
-    (void)size;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-        if (ph->p_type == PT_NOTE) read_id(info, ph, m.id);
-        if (ph->p_type != PT_LOAD) continue;
-        uintptr_t from = info->dlpi_addr + ph->p_vaddr;
-        if (from < m.from) m.from = from;
-        if (from + ph->p_memsz > m.to) m.to = from + ph->p_memsz;
-    }
-    if (n == MODULES_MAX || m.to == 0 || known(m.base, m.from)) return 0;
-    const char *path = info->dlpi_name && *info->dlpi_name ? info->dlpi_name : "quidditchd";
-    const char *slash = strrchr(path, '/');
-    copy(m.name, sizeof m.name, slash ? slash + 1 : path);
-    if (name->file && strcmp(path, name->file) == 0) copy(m.label, sizeof m.label, name->label);
-    modules[n] = m;
-    atomic_store_explicit(&nmodules, n + 1, memory_order_release);
-    return 0;
-}
-
 void qd_crash_module(const char *file, const char *label)
 {
-    naming name = {file, label};
-    (void)dl_iterate_phdr(note_module, &name);
+    qdi_images_note(file, label);
 }
 
 /* --- the line -------------------------------------------------------------------------------- */
@@ -218,22 +139,9 @@ static uintptr_t pc_of(const void *context)
 
 static void put_place(line *l, uintptr_t pc)
 {
-    uint32_t n = atomic_load_explicit(&nmodules, memory_order_acquire);
-    for (uint32_t i = 0; i < n; i++) {
-        const module *m = &modules[i];
-        if (pc < m->from || pc >= m->to) continue;
-        put(l, m->name);
-        put(l, "+");
-        put_hex(l, pc - m->base);
-        put(l, " (");
-        put(l, m->label);
-        put(l, *m->label ? ", build id " : "build id ");
-        put(l, *m->id ? m->id : "none");
-        put(l, ")");
-        return;
-    }
-    put(l, "no known module, at ");
-    put_hex(l, pc);
+    char text[QDI_PLACE_BYTES];
+    qdi_place_text(pc, text);
+    put(l, text);
 }
 
 static void put_message(line *l, int signo, const siginfo_t *info, const void *context)
@@ -329,8 +237,8 @@ void qd_crash_output(int file, int err, bool json, qd_str node, qd_str cluster)
 void qd_crash_install(const char *text)
 {
     build = text;
-    if (SANITIZED) return;
     qd_crash_module(NULL, "");
+    if (SANITIZED) return;
     qd_crash_thread_begin();
     for (size_t i = 0; i < QD_COUNT_OF(signals); i++) {
         struct sigaction act;

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "runtime/crash.h"
 #include "runtime/env_int.h"
+#include "runtime/sample.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +17,9 @@
 #else
 #define THREAD_STACK_BYTES (2u << 20)
 #endif
+
+/* Of a thread's stack: what the C library keeps above the first frame, and the guard below. */
+#define STACK_SPARE_BYTES (256u << 10)
 
 struct qd_thread {
     pthread_t id;
@@ -79,6 +83,7 @@ static void *thread_main(void *arg)
     struct qd_thread *t = arg;
     pthread_setname_np(pthread_self(), t->name);
     qd_crash_thread_begin();
+    qd_sample_thread_begin(__builtin_frame_address(0), THREAD_STACK_BYTES - STACK_SPARE_BYTES);
     t->fn(t->arg);
     qd_crash_thread_end();
     return NULL;
@@ -97,7 +102,7 @@ static int system_thread_start(qd_env *env, const char *name, void (*fn)(void *a
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
     /* Signals are the main loop's: every other thread starts with all of them blocked but the ones
-     * that a fault of its own raises. */
+     * that a fault of its own raises, and the question for its stack. */
     sigset_t all, before;
     sigfillset(&all);
     sigdelset(&all, SIGBUS);
@@ -106,6 +111,7 @@ static int system_thread_start(qd_env *env, const char *name, void (*fn)(void *a
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGABRT);
     sigdelset(&all, SIGPROF);
+    sigdelset(&all, qd_sample_signal());
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&t->id, &attr, thread_main, t);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

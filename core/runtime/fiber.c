@@ -72,6 +72,16 @@ __attribute__((noinline)) qd_fiber *qdi_fiber_now(void)
     return now;
 }
 
+void qdi_fiber_stack(uintptr_t at, uintptr_t *low, uintptr_t *end)
+{
+    const qd_fiber *f = qdi_fiber_now();
+    if (!f) return;
+    uintptr_t from = (uintptr_t)f->stack + GUARD_BYTES;
+    if (at < from || at >= from + STACK_BYTES) return;
+    *low = from;
+    *end = from + STACK_BYTES;
+}
+
 bool qd_fiber_here(void)
 {
     return qdi_fiber_now() != NULL;

@@ -29,5 +29,8 @@ void qdi_fiber_park(qd_latch *l, uint64_t until_ns, bool task_ends, void (*stop)
 void qdi_fiber_resume(qd_fiber *f);
 /* The fiber that runs on this thread, NULL: none. */
 qd_fiber *qdi_fiber_now(void);
+/* If the address is on the stack of the fiber that runs on this thread, its bounds; else they are
+ * left alone. Also in a signal's handler. */
+void qdi_fiber_stack(uintptr_t at, uintptr_t *low, uintptr_t *end);
 
 #endif

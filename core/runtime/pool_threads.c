@@ -15,6 +15,7 @@
 #include "runtime/cpu.h"
 #include "runtime/env_int.h"
 #include "runtime/fiber_int.h"
+#include "runtime/sample.h"
 #include "runtime/sync.h"
 #include <stdio.h>
 
@@ -252,7 +253,11 @@ static void worker_main(void *arg)
     thread_pool *p = ((worker *)arg)->pool;
     bool fresh;
     qd_mutex_lock(&p->lock);
-    while (wait_for_work(p)) {
+    for (;;) {
+        qd_sample_idle(true);
+        bool more = wait_for_work(p);
+        qd_sample_idle(false);
+        if (!more) break;
         qd_work *work = take(p, &fresh);
         if (++p->active > p->largest) p->largest = p->active;
         qd_mutex_unlock(&p->lock);

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -180,6 +181,60 @@ void qd_machine_os_get(qd_machine_os *out)
         snprintf(out->pretty, sizeof out->pretty, "%s", out->name);
 }
 
+/* The value of "key" in the text of a status file; NULL: it has none. */
+static const char *status_value(const char *text, const char *key)
+{
+    const char *at = strstr(text, key);
+    return at ? at + strlen(key) : NULL;
+}
+
+static bool read_status(int64_t id, char text[4096])
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%lld/status", (long long)id);
+    return qdi_slurp(path, text, 4096);
+}
+
+/* Time on a CPU and time runnable without one; newer kernels may be built without. */
+static void read_schedule(int64_t id, qd_proc_thread *out)
+{
+    char path[64], text[4096];
+    unsigned long long run, queue;
+    snprintf(path, sizeof path, "/proc/self/task/%lld/schedstat", (long long)id);
+    out->has_schedule =
+        qdi_slurp(path, text, sizeof text) && sscanf(text, "%llu %llu", &run, &queue) == 2;
+    out->queue_ns = out->has_schedule ? queue : 0;
+    if (out->has_schedule) out->cpu_ns = run;
+    const char *at =
+        read_status(id, text) ? status_value(text, "\nvoluntary_ctxt_switches:") : NULL;
+    out->has_waits = at != NULL;
+    out->waits = at ? strtoull(at, NULL, 10) : 0;
+}
+
+bool qd_proc_takes_signal(int64_t thread, int signo)
+{
+    static const char *const keys[] = {"\nSigBlk:", "\nSigPnd:"};
+    char text[4096];
+    if (!read_status(thread, text)) return false;
+    for (size_t i = 0; i < QD_COUNT_OF(keys); i++) {
+        const char *at = status_value(text, keys[i]);
+        if (!at || strtoull(at, NULL, 16) >> (signo - 1) & 1) return false;
+    }
+    return true;
+}
+
+bool qd_proc_thread_polls(int64_t thread)
+{
+    char path[64], text[256];
+    snprintf(path, sizeof path, "/proc/self/task/%lld/syscall", (long long)thread);
+    if (!qdi_slurp(path, text, sizeof text) || text[0] < '0' || text[0] > '9') return false;
+    long long call = strtoll(text, NULL, 10);
+#ifdef SYS_epoll_wait
+    if (call == SYS_epoll_wait) return true;
+#endif
+    return call == SYS_epoll_pwait;
+}
+
 /* "pid (comm) S ppid …": the 14th and 15th field are ticks in user and kernel mode. */
 static bool read_thread(int64_t id, qd_proc_thread *out)
 {
@@ -196,6 +251,7 @@ static bool read_thread(int64_t id, qd_proc_thread *out)
     out->id = id;
     out->cpu_ns = (user + kernel) * (1000000000ull / (uint64_t)(hz > 0 ? hz : 100));
     snprintf(out->name, sizeof out->name, "%.*s", (int)(close - open - 1), open + 1);
+    read_schedule(id, out);
     return true;
 }
 

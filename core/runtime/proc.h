@@ -78,11 +78,21 @@ void qd_machine_os_get(qd_machine_os *out);
 typedef struct qd_proc_thread {
     int64_t id;
     char name[24];
-    char state;      /* as /proc shows it: R running, S waiting, D in a system call */
-    uint64_t cpu_ns; /* in ticks of the kernel, mostly 10 ms */
+    char state;        /* as /proc shows it: R running, S waiting, D in a system call */
+    bool has_schedule; /* the kernel tells queue_ns; else cpu_ns is in its ticks, mostly 10 ms */
+    bool has_waits;    /* and waits */
+    uint64_t cpu_ns;
+    uint64_t queue_ns; /* it could have run, and had no CPU */
+    uint64_t waits;    /* times that it gave up its CPU to wait for something */
 } qd_proc_thread;
 /* Fills in up to n threads in order of their ids; returns how many, 0 when unknown. [worker] */
 uint32_t qd_proc_threads(qd_proc_thread *out, uint32_t n);
+/* Would the thread take the signal now: it runs, does not block it, and has none of it pending?
+ * [worker] */
+bool qd_proc_takes_signal(int64_t thread, int signo);
+/* Does the thread wait in epoll_wait, as a loop without events does? false also where the kernel
+ * does not tell. [worker] */
+bool qd_proc_thread_polls(int64_t thread);
 /* Open files of this process now; 0 = unknown. [worker] */
 uint64_t qd_proc_open_files(void);
 /* The soft limit of open files; 0 = unknown. [worker] */

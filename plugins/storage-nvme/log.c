@@ -150,7 +150,9 @@ static void preallocate(qd_storage_log *l, uint64_t upto)
     if (chunk == 0 || upto <= l->ahead) return;
     uint64_t want = l->end / 2 < chunk ? chunk : l->end / 2 > 16 * chunk ? 16 * chunk : l->end / 2;
     uint64_t to = (upto + want + 4095) / 4096 * 4096;
-    int rc = fallocate(l->fd, FALLOC_FL_KEEP_SIZE, (off_t)l->ahead, (off_t)(to - l->ahead));
+    int rc;
+    do rc = fallocate(l->fd, FALLOC_FL_KEEP_SIZE, (off_t)l->ahead, (off_t)(to - l->ahead));
+    while (rc != 0 && errno == EINTR);
     l->ahead = rc == 0 ? to : upto;
 }
 

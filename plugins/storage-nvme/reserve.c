@@ -33,7 +33,10 @@ void nvme_reserve_fill(qd_storage *t)
     }
     if (!t->reserve_is_there && available / 3 > t->reserve) {
         int fd = openat(t->root, RESERVE, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd >= 0 && fallocate(fd, 0, 0, (off_t)t->reserve) == 0) t->reserve_is_there = 1;
+        int rc = -1;
+        while (fd >= 0 && (rc = fallocate(fd, 0, 0, (off_t)t->reserve)) != 0 && errno == EINTR)
+            continue; /* a signal */
+        if (rc == 0) t->reserve_is_there = 1;
         if (fd >= 0) close(fd);
     }
     pthread_mutex_unlock(&t->lock);

@@ -3,6 +3,7 @@
  *   all    finds them, score 2
  *   slow   the same, each block after "ms" milliseconds
  *   sleep  each block after "ms" milliseconds, and once it has slept it uses all that it was given
+ *   spin   the same, but with all of a CPU
  *   parse  sleeps in parse
  *   code   fails with the code "ms"
  *   nan    scores that are no number
@@ -32,10 +33,23 @@ struct qd_operator_iter {
     uint32_t docs[QD_OPERATOR_BLOCK];
 };
 
-static void nap(long ms)
+static __attribute__((noinline)) void nap(long ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
     while (nanosleep(&t, &t)) continue;
+}
+
+/* Its own function, so that a stack shows it; the caller goes on behind it. */
+static __attribute__((noinline)) long spin_for_a_while(long ms)
+{
+    struct timespec from, now;
+    volatile long turns = 0;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    do {
+        for (int i = 0; i < 100000; i++) turns = turns + 1;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - from.tv_sec) * 1000 + (now.tv_nsec - from.tv_nsec) / 1000000 < ms);
+    return turns;
 }
 
 static __attribute__((noinline)) void crash(volatile int *at)
@@ -99,6 +113,7 @@ static int32_t next_block(qd_operator_iter *it, uint32_t from, float min_score, 
     int32_t rc = 0;
     (void)min_score;
     if (is(r, "slow")) nap(r->ms);
+    if (is(r, "spin") && spin_for_a_while(r->ms) == 0) return QD_E_IO;
     if (is(r, "sleep")) { /* long after its search is over: nothing of it is gone */
         nap(r->ms);
         memset(it->docs, 1, sizeof it->docs);

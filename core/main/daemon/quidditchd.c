@@ -12,6 +12,7 @@
 #include "plugin/host.h"
 #include "runtime/crash.h"
 #include "runtime/proc.h"
+#include "runtime/sample.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -363,12 +364,16 @@ static int run(qd_node *node, int argc, char **argv, int *status, uint32_t *told
     return rc;
 }
 
+/* Of the main thread's stack, which the kernel lets grow. */
+#define MAIN_STACK_BYTES (4u << 20)
+
 int main(int argc, char **argv)
 {
     static qd_node node;
     static char build[256];
     snprintf(build, sizeof build, "%s, build %s", QD_VERSION, qd_plugin_build_id());
     qd_crash_install(build);
+    qd_sample_thread_begin(__builtin_frame_address(0), MAIN_STACK_BYTES);
     qd_proc_tune_heap();
     qd_proc_private_files();
     qd_libs_account_memory();
