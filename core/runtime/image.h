@@ -12,11 +12,12 @@
 #define QDI_PLACE_BYTES 320u
 
 typedef struct qdi_image {
-    uintptr_t base, from, to;    /* from, to: its segments */
+    uintptr_t base, from, to;     /* from, to: its segments */
     uintptr_t code_from, code_to; /* those that are run */
     bool program;
-    char name[64], label[128], id[41]; /* label: empty but for a plugin; id: empty when it has none */
-    char file[512];                    /* empty: longer than that */
+    char name[64], label[128],
+        id[41];     /* label: empty but for a plugin; id: empty when it has none */
+    char file[512]; /* empty: longer than that */
 } qdi_image;
 
 /* Notes what is loaded and not known yet; `file` (as the linker knows it) gets the label. NULL:

@@ -2,10 +2,10 @@
  * sample.c: see sample.h.
  *
  * A question is a slot: thread, ticket and phase in one word. The handler takes the slot with its
- * thread's id from ASKED to WRITING, fills it and leaves it DONE; who asked takes it back from ASKED
- * to FREE when time is up. So a signal that comes late finds no slot, or a newer question to the
- * same thread, which it may answer as well. Slots are static: a handler never writes to memory that
- * was given back.
+ * thread's id from ASKED to WRITING, fills it and leaves it DONE; who asked takes it back from
+ * ASKED to FREE when time is up. So a signal that comes late finds no slot, or a newer question to
+ * the same thread, which it may answer as well. Slots are static: a handler never writes to memory
+ * that was given back.
  *
  * The handler reads only between the stack pointer and the outermost frame of the stack that the
  * pointer is in. Code without frame pointers (the C library) uses the register for something else:
@@ -141,8 +141,8 @@ UNCHECKED static bool is_behind_call(uintptr_t pc)
 #if defined(__x86_64__)
     const volatile uint8_t *p = (const volatile uint8_t *)pc;
     if (p[-5] == 0xE8) {
-        uint32_t by = (uint32_t)p[-4] | (uint32_t)p[-3] << 8 | (uint32_t)p[-2] << 16 |
-                      (uint32_t)p[-1] << 24;
+        uint32_t by =
+            (uint32_t)p[-4] | (uint32_t)p[-3] << 8 | (uint32_t)p[-2] << 16 | (uint32_t)p[-1] << 24;
         uintptr_t target = pc + (uintptr_t)(intptr_t)(int32_t)by;
         if (target >= m->code_from && target < m->code_to) return true;
     }
@@ -291,9 +291,8 @@ static void take_some(qd_sample *s, uint32_t n)
         s[i].frames = 0;
         s[i].idle = false;
         s[i].asks = s[i].thread == me;
-        open[i] =
-            !s[i].asks && qd_proc_takes_signal(s[i].thread, qd_sample_signal()) &&
-            ask(&slots[i], s[i].thread);
+        open[i] = !s[i].asks && qd_proc_takes_signal(s[i].thread, qd_sample_signal()) &&
+                  ask(&slots[i], s[i].thread);
         left += open[i];
     }
     uint64_t until = qd_env_mono_ns(env) + PATIENCE_NS;
@@ -321,7 +320,8 @@ void qd_samples_take(qd_sample *s, uint32_t n)
     bool can = install();
     for (uint32_t i = 0; i < n; i += SLOTS) {
         if (can) take_some(s + i, n - i < SLOTS ? n - i : SLOTS);
-        for (uint32_t k = i; !can && k < n && k < i + SLOTS; k++) s[k].frames = 0, s[k].asks = false;
+        for (uint32_t k = i; !can && k < n && k < i + SLOTS; k++)
+            s[k].frames = 0, s[k].asks = false;
     }
     qd_mutex_unlock(&turn);
 }

@@ -18,9 +18,9 @@
 
 typedef struct qd_sample {
     int64_t thread;
-    bool asks;       /* it is the caller's own */
-    bool idle;       /* a worker that waits for work */
-    uint32_t frames; /* 0: the thread did not answer in time, or cannot be asked */
+    bool asks;                      /* it is the caller's own */
+    bool idle;                      /* a worker that waits for work */
+    uint32_t frames;                /* 0: the thread did not answer in time, or cannot be asked */
     uintptr_t at[QD_SAMPLE_FRAMES]; /* innermost first; the callers' are return addresses */
 } qd_sample;
 

@@ -16,7 +16,8 @@ typedef struct qd_symbols qd_symbols;
 /* Opens it without names; NULL without memory. [any] */
 qd_symbols *qd_symbols_open(void);
 /* Writes "function (quidditchd+0x1234)", or the place alone as the crash line tells it, and returns
- * a number that addresses of one function share. caller: the address is one to return to. [worker] */
+ * a number that addresses of one function share. caller: the address is one to return to. [worker]
+ */
 uint64_t qd_symbols_place(qd_symbols *s, uintptr_t address, bool caller, char out[QD_PLACE_MAX]);
 /* [worker] */
 void qd_symbols_close(qd_symbols *s);
@@ -27,6 +28,7 @@ typedef struct qdi_functions qdi_functions;
 qdi_functions *qdi_functions_read(const char *file, const char *id);
 /* The function with this address of the file, and its first one; NULL: none. */
 const char *qdi_functions_find(const qdi_functions *f, uint64_t address, uint64_t *first);
+/* NULL does nothing. */
 void qdi_functions_free(qdi_functions *f);
 
 #endif

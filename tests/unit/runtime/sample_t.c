@@ -1,11 +1,11 @@
 /* sample_t.c: stacks of threads and fibers, and the names of the functions in them. */
-#include "runtime/sample.h"
 #include "base/str.h"
 #include "runtime/env.h"
 #include "runtime/fiber.h"
 #include "runtime/file.h"
 #include "runtime/image.h"
 #include "runtime/proc.h"
+#include "runtime/sample.h"
 #include "runtime/symbols.h"
 #include "unit/unit.h"
 #include <elf.h>
@@ -365,9 +365,8 @@ static elf_file make_file(void)
                                  .sh_offset = offsetof(elf_file, symbols),
                                  .sh_size = sizeof f.symbols,
                                  .sh_link = 3};
-    f.sections[3] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
-                                 .sh_offset = offsetof(elf_file, names),
-                                 .sh_size = sizeof f.names};
+    f.sections[3] = (Elf64_Shdr){
+        .sh_type = SHT_STRTAB, .sh_offset = offsetof(elf_file, names), .sh_size = sizeof f.names};
     return f;
 }
 
