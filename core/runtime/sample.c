@@ -122,6 +122,27 @@ UNCHECKED static bool is_frame(const walk *w, uintptr_t fp)
     return (last || next == 0 || next > fp) && code_of(code_address(word(fp + sizeof fp)));
 }
 
+/* Is there a stub that jumps into another image, as calls of libraries go through? */
+UNCHECKED static bool is_stub(uintptr_t at)
+{
+#if defined(__x86_64__)
+    static const uint8_t endbr64[] = {0xF3, 0x0F, 0x1E, 0xFA};
+    const volatile uint8_t *p = (const volatile uint8_t *)at;
+    uint32_t n = 0;
+    while (n < sizeof endbr64 && p[n] == endbr64[n]) n++;
+    p += n == sizeof endbr64 ? n : 0;
+    p += *p == 0xF2; /* bnd */
+    return p[0] == 0xFF && p[1] == 0x25;
+#elif defined(__aarch64__)
+    const volatile uint32_t *p = (const volatile uint32_t *)at;
+    if (*p == 0xD503245Fu) p++;               /* bti c */
+    return (*p & 0x9F00001Fu) == 0x90000010u; /* adrp x16 */
+#else
+    (void)at;
+    return false;
+#endif
+}
+
 #if defined(__x86_64__)
 /* The length of FF with this second byte, when it is a call; else 0. */
 UNCHECKED static int call_bytes(uint8_t second)
@@ -133,28 +154,32 @@ UNCHECKED static int call_bytes(uint8_t second)
 }
 #endif
 
-/* Does a call stand before the address? Asked of own code only, which stays mapped. */
-UNCHECKED static bool is_behind_call(uintptr_t pc)
+/* Does a call stand before the address, of a library or through a pointer when `away`? Words that
+ * are left on the stack look like return addresses, but mostly of calls within an image. Asked of
+ * own code only, which stays mapped. */
+UNCHECKED static bool is_behind_call(uintptr_t pc, bool away)
 {
     const qdi_image *m = code_of(pc);
     if (!m || pc - m->code_from < 8) return false;
+    intptr_t by = 0; /* of a direct call */
 #if defined(__x86_64__)
     const volatile uint8_t *p = (const volatile uint8_t *)pc;
-    if (p[-5] == 0xE8) {
-        uint32_t by =
-            (uint32_t)p[-4] | (uint32_t)p[-3] << 8 | (uint32_t)p[-2] << 16 | (uint32_t)p[-1] << 24;
-        uintptr_t target = pc + (uintptr_t)(intptr_t)(int32_t)by;
-        if (target >= m->code_from && target < m->code_to) return true;
-    }
     for (int n = 2; n <= 7; n++) /* call through a register or memory: FF /2 of that length */
         if (p[-n] == 0xFF && call_bytes(p[1 - n]) == n) return true;
-    return false;
+    if (p[-5] != 0xE8) return false;
+    by = (int32_t)((uint32_t)p[-4] | (uint32_t)p[-3] << 8 | (uint32_t)p[-2] << 16 |
+                   (uint32_t)p[-1] << 24);
 #elif defined(__aarch64__)
     uint32_t op = *(const volatile uint32_t *)(pc - 4);
-    return (op & 0xFC000000u) == 0x94000000u || (op & 0xFFFFFC1Fu) == 0xD63F0000u;
+    if ((op & 0xFFFFFC1Fu) == 0xD63F0000u) return true; /* blr */
+    if ((op & 0xFC000000u) != 0x94000000u) return false;
+    by = (intptr_t)(int32_t)(op << 6) / 16 - 4;
 #else
     return false;
 #endif
+    uintptr_t target = pc + (uintptr_t)by;
+    if (target < m->code_from || target >= m->code_to || m->code_to - target < 8) return false;
+    return !away || is_stub(target);
 }
 
 /* The next frame of own code above code without frame pointers; 0: none. */
@@ -180,10 +205,11 @@ UNCHECKED static bool step(walk *w)
     uintptr_t fp = search_frame(w);
     if (!fp) return false;
     uintptr_t end = fp;
+    bool away = !is_own(w->pc);
     w->fp = fp;
     for (uintptr_t at = w->at; at < end && w->words < WORDS_MAX; at += sizeof at, w->words++) {
         uintptr_t pc = code_address(word(at));
-        if (!is_own(pc) || !is_behind_call(pc)) continue;
+        if (!is_own(pc) || !is_behind_call(pc, away)) continue;
         w->pc = pc; /* in the function whose frame was found */
         w->at = at + sizeof at;
         return true;
@@ -194,7 +220,8 @@ UNCHECKED static bool step(walk *w)
     return true;
 }
 
-UNCHECKED static void begin(walk *w, const ucontext_t *u)
+/* handler: its frame. A signal that comes late has the registers of an earlier moment. */
+UNCHECKED static void begin(walk *w, const ucontext_t *u, uintptr_t handler)
 {
 #if defined(__x86_64__)
     w->pc = (uintptr_t)u->uc_mcontext.gregs[REG_RIP];
@@ -207,17 +234,21 @@ UNCHECKED static void begin(walk *w, const ucontext_t *u)
 #else
     (void)u;
 #endif
-    if (LATE_SIGNALS) w->at = w->fp = (uintptr_t)__builtin_frame_address(0);
+    if (LATE_SIGNALS) {
+        w->pc = code_address(word(handler + sizeof handler));
+        w->at = handler + 2 * sizeof handler;
+        w->fp = word(handler);
+    }
     uintptr_t low = stack_low, end = stack_end;
     qdi_fiber_stack(w->at, &low, &end);
     w->end = w->at >= low && w->at < end ? end : w->at;
     w->at &= ~(uintptr_t)7;
 }
 
-UNCHECKED static void fill(slot *s, const ucontext_t *u)
+UNCHECKED static void fill(slot *s, const ucontext_t *u, uintptr_t handler)
 {
     walk w = {.words = 0};
-    begin(&w, u);
+    begin(&w, u, handler);
     s->idle = idle_now;
     s->frames = 0;
     do s->at[s->frames++] = w.pc;
@@ -233,7 +264,7 @@ static void on_sample(int signo, siginfo_t *info, void *context)
         uint64_t s = atomic_load_explicit(&slots[i].state, memory_order_acquire);
         if (s >> 32 != me || (s & 3) != ASKED) continue;
         if (!atomic_compare_exchange_strong(&slots[i].state, &s, s - ASKED + WRITING)) continue;
-        fill(&slots[i], context);
+        fill(&slots[i], context, (uintptr_t)__builtin_frame_address(0));
         atomic_store_explicit(&slots[i].state, s - ASKED + DONE, memory_order_release);
         break;
     }

@@ -51,7 +51,7 @@ sub finds_all { ($_[0]{json}{hits}{total}{value} // 0) >= 2176 } # writes add to
 my $spin = apart(sub { $n->post('/x/_search', {query => {toy_op => {mode => 'spin', ms => 100}}, track_total_hits => \1}) }, \&finds_all);
 my $seen;
 ok($n->wait_for(sub { $seen = hot('interval=200ms'); $seen =~ /^       spin_for_a_while \(toy-operator\.so\+0x[0-9a-f]+, plugin \[toy-operator\] 0\.1\.0\)$/m }), 'the function that spins is seen') or diag $seen;
-like($seen, qr/^   [ \d]\d\.\d% \[cpu=[\d.]+%, other=[\d.]+%\] \([\d.]+ms out of 200ms\) cpu usage by thread 'guest' \[\d+\], state \w$/m, 'on its thread');
+like($seen, qr/^   [ \d]*\d\.\d% \[cpu=[\d.]+%, other=[\d.]+%\] \([\d.]+ms out of 200ms\) cpu usage by thread 'guest' \[\d+\], state \w$/m, 'on its thread');
 like($seen, qr/^     (\d+\/10 snapshots sharing following \d+ elements|unique snapshot)$/m, 'in snapshots');
 like($seen, qr/^       spin_for_a_while .*\n       next_block \(toy-operator\.so.*\n(       .*\n)*?       guest_main \(quidditchd\+0x[0-9a-f]+\)$/m, 'with its callers, up to the thread\'s first function') or diag $seen;
 ok($n->wait_for(sub { hot('interval=200ms&snapshots=2') =~ /^     2\/2 snapshots sharing/m }), 'as many snapshots as are asked for');

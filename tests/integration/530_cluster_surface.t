@@ -112,7 +112,7 @@ ok($n->wait_for(sub { $n->put('/t/_doc/1', { n => 1 })->{status} == 200 }, 120),
 my $hot = $n->get('/_nodes/hot_threads?interval=20ms&ignore_idle_threads=false&threads=2');
 like($hot->{headers}{'content-type'}, qr{^text/plain}, 'hot threads are text');
 is(scalar(my @heads = $hot->{content} =~ /^::: \{u\d\}\{[\w-]{22}\}/gm), 3, 'of three nodes');
-is(scalar(my @threads = $hot->{content} =~ /^   [\d.]+% \[cpu=.*?cpu usage by thread '/gm), 6, 'two threads of each');
+is(scalar(my @threads = $hot->{content} =~ /^   +[\d.]+% \[cpu=.*?cpu usage by thread '/gm), 6, 'two threads of each');
 like($n->get('/_nodes/zone:z1/hot_threads?interval=20ms')->{content}, qr/^::: \{u1\}/, 'or of the nodes of an attribute');
 is($n->get('/_nodes/hot_threads?interval=1h')->{status}, 400, 'not for hours');
 

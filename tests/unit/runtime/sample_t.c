@@ -17,6 +17,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define LATE_SIGNALS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LATE_SIGNALS 1
+#endif
+#endif
+#ifndef LATE_SIGNALS
+#define LATE_SIGNALS 0
+#endif
+
 #define WAIT_NS 60000000000u
 #define NOINLINE __attribute__((noinline))
 
@@ -112,7 +123,8 @@ static void show(qd_symbols *names, const qd_sample *s)
     }
 }
 
-/* Looks, some times, at a thread that is in `inner`, called by `outer`, until both are seen. */
+/* Looks, some times, at a thread that is in `inner`, called by `outer`, until both are seen. The
+ * thread sanitizer runs the handler out of its own code, which may hide the innermost one. */
 static void sees(int64_t thread, const char *inner, const char *outer, const char *outermost)
 {
     qd_symbols *names = qd_symbols_open();
@@ -121,7 +133,7 @@ static void sees(int64_t thread, const char *inner, const char *outer, const cha
     assert_non_null(names);
     for (int i = 0; i < 200 && !seen; i++) {
         look(thread, &s);
-        int in = frame_of(names, &s, inner, 0);
+        int in = LATE_SIGNALS ? 0 : frame_of(names, &s, inner, 0);
         int out = in < 0 ? -1 : frame_of(names, &s, outer, in + 1);
         seen = out > 0 && (!outermost || frame_of(names, &s, outermost, out + 1) > 0);
     }
