@@ -49,7 +49,8 @@ struct qd_fiber {
     qd_pool *pool;
     void (*fn)(void *arg);
     void *arg;
-    char *stack; /* with its guard below */
+    char *stack;         /* with its guard below */
+    uintptr_t outermost; /* frame, while fn runs */
     ucontext_t context;
     ucontext_t *home; /* of the worker that runs it */
     bool done;
@@ -79,7 +80,7 @@ void qdi_fiber_stack(uintptr_t at, uintptr_t *low, uintptr_t *end)
     uintptr_t from = (uintptr_t)f->stack + GUARD_BYTES;
     if (at < from || at >= from + STACK_BYTES) return;
     *low = from;
-    *end = from + STACK_BYTES;
+    *end = f->outermost ? f->outermost + 2 * sizeof f->outermost : at;
 }
 
 bool qd_fiber_here(void)
@@ -127,7 +128,9 @@ static void fiber_main(void)
 #if FIBER_ASAN
     __sanitizer_finish_switch_fiber(NULL, &f->home_stack, &f->home_bytes);
 #endif
+    f->outermost = (uintptr_t)__builtin_frame_address(0);
     f->fn(f->arg);
+    f->outermost = 0;
     f->done = true;
     leave(f, true);
     qd_assert(!"a finished fiber runs again");

@@ -8,9 +8,9 @@
  * that was given back.
  *
  * The handler reads only between the stack pointer and the outermost frame of the stack that the
- * pointer is in. Code without frame pointers (the C library) uses the register for something else:
- * there the next frame is looked for on the stack, by what a saved frame pointer and the return
- * address next to it look like.
+ * pointer is in. Code without frame pointers (the C library, libuv) uses the register for something
+ * else: where it does, the walk goes on with the innermost frame that own functions alone lead to
+ * from the outermost one. Own functions that a library called back are then left out.
  */
 #include "runtime/sample.h"
 #include "base/mem.h"
@@ -43,7 +43,8 @@
 #define UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined")))
 
 #define SLOTS 64u
-#define WORDS_MAX 4096u /* looked at in one walk, where frames have to be searched for */
+#define WORDS_MAX 32768u     /* looked at in one walk, where frames have to be searched for */
+#define FUNCTION_BYTES 8192u /* most functions are shorter */
 #define PATIENCE_NS 20000000u
 #define LOOK_NS 100000u
 
@@ -154,14 +155,14 @@ UNCHECKED static int call_bytes(uint8_t second)
 }
 #endif
 
-/* Does a call stand before the address, of a library or through a pointer when `away`? Words that
- * are left on the stack look like return addresses, but mostly of calls within an image. Asked of
- * own code only, which stays mapped. */
-UNCHECKED static bool is_behind_call(uintptr_t pc, bool away)
+/* Does a call stand before the address? Its target, 0 when the code does not tell it. Asked of own
+ * code only, which stays mapped. */
+UNCHECKED static bool is_behind_call(uintptr_t pc, uintptr_t *target)
 {
     const qdi_image *m = code_of(pc);
+    intptr_t by = 0;
+    *target = 0;
     if (!m || pc - m->code_from < 8) return false;
-    intptr_t by = 0; /* of a direct call */
 #if defined(__x86_64__)
     const volatile uint8_t *p = (const volatile uint8_t *)pc;
     for (int n = 2; n <= 7; n++) /* call through a register or memory: FF /2 of that length */
@@ -177,50 +178,62 @@ UNCHECKED static bool is_behind_call(uintptr_t pc, bool away)
 #else
     return false;
 #endif
-    uintptr_t target = pc + (uintptr_t)by;
-    if (target < m->code_from || target >= m->code_to || m->code_to - target < 8) return false;
-    return !away || is_stub(target);
+    *target = pc + (uintptr_t)by;
+    return *target >= m->code_from && *target < m->code_to && m->code_to - *target >= 8;
 }
 
-/* The next frame of own code above code without frame pointers; 0: none. */
+/* The innermost frame that own functions alone lead to from the outermost one. What is left on the
+ * stack of calls that have returned looks like frames, too; but a function makes its calls at one
+ * place, so of what names a frame as its caller's the first below it is alive. 0: none. */
 UNCHECKED static uintptr_t search_frame(walk *w)
 {
-    if (is_frame(w, w->fp) && is_own(code_address(word(w->fp + sizeof w->fp)))) return w->fp;
-    for (uintptr_t at = w->at; at < w->end && w->words < WORDS_MAX; at += sizeof at, w->words++) {
-        uintptr_t fp = word(at);
-        if (fp > at && is_frame(w, fp) && is_own(code_address(word(fp + sizeof fp)))) return fp;
+    uintptr_t f = w->end - 2 * sizeof f, target;
+    if (w->end - w->at < 2 * sizeof f || f % 16) return 0;
+    for (uintptr_t at = f; at - w->at >= 16 && w->words < WORDS_MAX; w->words++) {
+        at -= 16;
+        uintptr_t pc = word(at) == f ? code_address(word(at + sizeof at)) : 0;
+        if (pc && is_own(pc) && is_behind_call(pc, &target)) f = at;
     }
-    return is_frame(w, w->fp) ? w->fp : 0;
+    return is_frame(w, f) ? f : 0;
+}
+
+/* Where the function with that frame goes on when the code above it on the stack returns: its call
+ * leads out of the image or through a pointer, when `away`; the last such address before the frame
+ * is taken, and one in the function that the frame's caller calls before any other. *at: behind it
+ * on the stack. 0: not found. */
+UNCHECKED static uintptr_t search_return(walk *w, uintptr_t frame, bool away, uintptr_t *at)
+{
+    uintptr_t start, target, near = 0, last = 0, near_at = 0, last_at = 0;
+    if (!is_behind_call(code_address(word(frame + sizeof frame)), &start)) start = 0;
+    for (uintptr_t k = w->at; k < frame && w->words < WORDS_MAX; k += sizeof k, w->words++) {
+        uintptr_t pc = code_address(word(k));
+        if (!is_own(pc) || !is_behind_call(pc, &target) || (away && target && !is_stub(target)))
+            continue;
+        last = pc;
+        last_at = k + sizeof k;
+        if (!start || pc <= start || pc - start > FUNCTION_BYTES) continue;
+        near = pc; /* in the function that its caller called */
+        near_at = k + sizeof k;
+    }
+    *at = near ? near_at : last_at;
+    return near ? near : last;
 }
 
 /* Goes to the caller; false: it is not known. */
 UNCHECKED static bool step(walk *w)
 {
-    if (is_own(w->pc) && is_frame(w, w->fp)) {
-        w->pc = code_address(word(w->fp + sizeof w->fp));
-        w->at = w->fp + 2 * sizeof w->fp;
-        w->fp = word(w->fp);
-        return true;
-    }
-    uintptr_t fp = search_frame(w);
-    if (!fp) return false;
-    uintptr_t end = fp;
     bool away = !is_own(w->pc);
-    w->fp = fp;
-    for (uintptr_t at = w->at; at < end && w->words < WORDS_MAX; at += sizeof at, w->words++) {
-        uintptr_t pc = code_address(word(at));
-        if (!is_own(pc) || !is_behind_call(pc, away)) continue;
-        w->pc = pc; /* in the function whose frame was found */
-        w->at = at + sizeof at;
-        return true;
-    }
-    w->pc = code_address(word(fp + sizeof fp));
-    w->at = fp + 2 * sizeof fp;
-    w->fp = word(fp);
+    uintptr_t fp = w->fp, at = 0;
+    if (!is_frame(w, fp) || (away && !is_own(code_address(word(fp + sizeof fp)))))
+        fp = away && is_frame(w, fp) && fp + 2 * sizeof fp == w->end ? fp : search_frame(w);
+    if (!fp) return false;
+    uintptr_t pc = away || fp != w->fp ? search_return(w, fp, away, &at) : 0;
+    w->fp = pc ? fp : word(fp);
+    w->at = pc ? at : fp + 2 * sizeof fp;
+    w->pc = pc ? pc : code_address(word(fp + sizeof fp));
     return true;
 }
 
-/* handler: its frame. A signal that comes late has the registers of an earlier moment. */
 UNCHECKED static void begin(walk *w, const ucontext_t *u, uintptr_t handler)
 {
 #if defined(__x86_64__)
