@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/env_int.h"
+#include "runtime/sample.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +89,9 @@ static void loop_run(qd_loop *loop)
     atomic_store(&l->running, true);
     l->turn_end_ns = qd_env_mono_ns(loop->env);
     l->idle_ns = uv_metrics_idle_time(&l->uv);
+    qd_sample_calling(__builtin_frame_address(0));
     while (!loop->stopped) uv_run(&l->uv, UV_RUN_DEFAULT);
+    qd_sample_calling(NULL);
     atomic_store(&l->running, false);
 }
 

@@ -62,6 +62,7 @@ static uint32_t ticket;
 static bool installed;
 static qd_mutex turn = QD_MUTEX_INIT; /* of who asks */
 static _Thread_local uintptr_t stack_low, stack_end;
+static _Thread_local volatile uintptr_t calling; /* frame of a call of a library, 0: none */
 static _Thread_local volatile bool idle_now;
 
 int qd_sample_signal(void)
@@ -74,6 +75,11 @@ void qd_sample_thread_begin(const void *outermost, size_t bytes)
     uintptr_t at = (uintptr_t)outermost;
     stack_low = at > bytes ? at - bytes : 0;
     stack_end = at + 2 * sizeof(uintptr_t);
+}
+
+void qd_sample_calling(const void *frame)
+{
+    calling = (uintptr_t)frame;
 }
 
 void qd_sample_idle(bool idle)
@@ -182,18 +188,44 @@ UNCHECKED static bool is_behind_call(uintptr_t pc, uintptr_t *target)
     return *target >= m->code_from && *target < m->code_to && m->code_to - *target >= 8;
 }
 
-/* The innermost frame that own functions alone lead to from the outermost one. What is left on the
- * stack of calls that have returned looks like frames, too; but a function makes its calls at one
- * place, so of what names a frame as its caller's the first below it is alive. 0: none. */
-UNCHECKED static uintptr_t search_frame(walk *w)
+/* Is the address in the function that begins at `start`? A guess: where it ends is not known here.
+ */
+UNCHECKED static bool is_in(uintptr_t pc, uintptr_t start)
 {
-    uintptr_t f = w->end - 2 * sizeof f, target;
-    if (w->end - w->at < 2 * sizeof f || f % 16) return 0;
+    return start && pc > start && pc - start <= FUNCTION_BYTES;
+}
+
+/* Where the function of that frame begins, if its caller names it; 0: not known. */
+UNCHECKED static uintptr_t start_of(uintptr_t frame)
+{
+    uintptr_t start;
+    return is_behind_call(code_address(word(frame + sizeof frame)), &start) ? start : 0;
+}
+
+/* The frame of the function that the one with the frame f has called, if it is an own one. What is
+ * left on the stack of calls that have returned names f as its caller's, too; but a function makes
+ * its calls at one place, so the first below f with an address in its function is alive. */
+UNCHECKED static uintptr_t search_callee(walk *w, uintptr_t f)
+{
+    uintptr_t start = start_of(f), first = 0, target;
     for (uintptr_t at = f; at - w->at >= 16 && w->words < WORDS_MAX; w->words++) {
         at -= 16;
         uintptr_t pc = word(at) == f ? code_address(word(at + sizeof at)) : 0;
-        if (pc && is_own(pc) && is_behind_call(pc, &target)) f = at;
+        if (!pc || !is_own(pc) || !is_behind_call(pc, &target)) continue;
+        if (!start || is_in(pc, start)) return at;
+        if (!first) first = at; /* f's function may have been jumped to */
     }
+    return first;
+}
+
+/* The innermost frame that own functions alone lead to from the outermost one, or the one that is
+ * known for that; 0: none. */
+UNCHECKED static uintptr_t search_frame(walk *w)
+{
+    uintptr_t f = w->end - 2 * sizeof f;
+    if (w->end - w->at < 2 * sizeof f || f % 16) return 0;
+    if (calling >= w->at && calling < w->end && is_frame(w, calling)) return calling;
+    for (uintptr_t next = f; next; next = search_callee(w, f)) f = next;
     return is_frame(w, f) ? f : 0;
 }
 
@@ -203,15 +235,14 @@ UNCHECKED static uintptr_t search_frame(walk *w)
  * on the stack. 0: not found. */
 UNCHECKED static uintptr_t search_return(walk *w, uintptr_t frame, bool away, uintptr_t *at)
 {
-    uintptr_t start, target, near = 0, last = 0, near_at = 0, last_at = 0;
-    if (!is_behind_call(code_address(word(frame + sizeof frame)), &start)) start = 0;
+    uintptr_t start = start_of(frame), target, near = 0, last = 0, near_at = 0, last_at = 0;
     for (uintptr_t k = w->at; k < frame && w->words < WORDS_MAX; k += sizeof k, w->words++) {
         uintptr_t pc = code_address(word(k));
         if (!is_own(pc) || !is_behind_call(pc, &target) || (away && target && !is_stub(target)))
             continue;
         last = pc;
         last_at = k + sizeof k;
-        if (!start || pc <= start || pc - start > FUNCTION_BYTES) continue;
+        if (!is_in(pc, start)) continue;
         near = pc; /* in the function that its caller called */
         near_at = k + sizeof k;
     }

@@ -32,6 +32,9 @@ int qd_sample_signal(void);
 void qd_sample_thread_begin(const void *outermost, size_t bytes);
 /* Tells of the calling thread whether it waits for nothing in particular. [any] */
 void qd_sample_idle(bool idle);
+/* The function with that frame (__builtin_frame_address(0)) calls a library that calls back, and
+ * needs much stack, as libuv's loop does; NULL: it has returned. [any] */
+void qd_sample_calling(const void *frame);
 /* Fills in the stacks of s[i].thread, except the caller's own. Waits some milliseconds for those
  * that do not answer. Callers take turns. [worker] */
 void qd_samples_take(qd_sample *s, uint32_t n);
