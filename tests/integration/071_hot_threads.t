@@ -60,9 +60,12 @@ ok($n->wait_for(sub { hot('interval=200ms&snapshots=2') =~ /^     2\/2 snapshots
 is(scalar(my @one = hot('interval=20ms&threads=1&ignore_idle_threads=false') =~ /usage by thread/g), 1, 'one thread');
 cmp_ok(scalar(my @all = hot('interval=20ms&threads=1000&ignore_idle_threads=false&snapshots=1') =~ /usage by thread/g), '>', 10, 'idle ones too');
 like(hot('interval=20ms&threads=1000&ignore_idle_threads=false&snapshots=1'), qr/thread 'quidditchd' .*\n     unique snapshot\n(       .*\n)*       main \(quidditchd\+/, 'the main thread is one of them');
-$seen = hot('interval=20ms&threads=1000&ignore_idle_threads=false');
-like($seen, qr/thread '$_->[0]' .*\n     .*\n       epoll_p?wait .*\n       loop_run \(quidditchd\+.*\n(?:       .*\n)?       $_->[1] \(/, "$_->[0] waits for events, and nothing that has returned is shown") || diag $seen
-    for ['http-0', 'thread_main'], ['quidditchd', 'main'];
+SKIP: {
+    skip 'the thread sanitizer calls handlers out of its own code', 2 if $QdNode::OUT =~ /thread/;
+    $seen = hot('interval=20ms&threads=1000&ignore_idle_threads=false');
+    like($seen, qr/thread '$_->[0]' .*\n     .*\n       epoll_p?wait .*\n       loop_run \(quidditchd\+.*\n(?:       .*\n)?       $_->[1] \(/, "$_->[0] waits for events, and nothing that has returned is shown") || diag $seen
+        for ['http-0', 'thread_main'], ['quidditchd', 'main'];
+}
 like(hot('interval=1s&snapshots=1'), qr/interval=1s, busiestThreads=3, ignoreIdleThreads=true:/, 'the head tells of them');
 my $wait = apart(sub { $n->post('/x/_search', {query => {toy_op => {mode => 'slow', ms => 100}}}) }, \&all_right);
 ok($n->wait_for(sub { $seen = hot('type=wait&interval=50ms&threads=100'); $seen =~ /wait usage by thread 'guest' .*\n(     .*\n)*       nap \(toy-operator\.so\+/ }), 'type=wait shows what sleeps in a call') or diag $seen;
