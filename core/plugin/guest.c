@@ -3,7 +3,7 @@
 #include "base/list.h"
 #include "plugin/host_int.h"
 #include "runtime/crash.h"
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include "runtime/waitq.h"
 #include <stdio.h>
 

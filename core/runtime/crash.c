@@ -4,7 +4,7 @@
 #include "runtime/crash.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "runtime/image.h"
+#include "runtime/stack/image.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "runtime/crash.h"
 #include "runtime/env_int.h"
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

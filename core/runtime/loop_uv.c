@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "runtime/env_int.h"
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 #include "runtime/cpu.h"
 #include "runtime/env_int.h"
 #include "runtime/fiber_int.h"
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include "runtime/sync.h"
 #include <stdio.h>
 

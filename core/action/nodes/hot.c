@@ -1,15 +1,16 @@
 /*
  * hot.c: GET /_nodes/hot_threads: which threads of the nodes were busy over a moment, and
  * where, as Elasticsearch's text. What a thread did comes from the kernel twice; then its stack is
- * looked at some times (runtime/sample.h), and stacks with the same outer functions are told once.
+ * looked at some times (runtime/stack/sample.h), and stacks with the same outer functions are told
+ * once.
  */
 #include "action/api/admin_int.h"
 #include "action/api/node_part.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
 #include "runtime/proc.h"
-#include "runtime/sample.h"
-#include "runtime/symbols.h"
+#include "runtime/stack/sample.h"
+#include "runtime/stack/symbols.h"
 #include "runtime/waitq.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "plugin/host.h"
 #include "runtime/crash.h"
 #include "runtime/proc.h"
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -3,10 +3,10 @@
 #include "runtime/env.h"
 #include "runtime/fiber.h"
 #include "runtime/file.h"
-#include "runtime/image.h"
 #include "runtime/proc.h"
-#include "runtime/sample.h"
-#include "runtime/symbols.h"
+#include "runtime/stack/image.h"
+#include "runtime/stack/sample.h"
+#include "runtime/stack/symbols.h"
 #include "unit/unit.h"
 #include <elf.h>
 #include <pthread.h>

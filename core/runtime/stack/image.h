@@ -3,8 +3,8 @@
  * crash line and the stacks of hot threads name places by it. An image that was noted is never
  * forgotten: nothing here unloads one.
  */
-#ifndef QD_RUNTIME_IMAGE_H
-#define QD_RUNTIME_IMAGE_H
+#ifndef QD_RUNTIME_STACK_IMAGE_H
+#define QD_RUNTIME_STACK_IMAGE_H
 
 #include <quidditch/types.h>
 #include <stdbool.h>

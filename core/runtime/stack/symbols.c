@@ -1,7 +1,7 @@
 /* symbols.c: see symbols.h. ELF64 by the System V ABI (gABI 4.1). */
-#include "runtime/symbols.h"
+#include "runtime/stack/symbols.h"
 #include "base/mem.h"
-#include "runtime/image.h"
+#include "runtime/stack/image.h"
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>

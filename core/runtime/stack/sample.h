@@ -8,8 +8,8 @@
  * cost. Under gcc's and clang's thread sanitizer, which delays signals, a stack is the one of the
  * next call that the sanitizer sees.
  */
-#ifndef QD_RUNTIME_SAMPLE_H
-#define QD_RUNTIME_SAMPLE_H
+#ifndef QD_RUNTIME_STACK_SAMPLE_H
+#define QD_RUNTIME_STACK_SAMPLE_H
 
 #include <quidditch/types.h>
 #include <stdbool.h>

@@ -12,12 +12,12 @@
  * else: where it does, the walk goes on with the innermost frame that own functions alone lead to
  * from the outermost one. Own functions that a library called back are then left out.
  */
-#include "runtime/sample.h"
+#include "runtime/stack/sample.h"
 #include "base/mem.h"
 #include "runtime/env.h"
 #include "runtime/fiber_int.h"
-#include "runtime/image.h"
 #include "runtime/proc.h"
+#include "runtime/stack/image.h"
 #include "runtime/sync.h"
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* image.c: see image.h. The table grows only: a handler reads it while a plugin is loaded. */
-#include "runtime/image.h"
+#include "runtime/stack/image.h"
 #include <elf.h>
 #include <link.h>
 #include <stdatomic.h>

@@ -4,8 +4,8 @@
  * id) and has a table; else from what the image exports. Files are read when an address asks for
  * them, once, within bounds; nothing in them is trusted.
  */
-#ifndef QD_RUNTIME_SYMBOLS_H
-#define QD_RUNTIME_SYMBOLS_H
+#ifndef QD_RUNTIME_STACK_SYMBOLS_H
+#define QD_RUNTIME_STACK_SYMBOLS_H
 
 #include "base/err.h"
 
