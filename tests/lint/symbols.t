@@ -44,7 +44,7 @@ my $pure = qr/^(?:_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__tls_get_addr|__errno_
        |log|log2|log10|log1p|sin|cos|tan|asin|acos|atan|atan2|hypot|ldexp|frexp|modf|nextafter|scalbn|copysign)f?
     |pthread_(?:mutex|rwlock)_(?:try\w+|unlock)|gmtime_r|timegm|gnu_get_libc_version
     |ZSTD_\w+|ZDICT_\w+|XXH\w+|SHA256\w*|EVP_\w+|deflate\w*|inflate\w*|crc32\w*|adler32\w*|http_\w+|yaml_\w+|json_\w+
-    |u(?:_|cal|regex|text|brk|norm2|char|case|loc|scnv)\w*_72|roaring_\w+|sb_stemmer_\w+|gcov_\w+|__gcov\w*
+    |u(?:_|cal|regex|text|brk|norm2|char|case|loc|scnv)\w*_72|sb_stemmer_\w+|gcov_\w+|__gcov\w*
     |llvm_\w+|__llvm\w*)$/x;
 my %home = (
     'base/assert' => qr/^(?:abort|fprintf|stderr)$/,
