@@ -1,4 +1,4 @@
-/* publish.c: segments from the primary to those who show them. See repl_int.h, rule 12 and P3.8 of
+/* publish.c: segments from the primary to those who show them. See repl_int.h and "Segments" of
  * docs/replication.md. */
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
