@@ -31,6 +31,7 @@ struct qd_query_context;
 
 #define QD_AGGS_DEPTH_MAX 50u     /* nested aggregations; deeper ones are refused */
 #define QD_AGGS_COUNT_MAX 1024u   /* aggregations of one request */
+#define QD_AGGS_FILTERS_MAX 1024u /* filters of all of them; each is a search of its own */
 #define QD_AGGS_BUCKETS_MAX 65536 /* default of search.max_buckets */
 
 typedef struct qd_aggs qd_aggs;                 /* a parsed request */

@@ -166,6 +166,7 @@ struct qd_aggs {
     qd_arena *arena;
     qdi_agg **roots;
     uint32_t nroots, nplain, n;
+    uint32_t nfilters; /* of filter and filters, in all */
     int64_t max_buckets;
     qd_aggs_flavour flavour;
     bool scores, global, uses_now;

@@ -14,6 +14,7 @@ typedef struct binder {
     const qd_query_context *q;
     qd_arena *arena;
     int64_t max_buckets;
+    uint64_t clauses; /* of all filters so far */
     qd_err *err;
 } binder;
 
@@ -433,6 +434,13 @@ static int bind_filters(binder *x, qdi_bound *b)
         rc = qd_query_build(x->q, b->def->u.filters.queries[i], &built, x->err);
         if (rc) return rc;
         b->nodes[i] = built.root;
+        x->clauses += built.clauses;
+        if (x->q->limits && x->clauses > x->q->limits->max_clauses)
+            return qd_err_set(x->err, QD_E_LIMIT,
+                              "The filters of the aggregations of a request hold more than [%u] "
+                              "clauses in all; this limit can be set by "
+                              "[indices.query.bool.max_clause_count]",
+                              x->q->limits->max_clauses);
     }
     return 0;
 }

@@ -42,5 +42,18 @@ is($n->post('/i/_bulk?refresh=true', join '', map { qq({"index":{}}\n{"w":"word$
 sub near { return {query_string => {default_field => 'w', query => join(' ', map { "word$_~1" } @_), fuzzy_max_expansions => 4}} }
 is((search(near(1, 2)))[0], 200, 'as many words near them as allowed');
 refused('fuzzy words', near(1 .. 3), qr/too_many_nested_clauses.*maxClauseCount is set to 8/);
+
+# Each filter of an aggregation is a search of its own: their number and their clauses are bounded over the whole request.
+sub filters { my ($many, $query) = @_; return {filters => {filters => [map { $query || {term => {k => "v$_"}} } 1 .. $many]}} }
+sub aggregated { my $r = $n->post('/i/_search', {size => 0, aggs => $_[0]}); return ($r->{status}, $r->{content}) }
+is((aggregated({a => filters(4), g => {terms => {field => 'k'}, aggs => {b => filters(4)}}}))[0], 200, 'as many clauses of filters as allowed');
+my ($status, $text) = aggregated({a => filters(4), g => {terms => {field => 'k'}, aggs => {b => filters(5)}}});
+is($status, 400, 'clauses of all filters of a request: refused');
+like($text, qr/more than \[8\] clauses.*indices\.query\.bool\.max_clause_count/, 'says which bound');
+is((aggregated({a => filters(4, {terms => {k => [qw(a b c)]}})}))[0], 200, 'the values of a terms query are one clause');
+($status, $text) = aggregated({a => filters(513, {match_none => {}}), b => {missing => {field => 'k'}, aggs => {c => filters(512, {match_none => {}})}}});
+is($status, 400, 'filters of a request: refused');
+like($text, qr/hold at most \[1024\] filters/, 'says how many');
+
 is($n->stop, 0, 'stops');
 done_testing;

@@ -427,6 +427,10 @@ static int parse_filters(qdi_parse *p, qdi_agg *a)
         if (!m) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
     }
     uint32_t n = a->type == QDI_FILTER ? 1 : m->n;
+    if (n > QD_AGGS_FILTERS_MAX - p->tree->nfilters)
+        return qdi_aggs_parse_error(p, m, "The aggregations of a request hold at most [%u] filters",
+                                    QD_AGGS_FILTERS_MAX);
+    p->tree->nfilters += n;
     a->u.filters.queries = qd_arena_calloc(p->arena, (n + 1) * sizeof *a->u.filters.queries);
     if (!a->u.filters.queries) return qd_err_nomem(p->err, "filters");
     a->u.filters.n = n;

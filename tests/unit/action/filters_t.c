@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FILTERS = 3000, DOCS = 300 };
+enum { FILTERS = 1000, DOCS = 300 };
 
 /* Allocations of a search with all filters; timeout: member of the body, or empty. */
 static uint64_t work(action_node *n, const char *timeout, bool timed_out)
