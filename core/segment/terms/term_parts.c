@@ -82,6 +82,19 @@ qdi_term_parts qdi_term_parts_of(const qd_term_range *r)
     return x;
 }
 
+/* Where part stands in [p, end). memmem prepares a table at each call, which costs more than the
+ * search of a text as short as most terms. */
+static const char *within(const char *p, const char *end, qd_str part)
+{
+    if (end - p > 64 || part.n < 2) return memmem(p, (size_t)(end - p), part.p, part.n);
+    if ((size_t)(end - p) < part.n) return NULL;
+    for (const char *last = end - part.n + 1; p < last; p++) {
+        p = memchr(p, part.p[0], (size_t)(last - p));
+        if (!p || memcmp(p + 1, part.p + 1, part.n - 1) == 0) return p;
+    }
+    return NULL;
+}
+
 bool qdi_term_has_parts(const qdi_term_parts *x, qd_str text)
 {
     size_t tail = x->suffix.n - x->literal;
@@ -92,7 +105,7 @@ bool qdi_term_has_parts(const qdi_term_parts *x, qd_str text)
     if (tail && !(end = match_back((qd_str){x->suffix.p, tail}, p, end))) return false;
     for (uint32_t i = 0; i < x->ninner; i++) {
         const qd_str *part = &x->inner[i];
-        p = x->plain ? memmem(p, (size_t)(end - p), part->p, part->n) : find(*part, p, end);
+        p = x->plain ? within(p, end, *part) : find(*part, p, end);
         if (!p) return false;
         if (x->plain) p += part->n;
     }
