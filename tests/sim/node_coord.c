@@ -221,7 +221,7 @@ int coord_open(proc *p, qd_err *err)
     }
     if (!rc) rc = qd_remote_server_open(p->a.rpc, p->store, p->loop, &p->pools, &p->server, err);
     if (!rc) migrate_serve(p);
-    return rc;
+    return rc ? rc : migrate_drive(p, err);
 }
 
 void coord_close(proc *p)

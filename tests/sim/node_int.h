@@ -231,6 +231,8 @@ void proc_start(world *w, int id);
 void proc_kill(world *w, int id, bool power);
 /* Tells it to stop in order. */
 void proc_stop(world *w, int id);
+/* A part of its store has failed, of which the process (arg) ends. */
+void proc_store_failed(void *arg, const char *why);
 /* Does it serve? */
 bool proc_serves(const proc *p);
 /* A sync of this machine's takes its time, within a fiber of its process. */
@@ -344,12 +346,12 @@ void migrate_serve(proc *p);
 int migrate_drive(proc *p, qd_err *err);
 void migrate_undrive(proc *p);
 void migrate_close(proc *p);
-/* Is it the last control node that drives moves? */
-bool migrate_spares(const world *w, int id);
 /* The operator's thread. */
 void migrate_run(void *arg);
 /* Another time at which something goes wrong. */
 void migrate_fault(world *w);
+/* Do all control nodes that are there go to the same store? */
+bool migrate_agree(const world *w);
 void migrate_check(world *w);
 
 /* --- node_async.c --- */

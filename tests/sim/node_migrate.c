@@ -77,11 +77,10 @@ int migrate_drive(proc *p, qd_err *err)
                           .front = p->store,
                           .name = {names[p->first == COORD_K8S], names[p->first == COORD_RAFT]},
                           .leads = drives,
+                          .failed = proc_store_failed,
                           .arg = p,
                           .round_ms = ROUND_MS};
-    int rc = qd_driver_open(&c, &p->driver, err);
-    p->a.driver = p->driver;
-    return rc;
+    return qd_driver_open(&c, &p->driver, err);
 }
 
 void migrate_undrive(proc *p)
@@ -102,18 +101,6 @@ void migrate_close(proc *p)
     }
 }
 
-/* While the state moves one control node stays: the product does not start anew where all of them
- * end between the seal and the decision (docs/simulation.md). */
-bool migrate_spares(const world *w, int id)
-{
-    if (!w->both || !w->m[id].control || w->failed) return false;
-    for (int i = 0; i < MACHINES; i++) {
-        const proc *p = w->m[i].now;
-        if (i != id && p && p->control && p->driver && proc_takes_part(p)) return false;
-    }
-    return true;
-}
-
 /* --- where the state is ----------------------------------------------------------------------- */
 
 /* All control nodes that are there say so. */
@@ -129,10 +116,14 @@ static bool all_at(const world *w, coord_kind kind)
     return n > 0;
 }
 
+bool migrate_agree(const world *w)
+{
+    return !w->both || all_at(w, COORD_RAFT) || all_at(w, COORD_K8S);
+}
+
 void migrate_check(world *w)
 {
-    if (w->both && !all_at(w, COORD_RAFT) && !all_at(w, COORD_K8S))
-        fail(w, "control nodes do not agree on the store that is in charge");
+    if (!migrate_agree(w)) fail(w, "control nodes do not agree on the store that is in charge");
 }
 
 /* --- an operator ------------------------------------------------------------------------------ */
@@ -189,10 +180,62 @@ static bool goes_on(const world *w)
     return !w->quiet && !w->failed && !w->clients_end;
 }
 
+/* Does a control node see a store sealed, and none in charge? */
+static bool sealed(const world *w)
+{
+    for (int i = 0; i < MACHINES; i++) {
+        const proc *p = w->m[i].now;
+        bool some = false, active = false;
+        if (!proc_takes_part(p) || !p->driver) continue;
+        for (int k = 0; k < 2; k++) {
+            qd_coord_identity id;
+            qd_coord_identity_get(p->both[k], &id);
+            some |= id.state == QD_COORD_SEALED;
+            active |= id.state == QD_COORD_ACTIVE;
+        }
+        if (some && !active) return true;
+    }
+    return false;
+}
+
+/* Between fibers. */
+static void end_all(void *arg)
+{
+    world *w = arg;
+    bool power = chance(w, 0.5);
+    if (w->quiet || w->failed) return;
+    trace(w, "all control nodes end while no store is in charge");
+    for (int i = 0; i < MACHINES; i++) {
+        machine *m = &w->m[i];
+        if (!m->control || !m->now || m->before) continue;
+        if (m->data) {
+            w->r->kills += !power;
+            w->r->power_losses += power;
+        }
+        disturb(w, now_ns(w) + ms(4000));
+        proc_kill(w, i, power);
+        m->start_at = now_ns(w) + ms(rnd(w, 800)) + 1;
+    }
+}
+
+/* Until the state is there, or not for so long; *strikes: once a store is sealed all who could go
+ * on end. */
+static void wait_for(world *w, coord_kind to, uint64_t for_ms, bool *strikes)
+{
+    uint64_t until = now_ns(w) + ms(for_ms);
+    while (now_ns(w) < until && goes_on(w) && !all_at(w, to)) {
+        if (*strikes && sealed(w)) {
+            *strikes = false;
+            if (qd_sim_after(w->sim, 1, end_all, w)) abort();
+        }
+        qd_env_sleep_ns(w->env, *strikes ? us(500) : ms(LOOK_MS));
+    }
+}
+
 /* Asks until it is there; now and then it is given up first. */
 static bool move_to(world *w, coord_kind to)
 {
-    bool gives_up = chance(w, 0.6);
+    bool gives_up = chance(w, 0.6), strikes = chance(w, 0.3);
     uint64_t up_ms = rnd(w, 600);
     w->migrating = true;
     while (goes_on(w) && !all_at(w, to)) {
@@ -204,8 +247,7 @@ static bool move_to(world *w, coord_kind to)
             qd_env_sleep_ns(w->env, ms(rnd(w, 500)));
             continue;
         }
-        for (int i = 0; i < (rc ? 200 : MOVE_MS) / LOOK_MS && goes_on(w) && !all_at(w, to); i++)
-            qd_env_sleep_ns(w->env, ms(LOOK_MS));
+        wait_for(w, to, rc ? 200 : MOVE_MS, &strikes);
     }
     w->migrating = false;
     if (!all_at(w, to)) return false;
@@ -231,7 +273,7 @@ void migrate_run(void *arg)
 
 bool migrate_begin(world *w, bool asked)
 {
-    bool both = chance(w, 0.2);
+    bool both = chance(w, 0.28);
     w->both = w->kind != COORD_IN_MEMORY && (both || asked);
     w->r->both += w->both;
     return w->both;

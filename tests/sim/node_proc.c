@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/authority/driver.h"
 #include "engine/look_back.h"
 #include "lib/action_parts.h"
 #include "node_int.h"
@@ -93,7 +94,7 @@ static int open_rpc(proc *p, qd_err *err)
 }
 
 /* As of a node whose part of the store has failed: it ends, and is started again. */
-static void store_failed(void *arg, const char *why)
+void proc_store_failed(void *arg, const char *why)
 {
     proc *p = arg;
     trace(p->w, "%s.%u ends: %s", p->name, p->life, why);
@@ -166,11 +167,14 @@ static int open_cluster(proc *p, qd_err *err)
                            .rpc = p->a.rpc,
                            .session_ttl_ms = TTL_MS,
                            .timeout_ms = CHANGE_MS,
-                           .failed = store_failed,
+                           .failed = proc_store_failed,
                            .listener = follow,
                            .listener_arg = p};
     if (!rc) rc = qd_cluster_open(&c, &p->a.cluster, err);
-    if (!rc) rc = migrate_drive(p, err);
+    if (!rc) {
+        qd_driver_joined(p->driver);
+        p->a.driver = p->driver;
+    }
     if (rc || !p->data) return rc;
     qd_replication_config r = {.env = p->env,
                                .rpc = p->a.rpc,
@@ -353,7 +357,7 @@ void proc_kill(world *w, int id, bool power)
 {
     machine *m = &w->m[id];
     proc *p = m->now;
-    if (!p || m->before || migrate_spares(w, id)) return;
+    if (!p || m->before) return;
     trace(w, "%s.%u is killed%s", p->name, p->life, power ? ", its power goes" : "");
     p->dying = true;
     p->power = power;
@@ -377,7 +381,7 @@ void proc_kill(world *w, int id, bool power)
 void proc_stop(world *w, int id)
 {
     proc *p = w->m[id].now;
-    if (!p || p->clean || migrate_spares(w, id)) return;
+    if (!p || p->clean) return;
     trace(w, "%s.%u is told to stop", p->name, p->life);
     p->clean = true;
     qd_cond_signal(&p->wake);

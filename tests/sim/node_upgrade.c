@@ -159,7 +159,8 @@ void upgrade_run(void *arg)
     uint32_t back_at = (uint32_t)rnd(w, n);
     for (uint32_t i = 0; i < n && goes_on(w); i++) {
         change(w, of[i], NEWER);
-        if (early && chance(w, 0.3)) finalize(w);
+        /* not once the faults have ended: all may be of the older version again */
+        if (early && chance(w, 0.3) && goes_on(w)) finalize(w);
         if (back && i == back_at) {
             change(w, of[rnd(w, i + 1)], OLDER);
             for (uint32_t k = 0; k <= i; k++)

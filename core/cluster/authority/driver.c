@@ -24,7 +24,8 @@ struct qd_driver {
     qd_thread *thread;
     qd_mutex lock;
     bool stop, watched;
-    _Atomic bool drives;
+    _Atomic bool drives, joined;
+    bool told;          /* the thread's: that a store has failed */
     const char *wished; /* the thread's: the wish that is written already */
     /* the thread's: since when a store is seen sealed and nothing goes on (0: none is), for how
      * long that is another one's, and how far the stores were */
@@ -181,17 +182,32 @@ static bool stopped(qd_driver *d)
     return stop;
 }
 
+/* A part of a store that is not in charge is missed by nobody but a migration. */
+static void tell_failed(qd_driver *d)
+{
+    char why[160];
+    if (!d->config.failed || d->told) return;
+    for (int i = 0; i < 2 && !d->told; i++) {
+        d->told = qd_coord_failed(d->config.store[i]);
+        if (!d->told) continue;
+        snprintf(why, sizeof why, "the store [%s] of this node has failed", d->config.name[i]);
+        d->config.failed(d->config.arg, why);
+    }
+}
+
 static void run(void *arg)
 {
     qd_driver *d = arg;
     while (!stopped(d)) {
-        watch_again(d);
-        bool drives = d->config.leads(d->config.arg) || left_sealed(d);
+        bool joined = atomic_load(&d->joined);
+        bool sealed = left_sealed(d), drives = (joined && d->config.leads(d->config.arg)) || sealed;
+        if (joined || drives) watch_again(d);
+        tell_failed(d);
         atomic_store(&d->drives, drives);
         bool failed = false;
         if (!drives) qd_handover_aside(d->h);
         if (!drives) d->wished = NULL; /* another node may follow another one */
-        if (drives) follow_wish(d);
+        if (drives && joined) follow_wish(d);
         uint64_t wait = drives ? turn(d, &failed) : ASIDE_NS;
         if (failed) {
             qd_env_sleep_ns(d->config.env, FAILED_NS);
@@ -221,6 +237,11 @@ int qd_driver_open(const qd_driver_config *config, qd_driver **out, qd_err *err)
     }
     *out = d;
     return 0;
+}
+
+void qd_driver_joined(qd_driver *d)
+{
+    if (d) atomic_store(&d->joined, true);
 }
 
 void qd_driver_close(qd_driver *d)

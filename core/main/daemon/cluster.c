@@ -5,6 +5,7 @@
 #include "action/action.h"
 #include "base/log.h"
 #include "cluster/authority/authority.h"
+#include "cluster/authority/driver.h"
 #include "cluster/remote/remote.h"
 #include "main/daemon/node.h"
 #include "replication/replication.h"
@@ -134,16 +135,6 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
     qd_action_settings_follow(node->config, node->plugins, old, now);
 }
 
-/* A node whose part of the store has failed is of no use to its cluster, and others hold its place
- * free: it ends, and whoever supervises it starts it again, from what is verifiably on its disk. */
-static void store_failed(void *arg, const char *why)
-{
-    qd_node *node = arg;
-    qd_log_error("main", "this node ends, to be started again: %s", why);
-    atomic_store(&node->failed, true);
-    qd_loop_stop(node->main_loop);
-}
-
 /* Where others reach this node: its transport's host, and its REST API there. */
 static void announced(const qd_node *node, char host[QD_RPC_ADDRESS_MAX],
                       char http[QD_RPC_ADDRESS_MAX + 8])
@@ -188,7 +179,7 @@ static int open_cluster(qd_node *node, const qd_cluster_config *c, qd_err *err)
         qd_err_init(&why);
         int rc = qd_cluster_open(c, &node->cluster, &why);
         bool wait = rc == QD_E_NOSPACE && !atomic_load(&node->stopping) &&
-                    !qd_coord_failed(node->coordination);
+                    !atomic_load(&node->failed) && !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);
         if (wait && now >= next) {
             next = now + NOSPACE_SAY_NS;
@@ -248,7 +239,7 @@ static int cluster_start(qd_node *node, qd_err *err)
         .timeout_ms = 30000,
         .listener = follow,
         .listener_arg = node,
-        .failed = store_failed,
+        .failed = qd_node_store_failed,
     };
     rc = open_cluster(node, &c, err);
     if (rc) {
@@ -282,9 +273,8 @@ static int cluster_start(qd_node *node, qd_err *err)
     qd_state_unref(s);
     qd_action_tidy(node->store);
     qd_shards_tidy(node->shards);
-    rc = qd_node_driver_start(node, err);
-    if (rc) cluster_stop(node);
-    return rc;
+    qd_driver_joined(node->driver);
+    return 0;
 }
 
 const qd_step qd_step_cluster = {"cluster", NULL, cluster_start, cluster_stop, NULL};

@@ -345,7 +345,18 @@ static const char *wish(void *arg)
     return NULL;
 }
 
-int qd_node_driver_start(qd_node *node, qd_err *err)
+/* A node whose part of the store has failed is of no use to its cluster, and others hold its place
+ * free: it ends, and whoever supervises it starts it again, from what is verifiably on its disk. */
+void qd_node_store_failed(void *arg, const char *why)
+{
+    qd_node *node = arg;
+    if (atomic_exchange(&node->failed, true)) return;
+    qd_log_error("main", "this node ends, to be started again: %s", why);
+    qd_loop_stop(node->main_loop);
+}
+
+/* Before this node joins: it may be the only one that can bring a store in charge. */
+static int driver_start(qd_node *node, qd_err *err)
 {
     if (!node->stores || node->follows) return 0;
     qd_driver_config config = {.env = node->env,
@@ -353,6 +364,7 @@ int qd_node_driver_start(qd_node *node, qd_err *err)
                                .front = qd_stores_front(node->stores),
                                .leads = leads,
                                .wish = wish,
+                               .failed = qd_node_store_failed,
                                .arg = node,
                                .round_ms = ROUND_MS};
     qd_store_kind first = node->mode.store;
@@ -416,9 +428,14 @@ static int coordination_start(qd_node *node, qd_err *err)
         rc = qd_remote_server_open(node->rpc, s, node->loop, &node->pools,
                                    &node->coordination_server, err);
     if (!rc && node->stores) qd_remote_server_kind(node->coordination_server, kind_now, node);
-    if (!rc)
+    if (!rc) rc = driver_start(node, err);
+    if (!rc) {
         set_store(node, s);
-    else if (node->stores)
+        return 0;
+    }
+    qd_remote_server_close(node->coordination_server);
+    node->coordination_server = NULL;
+    if (node->stores)
         close_both(node);
     else
         qd_coord_close(s);
@@ -427,6 +444,7 @@ static int coordination_start(qd_node *node, qd_err *err)
 
 static void coordination_stop(qd_node *node)
 {
+    qd_node_driver_stop(node); /* of a node that has not joined */
     qd_remote_server_close(node->coordination_server);
     node->coordination_server = NULL;
     set_store(node, NULL);

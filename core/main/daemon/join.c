@@ -141,7 +141,8 @@ static int join_start(qd_node *node, qd_err *err)
         if (!rc) rc = handed_over(node, &why);
         if (!rc) rc = not_in_charge(node, &why); /* also where it is a mirror of masters' */
         bool stop = atomic_load(&node->stopping);
-        bool wait = worth_waiting(rc) && !stop && !qd_coord_failed(node->coordination);
+        bool wait = worth_waiting(rc) && !stop && !atomic_load(&node->failed) &&
+                    !qd_coord_failed(node->coordination);
         uint64_t now = qd_env_mono_ns(node->env);
         if (wait && now > next) {
             next = now + SAY_NS;

@@ -146,13 +146,11 @@ bool qd_node_plugin_is_ours(const qd_node *node, qd_store_kind kind);
 qd_store_kind qd_node_second_store(const qd_node *node);
 /* The mode that this node's settings ask for by name; empty: none. */
 const char *qd_node_wants(const qd_node *node);
-/* Drives migrations, once the cluster is open; before it is closed. Nothing with one store.
- * [worker]
- */
-QD_MUST_CHECK
-int qd_node_driver_start(qd_node *node, qd_err *err);
-/* Ends that. NULL of it is fine. [worker] */
+/* Ends what drives migrations, before the cluster is closed, and before the stores. Nothing with
+ * one store. [worker] */
 void qd_node_driver_stop(qd_node *node);
+/* Ends the node, whose part of a store has failed for good; arg is the node. [any] */
+void qd_node_store_failed(void *arg, const char *why);
 /* May this node, which is told to stop, have to see the cluster's state handed over first? */
 bool qd_node_may_hand_over(const qd_node *node);
 /* Looks whether it has, and waits for that; *cut: it stops at once all the same. [worker] */

@@ -34,22 +34,36 @@ static bool leads(void *arg)
 static const char *const names[] = {"first", "second"};
 static coord_memory *m[2];
 
-static void node_open(node *at, const char *id)
+/* What a node opens before it joins a cluster. */
+static void stores_open(node *n)
 {
-    node n;
-    qd_err err;
-    qd_err_init(&err);
+    *n = (node){0};
     for (int i = 0; i < 2; i++) {
         qd_coord_config c = {.struct_size = sizeof c, .path = qd_str_c(names[i])};
         assert_int_equal(
-            qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n.s[i], NULL), 0);
+            qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n->s[i], NULL), 0);
     }
     qd_stores_config f = {
-        .env = qd_env_system(), .store = {n.s[0], n.s[1]}, .name = {names[0], names[1]}};
-    assert_int_equal(qd_stores_open(&f, &n.stores, NULL), 0);
+        .env = qd_env_system(), .store = {n->s[0], n->s[1]}, .name = {names[0], names[1]}};
+    assert_int_equal(qd_stores_open(&f, &n->stores, NULL), 0);
+    qd_driver_config d = {.env = qd_env_system(),
+                          .store = {n->s[0], n->s[1]},
+                          .name = {names[0], names[1]},
+                          .front = qd_stores_front(n->stores),
+                          .leads = leads,
+                          .arg = n,
+                          .take_ms = 50};
+    assert_int_equal(qd_driver_open(&d, &n->driver, NULL), 0);
+}
+
+static void node_open(node *n, const char *id)
+{
+    qd_err err;
+    qd_err_init(&err);
+    stores_open(n);
     qd_cluster_config k = {
         .env = qd_env_system(),
-        .store = qd_stores_front(n.stores),
+        .store = qd_stores_front(n->stores),
         .name = QD_STR("test"),
         .self = {.id = qd_str_c(id),
                  .name = qd_str_c(id),
@@ -63,16 +77,8 @@ static void node_open(node *at, const char *id)
         .session_ttl_ms = 30000,
         .timeout_ms = PATIENCE_MS,
     };
-    if (qd_cluster_open(&k, &n.cluster, &err)) fail_msg("%s", qd_err_reason(&err));
-    *at = n;
-    qd_driver_config d = {.env = qd_env_system(),
-                          .store = {n.s[0], n.s[1]},
-                          .name = {names[0], names[1]},
-                          .front = qd_stores_front(n.stores),
-                          .leads = leads,
-                          .arg = at,
-                          .take_ms = 50};
-    assert_int_equal(qd_driver_open(&d, &at->driver, NULL), 0);
+    if (qd_cluster_open(&k, &n->cluster, &err)) fail_msg("%s", qd_err_reason(&err));
+    qd_driver_joined(n->driver);
 }
 
 static void node_close(node *n)
@@ -212,6 +218,55 @@ static void whoever_sees_a_seal_goes_on(void **state)
     for (int i = 0; i < 2; i++) coord_memory_free(m[i]);
 }
 
+static void await(qd_coord_store *store, uint32_t wanted)
+{
+    qd_coord_identity id = {0};
+    while (qd_coord_identity_get(store, &id), id.state != wanted)
+        qd_env_sleep_ns(qd_env_system(), 1000000);
+}
+
+/* All nodes end between the seal of the old store and the decision for the new one: whoever starts
+ * again finds no store in charge, so joins nothing, and sees the migration through. */
+static void a_start_behind_a_seal_goes_on(void **state)
+{
+    (void)state;
+    node n;
+    qd_coord_identity id;
+    qd_coord_list list;
+    qd_arena a;
+    for (int i = 0; i < 2; i++) m[i] = coord_memory_make(qd_env_system(), names[i]);
+    coord_memory_empty(m[1]);
+    node_open(&n, "node-a");
+    nobody_leads = true; /* the steps up to the seal are this test's */
+    while (qd_driver_drives(n.driver)) qd_env_sleep_ns(qd_env_system(), 1000000);
+    qd_coord_authority begin = {.action = QD_COORD_BEGIN_MIRROR, .epoch = 0, .new_epoch = 2};
+    assert_int_equal(qd_coord_authority_step(n.s[1], &begin, PATIENCE_MS, NULL), 0);
+    qd_coord_change plan = {.type = QD_COORD_PUT,
+                            .key = QD_STR(QD_HANDOVER_PLAN),
+                            .value = QD_STR("{\"to\":\"second\",\"abort\":false,\"epoch\":2}")};
+    assert_int_equal(qd_coord_commit(n.s[0], NULL, 0, &plan, 1, PATIENCE_MS, NULL, NULL, NULL), 0);
+    qd_driver_close(n.driver); /* nobody is left to drive */
+    n.driver = NULL;
+    qd_coord_authority seal = {.action = QD_COORD_SEAL, .epoch = 1};
+    assert_int_equal(qd_coord_authority_step(n.s[0], &seal, PATIENCE_MS, NULL), 0);
+    node_close(&n);
+    stores_open(&n);
+    await(n.s[1], QD_COORD_ACTIVE);
+    qd_coord_identity_get(n.s[1], &id);
+    assert_int_equal(id.epoch, 2);
+    /* and the front says so: the node joins */
+    qd_arena_init(&a, NULL, 1 << 20);
+    while (qd_stores_current(n.stores) != 1) qd_env_sleep_ns(qd_env_system(), 1000000);
+    assert_int_equal(qd_coord_read(qd_stores_front(n.stores), QD_STR("cluster/uuid"), false,
+                                   PATIENCE_MS, &a, &list, NULL),
+                     0);
+    assert_int_equal(list.n, 1);
+    qd_arena_fini(&a);
+    nobody_leads = false;
+    node_close(&n);
+    for (int i = 0; i < 2; i++) coord_memory_free(m[i]);
+}
+
 static void one_node_moves(void **state)
 {
     (void)state;
@@ -224,6 +279,7 @@ int main(void)
         cmocka_unit_test(two_nodes_move),
         cmocka_unit_test(one_node_moves),
         cmocka_unit_test(whoever_sees_a_seal_goes_on),
+        cmocka_unit_test(a_start_behind_a_seal_goes_on),
     };
     return unit_run(tests);
 }
