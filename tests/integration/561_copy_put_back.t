@@ -38,7 +38,8 @@ ok($c->wait_nodes(2), 'a killed node is missed');
 $x->start;
 ok($c->wait_nodes(3) && $c->wait_status('green'), 'killed and started again it is back');
 is(said($p), 0, 'and not suspected');
-write_all($p, 2);
+# a sync writes down the checkpoint that was known before it: a copy is set back to that when it is opened
+write_all($p, 2) for 1 .. 3;
 $x->signal('STOP');
 is(system("cp -a $x->{dir}/data $x->{dir}/before"), 0, 'the folder of the replica\'s node is copied while it runs');
 $x->signal('CONT');
