@@ -372,4 +372,7 @@ void async_run(void *arg);
 const char *not_green(world *w);
 void check_end(world *w);
 
+/* The points of a scene, if one ran, belong to no world from now on. */
+void scene_ends(void);
+
 #endif

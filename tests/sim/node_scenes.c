@@ -63,6 +63,7 @@ enum { A, B, C, D, E }; /* documents */
 static int stopped(void *arg, const char *name)
 {
     stage *s = &the_stage;
+    if (!s->w) return 0; /* its world opens still */
     qd_env *env = qd_sim_env_here(s->w->sim);
     proc *p = env ? proc_of_env(s->w, env) : NULL;
     (void)name;
@@ -625,6 +626,11 @@ static void left_ignored(void *of)
     for (int i = 0; i < 6 && !s->w->failed; i++) (void)now(s, s->r, O_SEARCH, A, NULL);
     let_go(s, s->r, AT_APPLY);
     AWAIT(s, 20000, all_show->done)
+}
+
+void scene_ends(void)
+{
+    the_stage.w = NULL;
 }
 
 const node_scene node_scenes[] = {

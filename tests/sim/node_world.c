@@ -450,6 +450,7 @@ static int run(uint64_t seed, const node_scene *scene, bool traced, node_report 
     node_report kept = *report;
     end(w);
     *report = kept;
+    scene_ends();
     free(w);
     the_world = NULL;
     return failed;
