@@ -67,8 +67,8 @@ static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_
     if (a->create && now) {
         return qd_err_set(err, QD_E_EXISTS, "[%.*s] is there already", QD_STR_ARG(a->key));
     }
-    if (!a->value.n && !now) return 1;
     qdi_txn_at(t, a->key, now ? now->mod_revision : 0);
+    if (!a->value.n && !now) return 0; /* gone already, if the store agrees */
     if (a->value.n) {
         qdi_txn_put(t, a->key, a->value, 0);
     } else {

@@ -334,6 +334,5 @@ int qdi_engine_log_trim(qd_engine *e, uint64_t generation, int64_t retain, int64
 void qdi_engine_history_set(qd_engine *e, const uint8_t history[16]);
 bool qdi_engine_history_is(qd_engine *e, const void *history);
 void qdi_engine_uuid_text(const uint8_t id[16], char out[23]);
-/* The lowest number that a lease retains; INT64_MAX: none. */
 
 #endif

@@ -57,6 +57,7 @@ void *qd_engine_copies_arg(const qd_engine *e)
 static bool global_raise(qd_engine *e, int64_t checkpoint)
 {
     int64_t was = atomic_load(&e->global), done;
+    if (checkpoint <= was && !QD_VARIANT(CHECKPOINT_FALLS)) return false; /* it only rises */
     qd_mutex_lock(&e->global_lock); /* a roll-back does not set the numbers back meanwhile */
     if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_VARIANT(CHECKPOINT_AHEAD)) {
         qd_seq_no_get(&e->seq_no, NULL, &done, NULL);

@@ -93,9 +93,8 @@ uint64_t qd_translog_term(qd_translog *t);
 /* The numbers whose durable checkpoint this log moves from now on: to what was processed when the
  * records that a sync has covered were taken. Before anything is added; they outlive the log. */
 void qd_translog_tell(qd_translog *t, qd_seq_no *numbers);
-/* Highest number, local and durable checkpoint of one moment; ends the process where a record at or
- * below the durable one is not. After qd_translog_tell. [any] */
-/* *durable: as `persisted`, but by what the log has not synced of it. */
+/* Highest number, local and durable checkpoint of one moment; *durable: the latter by what the log
+ * has not synced. Ends the process where *persisted is above it. After qd_translog_tell. [any] */
 void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted,
                          int64_t *durable);
 /* Is the record, and all before it, on the disk? [any] */

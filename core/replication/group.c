@@ -1,5 +1,4 @@
 /* group.c: a copy as primary: what its machine asks for is done here. See repl_int.h. */
-#include "engine/variant.h"
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
@@ -143,7 +142,6 @@ static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
     qd_mutex_lock(&g->lock);
     q->term = g->pm.term;
     q->global = repl_broken(CHECKPOINT_OF_OWN) ? g->pm.persisted : g->pm.global;
-    qd_pair("primary.tells", q->global <= g->pm.global);
     qd_mutex_unlock(&g->lock);
     q->flags = t->release ? REPL_RELEASE : REPL_LEASE;
     if (t->read) q->flags |= REPL_READ;

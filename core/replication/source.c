@@ -1,5 +1,4 @@
 /* source.c: the primary's side of a recovery, and its files. See docs/replication.md. */
-#include "engine/variant.h"
 #include "replication/broken_int.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
@@ -340,7 +339,6 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
         }
         int64_t has = repl_broken(FINAL_UNASKED) || repl_broken(SENT_NOTHING) ? g->pm.persisted
                                                                               : q->persisted;
-        qd_pair("source.admits", has <= q->persisted);
         (void)repl_primary_admit(&g->pm, c->id, has, repl_now(g));
         c = repl_primary_peer(&g->pm, q->peer);
         if (c && c->in_sync && x->bound == x->waits) a->flags |= REPL_IN_SYNC;

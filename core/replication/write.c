@@ -429,19 +429,22 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
 
 /* A node that has not applied the state yet in which a copy has left may search that copy, which no
  * publication reaches any more. Nodes that give no sign of life are not waited for, as nowhere. */
-static void left_wait(repl_shard *g, qd_write_counts *counts)
+static int left_wait(repl_shard *g, qd_err *err)
 {
     qd_replication *r = g->r;
     qd_mutex_lock(&g->lock);
     uint64_t left = g->left_revision;
     qd_mutex_unlock(&g->lock);
     uint64_t all = atomic_load(&r->everywhere);
-    if (left <= all || repl_broken(LEFT_IGNORED)) return;
+    if (left <= all || repl_broken(LEFT_IGNORED)) return 0;
     if (qd_cluster_wait_all(r->cluster, left, (int64_t)(REPL_LAG_MAX_NS / 1000000u))) {
-        counts->failed++;
-        return;
+        return qd_err_set(err, QD_E_TIMEOUT,
+                          "%s a node has not applied within 30s the cluster state in which a copy "
+                          "of the shard left, and may search that copy, which shows no refresh",
+                          g->name);
     }
     while (all < left && !atomic_compare_exchange_weak(&r->everywhere, &all, left)) {}
+    return 0;
 }
 
 typedef struct refresh_waited {
@@ -489,7 +492,7 @@ int qd_replication_refresh(qd_replication *r, const qd_write_target *target, int
         repl_publish_queue(p.group);
         rc = followers_wait(p.group, seq_no, counts, err);
     }
-    if (!rc) left_wait(p.group, counts);
+    if (!rc) rc = left_wait(p.group, err);
     qd_replication_leave(&p);
     return rc;
 }

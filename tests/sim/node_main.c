@@ -323,8 +323,6 @@ static const struct {
     {"copy.recovers", "RECOVERY_UNSYNCED"},
     {"copy.shows", "PUBLISH_UNSHOWN"},
     {"copy.skips", "CHECKPOINT_AHEAD"},
-    {"source.admits", "FINAL_UNASKED"},
-    {"primary.tells", "CHECKPOINT_OF_OWN"},
     {"write.ends", "COMMIT_UNSYNCED"},
     {"commit.names", "INSTALL_UNSYNCED"},
     {"log.trims", "TRIM_UNCOVERED"},

@@ -182,7 +182,8 @@ static bool stopped(qd_driver *d)
     return stop;
 }
 
-/* A part of a store that is not in charge is missed by nobody but a migration. */
+/* Nothing but a migration uses a store that is not in charge, so nobody else notices its failure.
+ */
 static void tell_failed(qd_driver *d)
 {
     char why[160];

@@ -2,7 +2,7 @@
  * driver.h: who drives a hand-over (handover.h). Each control node that has both stores open has
  * one of these: it drives while its node is the elected master, which it stays to the end of the
  * seal; when a store stays sealed for a moment whoever sees it goes on, as a sealed store elects
- * nobody, also a node that has just started and joins nothing before. Two that drive at once
+ * nobody; a node that has just started does so before it joins its cluster. Two that drive at once
  * disturb each other, never the state. Wishes are written into the store in charge, by any of them.
  */
 #ifndef QD_CLUSTER_AUTHORITY_DRIVER_H

@@ -8,7 +8,7 @@
 #include "base/vec.h"
 #include "main/args.h"
 #include "main/qd/client.h"
-#include "main/qd_unzip.h"
+#include "main/qd/unzip.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
 #include "runtime/proc.h"

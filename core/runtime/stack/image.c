@@ -18,28 +18,31 @@ static void copy(char *out, size_t room, const char *text)
     out[n] = 0;
 }
 
-/* The GNU build id of a module's notes. */
-static void read_id(const struct dl_phdr_info *info, const ElfW(Phdr) * ph, char out[41])
+bool qdi_build_id(const char *p, size_t n, char out[41])
 {
     static const char hex[] = "0123456789abcdef";
-    const char *p = (const char *)(info->dlpi_addr + ph->p_vaddr), *end = p + ph->p_memsz;
-    while ((size_t)(end - p) >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) n;
-        memcpy(&n, p, sizeof n);
-        size_t name = (n.n_namesz + 3u) & ~3u, desc = (n.n_descsz + 3u) & ~3u;
-        p += sizeof n;
-        if (name + desc > (size_t)(end - p)) return;
-        if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && memcmp(p, "GNU", 4) == 0) {
-            for (uint32_t i = 0; i < n.n_descsz && i < 20; i++) {
+    ElfW(Nhdr) h;
+    while (n >= sizeof h) {
+        memcpy(&h, p, sizeof h);
+        size_t name = ((size_t)h.n_namesz + 3u) & ~(size_t)3,
+               desc = ((size_t)h.n_descsz + 3u) & ~(size_t)3;
+        p += sizeof h;
+        n -= sizeof h;
+        if (name > n || desc > n - name) return false;
+        if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 && memcmp(p, "GNU", 4) == 0) {
+            uint32_t bytes = h.n_descsz < 20 ? h.n_descsz : 20;
+            for (uint32_t i = 0; i < bytes; i++) {
                 uint8_t b = (uint8_t)p[name + i];
                 out[2 * i] = hex[b >> 4];
                 out[2 * i + 1] = hex[b & 15];
-                out[2 * i + 2] = 0;
             }
-            return;
+            out[2 * bytes] = 0;
+            return true;
         }
         p += name + desc;
+        n -= name + desc;
     }
+    return false;
 }
 
 static bool known(uintptr_t base, uintptr_t from)
@@ -75,7 +78,8 @@ static int note_image(struct dl_phdr_info *info, size_t size, void *arg)
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-        if (ph->p_type == PT_NOTE) read_id(info, ph, m.id);
+        if (ph->p_type == PT_NOTE)
+            (void)qdi_build_id((const char *)(info->dlpi_addr + ph->p_vaddr), ph->p_memsz, m.id);
         if (ph->p_type != PT_LOAD) continue;
         uintptr_t from = info->dlpi_addr + ph->p_vaddr, to = from + ph->p_memsz;
         if (from < m.from) m.from = from;

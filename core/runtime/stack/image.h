@@ -8,6 +8,7 @@
 
 #include <quidditch/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define QDI_PLACE_BYTES 320u
 
@@ -25,6 +26,8 @@ typedef struct qdi_image {
 void qdi_images_note(const char *file, const char *label);
 /* The image with the address among its segments, or NULL. Also in a signal's handler. */
 const qdi_image *qdi_image_of(uintptr_t address);
+/* The GNU build id among n bytes of ELF notes as hexadecimal digits; false: there is none. */
+bool qdi_build_id(const char *p, size_t n, char out[41]);
 /* "my-plugin.so+0x1234 (plugin [my-plugin] 1.0.0, build id 3f…)", NUL-terminated. Also in a
  * signal's handler. */
 void qdi_place_text(uintptr_t address, char out[QDI_PLACE_BYTES]);

@@ -129,7 +129,7 @@ UNCHECKED static bool is_frame(const walk *w, uintptr_t fp)
     return (last || next == 0 || next > fp) && code_of(code_address(word(fp + sizeof fp)));
 }
 
-/* Is there a stub that jumps into another image, as calls of libraries go through? */
+/* Does an entry of the procedure linkage table begin there? Calls of libraries go through one. */
 UNCHECKED static bool is_stub(uintptr_t at)
 {
 #if defined(__x86_64__)

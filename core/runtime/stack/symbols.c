@@ -55,35 +55,14 @@ static void *read_at(int fd, uint64_t offset, uint64_t n, uint64_t max)
     return p;
 }
 
-static bool has_id(const char *p, size_t n, const char *id)
-{
-    Elf64_Nhdr h;
-    while (n >= sizeof h) {
-        memcpy(&h, p, sizeof h);
-        size_t name = ((size_t)h.n_namesz + 3u) & ~(size_t)3,
-               desc = ((size_t)h.n_descsz + 3u) & ~(size_t)3;
-        p += sizeof h;
-        n -= sizeof h;
-        if (name > n || desc > n - name) return false;
-        if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 && memcmp(p, "GNU", 4) == 0) {
-            char text[41] = "";
-            for (uint32_t i = 0; i < h.n_descsz && i < 20; i++)
-                snprintf(text + 2 * (size_t)i, 3, "%02x", (uint8_t)p[name + i]);
-            return strcmp(text, id) == 0;
-        }
-        p += name + desc;
-        n -= name + desc;
-    }
-    return false;
-}
-
 static bool file_has_id(int fd, const Elf64_Shdr *sections, uint32_t n, const char *id)
 {
     bool found = false;
+    char its[41];
     for (uint32_t i = 0; i < n && !found; i++) {
         if (sections[i].sh_type != SHT_NOTE) continue;
         char *p = read_at(fd, sections[i].sh_offset, sections[i].sh_size, NOTES_BYTES_MAX);
-        found = p && has_id(p, sections[i].sh_size, id);
+        found = p && qdi_build_id(p, sections[i].sh_size, its) && strcmp(its, id) == 0;
         qd_free(p);
     }
     return found;

@@ -1,5 +1,5 @@
-/* qd_unzip.c: gzip, also several members in one file, as `cat a.gz b.gz` makes. See qd_unzip.h. */
-#include "main/qd_unzip.h"
+/* unzip.c: gzip, also several members in one file, as `cat a.gz b.gz` makes. See unzip.h. */
+#include "main/qd/unzip.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"

@@ -1,5 +1,5 @@
 /*
- * qd_unzip.h: a file of lines, read as it is or, where it begins as gzip does, unpacked on the way.
+ * unzip.h: a file of lines, read as it is or, where it begins as gzip does, unpacked on the way.
  */
 #ifndef QD_MAIN_QD_UNZIP_H
 #define QD_MAIN_QD_UNZIP_H
