@@ -23,6 +23,7 @@ void qd_json_reader_init_slack(qd_json_reader *r, qd_str input, size_t slack, ui
     r->after = ST_AFTER_ALL;
     r->begin = r->at = r->token = input.n ? input.p : "";
     r->end = r->begin + input.n;
+    r->line = r->column = 1;
     r->safe = r->end + slack;
     r->failure = QD_JSON_FINE;
     qdi_json_out_reset(r);
@@ -32,6 +33,12 @@ void qd_json_reader_init_slack(qd_json_reader *r, qd_str input, size_t slack, ui
 void qd_json_reader_init(qd_json_reader *r, qd_str input, uint32_t flags, uint32_t depth_max)
 {
     qd_json_reader_init_slack(r, input, 0, flags, depth_max);
+}
+
+void qd_json_reader_at(qd_json_reader *r, uint32_t line, uint32_t column)
+{
+    r->line = line;
+    r->column = column;
 }
 
 void qd_json_reader_fini(qd_json_reader *r)

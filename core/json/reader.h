@@ -65,6 +65,7 @@ typedef struct qd_json_reader {
     uint32_t flags;
     uint8_t state, after; /* after: the state behind a value, by what is open */
     const char *begin, *at, *end;
+    uint32_t line, column;             /* of begin */
     const char *safe;                  /* what may be read ends here: end, or behind it */
     uint8_t around[QD_JSON_DEPTH_MAX]; /* by depth: after, as it was before the value opened */
     char *out, *out_end;               /* free room for decoded strings */
@@ -89,6 +90,9 @@ void qd_json_reader_init(qd_json_reader *r, qd_str input, uint32_t flags, uint32
  * last 64 bytes are then scanned as fast as the others. */
 void qd_json_reader_init_slack(qd_json_reader *r, qd_str input, size_t slack, uint32_t flags,
                                uint32_t depth_max);
+/* The input was cut out of a larger text, where it begins at that line and column: errors count on
+ * from there. After init. */
+void qd_json_reader_at(qd_json_reader *r, uint32_t line, uint32_t column);
 /* Frees what the reader holds. */
 void qd_json_reader_fini(qd_json_reader *r);
 
@@ -124,6 +128,10 @@ int qd_json_err_at(const qd_json_reader *r, qd_err *err, int code, const char *f
 /* Line and column (both from 1, columns count bytes as Jackson does) of a place in the input.
  * O(input). */
 void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column);
+/* The same where line and column of `from`, a place before `at`, are known: they go in, those of
+ * `at` come out. O(at - from). */
+void qd_json_position_on(const qd_json_reader *r, const char *from, const char *at, uint32_t *line,
+                         uint32_t *column);
 /* Name of an event as Elasticsearch's texts spell it (START_OBJECT, VALUE_STRING …). */
 const char *qd_json_event_name(qd_json_event event);
 

@@ -11,19 +11,25 @@
     "Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: %u"
 #define SOURCE SOURCE_LINE ", column: %u"
 
-void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column)
+void qd_json_position_on(const qd_json_reader *r, const char *from, const char *at, uint32_t *line,
+                         uint32_t *column)
 {
-    uint32_t lines = 1;
-    const char *row = r->begin;
+    const char *row = NULL;
     if (at > r->end) at = r->end;
-    for (const char *p = r->begin; p < at; p++) {
+    for (const char *p = from; p < at; p++) {
         if (*p == '\n' || (*p == '\r' && !(p + 1 < r->end && p[1] == '\n'))) {
-            lines++;
+            (*line)++;
             row = p + 1;
         }
     }
-    *line = lines;
-    *column = (uint32_t)(at - row) + 1;
+    *column = row ? (uint32_t)(at - row) + 1 : *column + (uint32_t)(at - from);
+}
+
+void qd_json_position(const qd_json_reader *r, const char *at, uint32_t *line, uint32_t *column)
+{
+    *line = r->line;
+    *column = r->column;
+    qd_json_position_on(r, r->begin, at, line, column);
 }
 
 const char *qd_json_event_name(qd_json_event event)

@@ -367,13 +367,10 @@ static void building_free(qd_guest_call *call)
     qd_free(x);
 }
 
-/* json stands in the text from begin on: of what stands before it lines are counted. */
-static int building_make(qd_operator_scope *s, const char *begin, qd_str json, building **out,
-                         qd_err *err)
+static int building_make(qd_operator_scope *s, qd_str json, building **out, qd_err *err)
 {
     building *x = qd_calloc(NULL, sizeof *x);
-    size_t before = (size_t)(json.p - begin);
-    qd_str text = qd_arena_str(&s->arena, (qd_str){begin, before + json.n});
+    qd_str text = qd_arena_str(&s->arena, json);
     if (!x || !text.p) {
         qd_free(x);
         return qd_err_nomem(err, "query");
@@ -383,9 +380,7 @@ static int building_make(qd_operator_scope *s, const char *begin, qd_str json, b
     qd_operator_call_init(s, "parse or rewrite", &x->call);
     x->scope = qd_operator_scope_ref(s);
     x->json = (qd_json_reader)QD_JSON_READER(s->arena.account);
-    qd_json_reader_init(&x->json, qd_str_sub(text, before, text.n),
-                        QD_JSON_REQUEST | QD_JSON_ONE_VALUE, 0);
-    x->json.begin = text.p;
+    qd_json_reader_init(&x->json, text, QD_JSON_REQUEST | QD_JSON_ONE_VALUE, 0);
     qd_err_init(&x->err);
     *out = x;
     return 0;
@@ -399,7 +394,7 @@ int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_
     bool ran;
     if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
-    if (!rc) rc = building_make(s, q->u.plugin.json.p, q->u.plugin.json, &x, err);
+    if (!rc) rc = building_make(s, q->u.plugin.json, &x, err);
     if (rc) return rc;
     rc = qd_operator_call(s, &x->call, NULL, &ran, err);
     if (rc) {
@@ -432,8 +427,8 @@ static int32_t parsing_run(qd_guest_call *call)
     return x->scope->vt->parse(&x->scope->sdk, qd_plugin_json_in(&x->json), &x->parsed, &x->err);
 }
 
-int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, const char *begin,
-                        qd_str json, qd_err *err)
+int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str json, uint32_t line,
+                        uint32_t column, qd_err *err)
 {
     building *x = NULL;
     bool ran;
@@ -449,8 +444,9 @@ int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, const c
     s->vt = q->u.plugin.vt;
     snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(name));
     snprintf(s->place, sizeof s->place, "the reading of the query");
-    int rc = building_make(s, begin, json, &x, err);
+    int rc = building_make(s, json, &x, err);
     if (!rc) {
+        qd_json_reader_at(&x->json, line, column);
         x->call.run = parsing_run;
         x->call.what = "parse";
         x->call.placed = "at";

@@ -154,6 +154,10 @@ typedef struct qdi_reading {
     qd_query_limits limits;
     uint32_t depth;     /* of queries within queries */
     bool lookup_failed; /* the error is a document's, not one of the text: it gets no frames */
+    struct {
+        const char *begin, *at; /* begin: of the text; NULL: none yet */
+        uint32_t line, column;  /* of at */
+    } counted;                  /* up to the plugin's query read last */
 } qdi_reading;
 
 /* The reading behind an SDK context; NULL when it is somebody else's. */
@@ -165,12 +169,12 @@ int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_
 QD_MUST_CHECK
 qd_query *qdi_query_make(qdi_reading *rd, qdi_kind kind, const char *label, qd_err *err);
 
-/* Has a plugin's operator (q->u.plugin) parse a query for its errors. json stands in the text that
- * begins at `begin`, from where lines and columns count. Of a call that does not return
- * rd->lookup_failed is set, too. Waits as plugin/guest.h says. */
+/* Has a plugin's operator (q->u.plugin) parse a query for its errors. json stands at that line and
+ * column of the request. Of a call that does not return rd->lookup_failed is set, too. Waits as
+ * plugin/guest.h says. */
 QD_MUST_CHECK
-int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, const char *begin,
-                        qd_str json, qd_err *err);
+int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str json, uint32_t line,
+                        uint32_t column, qd_err *err);
 
 /* What an option's value may be and where it goes. */
 typedef enum qdi_option_kind {

@@ -42,6 +42,18 @@ static int unknown_query(qdi_reading *rd, qd_json_reader *r, qd_str name, qd_err
     return rc;
 }
 
+/* Counts on from the plugin's query before, so that many of them cost one pass over the text. */
+static void count_to(qdi_reading *rd, const qd_json_reader *r, const char *at)
+{
+    if (rd->counted.begin != r->begin || at < rd->counted.at) {
+        rd->counted.begin = rd->counted.at = r->begin;
+        rd->counted.line = r->line;
+        rd->counted.column = r->column;
+    }
+    qd_json_position_on(r, rd->counted.at, at, &rd->counted.line, &rd->counted.column);
+    rd->counted.at = at;
+}
+
 /* A plugin's query: its JSON is kept, because it is parsed anew for every index, whose fields it
  * may ask for; here it is parsed once for its errors. */
 static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
@@ -60,7 +72,9 @@ static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
     /* The contract: the reader stands before the value. It stands on its start. */
     q->u.plugin.vt = vt;
     q->u.plugin.self = self;
-    int rc = qdi_parse_by_plugin(rd, q, name, r->begin, (qd_str){from, json.n}, err);
+    count_to(rd, r, from);
+    int rc = qdi_parse_by_plugin(rd, q, name, (qd_str){from, json.n}, rd->counted.line,
+                                 rd->counted.column, err);
     if (!rc) rc = qdi_keep(rd, json, &q->u.plugin.json, err);
     if (!rc) rc = qdi_keep(rd, name, &q->u.plugin.name, err);
     if (rc && rc != QD_E_NOMEM) /* the caller's wrap wants a set error */

@@ -439,9 +439,9 @@ static int left_wait(repl_shard *g, qd_err *err)
     if (left <= all || repl_broken(LEFT_IGNORED)) return 0;
     if (qd_cluster_wait_all(r->cluster, left, (int64_t)(REPL_LAG_MAX_NS / 1000000u))) {
         return qd_err_set(err, QD_E_TIMEOUT,
-                          "%s a node has not applied within 30s the cluster state in which a copy "
+                          "%s a node has not applied within %us the cluster state in which a copy "
                           "of the shard left, and may search that copy, which shows no refresh",
-                          g->name);
+                          g->name, (unsigned)(REPL_LAG_MAX_NS / 1000000000u));
     }
     while (all < left && !atomic_compare_exchange_weak(&r->everywhere, &all, left)) {}
     return 0;

@@ -444,3 +444,10 @@ bool qdi_cat_help(cat_table *t, qd_response *r)
     qdi_cat_fini(t);
     return true;
 }
+
+bool qdi_cat_begin(cat_table *t, qd_request *q, const cat_column *c, size_t n, qd_response *r)
+{
+    qdi_cat_init(t, q);
+    qdi_cat_columns(t, c, n);
+    return qdi_cat_help(t, r);
+}

@@ -56,6 +56,8 @@ void qdi_cat_column(cat_table *t, const char *name, const char *aliases, uint32_
                     const char *meaning);
 /* With ?help answers the list of columns and returns true: the handler then returns 0. */
 bool qdi_cat_help(cat_table *t, qd_response *r);
+/* An empty table with these columns; true as qdi_cat_help. */
+bool qdi_cat_begin(cat_table *t, qd_request *q, const cat_column *c, size_t n, qd_response *r);
 
 /* The next cell of the row; as many as there are columns make a row. Text is copied. */
 void qdi_cat_str(cat_table *t, qd_str s);

@@ -156,9 +156,7 @@ int qdi_api_cat_aliases(qd_request *q, qd_response *r, qd_err *err)
         {"is_write_index", "w,isWriteIndex", "write index", 0},
     };
     uint32_t options = QD_INDICES_ALL | QD_EXPAND_HIDDEN;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     qd_str expand = qd_param(q, "expand_wildcards");
     int rc = expand.n ? qd_state_expand_parse(expand, &options, err) : 0;
     if (rc) {

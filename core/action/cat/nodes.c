@@ -420,9 +420,7 @@ int qdi_api_cat_nodeattrs(qd_request *q, qd_response *r, qd_err *err)
     };
     cat_table t;
     bool full = qd_param_has(q, "full_id") && !qd_str_is(qd_param(q, "full_id"), "false");
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     for (uint32_t k = 0; k < s->nnodes; k++) {
         const qd_node_meta *n = &s->nodes[k];

@@ -241,9 +241,7 @@ int qdi_api_cat_segments(qd_request *q, qd_response *r, qd_err *err)
         {"compound", "ico,isCompound", "is segment compound", 0},
     };
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return each_index(q, QD_INDICES_SEARCH, QDI_FIGURES_SEGMENTS, &t, segment_rows, r, err);
 }
 
@@ -383,8 +381,6 @@ int qdi_api_cat_recovery(qd_request *q, qd_response *r, qd_err *err)
         {"translog_ops_percent", "top", "percent of translog ops recovered", 0},
     };
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return each_index(q, CAT_SHARDS_OPTIONS, 0, &t, recovery_rows, r, err);
 }

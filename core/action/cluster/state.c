@@ -507,9 +507,7 @@ int qdi_api_cat_pending_tasks(qd_request *q, qd_response *r, qd_err *err)
         {"source", "s", "task source", 0},
     };
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return qdi_cat_end(&t, r, err);
 }
 
@@ -521,9 +519,7 @@ int qdi_api_cat_fielddata(qd_request *q, qd_response *r, qd_err *err)
         {"field", "f", "field name", 0}, {"size", "s", "field data usage", CAT_RIGHT},
     };
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return qdi_cat_end(&t, r, err);
 }
 
@@ -532,8 +528,6 @@ int qdi_api_cat_repositories(qd_request *q, qd_response *r, qd_err *err)
     static const cat_column list[] = {{"id", "id,repoId", "unique repository id", 0},
                                       {"type", "t,type", "repository type", CAT_RIGHT}};
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return qdi_cat_end(&t, r, err);
 }

@@ -406,9 +406,7 @@ int qdi_api_cat_templates(qd_request *q, qd_response *r, qd_err *err)
         {"composed_of", "c", "component templates comprising index template", 0},
     };
     cat_table t;
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, list, QD_COUNT_OF(list));
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     for (int k = LEGACY; k <= COMPOSABLE; k++) {
         for (uint32_t i = 0; i < s->ndocuments; i++) {

@@ -450,9 +450,7 @@ int qdi_api_cat_tasks(qd_request *q, qd_response *r, qd_err *err)
     cat_table t;
     task_listing l = {0};
     bool detailed = qd_param_has(q, "detailed") && !qd_str_is(qd_param(q, "detailed"), "false");
-    qdi_cat_init(&t, q);
-    qdi_cat_columns(&t, columns, QD_COUNT_OF(columns) - !detailed);
-    if (qdi_cat_help(&t, r)) return 0;
+    if (qdi_cat_begin(&t, q, columns, QD_COUNT_OF(columns) - !detailed, r)) return 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = list(q, s, &l, err);
     for (size_t i = 0; !rc && i < l.tasks.n; i++) task_row(&t, s, &l.tasks.at[i], detailed);

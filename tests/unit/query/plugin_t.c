@@ -128,6 +128,25 @@ static const qd_plugin plugin = {
     .init = init,
 };
 
+/* Where the plugin says that it does not know an option. */
+static void expect_place(query_index *x, const char *json, const char *line, const char *col)
+{
+    qd_query_built built;
+    qd_err e;
+    qd_str text = qd_arena_str(&x->arena, qd_str_c(json));
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] == '\'') ((char *)(uintptr_t)text.p)[i] = '"';
+    qd_err_init(&e);
+    assert_int_not_equal(qd_query_parse(&x->c, text, &built, &e), 0);
+    const qd_err *c = &e;
+    while (c->cause) c = c->cause;
+    assert_string_equal(qd_err_reason(c), "[tree] does not know [what]");
+    assert_true(c->ndetails >= 2);
+    assert_string_equal(c->details[0].value, line);
+    assert_string_equal(c->details[1].value, col);
+    qd_err_fini(&e);
+}
+
 static void trees_of_plugins(void **state)
 {
     static const char bad[] = "plugin_exception: operator [tree] returned a query that ";
@@ -177,6 +196,11 @@ static void trees_of_plugins(void **state)
                         "+(tag:b a) #tag:y");
     assert_string_equal(query_text(&x, "{'tree':{'what':1}}"),
                         "parsing_exception: [tree] does not know [what] @1:10");
+    expect_place(&x, "{'bool':{'must':[{'tree':{'kind':'ids'}},{'tree':{'what':1}}]}}", "1", "51");
+    expect_place(&x,
+                 "{'bool':{'must':[{'tree':\n{'kind':'ids'}},\n {'tree':{'kind':\n'ids'}},\n"
+                 "  {'tree': {'what':1}}]}}",
+                 "5", "13");
     assert_non_null(strstr(query_text(&x, "{'trees':{}}"), "unknown query [trees] did you mean"));
     qd_plugin_host_close(h);
     query_index_close(&x);
