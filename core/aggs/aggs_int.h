@@ -12,31 +12,11 @@
 #define QD_AGGS_AGGS_INT_H
 
 #include "aggs/aggs.h"
-#include "aggs/sketch/digest_int.h"
-#include "aggs/sketch/hdr_int.h"
-#include "aggs/sketch/hll_int.h"
 #include "base/vec.h"
-#include "segment/automaton.h"
 #include "segment/columns.h"
 
-typedef enum qdi_type {
-#define QDI_AGG(sym, name, key, flags) QDI_##sym,
-#include "aggs/types.def"
-#undef QDI_AGG
-    QDI_TYPES
-} qdi_type;
-
-enum {
-    QDI_METRIC = 1,   /* no sub-aggregations */
-    QDI_MULTI = 2,    /* any number of buckets */
-    QDI_SINGLE = 4,   /* one bucket */
-    QDI_PIPELINE = 8, /* works on results */
-    QDI_VALUES = 16   /* needs a field */
-};
-/* Name of a type; flags; the prefix of typed_keys. */
-const char *qdi_aggs_type_name(qdi_type t);
-uint32_t qdi_aggs_type_flags(qdi_type t);
-
+struct qd_node;
+typedef struct qd_agg_type qd_agg_type; /* type.h */
 typedef struct qdi_agg qdi_agg;
 typedef struct qdi_bound qdi_bound;
 typedef struct qdi_aggr qdi_aggr;
@@ -61,27 +41,11 @@ typedef struct qdi_order {
     qd_str text;
 } qdi_order;
 
-/* include and exclude of terms. */
-typedef struct qdi_include {
-    bool any; /* something is asked for */
-    bool has_list, has_not_list;
-    qd_str include, exclude; /* regular expressions; p NULL: none */
-    const qd_str *list, *not_list;
-    uint32_t nlist, nnot_list;
-    uint32_t partition, partitions; /* partitions 0: none */
-} qdi_include;
-
-typedef struct qdi_range {
-    qd_str key;
-    qd_query_value from, to, mask; /* as written; text.p NULL: open */
-} qdi_range;
-
-enum { QDI_BOUNDS_EXTENDED = 0, QDI_BOUNDS_HARD = 1 };
-
 struct qdi_agg {
     qd_str name, meta; /* meta: raw JSON; p NULL: none */
-    qdi_type type;
-    uint32_t id; /* number in the tree, parents first */
+    const qd_agg_type *type;
+    void *params; /* of its type; see type.h */
+    uint32_t id;  /* number in the tree, parents first */
     uint32_t depth;
     const qdi_agg *parent;
     qdi_agg **subs; /* pipelines behind the others */
@@ -96,70 +60,8 @@ struct qdi_agg {
     qdi_order *order;
     uint32_t norder;
     int64_t min_doc_count;
-    union {
-        struct {
-            uint32_t size, shard_size;
-            int64_t shard_min_doc_count;
-            bool show_error;
-            qdi_include include;
-        } terms;
-        struct { /* histogram, date_histogram */
-            double interval, offset;
-            bool calendar;
-            qd_date_unit unit;
-            int64_t interval_ms, offset_ms;
-            qd_query_value bounds[2][2]; /* extended, hard; least, greatest; text.p NULL: none */
-        } histogram;
-        struct {
-            qdi_range *at;
-            uint32_t n;
-        } range;
-        struct {          /* filter, filters */
-            qd_str *keys; /* NULL: anonymous */
-            const struct qd_query **queries;
-            uint32_t n;
-            bool other;
-            qd_str other_key;
-        } filters;
-        struct {
-            qdi_agg **sources; /* as definitions of terms, histogram, date_histogram */
-            uint32_t n, size;
-            const qd_json_node *after;
-        } composite;
-        struct { /* a source of composite */
-            double interval, offset;
-            bool calendar;
-            qd_date_unit unit;
-            int64_t interval_ms, offset_ms;
-            qd_query_value bounds[2][2];
-            bool descending, missing_bucket;
-            int8_t missing_order; /* -1 first, 0 by order, 1 last */
-        } source;
-        double sigma;
-        int64_t precision;
-        struct {
-            double *at;
-            uint32_t n;
-            double compression;
-            int8_t digits; /* hdr; -1: t-digest */
-        } percents;
-        struct {
-            uint32_t from, size;
-        } hits;
-        struct {
-            qd_str weight_field;
-            bool has_weight_missing;
-            qd_query_value weight_missing;
-        } weighted;
-        struct {
-            qd_str path_text;
-            qdi_path path;  /* from the parent's children */
-            bool skip_gaps; /* else zeros */
-            qdi_order *sort;
-            uint32_t nsort, from, size;
-            bool has_size;
-        } pipe;
-    } u;
+    uint32_t nslots; /* values that make a key (composite); 0: one */
+    bool visits_all; /* shows buckets of documents that the query does not match */
 };
 
 struct qd_aggs {
@@ -189,19 +91,6 @@ typedef struct qdi_format {
     qd_str pattern;
 } qdi_format;
 
-typedef struct qdi_bounds {
-    bool has[2];
-    double f[2];
-    int64_t i[2];
-} qdi_bounds;
-
-typedef struct qdi_bound_range {
-    bool has_from, has_to;
-    double from, to;
-    uint8_t ip_from[16], ip_to[16];
-    qd_str key;
-} qdi_bound_range;
-
 struct qdi_bound {
     const qdi_agg *def;
     const qd_field *field; /* NULL: unmapped */
@@ -212,12 +101,7 @@ struct qdi_bound {
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;
-    qdi_bounds bounds[2];
-    qdi_bound_range *ranges; /* in ascending order */
-    const struct qd_node **nodes;
-    qd_aggs_hits_sort sort;
-    qdi_bound *sources;           /* composite; weighted_avg: the weight */
-    const struct qdi_slot *after; /* composite: a slot a source */
+    void *state; /* of its type */
 };
 
 struct qd_aggs_bound {
@@ -322,8 +206,9 @@ typedef struct qdi_ops {
     int (*build)(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err);
     /* The value by which a parent orders; NAN: none. */
     double (*metric)(qdi_aggr *a, uint32_t owner, qd_str member);
-    /* Single buckets: the bucket of an owner. */
     void (*close)(qdi_aggr *a);
+    /* What a batch has to bring: a list of documents, or bits where all it looks at are values. */
+    enum { QDI_READS_DOCS, QDI_READS_VALUES, QDI_READS_TABLE } reads;
 } qdi_ops;
 
 #define QDI_EMIT 4096u /* pairs gathered before they go to the children */
@@ -451,26 +336,6 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path);
 int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err);
 int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err);
 
-extern const qdi_ops qdi_aggs_ops_terms, qdi_aggs_ops_histogram, qdi_aggs_ops_range,
-    qdi_aggs_ops_filters, qdi_aggs_ops_missing, qdi_aggs_ops_global, qdi_aggs_ops_composite,
-    qdi_aggs_ops_stats, qdi_aggs_ops_cardinality, qdi_aggs_ops_percentiles, qdi_aggs_ops_hdr,
-    qdi_aggs_ops_hits, qdi_aggs_ops_weighted;
-
-/* Rounding of histograms and date histograms. */
-int64_t qdi_aggs_round_date(const qdi_agg *d, int64_t ms);
-int64_t qdi_aggs_round_next(const qdi_agg *d, int64_t key);
-/* The number of the interval that holds v; values beyond 2^62 intervals share the last one. */
-static inline int64_t qdi_histogram_index(const qdi_agg *d, double v)
-{
-    double x = __builtin_floor((v - d->u.histogram.offset) / d->u.histogram.interval);
-    const double most = 0x1p62;
-    return x >= most ? (int64_t)most : x <= -most ? -(int64_t)most : x == x ? (int64_t)x : 0;
-}
-static inline double qdi_histogram_key(const qdi_agg *d, int64_t index)
-{
-    return (double)index * d->u.histogram.interval + d->u.histogram.offset;
-}
-
 /* --- results ---------------------------------------------------------------------------------- */
 
 /* One value of a composite key. */
@@ -491,20 +356,6 @@ typedef struct qdi_bucket_out {
     qdi_out **subs;
 } qdi_bucket_out;
 
-typedef struct qdi_stats {
-    uint64_t n;
-    double sum, sum_low; /* compensated */
-    double min, max;
-    double squares, squares_low;
-} qdi_stats;
-
-typedef struct qdi_hit {
-    uint32_t shard, doc;
-    float score;
-    const qd_sort_value *values;
-    qd_str json;
-} qdi_hit;
-
 struct qdi_out {
     const qdi_agg *def;
     const qdi_bound *bound; /* NULL: no index has the field */
@@ -516,29 +367,10 @@ struct qdi_out {
     uint32_t n;
     int64_t error;
     uint64_t other;
-    union {
-        qdi_stats stats;
-        struct qdi_hll *hll;
-        struct qdi_digest *digest;
-        struct qdi_hdr *hdr;
-        struct {
-            double value;
-            bool has;
-            qd_str *keys;
-            uint32_t nkeys;
-        } simple; /* pipelines */
-        struct {
-            qdi_hit *at;
-            uint32_t n;
-            uint64_t total;
-            float best; /* NAN: no scores */
-        } hits;
-        struct {
-            double sum, sum_low, weight, weight_low;
-            uint64_t n;
-        } weighted;
-    } u;
+    void *value; /* of its type, behind it */
 };
+/* An empty result with room for the value of its type; NULL without memory. */
+qdi_out *qdi_aggs_out_make(qd_arena *arena, const qdi_agg *def);
 
 struct qd_aggs_partial {
     const qd_aggs_bound *bound; /* NULL: merged from several */
@@ -552,74 +384,13 @@ struct qd_aggs_result {
     qdi_out **at;
 };
 
-/* Merges k results of one definition into arena; final: orders, cuts, fills. */
-typedef struct qdi_reduce {
-    qd_arena *arena;
-    const qd_aggs *tree;
-    bool final;
-    int64_t buckets;                    /* counted */
-    const qd_aggs_bound *const *bounds; /* of all indices that took part */
-    size_t nbounds;
-} qdi_reduce;
-int qdi_aggs_reduce_one(qdi_reduce *r, const qdi_agg *def, qdi_out *const *in, uint32_t k,
-                        qdi_out **out, qd_err *err);
-int qdi_aggs_reduce_subs(qdi_reduce *r, const qdi_agg *parent, qdi_out **const *in, uint32_t k,
-                         qdi_out ***out, qd_err *err);
-int qdi_aggs_reduce_count(qdi_reduce *r, int64_t n, qd_err *err);
-int qdi_aggs_reduce_terms(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_aggs_reduce_histogram(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
-                              qd_err *err);
-int qdi_aggs_reduce_keyed(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-int qdi_aggs_reduce_composite(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
-                              qd_err *err);
-int qdi_aggs_reduce_hits(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err);
-/* The metric that a path leads to, from the children of a bucket; NAN: none. */
-double qdi_aggs_out_metric(qdi_out *const *subs, uint64_t docs, const qdi_path *path);
-double qdi_aggs_out_value(const qdi_out *o, qd_str member);
-/* A percentile, or the rank of a value; NAN: none. */
-double qdi_aggs_percent(const qdi_out *o, double p);
-double qdi_aggs_stats_value(const qdi_stats *s, double sigma, qd_str member);
-/* Order of composite keys. */
-int qdi_aggs_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b);
 /* Sorts pointers or numbers: merge sort, stable. less of two elements. */
 typedef int qdi_order_fn(const void *arg, const void *a, const void *b);
 int qdi_aggs_sort(qd_account *account, void *at, size_t n, size_t size, qdi_order_fn *order,
                   const void *arg);
-/* Runs pipelines below a finished bucket aggregation, and at the top. */
-int qdi_aggs_pipelines_parent(qdi_reduce *r, qdi_out *o, qd_err *err);
-int qdi_aggs_pipelines_sibling(qdi_reduce *r, qdi_agg *const *defs, uint32_t nplain, uint32_t n,
-                               qdi_out **subs, qd_err *err);
-
-/* Text of a key or value by a format; returns the length. */
-size_t qdi_aggs_format_f64(const qdi_format *f, double v, char out[128]);
-size_t qdi_aggs_format_i64(const qdi_format *f, int64_t v, char out[128]);
-qd_str qdi_aggs_bucket_key_text(const qdi_out *o, uint32_t i, char out[128]);
-
-/* --- parsing ---------------------------------------------------------------------------------- */
-
-typedef struct qdi_parse {
-    const qd_aggs_reading *how;
-    qd_aggs *tree;
-    qd_arena *arena;
-    qd_err *err;
-} qdi_parse;
-/* QD_E_PARSE with line and col of n. */
-int qdi_aggs_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...) QD_PRINTF(3, 4);
-/* QD_E_XCONTENT with "[line:col] " before the text. */
-int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
-    QD_PRINTF(3, 4);
-int qdi_aggs_parse_type(qdi_parse *p, qdi_agg *a, const qd_json_node *body);
-int qdi_resolve_paths(qdi_parse *p, qdi_agg *a);
-int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
-                        qdi_path *out);
 /* aggregation_execution_exception: 500 in the older products, 400 since. */
 int qdi_aggs_execution_error(const qd_aggs *tree, qd_err *err, const char *fmt, ...)
     QD_PRINTF(3, 4);
-
-/* Encodes a request's value for a numeric, date or boolean field. */
-int qdi_value_f64(qd_query_value v, const qdi_bound *b, int64_t now_ms, bool round_up, double *out,
-                  qd_err *err);
-int qdi_composite_after(const qd_aggs_binding *how, const qdi_agg *def, qdi_bound *b, qd_err *err);
 
 /* Sum that carries its rounding error, as Elasticsearch's CompensatedSum. */
 static inline void qdi_kahan(double *sum, double *low, double v)

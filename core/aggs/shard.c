@@ -2,58 +2,23 @@
  * shard.c: the collector of one shard: makes the aggregators, hands batches to them, builds the
  * partial result.
  */
-#include "aggs/aggs_int.h"
+#include "aggs/type.h"
 #include "query/node.h"
 #include "search/plan/plan.h"
 #include <math.h>
-
-static const qdi_ops *ops_of(const qdi_agg *d)
-{
-    switch (d->type) {
-    case QDI_TERMS:
-        return &qdi_aggs_ops_terms;
-    case QDI_HISTOGRAM:
-    case QDI_DATE_HISTOGRAM:
-        return &qdi_aggs_ops_histogram;
-    case QDI_RANGE:
-    case QDI_DATE_RANGE:
-    case QDI_IP_RANGE:
-        return &qdi_aggs_ops_range;
-    case QDI_FILTER:
-    case QDI_FILTERS:
-        return &qdi_aggs_ops_filters;
-    case QDI_MISSING:
-        return &qdi_aggs_ops_missing;
-    case QDI_GLOBAL:
-        return &qdi_aggs_ops_global;
-    case QDI_COMPOSITE:
-        return &qdi_aggs_ops_composite;
-    case QDI_CARDINALITY:
-        return &qdi_aggs_ops_cardinality;
-    case QDI_PERCENTILES:
-    case QDI_PERCENTILE_RANKS:
-        return d->u.percents.digits >= 0 ? &qdi_aggs_ops_hdr : &qdi_aggs_ops_percentiles;
-    case QDI_TOP_HITS:
-        return &qdi_aggs_ops_hits;
-    case QDI_WEIGHTED_AVG:
-        return &qdi_aggs_ops_weighted;
-    default:
-        return &qdi_aggs_ops_stats;
-    }
-}
 
 int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **out, qd_err *err)
 {
     qdi_aggr *a = qd_arena_calloc(&s->arena, sizeof *a);
     if (!a || qd_vec_push(&s->all, s->account, a))
         return qdi_aggs_no_memory(s->account, sizeof *a, "aggregations", err);
-    a->ops = ops_of(def);
+    a->ops = def->type->pick ? def->type->pick(def) : def->type->ops;
     a->def = def;
     a->bound = &s->bound->at[def->id];
     a->shard = s;
     a->single = single;
     a->buckets.account = s->account;
-    bool below = single && (qdi_aggs_type_flags(def->type) & QDI_SINGLE);
+    bool below = single && def->type->flags & QDI_SINGLE;
     if (def->nplain) {
         a->subs = qd_arena_calloc(&s->arena, def->nplain * sizeof *a->subs);
         a->eidx = qd_arena_alloc(&s->arena, QDI_EMIT * sizeof *a->eidx);
@@ -62,7 +27,7 @@ int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **
             return qdi_aggs_no_memory(s->account, QDI_EMIT * 8, "aggregations", err);
     }
     int rc = 0;
-    if (qdi_aggs_type_flags(def->type) & QDI_VALUES && a->bound->field)
+    if (def->type->flags & QDI_VALUES && a->bound->field)
         rc = qdi_aggs_source_get(s, a->bound, false, &a->src, err);
     if (rc == 0 && a->ops->open) rc = a->ops->open(a, err);
     for (uint32_t i = 0; rc == 0 && i < def->nplain; i++) {
@@ -164,7 +129,7 @@ static bool is_global(const qdi_aggr *a)
 {
     const qdi_agg *d = a->def;
     while (d->parent) d = d->parent;
-    return d->type == QDI_GLOBAL;
+    return d->type->flags & QDI_ALL_DOCS;
 }
 
 static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
@@ -209,7 +174,7 @@ static int collector_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++) {
         qdi_aggr *a = s->roots[i];
-        if ((a->def->type == QDI_GLOBAL) != global) continue;
+        if (is_global(a) != global) continue;
         rc = grow_to(a, 1, err);
         if (rc == 0) rc = a->ops->collect(a, NULL, NULL, h->n, err);
     }
@@ -251,10 +216,9 @@ int qdi_aggs_batch_docs(qd_aggs_shard *s, qd_err *err)
  * at values; where they cannot, the list is made. */
 static bool bits_enough(const qdi_aggr *a)
 {
-    bool table = a->ops == &qdi_aggs_ops_terms || a->ops == &qdi_aggs_ops_histogram;
-    if (a->ops != &qdi_aggs_ops_stats && !table) return false;
+    if (a->ops->reads == QDI_READS_DOCS) return false;
     for (uint32_t i = 0; i < a->nsubs; i++)
-        if (a->subs[i]->ops != &qdi_aggs_ops_stats || !bits_enough(a->subs[i])) return false;
+        if (a->subs[i]->ops->reads != QDI_READS_VALUES || !bits_enough(a->subs[i])) return false;
     return a->src && !a->src->has_missing && !a->src->ids;
 }
 
@@ -361,9 +325,8 @@ int qdi_aggs_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits,
 
 int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
 {
-    qdi_out *o = *out = qd_arena_calloc(&a->shard->partial->arena, sizeof *o);
+    qdi_out *o = *out = qdi_aggs_out_make(&a->shard->partial->arena, a->def);
     if (!o) return qdi_aggs_no_memory(a->shard->account, sizeof *o, "results of aggregations", err);
-    o->def = a->def;
     o->bound = a->bound->field || !a->def->field.p ? a->bound : NULL;
     o->kind = (uint8_t)a->bound->values;
     int rc = grow_to(a, owner + 1, err);
@@ -388,48 +351,24 @@ int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *er
     return 0;
 }
 
-/* What a metric without values is worth in an order. */
-static double empty_metric(const qdi_agg *d, qd_str member)
-{
-    switch (d->type) {
-    case QDI_SUM:
-    case QDI_VALUE_COUNT:
-    case QDI_CARDINALITY:
-        return 0;
-    case QDI_MIN:
-        return INFINITY;
-    case QDI_MAX:
-        return -INFINITY;
-    case QDI_STATS:
-    case QDI_EXTENDED_STATS:
-        return qd_str_is(member, "min")   ? INFINITY
-               : qd_str_is(member, "max") ? -INFINITY
-               : qd_str_is(member, "sum") || qd_str_is(member, "count") ||
-                       qd_str_is(member, "sum_of_squares")
-                   ? 0
-                   : NAN;
-    default:
-        return NAN;
-    }
-}
-
 double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
 {
     for (uint32_t i = 0; i < path->n; i++) {
         a = a->subs[path->at[i]];
         if (i + 1 < path->n || path->count) {
             uint32_t b;
-            if (!(qdi_aggs_type_flags(a->def->type) & QDI_SINGLE)) return NAN;
+            if (!(a->def->type->flags & QDI_SINGLE)) return NAN;
             bool found = qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b);
             if (path->count && i + 1 == path->n) return found ? (double)a->buckets.docs[b] : 0;
             bucket = found ? b : UINT32_MAX;
         }
     }
-    if (qdi_aggs_type_flags(a->def->type) & QDI_SINGLE) {
+    if (a->def->type->flags & QDI_SINGLE) {
         uint32_t b;
         return qdi_aggs_buckets_find(&a->buckets, bucket, 0, &b) ? (double)a->buckets.docs[b] : 0;
     }
-    if (!a->ops->metric || bucket >= a->owners) return empty_metric(a->def, path->member);
+    if (!a->ops->metric || bucket >= a->owners)
+        return a->def->type->empty ? a->def->type->empty(path->member) : NAN;
     return a->ops->metric(a, bucket, path->member);
 }
 

@@ -1,348 +1,350 @@
 /*
- * composite.c: pages through all combinations of the values of several sources.
- *
- * A combination is a tuple of slots, kept once as its bytes (flag, 8 bytes) with strings by number.
- * Only the `size` least tuples behind `after` matter: a heap of those kept has the greatest on top,
- * and a new tuple beyond a full heap is dropped, so memory follows the page, not the combinations.
+ * composite.c: composite: pages through all combinations of the values of several sources.
  */
-#include "aggs/aggs_int.h"
-#include <math.h>
+#include "aggs/bucket/composite_int.h"
+#include "aggs/reduce/reduce_int.h"
 
-#define WIDTH 9u /* bytes of a slot in a tuple */
+#define SOURCE_MEMBERS "field,missing_bucket,missing_order,order,value_type,"
 
-typedef struct source {
-    const qdi_bound *bound;
-    qdi_source *src;
-    uint32_t *term; /* by ordinal: number of the string + 1 */
-    uint32_t cap;
-    qdi_slot *slots; /* of the present document */
-    uint32_t nslots, cap_slots;
-} source;
+static const struct {
+    const char *type, *members;
+} kinds[] = {
+    [QDI_SOURCE_TERMS] = {"terms", SOURCE_MEMBERS},
+    [QDI_SOURCE_HISTOGRAM] = {"histogram", SOURCE_MEMBERS "interval"},
+    [QDI_SOURCE_DATES] = {"date_histogram", SOURCE_MEMBERS
+                          "format,calendar_interval,fixed_interval,interval,time_zone,offset"},
+};
 
-typedef struct state {
-    source *at;
-    uint32_t n;
-    qdi_strings strings, tuples;
-    uint32_t *heap, nheap, cap_heap; /* tuples kept */
-    uint8_t *dead;                   /* by tuple: dropped from the heap */
-    uint32_t cap_dead;
-    uint8_t *bytes;          /* a tuple being made */
-    qdi_slot *slots, *other; /* two tuples being compared */
-} state;
-
-static int no_memory(qdi_aggr *a, qd_err *err)
+static int parse_interval(qdi_parse *p, qdi_agg *a)
 {
-    return qdi_aggs_no_memory(a->shard->account, 64, "composite", err);
+    const qd_json_node *v = qd_json_get(a->json, "interval");
+    qdi_rounding *r = &qdi_source_of(a)->round;
+    int rc = qdi_aggs_get_f64(p, a, "interval", &r->interval);
+    if (rc || r->interval > 0) return rc;
+    static const char text[] = "[interval] must be greater than 0 for [histogram] source";
+    return v ? qdi_aggs_setter_arg(p, a, v, "%s", text) : qd_err_set(p->err, QD_E_ARG, "%s", text);
 }
 
-int qdi_aggs_slots_order(const qdi_agg *composite, const qdi_slot *a, const qdi_slot *b)
+static int parse_source_order(qdi_parse *p, qdi_agg *a)
 {
-    for (uint32_t i = 0; i < composite->u.composite.n; i++) {
-        const qdi_agg *s = composite->u.composite.sources[i];
-        int c, flip = s->u.source.descending ? -1 : 1;
-        if (a[i].null || b[i].null) {
-            c = (int)b[i].null - (int)a[i].null; /* null is least */
-            if (s->u.source.missing_order)
-                c = s->u.source.missing_order < 0 ? c : -c;
-            else
-                c *= flip;
-        } else if (a[i].kind == QDI_ORD || b[i].kind == QDI_ORD) {
-            c = qd_str_cmp(a[i].bytes, b[i].bytes) * flip;
-        } else {
-            c = (a[i].i64 < b[i].i64 ? -1 : a[i].i64 > b[i].i64) * flip;
-        }
-        if (c) return c;
+    const qd_json_node *o = qd_json_get(a->json, "order");
+    const qd_json_node *mo = qd_json_get(a->json, "missing_order");
+    if (o) {
+        qdi_source_of(a)->descending = qd_str_ieq(qd_json_text(o), QD_STR("desc"));
+        if (!qdi_source_of(a)->descending && !qd_str_ieq(qd_json_text(o), QD_STR("asc")))
+            return qdi_aggs_setter_arg(p, a, o, "Unknown SortOrder [%.*s]",
+                                       QD_STR_ARG(qd_json_text(o)));
+    }
+    if (mo) {
+        if (!qdi_aggs_listed("first,last,default", qd_json_text(mo)))
+            return qdi_aggs_setter_arg(p, a, mo, "Unknown missing_order [%.*s]",
+                                       QD_STR_ARG(qd_json_text(mo)));
+        qdi_source_of(a)->missing_order =
+            qd_str_is(mo->text, "first") ? -1 : qd_str_is(mo->text, "last");
     }
     return 0;
 }
 
-static int composite_open(qdi_aggr *a, qd_err *err)
+static int parse_source(qdi_parse *p, qdi_agg *parent, const qd_json_node *named, qdi_agg **out)
 {
-    state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    uint32_t n = a->def->u.composite.n;
-    if (!t) return no_memory(a, err);
-    qdi_aggs_strings_init(&t->strings, a->shard->account);
-    qdi_aggs_strings_init(&t->tuples, a->shard->account);
-    t->at = qd_arena_calloc(&a->shard->arena, n * sizeof *t->at);
-    t->bytes = qd_arena_calloc(&a->shard->arena, n * WIDTH);
-    t->slots = qd_arena_calloc(&a->shard->arena, n * sizeof *t->slots);
-    t->other = qd_arena_calloc(&a->shard->arena, n * sizeof *t->other);
-    if (!t->at || !t->bytes || !t->slots || !t->other) return no_memory(a, err);
-    t->n = n;
-    for (uint32_t i = 0; i < n; i++) {
-        t->at[i].bound = &a->bound->sources[i];
-        if (!t->at[i].bound->field) continue;
-        bool ord = t->at[i].bound->values == QDI_ORD;
-        int rc = qdi_aggs_source_get(a->shard, t->at[i].bound, ord, &t->at[i].src, err);
-        if (rc) return rc;
+    const qd_json_node *s = named->type == QD_JSON_T_OBJECT ? named->first : NULL;
+    qdi_agg *a = *out = qd_arena_calloc(p->arena, sizeof *a);
+    if (!a) return qd_err_nomem(p->err, "composite");
+    if (!s || named->n != 1 || s->type != QD_JSON_T_OBJECT)
+        return qdi_aggs_parse_error(p, named, "Expected a source of type object in [%.*s]",
+                                    QD_STR_ARG(named->key));
+    a->name = named->key;
+    a->json = s;
+    a->parent = parent;
+    uint32_t kind = 0;
+    while (kind < QD_COUNT_OF(kinds) && !qd_str_is(s->key, kinds[kind].type)) kind++;
+    if (kind == QD_COUNT_OF(kinds))
+        return qdi_aggs_parse_error(p, s, "invalid source type: %.*s", QD_STR_ARG(s->key));
+    qdi_composite_source *o = a->params = qd_arena_calloc(p->arena, sizeof *o);
+    if (!o) return qd_err_nomem(p->err, "composite");
+    o->kind = (qdi_source_kind)kind;
+    a->type = qdi_aggs_type_find(s->key);
+    int rc = qdi_aggs_members(p, a->type->name, s, kinds[kind].members);
+    if (!rc) rc = qdi_aggs_common(p, a, false);
+    if (!rc) rc = qdi_aggs_get_bool(p, a, "missing_bucket", &o->missing_bucket);
+    if (!rc && o->kind == QDI_SOURCE_HISTOGRAM) rc = parse_interval(p, a);
+    if (!rc && o->kind == QDI_SOURCE_DATES) rc = qdi_aggs_rounding_parse(p, a, &o->round);
+    return rc ? rc : parse_source_order(p, a);
+}
+
+static int composite_parse(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "sources");
+    int64_t size = 10;
+    int rc = qdi_aggs_get_i64(p, a, "size", &size);
+    if (rc) return rc;
+    if (m && m->type != QD_JSON_T_ARRAY && m->type != QD_JSON_T_OBJECT)
+        return qdi_aggs_wrong_type(p, "composite", m);
+    if (!m || m->n == 0)
+        return qdi_aggs_build_arg(p, "composite", "Composite [sources] cannot be null or empty");
+    if (size <= 0)
+        return qd_err_set(p->err, QD_E_ARG, "[size] must be greater than 0. Found [%lld] in [%.*s]",
+                          (long long)size, QD_STR_ARG(a->name));
+    qdi_composite_of(a)->size = size > INT32_MAX ? INT32_MAX : (uint32_t)size;
+    qdi_composite_of(a)->sources =
+        qd_arena_calloc(p->arena, (m->n + 1) * sizeof *qdi_composite_of(a)->sources);
+    if (!qdi_composite_of(a)->sources) return qd_err_nomem(p->err, "composite");
+    for (const qd_json_node *s = m->first; s; s = s->next) {
+        const qd_json_node *named = m->type == QD_JSON_T_ARRAY ? s->first : s;
+        if (!named || (m->type == QD_JSON_T_ARRAY && (s->type != QD_JSON_T_OBJECT || s->n != 1)))
+            return qdi_aggs_bad_value(p, a, m);
+        for (uint32_t i = 0; i < qdi_composite_of(a)->n; i++)
+            if (qd_str_eq(qdi_composite_of(a)->sources[i]->name, named->key))
+                return qdi_aggs_build_arg(
+                    p, "composite",
+                    "Composite source names must be unique, found duplicates: [%.*s]",
+                    QD_STR_ARG(named->key));
+        rc = parse_source(p, a, named, &qdi_composite_of(a)->sources[qdi_composite_of(a)->n]);
+        if (rc) return qdi_aggs_setter(p, "composite", m);
+        qdi_composite_of(a)->n++;
     }
+    const qd_json_node *after = qd_json_get(a->json, "after");
+    if (after && after->type != QD_JSON_T_OBJECT) return qdi_aggs_wrong_type(p, "composite", after);
+    qdi_composite_of(a)->after = after;
+    a->nslots = qdi_composite_of(a)->n;
     return 0;
 }
 
-static int composite_leaf(qdi_aggr *a, qd_err *err)
-{
-    state *t = a->state;
-    for (uint32_t i = 0; i < t->n; i++) {
-        source *s = &t->at[i];
-        if (!s->src || s->bound->values != QDI_ORD) continue;
-        uint32_t n = s->src->ordinals + 1;
-        int rc = qdi_aggs_grow(a->shard->account, &s->term, &s->cap, n, sizeof *s->term, err);
-        if (rc) return rc;
-        memset(s->term, 0, n * sizeof *s->term);
-    }
-    return 0;
-}
+/* --- binding ---------------------------------------------------------------------------------- */
 
-/* One value as a slot. i64 of strings is their number. */
-static int slot_of(qdi_aggr *a, source *s, uint32_t k, qdi_slot *out, qd_err *err)
+static int after_slot(qdi_binder *x, const qdi_bound *b, const qd_json_node *v, qdi_slot *out)
 {
-    state *t = a->state;
-    const qdi_agg *d = s->bound->def;
-    *out = (qdi_slot){.kind = (uint8_t)s->bound->values};
-    if (s->bound->values == QDI_ORD) {
-        uint32_t ord = s->src->o[k];
-        if (!s->term[ord]) {
-            qd_str v;
-            uint32_t term;
-            int rc = qdi_aggs_source_bytes(s->src, ord, &v, err);
-            if (rc) return rc;
-            if (qdi_aggs_strings_put(&t->strings, v, &term)) return no_memory(a, err);
-            s->term[ord] = term + 1;
-        }
-        out->i64 = s->term[ord] - 1;
-        out->bytes = t->strings.at[out->i64];
-    } else if (d->type == QDI_HISTOGRAM) {
-        double x = floor(s->src->f64[k] / d->u.source.interval) * d->u.source.interval;
+    *out = (qdi_slot){.kind = (uint8_t)b->values};
+    if (v->type == QD_JSON_T_NULL) {
+        out->null = true;
+        if (qdi_source_of(b->def)->missing_bucket) return 0;
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Invalid value for [after.%.*s], expected comparable, got [null]",
+                          QD_STR_ARG(b->def->name));
+    }
+    qd_str t = qd_json_text(v);
+    double number;
+    if (b->values == QDI_ORD && qdi_source_of(b->def)->kind == QDI_SOURCE_TERMS &&
+        v->type != QD_JSON_T_STRING)
+        return qd_err_set(x->err, QD_E_ARG, "invalid value, expected string, got %s",
+                          v->type == QD_JSON_T_BOOL  ? "Boolean"
+                          : qd_str_find(t, '.') >= 0 ? "Double"
+                                                     : "Integer");
+    if (!t.p)
+        return qd_err_set(x->err, QD_E_ARG, "Invalid value of [after] for [%.*s]",
+                          QD_STR_ARG(b->def->name));
+    if (qdi_source_of(b->def)->kind == QDI_SOURCE_HISTOGRAM) {
+        double d;
+        if (qd_f64_parse_java(t, &d)) goto bad;
         out->kind = QDI_F64;
-        out->i64 = qd_sortable_f64(x + 0.0);
-    } else if (d->type == QDI_DATE_HISTOGRAM) {
+        out->i64 = qd_sortable_f64(d);
+    } else if (qdi_source_of(b->def)->kind == QDI_SOURCE_DATES || b->fmt.kind == QDI_FMT_DATE) {
         out->kind = QDI_I64;
-        out->i64 = qdi_aggs_round_date(d, s->src->v[k]);
-    } else if (s->bound->values == QDI_F64) {
-        out->i64 = qd_sortable_f64(s->src->f64[k]);
-    } else {
-        out->i64 = s->src->v[k];
-    }
-    return 0;
-}
-
-/* All slots of a document in one source. */
-static int fill_source(qdi_aggr *a, source *s, uint32_t doc, qd_err *err)
-{
-    uint32_t from = 0, to = 0;
-    s->nslots = 0;
-    if (s->src) qdi_source_doc(s->src, doc, &from, &to);
-    int rc = qdi_aggs_grow(a->shard->account, &s->slots, &s->cap_slots, to - from + 1,
-                           sizeof *s->slots, err);
-    if (rc) return rc;
-    if (from == to && s->bound->def->u.source.missing_bucket)
-        s->slots[s->nslots++] = (qdi_slot){.null = true, .kind = (uint8_t)s->bound->values};
-    for (uint32_t k = from; k < to; k++) {
-        qdi_slot *o = &s->slots[s->nslots];
-        rc = slot_of(a, s, k, o, err);
-        if (rc) return rc;
-        /* values that fall into one interval count once each, as in Elasticsearch */
-        if (s->bound->def->type == QDI_TERMS && s->nslots && o[-1].i64 == o->i64) continue;
-        s->nslots++;
-    }
-    return 0;
-}
-
-/* The slots of a kept tuple, from its bytes. */
-static void unpack(const state *t, uint32_t tuple, qdi_slot *out)
-{
-    const uint8_t *p = (const uint8_t *)t->tuples.at[tuple].p;
-    for (uint32_t i = 0; i < t->n; i++, p += WIDTH) {
-        out[i] = (qdi_slot){.null = p[0] == 0xff, .kind = p[0] == 0xff ? 0 : p[0]};
-        memcpy(&out[i].i64, p + 1, 8);
-        if (!out[i].null && out[i].kind == QDI_ORD) out[i].bytes = t->strings.at[out[i].i64];
-    }
-}
-
-static bool above(qdi_aggr *a, uint32_t x, uint32_t y)
-{
-    state *t = a->state;
-    unpack(t, x, t->slots);
-    unpack(t, y, t->other);
-    return qdi_aggs_slots_order(a->def, t->slots, t->other) > 0;
-}
-
-static void heap_down(qdi_aggr *a, uint32_t at)
-{
-    state *t = a->state;
-    for (;;) {
-        uint32_t c = 2 * at + 1;
-        if (c >= t->nheap) return;
-        if (c + 1 < t->nheap && above(a, t->heap[c + 1], t->heap[c])) c++;
-        if (!above(a, t->heap[c], t->heap[at])) return;
-        uint32_t x = t->heap[c];
-        t->heap[c] = t->heap[at];
-        t->heap[at] = x;
-        at = c;
-    }
-}
-
-static void heap_up(qdi_aggr *a, uint32_t at)
-{
-    state *t = a->state;
-    while (at && above(a, t->heap[at], t->heap[(at - 1) / 2])) {
-        uint32_t up = (at - 1) / 2, x = t->heap[up];
-        t->heap[up] = t->heap[at];
-        t->heap[at] = x;
-        at = up;
-    }
-}
-
-/* Keeps a new tuple if it is among the least: its number, or UINT32_MAX. */
-static int keep(qdi_aggr *a, const qdi_slot *slots, qd_str bytes, uint32_t *out, qd_err *err)
-{
-    state *t = a->state;
-    uint32_t size = a->def->u.composite.size;
-    *out = UINT32_MAX;
-    if (a->bound->after && qdi_aggs_slots_order(a->def, slots, a->bound->after) <= 0) return 0;
-    if (t->nheap == size) {
-        unpack(t, t->heap[0], t->other);
-        if (qdi_aggs_slots_order(a->def, slots, t->other) >= 0) return 0;
-    }
-    uint32_t tuple;
-    if (qdi_aggs_strings_put(&t->tuples, bytes, &tuple)) return no_memory(a, err);
-    int rc = qdi_aggs_grow(a->shard->account, &t->dead, &t->cap_dead, tuple + 1, 1, err);
-    if (rc == 0)
-        rc = qdi_aggs_grow(a->shard->account, &t->heap, &t->cap_heap, t->nheap + 1, sizeof *t->heap,
-                           err);
-    if (rc) return rc;
-    if (t->nheap == size) {
-        t->dead[t->heap[0]] = 1;
-        t->heap[0] = tuple;
-        heap_down(a, 0);
-    } else {
-        t->heap[t->nheap++] = tuple;
-        heap_up(a, t->nheap - 1);
-    }
-    *out = tuple;
-    return 0;
-}
-
-static int add_tuple(qdi_aggr *a, const qdi_slot *slots, uint32_t doc, uint32_t owner, qd_err *err)
-{
-    state *t = a->state;
-    for (uint32_t i = 0; i < t->n; i++) {
-        t->bytes[i * WIDTH] = slots[i].null ? 0xff : slots[i].kind;
-        memcpy(t->bytes + i * WIDTH + 1, &slots[i].i64, 8);
-    }
-    qd_str bytes = {(const char *)t->bytes, t->n * WIDTH};
-    uint32_t tuple, bucket;
-    if (!qdi_aggs_strings_find(&t->tuples, bytes, &tuple)) {
-        int rc = keep(a, slots, bytes, &tuple, err);
-        if (rc || tuple == UINT32_MAX) return rc;
-    } else if (t->dead[tuple]) {
-        return 0;
-    }
-    int rc = qdi_aggs_bucket(a, owner, tuple, &bucket, err);
-    return rc ? rc : qdi_emit(a, doc, bucket, err);
-}
-
-static int add_document(qdi_aggr *a, uint32_t doc, uint32_t owner, qdi_slot *tuple, uint32_t *pos,
-                        qd_err *err)
-{
-    state *t = a->state;
-    for (uint32_t i = 0; i < t->n; i++) {
-        int rc = fill_source(a, &t->at[i], doc, err);
-        if (rc) return rc;
-        if (!t->at[i].nslots) return 0;
-        pos[i] = 0;
-        tuple[i] = t->at[i].slots[0];
-    }
-    for (;;) { /* all combinations, the last source fastest */
-        int rc = add_tuple(a, tuple, doc, owner, err);
-        if (rc) return rc;
-        uint32_t i = t->n;
-        while (i > 0) {
-            i--;
-            if (++pos[i] < t->at[i].nslots) break;
-            pos[i] = 0;
-            tuple[i] = t->at[i].slots[0];
-            if (i == 0) return 0;
+        if (qd_str_i64(t, &out->i64)) return 0;
+        if (!b->def->format.p) goto bad;
+        return qd_date_math(b->fmt.date, t, x->q->now_ms, false, b->def->zone, &out->i64, x->err);
+    } else if (b->values == QDI_ORD) {
+        out->bytes = t;
+        if (b->fmt.kind == QDI_FMT_IP) {
+            uint8_t *ip = qd_arena_alloc(x->arena, 16);
+            if (!ip) return qd_err_nomem(x->err, "after");
+            if (!qd_ip_parse(t, ip))
+                return qd_err_set(x->err, QD_E_ARG, "'%.*s' is not an IP string literal.",
+                                  QD_STR_ARG(t));
+            out->bytes = (qd_str){(const char *)ip, 16};
         }
-        tuple[i] = t->at[i].slots[pos[i]];
+    } else if (b->values == QDI_F64) {
+        double d;
+        if (qd_f64_parse_java(t, &d)) goto bad;
+        out->i64 = qd_sortable_f64(d);
+    } else if (b->fmt.kind == QDI_FMT_BOOL) {
+        out->i64 = qd_str_is(t, "true");
+    } else if (b->values == QDI_I64 && !qd_str_i64(t, &out->i64)) {
+        if (v->type != QD_JSON_T_NUMBER || qd_f64_parse_java(t, &number)) goto bad;
+        out->i64 = number >= 9.2e18 ? INT64_MAX : number <= -9.2e18 ? INT64_MIN : (int64_t)number;
     }
+    return 0;
+bad:
+    return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(t));
 }
 
-static int composite_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
-                             qd_err *err)
+static int check_composite(qdi_binder *x, const qdi_agg *a)
 {
-    state *t = a->state;
-    int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < t->n; i++) {
-        source *s = &t->at[i];
-        if (!s->src) continue;
-        rc = qdi_aggs_source_index(a->shard, s->src, err);
-        if (!rc && (s->bound->values == QDI_F64 || s->bound->def->type == QDI_HISTOGRAM))
-            rc = qdi_aggs_source_f64(a->shard, s->src, err);
-    }
-    if (rc) return rc;
-    qd_arena_mark mark = qd_arena_mark_get(&a->shard->arena);
-    qdi_slot *tuple = qd_arena_alloc(&a->shard->arena, t->n * sizeof *tuple);
-    uint32_t *pos = qd_arena_alloc(&a->shard->arena, t->n * sizeof *pos);
-    if (!tuple || !pos) rc = no_memory(a, err);
-    for (uint32_t i = 0; rc == 0 && i < n; i++)
-        rc = add_document(a, idx ? idx[i] : i, owner ? owner[i] : 0, tuple, pos, err);
-    qd_arena_mark_release(&a->shard->arena, mark);
-    return rc ? rc : qdi_aggs_emit_flush(a, err);
+    int64_t most = x->max_buckets;
+    for (const qdi_agg *up = a->parent; up; up = up->parent)
+        if (up->type->factory)
+            return qd_err_set(x->err, QD_E_ARG,
+                              "[composite] aggregation cannot be used with a parent aggregation of "
+                              "type: [%s]",
+                              up->type->factory);
+    if (most < 0 || qdi_composite_of(a)->size <= most) return 0;
+    int rc = qd_err_set(x->err, QD_E_TOO_MANY_BUCKETS,
+                        "Trying to create too many buckets. Must be less than or equal to: [%lld] "
+                        "but was [%u]. This limit can be set by changing the "
+                        "[search.max_buckets] cluster level setting.",
+                        (long long)most, qdi_composite_of(a)->size);
+    qd_err_detail_i64(x->err, "max_buckets", most);
+    return rc;
 }
 
-static int bucket_order(const void *arg, const void *pa, const void *pb)
+static int source_interval(qdi_binder *x, const qdi_agg *source)
 {
-    const qdi_bucket_out *a = pa, *b = pb;
-    return qdi_aggs_slots_order(arg, a->slots, b->slots);
+    const qdi_composite_source *s = qdi_source_of(source);
+    if (s->kind == QDI_SOURCE_TERMS) return 0;
+    return qdi_aggs_rounding_check(x, source, &s->round, s->kind == QDI_SOURCE_DATES);
 }
 
-static int composite_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+static int composite_bind(qdi_binder *x, qdi_bound *b)
 {
-    state *t = a->state;
-    qd_arena *arena = &a->shard->partial->arena;
-    out->bound = a->bound;
-    out->b = qd_arena_calloc(arena, (t->nheap + 1ul) * sizeof *out->b);
-    if (!out->b) return no_memory(a, err);
-    for (uint32_t i = 0; i < t->nheap; i++) {
-        uint32_t bucket;
-        if (!qdi_aggs_buckets_find(&a->buckets, owner, t->heap[i], &bucket)) continue;
-        qdi_bucket_out *b = &out->b[out->n];
-        qdi_slot *slots = qd_arena_alloc(arena, t->n * sizeof *slots);
-        if (!slots) return no_memory(a, err);
-        unpack(t, t->heap[i], slots);
-        for (uint32_t k = 0; k < t->n; k++) {
-            if (!slots[k].bytes.p) continue;
-            slots[k].bytes = qd_arena_str(arena, slots[k].bytes);
-            if (!slots[k].bytes.p) return no_memory(a, err);
+    const qdi_agg *a = b->def;
+    int refused = check_composite(x, a);
+    if (refused) return refused;
+    uint32_t n = qdi_composite_of(a)->n;
+    const qd_json_node *after = qdi_composite_of(a)->after;
+    qdi_slot *slots = qd_arena_calloc(x->arena, n * sizeof *slots);
+    qdi_bound *sources = qd_arena_calloc(x->arena, n * sizeof *sources);
+    if (!slots || !sources) return qd_err_nomem(x->err, "composite");
+    if (after && after->n != n)
+        return qd_err_set(x->err, QD_E_ARG, "[after] has %u value(s) but [sources] has %u",
+                          after->n, n);
+    for (uint32_t i = 0; i < n; i++) {
+        qdi_bound *s = &sources[i];
+        s->def = qdi_composite_of(a)->sources[i];
+        if (!s->def->field.p)
+            return qd_err_set(
+                x->err, QD_E_STATE,
+                "value source config is invalid; must have either a field or a script");
+        if (qdi_source_of(s->def)->missing_order && !qdi_source_of(s->def)->missing_bucket)
+            return qd_err_set(x->err, QD_E_ARG, "missing_order require missing_bucket is true");
+        refused = source_interval(x, s->def);
+        if (refused) return refused;
+        int rc = qdi_aggs_bind_field(x, s->def, s->def->field, false, (qd_query_value){0}, s);
+        if (rc || !after) {
+            if (rc) return rc;
+            continue;
         }
-        b->slots = slots;
-        b->docs = a->buckets.docs[bucket];
-        int rc = qdi_aggs_build_subs(a, bucket, &b->subs, err);
+        const qd_json_node *v = qd_json_get_str(after, s->def->name);
+        if (!v)
+            return qd_err_set(x->err, QD_E_ARG, "Missing value for [after.%.*s]",
+                              QD_STR_ARG(s->def->name));
+        rc = after_slot(x, s, v, &slots[i]);
         if (rc) return rc;
-        out->n++;
     }
-    if (qdi_aggs_sort(a->shard->account, out->b, out->n, sizeof *out->b, bucket_order, a->def))
-        return no_memory(a, err);
+    *qdi_composite_bound_of(b) = (qdi_composite_bound){sources, after ? slots : NULL};
     return 0;
 }
 
-static void composite_close(qdi_aggr *a)
+/* --- results ---------------------------------------------------------------------------------- */
+
+/* arg is the result that the parts go to. */
+static int part_order(const void *arg, const void *pa, const void *pb)
 {
-    state *t = a->state;
-    if (!t) return;
-    for (uint32_t i = 0; i < t->n; i++) {
-        qd_free(t->at[i].term);
-        qd_free(t->at[i].slots);
-    }
-    qdi_aggs_strings_fini(&t->strings);
-    qdi_aggs_strings_fini(&t->tuples);
-    qd_free(t->heap);
-    qd_free(t->dead);
+    const qdi_out *out = arg;
+    const qdi_part *a = pa, *b = pb;
+    return qdi_aggs_slots_order(out->def, a->b->slots, b->b->slots);
 }
 
-const qdi_ops qdi_aggs_ops_composite = {.open = composite_open,
-                                        .leaf = composite_leaf,
-                                        .collect = composite_collect,
-                                        .build = composite_build,
-                                        .close = composite_close};
+/* How keys are written, by an index that knows the field of a source. */
+static int composite_bound(qdi_reduce *r, qdi_out *out, qd_err *err)
+{
+    uint32_t n = qdi_composite_of(out->def)->n;
+    if (!out->bound || r->nbounds < 2) return 0;
+    qdi_bound *b = qd_arena_alloc(r->arena, sizeof *b);
+    qdi_composite_bound *state = qd_arena_alloc(r->arena, sizeof *state);
+    qdi_bound *sources = qd_arena_alloc(r->arena, n * sizeof *sources);
+    if (!b || !state || !sources) return qdi_aggs_reduce_no_memory(r, n * sizeof *sources, err);
+    *b = *out->bound;
+    b->state = state;
+    *state = (qdi_composite_bound){sources, NULL};
+    for (uint32_t i = 0; i < n; i++) {
+        sources[i] = qdi_composite_bound_of(out->bound)->sources[i];
+        for (size_t k = 0; k < r->nbounds && !sources[i].field; k++)
+            sources[i] = qdi_composite_bound_of(&r->bounds[k]->at[out->def->id])->sources[i];
+    }
+    out->bound = b;
+    return 0;
+}
+
+static int composite_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                            qd_err *err)
+{
+    qdi_part *p;
+    uint32_t n;
+    int rc = qdi_aggs_gather(r, in, k, false, part_order, out, &p, &n, err);
+    if (rc) return rc;
+    out->b = qd_arena_calloc(r->arena, (n + 1ul) * sizeof *out->b);
+    if (!out->b) rc = qdi_aggs_reduce_no_memory(r, n * sizeof *out->b, err);
+    if (rc == 0) rc = composite_bound(r, out, err);
+    for (uint32_t i = 0, j; rc == 0 && i < n && out->n < qdi_composite_of(out->def)->size; i = j) {
+        j = qdi_aggs_run_end(out, part_order, p, i, n);
+        qdi_bucket_out *o = &out->b[out->n++];
+        rc = qdi_aggs_merge_bucket(r, out->def, p + i, j - i, o, err);
+        if (rc == 0) rc = qdi_aggs_merge_subs(r, out->def, p + i, j - i, &o->subs, err);
+    }
+    qd_free(p);
+    return rc;
+}
+
+static void write_slot(const qdi_out *o, uint32_t i, const qdi_slot *s, qd_json_writer *w)
+{
+    const qdi_bound *b = &qdi_composite_bound_of(o->bound)->sources[i];
+    char text[128];
+    qd_json_key(w, b->def->name);
+    if (s->null) {
+        qd_json_null(w);
+    } else if (s->kind == QDI_ORD) {
+        if (b->fmt.kind == QDI_FMT_IP && s->bytes.n == 16) {
+            size_t n = qd_ip_print(text, (const uint8_t *)s->bytes.p);
+            qd_json_str(w, (qd_str){text, n});
+        } else {
+            qd_json_str(w, s->bytes);
+        }
+    } else if (s->kind == QDI_F64) {
+        qd_json_double(w, qd_sortable_to_f64(s->i64));
+    } else if (b->fmt.kind == QDI_FMT_BOOL) {
+        qd_json_bool(w, s->i64 != 0);
+    } else if (b->fmt.kind == QDI_FMT_DATE && b->def->format.p) {
+        size_t n = qdi_aggs_format_i64(&b->fmt, s->i64, text);
+        qd_json_str(w, (qd_str){text, n});
+    } else {
+        qd_json_int(w, s->i64);
+    }
+}
+
+static void write_key(const qdi_out *o, const qdi_slot *slots, qd_json_writer *w)
+{
+    qd_json_object(w);
+    for (uint32_t i = 0; i < qdi_composite_of(o->def)->n; i++) write_slot(o, i, &slots[i], w);
+    qd_json_object_end(w);
+}
+
+static void composite_write(const qdi_out *o, bool typed, qd_json_writer *w)
+{
+    if (o->n && o->bound) {
+        qd_json_key_c(w, "after_key");
+        write_key(o, o->b[o->n - 1].slots, w);
+    }
+    qdi_aggs_buckets_open(false, w);
+    for (uint32_t i = 0; o->bound && i < o->n; i++) {
+        qd_json_object(w);
+        qd_json_key_c(w, "key");
+        write_key(o, o->b[i].slots, w);
+        qdi_aggs_bucket_end(o, &o->b[i], false, typed, w);
+    }
+    qdi_aggs_buckets_close(false, w);
+}
+
+const qd_agg_type qdi_aggs_composite = {
+    .name = "composite",
+    .key = "composite",
+    .flags = QDI_MULTI,
+    .params_size = sizeof(qdi_composite),
+    .bound_size = sizeof(qdi_composite_bound),
+    .members = "sources,size,after",
+    .parse = composite_parse,
+    .bind = composite_bind,
+    .factory = "CompositeAggregationFactory",
+    .ops = &qdi_aggs_composite_ops,
+    .reduce = composite_reduce,
+    .write = composite_write,
+};

@@ -1,435 +1,80 @@
 /*
- * stats.c: avg, sum, min, max, stats, extended_stats, value_count, weighted_avg.
- *
- * Sums of integers are exact while collected (64-bit values in a 128-bit sum) and rounded once;
- * sums of doubles carry their error (Kahan), as Elasticsearch's do. One owner alone, the usual
- * case at the top, goes by vectors; many owners pair by pair.
+ * stats.c: stats: count, min, max, avg and sum of numbers.
  */
-#include "aggs/kernels/kern_int.h"
 #include "aggs/metric/stats_int.h"
 #include <math.h>
 
-typedef qdi_stats_row row;
-typedef qdi_stats_state state;
+static bool stats_has_member(const qdi_agg *a, qd_str m)
+{
+    (void)a;
+    return qdi_aggs_listed("count,sum,avg,min,max", m);
+}
 
 static int stats_open(qdi_aggr *a, qd_err *err)
 {
-    state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
-    switch (a->def->type) {
-    case QDI_AVG:
-    case QDI_SUM:
-        t->want = QDI_WANT_SUM;
-        break;
-    case QDI_MIN:
-    case QDI_MAX:
-        t->want = QDI_WANT_BOUNDS;
-        break;
-    case QDI_STATS:
-        t->want = QDI_WANT_SUM | QDI_WANT_BOUNDS;
-        break;
-    case QDI_EXTENDED_STATS:
-        t->want = QDI_WANT_SUM | QDI_WANT_BOUNDS | QDI_WANT_SQUARES;
-        t->square = qd_arena_alloc(&a->shard->arena, QD_COLUMN_BATCH * sizeof *t->square);
-        if (!t->square)
-            return qdi_aggs_no_memory(a->shard->account, QD_COLUMN_BATCH * 8, "aggregations", err);
-        break;
-    default:
-        break;
-    }
-    return 0;
-}
-
-static int stats_grow(qdi_aggr *a, uint32_t n, qd_err *err)
-{
-    state *t = a->state;
-    uint32_t from = t->cap;
-    int rc = qdi_aggs_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
-    for (uint32_t i = from; rc == 0 && i < t->cap; i++) {
-        t->rows[i].min = INT64_MAX;
-        t->rows[i].max = INT64_MIN;
-    }
-    return rc;
-}
-
-/* Bounds and counts of a whole block stand in its head: no value is read. */
-static bool by_block(qdi_aggr *a, row *r)
-{
-    state *t = a->state;
-    qdi_source *s = a->src;
-    const qdi_batch *b = &a->shard->batch;
-    if (t->want & (QDI_WANT_SUM | QDI_WANT_SQUARES) || !b->contiguous || s->has_missing ||
-        s->converted || a->shard->o.skip_block_statistics || s->batch == b->number)
-        return false;
-    if (!s->column) return true;
-    qd_column_block_info info;
-    qd_column_block_at(s->column, b->first, &info);
-    uint32_t to = info.to < b->leaf->docs ? info.to : b->leaf->docs;
-    if (info.from != b->first || to - info.from != b->n) return false;
-    if (!info.docs) return true;
-    r->n += info.values;
-    if (s->kind == QDI_ORD) return true;
-    if (info.min < r->min) r->min = info.min;
-    if (info.max > r->max) r->max = info.max;
-    return true;
-}
-
-/* Sum and bounds of the batch straight from packed values: 1 = done, 0 = not for this block. */
-static int by_fold(qdi_aggr *a, row *r, qd_err *err)
-{
-    state *t = a->state;
-    qdi_source *s = a->src;
-    const qdi_batch *b = &a->shard->batch;
-    bool real = s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE;
-    if (t->want & QDI_WANT_SQUARES || !(t->want & (QDI_WANT_SUM | QDI_WANT_BOUNDS)) ||
-        (s->kind != QDI_I64 && !real) || s->has_missing || s->converted || !s->reader ||
-        s->batch == b->number)
-        return 0;
-    if (!b->contiguous && !b->bits) return 0;
-    uint32_t from = b->contiguous ? b->first : b->from, to = b->last + 1;
-    qd_column_folded f;
-    const uint64_t *bits = b->contiguous ? NULL : b->bits;
-    bool bounds = t->want & QDI_WANT_BOUNDS;
-    int rc = real ? qd_column_fold_f64(s->reader, from, to, bits, bounds, &t->lanes, &f, err)
-                  : qd_column_fold(s->reader, from, to, bits, bounds, &f, err);
-    if (rc <= 0) return rc;
-    r->n += f.n;
-    t->has_lanes |= real;
-    if (t->want & QDI_WANT_SUM) r->isum += f.sum;
-    if (t->want & QDI_WANT_BOUNDS && f.n) {
-        if (f.min < r->min) r->min = f.min;
-        if (f.max > r->max) r->max = f.max;
-    }
-    return 1;
-}
-
-static inline void add(const state *t, const qdi_source *s, row *r, uint32_t from, uint32_t to)
-{
-    r->n += to - from;
-    if (s->kind == QDI_ORD || from == to) return;
-    if (t->want & QDI_WANT_BOUNDS) {
-        for (uint32_t k = from; k < to; k++) {
-            if (s->v[k] < r->min) r->min = s->v[k];
-            if (s->v[k] > r->max) r->max = s->v[k];
-        }
-    }
-    if (t->want & QDI_WANT_SUM) {
-        for (uint32_t k = from; k < to; k++) {
-            if (s->kind == QDI_I64)
-                r->isum += s->v[k];
-            else
-                qdi_kahan(&r->sum, &r->low, s->f64[k]);
-        }
-    }
-    if (t->want & QDI_WANT_SQUARES)
-        for (uint32_t k = from; k < to; k++)
-            qdi_kahan(&r->squares, &r->squares_low, s->f64[k] * s->f64[k]);
-}
-
-/* May sums of the column's doubles, or of their squares, leave the range of doubles? Then they are
- * added one by one, as Elasticsearch defines it. */
-static bool may_overflow(const state *t, const qdi_source *s)
-{
-    double most = t->want & QDI_WANT_SQUARES ? 0x1p450 : QD_FSUM_MAX;
-    int64_t lo = qd_sortable_f64(-most), hi = qd_sortable_f64(most);
-    if (s->kind != QDI_F64 || s->field->kind != QD_FIELD_DOUBLE) return false;
-    if (s->has_missing && (s->missing < lo || s->missing > hi)) return true;
-    return s->column && !s->converted && (s->stats->min < lo || s->stats->max > hi);
-}
-
-/* All values of the batch go to owner 0. */
-static int collect_all(qdi_aggr *a, qd_err *err)
-{
-    state *t = a->state;
-    row *r = &t->rows[0];
-    qdi_source *s = a->src;
-    const qdi_kernels *k = qdi_aggs_kernels_get();
-    int rc;
-    if (by_block(a, r)) return 0;
-    if (may_overflow(t, s)) {
-        rc = qdi_aggs_source_f64(a->shard, s, err);
-        if (!rc) add(t, s, r, 0, s->n);
-        return rc;
-    }
-    rc = by_fold(a, r, err);
-    if (rc) return rc < 0 ? rc : 0;
-    rc = qdi_aggs_source_load(a->shard, s, err);
-    if (rc) return rc;
-    r->n += s->n;
-    if (s->kind == QDI_ORD || !s->n) return 0;
-    if (t->want & QDI_WANT_BOUNDS) k->bounds_i64(s->v, s->n, &r->min, &r->max);
-    if (!(t->want & QDI_WANT_SUM)) return 0;
-    if (s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE && !(t->want & QDI_WANT_SQUARES)) {
-        t->has_lanes = true;
-        k->sum_sortable(s->v, s->n, &t->lanes);
-        return 0;
-    }
-    if (s->kind == QDI_I64) {
-        qdi_isum sum;
-        k->sum_i64(s->v, s->n, &sum);
-        r->isum += (__int128)sum.high * ((__int128)1 << 32) + sum.low;
-        if (!(t->want & QDI_WANT_SQUARES)) return 0;
-    }
-    rc = qdi_aggs_source_f64(a->shard, s, err);
-    if (rc) return rc;
-    t->has_lanes = true;
-    if (s->kind != QDI_I64) k->sum_f64(s->f64, s->n, &t->lanes);
-    if (t->want & QDI_WANT_SQUARES)
-        for (uint32_t at = 0; at < s->n; at += QD_COLUMN_BATCH) {
-            uint32_t n = s->n - at < QD_COLUMN_BATCH ? s->n - at : QD_COLUMN_BATCH;
-            for (uint32_t i = 0; i < n; i++) t->square[i] = s->f64[at + i] * s->f64[at + i];
-            k->sum_f64(t->square, n, &t->square_lanes);
-        }
-    return 0;
-}
-
-/* Counts and sums of pairs where every document has one value: avg and sum below buckets. */
-static void add_sums(const state *t, const qdi_source *s, const uint32_t *idx,
-                     const uint32_t *owner, uint32_t n)
-{
-    row *rows = t->rows;
-    if (s->kind == QDI_I64) {
-        for (uint32_t i = 0; i < n; i++) {
-            row *r = &rows[owner[i]];
-            r->n++;
-            r->isum += s->v[idx ? idx[i] : i];
-        }
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        row *r = &rows[owner[i]];
-        r->n++;
-        qdi_kahan(&r->sum, &r->low, s->f64[idx ? idx[i] : i]);
-    }
-}
-
-static int stats_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
-                         qd_err *err)
-{
-    state *t = a->state;
-    qdi_source *s = a->src;
-    if (!s) return 0;
-    if (!idx && !owner) return collect_all(a, err);
-    int rc = qdi_aggs_source_index(a->shard, s, err);
-    bool reals = (t->want & QDI_WANT_SQUARES) || (t->want & QDI_WANT_SUM && s->kind == QDI_F64);
-    if (rc == 0 && reals && s->kind != QDI_ORD) rc = qdi_aggs_source_f64(a->shard, s, err);
-    if (rc) return rc;
-    if (owner && s->one && t->want == QDI_WANT_SUM && s->kind != QDI_ORD) {
-        add_sums(t, s, idx, owner, n);
-        return 0;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t from, to;
-        qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
-        add(t, s, &t->rows[owner ? owner[i] : 0], from, to);
-    }
-    return 0;
-}
-
-/* A 128-bit sum as the nearest double and what is left. */
-static void split(__int128 v, double *sum, double *low)
-{
-    *sum = (double)v;
-    *low = -(double)(v - (__int128)*sum);
-}
-
-static void stats_read(qdi_aggr *a, uint32_t owner, qdi_stats *o)
-{
-    state *t = a->state;
-    *o = (qdi_stats){.min = INFINITY, .max = -INFINITY};
-    if (owner >= t->cap) return;
-    const row *r = &t->rows[owner];
-    o->n = r->n;
-    if (r->min <= r->max) {
-        o->min = qd_field_f64(a->bound->field, r->min);
-        o->max = qd_field_f64(a->bound->field, r->max);
-    }
-    if (a->bound->values == QDI_I64) {
-        split(r->isum, &o->sum, &o->sum_low);
-    } else {
-        o->sum = r->sum;
-        o->sum_low = r->low;
-    }
-    o->squares = r->squares;
-    o->squares_low = r->squares_low;
-    if (owner || !t->has_lanes) return;
-    for (uint32_t i = 0; i < QD_FSUM_LANES; i++) {
-        qdi_kahan(&o->sum, &o->sum_low, t->lanes.sum[i]);
-        qdi_kahan(&o->squares, &o->squares_low, t->square_lanes.sum[i]);
-    }
-    for (uint32_t i = 0; i < QD_FSUM_LANES; i++) {
-        if (isfinite(t->lanes.low[i])) qdi_kahan(&o->sum, &o->sum_low, -t->lanes.low[i]);
-        if (isfinite(t->square_lanes.low[i]))
-            qdi_kahan(&o->squares, &o->squares_low, -t->square_lanes.low[i]);
-    }
-}
-
-static int stats_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
-{
-    (void)err;
-    stats_read(a, owner, &out->u.stats);
-    return 0;
-}
-
-double qdi_aggs_stats_value(const qdi_stats *s, double sigma, qd_str m)
-{
-    double n = (double)s->n, sum = s->sum - s->sum_low, squares = s->squares - s->squares_low;
-    double variance = (squares - sum * sum / n) / n;
-    double sampling = (squares - sum * sum / n) / (n - 1);
-    if (variance < 0) variance = 0;
-    if (sampling < 0) sampling = 0;
-    if (qd_str_is(m, "count")) return n;
-    if (qd_str_is(m, "sum")) return sum;
-    if (qd_str_is(m, "min")) return s->min;
-    if (qd_str_is(m, "max")) return s->max;
-    if (qd_str_is(m, "sum_of_squares")) return squares;
-    if (!s->n) return NAN;
-    if (qd_str_is(m, "avg")) return sum / n;
-    if (qd_str_is(m, "variance") || qd_str_is(m, "variance_population")) return variance;
-    if (qd_str_is(m, "variance_sampling")) return sampling;
-    if (qd_str_is(m, "std_deviation") || qd_str_is(m, "std_deviation_population"))
-        return sqrt(variance);
-    if (qd_str_is(m, "std_deviation_sampling")) return sqrt(sampling);
-    if (qd_str_is(m, "std_upper") || qd_str_is(m, "std_deviation_bounds.upper"))
-        return sum / n + sigma * sqrt(variance);
-    if (qd_str_is(m, "std_lower") || qd_str_is(m, "std_deviation_bounds.lower"))
-        return sum / n - sigma * sqrt(variance);
-    return NAN;
-}
-
-static qd_str own_member(qdi_type t, qd_str m)
-{
-    switch (t) {
-    case QDI_AVG:
-        return QD_STR("avg");
-    case QDI_SUM:
-        return QD_STR("sum");
-    case QDI_MIN:
-        return QD_STR("min");
-    case QDI_MAX:
-        return QD_STR("max");
-    case QDI_VALUE_COUNT:
-        return QD_STR("count");
-    default:
-        return m;
-    }
+    return qdi_aggs_stats_open(a, QDI_WANT_SUM | QDI_WANT_BOUNDS, err);
 }
 
 static double stats_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 {
-    qdi_stats s;
-    stats_read(a, owner, &s);
-    double v = qdi_aggs_stats_value(&s, a->def->u.sigma, own_member(a->def->type, member));
-    return v;
+    return qdi_aggs_stats_metric(a, owner, 0, member);
 }
 
-static void stats_close(qdi_aggr *a)
+static const qdi_ops ops = {.open = stats_open, .metric = stats_metric, QDI_STATS_OPS};
+
+double qdi_aggs_stats_empty(qd_str m)
 {
-    state *t = a->state;
-    if (!t) return;
-    qdi_stats_slots_fini(&t->slots);
-    qd_free(t->rows);
+    if (qd_str_is(m, "min")) return INFINITY;
+    if (qd_str_is(m, "max")) return -INFINITY;
+    return qdi_aggs_listed("sum,count,sum_of_squares", m) ? 0 : NAN;
 }
 
-const qdi_ops qdi_aggs_ops_stats = {.open = stats_open,
-                                    .grow = stats_grow,
-                                    .collect = stats_collect,
-                                    .slots = qdi_stats_slots_begin,
-                                    .collect_slots = qdi_stats_slots_collect,
-                                    .take_slot = qdi_stats_slots_take,
-                                    .build = stats_build,
-                                    .metric = stats_metric,
-                                    .close = stats_close};
-
-/* --- weighted_avg ----------------------------------------------------------------------------- */
-
-typedef struct wrow {
-    double sum, sum_low, weight, weight_low;
-    uint64_t n;
-} wrow;
-
-typedef struct wstate {
-    wrow *rows;
-    uint32_t cap;
-    qdi_source *value, *weight;
-} wstate;
-
-static int weighted_open(qdi_aggr *a, qd_err *err)
+static double stats_value(const qdi_out *o, qd_str member)
 {
-    wstate *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
-    if (!a->bound->field || !a->bound->sources->field) return 0;
-    int rc = qdi_aggs_source_get(a->shard, a->bound, false, &t->value, err);
-    if (rc == 0) rc = qdi_aggs_source_get(a->shard, a->bound->sources, false, &t->weight, err);
-    return rc;
+    return qdi_aggs_stats_value(qdi_stats_of(o), 0, member);
 }
 
-static int weighted_grow(qdi_aggr *a, uint32_t n, qd_err *err)
+static void write_number(qd_json_writer *w, double v)
 {
-    wstate *t = a->state;
-    return qdi_aggs_grow(a->shard->account, &t->rows, &t->cap, n, sizeof *t->rows, err);
+    if (isfinite(v))
+        qd_json_double(w, v);
+    else
+        qd_json_null(w);
 }
 
-static int weighted_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
-                            qd_err *err)
+void qdi_aggs_stats_write(const qdi_out *o, bool typed, qd_json_writer *w)
 {
-    wstate *t = a->state;
-    if (!t->value || !t->weight) return 0;
-    int rc = qdi_aggs_source_index(a->shard, t->value, err);
-    if (!rc) rc = qdi_aggs_source_index(a->shard, t->weight, err);
-    if (!rc) rc = qdi_aggs_source_f64(a->shard, t->value, err);
-    if (!rc) rc = qdi_aggs_source_f64(a->shard, t->weight, err);
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        uint32_t from, to, wfrom, wto;
-        wrow *r = &t->rows[owner ? owner[i] : 0];
-        qdi_source_doc(t->value, idx ? idx[i] : i, &from, &to);
-        qdi_source_doc(t->weight, idx ? idx[i] : i, &wfrom, &wto);
-        if (from == to || wfrom == wto) continue;
-        if (wto - wfrom > 1)
-            return qd_err_set(err, QD_E_ARG,
-                              "Encountered more than one weight for a single document. Use a "
-                              "script to combine multiple weights-per-doc into a single value.");
-        double w = t->weight->f64[wfrom];
-        for (uint32_t k = from; k < to; k++) {
-            qdi_kahan(&r->sum, &r->sum_low, t->value->f64[k] * w);
-            qdi_kahan(&r->weight, &r->weight_low, w);
-            r->n++;
-        }
+    (void)typed;
+    qd_json_key_c(w, "count");
+    qd_json_uint(w, qdi_stats_of(o)->n);
+    static const char *const names[] = {"min", "max", "avg", "sum"};
+    const qdi_format *f = qdi_aggs_format_of(o);
+    for (uint32_t i = 0; i < 4; i++) {
+        double v = qdi_aggs_stats_value(qdi_stats_of(o), 2, qd_str_c(names[i]));
+        qd_json_key_c(w, names[i]);
+        if (!qdi_stats_of(o)->n && i < 3)
+            qd_json_null(w);
+        else
+            write_number(w, v);
     }
-    return rc;
+    if (!qdi_stats_of(o)->n || f->kind == QDI_FMT_RAW) return;
+    static const char *const texts[] = {"min_as_string", "max_as_string", "avg_as_string",
+                                        "sum_as_string"};
+    for (uint32_t i = 0; i < 4; i++)
+        qdi_aggs_write_text(f, texts[i],
+                            qdi_aggs_stats_value(qdi_stats_of(o), 2, qd_str_c(names[i])), w);
 }
 
-static int weighted_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
-{
-    wstate *t = a->state;
-    (void)err;
-    if (owner >= t->cap) return 0;
-    const wrow *r = &t->rows[owner];
-    out->u.weighted.sum = r->sum;
-    out->u.weighted.sum_low = r->sum_low;
-    out->u.weighted.weight = r->weight;
-    out->u.weighted.weight_low = r->weight_low;
-    out->u.weighted.n = r->n;
-    return 0;
-}
-
-static double weighted_metric(qdi_aggr *a, uint32_t owner, qd_str member)
-{
-    wstate *t = a->state;
-    (void)member;
-    const wrow *r = &t->rows[owner];
-    return r->n ? (r->sum - r->sum_low) / (r->weight - r->weight_low) : NAN;
-}
-
-static void weighted_close(qdi_aggr *a)
-{
-    wstate *t = a->state;
-    if (t) qd_free(t->rows);
-}
-
-const qdi_ops qdi_aggs_ops_weighted = {.open = weighted_open,
-                                       .grow = weighted_grow,
-                                       .collect = weighted_collect,
-                                       .build = weighted_build,
-                                       .metric = weighted_metric,
-                                       .close = weighted_close};
+const qd_agg_type qdi_aggs_stats = {
+    .name = "stats",
+    .key = "stats",
+    .flags = QDI_METRIC | QDI_VALUES,
+    .members = QDI_NUMERIC,
+    .parse = qdi_aggs_parse_field,
+    .has_member = stats_has_member,
+    .ops = &ops,
+    .empty = qdi_aggs_stats_empty,
+    .value = stats_value,
+    .write = qdi_aggs_stats_write,
+    QDI_STATS,
+};

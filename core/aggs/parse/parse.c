@@ -6,25 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static const struct {
-    const char *name, *key;
-    uint32_t flags;
-} types[] = {
-#define QDI_AGG(sym, name, key, flags) {name, key, flags},
-#include "aggs/types.def"
-#undef QDI_AGG
-};
-
-const char *qdi_aggs_type_name(qdi_type t)
-{
-    return types[t].name;
-}
-
-uint32_t qdi_aggs_type_flags(qdi_type t)
-{
-    return types[t].flags;
-}
-
 /* Line and column of a node in the body. */
 static void place(const qdi_parse *p, const qd_json_node *n, int64_t *line, int64_t *col)
 {
@@ -125,17 +106,13 @@ int qdi_aggs_execution_error(const qd_aggs *tree, qd_err *err, const char *fmt, 
     return rc;
 }
 
-static int type_find(qdi_parse *p, const qd_json_node *n, qdi_type *out)
+static int type_find(qdi_parse *p, const qd_json_node *n, const qd_agg_type **out)
 {
     qdi_near near = {.n = 0};
     int64_t line, col;
-    for (uint32_t i = 0; i < QDI_TYPES; i++) {
-        if (qd_str_is(n->key, types[i].name)) {
-            *out = (qdi_type)i;
-            return 0;
-        }
-        qdi_aggs_near_add(&near, n->key, qd_str_c(types[i].name));
-    }
+    if ((*out = qdi_aggs_type_find(n->key))) return 0;
+    for (uint32_t i = 0; qdi_aggs_type_at(i); i++)
+        qdi_aggs_near_add(&near, n->key, qd_str_c(qdi_aggs_type_at(i)->name));
     place(p, n, &line, &col);
     qd_err_set(p->err, QD_E_ARG, "[%lld:%lld] unknown field [%.*s]", (long long)line,
                (long long)col, QD_STR_ARG(n->key));
@@ -158,6 +135,19 @@ static bool name_good(qd_str s)
 
 static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, uint32_t depth,
                        qdi_agg ***out, uint32_t *n, uint32_t *nplain);
+
+/* The body of a type, as its row says. */
+static int parse_body(qdi_parse *p, qdi_agg *a)
+{
+    const qd_agg_type *t = a->type;
+    bool old = t->members_old && p->tree->flavour != QD_AGGS_ES8;
+    const char *members = old ? t->members_old : t->members;
+    int rc = members ? qdi_aggs_members(p, t->name, a->json, members) : 0;
+    if (rc) return rc;
+    if (t->params_size) a->params = qd_arena_calloc(p->arena, t->params_size);
+    if (t->params_size && !a->params) return qd_err_nomem(p->err, "aggregations");
+    return t->parse(p, a);
+}
 
 /* The members of one aggregation's object. */
 static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
@@ -196,19 +186,12 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
         return qdi_aggs_parse_error(p, json, "Missing definition for aggregation [%.*s]",
                                     QD_STR_ARG(json->key));
     a->json = body;
-    uint32_t flags = types[a->type].flags;
-    if (a->type == QDI_GLOBAL && a->parent)
-        return qdi_aggs_execution_error(
-            p->tree, p->err,
-            "Aggregation [%.*s] cannot have a global sub-aggregation [%.*s]. Global "
-            "aggregations can only be defined as top level aggregations",
-            QD_STR_ARG(a->parent->name), QD_STR_ARG(a->name));
-    int rc = qdi_aggs_parse_type(p, a, body);
+    int rc = parse_body(p, a);
     if (rc || !subs) return rc;
-    if (flags & (QDI_METRIC | QDI_PIPELINE) && subs->first) {
+    if (a->type->flags & (QDI_METRIC | QDI_PIPELINE) && subs->first) {
         rc = qd_err_set(p->err, QD_E_ARG,
                         "Aggregator [%.*s] of type [%s] cannot accept sub-aggregations",
-                        QD_STR_ARG(a->name), types[a->type].name);
+                        QD_STR_ARG(a->name), a->type->name);
         qd_err_type(p->err, "aggregation_initialization_exception", 500);
         return rc;
     }
@@ -251,10 +234,10 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
     if (!sorted) return qd_err_nomem(p->err, "aggregations");
     uint32_t k = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (!(types[at[i]->type].flags & QDI_PIPELINE)) sorted[k++] = at[i];
+        if (!(at[i]->type->flags & QDI_PIPELINE)) sorted[k++] = at[i];
     *nplain = k;
     for (uint32_t i = 0; i < count; i++)
-        if (types[at[i]->type].flags & QDI_PIPELINE) sorted[k++] = at[i];
+        if (at[i]->type->flags & QDI_PIPELINE) sorted[k++] = at[i];
     *out = sorted;
     *n = count;
     return 0;
@@ -311,28 +294,12 @@ int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool ord
     return 0;
 }
 
-static bool member_known(const qdi_agg *d, qd_str m)
-{
-    static const char stats[] = "count,sum,avg,min,max";
-    static const char extended[] =
-        "count,sum,avg,min,max,sum_of_squares,variance,variance_population,variance_sampling,"
-        "std_deviation,std_deviation_population,std_deviation_sampling,std_upper,std_lower,"
-        "std_upper_population,std_lower_population,std_upper_sampling,std_lower_sampling";
-    double v;
-    if (d->type == QDI_STATS || d->type == QDI_EXTENDED_STATS)
-        return qdi_aggs_listed(d->type == QDI_STATS ? stats : extended, m);
-    if (qd_f64_parse(m, &v)) return false;
-    for (uint32_t i = 0; i < d->u.percents.n; i++)
-        if (d->u.percents.at[i] == v) return true;
-    return false;
-}
-
 /* May buckets be ordered by what a path leads to (d, with the member named)? */
 static int check_order(qdi_parse *p, const qdi_order *o, const qdi_agg *d)
 {
     qd_str m = o->path.member, t = o->text;
-    uint32_t flags = types[d->type].flags;
-    if (flags & QDI_MULTI || d->type == QDI_TOP_HITS)
+    uint32_t flags = d->type->flags;
+    if (flags & (QDI_MULTI | QDI_NO_ORDER))
         return qdi_aggs_execution_error(
             p->tree, p->err,
             "Invalid aggregation order path [%.*s]. Buckets can only be sorted on a "
@@ -348,9 +315,7 @@ static int check_order(qdi_parse *p, const qdi_order *o, const qdi_agg *d)
             "\"doc_count\" (a la \"%.*s.doc_count\") or \"key\".",
             QD_STR_ARG(t), QD_STR_ARG(d->name), QD_STR_ARG(d->name));
     }
-    bool multi = d->type == QDI_STATS || d->type == QDI_EXTENDED_STATS ||
-                 d->type == QDI_PERCENTILES || d->type == QDI_PERCENTILE_RANKS;
-    if (!multi) {
+    if (!d->type->has_member) {
         if (m.n == 0 || qd_str_is(m, "value")) return 0;
         return qdi_aggs_execution_error(
             p->tree, p->err,
@@ -365,7 +330,7 @@ static int check_order(qdi_parse *p, const qdi_order *o, const qdi_agg *d)
             "Invalid aggregation order path [%.*s]. When ordering on a multi-value metrics "
             "aggregation a metric name must be specified.",
             QD_STR_ARG(t));
-    if (member_known(d, m)) return 0;
+    if (d->type->has_member(d, m)) return 0;
     return qdi_aggs_execution_error(p->tree, p->err,
                                     "Invalid aggregation order path [%.*s]. Unknown metric name "
                                     "[%.*s] on multi-value metrics aggregation [%.*s]",
@@ -384,7 +349,7 @@ static int resolve_orders(qdi_parse *p, qdi_agg *a)
         for (uint32_t k = 0; k < o->path.n; k++) {
             d = level[o->path.at[k]];
             level = d->subs;
-            if (k + 1 < o->path.n && !(types[d->type].flags & QDI_SINGLE))
+            if (k + 1 < o->path.n && !(d->type->flags & QDI_SINGLE))
                 return qdi_aggs_execution_error(
                     p->tree, p->err,
                     "Invalid aggregation order path [%.*s]. Buckets can only be sorted on a "
@@ -399,25 +364,15 @@ static int resolve_orders(qdi_parse *p, qdi_agg *a)
     return 0;
 }
 
-static int resolve(qdi_parse *p, qdi_agg *const *level, uint32_t nplain, uint32_t n)
+static int resolve(qdi_parse *p, qdi_agg *const *level, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         qdi_agg *a = level[i];
         int rc = resolve_orders(p, a);
-        if (rc) return rc;
-        if (types[a->type].flags & QDI_PIPELINE) {
-            if (a->u.pipe.path_text.p)
-                rc = qdi_aggs_path_parse(p, level, n, false, a->u.pipe.path_text, &a->u.pipe.path);
-            for (uint32_t k = 0; rc == 0 && k < a->u.pipe.nsort; k++)
-                if (a->u.pipe.sort[k].by == QDI_BY_METRIC)
-                    rc = qdi_aggs_path_parse(p, level, n, false, a->u.pipe.sort[k].text,
-                                             &a->u.pipe.sort[k].path);
-            if (rc) return rc;
-        }
-        rc = resolve(p, a->subs, a->nplain, a->nsubs);
+        if (rc == 0 && a->type->resolve) rc = a->type->resolve(p, a, level, n);
+        if (rc == 0) rc = resolve(p, a->subs, a->nsubs);
         if (rc) return rc;
     }
-    (void)nplain;
     return 0;
 }
 
@@ -433,9 +388,9 @@ int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs 
         t->max_buckets = how->max_buckets ? how->max_buckets : QD_AGGS_BUCKETS_MAX;
         t->flavour = how->flavour;
         rc = parse_level(&p, json, NULL, 1, &t->roots, &t->nroots, &t->nplain);
-        if (rc == 0) rc = resolve(&p, t->roots, t->nplain, t->nroots);
+        if (rc == 0) rc = resolve(&p, t->roots, t->nroots);
         for (uint32_t i = 0; rc == 0 && i < t->nroots; i++)
-            t->global |= t->roots[i]->type == QDI_GLOBAL;
+            t->global |= (t->roots[i]->type->flags & QDI_ALL_DOCS) != 0;
     }
     if (rc == 0) *out = t;
     qd_err_fini(&scratch);
@@ -459,9 +414,8 @@ bool qd_aggs_uses_now(const qd_aggs *a)
 
 bool qd_aggs_visits_all(const qd_aggs *a)
 {
-    for (uint32_t i = 0; i < a->nplain; i++) {
-        if (a->roots[i]->type == QDI_TERMS && a->roots[i]->min_doc_count == 0) return true;
-    }
+    for (uint32_t i = 0; i < a->nplain; i++)
+        if (a->roots[i]->visits_all) return true;
     return a->global;
 }
 

@@ -38,8 +38,8 @@ int qdi_aggs_members(qdi_parse *p, const char *type, const qd_json_node *body, c
 
 int qdi_aggs_bad_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
 {
-    return qdi_aggs_xcontent_error(p, m, "[%s] failed to parse field [%.*s]",
-                                   qdi_aggs_type_name(a->type), QD_STR_ARG(m->key));
+    return qdi_aggs_xcontent_error(p, m, "[%s] failed to parse field [%.*s]", a->type->name,
+                                   QD_STR_ARG(m->key));
 }
 
 int qdi_aggs_setter(qdi_parse *p, const char *type, const qd_json_node *m)
@@ -64,7 +64,7 @@ int qdi_aggs_setter_arg(qdi_parse *p, const qdi_agg *a, const qd_json_node *m, c
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     qd_err_set(p->err, QD_E_ARG, "%s", text);
-    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+    return qdi_aggs_setter(p, a->type->name, m);
 }
 
 int qdi_aggs_build_arg(qdi_parse *p, const char *type, const char *fmt, ...)
@@ -88,7 +88,7 @@ int qdi_aggs_wrong_type(qdi_parse *p, const char *type, const qd_json_node *m)
 static int not_a_number(qdi_parse *p, const qdi_agg *a, const qd_json_node *m)
 {
     qd_err_set(p->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(m->text));
-    return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+    return qdi_aggs_setter(p, a->type->name, m);
 }
 
 int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
@@ -96,7 +96,7 @@ int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out)
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m) return 0;
     if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
-        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        return qdi_aggs_wrong_type(p, a->type->name, m);
     return qd_f64_parse(m->text, out) ? not_a_number(p, a, m) : 0;
 }
 
@@ -106,7 +106,7 @@ int qdi_aggs_get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out)
     double v;
     if (!m) return 0;
     if (m->type != QD_JSON_T_NUMBER && m->type != QD_JSON_T_STRING)
-        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        return qdi_aggs_wrong_type(p, a->type->name, m);
     if (qd_i64_parse(m->text, out)) { /* fractions are cut off */
         if (m->type != QD_JSON_T_NUMBER || qd_f64_parse(m->text, &v)) return not_a_number(p, a, m);
         *out = v >= 9e18 ? INT64_MAX : v <= -9e18 ? INT64_MIN : (int64_t)v;
@@ -124,7 +124,7 @@ int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out)
     const qd_json_node *m = qd_json_get(a->json, key);
     if (!m) return 0;
     if (m->type != QD_JSON_T_BOOL && m->type != QD_JSON_T_STRING)
-        return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        return qdi_aggs_wrong_type(p, a->type->name, m);
     if (!qd_json_truth(m, out)) return 0;
     return qdi_aggs_setter_arg(p, a, m,
                                "Failed to parse value [%.*s] as only [true] or [false] are "
@@ -148,8 +148,7 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
 {
     const qd_json_node *m = qd_json_get(a->json, "field");
     if (m) {
-        if (m->type != QD_JSON_T_STRING)
-            return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        if (m->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, a->type->name, m);
         a->field = m->text;
     } else if (field_needed) {
         return qd_err_set(p->err, QD_E_ARG,
@@ -170,10 +169,10 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
         qd_str id = qd_json_text(m);
         if (m->type == QD_JSON_T_NUMBER && qd_str_i64(id, &hours) && hours > -24 && hours < 24)
             id = qd_arena_printf(p->arena, "%+03d:00", (int)hours);
-        if (!id.p) return qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+        if (!id.p) return qdi_aggs_wrong_type(p, a->type->name, m);
         if (qd_zone_make(p->arena, id, &z, p->err)) {
             qd_err_type(p->err, "zone_rules_exception", 400);
-            return qdi_aggs_setter(p, qdi_aggs_type_name(a->type), m);
+            return qdi_aggs_setter(p, a->type->name, m);
         }
         a->zone = z;
     }
@@ -181,6 +180,21 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
     if (m && !(m->type == QD_JSON_T_STRING && qdi_aggs_listed(VALUE_TYPES, m->text)))
         return m->type == QD_JSON_T_STRING
                    ? qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text))
-                   : qdi_aggs_wrong_type(p, qdi_aggs_type_name(a->type), m);
+                   : qdi_aggs_wrong_type(p, a->type->name, m);
     return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
+}
+
+int qdi_aggs_parse_field(qdi_parse *p, qdi_agg *a)
+{
+    return qdi_aggs_common(p, a, true);
+}
+
+int qdi_aggs_at_least(qdi_parse *p, const qdi_agg *a, const char *key, const char *name, int64_t v,
+                      int64_t least)
+{
+    const qd_json_node *m = qd_json_get(a->json, key);
+    if (v >= least || !m) return 0;
+    return qdi_aggs_setter_arg(p, a, m, "[%s] must be greater than %s0. Found [%lld] in [%.*s]",
+                               name, least ? "" : "or equal to ", (long long)v,
+                               QD_STR_ARG(a->name));
 }

@@ -4,7 +4,22 @@
 #ifndef QD_AGGS_PARSE_INT_H
 #define QD_AGGS_PARSE_INT_H
 
-#include "aggs/aggs_int.h"
+#include "aggs/type.h"
+
+typedef struct qdi_parse {
+    const qd_aggs_reading *how;
+    qd_aggs *tree;
+    qd_arena *arena;
+    qd_err *err;
+} qdi_parse;
+/* QD_E_PARSE with line and col of n. */
+int qdi_aggs_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...) QD_PRINTF(3, 4);
+/* QD_E_XCONTENT with "[line:col] " before the text. */
+int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
+    QD_PRINTF(3, 4);
+/* "a>b.member", "a[member]": *out leads from the n subs downwards. */
+int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
+                        qdi_path *out);
 
 /* Names like one that is not known, the nearest first: more than half of it has to be right. */
 typedef struct qdi_near {
@@ -40,10 +55,16 @@ int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out);
 int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out);
 /* field, missing, format, time_zone, keyed. */
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed);
+/* A body of field, missing, format and so on alone, the field needed. */
+int qdi_aggs_parse_field(qdi_parse *p, qdi_agg *a);
+/* "order" into a->order. Ties go by key: added unless the order has it. */
+int qdi_aggs_parse_order(qdi_parse *p, qdi_agg *a, qdi_order standard);
+/* Refuses a number below its least value (0 or 1), as the setter of Elasticsearch's builder does.
+ */
+int qdi_aggs_at_least(qdi_parse *p, const qdi_agg *a, const char *key, const char *name, int64_t v,
+                      int64_t least);
 
-int qdi_aggs_parse_percents(qdi_parse *p, qdi_agg *a);
-int qdi_aggs_parse_hits(qdi_parse *p, qdi_agg *a);
-int qdi_aggs_parse_weighted(qdi_parse *p, qdi_agg *a);
-int qdi_aggs_parse_pipeline(qdi_parse *p, qdi_agg *a);
+/* Members that metrics of one numeric field have. */
+#define QDI_NUMERIC "field,missing,format,value_type"
 
 #endif

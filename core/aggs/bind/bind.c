@@ -1,0 +1,274 @@
+/*
+ * bind.c: definitions meet a mapping: what kind of values a field has, how they are written, and
+ * the value for documents without one in the field's encoding. What else a type binds stands in
+ * its own file.
+ */
+#include "aggs/bind/bind_int.h"
+#include <math.h>
+
+static int not_supported(qdi_binder *x, const qdi_agg *a, const qd_field *f)
+{
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Field [%.*s] of type [%s] is not supported for aggregation [%s]",
+                      QD_STR_ARG(f->name), qd_field_type_name(f), a->type->name);
+}
+
+static int bind_format(qdi_binder *x, const qdi_agg *a, qdi_bound *b)
+{
+    const qd_field *f = b->field;
+    qdi_format *fmt = &b->fmt;
+    fmt->zone = a->zone;
+    bool dates = a->type->flags & QDI_DATES, by_format = a->type->flags & QDI_BY_FORMAT;
+    if (f && f->kind == QD_FIELD_IP) {
+        fmt->kind = QDI_FMT_IP;
+    } else if ((f && f->kind == QD_FIELD_DATE) || (dates && (!f || by_format))) {
+        fmt->kind = QDI_FMT_DATE;
+        fmt->date = qd_date_format_default();
+        qd_str pattern = a->format;
+        if (!pattern.p && f && f->kind == QD_FIELD_DATE)
+            pattern = qd_date_format_pattern(f->format);
+        if (!pattern.p) return 0;
+        qd_date_format *d;
+        int rc = qd_date_format_make(x->arena, qd_arena_str(x->arena, pattern), &d, x->err);
+        if (rc == 0) fmt->date = d;
+        return rc;
+    } else if (f && f->kind == QD_FIELD_BOOLEAN) {
+        fmt->kind = QDI_FMT_BOOL;
+    } else if (a->format.p && f && b->values == QDI_ORD) {
+        return qd_err_set(x->err, QD_E_ARG,
+                          "Field [%.*s] of type [%s] does not support custom formats",
+                          QD_STR_ARG(f->name), qd_field_type_name(f));
+    } else if (a->format.p) {
+        fmt->kind = QDI_FMT_DECIMAL;
+        fmt->pattern = a->format;
+    }
+    return 0;
+}
+
+static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing, qdi_bound *b)
+{
+    const qd_field *f = b->field;
+    b->has_missing = f != NULL;
+    if (!f) return 0;
+    qd_value_ctx ctx = {.now_ms = x->q->now_ms,
+                        .zone = a->zone,
+                        .format = b->fmt.kind == QDI_FMT_DATE ? b->fmt.date : NULL,
+                        .scratch = x->q->analysis};
+    if (b->values == QDI_ORD) {
+        if (f->kind != QD_FIELD_IP) {
+            b->missing_bytes = missing.text;
+            return 0;
+        }
+        uint8_t *ip = qd_arena_alloc(x->arena, 16);
+        if (!ip) return qd_err_nomem(x->err, "missing value");
+        if (!qd_ip_parse(missing.text, ip))
+            return qd_err_set(x->err, QD_E_ARG, "'%.*s' is not an IP string literal.",
+                              QD_STR_ARG(missing.text));
+        b->missing_bytes = (qd_str){(const char *)ip, 16};
+        return 0;
+    }
+    double v;
+    if (f->kind == QD_FIELD_DATE && missing.quoted)
+        return qd_date_math(ctx.format ? ctx.format : f->format, missing.text, ctx.now_ms, false,
+                            a->zone, &b->missing, x->err);
+    if (f->kind == QD_FIELD_BOOLEAN &&
+        (qd_str_is(missing.text, "true") || qd_str_is(missing.text, "false"))) {
+        b->missing = qd_str_is(missing.text, "true");
+        return 0;
+    }
+    if (b->values == QDI_I64 && qd_str_i64(missing.text, &b->missing)) return 0;
+    int rc = qd_f64_parse_java(missing.text, &v);
+    if (rc)
+        return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                          QD_STR_ARG(missing.text));
+    b->missing = qd_field_from_f64(f, v);
+    return 0;
+}
+
+static int fielddata_error(qdi_binder *x, const qd_field *f)
+{
+    if (f->kind == QD_FIELD_TEXT)
+        return qd_err_set(
+            x->err, QD_E_ARG,
+            "Fielddata is disabled on [%.*s] in [%.*s]. Text fields are not optimised for "
+            "operations that require per-document field data like aggregations and sorting, so "
+            "these operations are disabled by default. Please use a keyword field instead. "
+            "Alternatively, set fielddata=true on [%.*s] in order to load field data by "
+            "uninverting the inverted index. Note that this can use significant memory.",
+            QD_STR_ARG(f->name), QD_STR_ARG(x->q->index), QD_STR_ARG(f->name));
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Can't load fielddata on [%.*s] because fielddata is unsupported on fields "
+                      "of type [%s]. Use doc values instead.",
+                      QD_STR_ARG(f->name), qd_field_type_name(f));
+}
+
+/* _index is a keyword that no document has, with the index's name as its missing value; _id stands
+ * in a column of its own. */
+static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
+{
+    bool ids = qd_str_is(name, "_id");
+    if (ids && !x->how->id_values)
+        return qd_err_set(
+            x->err, QD_E_ARG,
+            "Fielddata access on the _id field is disallowed, you can re-enable it by updating "
+            "the dynamic cluster setting: indices.id_field_data.enabled");
+    qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
+    if (!f) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(f, QD_STR("keyword"), name);
+    b->field = f;
+    b->values = QDI_ORD;
+    b->ids = ids;
+    b->has_missing = !ids;
+    if (!ids) b->missing_bytes = qd_arena_str(x->arena, x->q->index);
+    if ((a->type->flags & (QDI_TAKES_BYTES | QDI_ADDRESSES)) == QDI_TAKES_BYTES)
+        return bind_format(x, a, b);
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Field [%.*s] of type [%.*s] is not supported for aggregation [%s]",
+                      QD_STR_ARG(name), QD_STR_ARG(name), a->type->name);
+}
+
+/* How the values of a field are looked at. */
+static qdi_values values_of(const qd_field *f)
+{
+    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
+    bool real = f->kind == QD_FIELD_DOUBLE || f->kind == QD_FIELD_FLOAT ||
+                f->kind == QD_FIELD_HALF_FLOAT || f->kind == QD_FIELD_SCALED_FLOAT;
+    return real ? QDI_F64 : QDI_I64;
+}
+
+/* A field that no mapping knows, with a value for documents without one: all of them have it, of
+ * the type that the aggregation usually has. */
+static int bind_unmapped(qdi_binder *x, const qdi_agg *a, qd_str name, qd_query_value missing,
+                         qdi_bound *b)
+{
+    qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
+    if (!f) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(f, qd_str_c(a->type->unmapped ? a->type->unmapped : "double"), name);
+    b->values = values_of(f);
+    b->field = f;
+    int rc = bind_format(x, a, b);
+    return rc ? rc : bind_missing(x, a, missing, b);
+}
+
+/* A fraction as the missing value of an integer field makes doubles of all its values; so does a
+ * histogram of dates over doubles the other way round (its values are cut to integers). */
+static int as_reals(qdi_binder *x, const qdi_agg *a, bool has_missing, qd_query_value missing,
+                    qdi_bound *b)
+{
+    double v;
+    const qd_field *f = b->field;
+    if (!has_missing || !f || b->values != QDI_I64 || !qd_field_is_numeric(f)) return 0;
+    if (a->type->flags & QDI_INTEGERS || qd_f64_parse_java(missing.text, &v) || v == trunc(v))
+        return 0;
+    qd_field *real = qd_arena_calloc(x->arena, sizeof *real);
+    if (!real) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(real, QD_STR("double"), f->name);
+    b->field = real;
+    b->converted = f;
+    b->values = QDI_F64;
+    return 0;
+}
+
+int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_missing,
+                        qd_query_value missing, qdi_bound *b)
+{
+    const qd_field *f = b->field = name.p ? qd_mapping_field(x->q->mapping, name) : NULL;
+    if (name.n && name.p[0] == '_' && !f) {
+        bool refused = qd_str_is(name, "_version") || qd_str_is(name, "_routing") ||
+                       qd_str_is(name, "_source") || qd_str_is(name, "_field_names");
+        if (refused)
+            return qd_err_set(x->err, QD_E_ARG,
+                              "Fielddata is not supported on field [%.*s] of type [%.*s]",
+                              QD_STR_ARG(name), QD_STR_ARG(name));
+        if (qd_str_is(name, "_index") || qd_str_is(name, "_id")) return bind_meta(x, a, name, b);
+        if (qd_str_is(name, "_seq_no")) {
+            qd_field *number = qd_arena_calloc(x->arena, sizeof *number);
+            if (!number) return qd_err_nomem(x->err, "aggregations");
+            qd_field_bare(number, QD_STR("long"), name);
+            b->field = f = number;
+        }
+    }
+    if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
+    if (f) {
+        if (f->kind == QD_FIELD_TEXT || !f->doc_values) return fielddata_error(x, f);
+        b->values = values_of(f);
+        bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
+        if (a->type->flags & QDI_ADDRESSES) taken = f->kind == QD_FIELD_IP;
+        if (!taken) return not_supported(x, a, f);
+    }
+    int rc = as_reals(x, a, has_missing, missing, b);
+    if (rc == 0) rc = bind_format(x, a, b);
+    if (rc == 0 && has_missing) rc = bind_missing(x, a, missing, b);
+    return rc;
+}
+
+int qdi_aggs_bind_number(qdi_binder *x, const qdi_bound *b, qd_query_value v, double *f, int64_t *i)
+{
+    int64_t ms = 0;
+    bool by_format = b->def->type->flags & QDI_BY_FORMAT;
+    if (b->fmt.kind == QDI_FMT_DATE) {
+        /* a date_range reads numbers by its format too: they may be seconds, or years */
+        if (by_format && !v.quoted && qd_date_before_epoch(b->fmt.date, v.text, &ms)) {
+            *i = ms;
+            *f = (double)ms;
+            return 0;
+        }
+        bool text = v.quoted || (by_format && qd_str_i64(v.text, &ms));
+        if (text || !qd_str_i64(v.text, &ms)) {
+            int rc = text ? qd_date_math(b->fmt.date, v.text, x->q->now_ms, false, b->def->zone,
+                                         &ms, x->err)
+                          : qd_f64_parse_java(v.text, f);
+            if (rc) return rc;
+            if (!text) ms = (int64_t)*f;
+        }
+        *i = ms;
+        *f = (double)ms;
+        return 0;
+    }
+    if (qd_f64_parse_java(v.text, f))
+        return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                          QD_STR_ARG(v.text));
+    *i = (int64_t)(*f >= 9.2e18 ? 9.2e18 : *f <= -9.2e18 ? -9.2e18 : *f);
+    return 0;
+}
+
+/* --- the tree --------------------------------------------------------------------------------- */
+
+static int bind_one(qdi_binder *x, qdi_bound *b)
+{
+    const qdi_agg *a = b->def;
+    int rc = qdi_aggs_bind_field(x, a, a->field, a->has_missing, a->missing, b);
+    if (rc) return rc;
+    if (a->type->bound_size) b->state = qd_arena_calloc(x->arena, a->type->bound_size);
+    if (a->type->bound_size && !b->state) return qd_err_nomem(x->err, "aggregations");
+    return a->type->bind ? a->type->bind(x, b) : 0;
+}
+
+static int bind_level(qdi_binder *x, qdi_bound *at, qdi_agg *const *defs, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        qdi_bound *b = &at[defs[i]->id];
+        b->def = defs[i];
+        int rc = bind_one(x, b);
+        if (rc == 0) rc = bind_level(x, at, defs[i]->subs, defs[i]->nsubs);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+int qd_aggs_bind(const qd_aggs *a, const qd_aggs_binding *how, qd_aggs_bound **out, qd_err *err)
+{
+    qdi_binder x = {.how = how,
+                    .q = how->query,
+                    .arena = how->query->arena,
+                    .max_buckets = a->max_buckets,
+                    .err = err};
+    qd_aggs_bound *b = qd_arena_calloc(x.arena, sizeof *b);
+    if (b) b->at = qd_arena_calloc(x.arena, (a->n + 1) * sizeof *b->at);
+    if (!b || !b->at) return qd_err_nomem(err, "aggregations");
+    b->tree = a;
+    b->mapping = x.q->mapping;
+    int rc = bind_level(&x, b->at, a->roots, a->nroots);
+    if (rc == 0) *out = b;
+    return rc;
+}

@@ -1,0 +1,28 @@
+/*
+ * bind_int.h: what types use to bind themselves to an index.
+ */
+#ifndef QD_AGGS_BIND_INT_H
+#define QD_AGGS_BIND_INT_H
+
+#include "aggs/type.h"
+#include "query/dsl.h"
+
+typedef struct qdi_binder {
+    const qd_aggs_binding *how;
+    const qd_query_context *q;
+    qd_arena *arena;
+    int64_t max_buckets;
+    uint64_t clauses; /* of all filters so far */
+    qd_err *err;
+} qdi_binder;
+
+/* Binds a field (name.p NULL: none) with a value for documents without one: b->field, values, fmt,
+ * missing. b->def is a, or a definition within it. */
+int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_missing,
+                        qd_query_value missing, qdi_bound *b);
+/* A bound of a histogram or range in the field's terms, as double and as integer: dates are
+ * milliseconds. */
+int qdi_aggs_bind_number(qdi_binder *x, const qdi_bound *b, qd_query_value v, double *f,
+                         int64_t *i);
+
+#endif

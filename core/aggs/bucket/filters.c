@@ -1,0 +1,123 @@
+/*
+ * filters.c: filters: a bucket for each of several queries, and one for the rest.
+ */
+#include "aggs/bucket/filters_int.h"
+#include "aggs/reduce/reduce_int.h"
+
+/* Refuses what is no member, and filters that are neither object nor array. */
+static int filters_members(qdi_parse *p, const qdi_agg *a)
+{
+    for (const qd_json_node *x = a->json->first; x; x = x->next)
+        if (!qdi_aggs_listed(p->tree->flavour == QD_AGGS_ES8
+                                 ? "filters,other_bucket,other_bucket_key,keyed"
+                                 : "filters,other_bucket,other_bucket_key",
+                             x->key) ||
+            (qd_str_is(x->key, "filters") && x->type != QD_JSON_T_OBJECT &&
+             x->type != QD_JSON_T_ARRAY))
+            return qdi_aggs_parse_error(p, x, "Unknown key for a %s in [%.*s]: [%.*s].",
+                                        qdi_aggs_token(x), QD_STR_ARG(a->name), QD_STR_ARG(x->key));
+    return 0;
+}
+
+static int filters_parse(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "filters");
+    int rc = 0;
+    a->keyed = true;
+    const qd_json_node *k = qd_json_get(a->json, "other_bucket_key");
+    rc = filters_members(p, a);
+    if (!rc) rc = qdi_aggs_get_bool(p, a, "other_bucket", &qdi_filters_of(a)->other);
+    if (!rc) rc = qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
+    if (rc) return rc;
+    if (k && !qd_json_get(a->json, "other_bucket")) qdi_filters_of(a)->other = true;
+    qdi_filters_of(a)->other_key = k && k->text.p ? k->text : QD_STR("_other_");
+    if (!m) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
+    uint32_t n = m->n;
+    rc = qdi_aggs_filters_room(p, a, m, n);
+    if (rc) return rc;
+    if (n == 0) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
+    if (m->type == QD_JSON_T_OBJECT) {
+        qdi_filters_of(a)->keys = qd_arena_calloc(p->arena, n * sizeof *qdi_filters_of(a)->keys);
+        if (!qdi_filters_of(a)->keys) return qd_err_nomem(p->err, "filters");
+    }
+    uint32_t i = 0;
+    for (const qd_json_node *f = m->first; rc == 0 && f; f = f->next, i++) {
+        uint32_t at = i; /* named ones by name */
+        for (; qdi_filters_of(a)->keys && at > 0 &&
+               qd_str_cmp(qdi_filters_of(a)->keys[at - 1], f->key) > 0;
+             at--) {
+            qdi_filters_of(a)->keys[at] = qdi_filters_of(a)->keys[at - 1];
+            qdi_filters_of(a)->queries[at] = qdi_filters_of(a)->queries[at - 1];
+        }
+        if (qdi_filters_of(a)->keys) qdi_filters_of(a)->keys[at] = f->key;
+        rc = qdi_aggs_filters_read(p, f, &qdi_filters_of(a)->queries[at]);
+    }
+    return rc;
+}
+
+static uint32_t filters_buckets(const qdi_agg *a)
+{
+    return qdi_filters_of(a)->n + qdi_filters_of(a)->other;
+}
+
+static int filters_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+{
+    uint32_t n = filters_buckets(a->def);
+    out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
+    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "filters", err);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bucket = a->buckets.n;
+        out->b[i].key = i;
+        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
+            out->b[i].docs = a->buckets.docs[bucket];
+        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
+        if (rc) return rc;
+        out->n = i + 1;
+    }
+    return 0;
+}
+
+static const qdi_ops ops = {
+    .open = qdi_aggs_filters_open, .collect = qdi_aggs_filters_collect, .build = filters_build};
+
+static qd_str filter_key(const qdi_agg *d, int64_t i)
+{
+    if (i >= qdi_filters_of(d)->n) return qdi_filters_of(d)->other_key;
+    return qdi_filters_of(d)->keys ? qdi_filters_of(d)->keys[i] : (qd_str){"", 0};
+}
+
+static qd_str filters_key_text(const qdi_out *o, uint32_t i, char out[128])
+{
+    (void)out;
+    return filter_key(o->def, o->b[i].key);
+}
+
+static void filters_write(const qdi_out *o, bool typed, qd_json_writer *w)
+{
+    bool named = qdi_filters_of(o->def)->keys != NULL, keyed = named && o->def->keyed;
+    qdi_aggs_buckets_open(keyed, w);
+    for (uint32_t i = 0; i < o->n; i++) {
+        qd_str key = filter_key(o->def, o->b[i].key);
+        if (keyed) qd_json_key(w, key);
+        qd_json_object(w);
+        if (named && !keyed) qd_json_field_str(w, "key", key);
+        qdi_aggs_bucket_end(o, &o->b[i], false, typed, w);
+    }
+    qdi_aggs_buckets_close(keyed, w);
+}
+
+const qd_agg_type qdi_aggs_filters = {
+    .name = "filters",
+    .key = "filters",
+    .flags = QDI_MULTI,
+    .params_size = sizeof(qdi_filters),
+    .bound_size = sizeof(qdi_filters_bound),
+    .parse = filters_parse,
+    .bind = qdi_aggs_filters_bind,
+    .factory = "FiltersAggregatorFactory",
+    .ops = &ops,
+    .buckets = filters_buckets,
+    .reduce = qdi_aggs_reduce_keyed,
+    .write = filters_write,
+    .key_text = filters_key_text,
+};

@@ -1,0 +1,35 @@
+/*
+ * avg.c: avg: the mean of numbers.
+ */
+#include "aggs/metric/stats_int.h"
+
+static int avg_open(qdi_aggr *a, qd_err *err)
+{
+    return qdi_aggs_stats_open(a, QDI_WANT_SUM, err);
+}
+
+static double avg_metric(qdi_aggr *a, uint32_t owner, qd_str member)
+{
+    (void)member;
+    return qdi_aggs_stats_metric(a, owner, 0, QD_STR("avg"));
+}
+
+static const qdi_ops ops = {.open = avg_open, .metric = avg_metric, QDI_STATS_OPS};
+
+static double avg_value(const qdi_out *o, qd_str member)
+{
+    (void)member;
+    return qdi_aggs_stats_value(qdi_stats_of(o), 0, QD_STR("avg"));
+}
+
+const qd_agg_type qdi_aggs_avg = {
+    .name = "avg",
+    .key = "avg",
+    .flags = QDI_METRIC | QDI_VALUES,
+    .members = QDI_NUMERIC,
+    .parse = qdi_aggs_parse_field,
+    .ops = &ops,
+    .value = avg_value,
+    .write = qdi_aggs_write_single,
+    QDI_STATS,
+};

@@ -1,0 +1,20 @@
+/*
+ * max_bucket.c: max_bucket: the greatest value among the buckets of a neighbour, with their keys.
+ */
+#include "aggs/pipeline/pipeline_int.h"
+
+static int max_bucket_run(qdi_reduce *r, qdi_out *const *neighbours, qdi_out *to, qd_err *err)
+{
+    return qdi_aggs_pipe_extreme(r, 1, neighbours, to, err);
+}
+
+const qd_agg_type qdi_aggs_max_bucket = {
+    .name = "max_bucket",
+    .key = "bucket_metric_value",
+    .flags = QDI_PIPELINE,
+    .members = QDI_PIPE_MEMBERS,
+    .parse = qdi_aggs_pipe_parse,
+    .beside = max_bucket_run,
+    .write = qdi_aggs_pipe_write_keys,
+    QDI_PIPE,
+};
