@@ -319,7 +319,7 @@ int qdi_aggs_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     src->has_f64 = true;
     if (src->kind == QDI_I64)
         for (uint32_t i = 0; i < n; i++) src->f64[i] = (double)src->v[i];
-    else if (src->field && src->field->kind == QD_FIELD_DOUBLE)
+    else if (src->field && src->field->number == QD_NUMBER_DOUBLE)
         qd_sortable_to_f64_n(src->v, src->f64, n);
     else
         for (uint32_t i = 0; i < n; i++) src->f64[i] = qd_field_f64(src->field, src->v[i]);

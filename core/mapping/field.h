@@ -42,6 +42,14 @@ typedef enum qd_value_class {
     QD_VALUE_IP,   /* 16-byte point; ordinal column of 16 bytes */
 } qd_value_class;
 
+/* What the numbers of an int64 column are: how they decode, order and look. */
+typedef enum qd_number_class {
+    QD_NUMBER_INTEGER, /* as they are; dates and booleans too */
+    QD_NUMBER_FLOAT,   /* qd_f32_encode */
+    QD_NUMBER_DOUBLE,  /* qd_f64_encode */
+    QD_NUMBER_SCALED   /* multiplied by scaling_factor and rounded */
+} qd_number_class;
+
 /* How much of a term's occurrences is kept; the order matters. */
 typedef enum qd_index_detail {
     QD_INDEX_OPT_DOCS,
@@ -64,9 +72,11 @@ typedef struct qd_field {
     const struct qd_field_type *type;
     qd_field_kind kind;
     qd_value_class value_class;
-    uint32_t id;  /* dense; merged mappings keep it, new fields come behind */
-    qd_str name;  /* full path, "a.b.raw" */
-    qd_str leaf;  /* last name */
+    qd_number_class number; /* of int64 columns */
+    bool dates;             /* values are instants: they have formats, zones, date math */
+    uint32_t id;            /* dense; merged mappings keep it, new fields come behind */
+    qd_str name;            /* full path, "a.b.raw" */
+    qd_str leaf;            /* last name */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
 
@@ -98,9 +108,11 @@ typedef struct qd_field {
 /* Makes f a field of a type of the table ("double"; it must exist) that no mapping holds, with doc
  * values and otherwise zeros: stands for fields that an index does not know. [any] */
 void qd_field_bare(qd_field *f, qd_str type, qd_str name);
+/* Is there a type of that name? [any] */
+bool qd_field_type_known(qd_str type);
 /* Type name as in mappings ("long"). [any] */
 const char *qd_field_type_name(const qd_field *f);
-/* Family as field_caps and errors name it ("keyword", "long", …). [any] */
+/* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
 
 /* --- encodings ----------------------------------------------------------------------------- */
@@ -195,5 +207,15 @@ void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *for
 /* The same as text, for key_as_string; returns the length, out holds 128 bytes. [any] */
 size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
                      const qd_zone *zone, char out[128]);
+/* A scalar of a document's source as the option `fields` shows it: 0 with *out for
+ * qd_field_write_shown; 1 when it is not shown (malformed, too long). *out borrows from v and from
+ * ctx's scratch; without scratch a normalizer is left out. [any] */
+QD_MUST_CHECK
+int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out);
+/* Writes what qd_field_shown gave. format NULL: the field's. [any] */
+void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_format *format,
+                          qd_json_writer *w);
+/* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
+void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);
 
 #endif

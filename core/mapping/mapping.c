@@ -134,6 +134,8 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     f->type = d->type;
     f->kind = d->type->kind;
     f->value_class = d->type->value_class;
+    f->number = d->type->number;
+    f->dates = d->type->dates;
     f->name = name;
     f->leaf = d->name;
     f->parent = parent;

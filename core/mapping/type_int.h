@@ -86,6 +86,9 @@ struct doc;           /* doc_int.h */
 struct qd_field_type {
     qd_field_kind kind;
     qd_value_class value_class;
+    qd_number_class number;
+    bool dates;
+    bool numeric; /* neither dates nor booleans */
     const char *name;
     const param_row *params;
     uint32_t nparams;
@@ -99,6 +102,7 @@ struct qd_field_type {
                 qd_err *err);
     int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
                  bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
+    int (*shown)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out);
     double (*f64)(const qd_field *f, int64_t column);
     int64_t (*from_f64)(const qd_field *f, double v);
     void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,

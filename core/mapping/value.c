@@ -8,10 +8,17 @@ void qd_field_bare(qd_field *f, qd_str type, qd_str name)
     *f = (qd_field){.type = t,
                     .kind = t->kind,
                     .value_class = t->value_class,
+                    .number = t->number,
+                    .dates = t->dates,
                     .name = name,
                     .leaf = name,
                     .doc_values = true,
                     .format = qd_date_format_default()};
+}
+
+bool qd_field_type_known(qd_str type)
+{
+    return qdi_field_type(type) != NULL;
 }
 
 const char *qd_field_type_name(const qd_field *f)
@@ -21,7 +28,7 @@ const char *qd_field_type_name(const qd_field *f)
 
 bool qd_field_is_numeric(const qd_field *f)
 {
-    return f->kind >= QD_FIELD_LONG && f->kind <= QD_FIELD_SCALED_FLOAT;
+    return f->type->numeric;
 }
 
 double qd_field_f64(const qd_field *f, int64_t column)
@@ -59,8 +66,7 @@ void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *for
 size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
                      const qd_zone *zone, char out[128])
 {
-    if (f->kind == QD_FIELD_DATE)
-        return qd_date_print(format ? format : f->format, column, zone, out);
+    if (f->dates) return qd_date_print(format ? format : f->format, column, zone, out);
     qd_buf b;
     qd_json_writer w;
     qd_buf_init(&b, NULL, 127);
@@ -71,4 +77,29 @@ size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *fo
     out[n] = 0;
     qd_buf_fini(&b);
     return n;
+}
+
+int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    *out = (qd_point){0};
+    return f->type->shown(f, v, ctx, out) != 0;
+}
+
+void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
+{
+    char text[46];
+    if (f->value_class == QD_VALUE_IP && bytes.n == 16)
+        bytes = (qd_str){text, qd_ip_print(text, (const uint8_t *)bytes.p)};
+    qd_json_str(w, bytes);
+}
+
+void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_format *format,
+                          qd_json_writer *w)
+{
+    if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM)
+        qd_json_str(w, v->bytes);
+    else if (f->value_class == QD_VALUE_IP)
+        qd_field_write_bytes(f, (qd_str){(const char *)v->ip, 16}, w);
+    else
+        qd_field_write(f, v->i64, format, NULL, w);
 }

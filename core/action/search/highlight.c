@@ -398,7 +398,7 @@ static void add_value(void *arg, const qd_json_node *n)
     values *v = arg;
     qd_str s = qd_json_text(n);
     if (n->type == QD_JSON_T_NULL || !s.p) return;
-    if (v->f->kind == QD_FIELD_KEYWORD && v->f->ignore_above != UINT32_MAX &&
+    if (v->f->value_class == QD_VALUE_TERM && v->f->ignore_above != UINT32_MAX &&
         qd_highlight_units(s) > v->f->ignore_above) {
         return;
     }
@@ -427,7 +427,7 @@ static int check_length(writing *x, const qd_field *f, const values *v, uint32_t
     size_t units = 0;
     *cut = u->analyze_max > 0 ? (uint32_t)u->analyze_max : 0;
     bool kept = f->index_options == QD_INDEX_OPT_OFFSETS && u->type != MARK_PLAIN;
-    if (u->analyze_max >= 0 || most < 0 || kept || f->kind != QD_FIELD_TEXT) {
+    if (u->analyze_max >= 0 || most < 0 || kept || f->value_class != QD_VALUE_TEXT) {
         return 0;
     }
     for (uint32_t i = 0; i < v->n; i++) units += qd_highlight_units(v->at[i]) + (i > 0);
@@ -495,7 +495,7 @@ static int write_field(void *arg, const qd_field *f)
     search_hits *h = x->h;
     qd_str *fragments;
     uint32_t n = 0;
-    if (f->kind != QD_FIELD_TEXT && f->kind != QD_FIELD_KEYWORD) return 0;
+    if (f->value_class != QD_VALUE_TEXT && f->value_class != QD_VALUE_TERM) return 0;
     bool pattern = qd_str_find(x->spec->name, '*') >= 0;
     if (pattern && x->spec->rules.type == MARK_FVH && !f->vector_offsets) return 0;
     if ((x->rc = check_rules(&x->spec->rules, f, x->err))) return 1;
@@ -515,8 +515,8 @@ static int write_field(void *arg, const qd_field *f)
                                     &n, x->err);
     } else if (!x->rc) {
         x->rc =
-            qd_highlight(p->h, f->kind == QD_FIELD_TEXT ? f->index_analyzer : NULL, f->normalizer,
-                         scratch, v.at, v.n, &o, h->arena, &fragments, &n, x->err);
+            qd_highlight(p->h, f->value_class == QD_VALUE_TEXT ? f->index_analyzer : NULL,
+                         f->normalizer, scratch, v.at, v.n, &o, h->arena, &fragments, &n, x->err);
     }
     if (!x->rc && n) write_fragments(x, f, fragments, n);
     qd_arena_mark_release(h->arena, mark);

@@ -94,7 +94,7 @@ static int resolve_columns(search_hits *h, qd_err *err)
 static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
 {
     if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
-    if (f->kind == QD_FIELD_DATE || (decimal && qd_field_is_numeric(f))) return 0;
+    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
     return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
                       QD_STR_ARG(f->name), qd_field_type_name(f));
 }
@@ -272,8 +272,7 @@ static int format_of(search_hits *h, const search_field *spec, const qd_field *f
 {
     qd_date_format *made = NULL;
     *out = NULL;
-    if (!f || f->kind != QD_FIELD_DATE || !spec->format.n ||
-        qd_str_is(spec->format, "use_field_mapping")) {
+    if (!f || !f->dates || !spec->format.n || qd_str_is(spec->format, "use_field_mapping")) {
         return 0;
     }
     int rc = qd_date_format_make(h->arena, spec->format, &made, err);
@@ -286,7 +285,6 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     const qd_fetch_values *v = &h->got[i].columns[c];
     const qd_field *f = h->column_fields[c];
     const qd_date_format *format;
-    char ip[46];
     int rc = format_of(h, &h->column_specs[c], f, &format, err);
     if (rc) return rc;
     qd_json_key(w, h->columns[c]);
@@ -294,9 +292,8 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     for (uint32_t k = 0; k < v->n; k++) {
         if (v->i64) {
             write_i64(f, &h->column_specs[c], format, v->i64[k], w);
-        } else if (f && f->kind == QD_FIELD_IP && v->bytes[k].n == 16) {
-            size_t n = qd_ip_print(ip, (const uint8_t *)v->bytes[k].p);
-            qd_json_str(w, (qd_str){ip, n});
+        } else if (f) {
+            qd_field_write_bytes(f, v->bytes[k], w);
         } else {
             qd_json_str(w, v->bytes[k]);
         }
@@ -336,90 +333,20 @@ static void begin_value(from_source *s)
     qd_json_array(s->w);
 }
 
-static size_t utf16_units(qd_str s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        n += (c & 0xc0) != 0x80;
-        n += c >= 0xf0;
-    }
-    return n;
-}
-
-static void emit_keyword(from_source *s, qd_str v)
-{
-    qd_str norm = v;
-    if (s->f->ignore_above != UINT32_MAX && utf16_units(v) > s->f->ignore_above) return;
-    qd_analysis *scratch = s->f->normalizer ? qdi_hits_analysis(s->h) : NULL;
-    if (scratch && qd_analyzer_normalize(s->f->normalizer, scratch, v, &norm, NULL)) return;
-    begin_value(s);
-    qd_json_str(s->w, norm);
-}
-
-static void emit_number(from_source *s, qd_str v)
-{
-    int64_t i;
-    double d;
-    bool real = s->f->kind == QD_FIELD_DOUBLE || s->f->kind == QD_FIELD_FLOAT ||
-                s->f->kind == QD_FIELD_HALF_FLOAT || s->f->kind == QD_FIELD_SCALED_FLOAT;
-    if (!real) {
-        if (qd_i64_parse_decimal(v, &i, NULL)) return;
-        begin_value(s);
-        qd_json_int(s->w, i);
-        return;
-    }
-    if (qd_f64_parse(v, &d)) return;
-    begin_value(s);
-    qd_field_write(s->f, qd_field_from_f64(s->f, d), NULL, NULL, s->w);
-}
-
-static void emit_encoded(from_source *s, qd_str v, bool quoted)
-{
-    qd_query_value q = {v, quoted};
-    qd_value_ctx ctx = {.now_ms = s->h->x->now_ms};
-    qd_point p = {0};
-    if (s->f->kind == QD_FIELD_DATE) {
-        const qd_date_format *own = s->f->format ? s->f->format : qd_date_format_default();
-        bool before = !quoted && qd_date_before_epoch(own, v, &p.i64);
-        if (!before && !qd_date_try(own, v, NULL, false, &p.i64)) return;
-    } else if (qd_field_term(s->f, q, &ctx, &p, NULL)) {
-        return;
-    }
-    begin_value(s);
-    qd_field_write(s->f, p.i64, s->format, NULL, s->w);
-}
-
 static void emit(from_source *s, const qd_json_node *n)
 {
-    qd_str v = qd_json_text(n);
-    char ip[46];
-    uint8_t bytes[16];
+    qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
     if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;
     if (n->type == QD_JSON_T_NULL) {
         if (!s->f->has_null_value) return;
-        v = s->f->null_text;
+        v.text = s->f->null_text;
     }
-    switch (s->f->kind) {
-    case QD_FIELD_TEXT:
-        begin_value(s);
-        qd_json_str(s->w, v);
-        break;
-    case QD_FIELD_KEYWORD:
-        emit_keyword(s, v);
-        break;
-    case QD_FIELD_IP:
-        if (!qd_ip_parse(v, bytes)) return;
-        begin_value(s);
-        qd_json_str(s->w, (qd_str){ip, qd_ip_print(ip, bytes)});
-        break;
-    case QD_FIELD_DATE:
-    case QD_FIELD_BOOLEAN:
-        emit_encoded(s, v, n->type == QD_JSON_T_STRING);
-        break;
-    default:
-        emit_number(s, v);
-    }
+    qd_value_ctx ctx = {.now_ms = s->h->x->now_ms,
+                        .scratch = s->f->normalizer ? qdi_hits_analysis(s->h) : NULL};
+    qd_point shown;
+    if (qd_field_shown(s->f, v, &ctx, &shown)) return;
+    begin_value(s);
+    qd_field_write_shown(s->f, &shown, s->format, s->w);
 }
 
 static void emit_node(void *arg, const qd_json_node *n)

@@ -33,21 +33,13 @@ typedef struct binder {
 
 static search_value_kind kind_of(const qd_field *f)
 {
-    switch (f->kind) {
-    case QD_FIELD_DOUBLE:
-    case QD_FIELD_SCALED_FLOAT:
-        return SEARCH_VALUE_F64;
-    case QD_FIELD_FLOAT:
-    case QD_FIELD_HALF_FLOAT:
-        return SEARCH_VALUE_F32;
-    case QD_FIELD_KEYWORD:
-    case QD_FIELD_TEXT:
+    static const search_value_kind numbers[] = {[QD_NUMBER_INTEGER] = SEARCH_VALUE_I64,
+                                                [QD_NUMBER_FLOAT] = SEARCH_VALUE_F32,
+                                                [QD_NUMBER_DOUBLE] = SEARCH_VALUE_F64,
+                                                [QD_NUMBER_SCALED] = SEARCH_VALUE_F64};
+    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_TEXT)
         return SEARCH_VALUE_TERM;
-    case QD_FIELD_IP:
-        return SEARCH_VALUE_IP;
-    default:
-        return SEARCH_VALUE_I64;
-    }
+    return f->value_class == QD_VALUE_IP ? SEARCH_VALUE_IP : numbers[f->number];
 }
 
 static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bool quoted,
@@ -71,7 +63,7 @@ static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bo
         out->bytes = (qd_str){(const char *)ip, 16};
         return 0;
     }
-    if (!f || s->kind != SEARCH_VALUE_I64 || f->kind != QD_FIELD_DATE) {
+    if (!f || s->kind != SEARCH_VALUE_I64 || !f->dates) {
         double d;
         if (s->kind == SEARCH_VALUE_I64 && !qd_str_is(text, "true") && !qd_str_is(text, "false")) {
             bool exact;
@@ -88,9 +80,9 @@ static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bo
             return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
                               QD_STR_ARG(text));
         }
-        out->i64 = f && f->kind == QD_FIELD_SCALED_FLOAT ? qd_field_from_f64(f, d)
-                   : s->kind == SEARCH_VALUE_F64         ? qd_f64_encode(d)
-                                                         : qd_f32_encode((float)d);
+        out->i64 = f && f->number == QD_NUMBER_SCALED ? qd_field_from_f64(f, d)
+                   : s->kind == SEARCH_VALUE_F64      ? qd_f64_encode(d)
+                                                      : qd_f32_encode((float)d);
         return 0;
     }
     /* dates: a number is milliseconds, text is read by the format */
@@ -119,10 +111,6 @@ static int missing_of(const binder *b, const search_sort_field *s, search_sort_b
 static int bind_unmapped(const binder *b, const search_sort_field *s, search_sort_bound *bound,
                          qd_sort_key *k, qd_err *err)
 {
-    static const char *const types[] = {
-        "long",       "integer", "short", "byte", "double",       "float", "keyword",
-        "half_float", "boolean", "date",  "ip",   "scaled_float", "text",  "unsigned_long"};
-    size_t i = 0;
     if (qd_str_is(s->field, "_seq_no") || qd_str_is(s->field, "_version")) {
         k->kind = QD_SORT_I64;
         bound->kind = SEARCH_VALUE_I64;
@@ -149,25 +137,19 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
         qd_err_detail_str(err, "index", b->index);
         return rc;
     }
-    while (i < QD_COUNT_OF(types) && !qd_str_is(s->unmapped_type, types[i])) i++;
-    if (i == QD_COUNT_OF(types)) {
+    /* no type of ours, but a document without the field sorts as by any number */
+    bool number = qd_str_is(s->unmapped_type, "unsigned_long");
+    if (!number && !qd_field_type_known(s->unmapped_type)) {
         return qd_err_set(err, QD_E_ARG, "No mapper found for type [%.*s]",
                           QD_STR_ARG(s->unmapped_type));
     }
-    if (qd_str_is(s->unmapped_type, "text")) {
-        qd_field text = {.value_class = QD_VALUE_TEXT};
-        return qdi_search_no_values(&text, s->field, b->index, err);
-    }
-    bool term = qd_str_is(s->unmapped_type, "keyword");
-    bool ip = qd_str_is(s->unmapped_type, "ip");
-    bool f64 = qd_str_is(s->unmapped_type, "double") || qd_str_is(s->unmapped_type, "scaled_float");
-    bool f32 = qd_str_is(s->unmapped_type, "float") || qd_str_is(s->unmapped_type, "half_float");
-    k->kind = term || ip ? QD_SORT_ORD : QD_SORT_I64;
-    bound->kind = term  ? SEARCH_VALUE_TERM
-                  : ip  ? SEARCH_VALUE_IP
-                  : f64 ? SEARCH_VALUE_F64
-                  : f32 ? SEARCH_VALUE_F32
-                        : SEARCH_VALUE_I64;
+    qd_field stands_in;
+    qd_field_bare(&stands_in, number ? QD_STR("long") : s->unmapped_type, s->field);
+    if (stands_in.value_class == QD_VALUE_TEXT)
+        return qdi_search_no_values(&stands_in, s->field, b->index, err);
+    bound->kind = kind_of(&stands_in);
+    bool ordinal = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP;
+    k->kind = ordinal ? QD_SORT_ORD : QD_SORT_I64;
     return 0;
 }
 
@@ -175,7 +157,7 @@ static int format_of(const binder *b, const search_sort_field *s, search_sort_bo
                      qd_err *err)
 {
     qd_date_format *f;
-    if (!s->format.n || !bound->field || bound->field->kind != QD_FIELD_DATE) return 0;
+    if (!s->format.n || !bound->field || !bound->field->dates) return 0;
     int rc = qd_date_format_make(b->arena, s->format, &f, err);
     if (!rc) bound->format = f;
     return rc;
@@ -197,7 +179,7 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         k->field = f->name;
         k->kind = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP ? QD_SORT_ORD
                                                                                      : QD_SORT_I64;
-        k->number = f->kind == QD_FIELD_DOUBLE        ? QD_SORT_DOUBLE
+        k->number = f->number == QD_NUMBER_DOUBLE     ? QD_SORT_DOUBLE
                     : bound->kind == SEARCH_VALUE_F32 ? QD_SORT_FLOAT
                                                       : QD_SORT_INTEGER;
         rc = format_of(b, s, bound, err);
@@ -327,7 +309,7 @@ static void write_number(const search_sort_bound *b, const qd_sort_value *v, qd_
     char text[128];
     if (v->missing && b->kind != SEARCH_VALUE_I64) {
         qd_json_c(w, v->i64 > 0 ? "Infinity" : "-Infinity");
-    } else if (b->kind == SEARCH_VALUE_F64 && b->field && b->field->kind == QD_FIELD_SCALED_FLOAT) {
+    } else if (b->kind == SEARCH_VALUE_F64 && b->field && b->field->number == QD_NUMBER_SCALED) {
         qd_json_double(w, qd_field_f64(b->field, v->i64));
     } else if (b->kind == SEARCH_VALUE_F64) {
         qd_json_double(w, qd_f64_decode(v->i64));

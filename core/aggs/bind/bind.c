@@ -19,20 +19,19 @@ static int bind_format(qdi_binder *x, const qdi_agg *a, qdi_bound *b)
     qdi_format *fmt = &b->fmt;
     fmt->zone = a->zone;
     bool dates = a->type->flags & QDI_DATES, by_format = a->type->flags & QDI_BY_FORMAT;
-    if (f && f->kind == QD_FIELD_IP) {
+    if (f && f->value_class == QD_VALUE_IP) {
         fmt->kind = QDI_FMT_IP;
-    } else if ((f && f->kind == QD_FIELD_DATE) || (dates && (!f || by_format))) {
+    } else if ((f && f->dates) || (dates && (!f || by_format))) {
         fmt->kind = QDI_FMT_DATE;
         fmt->date = qd_date_format_default();
         qd_str pattern = a->format;
-        if (!pattern.p && f && f->kind == QD_FIELD_DATE)
-            pattern = qd_date_format_pattern(f->format);
+        if (!pattern.p && f && f->dates) pattern = qd_date_format_pattern(f->format);
         if (!pattern.p) return 0;
         qd_date_format *d;
         int rc = qd_date_format_make(x->arena, qd_arena_str(x->arena, pattern), &d, x->err);
         if (rc == 0) fmt->date = d;
         return rc;
-    } else if (f && f->kind == QD_FIELD_BOOLEAN) {
+    } else if (f && f->value_class == QD_VALUE_BOOL) {
         fmt->kind = QDI_FMT_BOOL;
     } else if (a->format.p && f && b->values == QDI_ORD) {
         return qd_err_set(x->err, QD_E_ARG,
@@ -55,7 +54,7 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
                         .format = b->fmt.kind == QDI_FMT_DATE ? b->fmt.date : NULL,
                         .scratch = x->q->analysis};
     if (b->values == QDI_ORD) {
-        if (f->kind != QD_FIELD_IP) {
+        if (f->value_class != QD_VALUE_IP) {
             b->missing_bytes = missing.text;
             return 0;
         }
@@ -68,10 +67,10 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
         return 0;
     }
     double v;
-    if (f->kind == QD_FIELD_DATE && missing.quoted)
+    if (f->dates && missing.quoted)
         return qd_date_math(ctx.format ? ctx.format : f->format, missing.text, ctx.now_ms, false,
                             a->zone, &b->missing, x->err);
-    if (f->kind == QD_FIELD_BOOLEAN &&
+    if (f->value_class == QD_VALUE_BOOL &&
         (qd_str_is(missing.text, "true") || qd_str_is(missing.text, "false"))) {
         b->missing = qd_str_is(missing.text, "true");
         return 0;
@@ -87,7 +86,7 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
 
 static int fielddata_error(qdi_binder *x, const qd_field *f)
 {
-    if (f->kind == QD_FIELD_TEXT)
+    if (f->value_class == QD_VALUE_TEXT)
         return qd_err_set(
             x->err, QD_E_ARG,
             "Fielddata is disabled on [%.*s] in [%.*s]. Text fields are not optimised for "
@@ -131,9 +130,7 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 static qdi_values values_of(const qd_field *f)
 {
     if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
-    bool real = f->kind == QD_FIELD_DOUBLE || f->kind == QD_FIELD_FLOAT ||
-                f->kind == QD_FIELD_HALF_FLOAT || f->kind == QD_FIELD_SCALED_FLOAT;
-    return real ? QDI_F64 : QDI_I64;
+    return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
 }
 
 /* A field that no mapping knows, with a value for documents without one: all of them have it, of
@@ -190,10 +187,10 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
     }
     if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
-        if (f->kind == QD_FIELD_TEXT || !f->doc_values) return fielddata_error(x, f);
+        if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
         b->values = values_of(f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
-        if (a->type->flags & QDI_ADDRESSES) taken = f->kind == QD_FIELD_IP;
+        if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (!taken) return not_supported(x, a, f);
     }
     int rc = as_reals(x, a, has_missing, missing, b);

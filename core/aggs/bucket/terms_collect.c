@@ -61,7 +61,7 @@ static int fill_list(qdi_aggr *a, qdi_strings *to, const qd_str *at, uint32_t n,
         uint32_t unused;
         uint8_t ip[16];
         qd_str v = at[i];
-        if (a->bound->field->kind == QD_FIELD_IP) {
+        if (a->bound->field->value_class == QD_VALUE_IP) {
             if (!qd_ip_parse(v, ip))
                 return qd_err_set(err, QD_E_ARG, "'%.*s' is not an IP string literal.",
                                   QD_STR_ARG(v));
@@ -80,10 +80,10 @@ static int number_list(qdi_aggr *a, const qd_str *at, uint32_t n, int64_t **out,
     for (uint32_t i = 0; i < n; i++) {
         double d;
         if (a->bound->values == QDI_I64 && qd_str_i64(at[i], &(*out)[i])) continue;
-        if (f->kind == QD_FIELD_DATE) {
+        if (f->dates) {
             int rc = qd_date_math(a->bound->fmt.date, at[i], 0, false, NULL, &(*out)[i], err);
             if (rc) return rc;
-        } else if (f->kind == QD_FIELD_BOOLEAN) {
+        } else if (f->value_class == QD_VALUE_BOOL) {
             (*out)[i] = qd_str_is(at[i], "true");
         } else if (qd_f64_parse_java(at[i], &d)) {
             return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
@@ -102,7 +102,7 @@ static int open_include(qdi_aggr *a, qd_err *err)
     int rc = 0;
     if (!in->any || !a->bound->field) return 0;
     bool numbers = a->bound->values != QDI_ORD;
-    if ((numbers || a->bound->field->kind == QD_FIELD_IP) && (in->include.p || in->exclude.p))
+    if ((numbers || a->bound->field->value_class == QD_VALUE_IP) && (in->include.p || in->exclude.p))
         return qdi_aggs_execution_error(
             a->shard->bound->tree, err,
             "Aggregation [%.*s] cannot support regular expression style include/exclude settings "

@@ -64,7 +64,7 @@ static int by_fold(qdi_aggr *a, row *r, qd_err *err)
     state *t = a->state;
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
-    bool real = s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE;
+    bool real = s->kind == QDI_F64 && s->field->number == QD_NUMBER_DOUBLE;
     if (t->want & QDI_WANT_SQUARES || !(t->want & (QDI_WANT_SUM | QDI_WANT_BOUNDS)) ||
         (s->kind != QDI_I64 && !real) || s->has_missing || s->converted || !s->reader ||
         s->batch == b->number)
@@ -116,7 +116,7 @@ static bool may_overflow(const state *t, const qdi_source *s)
 {
     double most = t->want & QDI_WANT_SQUARES ? 0x1p450 : QD_FSUM_MAX;
     int64_t lo = qd_sortable_f64(-most), hi = qd_sortable_f64(most);
-    if (s->kind != QDI_F64 || s->field->kind != QD_FIELD_DOUBLE) return false;
+    if (s->kind != QDI_F64 || s->field->number != QD_NUMBER_DOUBLE) return false;
     if (s->has_missing && (s->missing < lo || s->missing > hi)) return true;
     return s->column && !s->converted && (s->stats->min < lo || s->stats->max > hi);
 }
@@ -143,7 +143,8 @@ static int collect_all(qdi_aggr *a, qd_err *err)
     if (s->kind == QDI_ORD || !s->n) return 0;
     if (t->want & QDI_WANT_BOUNDS) k->bounds_i64(s->v, s->n, &r->min, &r->max);
     if (!(t->want & QDI_WANT_SUM)) return 0;
-    if (s->kind == QDI_F64 && s->field->kind == QD_FIELD_DOUBLE && !(t->want & QDI_WANT_SQUARES)) {
+    if (s->kind == QDI_F64 && s->field->number == QD_NUMBER_DOUBLE &&
+        !(t->want & QDI_WANT_SQUARES)) {
         t->has_lanes = true;
         k->sum_sortable(s->v, s->n, &t->lanes);
         return 0;

@@ -52,7 +52,7 @@ static void parting(qdi_aggr *a)
     x->pending = 0;
     x->magic = 0;
     x->tiny = INFINITY;
-    if (s->field->kind != QD_FIELD_DOUBLE) return;
+    if (s->field->number != QD_NUMBER_DOUBLE) return;
     double lo = fabs(qd_sortable_to_f64(s->stats->min)),
            hi = fabs(qd_sortable_to_f64(s->stats->max));
     int e;

@@ -49,9 +49,9 @@ static int read_sort(const qd_bench_schema *s, const qd_json_node *list, qd_benc
         return qd_err_set(err, QD_E_ARG, "there is no column [%.*s] to sort by",
                           QD_STR_ARG(one->key));
     }
-    bool ordinals = f->kind == QD_FIELD_KEYWORD || f->kind == QD_FIELD_IP;
+    bool ordinals = f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP;
     out->sorted = true;
-    out->of_doubles = f->kind == QD_FIELD_DOUBLE;
+    out->of_doubles = f->number == QD_NUMBER_DOUBLE;
     out->key = (qd_sort_key){
         .kind = ordinals ? QD_SORT_ORD : QD_SORT_I64,
         .field = f->name,

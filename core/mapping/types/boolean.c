@@ -101,6 +101,11 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
     qd_json_bool(w, column != 0);
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    return term(f, v, ctx, out, NULL);
+}
+
 const struct qd_field_type qdi_type_boolean = {
     .kind = QD_FIELD_BOOLEAN,
     .value_class = QD_VALUE_BOOL,
@@ -111,6 +116,7 @@ const struct qd_field_type qdi_type_boolean = {
     .value = value,
     .term = term,
     .range = range,
+    .shown = shown,
     .f64 = to_f64,
     .from_f64 = from_f64,
     .write = write_value,

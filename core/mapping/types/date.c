@@ -105,9 +105,18 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
     qd_json_str(w, (qd_str){text, n});
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    const qd_date_format *own = f->format ? f->format : qd_date_format_default();
+    (void)ctx;
+    if (!v.quoted && qd_date_before_epoch(own, v.text, &out->i64)) return 0;
+    return !qd_date_try(own, v.text, NULL, false, &out->i64);
+}
+
 const struct qd_field_type qdi_type_date = {
     .kind = QD_FIELD_DATE,
     .value_class = QD_VALUE_I64,
+    .dates = true,
     .name = "date",
     .params = params,
     .nparams = QD_COUNT_OF(params),
@@ -115,6 +124,7 @@ const struct qd_field_type qdi_type_date = {
     .value = value,
     .term = term,
     .range = range,
+    .shown = shown,
     .f64 = to_f64,
     .from_f64 = from_f64,
     .write = write_value,

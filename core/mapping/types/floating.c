@@ -218,10 +218,21 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
         qd_json_double(w, to_f64(f, column));
 }
 
-#define FLOATING_TYPE(symbol, text, k, list)                                                       \
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    double d;
+    (void)ctx;
+    if (qd_f64_parse(v.text, &d)) return 1;
+    out->i64 = encode(f, d);
+    return 0;
+}
+
+#define FLOATING_TYPE(symbol, text, k, num, list)                                                  \
     const struct qd_field_type qdi_type_##symbol = {                                               \
         .kind = (k),                                                                               \
         .value_class = QD_VALUE_I64,                                                               \
+        .number = (num),                                                                           \
+        .numeric = true,                                                                           \
         .name = (text),                                                                            \
         .params = (list),                                                                          \
         .nparams = QD_COUNT_OF(list),                                                              \
@@ -229,12 +240,13 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
         .value = value,                                                                            \
         .term = term,                                                                              \
         .range = range,                                                                            \
+        .shown = shown,                                                                            \
         .f64 = to_f64,                                                                             \
         .from_f64 = encode,                                                                        \
         .write = write_value,                                                                      \
     }
 
-FLOATING_TYPE(double, "double", QD_FIELD_DOUBLE, number_params);
-FLOATING_TYPE(float, "float", QD_FIELD_FLOAT, number_params);
-FLOATING_TYPE(half_float, "half_float", QD_FIELD_HALF_FLOAT, number_params);
-FLOATING_TYPE(scaled_float, "scaled_float", QD_FIELD_SCALED_FLOAT, scaled_params);
+FLOATING_TYPE(double, "double", QD_FIELD_DOUBLE, QD_NUMBER_DOUBLE, number_params);
+FLOATING_TYPE(float, "float", QD_FIELD_FLOAT, QD_NUMBER_FLOAT, number_params);
+FLOATING_TYPE(half_float, "half_float", QD_FIELD_HALF_FLOAT, QD_NUMBER_FLOAT, number_params);
+FLOATING_TYPE(scaled_float, "scaled_float", QD_FIELD_SCALED_FLOAT, QD_NUMBER_SCALED, scaled_params);

@@ -214,10 +214,18 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
     qd_json_int(w, column);
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    (void)f;
+    (void)ctx;
+    return qd_i64_parse_decimal(v.text, &out->i64, NULL);
+}
+
 #define INTEGER_TYPE(symbol, text, k)                                                              \
     const struct qd_field_type qdi_type_##symbol = {                                               \
         .kind = (k),                                                                               \
         .value_class = QD_VALUE_I64,                                                               \
+        .numeric = true,                                                                           \
         .name = (text),                                                                            \
         .params = number_params,                                                                   \
         .nparams = QD_COUNT_OF(number_params),                                                     \
@@ -225,6 +233,7 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
         .value = value,                                                                            \
         .term = term,                                                                              \
         .range = range,                                                                            \
+        .shown = shown,                                                                            \
         .f64 = to_f64,                                                                             \
         .from_f64 = from_f64,                                                                      \
         .write = write_value,                                                                      \

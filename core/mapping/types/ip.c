@@ -42,6 +42,13 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
     return read_ip(v.text, out->ip, err);
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    (void)f;
+    (void)ctx;
+    return !qd_ip_parse(v.text, out->ip);
+}
+
 /* The neighbour up or down; false at the end of the space. */
 static bool step(uint8_t ip[16], int by)
 {
@@ -84,4 +91,5 @@ const struct qd_field_type qdi_type_ip = {
     .value = value,
     .term = term,
     .range = range,
+    .shown = shown,
 };

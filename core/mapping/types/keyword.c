@@ -125,6 +125,14 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     return 0;
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    out->bytes = v.text;
+    if (f->ignore_above != UINT32_MAX && qd_utf8_utf16(v.text) > f->ignore_above) return 1;
+    if (!f->normalizer || !ctx->scratch) return 0;
+    return qd_analyzer_normalize(f->normalizer, ctx->scratch, v.text, &out->bytes, NULL);
+}
+
 const struct qd_field_type qdi_type_keyword = {
     .kind = QD_FIELD_KEYWORD,
     .value_class = QD_VALUE_TERM,
@@ -135,4 +143,5 @@ const struct qd_field_type qdi_type_keyword = {
     .value = value,
     .term = term,
     .range = range,
+    .shown = shown,
 };

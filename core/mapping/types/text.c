@@ -118,6 +118,14 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     return 0;
 }
 
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    (void)f;
+    (void)ctx;
+    out->bytes = v.text;
+    return 0;
+}
+
 const struct qd_field_type qdi_type_text = {
     .kind = QD_FIELD_TEXT,
     .value_class = QD_VALUE_TEXT,
@@ -128,4 +136,5 @@ const struct qd_field_type qdi_type_text = {
     .value = value,
     .term = term,
     .range = range,
+    .shown = shown,
 };
