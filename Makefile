@@ -45,7 +45,7 @@ OPT := $(if $(DEBUG),-Og -DQD_DEBUG -DXXH_NO_INLINE_HINTS=1,$(if $(COVERAGE),-O0
 OPT += $(if $(DEBUG)$(findstring address,$(SAN)),-DQD_RESCORE)
 # what gcc's -O1 sees of the flow of data it takes for faults of formats; -O2 judges them
 WARN += $(if $(SAN),$(if $(filter gcc cc,$(CCNAME)),-Wno-format-overflow -Wno-format-truncation))
-CPPFLAGS_ALL := -D_GNU_SOURCE -DQD_VERSION='"$(VERSION)"' -Icore -Isdk/include $(CPPFLAGS)
+CPPFLAGS_ALL := -D_GNU_SOURCE -DQD_VERSION='"$(VERSION)"' -Icore -Isdk/include -Ilib $(CPPFLAGS)
 CFLAGS_ALL := -std=c17 $(OPT) $(if $(SAN),-g1,-g) $(MARCH) -ffp-contract=off -fno-strict-overflow -fno-omit-frame-pointer \
 	-fstack-protector-strong -fvisibility=hidden -pthread $(WARN) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all,) $(CFLAGS)

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocation/allocator_int.h"
-#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "cluster/mutants.h"
 #include "rpc/rpc.h"
 #include <string.h>
 
@@ -215,7 +215,7 @@ static int start_over(qd_cluster *c, qd_err *err)
     c->lost = false;
     qd_mutex_unlock(&c->lock);
     free_batches(old);
-    if (cluster_broken(GAP_IGNORED)) {
+    if (QD_MUTANT(cluster, GAP_IGNORED)) {
         return qd_coord_watch_open(c->store, QD_STR(""), 0, on_events, c, &c->watch, err);
     }
     int rc = read_all(c, &revision, err);

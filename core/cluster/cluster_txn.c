@@ -1,7 +1,7 @@
 /* cluster_txn.c: putting transactions together. See cluster_int.h. */
 #include "base/str.h"
-#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "cluster/mutants.h"
 #include "runtime/fiber.h"
 #include "runtime/task.h"
 #include <stdarg.h>
@@ -88,7 +88,7 @@ void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const 
     qd_json_writer_init(&w, &b, false);
     qd_shard_meta_encode(&e->s, &w);
     /* a new one needs no compare: its index is new */
-    if (e->s.mod_revision && !cluster_broken(NO_COMPARE)) qdi_txn_at(t, key, e->s.mod_revision);
+    if (e->s.mod_revision && !QD_MUTANT(cluster, NO_COMPARE)) qdi_txn_at(t, key, e->s.mod_revision);
     qdi_txn_put(t, key, qdi_txn_value(t, &b), 0);
 }
 

@@ -2,8 +2,8 @@
 #include "cluster/copies.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "cluster/mutants.h"
 #include <stdio.h>
 
 #define PASSING_FAILURES 4u /* below index.allocation.max_retries */
@@ -98,7 +98,7 @@ static int primary_step(const copy_args *a, qd_shard_edit *e, qd_err *err)
 {
     bool mine = qd_str_eq(e->s.primary, a->self) && e->s.primary_term == a->term &&
                 qd_shard_meta_is_started(&e->s);
-    if (!mine && !(cluster_broken(PRIMARY_UNNAMED) && qd_shard_meta_is_started(&e->s))) {
+    if (!mine && !(QD_MUTANT(cluster, PRIMARY_UNNAMED) && qd_shard_meta_is_started(&e->s))) {
         return qd_err_set(err, QD_E_NOT_PRIMARY,
                           "shard %s: copy [%.*s] is not primary of term %llu any more, the record "
                           "names [%.*s] and term %llu",

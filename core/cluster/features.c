@@ -7,8 +7,8 @@
  * one is written, then all nodes that are there by then are looked at, then it holds.
  */
 #include "base/str.h"
-#include "cluster/broken_int.h"
 #include "cluster/cluster_int.h"
+#include "cluster/mutants.h"
 
 #define LEVEL QD_STR("features")
 #define NEXT QD_STR("features/next")
@@ -36,7 +36,7 @@ int qdi_features_known(qd_cluster *c, qdi_features_at *at, qd_err *err)
         if (level > highest) highest = level;
     }
     qd_arena_fini(&a);
-    if (rc || highest <= c->self.features || cluster_broken(JOINS_UNASKED)) return rc;
+    if (rc || highest <= c->self.features || QD_MUTANT(cluster, JOINS_UNASKED)) return rc;
     return qd_err_set(
         err, QD_E_STATE,
         "the cluster's formats are of level %llu, this node (version [%.*s]) knows "
@@ -46,7 +46,7 @@ int qdi_features_known(qd_cluster *c, qdi_features_at *at, qd_err *err)
 
 void qdi_features_compare(cluster_txn *t, const qdi_features_at *at)
 {
-    if (cluster_broken(JOINS_UNASKED)) return;
+    if (QD_MUTANT(cluster, JOINS_UNASKED)) return;
     qdi_txn_at(t, LEVEL, at->level);
     qdi_txn_at(t, NEXT, at->next);
 }

@@ -161,7 +161,7 @@ void qdi_engine_live_drop(qd_engine *e, engine_live *x)
     qd_mutex_lock(&e->publish_lock);
     bool last = --x->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
-    if (last || QD_VARIANT(HELD_REMOVED)) live_remove(e, x);
+    if (last || QD_MUTANT(engine, HELD_REMOVED)) live_remove(e, x);
     if (last) qdi_engine_live_free(e, x);
 }
 

@@ -92,14 +92,14 @@ int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err)
         names[n] = qd_arena_str(&arena, live);
         if (!names[n++].p) rc = qd_err_nomem(err, "list of files");
     }
-    if (!rc && n && !QD_VARIANT(INSTALL_UNSYNCED)) {
+    if (!rc && n && !QD_MUTANT(engine, INSTALL_UNSYNCED)) {
         rc = qd_store_sync(e->store, names, n, err);
         /* whatever the reason, these files are lost: a second sync that succeeds proves nothing */
         if (rc) rc = qdi_engine_fail(e, err);
     }
     qd_arena_fini(&arena);
     qd_free(names);
-    if (rc || QD_VARIANT(INSTALL_UNSYNCED)) return rc;
+    if (rc || QD_MUTANT(engine, INSTALL_UNSYNCED)) return rc;
     qd_mutex_lock(&e->publish_lock);
     for (size_t i = 0; i < s->pairs.n; i++) {
         s->pairs.at[i].segment->synced = true;
@@ -184,7 +184,7 @@ static void retention(qd_engine *e, qd_commit *c, int64_t *retain)
 {
     int64_t highest, from = atomic_load(&e->complete_from);
     *retain = INT64_MAX;
-    for (uint32_t i = 0; i < c->leases_n && !QD_VARIANT(LEASE_IGNORED); i++)
+    for (uint32_t i = 0; i < c->leases_n && !QD_MUTANT(engine, LEASE_IGNORED); i++)
         if (c->leases[i].retaining_seq_no < *retain) *retain = c->leases[i].retaining_seq_no;
     c->translog_first =
         qd_translog_trim_plan(e->translog, c->translog_generation, *retain, &highest);

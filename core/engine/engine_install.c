@@ -527,7 +527,7 @@ static int commit(qd_install *i, arrival *a, qd_err *err)
     if (!rc && log.current_bytes >= ROLL_BYTES) rc = qd_translog_roll(e->translog, NULL, err);
     qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
     if (!rc && done < i->p->max_seq_no) atomic_store(&e->complete_from, i->p->max_seq_no + 1);
-    if (!rc && QD_VARIANT(TRIM_UNCOVERED)) {
+    if (!rc && QD_MUTANT(engine, TRIM_UNCOVERED)) {
         rc = qdi_engine_log_trim(e, qd_translog_generation_above(e->translog, INT64_MAX - 1),
                                  INT64_MAX, atomic_load(&e->committed_checkpoint), err);
     }

@@ -539,8 +539,8 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
     look_for_loss(e, c, known);
     atomic_store(&e->global, known);
     qd_translog_checkpoint_set(log, known);
-    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_VARIANT(NOT_SET_BACK) &&
-        !QD_VARIANT(OPEN_NOT_SET_BACK)) {
+    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_MUTANT(engine, NOT_SET_BACK) &&
+        !QD_MUTANT(engine, OPEN_NOT_SET_BACK)) {
         /* what is above it may be of a history that did not become the shard's */
         return qd_seq_no_reset(&e->seq_no, known), 0;
     }

@@ -123,7 +123,7 @@ static int skip(qd_engine *e, held *h, const qd_translog_op *op, qd_err *err)
     uint64_t term;
     /* what was acknowledged without a sync may be lost, and proves nothing */
     bool async = atomic_load(&e->durability) == QD_DURABILITY_ASYNC;
-    if (op->primary_term <= 1 || async || QD_VARIANT(SKIP_ANY_TERM)) return 0;
+    if (op->primary_term <= 1 || async || QD_MUTANT(engine, SKIP_ANY_TERM)) return 0;
     int rc = held_term(e, h, (int64_t)op->seq_no, &term, err);
     if (rc || op->primary_term <= term) return rc;
     qd_err two;
@@ -165,7 +165,7 @@ static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, 
     engine_recent *r = recent_at(e, seq_no);
     if (!r) return qd_err_nomem(err, "operations above the checkpoint");
     if (qd_seq_no_has(&e->seq_no, seq_no)) {
-        if (r->seq_no != seq_no || r->sum == sum || QD_VARIANT(REPLAY_ANY_BYTES)) return 0;
+        if (r->seq_no != seq_no || r->sum == sum || QD_MUTANT(engine, REPLAY_ANY_BYTES)) return 0;
         qd_err two;
         qd_err_init(&two);
         (void)qd_err_set(&two, QD_E_CORRUPT,
@@ -206,7 +206,7 @@ static int check_batch(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t 
 int qdi_engine_check_sender(qd_engine *e, uint64_t sender_term, qd_err *err)
 {
     uint64_t term = atomic_load(&e->primary_term);
-    if (sender_term < term && !QD_VARIANT(NO_TERM_CHECK)) {
+    if (sender_term < term && !QD_MUTANT(engine, NO_TERM_CHECK)) {
         return qd_err_set(err, QD_E_TERM_OLD,
                           "%s operation primary term [%llu] is too old (current [%llu])", e->name,
                           (unsigned long long)sender_term, (unsigned long long)term);
@@ -252,7 +252,7 @@ int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t
         (void)qdi_engine_fail(e, &failure);
         qd_err_fini(&failure);
     }
-    if (QD_VARIANT(APPEND_UNSYNCED)) {
+    if (QD_MUTANT(engine, APPEND_UNSYNCED)) {
         qd_seq_no_all_persisted(&e->seq_no);
     }
     if (!rc && n) *n = count;

@@ -297,7 +297,7 @@ static int write_cut(qd_engine *e, qd_err *err)
  * for. */
 static bool covered(qd_engine *e)
 {
-    if (qdi_engine_follows(e) || QD_VARIANT(REFRESH_ABOVE)) return true;
+    if (qdi_engine_follows(e) || QD_MUTANT(engine, REFRESH_ABOVE)) return true;
     if (atomic_load(&e->global) >= e->cut_seq_no) return true;
     atomic_store(&e->cut_waiting, e->cut_seq_no);
     if (atomic_load(&e->global) < e->cut_seq_no) return false;

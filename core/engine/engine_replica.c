@@ -57,13 +57,13 @@ void *qd_engine_copies_arg(const qd_engine *e)
 static bool global_raise(qd_engine *e, int64_t checkpoint)
 {
     int64_t was = atomic_load(&e->global), done;
-    if (checkpoint <= was && !QD_VARIANT(CHECKPOINT_FALLS)) return false; /* it only rises */
+    if (checkpoint <= was && !QD_MUTANT(engine, CHECKPOINT_FALLS)) return false; /* it only rises */
     qd_mutex_lock(&e->global_lock); /* a roll-back does not set the numbers back meanwhile */
-    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_VARIANT(CHECKPOINT_AHEAD)) {
+    if (atomic_load(&e->mode) == QD_ENGINE_REPLICA && !QD_MUTANT(engine, CHECKPOINT_AHEAD)) {
         qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
         if (checkpoint > done) checkpoint = done;
     }
-    if (QD_VARIANT(CHECKPOINT_FALLS)) atomic_store(&e->global, was = checkpoint - 1);
+    if (QD_MUTANT(engine, CHECKPOINT_FALLS)) atomic_store(&e->global, was = checkpoint - 1);
     while (checkpoint > was && !atomic_compare_exchange_weak(&e->global, &was, checkpoint)) {}
     qd_mutex_unlock(&e->global_lock);
     return checkpoint > was;
@@ -124,7 +124,7 @@ void qdi_engine_release(qd_engine *e)
 static int check_term(qd_engine *e, uint64_t term, qd_err *err)
 {
     uint64_t now = atomic_load(&e->primary_term);
-    if (term >= now || QD_VARIANT(NO_TERM_CHECK)) return qdi_engine_alive(e, err);
+    if (term >= now || QD_MUTANT(engine, NO_TERM_CHECK)) return qdi_engine_alive(e, err);
     return qd_err_set(err, QD_E_TERM_OLD, "%s primary term [%llu] is below the present one [%llu]",
                       e->name, (unsigned long long)term, (unsigned long long)now);
 }
@@ -135,7 +135,8 @@ static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, q
     qd_err failure;
     qd_err_init(&failure);
     qdi_engine_cursors_clear(e); /* of a history that may not be the same any more */
-    bool skip = QD_VARIANT(TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
+    bool skip =
+        QD_MUTANT(engine, TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
     int rc = skip ? 0 : qd_translog_turn_over(e->translog, t, generation, &failure);
     if (!rc) {
         if (t->primary_term > atomic_load(&e->primary_term)) {
@@ -276,15 +277,15 @@ int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to,
     qd_mutex_lock(&e->refresh_lock);
     qdi_engine_hold(e);
     int rc = check_term(e, term, err);
-    bool keeps = QD_VARIANT(NOT_SET_BACK) && global == QD_SEQ_NO_NONE;
-    if (QD_VARIANT(ROLLBACK_TRIMS)) {
+    bool keeps = QD_MUTANT(engine, NOT_SET_BACK) && global == QD_SEQ_NO_NONE;
+    if (QD_MUTANT(engine, ROLLBACK_TRIMS)) {
         t.trim_above = atomic_load(&e->global) > global ? atomic_load(&e->global) : global;
         t.trim_below_term = term;
     }
     if (!rc) rc = turn(e, &t, NULL, err);
     if (!rc) {
         demote(e);
-        if (!QD_VARIANT(ROLLBACK_KEEPS_BUFFER) && !keeps) rc = drop_buffered(e, err);
+        if (!QD_MUTANT(engine, ROLLBACK_KEEPS_BUFFER) && !keeps) rc = drop_buffered(e, err);
     }
     if (!rc && !keeps) rc = set_back(e, global, &target, err);
     if (!rc && !keeps) {
@@ -309,7 +310,7 @@ int qd_engine_trim_above(qd_engine *e, int64_t seq_no, uint64_t term, qd_err *er
     qd_mutex_lock(&e->flush_lock);
     qdi_engine_hold(e);
     int rc = qdi_engine_check_sender(e, term, err);
-    if (!rc && !QD_VARIANT(NO_TRIM) && qd_translog_above(e->translog, seq_no, term)) {
+    if (!rc && !QD_MUTANT(engine, NO_TRIM) && qd_translog_above(e->translog, seq_no, term)) {
         rc = turn(e, &t, NULL, err);
     }
     qdi_engine_release(e);

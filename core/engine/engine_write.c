@@ -393,7 +393,8 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
         }
         qd_err_fini(&refresh);
     }
-    if (rc == QD_E_VERSION_CONFLICT && !QD_VARIANT(CONFLICT_UNSYNCED)) rc = reveal(e, r, err);
+    if (rc == QD_E_VERSION_CONFLICT && !QD_MUTANT(engine, CONFLICT_UNSYNCED))
+        rc = reveal(e, r, err);
     uint64_t took = r->took_ns = qd_env_mono_ns(e->env) - start;
     /* rc > 0: the document comes again when the mapping knows its fields */
     if (!rc) atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);
@@ -419,7 +420,7 @@ int qd_engine_sync(qd_engine *e, const qd_translog_location *at, qd_err *err)
     qd_err failure;
     qd_err_init(&failure);
     int rc = qd_translog_sync(e->translog, at, &failure);
-    if (!rc && QD_VARIANT(PERSISTED_FROM_PROCESSED)) qd_seq_no_all_persisted(&e->seq_no);
+    if (!rc && QD_MUTANT(engine, PERSISTED_FROM_PROCESSED)) qd_seq_no_all_persisted(&e->seq_no);
     if (rc) rc = qdi_engine_fail(e, &failure);
     if (rc && err) qd_err_copy(err, &failure);
     qd_err_fini(&failure);
@@ -542,14 +543,14 @@ static int fill_gaps(qd_engine *e, qd_err *err)
 {
     uint64_t filled = 0;
     int rc = 0;
-    if (QD_VARIANT(GAPS_OPEN)) return 0;
+    if (QD_MUTANT(engine, GAPS_OPEN)) return 0;
     for (int64_t n = -1; !rc && (n = qd_seq_no_gap(&e->seq_no, n)) >= 0; filled++) {
         qd_translog_location at;
         uint64_t term = atomic_load(&e->primary_term);
         qd_translog_op op = {
             .type = QD_TRANSLOG_NOOP,
             .seq_no = (uint64_t)n,
-            .primary_term = QD_VARIANT(GAPS_OLD_TERM) && term > 1 ? term - 1 : term,
+            .primary_term = QD_MUTANT(engine, GAPS_OLD_TERM) && term > 1 ? term - 1 : term,
             .auto_id_ms = -1,
             .source = QD_STR("filling gaps"),
         };

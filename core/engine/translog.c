@@ -11,8 +11,8 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/pair.h"
 #include "engine/translog_int.h"
-#include "engine/variant.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -8,8 +8,8 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/mutants.h"
 #include "engine/translog_int.h"
-#include "engine/variant.h"
 #include <string.h>
 
 #define WINDOW ((int64_t)1 << 18) /* numbers */
@@ -197,7 +197,7 @@ static int note(void *arg, const qd_translog_op *op, const qd_translog_location 
     place *x = &c->places[seq_no - c->base];
     if (x->bytes) {
         if (x->file != c->scanning && x->term != op->primary_term) return 0;
-        if (!QD_VARIANT(REPLAY_ANY_BYTES)) {
+        if (!QD_MUTANT(engine, REPLAY_ANY_BYTES)) {
             return same_operation(c, x, at->offset, at->bytes, seq_no, err);
         }
         return 0;
@@ -228,7 +228,7 @@ static int load_window(qd_translog_cursor *c, qd_err *err)
     c->end = low + n - 1;
     int rc = 0;
     for (uint32_t k = 0; k < c->n && !rc; k++) {
-        uint32_t i = QD_VARIANT(REPLAY_OLDEST_FIRST) ? k : c->n - 1 - k;
+        uint32_t i = QD_MUTANT(engine, REPLAY_OLDEST_FIRST) ? k : c->n - 1 - k;
         const struct held *h = &c->file[i];
         if (h->max < c->base || h->min > c->end) continue;
         c->scanning = i;

@@ -7,8 +7,8 @@
  */
 #include "base/log.h"
 #include "base/str.h"
+#include "engine/mutants.h"
 #include "engine/translog_int.h"
-#include "engine/variant.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -276,7 +276,7 @@ static int write_again(qd_translog *t, qd_err *err)
     size_t n = t->files.n, from = unsure_from(t);
     bool some = false;
     for (size_t i = from; i < n; i++) some |= t->files.at[i]->records > t->files.at[i]->durable;
-    if (QD_VARIANT(SECOND_SYNC_BELIEVED)) return sync_again(t, from, err);
+    if (QD_MUTANT(engine, SECOND_SYNC_BELIEVED)) return sync_again(t, from, err);
     /* of those before, what is unsure stands in a later one: it is never read again */
     for (size_t i = 0; i < from; i++) {
         uint64_t sure = t->files.at[i + 1]->head.before_durable;

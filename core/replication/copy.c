@@ -14,11 +14,11 @@ void repl_copy_init(repl_copy *c, uint64_t term, int64_t global, uint64_t now)
 
 repl_copy_verdict repl_copy_request(const repl_copy *c, uint64_t term, uint64_t now)
 {
-    if (repl_broken(NO_TERM_CHECK) && term < c->term) return REPL_COPY_TAKE;
+    if (QD_MUTANT(repl, NO_TERM_CHECK) && term < c->term) return REPL_COPY_TAKE;
     if (term < c->term) return REPL_COPY_REFUSE;
     if (term > c->term) return REPL_COPY_ADOPT;
     if (c->primary) return REPL_COPY_REFUSE;
-    if (c->lease_term < term && now < c->lease_until_ns && !repl_broken(PROMOTE_WITHIN_LEASE)) {
+    if (c->lease_term < term && now < c->lease_until_ns && !QD_MUTANT(repl, PROMOTE_WITHIN_LEASE)) {
         return REPL_COPY_WAIT;
     }
     return REPL_COPY_TAKE;
@@ -35,7 +35,7 @@ void repl_copy_adopted(repl_copy *c, uint64_t term)
 
 repl_copy_verdict repl_copy_ops(const repl_copy *c)
 {
-    if (repl_broken(NO_TERM_CHECK) || repl_broken(NO_RESYNC)) return REPL_COPY_TAKE;
+    if (QD_MUTANT(repl, NO_TERM_CHECK) || QD_MUTANT(repl, NO_RESYNC)) return REPL_COPY_TAKE;
     return c->synced_term == c->term ? REPL_COPY_TAKE : REPL_COPY_NOT_SYNCED;
 }
 
@@ -80,7 +80,7 @@ void repl_copy_release(repl_copy *c, uint64_t term, uint64_t sent_ns)
 bool repl_copy_may_lead(const repl_copy *c, uint64_t term, uint64_t now)
 {
     if (term != c->term) return false;
-    return now >= c->lease_until_ns || repl_broken(PROMOTE_WITHIN_LEASE);
+    return now >= c->lease_until_ns || QD_MUTANT(repl, PROMOTE_WITHIN_LEASE);
 }
 
 void repl_copy_leads(repl_copy *c)
@@ -106,23 +106,23 @@ bool repl_copy_publication(uint64_t term, uint64_t generation, int64_t max_seq_n
 
 bool repl_publish_allowed(int64_t max_seq_no, int64_t global)
 {
-    return max_seq_no <= global || repl_broken(REFRESH_ABOVE);
+    return max_seq_no <= global || QD_MUTANT(repl, REFRESH_ABOVE);
 }
 
 int64_t repl_search_from(int64_t processed)
 {
-    return repl_broken(SEARCH_BEHIND) ? -1 : processed;
+    return QD_MUTANT(repl, SEARCH_BEHIND) ? -1 : processed;
 }
 
 uint64_t repl_record_term(uint64_t record_term, uint64_t sender_term)
 {
-    return repl_broken(REQUEST_TERM_AS_RECORD) ? sender_term : record_term;
+    return QD_MUTANT(repl, REQUEST_TERM_AS_RECORD) ? sender_term : record_term;
 }
 
 bool repl_recovery_by_ops(const char *history, const char *source_history, int64_t from,
                           int64_t source_min_retained, int64_t source_max_seq_no)
 {
-    if (strcmp(history, source_history) != 0 && !repl_broken(HISTORY_IGNORED)) return false;
+    if (strcmp(history, source_history) != 0 && !QD_MUTANT(repl, HISTORY_IGNORED)) return false;
     return from >= source_min_retained && from <= source_max_seq_no + 1;
 }
 
@@ -130,10 +130,10 @@ repl_final repl_recovery_final(int64_t persisted, int64_t global, uint64_t open_
                                uint64_t open_generation, uint64_t source_term,
                                uint64_t source_generation)
 {
-    if (persisted < global && !repl_broken(SNAPSHOT_FIRST) && !repl_broken(ADMIT_EARLY))
+    if (persisted < global && !QD_MUTANT(repl, SNAPSHOT_FIRST) && !QD_MUTANT(repl, ADMIT_EARLY))
         return REPL_FINAL_OPS;
     bool behind = open_term < source_term ||
                   (open_term == source_term && open_generation < source_generation);
-    if (behind && !repl_broken(START_BEHIND_REFRESH)) return REPL_FINAL_FILES;
+    if (behind && !QD_MUTANT(repl, START_BEHIND_REFRESH)) return REPL_FINAL_FILES;
     return REPL_FINAL_ADMIT;
 }

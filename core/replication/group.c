@@ -1,5 +1,5 @@
 /* group.c: a copy as primary: what its machine asks for is done here. See repl_int.h. */
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
 #include <stdio.h>
@@ -141,7 +141,7 @@ static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
     memcpy(q->by, g->aid, sizeof q->by);
     qd_mutex_lock(&g->lock);
     q->term = g->pm.term;
-    q->global = repl_broken(CHECKPOINT_OF_OWN) ? g->pm.persisted : g->pm.global;
+    q->global = QD_MUTANT(repl, CHECKPOINT_OF_OWN) ? g->pm.persisted : g->pm.global;
     qd_mutex_unlock(&g->lock);
     q->flags = t->release ? REPL_RELEASE : REPL_LEASE;
     if (t->read) q->flags |= REPL_READ;
@@ -236,7 +236,7 @@ static void send_now(repl_shard *g, const repl_todo *t)
         qd_err_init(&c->call.err);
         atomic_fetch_add(&g->r->calls, 1);
         rc = qd_rpc_call_start(g->r->rpc, &c->call, &err);
-        if (!rc && ship && repl_broken(SENT_IS_CONFIRMED)) {
+        if (!rc && ship && QD_MUTANT(repl, SENT_IS_CONFIRMED)) {
             repl_answer sent = {.verdict = REPL_OK, .batch = t->number, .persisted = -1};
             answered(g, t->peer, &sent);
         }
@@ -529,7 +529,7 @@ static void cas_run(repl_shard *g)
         }
         qd_err_init(&err);
         int rc = change(g, &c, term, &revision, &err);
-        if (repl_broken(CHANGE_ASSUMED) && !settled(rc)) rc = 0;
+        if (QD_MUTANT(repl, CHANGE_ASSUMED) && !settled(rc)) rc = 0;
         static const char *const names[] = {"leaves the in-sync set", "joins the in-sync set",
                                             "becomes primary", "starts"};
         if (!rc) {
@@ -736,12 +736,13 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
         repl_copy_leads(&g->cm);
         repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
                           g->async ? at.processed : at.persisted, at.max_seq_no,
-                          repl_broken(LEAD_ALL_GLOBAL) ? at.persisted : at.global, repl_on_act, g);
+                          QD_MUTANT(repl, LEAD_ALL_GLOBAL) ? at.persisted : at.global, repl_on_act,
+                          g);
         g->leading = true;
         g->recovers = false;
         g->cas.n = 0;
         for (uint32_t i = 0; i < rec.n; i++) {
-            if (repl_broken(AWAY_IGNORED) && !copies[i].assigned) continue;
+            if (QD_MUTANT(repl, AWAY_IGNORED) && !copies[i].assigned) continue;
             if (copies[i].in_sync && strcmp(copies[i].aid, g->aid) != 0) {
                 (void)repl_primary_counted(&g->pm, copies[i].aid, copies[i].started);
             }

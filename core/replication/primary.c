@@ -110,7 +110,7 @@ static void batch_end(repl_primary *p, repl_batch *b, int rc)
 
 static bool batch_ready(const repl_batch *b)
 {
-    return (b->local || repl_broken(ACK_BEFORE_FSYNC)) && !b->waiting;
+    return (b->local || QD_MUTANT(repl, ACK_BEFORE_FSYNC)) && !b->waiting;
 }
 
 static void drained_look(repl_primary *p)
@@ -132,7 +132,7 @@ static void batches_look(repl_primary *p)
 
 bool repl_primary_busy(const repl_primary *p)
 {
-    if (p->first && !repl_broken(HANDOVER_UNDRAINED)) return true;
+    if (p->first && !QD_MUTANT(repl, HANDOVER_UNDRAINED)) return true;
     EACH_PEER((repl_primary *)p, c)
     {
         if (c->admitting || c->failing) return true;
@@ -142,7 +142,7 @@ bool repl_primary_busy(const repl_primary *p)
 
 bool repl_primary_lease(const repl_primary *p, uint64_t now)
 {
-    if (repl_broken(NO_READ_LEASE)) return true;
+    if (QD_MUTANT(repl, NO_READ_LEASE)) return true;
     EACH_PEER((repl_primary *)p, c)
     {
         if (c->counts && now >= c->lease_ns) return false;
@@ -190,15 +190,15 @@ static void rounds_look(repl_primary *p, uint64_t now)
  */
 static void round_wait(repl_primary *p, repl_read *r)
 {
-    r->round = p->rounds + !repl_broken(JOIN_OLD_ROUND);
+    r->round = p->rounds + !QD_MUTANT(repl, JOIN_OLD_ROUND);
     if (r->round > p->wanted) p->wanted = r->round;
 }
 
 static bool read_ready(repl_primary *p, const repl_read *r, uint64_t now)
 {
-    if (r->seq_no > p->global && !repl_broken(READ_UNREPLICATED)) return false;
-    if (repl_broken(NO_READ_LEASE)) return true;
-    if (repl_broken(READ_BY_LEASE) && repl_primary_lease(p, now)) return true;
+    if (r->seq_no > p->global && !QD_MUTANT(repl, READ_UNREPLICATED)) return false;
+    if (QD_MUTANT(repl, NO_READ_LEASE)) return true;
+    if (QD_MUTANT(repl, READ_BY_LEASE) && repl_primary_lease(p, now)) return true;
     /* A clock that stood still while the machine was paused calls each lease valid: only a copy
      * that was asked behind the read's coming knows whom it obeys. The lease keeps a new primary
      * from acknowledging until this answer is out; where a round takes longer than one lasts, a
@@ -263,7 +263,8 @@ static void catch_up_look(repl_primary *p, repl_peer *c, uint64_t now)
 static void admit_look(repl_primary *p, repl_peer *c)
 {
     if (!c->counts || c->in_sync || c->admitting || c->failing) return;
-    if (c->persisted < c->needs && !repl_broken(ADMIT_EARLY) && !repl_broken(SNAPSHOT_FIRST)) {
+    if (c->persisted < c->needs && !QD_MUTANT(repl, ADMIT_EARLY) &&
+        !QD_MUTANT(repl, SNAPSHOT_FIRST)) {
         return;
     }
     if (p->phase != REPL_ACTIVE) return; /* a hand-over waits for no new copy */
@@ -276,7 +277,7 @@ static void ready_look(repl_primary *p)
     if (p->phase != REPL_RESYNC) return;
     EACH_PEER(p, c)
     {
-        if (c->counts && !c->synced && !repl_broken(NO_RESYNC)) return;
+        if (c->counts && !c->synced && !QD_MUTANT(repl, NO_RESYNC)) return;
     }
     p->phase = REPL_READY;
     emit(p, &(repl_act){.kind = REPL_ACT_READY});
@@ -284,7 +285,7 @@ static void ready_look(repl_primary *p)
 
 static void active_look(repl_primary *p)
 {
-    if (p->phase != REPL_READY || !(p->in_sync || repl_broken(UNSTARTED_PRIMARY))) return;
+    if (p->phase != REPL_READY || !(p->in_sync || QD_MUTANT(repl, UNSTARTED_PRIMARY))) return;
     p->phase = REPL_ACTIVE;
     emit(p, &(repl_act){.kind = REPL_ACT_ACTIVE});
 }
@@ -319,7 +320,7 @@ void repl_primary_begin(repl_primary *p, uint64_t now)
     EACH_PEER(p, c)
     {
         c->heard_ns = now;
-        if (repl_broken(NO_RESYNC)) {
+        if (QD_MUTANT(repl, NO_RESYNC)) {
             c->synced = true;
         } else {
             resync(p, c);
@@ -352,7 +353,7 @@ void repl_primary_batch(repl_primary *p, repl_batch *b, int64_t min, int64_t max
         if (c->counts && !c->failing) b->waiting |= bit(p, c);
         if (c->failing) {
             /* on its way out: it gets nothing more, and nothing is acknowledged before it is out */
-            if (!repl_broken(REMOVAL_NOT_AWAITED)) b->waiting |= bit(p, c);
+            if (!QD_MUTANT(repl, REMOVAL_NOT_AWAITED)) b->waiting |= bit(p, c);
             continue;
         }
         b->sent |= bit(p, c);
@@ -420,11 +421,11 @@ void repl_primary_fail(repl_primary *p, uint64_t peer, const char *why, uint64_t
         return;
     }
     c->failing = true;
-    if (repl_broken(REMOVAL_NOT_AWAITED)) {
+    if (QD_MUTANT(repl, REMOVAL_NOT_AWAITED)) {
         for (repl_batch *b = p->first; b; b = b->next) b->waiting &= ~bit(p, c);
     }
     emit(p, &(repl_act){.kind = REPL_ACT_FAIL, .peer = c, .why = why});
-    if (repl_broken(REMOVAL_NOT_AWAITED)) look(p, now);
+    if (QD_MUTANT(repl, REMOVAL_NOT_AWAITED)) look(p, now);
 }
 
 void repl_primary_changed(repl_primary *p, repl_change change, uint64_t peer, bool ok, bool stale,
@@ -447,7 +448,7 @@ void repl_primary_changed(repl_primary *p, repl_change change, uint64_t peer, bo
     }
     repl_peer *c = repl_primary_peer(p, peer);
     if (!c) return;
-    if ((change == REPL_CHANGE_FAIL && ok) || (!ok && repl_broken(REFUSED_IS_OUT))) {
+    if ((change == REPL_CHANGE_FAIL && ok) || (!ok && QD_MUTANT(repl, REFUSED_IS_OUT))) {
         peer_gone(p, c, now); /* not in the set, by a committed record */
         return;
     }

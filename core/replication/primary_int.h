@@ -18,7 +18,7 @@
 
 #include "base/assert.h"
 #include "base/str.h"
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 
 #define REPL_AID 23u       /* an allocation id and a NUL */
 #define REPL_PEERS_MAX 32u /* other copies of a shard */

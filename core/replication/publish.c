@@ -1,6 +1,6 @@
 /* publish.c: segments from the primary to those who show them. See repl_int.h and "Segments" of
  * docs/replication.md. */
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
 
@@ -247,7 +247,7 @@ static uint32_t publish_list(repl_shard *g, const qd_publication *p, repl_peer o
             continue;
         }
         f->busy = true;
-        if (repl_broken(SENT_IS_SHOWN)) f->max_seq_no = p->max_seq_no;
+        if (QD_MUTANT(repl, SENT_IS_SHOWN)) f->max_seq_no = p->max_seq_no;
         out[n++] = *c;
     }
     qd_mutex_unlock(&g->lock);

@@ -1,6 +1,6 @@
 /* serve.c: a copy answers its primary. See repl_int.h, copy_int.h. */
-#include "engine/variant.h"
-#include "replication/broken_int.h"
+#include "engine/pair.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
 #include <stdio.h>
@@ -117,14 +117,14 @@ static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_rep
     bool async = g->async;
     qd_engine_checkpoints_get(e, &at);
     a->persisted = async ? at.processed : at.persisted;
-    if (repl_broken(COPY_ACK_BEFORE_FSYNC) || repl_broken(RESYNC_UNSYNCED))
+    if (QD_MUTANT(repl, COPY_ACK_BEFORE_FSYNC) || QD_MUTANT(repl, RESYNC_UNSYNCED))
         a->persisted = at.processed;
-    if (repl_broken(GAPS_COUNTED)) a->persisted = at.max_seq_no;
+    if (QD_MUTANT(repl, GAPS_COUNTED)) a->persisted = at.max_seq_no;
     qd_pair("copy.confirms", async || a->persisted <= at.durable);
     qd_mutex_lock(&g->lock);
     a->term = g->cm.term;
     a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;
-    if (repl_broken(OK_WHATEVER_TERM)) a->verdict = REPL_OK;
+    if (QD_MUTANT(repl, OK_WHATEVER_TERM)) a->verdict = REPL_OK;
     qd_mutex_unlock(&g->lock);
 }
 
@@ -163,7 +163,7 @@ static int take_ops(repl_shard *g, qd_engine *e, const repl_request *q, qd_err *
     int rc = 0;
     if (q->tail.n) {
         rc = qd_engine_replicate(e, q->term, q->tail, NULL, &at, err);
-        bool sync = !repl_broken(COPY_ACK_BEFORE_FSYNC) && !repl_broken(RESYNC_UNSYNCED);
+        bool sync = !QD_MUTANT(repl, COPY_ACK_BEFORE_FSYNC) && !QD_MUTANT(repl, RESYNC_UNSYNCED);
         if (!rc && sync) rc = qd_engine_sync(e, &at, err);
     }
     if (!rc) qd_engine_global_checkpoint_set(e, q->global);
@@ -195,13 +195,13 @@ static int resync_part(repl_shard *g, qd_engine *e, const repl_request *q, repl_
                        qd_err *err)
 {
     int rc = 0;
-    if (v == REPL_COPY_ROLL_BACK && !repl_broken(RESYNC_NO_ROLL_BACK)) {
+    if (v == REPL_COPY_ROLL_BACK && !QD_MUTANT(repl, RESYNC_NO_ROLL_BACK)) {
         rc = qd_engine_rollback(e, q->term, q->first - 1, NULL, err);
     }
     if (!rc && v != REPL_COPY_REPEATED) rc = take_ops(g, e, q, err);
     if (!rc && v == REPL_COPY_REPEATED) rc = qd_engine_sync_all(e, err);
     bool trims = v != REPL_COPY_REPEATED && q->flags & REPL_LAST;
-    if (!rc && trims && !repl_broken(RESYNC_NO_TRIM)) {
+    if (!rc && trims && !QD_MUTANT(repl, RESYNC_NO_TRIM)) {
         rc = qd_engine_trim_above(e, q->max, q->term, err);
     }
     return rc;
@@ -269,7 +269,7 @@ static void serve_publish(repl_shard *g, qd_engine *e, const repl_request *q, re
     qd_mutex_unlock(&g->lock);
     int rc = known ? qd_publication_decode(q->tail, &g->r->account, &p, &err)
                    : qd_err_set(&err, QD_E_CLOSED, "the node of the primary is not known");
-    bool skip = repl_broken(PUBLISH_UNSHOWN);
+    bool skip = QD_MUTANT(repl, PUBLISH_UNSHOWN);
     if (!rc && !skip) rc = repl_install(g, e, p, from, q->by, NULL, &err);
     qd_publication_unref(p);
     if (rc) {
@@ -332,7 +332,7 @@ static bool serve_read(repl_shard *g, const repl_request *q, repl_reply *a)
     qd_engine *e = g->engine;
     bool obeys = repl_copy_request(&g->cm, q->term, now) == REPL_COPY_TAKE &&
                  g->cm.term == q->term && repl_copy_ops(&g->cm) == REPL_COPY_TAKE;
-    if (repl_broken(READ_ANY_TERM)) obeys = true;
+    if (QD_MUTANT(repl, READ_ANY_TERM)) obeys = true;
     bool here = e && obeys && !qd_engine_failure(e, NULL);
     if (here) {
         int64_t max;

@@ -1,5 +1,5 @@
 /* source.c: the primary's side of a recovery, and its files. See docs/replication.md. */
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
 
@@ -199,7 +199,7 @@ static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     qd_engine_checkpoints at;
     qd_mutex_lock(&g->lock);
     bool first = !g->replicated;
-    bool waits = !repl_broken(PLAIN_BESIDE_TRACKED);
+    bool waits = !QD_MUTANT(repl, PLAIN_BESIDE_TRACKED);
     g->first_writer++;
     g->replicated = true;
     qd_mutex_unlock(&g->lock);
@@ -256,7 +256,7 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     if (!tracked(g, q, a) || retain(g, e, q->by, q->first, err)) return;
     qd_engine_checkpoints_get(e, &at);
     a->max = at.processed;
-    if (q->first > at.processed || repl_broken(SENT_NOTHING)) {
+    if (q->first > at.processed || QD_MUTANT(repl, SENT_NOTHING)) {
         a->verdict = REPL_OK;
         return;
     }
@@ -283,7 +283,7 @@ static repl_final final_of(repl_shard *g, const repl_peer *c, const repl_request
         x->max_seq_no = q->max;
         qd_waitq_wake(&g->changed);
     }
-    if (repl_broken(FINAL_UNASKED) || repl_broken(SENT_NOTHING)) return REPL_FINAL_ADMIT;
+    if (QD_MUTANT(repl, FINAL_UNASKED) || QD_MUTANT(repl, SENT_NOTHING)) return REPL_FINAL_ADMIT;
     if (c->counts) {
         bool shows = !x->bound || x->term > x->must_term ||
                      (x->term == x->must_term && x->generation >= x->must_generation);
@@ -337,8 +337,9 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
             x->waits = true;
             x->bound = false;
         }
-        int64_t has = repl_broken(FINAL_UNASKED) || repl_broken(SENT_NOTHING) ? g->pm.persisted
-                                                                              : q->persisted;
+        int64_t has = QD_MUTANT(repl, FINAL_UNASKED) || QD_MUTANT(repl, SENT_NOTHING)
+                          ? g->pm.persisted
+                          : q->persisted;
         (void)repl_primary_admit(&g->pm, c->id, has, repl_now(g));
         c = repl_primary_peer(&g->pm, q->peer);
         if (c && c->in_sync && x->bound == x->waits) a->flags |= REPL_IN_SYNC;

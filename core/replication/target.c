@@ -4,8 +4,8 @@
  * that is not heard ends it: the allocation finds another node. Once in sync it reports itself as
  * started.
  */
-#include "engine/variant.h"
-#include "replication/broken_int.h"
+#include "engine/pair.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include "runtime/point.h"
 #include <stdio.h>
@@ -54,8 +54,8 @@ static void request(const target *t, repl_request *q)
     *q = (repl_request){.shard = t->g->number,
                         .term = t->term,
                         .peer = t->peer,
-                        .persisted =
-                            async || repl_broken(RECOVERY_UNSYNCED) ? at.processed : at.persisted};
+                        .persisted = async || QD_MUTANT(repl, RECOVERY_UNSYNCED) ? at.processed
+                                                                                 : at.persisted};
     qd_pair("copy.recovers", async || q->persisted <= at.durable);
     memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
     memcpy(q->aid, t->primary, sizeof q->aid);
@@ -158,7 +158,7 @@ static int prepare(target *t, const repl_reply *a, qd_err *err)
     t->by_ops = a->flags & REPL_BY_OPS;
     int rc = 0;
     if (!t->by_ops) rc = qd_engine_recovery_reset(t->e, a->history, err);
-    if (!rc && repl_broken(RECOVERY_NOT_SET_BACK)) {
+    if (!rc && QD_MUTANT(repl, RECOVERY_NOT_SET_BACK)) {
         rc = qd_engine_term_raise(t->e, a->term, err);
     } else if (!rc) {
         rc = qd_engine_rollback(t->e, a->term, QD_SEQ_NO_NONE, &to, err);
@@ -248,7 +248,7 @@ static int operations(target *t, qd_err *err)
         q.first = q.persisted + 1;
         rc = ask(t, QD_ACTION_RECOVERY_OPS, &q, &call, &a, err);
         if (!rc && a.tail.n) rc = qd_engine_replicate(t->e, t->term, a.tail, &n, &at, err);
-        if (!rc && n && !repl_broken(RECOVERY_UNSYNCED)) rc = qd_engine_sync(t->e, &at, err);
+        if (!rc && n && !QD_MUTANT(repl, RECOVERY_UNSYNCED)) rc = qd_engine_sync(t->e, &at, err);
         more = !rc && n && a.flags & REPL_MORE;
         qd_mutex_lock(&t->g->lock);
         t->g->progress.ops_recovered += n;
@@ -263,7 +263,7 @@ static int operations(target *t, qd_err *err)
         qd_rpc_call_fini(&call);
     }
     /* above what the source had when it began to track: of this term, or of nobody */
-    if (rc || repl_broken(RECOVERY_NO_TRIM)) return rc;
+    if (rc || QD_MUTANT(repl, RECOVERY_NO_TRIM)) return rc;
     return qd_engine_trim_above(t->e, t->max, t->term, err);
 }
 

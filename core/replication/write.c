@@ -1,6 +1,6 @@
 /* write.c: writes, realtime reads and refreshes on a primary. See replication.h. */
-#include "engine/variant.h"
-#include "replication/broken_int.h"
+#include "engine/pair.h"
+#include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include "runtime/fiber.h"
 #include "runtime/point.h"
@@ -124,7 +124,7 @@ static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, b
     }
     if (!rc && write) {
         g->pm.writers = ++g->writers;
-        *encode = (g->replicated && !repl_broken(PLAIN_BESIDE_TRACKED)) || g->pm.top;
+        *encode = (g->replicated && !QD_MUTANT(repl, PLAIN_BESIDE_TRACKED)) || g->pm.top;
         g->plain += !*encode;
     }
     qd_mutex_unlock(&g->lock);
@@ -263,7 +263,7 @@ void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max
         repl_primary_batch(&g->pm, &s->b, min, max);
     } else { /* applied by a primary that is none any more */
         s->b.done = true;
-        s->b.rc = repl_broken(DEPOSED_IS_OK) ? 0 : QD_E_WRITE_UNKNOWN;
+        s->b.rc = QD_MUTANT(repl, DEPOSED_IS_OK) ? 0 : QD_E_WRITE_UNKNOWN;
         qd_latch_done(&s->over, 0);
     }
     repl_unlock(g);
@@ -306,7 +306,7 @@ static int commit_wait(repl_shard *g, repl_shipment *s, int rc, qd_engine *e, qd
     repl_unlock(g);
     (void)qd_latch_wait(&s->over);
     int result = s->b.rc;
-    if (rc || !result || repl_broken(UNKNOWN_IS_OK)) return rc;
+    if (rc || !result || QD_MUTANT(repl, UNKNOWN_IS_OK)) return rc;
     return qd_err_set(err, QD_E_WRITE_UNKNOWN,
                       "%s the primary was replaced, or its copies and the cluster state did not "
                       "answer, before the write was acknowledged: it may be there or not",
@@ -318,7 +318,7 @@ int qd_replication_commit(qd_commit *c, qd_write_counts *counts, qd_err *err)
     repl_shard *g = c->permit->group;
     int rc = 0;
     bool async = qd_engine_durability(c->permit->engine) == QD_DURABILITY_ASYNC;
-    if (!repl_broken(COMMIT_UNSYNCED)) rc = qd_engine_sync(c->permit->engine, &c->last, err);
+    if (!QD_MUTANT(repl, COMMIT_UNSYNCED)) rc = qd_engine_sync(c->permit->engine, &c->last, err);
     qd_pair("write.ends", rc || async || qd_engine_reached(c->permit->engine, &c->last));
     if (c->shipment) rc = commit_wait(g, c->shipment, rc, c->permit->engine, err);
     if (!rc && c->rc) {
@@ -344,7 +344,7 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
     qd_mutex_unlock(&g->lock);
     if (alone) return 0; /* nobody else could be primary; the engine has synced what it showed */
     qd_engine_checkpoints_get(p->engine, &at);
-    if (seq_no < 0 && !repl_broken(NOT_FOUND_AT_ONCE)) seq_no = at.max_seq_no;
+    if (seq_no < 0 && !QD_MUTANT(repl, NOT_FOUND_AT_ONCE)) seq_no = at.max_seq_no;
     qd_mutex_lock(&g->lock);
     uint64_t now = repl_now(g);
     if (!g->leading || g->pm.term != p->primary_term) {
@@ -436,7 +436,7 @@ static int left_wait(repl_shard *g, qd_err *err)
     uint64_t left = g->left_revision;
     qd_mutex_unlock(&g->lock);
     uint64_t all = atomic_load(&r->everywhere);
-    if (left <= all || repl_broken(LEFT_IGNORED)) return 0;
+    if (left <= all || QD_MUTANT(repl, LEFT_IGNORED)) return 0;
     if (qd_cluster_wait_all(r->cluster, left, (int64_t)(REPL_LAG_MAX_NS / 1000000u))) {
         return qd_err_set(err, QD_E_TIMEOUT,
                           "%s a node has not applied within %us the cluster state in which a copy "
@@ -488,7 +488,7 @@ int qd_replication_refresh(qd_replication *r, const qd_write_target *target, int
     qd_mutex_lock(&p.group->lock);
     bool alone = !p.group->pm.top;
     qd_mutex_unlock(&p.group->lock);
-    if (!rc && !alone && !repl_broken(REFRESH_HERE_ONLY)) {
+    if (!rc && !alone && !QD_MUTANT(repl, REFRESH_HERE_ONLY)) {
         repl_publish_queue(p.group);
         rc = followers_wait(p.group, seq_no, counts, err);
     }

@@ -7,8 +7,8 @@
  * confirmed; what is answered waits, as all reads, until what was committed is applied here, and so
  * for this node's disk. A disk that stands still costs nobody the session.
  */
+#include "mutants.h"
 #include "store.h"
-#include "variant.h"
 
 #define RESEND_NS 300000000
 #define ASKING_MAX 1024
@@ -211,7 +211,7 @@ static void on_touched(cr_read_wait *w, int32_t rc)
 static void touch_turn(qd_coord *c)
 {
     cr_rounds *r = &c->rounds;
-    if (r->touching || !cr_leads(c) || CR_BROKEN(CR_BAD_RENEWAL_APPLIED)) return;
+    if (r->touching || !cr_leads(c) || QD_MUTANT(coord, RENEWAL_APPLIED)) return;
     if (cr_consensus_sole(c->consensus)) {
         (void)renumber(c, 0, TOUCHED, 1);
         return;
@@ -245,7 +245,7 @@ static void begin(qd_coord *c)
     r->busy = 1;
     r->number++;
     (void)gather(c, r->number, 1);
-    if (!cr_leads(c) && CR_BROKEN(CR_BAD_READ_LOCAL)) {
+    if (!cr_leads(c) && QD_MUTANT(coord, READ_LOCAL)) {
         confirmed(c);
         return;
     }
@@ -253,7 +253,7 @@ static void begin(qd_coord *c)
         ask_leader(c);
         return;
     }
-    if (cr_consensus_sole(c->consensus) || CR_BROKEN(CR_BAD_ROUND_NOT_ASKED)) {
+    if (cr_consensus_sole(c->consensus) || QD_MUTANT(coord, ROUND_NOT_ASKED)) {
         confirmed(c);
         return;
     }

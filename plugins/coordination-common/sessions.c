@@ -2,8 +2,8 @@
  * sessions.c: sessions' time. It is the leader's own: not in the log, begun anew by each leader, so
  * that a session never ends early. Its end is an entry.
  */
+#include "mutants.h"
 #include "store.h"
-#include "variant.h"
 
 #define UNSURE UINT64_MAX /* ending: nobody knows of the batch */
 
@@ -27,7 +27,7 @@ void cr_deadlines_update(qd_coord *c, int anew)
         list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
         while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
         if (old == c->ndeadlines || c->deadlines[old].session != s->id) continue;
-        if (!anew || CR_BROKEN(CR_BAD_SESSION_NO_GRACE))
+        if (!anew || QD_MUTANT(coord, SESSION_NO_GRACE))
             list[i] = c->deadlines[old];
         else if (same)
             list[i].ending = c->deadlines[old].ending;
@@ -62,7 +62,7 @@ static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
 void cr_sessions_expire(qd_coord *c)
 {
     if (!cr_leads(c) || c->machine->state != QD_COORD_ACTIVE) return;
-    if (CR_BROKEN(CR_BAD_SESSION_NEVER)) return;
+    if (QD_MUTANT(coord, SESSION_NEVER)) return;
     int64_t now = cr_now(c);
     for (size_t i = 0; i < c->ndeadlines; i++) {
         cr_deadline *d = &c->deadlines[i];

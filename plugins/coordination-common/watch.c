@@ -2,8 +2,8 @@
  * watch.c: watches read the machine's history on the loop's thread, each from where it stands, in
  * whole revisions. A watch outlives its store: its lock keeps the two apart.
  */
+#include "mutants.h"
 #include "store.h"
-#include "variant.h"
 
 #define EVENTS_MAX 1024u     /* of one call, but for a larger revision */
 #define BYTES_MAX (4u << 20) /* of them that are unpacked */
@@ -136,7 +136,7 @@ static void tell(qd_coord *c, qd_coord_watch *w)
         w->events(w->arg, NULL, 0, m->revision, QD_E_FENCED);
         return;
     }
-    if (CR_BROKEN(CR_BAD_WATCH_GAP) && w->from <= m->compacted) w->from = m->compacted + 1;
+    if (QD_MUTANT(coord, WATCH_GAP) && w->from <= m->compacted) w->from = m->compacted + 1;
     if (w->from <= m->compacted) {
         w->ended = 1;
         w->events(w->arg, NULL, 0, m->compacted, QD_E_COMPACTED);

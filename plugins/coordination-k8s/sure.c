@@ -12,7 +12,7 @@
  * Who knows an earlier version only does not answer.
  */
 #include "k8s.h"
-#include "variant.h"
+#include "mutants.h"
 
 #define ANSWER_NS 300000000ll  /* then the root is read */
 #define SILENT_NS 3000000000ll /* who was not heard for so long is not waited for */
@@ -63,8 +63,8 @@ int ck_sure_ask(cr_consensus *c, cr_read_wait *r)
     for (size_t i = 0; i < CK_POLLS; i++)
         if (!c->polls[i].wait) p = &c->polls[i];
     if (!p) return 0;
-    if (!whom(c, &made) && !CR_BROKEN(CR_BAD_SURE_BY_CLOCK)) return 0;
-    if (CR_BROKEN(CR_BAD_SURE_BY_CLOCK)) made.n = 0;
+    if (!whom(c, &made) && !QD_MUTANT(coord, SURE_BY_CLOCK)) return 0;
+    if (QD_MUTANT(coord, SURE_BY_CLOCK)) made.n = 0;
     made.number = ++c->polled;
     made.until_ns = ck_now(c) + ANSWER_NS;
     *p = made;

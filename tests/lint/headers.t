@@ -18,7 +18,7 @@ sub alone {
     diag(join "\n", grep { /error|warning/ } split /\n/, $out);
 }
 
-my $flags = '-fsyntax-only -D_GNU_SOURCE -DQD_VERSION=\'"0"\' -Icore -Isdk/include -Itests -Wall -Wextra '
+my $flags = '-fsyntax-only -D_GNU_SOURCE -DQD_VERSION=\'"0"\' -Icore -Isdk/include -Ilib -Itests -Wall -Wextra '
     . '-Wno-unused -Wno-unused-function -Werror';
 my @core = grep { !m{^core/[^/]+/.*_(tmpl|body)(_int)?\.h$} } files(qr{^core/.*\.h$});
 my @lib  = files(qr{^lib/.*\.h$});

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # 102_mutants.t: defects written into the sources of the Kubernetes client, the core over it, modes and migration, one
 # at a time in a copy of the tree; the program named beside each has to find it: by a check that fails, neither by a crash
-# nor by taking long. The broken variants that the simulations switch on (core/variant.h, broken_int.h) are theirs.
+# nor by taking long. The broken variants that the simulations switch on (the tables mutants.h) are theirs.
 #   MUTANT='mirror|copy'   only those whose names match
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 # The composed simulation: core/cluster and core/rpc as they are, a back end of the coordination kind but for
 # files and SQLite, on fibers in place of libuv and threads; replication's machines with their defects.
 # One program over coordination-raft, one over coordination-k8s and a model of an API server.
-CLUSTER_SIM_CC = $(CC) -Itests/sim/cluster_shim $(CPPFLAGS_ALL) -Itests -Ilib -Iplugins -DREPL_VARIANTS -DCR_VARIANTS -DCK_VARIANTS \
-	-DCLUSTER_VARIANTS -DCR_SEGMENT_BYTES=32768u -DQD_BUILD_ID='"$(BUILD_ID)"'
+CLUSTER_SIM_CC = $(CC) -Itests/sim/cluster_shim $(CPPFLAGS_ALL) -Itests -Ilib -Iplugins -DQD_WITH_MUTANTS \
+	-DCR_SEGMENT_BYTES=32768u -DQD_BUILD_ID='"$(BUILD_ID)"'
 CLUSTER_SIM := $(OUT)/tests/sim/cluster
 CLUSTER_SIM_K8S := $(OUT)/tests/sim/cluster_k8s
 CLUSTER_SIM_PARTS := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,\

@@ -8,13 +8,15 @@
  *   --scenario NAME          one of them, with SEED or SEEDS
  *   --defects [NAME]         each defect (or one), until it is found, within DEFECT_SEEDS=5000
  */
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "cluster_sim.h"
 #include "repl_sim.h"
-#include "replication/broken_int.h"
-#include <coordination-common/variant.h>
+#include "replication/mutants.h"
+#include <coordination-common/mutants.h>
 #ifdef CLUSTER_K8S
-#include <coordination-k8s/core/variant.h>
+#include <coordination-k8s/core/mutants.h>
+#else
+#include <coordination-raft/consensus/mutants.h>
 #endif
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +38,14 @@
 #define SHARED 60       /* schedules from which on the share of events tells something */
 #define LEAST_SHARE 5.0 /* percent of schedules that each kind of event must be in */
 
-int repl_variant, cr_variant, cluster_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(repl, REPL_MUTANTS);
+QD_MUTANTS_DEFINE(cluster, CLUSTER_MUTANTS);
+QD_MUTANTS_DEFINE(coord, COORD_MUTANTS);
 #ifdef CLUSTER_K8S
-int ck_variant;
+QD_MUTANTS_DEFINE(k8s, K8S_MUTANTS);
+#else
+QD_MUTANTS_DEFINE(raft, RAFT_MUTANTS);
 #endif
 
 static uint64_t number(const char *name, uint64_t otherwise)
@@ -169,11 +176,13 @@ static bool replays(const char *self, uint64_t from, uint64_t n, uint64_t digest
 /* --- defects ---------------------------------------------------------------------------------- */
 
 typedef struct defect {
-    int *variable, number;
+    qd_mutant_set *of;
+    int number;
     const char *name, *scenario;
 } defect;
 static const defect defects[] = {
-#define DEFECT(variable, constant, name, scenario) {&variable, constant, name, scenario},
+#define DEFECT(set, name, scenario)                                                                \
+    {&qd_mutants_##set, QD_MUTANT_NUMBER(set, name), #name, scenario},
 #ifdef CLUSTER_K8S
 #include "cluster_defects_k8s.def"
 #else
@@ -199,12 +208,12 @@ static int find_defects(const char *name)
         uint64_t s = from;
         bool found = false;
         if (name && strcmp(name, d->name) != 0) continue;
-        *d->variable = d->number;
+        qd_mutant_choose(d->of, d->number);
         for (; s < from + most && !found; s++) {
             found = cluster_sim_run(s, d->scenario, getenv("TRACE") != NULL, &r) != 0 &&
                     !takes_long(r.repl->violation);
         }
-        *d->variable = 0;
+        qd_mutant_choose(d->of, 0);
         printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, d->name);
         if (found) {
             printf("# after %llu schedules%s%s: %s\n", (unsigned long long)(s - from),

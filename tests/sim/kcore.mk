@@ -5,7 +5,7 @@ KCORE_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/kcore/%.o,$(sort $(wildcard te
 	plugins/coordination-common/bytes.c $(wildcard plugins/coordination-k8s/core/*.c plugins/coordination-k8s/format/*.c)))
 $(KCORE_SIM_OBJS): $(OBJ)/tests/sim/kcore/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins -Iplugins/coordination-common -Iplugins/coordination-k8s -DCK_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins -Iplugins/coordination-common -Iplugins/coordination-k8s -DQD_WITH_MUTANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(KCORE_SIM): $(KCORE_SIM_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(KCORE_SIM_OBJS) -lcrypto -lzstd -ljansson

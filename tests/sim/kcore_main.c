@@ -3,13 +3,13 @@
  *
  *   SEEDS=300 FROM=1   so many, from that one on
  *   SEED=n VERBOSE=1   one of them, told on stderr
- *   VARIANT=n          all that with a broken variant (variant.h)
+ *   VARIANT=n          all that with a broken variant (mutants.h)
  *   DEPTH=12 STATES=n  the exploration alone, so many steps deep, so many states at most
  *   VARIANTS=5000      each broken variant, until the checker finds it, so many seeds at most
  */
 #include "kcore_sim.h"
 #include "still.h"
-#include <core/variant.h>
+#include <core/mutants.h>
 #include <string.h>
 
 typedef kcore_report sim_report;
@@ -17,7 +17,8 @@ typedef kcore_report sim_report;
 #define SIM_COUNTS KCORE_COUNTS
 #include "schedules.h"
 
-int ck_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(k8s, K8S_MUTANTS);
 #ifdef __SANITIZE_ADDRESS__
 enum { SEEDS = 8, COVERED = 0, STEPS = 3 };
 #else
@@ -52,8 +53,9 @@ static uint64_t found(uint64_t first, uint64_t last, char *how, size_t room)
 static int variants(uint64_t seeds)
 {
     int missed = 0;
-    printf("1..%d\n", CK_VARIANTS_END - 1);
-    for (ck_variant = 1; ck_variant < CK_VARIANTS_END; ck_variant++) {
+    printf("1..%d\n", qd_mutants_k8s.n);
+    for (int m = 1; m <= qd_mutants_k8s.n; m++) {
+        qd_mutant_choose(&qd_mutants_k8s, m);
         kcore_explored e = {0};
         char how[600] = "";
         uint64_t few = seeds < 10 ? seeds : 10, i = found(1, few, how, sizeof how);
@@ -62,8 +64,8 @@ static int variants(uint64_t seeds)
                             kcore_explore(2, STEPS, UINT64_MAX, &e));
         if (!i && !orders) i = found(few + 1, seeds, how, sizeof how);
         missed += !i && !orders;
-        printf("%s %d - broken variant %d is found\n", i || orders ? "ok" : "not ok", ck_variant,
-               ck_variant);
+        printf("%s %d - broken variant %d is found: %s\n", i || orders ? "ok" : "not ok", m, m,
+               qd_mutants_k8s.rows[m - 1].name);
         printf("# %s %llu: %s\n", orders ? "all orders, state" : "schedule",
                (unsigned long long)(orders ? e.states : i), orders ? e.violation : how);
     }
@@ -75,7 +77,7 @@ int main(void)
     uint64_t seeds = number("SEEDS", SEEDS), from = number("FROM", 1), one = number("SEED", 0);
     kcore_report all = {0}, in = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
-    ck_variant = (int)number("VARIANT", 0);
+    qd_mutant_choose(&qd_mutants_k8s, (int)number("VARIANT", 0));
     if (one) return one_schedule(one);
     if (number("DEPTH", 0)) {
         uint32_t depth = (uint32_t)number("DEPTH", 0);

@@ -16,13 +16,13 @@ NODE_SIM_K8S := $(OBJ)/tests/sim/node/k8s.o
 $(NODE_SIM_K8S): $(NODE_SIM_K8S_OBJS)
 	@mkdir -p $(@D)
 	$(LD) -r -o $@.all $(NODE_SIM_K8S_OBJS)
-	$(OBJCOPY) -w -L '!cr_variant' -L 'cr_*' -L 'crm_*' -L '__odr_asan.*' --redefine-sym cluster_store_leads=cluster_k8s_store_leads \
+	$(OBJCOPY) -w -L 'cr_*' -L 'crm_*' -L '__odr_asan.*' --redefine-sym cluster_store_leads=cluster_k8s_store_leads \
 		--redefine-sym cluster_store_term=cluster_k8s_store_term -L cluster_store_hash -L cluster_store_life -L cluster_store_knows $@.all $@
 OBJCOPY ?= objcopy
 $(NODE_SIM_OBJS): $(OBJ)/tests/sim/node/%.o: %.c
 	@mkdir -p $(@D)
 	@$(say) CC $< "(node)"
-	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Ilib -Iplugins $(PINC_coordination-raft) -DREPL_VARIANTS -DQD_VARIANTS -DCR_VARIANTS -DQD_POINTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Itests/sim -Ilib -Iplugins $(PINC_coordination-raft) -DQD_WITH_MUTANTS -DQD_POINTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(NODE_SIM): $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) $(NODE_SIM_K8S) $(CORE_LIBS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(NODE_SIM_OBJS) $(NODE_SIM_RAFT) $(NODE_SIM_K8S) -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS) -lcrypto -ljansson

@@ -13,11 +13,14 @@
  *   --defects [NAME]         each that is this program's (or one), until it is found, within
  * DEFECT_SEEDS=2000
  */
-#include "engine/variant.h"
+#include "engine/mutants.h"
+#include "engine/pair.h"
 #include "node_sim.h"
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 #include "still.h"
-#include <coordination-common/variant.h>
+#include <coordination-common/mutants.h>
+#include <coordination-k8s/core/mutants.h>
+#include <coordination-raft/consensus/mutants.h>
 #include <runtime/env.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +42,12 @@
 #define QUICK 10
 #define QUICK_MOST 150
 
-int repl_variant, cr_variant, ck_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(engine, ENGINE_MUTANTS);
+QD_MUTANTS_DEFINE(repl, REPL_MUTANTS);
+QD_MUTANTS_DEFINE(coord, COORD_MUTANTS);
+QD_MUTANTS_DEFINE(raft, RAFT_MUTANTS);
+QD_MUTANTS_DEFINE(k8s, K8S_MUTANTS);
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {
@@ -128,18 +136,17 @@ static bool replays(const char *self, uint64_t from, uint64_t n, uint64_t digest
 /* --- defects ---------------------------------------------------------------------------------- */
 
 typedef struct defect {
-    void *variable;
+    qd_mutant_set *of;
     int number;
     const char *name, *where, *test;
     uint64_t after;
 } defect;
 static const defect defects[] = {
-#define DEFECT(variable, constant, name, where, test, after)                                       \
-    {&variable, (int)constant, name, where, test, after},
+#define DEFECT(set, name, where, test, after)                                                      \
+    {&qd_mutants_##set, QD_MUTANT_NUMBER(set, name), #name, where, test, after},
 #include "node_defects.def"
 #undef DEFECT
 };
-_Static_assert(sizeof qd_engine_variant == sizeof(int), "variants are chosen by a number");
 
 /* A defect is found by what is wrong, not by what takes long. */
 static bool takes_long(const char *violation)
@@ -175,10 +182,8 @@ static void look_for(const defect *d, const node_scene *scene, uint64_t from, ui
 {
     node_report r;
     bool traced = getenv("TRACE") != NULL;
-    if (scene) repl_variant = scene->beside << 16;
-    if (scene) qd_engine_variant = (qd_engine_broken)scene->beside_engine;
-    int broken = d->number | (d->variable == &repl_variant ? repl_variant : 0);
-    memcpy(d->variable, &broken, sizeof broken);
+    qd_mutant_choose(d->of, d->number);
+    if (scene && scene->beside_of) qd_mutant_choose_beside(scene->beside_of, scene->beside);
     for (uint64_t s = from; s < from + most; s++) {
         said x = {.seed = s};
         int rc = scene ? node_scene_run(scene, s, traced, &r) : node_sim_run(s, traced, &r);
@@ -278,12 +283,10 @@ static bool scene_holds(const node_scene *scene, int test)
 {
     node_report r;
     bool bad = false;
-    repl_variant = scene->beside;
-    qd_engine_variant = (qd_engine_broken)scene->beside_engine;
+    if (scene->beside_of) qd_mutant_choose_beside(scene->beside_of, scene->beside);
     for (uint64_t s = 1; s <= SCENE_SEEDS && !bad; s++)
         bad = node_scene_run(scene, s, getenv("TRACE") != NULL, &r);
-    repl_variant = 0;
-    qd_engine_variant = QD_BROKEN_NONE;
+    if (scene->beside_of) qd_mutant_choose(scene->beside_of, 0);
     printf("%sok %d - the scene of %s holds\n", bad ? "not " : "", test, scene->rule);
     if (bad) printf("# %s\n", r.violation);
     return !bad;

@@ -5,10 +5,10 @@
  * the rule as it is a scene holds.
  */
 #include "base/str.h"
+#include "engine/mutants.h"
 #include "engine/replica.h"
-#include "engine/variant.h"
 #include "node_int.h"
-#include "replication/broken_int.h"
+#include "replication/mutants.h"
 #include "runtime/point.h"
 
 #define LATER_MAX 5
@@ -634,22 +634,23 @@ void scene_ends(void)
 }
 
 const node_scene node_scenes[] = {
-    {"OK_WHATEVER_TERM", 0, 0, whatever_term},
+    {"OK_WHATEVER_TERM", NULL, 0, whatever_term},
     /* a copy is opened anew for each primary, and set back there, too */
-    {"RECOVERY_NOT_SET_BACK", 0, QD_BROKEN_OPEN_NOT_SET_BACK, recovery_not_set_back},
-    {"RESYNC_NO_TRIM", 0, 0, resync_no_trim},
-    {"RECOVERY_NO_TRIM", 0, 0, recovery_no_trim},
+    {"RECOVERY_NOT_SET_BACK", &qd_mutants_engine, QD_MUTANT_NUMBER(engine, OPEN_NOT_SET_BACK),
+     recovery_not_set_back},
+    {"RESYNC_NO_TRIM", NULL, 0, resync_no_trim},
+    {"RECOVERY_NO_TRIM", NULL, 0, recovery_no_trim},
     /* the round to the copies that each read waits for tells the same as their leases */
-    {"PROMOTE_WITHIN_LEASE", REPL_BROKEN_READ_BY_LEASE, 0, within_lease},
-    {"DEPOSED_IS_OK", 0, 0, deposed},
-    {"NOT_FOUND_AT_ONCE", 0, 0, not_found},
-    {"PLAIN_BESIDE_TRACKED", 0, 0, plain_beside_tracked},
-    {"CHANGE_ASSUMED", 0, 0, change_assumed},
-    {"CHECKPOINT_OF_OWN", 0, 0, checkpoint_of_own},
-    {"FINAL_UNASKED", 0, 0, final_unasked},
-    {"CONFLICT_UNSYNCED", 0, 0, conflict_unsynced},
-    {"LEAD_ALL_GLOBAL", 0, 0, lead_all_global},
-    {"RESYNC_NO_ROLL_BACK", 0, 0, resync_no_roll_back},
-    {"LEFT_IGNORED", 0, 0, left_ignored},
+    {"PROMOTE_WITHIN_LEASE", &qd_mutants_repl, QD_MUTANT_NUMBER(repl, READ_BY_LEASE), within_lease},
+    {"DEPOSED_IS_OK", NULL, 0, deposed},
+    {"NOT_FOUND_AT_ONCE", NULL, 0, not_found},
+    {"PLAIN_BESIDE_TRACKED", NULL, 0, plain_beside_tracked},
+    {"CHANGE_ASSUMED", NULL, 0, change_assumed},
+    {"CHECKPOINT_OF_OWN", NULL, 0, checkpoint_of_own},
+    {"FINAL_UNASKED", NULL, 0, final_unasked},
+    {"CONFLICT_UNSYNCED", NULL, 0, conflict_unsynced},
+    {"LEAD_ALL_GLOBAL", NULL, 0, lead_all_global},
+    {"RESYNC_NO_ROLL_BACK", NULL, 0, resync_no_roll_back},
+    {"LEFT_IGNORED", NULL, 0, left_ignored},
 };
 const size_t node_scenes_n = QD_COUNT_OF(node_scenes);

@@ -84,9 +84,10 @@ int node_sim_run(uint64_t seed, bool traced, node_report *report);
 /* A schedule that is written down, for a rule that only a certain order of events shows broken. */
 typedef struct node_scene {
     const char *rule;
-    /* the second wall behind it, of replication or the engine: it is broken also when `rule` is as
+    /* the second wall behind it, a mutant of this table: it is broken also when `rule` is as
      * it is */
-    int beside, beside_engine;
+    struct qd_mutant_set *beside_of; /* NULL: there is none */
+    int beside;
     void (*run)(void *world);
 } node_scene;
 extern const node_scene node_scenes[];

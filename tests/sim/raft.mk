@@ -6,7 +6,7 @@ RAFT_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/raft/%.o,$(sort $(wildcard test
 	$(wildcard $(patsubst %,plugins/coordination-common/%.c,bytes keys entry pack snapshot members machine machine_*))))
 $(RAFT_SIM_OBJS): $(OBJ)/tests/sim/raft/%.o: %.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins $(PINC_coordination-raft) -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -Itests -Iplugins $(PINC_coordination-raft) -DQD_WITH_MUTANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 $(RAFT_SIM): $(RAFT_SIM_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $(RAFT_SIM_OBJS) -lcrypto -lzstd

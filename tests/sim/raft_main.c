@@ -3,12 +3,12 @@
  *
  *   SEEDS=300 FROM=1   so many, from that one on
  *   SEED=n VERBOSE=1   one of them, told on stderr
- *   VARIANT=n          all that with a broken variant (variant.h)
+ *   VARIANT=n          all that with a broken variant (mutants.h)
  *   VARIANTS=5000      each broken variant, until the checker finds it, so many seeds at most
  */
 #include "raft_sim.h"
 #include "still.h"
-#include <coordination-common/variant.h>
+#include <coordination-raft/consensus/mutants.h>
 #include <string.h>
 
 typedef raft_sim_report sim_report;
@@ -16,7 +16,8 @@ typedef raft_sim_report sim_report;
 #define SIM_COUNTS RAFT_COUNTS
 #include "schedules.h"
 
-int cr_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(raft, RAFT_MUTANTS);
 #ifdef __SANITIZE_ADDRESS__
 enum { SEEDS = 40, COVERED = 0 };
 #else
@@ -26,15 +27,16 @@ enum { SEEDS = 300, COVERED = 300 };
 static int variants(uint64_t seeds)
 {
     int missed = 0;
-    printf("1..%d\n", CR_VARIANTS_END - 1);
-    for (cr_variant = 1; cr_variant < CR_VARIANTS_END; cr_variant++) {
+    printf("1..%d\n", qd_mutants_raft.n);
+    for (int m = 1; m <= qd_mutants_raft.n; m++) {
+        qd_mutant_choose(&qd_mutants_raft, m);
         raft_sim_report r = {0};
         uint64_t i = 1;
         /* by what is wrong, not by what takes long */
         while (i <= seeds && (!raft_sim_run(i, 0, &r) || strstr(r.violation, STILL))) i++;
         missed += i > seeds;
-        printf("%s %d - broken variant %d is found\n", i > seeds ? "not ok" : "ok", cr_variant,
-               cr_variant);
+        printf("%s %d - broken variant %d is found: %s\n", i > seeds ? "not ok" : "ok", m, m,
+               qd_mutants_raft.rows[m - 1].name);
         printf("# after %llu schedules: %s\n", (unsigned long long)i, r.violation);
     }
     return missed != 0;
@@ -45,7 +47,7 @@ int main(void)
     uint64_t seeds = number("SEEDS", SEEDS), from = number("FROM", 1), one = number("SEED", 0);
     raft_sim_report all = {0}, in = {0};
     setvbuf(stdout, NULL, _IOLBF, 0);
-    cr_variant = (int)number("VARIANT", 0);
+    qd_mutant_choose(&qd_mutants_raft, (int)number("VARIANT", 0));
     if (one) return one_schedule(one);
     if (number("VARIANTS", 0)) return variants(number("VARIANTS", 0));
     uint64_t bad = schedules(from, seeds, &all, &in);

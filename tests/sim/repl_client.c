@@ -106,7 +106,7 @@ void client_request(world *w, node *n, msg *m)
         client_reply(w, n, m->op, S_REFUSED, -1, 0, 0);
     } else if (h->kind == O_READ) {
         int64_t last = doc_last(&n->d, h->doc);
-        if (repl_broken(LEASE_BEFORE_READ) && n->lease_seen && last <= n->pm.global) {
+        if (QD_MUTANT(repl, LEASE_BEFORE_READ) && n->lease_seen && last <= n->pm.global) {
             /* looked at when something was last heard, trusted now */
             client_reply(w, n, m->op, S_OK, last, last < 0 ? 0 : n->d.mem[last].val, 0);
             return;

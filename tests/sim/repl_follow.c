@@ -107,13 +107,13 @@ void recovery_answer(world *w, node *n, const msg *q, const msg *a)
         repl_copy_recovering(&n->cm);
         n->pull_upto = a->max;
         n->rec = R_TRACK;
-        if (repl_broken(SNAPSHOT_FIRST)) n->rec_pub = a->by_ops ? -1 : a->pub;
+        if (QD_MUTANT(repl, SNAPSHOT_FIRST)) n->rec_pub = a->by_ops ? -1 : a->pub;
         recovery_send(w, n);
         return;
     case M_TRACK:
         n->rec_peer = a->peer;
         n->rec_max = a->max;
-        if (!repl_broken(SNAPSHOT_FIRST)) n->rec_pub = a->pub;
+        if (!QD_MUTANT(repl, SNAPSHOT_FIRST)) n->rec_pub = a->pub;
         if (q->by_ops) {
             w->r->by_ops++;
             n->rec = R_PULL;
@@ -129,7 +129,7 @@ void recovery_answer(world *w, node *n, const msg *q, const msg *a)
         take_ops(w, n, a, q->term);
         n->rec = a->more ? R_PULL : R_FINAL;
         /* numbers above what the source had when it began: of this term, or of nobody */
-        if (!a->more && !repl_broken(RECOVERY_NO_TRIM)) d_trim(&n->d, n->rec_max, n->cm.term);
+        if (!a->more && !QD_MUTANT(repl, RECOVERY_NO_TRIM)) d_trim(&n->d, n->rec_max, n->cm.term);
         timer(w, n, T_RETRY, fsync_delay(w), &(msg){.round = n->rec_id, .open_gen = n->d.stamps});
         return;
     case M_FINAL:
@@ -181,7 +181,7 @@ bool install(world *w, node *n, int pub)
 void copy_reply(world *w, node *n, msg *m, repl_verdict v)
 {
     msg a = {.verdict = v, .term = n->open ? n->cm.term : 0, .persisted = d_persisted(&n->d)};
-    if (repl_broken(COPY_ACK_BEFORE_FSYNC)) a.persisted = d_processed(&n->d);
+    if (QD_MUTANT(repl, COPY_ACK_BEFORE_FSYNC)) a.persisted = d_processed(&n->d);
     answer(w, m, &a);
 }
 
@@ -196,7 +196,7 @@ static void copy_ops(world *w, node *n, msg *m)
     (void)repl_copy_told(&n->cm, m->global, now);
     d_told(&n->d, m->global);
     if (m->lease) repl_copy_lease(&n->cm, m->sent_ns, now);
-    if (m->type == M_SYNC || repl_broken(COPY_ACK_BEFORE_FSYNC)) {
+    if (m->type == M_SYNC || QD_MUTANT(repl, COPY_ACK_BEFORE_FSYNC)) {
         copy_reply(w, n, m, REPL_OK);
     }
     if (m->type == M_SYNC) return;
@@ -230,7 +230,7 @@ static void copy_resync(world *w, node *n, msg *m)
         return;
     }
     take_ops(w, n, m, m->term);
-    if (m->last && !repl_broken(RESYNC_NO_TRIM)) d_trim(&n->d, m->max, m->term);
+    if (m->last && !QD_MUTANT(repl, RESYNC_NO_TRIM)) d_trim(&n->d, m->max, m->term);
     repl_copy_resynced(&n->cm, m->last);
     (void)repl_copy_told(&n->cm, m->global, now);
     repl_copy_lease(&n->cm, m->sent_ns, now);
@@ -241,7 +241,8 @@ static void copy_resync(world *w, node *n, msg *m)
 void copy_message(world *w, node *n, msg *m)
 {
     uint64_t now = local_ns(w, n);
-    if (!n->open || strcmp(n->aid, m->aid) != 0 || (n->leading && !repl_broken(NO_TERM_CHECK))) {
+    if (!n->open || strcmp(n->aid, m->aid) != 0 ||
+        (n->leading && !QD_MUTANT(repl, NO_TERM_CHECK))) {
         msg a = {.verdict = REPL_FAILED};
         if (n->open && n->leading && n->pm.term > m->term) {
             a.verdict = REPL_STALE_TERM;

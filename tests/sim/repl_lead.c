@@ -323,7 +323,7 @@ void source_message(world *w, node *n, msg *m)
     }
     case M_TRACK:
         if (c || m->term != n->pm.term) break;
-        if (!repl_broken(SNAPSHOT_FIRST)) {
+        if (!QD_MUTANT(repl, SNAPSHOT_FIRST)) {
             c = repl_primary_track(&n->pm, m->by);
             if (!c) break;
             a.peer = c->id;
@@ -335,10 +335,10 @@ void source_message(world *w, node *n, msg *m)
         a.verdict = REPL_OK;
         break;
     case M_PULL: {
-        if (m->term != n->pm.term || (!repl_broken(SNAPSHOT_FIRST) && (!c || c->id != m->peer)))
+        if (m->term != n->pm.term || (!QD_MUTANT(repl, SNAPSHOT_FIRST) && (!c || c->id != m->peer)))
             break;
         int64_t upto = d_processed(&n->d);
-        if (repl_broken(SNAPSHOT_FIRST) && m->max < upto) upto = m->max;
+        if (QD_MUTANT(repl, SNAPSHOT_FIRST) && m->max < upto) upto = m->max;
         if (m->first < n->d.retained) break;
         n->hold = m->first;
         n->hold_until = w->now + ms(4000);
@@ -352,11 +352,11 @@ void source_message(world *w, node *n, msg *m)
     }
     case M_FINAL: {
         if (m->term != n->pm.term) break;
-        if (!c && repl_broken(SNAPSHOT_FIRST)) {
+        if (!c && QD_MUTANT(repl, SNAPSHOT_FIRST)) {
             c = repl_primary_track(&n->pm, m->by);
             m->peer = c ? c->id : 0;
         }
-        if (!c || (c->id != m->peer && !repl_broken(SNAPSHOT_FIRST))) break;
+        if (!c || (c->id != m->peer && !QD_MUTANT(repl, SNAPSHOT_FIRST))) break;
         a.verdict = REPL_OK;
         if (c->counts) {
             (void)repl_primary_admit(&n->pm, c->id, m->persisted, now);

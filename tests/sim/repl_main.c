@@ -1,6 +1,7 @@
 /*
  * repl_main.c: seeded schedules of replication, in TAP. Without anything set: 300 schedules, then
- * each defect of broken_int.h until it is found, within 5,000 schedules.
+ * each defect of the two machines (replication/mutants.h) until it is found, within 5,000
+ * schedules.
  *
  *   SEEDS=100000 [FROM=1]   so many schedules, no defects
  *   SEED=7 [VARIANT=3] [TRACE=1]   one schedule
@@ -15,7 +16,8 @@
 #define DEFECT_SEEDS 5000
 #define LEAST_SHARE 5.0 /* percent of schedules that what matters must happen in */
 
-int repl_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(repl, REPL_MUTANTS);
 
 static uint64_t number(const char *name, uint64_t otherwise)
 {
@@ -95,9 +97,9 @@ static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, 
         ++*ran;
         cover(&r);
         /* a defect is found by what is wrong, not by what takes long */
-        if (rc && !(repl_variant && strstr(r.violation, STILL))) {
-            printf("# %sSEED=%llu: %s\n", repl_variant ? "found by " : "", (unsigned long long)s,
-                   r.violation);
+        if (rc && !(qd_mutants_armed && strstr(r.violation, STILL))) {
+            printf("# %sSEED=%llu: %s\n", qd_mutants_armed ? "found by " : "",
+                   (unsigned long long)s, r.violation);
             if (++bad >= stop) break;
         }
         if (same && s % 50 == 1) {
@@ -110,16 +112,23 @@ static uint64_t schedules(uint64_t from, uint64_t n, uint64_t stop, bool *same, 
 
 typedef struct defect {
     const char *name;
+    int number;
     bool here;
 } defect;
 static const defect defects[] = {
-#define DEFECT(x) {#x, true},
-#define COMPOSED(x) {#x, false},
+#define DEFECT(x) {#x, QD_MUTANT_NUMBER(repl, x), true},
+#define COMPOSED(x) {#x, QD_MUTANT_NUMBER(repl, x), false},
 #include "repl_defects.def"
 #undef DEFECT
 #undef COMPOSED
 };
-_Static_assert(QD_COUNT_OF(defects) == REPL_BROKEN_END - 1, "each defect has its name");
+enum {
+    MACHINE_MUTANTS = 0
+#define X(set, name, what) +1
+    REPL_MACHINE_MUTANTS(X, repl)
+#undef X
+};
+_Static_assert(QD_COUNT_OF(defects) == MACHINE_MUTANTS, "each defect has its name");
 
 static void share(uint64_t ran, int *low)
 {
@@ -136,7 +145,7 @@ int main(void)
     uint64_t one = number("SEED", 0), seeds = number("SEEDS", 0), ran;
     bool same = true, suite = !seeds;
     int failed = 0, test = 0, low = 0;
-    repl_variant = (int)number("VARIANT", 0);
+    qd_mutant_choose(&qd_mutants_repl, (int)number("VARIANT", 0));
     if (one) {
         repl_sim_report r;
         int rc = repl_sim_run(one, getenv("TRACE") != NULL, &r);
@@ -151,13 +160,13 @@ int main(void)
     printf("%sok %d - what matters happens in more than %.0f %% of them\n", low ? "not " : "",
            ++test, LEAST_SHARE);
     failed += bad || !same || low;
-    for (int v = 1; suite && !repl_variant && v < REPL_BROKEN_END; v++) {
-        if (!defects[v - 1].here) continue;
-        repl_variant = v;
+    for (size_t i = 0; suite && !qd_mutants_armed && i < QD_COUNT_OF(defects); i++) {
+        if (!defects[i].here) continue;
+        qd_mutant_choose(&qd_mutants_repl, defects[i].number);
         bool found = schedules(1, DEFECT_SEEDS, 1, NULL, &ran) > 0;
-        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[v - 1].name);
+        printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[i].name);
         failed += !found;
-        repl_variant = 0;
+        qd_mutant_choose(&qd_mutants_repl, 0);
     }
     printf("1..%d\n", test);
     return failed != 0;

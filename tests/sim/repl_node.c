@@ -103,7 +103,7 @@ static void promote_step(world *w, node *n)
         if (i > d->max) d->max = i;
     }
     for (int64_t i = 0; i <= d->max; i++) {
-        if (!d->counted[i] && !repl_broken(NO_GAP_FILL)) {
+        if (!d->counted[i] && !QD_MUTANT(repl, NO_GAP_FILL)) {
             rec noop = {.term = term, .kind = 2, .pred = -1};
             d_append(w, n, i, &noop);
         }
@@ -398,8 +398,8 @@ void node_timer(world *w, node *n, int kind, msg *m)
             return;
         }
         d_sync(&n->d, (uint32_t)m->open_gen);
-        if (repl_broken(COPY_ACK_BEFORE_FSYNC) && m->type == M_OPS) return;
-        if (n->cm.term != m->term && !repl_broken(NO_TERM_CHECK)) {
+        if (QD_MUTANT(repl, COPY_ACK_BEFORE_FSYNC) && m->type == M_OPS) return;
+        if (n->cm.term != m->term && !QD_MUTANT(repl, NO_TERM_CHECK)) {
             copy_reply(w, n, m, REPL_STALE_TERM);
         } else {
             copy_reply(w, n, m, REPL_OK);

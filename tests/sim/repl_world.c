@@ -338,7 +338,7 @@ static void primary_find(world *w, qd_shard_edit *e)
     for (int id = 0; id < NODES; id++) {
         node *n = &w->n[id];
         if (!n->up || !alive(w, id) || !n->d.exists) continue;
-        if (repl_broken(PROMOTE_OUT_OF_SYNC) && !rec_in_sync(&w->record, n->d.aid)) {
+        if (QD_MUTANT(repl, PROMOTE_OUT_OF_SYNC) && !rec_in_sync(&w->record, n->d.aid)) {
             qd_shard_place p = place(w, id, true, NULL);
             if (!qd_shard_edit_assign_primary(e, &p, QD_FORCE_STALE)) {
                 text(n->d.aid, p.allocation_id);

@@ -29,7 +29,7 @@ ALL_OBJS += $(K8S_RIG_OBJS)
 RAFT_BAD_OBJS := $(patsubst plugins/%.c,$(OBJ)/tests/raft-bad/%.o,$(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-raft/*.c plugins/coordination-raft/*/*.c)))
 $(RAFT_BAD_OBJS): $(OBJ)/tests/raft-bad/%.o: plugins/%.c $(SDK_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) -DCR_VARIANTS -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
+	$(CC) $(PLUGIN_FLAGS) $(PINC_coordination-raft) -DQD_WITH_MUTANTS -Dqd_plugin_entry=qd_plugin_entry_coordination_raft -Dqd_plugin_note_=qd_plugin_note_coordination_raft -MMD -MP -c $< -o $@
 RAFT_BAD_LIB := $(OUT)/lib/libqd-tests-raft-bad.a
 # with the rig, so that the nodes are of this library
 $(RAFT_BAD_LIB): $(RAFT_BAD_OBJS) $(OBJ)/tests/unit/lib/coord_rig.o
@@ -38,7 +38,7 @@ $(RAFT_BAD_LIB): $(RAFT_BAD_OBJS) $(OBJ)/tests/unit/lib/coord_rig.o
 	$(AR) rcs $@ $^
 $(OBJ)/tests/unit/coordination/conform_defects_t.o: tests/unit/coordination/conform_faults_t.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) -DCR_VARIANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+	$(CC) $(CPPFLAGS_ALL) -DQD_WITH_MUTANTS $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 RAFT_DEFECTS := $(OUT)/tests/unit/coordination/conform_defects_t
 $(RAFT_DEFECTS): $(OBJ)/tests/unit/coordination/conform_defects_t.o $(RAFT_BAD_LIB) $(TEST_LIB) $(CORE_LIBS)
 	@mkdir -p $(@D)

@@ -2,7 +2,7 @@
 #include "cluster/allocation/alloc_view.h"
 #include "base/map.h"
 #include "base/str.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "cluster/permits.h"
 #include "config/config.h"
 #include "config/value.h"
@@ -206,7 +206,8 @@ static int place_of(making *m, qd_str id, uint32_t *out)
         m->nodes = more;
         m->room *= 2;
     }
-    m->nodes[m->nnodes] = (qd_alloc_node){.id = id, .name = id, .up = cluster_broken(NODES_STAY)};
+    m->nodes[m->nnodes] =
+        (qd_alloc_node){.id = id, .name = id, .up = QD_MUTANT(cluster, NODES_STAY)};
     if (qd_map_put(&m->gone, id, (void *)(uintptr_t)(m->nnodes + 1), NULL)) return QD_E_NOMEM;
     *out = m->nnodes++;
     return 0;

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocation/allocator_int.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
 
@@ -22,7 +22,8 @@ static void on_peer(void *arg, qd_str address, qd_rpc_event event, const qd_rpc_
     allocator_peer *p = arg;
     (void)address;
     (void)reason;
-    bool gone = event == QD_RPC_GONE || (cluster_broken(SILENT_IS_GONE) && event == QD_RPC_LOST);
+    bool gone =
+        event == QD_RPC_GONE || (QD_MUTANT(cluster, SILENT_IS_GONE) && event == QD_RPC_LOST);
     if (!gone || !node) return;
     qd_mutex_lock(&p->a->c->lock);
     snprintf(p->ended, sizeof p->ended, "%s", node->ephemeral);

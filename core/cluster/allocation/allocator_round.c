@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/allocation/allocator_int.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "cluster/permits.h"
 
 #define GROUP_SHARDS 256u
@@ -79,7 +79,7 @@ typedef struct living {
 static bool lives(void *arg, const qd_copy *c)
 {
     const living *l = arg;
-    return cluster_broken(NODES_STAY) || qd_state_copy_lives(l->s, c) ||
+    return QD_MUTANT(cluster, NODES_STAY) || qd_state_copy_lives(l->s, c) ||
            (qd_str_eq(c->node, l->self->id) && qd_str_eq(c->ephemeral, l->self->ephemeral));
 }
 

@@ -2,7 +2,7 @@
 #include "cluster/authority/authority.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "runtime/file.h"
 #include "runtime/sync.h"
 #include "json/tree.h"
@@ -252,7 +252,7 @@ int qd_authority_check(qd_authority *a, qd_str uuid, uint64_t epoch, uint64_t re
                               "--accept-older-state";
     qd_authority_record r;
     qd_authority_get(a, &r);
-    if (r.accept_older || !r.uuid[0] || cluster_broken(OLDER_TAKEN)) return 0;
+    if (r.accept_older || !r.uuid[0] || QD_MUTANT(cluster, OLDER_TAKEN)) return 0;
     if (!uuid.n) {
         return qd_err_set(err, QD_E_FENCED,
                           "this node belongs to the cluster with uuid [%s]; the store of the "

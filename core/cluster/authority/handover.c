@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/authority/handover_int.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include <stdio.h>
 
 #define SOON_NS UINT64_C(20000000) /* until what was seen elsewhere is known here too */
@@ -130,7 +130,7 @@ static int seal(qd_handover *h, const handover_look *l, qd_err *err)
 {
     int rc = qdi_handover_step(h, h->config.store[l->from], QD_COORD_SEAL, l->id[l->from].epoch, 0,
                                NULL, err);
-    if (rc && cluster_broken(SEAL_ASSUMED)) {
+    if (rc && QD_MUTANT(cluster, SEAL_ASSUMED)) {
         if (err) qd_err_fini(err);
         return decide(h, l, err);
     }
@@ -234,7 +234,7 @@ static int mirror(qd_handover *h, const handover_look *l, uint64_t *again, qd_er
         *again = pause - since;
         return 0;
     }
-    if (h->rounds < h->config.rounds && !cluster_broken(EARLY_SEAL)) {
+    if (h->rounds < h->config.rounds && !QD_MUTANT(cluster, EARLY_SEAL)) {
         rc = round_of(h, l, err);
         note_progress(h, l, copied);
         *again = h->rounds ? pause : 0;
@@ -242,7 +242,7 @@ static int mirror(qd_handover *h, const handover_look *l, uint64_t *again, qd_er
     }
     qd_coord_identity_get(h->config.store[l->from], &now);
     *again = 0;
-    if (now.revision > copied + h->config.lag_max && !cluster_broken(EARLY_SEAL)) return 0;
+    if (now.revision > copied + h->config.lag_max && !QD_MUTANT(cluster, EARLY_SEAL)) return 0;
     return seal(h, l, err);
 }
 
@@ -349,12 +349,12 @@ static int decide(qd_handover *h, const handover_look *l, qd_err *err)
     qd_coord_store *n = h->config.store[l->to];
     uint64_t revision = 0, differences = 0;
     int rc = 0;
-    if (cluster_broken(NO_REST)) {
+    if (QD_MUTANT(cluster, NO_REST)) {
         qd_coord_identity_get(n, (qd_coord_identity *)&l->id[l->to]);
         revision = l->id[l->to].revision;
     } else {
         rc = qdi_handover_rest(h, l, &revision, err);
-        if (!rc && !cluster_broken(COPY_TRUSTED))
+        if (!rc && !QD_MUTANT(cluster, COPY_TRUSTED))
             rc = qdi_handover_compare(h, l, &revision, &differences, err);
     }
     if (rc && rc != QD_E_CORRUPT) return rc;
@@ -375,7 +375,7 @@ static int decide(qd_handover *h, const handover_look *l, qd_err *err)
                     "%llu",
                     h->config.name[l->to], (unsigned long long)l->id[l->to].epoch,
                     (unsigned long long)revision);
-    if (rc && cluster_broken(FAILED_IS_NOT)) {
+    if (rc && QD_MUTANT(cluster, FAILED_IS_NOT)) {
         if (err) qd_err_fini(err);
         rc = qdi_handover_step(h, h->config.store[l->from], QD_COORD_UNSEAL, l->id[l->from].epoch,
                                highest_epoch(l) + 1, NULL, err);
@@ -396,7 +396,7 @@ static int turn_sealed(qd_handover *h, handover_look *l, uint64_t *again, qd_err
                           "[%s] is sealed, and [%s] is another store than the one that was to take "
                           "over: nobody can say whether that one has",
                           h->config.name[l->from], h->config.name[l->to]);
-    if (cluster_broken(TARGET_ANY)) meant = ours;
+    if (QD_MUTANT(cluster, TARGET_ANY)) meant = ours;
     if (y->state == QD_COORD_MIRROR && meant && !p->abort) {
         at(h, QD_HANDOVER_SEALED);
         return decide(h, l, err);
@@ -569,11 +569,11 @@ static int abort_once(qd_handover *h, qd_err *err)
     }
     if (y->state == QD_COORD_VOID && y->epoch >= l.plan.target) return 0;
     if (y->state == QD_COORD_MIRROR) {
-        bool assumed = cluster_broken(UNSEAL_FIRST);
+        bool assumed = QD_MUTANT(cluster, UNSEAL_FIRST);
         if (!assumed)
             rc = qdi_handover_step(h, h->config.store[l.to], QD_COORD_MAKE_VOID, y->epoch, 0, NULL,
                                    err);
-        if (rc && cluster_broken(VOID_ASSUMED)) assumed = true;
+        if (rc && QD_MUTANT(cluster, VOID_ASSUMED)) assumed = true;
         if (!assumed) return rc;
         return qdi_handover_step(h, h->config.store[l.from], QD_COORD_UNSEAL, l.id[l.from].epoch,
                                  highest_epoch(&l) + 1, NULL, err);

@@ -11,7 +11,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "cluster/authority/handover_int.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include <stdlib.h>
 
 #define BATCH_ARENA_MAX ((size_t)1 << 30)

@@ -1,7 +1,7 @@
 /* handover_plan.c: what is read from the stores: states, the plan, whose they are. */
 #include "base/str.h"
 #include "cluster/authority/handover_int.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "json/tree.h"
 #include "json/writer.h"
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* coord.c: waiting for requests to the coordination store. See coord.h. */
 #include "cluster/coord/coord.h"
 #include "base/str.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include "plugin/op.h"
 #include "runtime/waitq.h"
 #include <string.h>
@@ -334,13 +334,13 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         memcpy(t.id, id, sizeof id);
         if (fence) {
             t.election = fence->election;
-            if (!cluster_broken(NO_FENCE)) t.token = fence->token;
+            if (!QD_MUTANT(cluster, NO_FENCE)) t.token = fence->token;
         }
         waiting_init(&w, &t.op);
         int rc = wait_for(s, &w, &t.op, s->vt.txn(s->handle, &t), until);
         maybe |= rc == QD_E_UNKNOWN_OUTCOME || rc == QD_E_TIMEOUT;
         if (rc && !was_kept(&failure) && again(s, rc, until, &pause)) {
-            if (cluster_broken(RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
+            if (QD_MUTANT(cluster, RETRY_IS_NEW)) qd_env_random(s->env, id, sizeof id);
             attempts_note(&past, rc, &failure);
             continue;
         }

@@ -1,7 +1,7 @@
 /* shard_edit.c: transitions of a shard's record. See shard_edit.h. */
 #include "cluster/state/shard_edit.h"
 #include "base/str.h"
-#include "cluster/broken_int.h"
+#include "cluster/mutants.h"
 #include <string.h>
 
 /* --- arrays ---------------------------------------------------------------------------------- */
@@ -320,7 +320,7 @@ static int take_primary(qd_shard_edit *e, qd_unassigned_reason reason, qd_str fa
 {
     uint32_t next = 0;
     if (e->s.primary_term >= INT64_MAX) return QD_E_CONFLICT;
-    qd_str broken = cluster_broken(PROMOTE_OUT_OF_SYNC) ? broken_next(e) : (qd_str){NULL, 0};
+    qd_str broken = QD_MUTANT(cluster, PROMOTE_OUT_OF_SYNC) ? broken_next(e) : (qd_str){NULL, 0};
     take_unfinished(e);
     if (broken.n) next = (uint32_t)find(e, broken);
     for (uint32_t i = 1; i < e->s.ncopies && !next; i++) {
@@ -335,7 +335,7 @@ static int take_primary(qd_shard_edit *e, qd_unassigned_reason reason, qd_str fa
     e->copies[next] = old;
     unassign(e, next, reason, failure);
     e->s.primary = e->copies[0].allocation_id;
-    if (!cluster_broken(TERM_KEPT)) e->s.primary_term++;
+    if (!QD_MUTANT(cluster, TERM_KEPT)) e->s.primary_term++;
     return 0;
 }
 

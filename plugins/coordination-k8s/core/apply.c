@@ -109,7 +109,7 @@ static void load_state(ck_core *c)
 void ck_apply_turn(ck_core *c)
 {
     if (!c->root || c->failed || c->loading) return;
-    if (CK_BROKEN(CK_BAD_RESTORE_SKIPPED) && c->applied < c->root->checkpoint)
+    if (QD_MUTANT(k8s, RESTORE_SKIPPED) && c->applied < c->root->checkpoint)
         c->applied = c->root->checkpoint;
     /* a leader's own are at hand though a checkpoint passed them */
     while (!c->failed && c->applied < c->root->index) {

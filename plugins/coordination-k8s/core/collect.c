@@ -19,7 +19,7 @@ static int named(const ck_core *c, const ck_listed *l)
     if (l->blob.kind == CK_BLOB_ENTRY)
         for (uint32_t i = 0; i < c->root->ntail; i++)
             if (c->root->tail[i]->large && same20(&c->root->tail[i]->hash, h)) return 1;
-    if (CK_BROKEN(CK_BAD_COLLECT_ONGOING)) return 0;
+    if (QD_MUTANT(k8s, COLLECT_ONGOING)) return 0;
     for (const ck_flight *f = c->first; f; f = f->next)
         if (f->entry->large && l->blob.kind == CK_BLOB_ENTRY && same20(&f->entry->hash, h))
             return 1;
@@ -83,8 +83,7 @@ static void delete_some(ck_core *c)
         ck_ask *a = ck_ask_new(c, CK_BLOB_DELETE);
         a->blob = l->blob;
         memcpy(a->uid, l->uid, sizeof l->uid);
-        if (!CK_BROKEN(CK_BAD_COLLECT_NO_VERSION))
-            memcpy(a->version, l->version, sizeof l->version);
+        if (!QD_MUTANT(k8s, COLLECT_NO_VERSION)) memcpy(a->version, l->version, sizeof l->version);
         c->gc.out++;
     }
     if (c->gc.at == c->gc.n && c->gc.out == 0) page_ended(c);
@@ -119,7 +118,7 @@ static void listed(ck_core *c, const ck_answer *a)
     c->again = 1;
     if (c->gc.n == 0)
         page_ended(c);
-    else if (CK_BROKEN(CK_BAD_COLLECT_OLD_ROOT))
+    else if (QD_MUTANT(k8s, COLLECT_OLD_ROOT))
         ck_collect_root(c, c->number + 1);
 }
 

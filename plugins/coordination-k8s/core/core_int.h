@@ -16,7 +16,7 @@
 #define COORDINATION_K8S_CORE_INT_H
 
 #include "core.h"
-#include "variant.h"
+#include "mutants.h"
 #include <quidditch/coordination.h>
 #include <stdio.h>
 #include <string.h>

@@ -56,11 +56,11 @@ static void renewed(ck_core *c, const ck_ask *ask)
     uint64_t until = ask->sent + c->config.lease_ns / 5 * 4;
     c->lease_at = ask->sent + c->config.renew_ns;
     if (c->older) return;
-    if (CK_BROKEN(CK_BAD_SURE_LONG)) {
+    if (QD_MUTANT(k8s, SURE_LONG)) {
         c->sure = c->now + 2 * c->config.lease_ns;
         return;
     }
-    if (CK_BROKEN(CK_BAD_SURE_NO_WRITE) || c->now < c->sure)
+    if (QD_MUTANT(k8s, SURE_NO_WRITE) || c->now < c->sure)
         c->sure = until;
     else if (c->pending > c->now)
         c->pending = until; /* the one before waits for its proof: it will do for this one */
@@ -209,7 +209,7 @@ static int may_take(ck_core *c)
         return 0;
     }
     if (!ck_due(c, c->changed + patience(c) + c->spread)) return 0;
-    if (CK_BROKEN(CK_BAD_TAKEOVER_NO_LOOK)) return 1;
+    if (QD_MUTANT(k8s, TAKEOVER_NO_LOOK)) return 1;
     /* watches may be behind: nobody is followed whose lease was not read after the root that will
      * be replaced */
     if (c->looked && c->look_seq == c->seq) return 1;

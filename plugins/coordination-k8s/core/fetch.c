@@ -107,7 +107,7 @@ static void whole(ck_core *c, ck_fetch *f)
     for (uint32_t i = 0; i < f->join->slices; i++)
         if (!ck_join_has(f->join, i)) return;
     int32_t rc = ck_join_take(f->join, &b, why);
-    if (rc && f->by_peer && !CK_BROKEN(CK_BAD_PEER_DAMAGE)) {
+    if (rc && f->by_peer && !QD_MUTANT(k8s, PEER_DAMAGE)) {
         anew(c, f, why);
         return;
     }

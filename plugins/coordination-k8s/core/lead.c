@@ -66,7 +66,7 @@ void ck_settle(ck_core *c)
         next = f->next;
         if (f->state != CK_SENT) continue;
         int has = ck_root_has(c->root, f->index, f->entry->id);
-        if (CK_BROKEN(CK_BAD_IDS_IGNORED)) has = 0;
+        if (QD_MUTANT(k8s, IDS_IGNORED)) has = 0;
         if (has > 0)
             f->state = CK_THERE;
         else if (has < 0)
@@ -76,8 +76,7 @@ void ck_settle(ck_core *c)
     }
     if (c->w.kind == CK_W_NONE) return;
     const ck_root *n = c->w.next, *r = c->root;
-    if (CK_BROKEN(CK_BAD_TAKEOVER_NO_CAS) && c->w.kind == CK_W_TAKE &&
-        r->leader.id != c->config.id) {
+    if (QD_MUTANT(k8s, TAKEOVER_NO_CAS) && c->w.kind == CK_W_TAKE && r->leader.id != c->config.id) {
         memcpy(c->w.next->version, r->version, sizeof r->version);
         return;
     }
@@ -168,13 +167,13 @@ static void send(ck_core *c)
     c->w.ask = a;
     c->w.state = CK_W_OUT;
     c->counts.puts++;
-    if (CK_BROKEN(CK_BAD_ANSWER_EARLY)) early(c);
+    if (QD_MUTANT(k8s, ANSWER_EARLY)) early(c);
 }
 
 /* The next entry that may go. */
 static int may_go(const ck_flight *f)
 {
-    return f && f->state == CK_QUEUED && (f->left == 0 || CK_BROKEN(CK_BAD_BLOBS_LATE));
+    return f && f->state == CK_QUEUED && (f->left == 0 || QD_MUTANT(k8s, BLOBS_LATE));
 }
 
 static ck_flight *queue(const ck_core *c)
@@ -222,7 +221,7 @@ static void commit(ck_core *c)
     int pages = c->cp == CK_CP_READY;
     if (pages) {
         uint64_t upto = c->checkpoint->index;
-        if (CK_BROKEN(CK_BAD_TAIL_CUT_EARLY)) upto = next->index;
+        if (QD_MUTANT(k8s, TAIL_CUT_EARLY)) upto = next->index;
         ck_root_checkpoint(next, upto, c->checkpoint->pages);
     }
     uint32_t n = fill(c, next);
@@ -294,7 +293,7 @@ static void refused_in_doubt(ck_core *c, const ck_answer *a)
             only = f;
             n++;
         }
-    if (CK_BROKEN(CK_BAD_REFUSED_SETTLES)) {
+    if (QD_MUTANT(k8s, REFUSED_SETTLES)) {
         refused(c, a);
         return;
     }
@@ -331,7 +330,7 @@ static void unknown(ck_core *c, const ck_answer *a)
     c->w.at = c->w.wait ? ck_back_off(c, &c->w.wait, 50 * CK_MS, CK_RETRY_NS) : c->now;
     c->w.wait = c->w.wait ? c->w.wait : 1;
     if (c->w.at < c->now + a->retry_ns) c->w.at = c->now + a->retry_ns;
-    if (!CK_BROKEN(CK_BAD_FAILED_BY_READ)) return;
+    if (!QD_MUTANT(k8s, FAILED_BY_READ)) return;
     for (ck_flight *f = c->first, *next; f; f = next) {
         next = f->next;
         if (f->state == CK_SENT) ck_flight_end(c, f, QD_E_NOT_LEADER);
@@ -370,7 +369,7 @@ void ck_put_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
         break;
     case CK_UNKNOWN:
         unknown(c, a);
-        if (CK_BROKEN(CK_BAD_NEW_ID) && c->w.kind == CK_W_COMMIT) new_ids(c);
+        if (QD_MUTANT(k8s, NEW_ID) && c->w.kind == CK_W_COMMIT) new_ids(c);
         break;
     default: /* another root is there, or none: which one decides */
         c->counts.conflicts++;

@@ -10,8 +10,8 @@ int32_t ck_core_read(ck_core *c, void *wait)
         c->waits = cr_must_grow(c->heap, c->waits, c->waits_cap * sizeof *c->waits);
     }
     ck_wait w = {.wait = wait, .after = c->number};
-    if (CK_BROKEN(CK_BAD_READ_SHARED) && c->get) w.after = 0;
-    if (CK_BROKEN(CK_BAD_READ_LOCAL) && ck_leads(c)) w.served = 1, w.index = c->applied;
+    if (QD_MUTANT(k8s, READ_SHARED) && c->get) w.after = 0;
+    if (QD_MUTANT(k8s, READ_LOCAL) && ck_leads(c)) w.served = 1, w.index = c->applied;
     c->waits[c->nwaits++] = w;
     c->again = 1;
     return 0;

@@ -56,7 +56,7 @@ static int newer(ck_core *c, ck_root *r, int how, uint64_t seq)
     if (is == CK_SAME) return 0;
     if (is == CK_STALE) {
         c->counts.stale++;
-        if (CK_BROKEN(CK_BAD_STALE_TAKEN)) return 1;
+        if (QD_MUTANT(k8s, STALE_TAKEN)) return 1;
         /* a read of the quorum never shows what is older than what was known when it began */
         if (how == CK_BY_GET && seq == c->seq) {
             size_t n = strlen(why);

@@ -153,7 +153,7 @@ static void again(ck_core *c, ck_upload *u, const ck_answer *a)
 
 static void missing(ck_core *c, ck_upload *u)
 {
-    if (CK_BROKEN(CK_BAD_NO_CREATE_AGAIN)) {
+    if (QD_MUTANT(k8s, NO_CREATE_AGAIN)) {
         ended(c, u, 0);
         return;
     }
@@ -176,7 +176,7 @@ void ck_upload_answered(ck_core *c, ck_ask *ask, const ck_answer *a)
             ended(c, u, 0);
         break;
     case CK_EXISTS:
-        if (CK_BROKEN(CK_BAD_NO_TOUCH))
+        if (QD_MUTANT(k8s, NO_TOUCH))
             ended(c, u, 0);
         else
             u->step = CK_UP_READ;

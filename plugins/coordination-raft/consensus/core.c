@@ -97,8 +97,8 @@ void cr_say_to(cr_core *c, cr_message *m)
 
 static void held_release(cr_core *c, int all)
 {
-    while (c->held_first && (all || c->held_first->after <= c->hard_durable ||
-                             CR_BROKEN(CR_BAD_SPEAK_BEFORE_HARD))) {
+    while (c->held_first &&
+           (all || c->held_first->after <= c->hard_durable || QD_MUTANT(raft, SPEAK_BEFORE_HARD))) {
         cr_held *h = c->held_first;
         c->held_first = h->next;
         if (!c->held_first) c->held_last = NULL;
@@ -230,7 +230,7 @@ void cr_cut(cr_core *c, uint64_t index)
     cr_log_cut(&c->log, index);
     uint32_t before = c->nlists;
     while (c->nlists > 1 && c->lists[c->nlists - 1].index > index &&
-           !CR_BROKEN(CR_BAD_MEMBERS_NOT_UNDONE))
+           !QD_MUTANT(raft, MEMBERS_NOT_UNDONE))
         cr_members_drop(c->lists[--c->nlists].members);
     if (before != c->nlists) cr_peers_update(c);
     if (c->durable > index) c->durable = index;
@@ -330,8 +330,8 @@ void cr_core_load_snapshot(cr_core *c, uint64_t index, uint64_t term, cr_members
 
 void cr_core_load_hard(cr_core *c, uint64_t term, uint64_t vote)
 {
-    c->term = CR_BROKEN(CR_BAD_TERM_FORGOTTEN) ? (term ? 1 : 0) : term;
-    c->vote = CR_BROKEN(CR_BAD_TERM_FORGOTTEN) ? 0 : vote;
+    c->term = QD_MUTANT(raft, TERM_FORGOTTEN) ? (term ? 1 : 0) : term;
+    c->vote = QD_MUTANT(raft, TERM_FORGOTTEN) ? 0 : vote;
 }
 
 void cr_core_load_base(cr_core *c, uint64_t index, uint64_t term)
@@ -343,7 +343,7 @@ int32_t cr_core_load_entry(cr_core *c, cr_log_entry *e)
 {
     uint64_t last = cr_log_last(&c->log);
     if (e->index != last + 1 || e->term < cr_log_term(&c->log, last) ||
-        (e->term > c->term && !CR_BROKEN(CR_BAD_TERM_FORGOTTEN))) {
+        (e->term > c->term && !QD_MUTANT(raft, TERM_FORGOTTEN))) {
         cr_log_entry_drop(e);
         return QD_E_CORRUPT;
     }

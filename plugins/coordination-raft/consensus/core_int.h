@@ -12,7 +12,7 @@
 #define COORDINATION_RAFT_CORE_INT_H
 
 #include "core.h"
-#include "variant.h"
+#include "mutants.h"
 
 enum { CR_PROBE, CR_STREAM, CR_SENDING };
 

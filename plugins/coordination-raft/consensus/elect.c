@@ -127,12 +127,12 @@ static int up_to_date(const cr_core *c, const cr_message *m)
 void cr_on_vote(cr_core *c, cr_message *m)
 {
     int pre = m->type == CR_PREVOTE;
-    int grant = (up_to_date(c, m) || CR_BROKEN(CR_BAD_VOTE_FOR_SHORTER)) && !c->in.installing;
+    int grant = (up_to_date(c, m) || QD_MUTANT(raft, VOTE_FOR_SHORTER)) && !c->in.installing;
     if (pre)
         grant = grant && m->term > c->term && !cr_leader_near(c);
     else
         grant = grant && c->leader == 0 && c->role == CR_FOLLOWER &&
-                (c->vote == 0 || c->vote == m->from || CR_BROKEN(CR_BAD_VOTE_TWICE));
+                (c->vote == 0 || c->vote == m->from || QD_MUTANT(raft, VOTE_TWICE));
     if (grant && !pre) {
         if (c->vote != m->from) {
             c->vote = m->from;

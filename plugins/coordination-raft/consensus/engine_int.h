@@ -10,8 +10,8 @@
 
 #include "engine.h"
 #include "message.h"
+#include "mutants.h"
 #include "snapfile.h"
-#include "variant.h"
 #include "wal.h"
 #include <stdio.h>
 

@@ -96,7 +96,7 @@ static int is_heir(const cr_wal_peer *known, const cr_envelope *v)
 static int let_in(cr_engine *e, const cr_message *m, const cr_envelope *v)
 {
     const cr_wal_peer *known = find(e->lives, e->nlives, m->from);
-    if (CR_BROKEN(CR_BAD_LIFE_IGNORED)) {
+    if (QD_MUTANT(raft, LIFE_IGNORED)) {
         if (!known || v->life > known->life)
             life_note(e, (cr_wal_peer){m->from, v->life, v->nonce});
         return 1;

@@ -19,7 +19,7 @@ static void answer(cr_core *c, const cr_message *m, uint32_t flags, uint64_t ind
 
 static uint64_t durable_agreed(const cr_core *c)
 {
-    return c->durable < c->agreed && !CR_BROKEN(CR_BAD_ANSWER_NOT_DURABLE) ? c->durable : c->agreed;
+    return c->durable < c->agreed && !QD_MUTANT(raft, ANSWER_NOT_DURABLE) ? c->durable : c->agreed;
 }
 
 void cr_tell_durable(cr_core *c)
@@ -79,7 +79,7 @@ void cr_on_append(cr_core *c, cr_message *m)
     if (c->in.installing) return;
     /* what is committed here is the leader's as well: only what is above can differ */
     int differs = cr_log_term(&c->log, m->index) != m->log_term;
-    if (CR_BROKEN(CR_BAD_NO_PREVIOUS_CHECK) && m->index <= cr_log_last(&c->log)) differs = 0;
+    if (QD_MUTANT(raft, NO_PREVIOUS_CHECK) && m->index <= cr_log_last(&c->log)) differs = 0;
     if (m->index > c->commit && differs) {
         answer(c, m, CR_M_REFUSED, m->index);
         return;
@@ -88,7 +88,7 @@ void cr_on_append(cr_core *c, cr_message *m)
     if (c->failed) return;
     if (at < c->commit) at = c->commit;
     if (at > c->agreed) c->agreed = at;
-    uint64_t compared = CR_BROKEN(CR_BAD_COMMIT_BEYOND_MATCH) ? cr_log_last(&c->log) : c->agreed;
+    uint64_t compared = QD_MUTANT(raft, COMMIT_BEYOND_MATCH) ? cr_log_last(&c->log) : c->agreed;
     uint64_t commit = m->commit < compared ? m->commit : compared;
     if (commit > c->commit) c->commit = commit;
     if (at < whole)

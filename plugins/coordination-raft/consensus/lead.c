@@ -156,13 +156,13 @@ void cr_commit_more(cr_core *c)
     uint64_t match[CR_MEMBERS_MAX];
     uint32_t n = 0;
     if (cr_members_votes(m, c->config.id))
-        match[n++] = CR_BROKEN(CR_BAD_COUNT_NOT_DURABLE) ? cr_log_last(&c->log) : c->durable;
+        match[n++] = QD_MUTANT(raft, COUNT_NOT_DURABLE) ? cr_log_last(&c->log) : c->durable;
     for (uint32_t i = 0; i < c->npeers; i++)
-        if (c->peers[i].role == QD_COORD_VOTER || CR_BROKEN(CR_BAD_STANDBY_COUNTS))
+        if (c->peers[i].role == QD_COORD_VOTER || QD_MUTANT(raft, STANDBY_COUNTS))
             match[n++] = c->peers[i].match;
     uint64_t common = cr_nth(match, n, cr_quorum(m));
     if (common <= c->commit) return;
-    if (cr_log_term(&c->log, common) != c->term && !CR_BROKEN(CR_BAD_COMMIT_OLD_TERM)) return;
+    if (cr_log_term(&c->log, common) != c->term && !QD_MUTANT(raft, COMMIT_OLD_TERM)) return;
     c->commit = common;
     c->commit_news = 1;
     if (c->lists[c->nlists - 1].index <= common && !cr_members_votes(m, c->config.id)) {
@@ -302,8 +302,8 @@ int32_t cr_core_change(cr_core *c, const cr_member *m, int remove, uint64_t now,
     int32_t rc = may_propose(c);
     if (now > c->now) c->now = now;
     if (rc) return rc;
-    if (c->commit < c->first && !CR_BROKEN(CR_BAD_MEMBERS_OLD_TERM)) return QD_E_CONFLICT;
-    if (c->lists[c->nlists - 1].index > c->commit && !CR_BROKEN(CR_BAD_MEMBERS_PENDING))
+    if (c->commit < c->first && !QD_MUTANT(raft, MEMBERS_OLD_TERM)) return QD_E_CONFLICT;
+    if (c->lists[c->nlists - 1].index > c->commit && !QD_MUTANT(raft, MEMBERS_PENDING))
         return QD_E_CONFLICT;
     if (!remove && m->role == QD_COORD_VOTER && m->id != c->config.id) {
         const cr_peer *p = cr_peer_find(c, m->id);

@@ -44,12 +44,12 @@ static void round_begin(cr_core *c)
 
 void cr_reads_turn(cr_core *c)
 {
-    if (c->nreads == 0 || (c->commit < c->first && !CR_BROKEN(CR_BAD_READ_OLD_TERM))) return;
-    uint64_t done = CR_BROKEN(CR_BAD_READ_WITHOUT_ROUND) ? c->round : round_done(c);
-    if (CR_BROKEN(CR_BAD_READ_OLD_ROUND) && done < c->round) join_round(c);
+    if (c->nreads == 0 || (c->commit < c->first && !QD_MUTANT(raft, READ_OLD_TERM))) return;
+    uint64_t done = QD_MUTANT(raft, READ_WITHOUT_ROUND) ? c->round : round_done(c);
+    if (QD_MUTANT(raft, READ_OLD_ROUND) && done < c->round) join_round(c);
     if (done == c->round && c->reads[c->nreads - 1].round == UINT64_MAX) {
         round_begin(c);
-        done = CR_BROKEN(CR_BAD_READ_WITHOUT_ROUND) ? c->round : round_done(c);
+        done = QD_MUTANT(raft, READ_WITHOUT_ROUND) ? c->round : round_done(c);
     }
     uint32_t n = 0;
     for (; n < c->nreads && c->reads[n].round <= done; n++) {

@@ -1,6 +1,6 @@
 /* snapfile.c: see snapfile.h. */
 #include "snapfile.h"
-#include "variant.h"
+#include "mutants.h"
 #include "wal.h"
 #include <stdio.h>
 

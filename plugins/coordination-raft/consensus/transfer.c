@@ -167,7 +167,7 @@ void cr_chunk_written(cr_core *c)
     if (c->in.bytes == 0 || c->written < c->in.seq) return; /* forgotten meanwhile, or another */
     c->in.offset += c->in.bytes;
     c->in.bytes = 0;
-    if (c->in.index <= c->commit && !CR_BROKEN(CR_BAD_INSTALL_OLD)) {
+    if (c->in.index <= c->commit && !QD_MUTANT(raft, INSTALL_OLD)) {
         uint64_t from = c->in.from;
         cr_incoming_forget(c);
         not_needed(c, from, 0);
@@ -197,7 +197,7 @@ void cr_core_installed(cr_core *c, int32_t rc, uint64_t now)
     if (c->commit < index) c->commit = index;
     if (c->agreed < c->commit) c->agreed = c->commit;
     int fits = cr_log_term(&c->log, index) == term;
-    if (CR_BROKEN(CR_BAD_SNAPSHOT_KEEPS_LOG) && index <= cr_log_last(&c->log)) fits = 1;
+    if (QD_MUTANT(raft, SNAPSHOT_KEEPS_LOG) && index <= cr_log_last(&c->log)) fits = 1;
     if (fits) { /* what is behind it stays */
         cr_members_drop(members);
         cr_core_snapshotted(c, index);

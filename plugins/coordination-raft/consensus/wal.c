@@ -85,7 +85,7 @@ static int32_t segment_file(cr_wal *w, const char *name, cr_file **out, char *wh
         rc = d->create(d, name, w->config.segment_bytes, out);
         if (rc) return cr_wal_fail(w, rc, "creating", name, why);
     }
-    if (!CR_BROKEN(CR_BAD_WAL_NAMES)) rc = d->sync_names(d);
+    if (!QD_MUTANT(raft, WAL_NAMES)) rc = d->sync_names(d);
     if (rc) {
         d->close(*out);
         return cr_wal_fail(w, QD_E_IO, "syncing the folder for", name, why);
@@ -96,9 +96,9 @@ static int32_t segment_file(cr_wal *w, const char *name, cr_file **out, char *wh
 static int32_t sync_file(cr_wal *w, char *why)
 {
     if (w->synced == w->batch) return 0;
-    if (CR_BROKEN(CR_BAD_WAL_NO_SYNC)) return 0;
+    if (QD_MUTANT(raft, WAL_NO_SYNC)) return 0;
     int32_t rc = w->config.disk->sync(w->file);
-    if (rc && !CR_BROKEN(CR_BAD_WAL_ERROR_RETRIED))
+    if (rc && !QD_MUTANT(raft, WAL_ERROR_RETRIED))
         return cr_wal_fail(w, QD_E_IO, "syncing", "the log", why);
     w->synced = w->batch;
     return 0;
@@ -162,7 +162,7 @@ static void record_first(cr_wal *w, const cr_wal_write *k)
                           &w->out);
         cr_wal_peer_note(s->peers, &s->npeers, k->peer);
     }
-    if (k->hard && !CR_BROKEN(CR_BAD_WAL_HARD_LOST)) {
+    if (k->hard && !QD_MUTANT(raft, WAL_HARD_LOST)) {
         cr_record_numbers(CR_R_HARD, (uint64_t[]){k->term, k->vote}, 2, &w->out);
         s->term = k->term;
         s->vote = k->vote;

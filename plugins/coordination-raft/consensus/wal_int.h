@@ -8,7 +8,7 @@
 #ifndef COORDINATION_RAFT_WAL_INT_H
 #define COORDINATION_RAFT_WAL_INT_H
 
-#include "variant.h"
+#include "mutants.h"
 #include "wal.h"
 #include <stdio.h>
 

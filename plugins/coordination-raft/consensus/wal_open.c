@@ -160,7 +160,7 @@ static const char *read_checkpoint(reading *r, cr_reader *p)
         r->started = 1;
         return NULL;
     }
-    if (CR_BROKEN(CR_BAD_WAL_MISSING_SEGMENT)) {
+    if (QD_MUTANT(raft, WAL_MISSING_SEGMENT)) {
         if (s.last != now->last) drop_above(r, 0);
         *now = s;
         return NULL;
@@ -265,7 +265,7 @@ static int32_t read_batches(reading *r, const uint8_t *p, size_t n, uint64_t num
         cr_batch_head h;
         int sound =
             cr_batch_read(p + at, n - at, &h) && h.before == r->chain && h.number == r->batch + 1;
-        if (!sound && CR_BROKEN(CR_BAD_WAL_TORN_TAIL) && end == 0 && n - at > CR_BATCH_HEAD &&
+        if (!sound && QD_MUTANT(raft, WAL_TORN_TAIL) && end == 0 && n - at > CR_BATCH_HEAD &&
             cr_load32(p + at + 4) && cr_batch_bytes(cr_load32(p + at + 4)) <= n - at) {
             h.bytes = cr_load32(p + at + 4);
             h.number = r->batch + 1;
@@ -274,7 +274,7 @@ static int32_t read_batches(reading *r, const uint8_t *p, size_t n, uint64_t num
         }
         if (!sound) break;
         const char *wrong = read_payload(r, p + at + CR_BATCH_HEAD, h.bytes);
-        if (wrong && !CR_BROKEN(CR_BAD_WAL_TORN_TAIL))
+        if (wrong && !QD_MUTANT(raft, WAL_TORN_TAIL))
             return REFUSE(r,
                           "%s at offset %zu: %s (its checksum is right: written by a fault of "
                           "the program's or by another version)",
@@ -291,7 +291,7 @@ static int32_t read_batches(reading *r, const uint8_t *p, size_t n, uint64_t num
                       "%s at offset %zu: damaged, though the next segment says that the log goes "
                       "on up to offset %llu",
                       r->name, at, (llu)end);
-    if (end || CR_BROKEN(CR_BAD_WAL_MARK_IGNORED)) return 0;
+    if (end || QD_MUTANT(raft, WAL_MARK_IGNORED)) return 0;
     if (m->segment == number && m->end > at)
         return REFUSE(
             r,
@@ -365,11 +365,10 @@ static int32_t check_names(reading *r)
 {
     cr_wal *w = r->w;
     for (uint32_t i = 1; i < r->n; i++)
-        if (r->numbers[i] != r->numbers[i - 1] + 1 && !CR_BROKEN(CR_BAD_WAL_MISSING_SEGMENT))
+        if (r->numbers[i] != r->numbers[i - 1] + 1 && !QD_MUTANT(raft, WAL_MISSING_SEGMENT))
             return REFUSE(r, "segment %016llx.log is missing between others of the log",
                           (llu)r->numbers[i - 1] + 1);
-    if ((r->n == 0 || w->mark.segment > r->numbers[r->n - 1]) &&
-        !CR_BROKEN(CR_BAD_WAL_MARK_IGNORED))
+    if ((r->n == 0 || w->mark.segment > r->numbers[r->n - 1]) && !QD_MUTANT(raft, WAL_MARK_IGNORED))
         return REFUSE(r,
                       "segment %016llx.log is missing: the log went on in it, acknowledged changes "
                       "are lost",
@@ -404,13 +403,13 @@ static int32_t read_segments(reading *r)
         rc = load_file(r, r->name, &p, &n);
         if (rc) break;
         cr_segment_note(w, r->numbers[i], 0);
-        if (CR_BROKEN(CR_BAD_WAL_MISSING_SEGMENT)) {
+        if (QD_MUTANT(raft, WAL_MISSING_SEGMENT)) {
             r->chain = head.before_chain;
             r->batch = head.batch - 1;
         }
         rc = read_batches(r, p, n, r->numbers[i], i + 1 < r->n ? next.before_end : 0);
         cr_free(w->config.heap, p);
-        if (rc == 0 && i + 1 < r->n && !CR_BROKEN(CR_BAD_WAL_MISSING_SEGMENT) &&
+        if (rc == 0 && i + 1 < r->n && !QD_MUTANT(raft, WAL_MISSING_SEGMENT) &&
             (r->chain != next.before_chain || r->batch + 1 != next.batch))
             rc = REFUSE(r,
                         "%s does not lead to the segment behind it: one of them is of another "
@@ -427,7 +426,7 @@ static int32_t judge(reading *r)
 {
     cr_wal_state *s = &r->w->state;
     cr_wal_found *f = r->found;
-    if (r->known > s->base + 1 && s->last > s->base && !CR_BROKEN(CR_BAD_WAL_MISSING_SEGMENT))
+    if (r->known > s->base + 1 && s->last > s->base && !QD_MUTANT(raft, WAL_MISSING_SEGMENT))
         return REFUSE(r, "entries %llu to %llu stood in a segment that is missing",
                       (llu)s->base + 1, (llu)r->known - 1);
     drop_upto(r, s->base);
@@ -453,13 +452,13 @@ static int32_t settle_last(reading *r)
     size_t n;
     uint64_t number = r->n ? r->numbers[r->n - 1] : 0;
     uint64_t from = w->mark.segment == number ? w->mark.end : 0;
-    if (r->n == 0 || from >= r->end || CR_BROKEN(CR_BAD_WAL_TAIL_UNSYNCED)) return 0;
+    if (r->n == 0 || from >= r->end || QD_MUTANT(raft, WAL_TAIL_UNSYNCED)) return 0;
     int32_t rc = load_file(r, r->name, &p, &n);
     if (rc) return rc;
     rc = d->open(d, r->name, &f);
     if (rc == 0) {
         if (n > r->end) n = r->end;
-        if (n > from && !CR_BROKEN(CR_BAD_WAL_TAIL_BELIEVED))
+        if (n > from && !QD_MUTANT(raft, WAL_TAIL_BELIEVED))
             rc = d->write(f, from, p + from, n - from);
         if (rc == 0) rc = d->sync(f);
         d->close(f);

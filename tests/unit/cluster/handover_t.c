@@ -4,13 +4,14 @@
  * migrations are given up. At every instant at most one store takes a change, it holds everything
  * that was committed, and revisions and epochs never fall. Broken variants of the driver are found.
  */
-#define CLUSTER_VARIANTS
+#define QD_WITH_MUTANTS
 #include "../core/cluster/authority/handover.c"
 #include "../core/cluster/authority/handover_copy.c"
 #include "../core/cluster/authority/handover_plan.c"
 #include "unit/cluster/handover_world.h"
 
-int cluster_variant;
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(cluster, CLUSTER_MUTANTS);
 
 static void there_and_back(void **state)
 {
@@ -614,8 +615,8 @@ static bool end_found(void)
 static bool is_found(int variant)
 {
     bool found = false;
-    cluster_variant = variant;
-    if (variant == CLUSTER_BROKEN_EARLY_SEAL) found = !seals_after_three_rounds();
+    qd_mutant_choose(&qd_mutants_cluster, variant);
+    if (QD_MUTANT(cluster, EARLY_SEAL)) found = !seals_after_three_rounds();
     if (!found) {
         a_copy_that_differs_never_takes_over();
         found = end_found();
@@ -638,15 +639,15 @@ static bool is_found(int variant)
         run_seed(seed);
         found = end_found();
     }
-    cluster_variant = 0;
+    qd_mutant_choose(&qd_mutants_cluster, 0);
     return found;
 }
 
 static void broken_variants_are_found(void **state)
 {
     (void)state;
-    for (int v = CLUSTER_BROKEN_NO_REST; v < CLUSTER_BROKEN_END; v++) {
-        if (!is_found(v)) fail_msg("variant %d is not found", v);
+    for (int v = QD_MUTANT_NUMBER(cluster, NO_REST); v <= qd_mutants_cluster.n; v++) {
+        if (!is_found(v)) fail_msg("%s is not found", qd_mutants_cluster.rows[v - 1].name);
     }
 }
 

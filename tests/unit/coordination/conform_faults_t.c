@@ -2,12 +2,13 @@
  * conform_faults_t.c: the kit of the SDK over three masters, under schedules of faults
  * (unit/lib/coord_trouble.h): what a fault means to masters. SEEDS, SEED, SECONDS_EACH.
  *
- * Built once more, with CR_VARIANTS, as conform_defects_t: broken variants that the kit has to
+ * Built once more, with mutants, as conform_defects_t: broken variants that the kit has to
  * find.
  */
-#include "coordination-common/variant.h"
 #include "unit/lib/coord_trouble.h"
 #include "unit/unit.h"
+#include <coordination-common/mutants.h>
+#include <coordination-raft/consensus/mutants.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -97,21 +98,28 @@ static uint32_t failures(uint64_t seed, int seconds)
     return n;
 }
 
-#ifdef CR_VARIANTS
-int cr_variant;
+#ifdef QD_WITH_MUTANTS
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(raft, RAFT_MUTANTS);
+QD_MUTANTS_DEFINE(coord, COORD_MUTANTS);
 
 static const trouble_defect defects[] = {
-    {"a follower answers reads by what it has", CR_BAD_READ_LOCAL},
-    {"a leader confirms reads and renewals by itself", CR_BAD_ROUND_NOT_ASKED},
+    {"a follower answers reads by what it has", QD_MUTANT_NUMBER(coord, READ_LOCAL)},
+    {"a leader confirms reads and renewals by itself", QD_MUTANT_NUMBER(coord, ROUND_NOT_ASKED)},
 };
+
+static void choose(int mutant)
+{
+    qd_mutant_choose(&qd_mutants_coord, mutant);
+}
 
 #endif
 
 static void masters_conform_under_faults(void **state)
 {
     (void)state;
-#ifdef CR_VARIANTS
-    trouble_defects(defects, sizeof defects / sizeof *defects, &cr_variant, failures);
+#ifdef QD_WITH_MUTANTS
+    trouble_defects(defects, sizeof defects / sizeof *defects, choose, failures);
 #else
     trouble_seeds(1, failures);
 #endif

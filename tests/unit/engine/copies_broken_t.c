@@ -1,9 +1,12 @@
 /*
  * copies_broken_t.c: copies of a shard under random histories, and every rule of the engine about
- * them broken once: the checker has to see it. Built with QD_VARIANTS. SEEDS=n runs n seeds of the
+ * them broken once: the checker has to see it. Built with mutants. SEEDS=n runs n seeds of the
  * whole one, SEED=n that one alone with what it did.
  */
 #include "unit/engine/copies_model.h"
+
+QD_MUTANTS_PROGRAM();
+QD_MUTANTS_DEFINE(engine, ENGINE_MUTANTS);
 
 enum { STEPS = 500 };
 
@@ -35,13 +38,13 @@ static void whole_histories(void **state)
 }
 
 static const struct {
-    qd_engine_broken rule;
+    int rule;
     const char *name;
     uint64_t first; /* the seed to begin with: hundreds before it do not show the rule broken */
 } RULES[] = {
 #define RULE(x)                                                                                    \
     {                                                                                              \
-        QD_BROKEN_##x, #x, 1                                                                       \
+        QD_MUTANT_NUMBER(engine, x), #x, 1                                                         \
     }
     RULE(REPLAY_OLDEST_FIRST),
     RULE(NO_TERM_CHECK),
@@ -57,8 +60,8 @@ static const struct {
     RULE(TRIM_UNCOVERED),
     RULE(LEASE_IGNORED),
     RULE(HELD_REMOVED),
-    {QD_BROKEN_ROLLBACK_TRIMS, "ROLLBACK_TRIMS", 111},
-    {QD_BROKEN_APPEND_UNSYNCED, "APPEND_UNSYNCED", 366},
+    {QD_MUTANT_NUMBER(engine, ROLLBACK_TRIMS), "ROLLBACK_TRIMS", 111},
+    {QD_MUTANT_NUMBER(engine, APPEND_UNSYNCED), "APPEND_UNSYNCED", 366},
 };
 
 static void every_broken_rule_is_caught(void **state)
@@ -71,11 +74,11 @@ static void every_broken_rule_is_caught(void **state)
         uint64_t seed = RULES[i].first - 1, last = seed + 5000;
         const char *only = getenv("RULE");
         if (only && strcmp(only, RULES[i].name) != 0) continue;
-        qd_engine_variant = RULES[i].rule;
+        qd_mutant_choose(&qd_mutants_engine, RULES[i].rule);
         do {
             world_run(w, ++seed, STEPS);
         } while (!w->bad && seed < last);
-        qd_engine_variant = QD_BROKEN_NONE;
+        qd_mutant_choose(&qd_mutants_engine, 0);
         print_message("# %s: %s %llu: %s\n", RULES[i].name, w->bad ? "seed" : "NOT CAUGHT in",
                       (unsigned long long)seed, w->bad ? w->why : "");
         missed += !w->bad;
@@ -94,7 +97,8 @@ static void two_operations_of_one_number(void **state)
         qd_translog_location at;
         qd_buf b;
         int rc = 0;
-        qd_engine_variant = broken ? QD_BROKEN_REPLAY_ANY_BYTES : QD_BROKEN_NONE;
+        qd_mutant_choose(&qd_mutants_engine,
+                         broken ? QD_MUTANT_NUMBER(engine, REPLAY_ANY_BYTES) : 0);
         qd_buf_init(&b, NULL, 1 << 16);
         world_open(w, 1);
         store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
@@ -108,7 +112,7 @@ static void two_operations_of_one_number(void **state)
             rc = qd_engine_replicate(w->c[0].e, 1, qd_buf_view(&b), NULL, &at, NULL);
         }
         assert_int_equal(rc, broken ? 0 : QD_E_CORRUPT);
-        qd_engine_variant = QD_BROKEN_NONE;
+        qd_mutant_choose(&qd_mutants_engine, 0);
         qd_buf_fini(&b);
         world_close(w);
         free(w);
@@ -125,7 +129,8 @@ static void a_sync_tells_what_it_covers(void **state)
         qd_translog_location at[2];
         qd_engine_checkpoints c;
         qd_buf b;
-        qd_engine_variant = broken ? QD_BROKEN_PERSISTED_FROM_PROCESSED : QD_BROKEN_NONE;
+        qd_mutant_choose(&qd_mutants_engine,
+                         broken ? QD_MUTANT_NUMBER(engine, PERSISTED_FROM_PROCESSED) : 0);
         qd_buf_init(&b, NULL, 1 << 16);
         world_open(w, 1);
         store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
@@ -144,7 +149,7 @@ static void a_sync_tells_what_it_covers(void **state)
         assert_int_equal(qd_engine_sync(w->c[0].e, &at[1], NULL), 0);
         qd_engine_checkpoints_get(w->c[0].e, &c);
         assert_int_equal(c.persisted, 1);
-        qd_engine_variant = QD_BROKEN_NONE;
+        qd_mutant_choose(&qd_mutants_engine, 0);
         qd_buf_fini(&b);
         world_close(w);
         free(w);
@@ -162,7 +167,8 @@ static void a_settled_number_is_not_given_again(void **state)
             qd_translog_location at;
             qd_engine *e;
             qd_buf b;
-            qd_engine_variant = broken ? QD_BROKEN_SKIP_ANY_TERM : QD_BROKEN_NONE;
+            qd_mutant_choose(&qd_mutants_engine,
+                             broken ? QD_MUTANT_NUMBER(engine, SKIP_ANY_TERM) : 0);
             qd_buf_init(&b, NULL, 1 << 16);
             world_open(w, 1);
             store_crash_power_off_at(w->c[0].disk, UINT64_MAX / 2);
@@ -187,7 +193,7 @@ static void a_settled_number_is_not_given_again(void **state)
             int rc = qd_engine_replicate(e, 2, qd_buf_view(&b), NULL, &at, NULL);
             assert_int_equal(rc, broken ? 0 : QD_E_CORRUPT);
             assert_int_equal(qd_engine_contradicted(e), !broken);
-            qd_engine_variant = QD_BROKEN_NONE;
+            qd_mutant_choose(&qd_mutants_engine, 0);
             qd_buf_fini(&b);
             world_close(w);
             free(w);

@@ -6,8 +6,8 @@
 #define QD_TESTS_COPIES_WORLD_H
 
 #include "base/hash.h"
+#include "engine/mutants.h"
 #include "engine/replica.h"
-#include "engine/variant.h"
 #include "unit/engine/engine_model.h"
 #include <limits.h>
 #include <stdarg.h>

@@ -189,7 +189,7 @@ void trouble_seeds(int seeds, uint32_t (*failures)(uint64_t seed, int seconds))
         assert_int_equal(failures(first + i, (int)number("SECONDS_EACH", 3)), 0);
 }
 
-void trouble_defects(const trouble_defect *defects, size_t n, int *variant,
+void trouble_defects(const trouble_defect *defects, size_t n, void (*choose)(int mutant),
                      uint32_t (*failures)(uint64_t seed, int seconds))
 {
     uint64_t wanted = number("DEFECTS", 1), seeds = number("SEEDS", 20), first = number("SEED", 1);
@@ -197,10 +197,10 @@ void trouble_defects(const trouble_defect *defects, size_t n, int *variant,
     for (size_t d = 0; d < n && d < wanted; d++) {
         uint64_t seed = first;
         bool found = false;
-        *variant = defects[d].variant;
+        choose(defects[d].mutant);
         for (; !found && seed < first + seeds; seed++)
             found = failures(seed, (int)number("SECONDS_EACH", 10)) > 0;
-        *variant = 0;
+        choose(0);
         missed += !found;
         print_message("# %s: %s after %llu schedules\n", defects[d].what,
                       found ? "found" : "NOT FOUND", (unsigned long long)(seed - first));

@@ -41,14 +41,15 @@ uint32_t trouble_conforms(rig *r, const trouble_store *store, int kit, uint64_t 
  * fail. */
 void trouble_seeds(int seeds, uint32_t (*failures)(uint64_t seed, int seconds));
 
-/* A broken variant, put into a variable of the back end. */
+/* A mutant of the back end (check/mutant.h). */
 typedef struct trouble_defect {
     const char *what;
-    int variant;
+    int mutant;
 } trouble_defect;
 /* Each defect has to be found by one of SEEDS schedules (the environment's, else 20), told by the
- * kit and not by a crash. DEFECTS: how many of them, from the first on; else one. */
-void trouble_defects(const trouble_defect *defects, size_t n, int *variant,
+ * kit and not by a crash. choose: a mutant, 0: none. DEFECTS: how many of them, from the first on;
+ * else one. */
+void trouble_defects(const trouble_defect *defects, size_t n, void (*choose)(int mutant),
                      uint32_t (*failures)(uint64_t seed, int seconds));
 
 #endif
