@@ -81,6 +81,7 @@ void cr_machine_free(cr_machine *m)
 static void unattach(cr_machine *m, const cr_item *old)
 {
     cr_session *s = old && old->session ? cr_machine_session(m, old->session) : NULL;
+    qd_invariant(!s || s->nkeys > 0);
     if (s) s->nkeys--;
 }
 
@@ -98,6 +99,8 @@ void crm_key_put(cr_machine *m, cr_item *item)
 void crm_put(cr_machine *m, qd_str key, qd_str value, uint64_t session)
 {
     const cr_item *old = cr_keys_find(&m->keys, key);
+    qd_invariant(m->state == QD_COORD_ACTIVE); /* a sealed store takes nothing */
+    qd_invariant(!old || old->mod_revision <= m->revision + 1);
     cr_item *item = cr_item_pack(m->heap, CR_ROW_KEY, key, value);
     item->mod_revision = m->revision + 1;
     item->create_revision = old ? old->create_revision : m->revision + 1;
@@ -110,6 +113,8 @@ int crm_del_at(cr_machine *m, qd_str key, uint64_t revision)
 {
     cr_item *old = cr_keys_take(&m->keys, key);
     if (!old) return 0;
+    qd_invariant(old->mod_revision <= revision);
+    qd_invariant(revision > m->revision);
     unattach(m, old);
     cr_item *gone = cr_item_make(m->heap, CR_ROW_KEY, cr_item_key(old), QD_STR(""));
     gone->mod_revision = revision;
@@ -156,7 +161,10 @@ int crm_del_prefix(cr_machine *m, qd_str prefix)
 /* The changes since the last revision are one. */
 void crm_committed(cr_machine *m)
 {
+    qd_invariant(m->state == QD_COORD_ACTIVE || m->state == QD_COORD_MIRROR);
     m->revision++;
+    qd_invariant(m->history_n == 0 ||
+                 cr_history_at(m, m->history_n - 1)->now->mod_revision <= m->revision);
     uint64_t keep = m->revision;
     while (m->history_n > m->history_max || m->history_bytes > m->history_bytes_max) {
         uint64_t first = cr_history_at(m, 0)->now->mod_revision;
@@ -206,6 +214,7 @@ static const cr_answer *answered(const cr_machine *m, const uint8_t id[16])
 
 void crm_answer(cr_machine *m, const uint8_t id[16], const cr_result *r)
 {
+    qd_invariant(!answered(m, id)); /* what was answered is not done again */
     uint64_t number = m->nanswers++;
     uint16_t slot = (uint16_t)(number % CR_ID_WINDOW);
     cr_answer *a = &m->answers[slot];
@@ -246,6 +255,7 @@ void crm_ended(cr_machine *m, const cr_candidate *c, int32_t rc, qd_coord_token 
 
 void crm_candidate_remove(cr_election *e, uint32_t i)
 {
+    qd_invariant(i < e->nwaiting);
     cr_item_drop(e->waiting[i].value);
     memmove(e->waiting + i, e->waiting + i + 1, (--e->nwaiting - i) * sizeof *e->waiting);
 }
@@ -272,6 +282,8 @@ int crm_election_key_del(cr_machine *m, const cr_election *e)
 /* A candidate leads from the coming revision on. */
 void crm_win(cr_machine *m, cr_election *e, const cr_candidate *c, qd_str value)
 {
+    qd_invariant(e->session == 0); /* one leader at a time */
+    qd_invariant(e->token.epoch < m->epoch || e->token.term <= m->last_term);
     e->session = c->session;
     e->owner = c->owner;
     e->number = c->number;
@@ -297,6 +309,7 @@ void crm_next_leader(cr_machine *m, cr_election *e)
     cr_row_election(m, e, 1);
     election_free(m, e);
     size_t at = (size_t)(e - m->elections);
+    qd_invariant(at < m->nelections);
     memmove(e, e + 1, (--m->nelections - at) * sizeof *e);
 }
 
@@ -312,8 +325,10 @@ void crm_session_end(cr_machine *m, cr_session *s)
     }
     if (any) crm_committed(m);
     s = cr_machine_session(m, id);
+    qd_invariant(s && s->nkeys == 0); /* its keys went with it */
     cr_row_session(m, s, 1);
     size_t at = (size_t)(s - m->sessions);
+    qd_invariant(at < m->nsessions);
     memmove(s, s + 1, (--m->nsessions - at) * sizeof *s);
     m->out.sessions = 1;
     for (size_t i = m->nelections; i-- > 0;) {

@@ -4,6 +4,7 @@
 
 #include "entry.h"
 #include "machine.h"
+#include <check/invariant.h>
 
 void crm_contents_free(cr_machine *m);
 void crm_parts_free(cr_machine *m);

@@ -1,6 +1,7 @@
 /* machine_rows.c: the machine's records as items, there and back; its lists; its history. */
 #include "entry.h"
 #include "machine.h"
+#include <check/invariant.h>
 
 /* --- lists --- */
 
@@ -29,6 +30,7 @@ cr_session *cr_session_add(cr_machine *m, uint64_t id, int64_t ttl_ns)
     m->sessions = grown(m->heap, m->sessions, m->nsessions, &m->sessions_cap, sizeof *m->sessions);
     size_t at = m->nsessions++;
     for (; at > 0 && m->sessions[at - 1].id > id; at--) m->sessions[at] = m->sessions[at - 1];
+    qd_invariant(at == 0 || m->sessions[at - 1].id < id); /* each once, by id */
     m->sessions[at] = (cr_session){id, ttl_ns, 0};
     m->out.sessions = 1;
     return &m->sessions[at];
@@ -81,6 +83,7 @@ void cr_candidate_add(cr_machine *m, cr_election *e, cr_candidate c)
 void cr_part_add(cr_machine *m, cr_part p)
 {
     m->parts = grown(m->heap, m->parts, m->nparts, &m->parts_cap, sizeof *m->parts);
+    qd_invariant(m->nparts < CR_PARTS_MAX);
     m->parts[m->nparts++] = p;
     m->parts_bytes += p.bytes->value_len;
 }
@@ -88,6 +91,7 @@ void cr_part_add(cr_machine *m, cr_part p)
 void cr_answer_link(cr_machine *m, uint64_t number)
 {
     uint16_t slot = (uint16_t)(number % CR_ID_WINDOW);
+    qd_invariant(number < m->nanswers && m->nanswers - number <= CR_ID_WINDOW);
     uint16_t *first = &m->answer_first[cr_sum64(m->answers[slot].id, 16, 0) % CR_ID_WINDOW];
     m->answer_next[slot] = *first;
     *first = (uint16_t)(slot + 1);
@@ -277,6 +281,7 @@ static void load_election(cr_machine *m, qd_str name, cr_reader *r)
         c.value = cr_item_make(m->heap, CR_ROW_ELECTION, QD_STR(""), value);
         cr_candidate_add(m, e, c);
     }
+    if (n && !e->session) r->bad = 1; /* nobody waits for a free place */
 }
 
 static void load_answer(cr_machine *m, uint64_t slot, cr_reader *r)
@@ -374,6 +379,8 @@ static size_t weight(const cr_change *c)
 static void history_drop_first(cr_machine *m)
 {
     const cr_change *c = cr_history_at(m, 0);
+    qd_invariant(c->now->mod_revision >= m->compacted);
+    qd_invariant(m->history_bytes >= weight(c));
     m->compacted = c->now->mod_revision;
     m->history_bytes -= weight(c);
     cr_item_drop(c->now);
@@ -384,6 +391,9 @@ static void history_drop_first(cr_machine *m)
 
 void cr_history_push(cr_machine *m, cr_item *now, cr_item *before)
 {
+    qd_invariant(now->mod_revision > m->compacted); /* a watch that was told that has passed it */
+    qd_invariant(m->history_n == 0 ||
+                 now->mod_revision >= cr_history_at(m, m->history_n - 1)->now->mod_revision);
     if (m->history_n == m->history_cap) {
         size_t cap = m->history_cap ? m->history_cap * 2 : 64;
         cr_change *ring = cr_must(m->heap, cap * sizeof *ring);
@@ -405,6 +415,7 @@ void cr_machine_compact(cr_machine *m, uint64_t revision)
     while (m->history_n && cr_history_at(m, 0)->now->mod_revision <= revision)
         history_drop_first(m);
     if (revision > m->compacted) m->compacted = revision;
+    qd_invariant(m->compacted <= m->revision);
 }
 
 size_t cr_history_seek(const cr_machine *m, uint64_t from)
@@ -453,6 +464,7 @@ int32_t cr_machine_past(const cr_machine *m, uint64_t revision, cr_items *out)
     for (const cr_key *k = m->keys.first[0]; k; k = k->next[0])
         cr_items_push(m->heap, out, cr_item_ref(k->item));
     size_t from = cr_history_seek(m, revision + 1);
+    qd_invariant(from <= m->history_n);
     for (size_t i = m->history_n; i-- > from;) undo(m->heap, out, cr_history_at(m, i));
     return 0;
 }

@@ -40,6 +40,7 @@ static int32_t do_lead(cr_machine *m)
 {
     for (size_t i = 0; i < m->nparts; i++) cr_row_part(m, &m->parts[i], 1);
     crm_parts_free(m);
+    qd_invariant(m->nparts == 0 && m->parts_bytes == 0);
     return 0;
 }
 
@@ -126,6 +127,7 @@ static int32_t do_open(cr_machine *m, cr_reader *r, cr_result *out)
     if (crm_repeated(m, id, out)) return out->rc;
     if (m->state != QD_COORD_ACTIVE) return QD_E_FENCED;
     out->session = ++m->last_session;
+    qd_invariant(!cr_machine_session(m, out->session)); /* no id comes twice */
     out->revision = m->revision;
     cr_row_session(m, cr_session_add(m, out->session, ttl), 0);
     crm_answer(m, id, out);
@@ -159,6 +161,7 @@ static int32_t do_elect(cr_machine *m, cr_reader *r, cr_result *out)
         cr_candidate_add(m, e, c);
         out->waiting = 1;
     } else {
+        qd_invariant(e->nwaiting == 0); /* nobody waits for a free place */
         crm_win(m, e, &c, value);
         out->token = e->token;
     }
@@ -224,6 +227,7 @@ static void adopt_sessions(cr_machine *m)
         s->nkeys++;
         if (id > m->last_session) m->last_session = id;
     }
+    qd_invariant(m->nsessions == 0 || m->sessions[m->nsessions - 1].id <= m->last_session);
     m->last_session += MIRRORED_SESSIONS; /* those without keys did not come, and may be in use */
 }
 
@@ -246,6 +250,8 @@ static int32_t authority_step(cr_machine *m, uint32_t action, uint64_t new_epoch
             new_epoch <= m->epoch)
             return QD_E_CONFLICT;
         begin_mirror(m);
+        qd_invariant(m->keys.n == 0 && m->nsessions == 0 && m->nelections == 0 &&
+                     m->history_n == 0);
         m->state = QD_COORD_MIRROR;
         m->epoch = new_epoch;
         return 0;
@@ -341,6 +347,7 @@ static int32_t do_import(cr_machine *m, cr_reader *r, cr_result *out)
     for (uint32_t i = 0; i < n; i++) event_apply(m, &events);
     m->revision = revision - 1;
     crm_committed(m);
+    qd_invariant(m->revision == revision);
     out->revision = m->revision;
     return 0;
 }
@@ -362,6 +369,7 @@ static void parts_forget(cr_machine *m, const uint8_t sum[16])
         cr_item_drop(m->parts[i].bytes);
     }
     m->nparts = kept;
+    qd_invariant(kept > 0 || m->parts_bytes == 0);
 }
 
 static int32_t do_part(cr_machine *m, cr_reader *r)
@@ -505,6 +513,41 @@ static void run(cr_machine *m, uint8_t type, cr_reader *r, cr_result *out)
     }
 }
 
+/* What only rises, but for a mirror that begins anew: then the revision is another store's. */
+typedef struct numbers {
+    uint64_t epoch, revision, last_session, last_term, nanswers, compacted, recoveries;
+    uint32_t state;
+} numbers;
+
+static numbers numbers_of(const cr_machine *m)
+{
+    return (numbers){m->epoch,    m->revision,  m->last_session, m->last_term,
+                     m->nanswers, m->compacted, m->recoveries,   m->state};
+}
+
+/* What holds of a machine behind each entry, whatever the entry said. */
+static void follows(const cr_machine *m, const numbers *was)
+{
+    qd_invariant(m->state <= QD_COORD_RETIRED);
+    qd_invariant(was->state == QD_COORD_EMPTY || m->state != QD_COORD_EMPTY);
+    qd_invariant(was->state == QD_COORD_EMPTY || m->epoch >= was->epoch);
+    qd_invariant(m->out.replaced || m->revision >= was->revision);
+    qd_invariant(m->out.replaced || m->compacted >= was->compacted);
+    qd_invariant(m->last_session >= was->last_session);
+    qd_invariant(m->last_term >= was->last_term);
+    qd_invariant(m->nanswers >= was->nanswers);
+    qd_invariant(m->recoveries >= was->recoveries);
+    qd_invariant(m->compacted <= m->revision);
+    qd_invariant((m->history_n == 0) == (m->history_bytes == 0));
+    if (m->history_n) {
+        qd_invariant(cr_history_at(m, 0)->now->mod_revision > m->compacted);
+        qd_invariant(cr_history_at(m, m->history_n - 1)->now->mod_revision <= m->revision);
+    }
+    qd_invariant(m->nsessions == 0 || m->sessions[m->nsessions - 1].id <= m->last_session);
+    qd_invariant(m->nparts <= CR_PARTS_MAX);
+    qd_invariant(m->out.nresults <= m->out.results_cap);
+}
+
 int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n)
 {
     cr_reader r, payload;
@@ -519,6 +562,7 @@ int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n)
         cr_bytes_free(&room);
         return rc;
     }
+    const numbers was = numbers_of(m);
     if (commands > o->results_cap) {
         o->results = cr_must_grow(m->heap, o->results, commands * sizeof *o->results);
         o->results_cap = commands;
@@ -535,6 +579,7 @@ int32_t cr_machine_apply(cr_machine *m, const uint8_t *entry, size_t n)
         if (!result->revision) result->revision = m->revision;
     }
     cr_row_meta(m);
+    follows(m, &was);
     cr_bytes_free(&room);
     return rc;
 }

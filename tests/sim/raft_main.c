@@ -38,6 +38,7 @@ static int variants(uint64_t seeds)
         printf("%s %d - broken variant %d is found: %s\n", i > seeds ? "not ok" : "ok", m, m,
                qd_mutants_raft.rows[m - 1].name);
         printf("# after %llu schedules: %s\n", (unsigned long long)i, r.violation);
+        if (qd_mutants_broke) printf("# the invariant that broke first: %s\n", qd_mutants_broke);
     }
     return missed != 0;
 }

@@ -22,6 +22,7 @@ uint64_t cr_random(cr_core *c, uint64_t below)
 
 uint64_t cr_nth(uint64_t *values, uint32_t count, uint32_t n)
 {
+    qd_invariant(n >= 1 && n <= count);
     for (uint32_t i = 1; i < count; i++) {
         uint64_t v = values[i];
         uint32_t j = i;
@@ -85,6 +86,7 @@ void cr_say_to(cr_core *c, cr_message *m)
 {
     cr_held *h = cr_must(c->heap, sizeof *h);
     h->next = NULL;
+    qd_invariant(m->type == CR_PREVOTE_ANSWER || m->term <= c->term + (m->type == CR_PREVOTE));
     h->after = c->hard;
     h->message = *m;
     h->message.from = c->config.id;
@@ -105,6 +107,7 @@ static void held_release(cr_core *c, int all)
         if (all) {
             cr_message_clear(c->heap, &h->message);
         } else {
+            qd_invariant(h->after <= c->hard_durable); /* nothing is said that can be forgotten */
             cr_action *a = cr_act(c, CR_DO_SEND);
             a->message = cr_must(c->heap, sizeof *a->message);
             *a->message = h->message;
@@ -115,6 +118,7 @@ static void held_release(cr_core *c, int all)
 
 void cr_write_pending(cr_core *c, uint64_t seq, uint64_t last, uint64_t hard, int chunk)
 {
+    qd_invariant(c->nwrites == 0 || c->writes[c->nwrites - 1].seq < seq);
     if (c->nwrites == c->writes_cap) {
         c->writes_cap = c->writes_cap ? c->writes_cap * 2 : 16;
         c->writes = cr_must_grow(c->heap, c->writes, c->writes_cap * sizeof *c->writes);
@@ -128,6 +132,8 @@ static void write_out(cr_core *c)
     uint64_t last = cr_log_last(&c->log);
     if (!c->hard_dirty && !c->reset_dirty && !c->cut_dirty && !c->drop_dirty && last <= c->issued)
         return;
+    qd_invariant(c->issued >= c->log.base); /* nothing is dropped that was not written */
+    qd_invariant(!c->drop_dirty || c->drop <= c->snapshot);
     cr_action *a = cr_act(c, CR_DO_WRITE);
     a->seq = ++c->seq;
     a->hard = c->hard_dirty;
@@ -158,7 +164,9 @@ static void apply_more(cr_core *c)
     while (c->handed < until) {
         cr_action *a = cr_act(c, CR_DO_APPLY);
         a->entries = cr_must(c->heap, sizeof(cr_log_entry *));
-        a->entries[0] = cr_log_entry_ref(cr_log_at(&c->log, ++c->handed));
+        cr_log_entry *e = cr_log_at(&c->log, ++c->handed);
+        qd_invariant(e && e->index == c->handed); /* what is committed is in the log */
+        a->entries[0] = cr_log_entry_ref(e);
         a->nentries = 1;
     }
 }
@@ -183,6 +191,7 @@ static void settle(cr_core *c)
     held_release(c, 0); /* peers first: their disks work while ours does */
     write_out(c);
     apply_more(c);
+    cr_core_holds(c);
 }
 
 const cr_action *cr_core_next(cr_core *c)
@@ -220,12 +229,15 @@ void cr_append(cr_core *c, cr_log_entry *e)
 {
     uint64_t index = e->index;
     cr_members *m = e->type == CR_LOG_MEMBERS ? cr_members_read(c->heap, e->bytes, e->n) : NULL;
+    qd_invariant(e->term <= c->term); /* nobody appends for a term to come */
+    qd_invariant(index > c->commit);
     cr_log_push(&c->log, e);
     if (m) cr_members_push(c, index, m);
 }
 
 void cr_cut(cr_core *c, uint64_t index)
 {
+    qd_invariant(index >= c->commit); /* what is committed is never cut */
     if (cr_log_last(&c->log) <= index) return;
     cr_log_cut(&c->log, index);
     uint32_t before = c->nlists;
@@ -403,11 +415,14 @@ int32_t cr_core_start(cr_core *c, uint64_t applied, uint64_t now)
     fit_snapshot(c);
     uint64_t last = cr_log_last(&c->log);
     if (c->loaded < c->log.base) c->loaded = c->log.base;
-    if (applied > last) return QD_E_CORRUPT;
+    if (applied > last || c->snapshot > last) return QD_E_CORRUPT;
+    if (cr_log_term(&c->log, last) > c->term && !QD_MUTANT(raft, TERM_FORGOTTEN))
+        return QD_E_CORRUPT; /* terms are durable before what was made in them */
     c->handed = c->commit = applied > c->snapshot ? applied : c->snapshot;
     c->issued = c->durable = c->loaded;
     c->agreed = c->commit;
     c->started = 1;
+    cr_core_holds(c);
     cr_election_restart(c);
     const cr_members *m = cr_members_now(c);
     if (m && m->voters == 1 && cr_members_votes(m, c->config.id)) c->election_at = now;
@@ -505,7 +520,13 @@ static void receive(cr_core *c, cr_message *m)
 void cr_core_receive(cr_core *c, cr_message *m, uint64_t now)
 {
     if (now > c->now) c->now = now;
-    if (!c->failed && c->started && m->to == c->config.id && m->from != c->config.id) receive(c, m);
+    if (!c->failed && c->started && m->to == c->config.id && m->from != c->config.id) {
+        uint64_t term = c->term, commit = c->commit;
+        receive(c, m);
+        qd_invariant(c->term >= term);
+        qd_invariant(c->commit >= commit);
+        cr_core_holds(c);
+    }
     cr_message_clear(c->heap, m);
 }
 
@@ -540,6 +561,7 @@ void cr_core_written(cr_core *c, uint64_t seq, int32_t rc, uint64_t now)
     }
     memmove(c->writes, c->writes + n, (c->nwrites - n) * sizeof *c->writes);
     c->nwrites -= n;
+    qd_invariant(seq <= c->seq);
     if (seq > c->written) c->written = seq;
     if (chunk) cr_chunk_written(c);
     if (c->role == CR_LEADER)
@@ -574,6 +596,7 @@ void cr_core_snapshotted(cr_core *c, uint64_t index)
     if (index <= c->snapshot || index > c->handed) return;
     uint32_t of = 0;
     while (of + 1 < c->nlists && c->lists[of + 1].index <= index) of++;
+    qd_invariant(index > c->log.base && index <= cr_log_last(&c->log));
     c->snapshot_term = cr_log_term(&c->log, index);
     c->snapshot = index;
     cr_members_drop(c->snapshot_members);
@@ -584,6 +607,7 @@ void cr_core_snapshotted(cr_core *c, uint64_t index)
     uint64_t keep = tail(c, index, c->config.trailing, TRAILING_BYTES);
     keep = cr_hold(c, keep, tail(c, keep, c->config.hold, HOLD_BYTES));
     if (keep <= c->log.base) return;
+    qd_invariant(keep <= index); /* what a snapshot does not hold stays in the log */
     cr_log_drop(&c->log, keep);
     c->drop = keep;
     c->drop_dirty = 1;

@@ -7,12 +7,14 @@
  *   lead.c       a leader's: entries to peers, commit, members, hand-over
  *   reads.c      linearizable reads
  *   transfer.c   snapshots between peers
+ *   invariants.c what holds between two calls
  */
 #ifndef COORDINATION_RAFT_CORE_INT_H
 #define COORDINATION_RAFT_CORE_INT_H
 
 #include "core.h"
 #include "mutants.h"
+#include <check/invariant.h>
 
 enum { CR_PROBE, CR_STREAM, CR_SENDING };
 
@@ -150,6 +152,11 @@ static inline uint32_t cr_quorum(const cr_members *m)
 {
     return m->voters / 2 + 1;
 }
+
+/* --- invariants.c --- */
+/* Looks at all relations of a core that is between two calls; ends the process when one is broken.
+ */
+void cr_core_holds(const cr_core *c);
 
 /* --- elect.c --- */
 void cr_follow(cr_core *c, uint64_t term, uint64_t leader);

@@ -17,6 +17,8 @@ int cr_leader_near(const cr_core *c)
 void cr_follow(cr_core *c, uint64_t term, uint64_t leader)
 {
     int led = c->role == CR_LEADER, new_term = term != c->term;
+    qd_invariant(term >= c->term);
+    qd_invariant(leader != c->config.id);
     if (new_term) {
         c->term = term;
         c->vote = 0;
@@ -57,6 +59,8 @@ int cr_may_campaign(const cr_core *c)
 
 void cr_campaign(cr_core *c, int real, int transfer)
 {
+    qd_invariant(c->role != CR_LEADER);
+    qd_invariant(!c->in.installing); /* the log is about to be another one */
     cr_incoming_forget(c);
     c->leader = 0;
     c->heard = 0;
@@ -88,8 +92,8 @@ void cr_count_votes(cr_core *c)
     const cr_members *m = cr_members_now(c);
     /* this node's own counts when it cannot be forgotten any more */
     int own = c->role == CR_PRECANDIDATE || (c->role == CR_CANDIDATE && c->hard_durable == c->hard);
-    if (c->role != CR_PRECANDIDATE && c->role != CR_CANDIDATE) return;
-    uint32_t yes = (uint32_t)(own && cr_members_votes(m, c->config.id)), no = 0;
+    if (!own) return; /* nobody was asked before */
+    uint32_t yes = (uint32_t)cr_members_votes(m, c->config.id), no = 0;
     for (uint32_t i = 0; i < c->npeers; i++) {
         if (c->peers[i].role != QD_COORD_VOTER) continue;
         yes += c->peers[i].answer > 0;
@@ -134,6 +138,8 @@ void cr_on_vote(cr_core *c, cr_message *m)
         grant = grant && c->leader == 0 && c->role == CR_FOLLOWER &&
                 (c->vote == 0 || c->vote == m->from || QD_MUTANT(raft, VOTE_TWICE));
     if (grant && !pre) {
+        qd_invariant(m->term == c->term);
+        qd_invariant(c->vote == 0 || c->vote == m->from); /* one vote a term */
         if (c->vote != m->from) {
             c->vote = m->from;
             cr_hard_changed(c);

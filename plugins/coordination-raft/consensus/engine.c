@@ -164,6 +164,8 @@ static void reads_turn(cr_engine *e)
 {
     while (e->reads && e->reads->index <= e->applied) {
         cr_read_wait *r = e->reads;
+        qd_invariant(r->next == NULL ||
+                     r->next->index >= r->index); /* in the order of their questions */
         e->reads = r->next;
         if (!e->reads) e->reads_last = NULL;
         r->done(r, 0);
@@ -246,6 +248,7 @@ int32_t cr_engine_hand_over(cr_engine *e, uint64_t to, void (*done)(void *arg, i
 static void on_role(cr_engine *e, const cr_action *a)
 {
     uint64_t term = a->role == CR_LEADER ? a->term : 0;
+    qd_invariant(term == 0 || term >= e->lead_term); /* no term is led after a newer one */
     if (term != e->lead_term) {
         if (e->lead_term) proposals_orphaned(e);
         if (term) {
@@ -261,6 +264,7 @@ static void on_role(cr_engine *e, const cr_action *a)
 
 static void on_apply(cr_engine *e, const cr_log_entry *k)
 {
+    qd_invariant(k->index == e->applied + 1); /* each entry once, in order */
     if (k->type == CR_LOG_DATA && e->config.apply(e->config.arg, k->index, k->bytes, k->n)) {
         cr_engine_fail(e, "an entry of the log is damaged");
         return;

@@ -13,6 +13,7 @@
 #include "mutants.h"
 #include "snapfile.h"
 #include "wal.h"
+#include <check/invariant.h>
 #include <stdio.h>
 
 #define CR_RETRY_NS 200000000ull /* between tries when the disk is full */

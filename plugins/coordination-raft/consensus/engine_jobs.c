@@ -70,6 +70,8 @@ void cr_job_write(cr_engine *e, const cr_action *a)
                         .recoveries = e->recoveries,
                         .nentries = a->nentries};
     e->recovering = 0;
+    cr_job *before = e->lanes[CR_LANE_LOG].last;
+    qd_invariant(!before || !before->writes_last || before->writes_last->seq < a->seq);
     if (a->nentries) w->entries = cr_must(e->heap, a->nentries * sizeof(cr_log_entry *));
     for (uint32_t i = 0; i < a->nentries; i++) w->entries[i] = cr_log_entry_ref(a->entries[i]);
     write_add(e, w);
@@ -109,6 +111,7 @@ void cr_snapshot_turn(cr_engine *e)
 {
     if (e->taking || e->failed || e->applied <= e->snapshot) return;
     if (!e->soon && e->applied - e->snapshot_from < e->config.snapshot_entries) return;
+    qd_invariant(e->snapshot_from <= e->applied);
     uint64_t term = cr_core_term_at(e->core, e->applied);
     const cr_members *m = cr_core_members_at(e->core, e->applied);
     if (!term || !m) return;
@@ -189,6 +192,7 @@ cr_job *cr_engine_job(cr_engine *e, int lane)
     if (l->out || !l->first || e->stopped || e->failed) return NULL;
     if (lane == CR_LANE_LOG && e->full && e->now < e->retry_at) return NULL;
     cr_job *j = l->first;
+    qd_invariant(l->last && !l->last->next);
     l->first = j->next;
     if (!l->first) l->last = NULL;
     j->next = NULL;
@@ -244,6 +248,7 @@ static void installed(cr_engine *e, cr_job *j)
     if (rc) {
         e->config.warn(e->config.arg, j->why);
     } else {
+        qd_invariant(j->index > e->applied); /* what was applied is not taken back */
         e->applied = j->index;
         if (e->snapshot < j->index) e->snapshot = e->snapshot_from = j->index;
         cr_proposals_passed(e, j->index);
@@ -253,6 +258,7 @@ static void installed(cr_engine *e, cr_job *j)
 
 static void taken(cr_engine *e, cr_job *j)
 {
+    qd_invariant(e->taking && j->index <= e->applied);
     e->taking = 0;
     e->snapshot_from = j->index; /* also when it failed: the log grows meanwhile, nothing is lost */
     if (j->rc == 0) {
@@ -267,6 +273,7 @@ static void taken(cr_engine *e, cr_job *j)
 void cr_engine_job_done(cr_engine *e, cr_job *j, uint64_t now)
 {
     int lane = e->lanes[CR_LANE_LOG].out == j ? CR_LANE_LOG : CR_LANE_SNAPSHOTS;
+    qd_invariant(e->lanes[lane].out == j && j->started);
     if (now > e->now) e->now = now;
     e->lanes[lane].out = NULL;
     if (!e->stopped && !e->failed) {

@@ -30,6 +30,7 @@ void cr_tell_durable(cr_core *c)
                     .to = c->leader,
                     .term = c->term,
                     .index = durable_agreed(c)};
+    qd_invariant(a.index <= c->durable && a.index <= c->agreed);
     cr_say_to(c, &a);
 }
 
@@ -45,7 +46,8 @@ static uint64_t take(cr_core *c, cr_message *m)
             at = e->index;
             continue;
         }
-        if (e->index <= c->commit) {
+        /* a leader's log only grows within its term: it cannot deny what it said of it before */
+        if (e->index <= c->agreed || e->term < cr_log_term(&c->log, e->index - 1)) {
             cr_fail(c, CR_FAILED_CONTRADICTION);
             return at;
         }
@@ -78,7 +80,7 @@ void cr_on_append(cr_core *c, cr_message *m)
     cr_election_restart(c);
     if (c->in.installing) return;
     /* what is committed here is the leader's as well: only what is above can differ */
-    int differs = cr_log_term(&c->log, m->index) != m->log_term;
+    int differs = m->index > cr_log_last(&c->log) || cr_log_term(&c->log, m->index) != m->log_term;
     if (QD_MUTANT(raft, NO_PREVIOUS_CHECK) && m->index <= cr_log_last(&c->log)) differs = 0;
     if (m->index > c->commit && differs) {
         answer(c, m, CR_M_REFUSED, m->index);
@@ -90,9 +92,11 @@ void cr_on_append(cr_core *c, cr_message *m)
     if (at > c->agreed) c->agreed = at;
     uint64_t compared = QD_MUTANT(raft, COMMIT_BEYOND_MATCH) ? cr_log_last(&c->log) : c->agreed;
     uint64_t commit = m->commit < compared ? m->commit : compared;
+    qd_invariant(commit <= c->agreed || commit <= c->commit); /* not what was not compared */
     if (commit > c->commit) c->commit = commit;
     if (at < whole)
         answer(c, m, CR_M_REFUSED | CR_M_NOSPACE, at + 1);
     else
         answer(c, m, 0, durable_agreed(c));
+    qd_invariant(durable_agreed(c) <= c->durable); /* what was confirmed survives this process */
 }

@@ -31,6 +31,9 @@ static void probe(cr_peer *p, uint64_t next)
 
 static void send_append(cr_core *c, cr_peer *p, uint64_t before, uint64_t last)
 {
+    qd_invariant(c->role == CR_LEADER);
+    qd_invariant(last <= cr_log_last(&c->log));
+    qd_invariant(last <= before || before >= c->log.base); /* all of it is in memory */
     cr_message m = {.type = CR_APPEND,
                     .to = p->id,
                     .term = c->term,
@@ -66,6 +69,7 @@ static int stream(cr_core *c, cr_peer *p)
     while (p->next <= last && p->window_n < c->config.window_messages &&
            p->window_bytes < c->config.window_bytes) {
         uint64_t end = batch_end(c, p->next, &bytes);
+        qd_invariant(end >= p->next && end <= last);
         send_append(c, p, p->next - 1, end);
         uint32_t at = (p->window_first + p->window_n++) % c->config.window_messages;
         p->window[at] = (cr_sent){end, bytes};
@@ -115,6 +119,7 @@ static void refused(cr_core *c, cr_peer *p, const cr_message *m)
         if (p->state == CR_PROBE && m->index >= p->next) return;
         next = cr_log_before(&c->log, m->hint, m->hint_term) + 1;
     }
+    qd_invariant(next <= last + 1);
     probe(p, next > p->match ? next : p->match + 1);
     if (p->nospace) p->paused = 1;
 }
@@ -161,8 +166,10 @@ void cr_commit_more(cr_core *c)
         if (c->peers[i].role == QD_COORD_VOTER || QD_MUTANT(raft, STANDBY_COUNTS))
             match[n++] = c->peers[i].match;
     uint64_t common = cr_nth(match, n, cr_quorum(m));
+    qd_invariant(common <= cr_log_last(&c->log));
     if (common <= c->commit) return;
     if (cr_log_term(&c->log, common) != c->term && !QD_MUTANT(raft, COMMIT_OLD_TERM)) return;
+    qd_invariant(cr_log_term(&c->log, common) == c->term); /* older terms only through this one */
     c->commit = common;
     c->commit_news = 1;
     if (c->lists[c->nlists - 1].index <= common && !cr_members_votes(m, c->config.id)) {
@@ -176,6 +183,9 @@ void cr_commit_more(cr_core *c)
 void cr_lead(cr_core *c)
 {
     uint64_t last = cr_log_last(&c->log);
+    qd_invariant(c->role == CR_CANDIDATE);
+    qd_invariant(c->vote == c->config.id);
+    qd_invariant(c->hard_durable == c->hard); /* its own vote cannot be forgotten */
     c->role = CR_LEADER;
     c->leader = c->config.id;
     c->heard = 0;
@@ -219,6 +229,7 @@ uint64_t cr_hold(const cr_core *c, uint64_t keep, uint64_t floor)
         if (p->role == QD_COORD_SPARE || c->now - p->heard > 2 * c->config.election_ns) continue;
         if (need >= floor && need < keep) keep = need;
     }
+    qd_invariant(c->role != CR_LEADER || keep <= c->commit);
     return keep;
 }
 
@@ -283,6 +294,7 @@ static int32_t may_propose(const cr_core *c)
 static void propose(cr_core *c, uint32_t type, const uint8_t *bytes, uint32_t n, uint64_t *index,
                     uint64_t *term)
 {
+    qd_invariant(c->space && !c->to);
     *index = cr_log_last(&c->log) + 1;
     *term = c->term;
     cr_append(c, cr_log_entry_make(c->heap, *index, c->term, type, bytes, n));
@@ -316,6 +328,8 @@ int32_t cr_core_change(cr_core *c, const cr_member *m, int remove, uint64_t now,
     cr_bytes b = {.heap = c->heap};
     cr_members_write(changed, &b);
     cr_members_drop(changed);
+    qd_invariant(c->lists[c->nlists - 1].index <= c->commit); /* one change at a time */
+    qd_invariant(c->commit >= c->first);
     propose(c, CR_LOG_MEMBERS, b.p, (uint32_t)b.n, index, term);
     cr_bytes_free(&b);
     return 0;
@@ -336,6 +350,7 @@ int32_t cr_core_hand_over(cr_core *c, uint64_t to, uint64_t now)
         if (!best || p->match > best->match) best = p;
     }
     if (!best) return QD_E_NOTFOUND;
+    qd_invariant(best->match <= cr_log_last(&c->log));
     c->to = best->id;
     c->to_until = c->now + c->config.election_ns;
     c->to_told = 0;

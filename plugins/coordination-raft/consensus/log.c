@@ -54,6 +54,8 @@ static void grow(cr_log *l)
 
 void cr_log_push(cr_log *l, cr_log_entry *e)
 {
+    qd_invariant(e->index == cr_log_last(l) + 1);
+    qd_invariant(e->term >= cr_log_term(l, cr_log_last(l))); /* terms do not fall along a log */
     if (l->n == l->cap) grow(l);
     l->ring[e->index & (l->cap - 1)] = e;
     l->n++;
@@ -61,6 +63,7 @@ void cr_log_push(cr_log *l, cr_log_entry *e)
 
 void cr_log_cut(cr_log *l, uint64_t index)
 {
+    qd_invariant(index >= l->base);
     while (cr_log_last(l) > index && l->n) {
         cr_log_entry_drop(cr_log_at(l, cr_log_last(l)));
         l->n--;
@@ -69,6 +72,7 @@ void cr_log_cut(cr_log *l, uint64_t index)
 
 void cr_log_drop(cr_log *l, uint64_t index)
 {
+    qd_invariant(index >= l->base && index <= cr_log_last(l));
     uint64_t term = cr_log_term(l, index);
     while (l->base < index) {
         cr_log_entry_drop(cr_log_at(l, l->base + 1));

@@ -6,6 +6,7 @@
 #define COORDINATION_RAFT_LOG_H
 
 #include "bytes.h"
+#include <check/invariant.h>
 
 /* Numbers are part of the formats. */
 enum { CR_LOG_FIRST = 0, CR_LOG_DATA = 1, CR_LOG_MEMBERS = 2 };

@@ -30,12 +30,14 @@ static void join_round(cr_core *c)
     for (uint32_t i = 0; i < c->nreads; i++) {
         if (c->reads[i].round != UINT64_MAX) continue;
         c->reads[i].round = c->round;
+        qd_invariant(c->commit >= c->first);
         c->reads[i].index = c->commit;
     }
 }
 
 static void round_begin(cr_core *c)
 {
+    qd_invariant(c->role == CR_LEADER);
     c->round++;
     join_round(c);
     for (uint32_t i = 0; i < c->npeers; i++)
@@ -56,6 +58,8 @@ void cr_reads_turn(cr_core *c)
         cr_action *a = cr_act(c, CR_DO_READ);
         a->token = c->reads[n].token;
         a->index = c->reads[n].index;
+        qd_invariant(a->index <= c->commit);
+        qd_invariant(a->index >= c->first); /* nothing is read before an entry of the term */
     }
     memmove(c->reads, c->reads + n, (c->nreads - n) * sizeof *c->reads);
     c->nreads -= n;

@@ -5,6 +5,8 @@
 
 static void newest(cr_core *c, cr_peer *p)
 {
+    qd_invariant(c->snapshot > 0); /* what is dropped from the log is in one */
+    qd_invariant(c->snapshot >= c->log.base);
     p->snapshot = c->snapshot;
     p->snapshot_term = c->snapshot_term;
     cr_members_drop(p->members);
@@ -28,6 +30,7 @@ void cr_sending_feed(cr_core *c, cr_peer *p)
         if (p->total && p->offset >= p->total) p->offset = p->total - p->chunk_bytes;
     }
     if (p->asked || p->under_way || p->nospace) return;
+    qd_invariant(p->state == CR_SENDING);
     cr_action *a = cr_act(c, CR_DO_CHUNK_READ);
     a->peer = p->id;
     a->index = p->snapshot;
@@ -145,6 +148,8 @@ void cr_on_snapshot(cr_core *c, cr_message *m)
         answer(c, m->from, m->index, c->in.members ? c->in.offset : 0, m->round, 1);
         return;
     }
+    qd_invariant(!c->in.installing && c->in.bytes == 0); /* one chunk at a time */
+    qd_invariant(c->in.offset < c->in.total);
     cr_action *a = cr_act(c, CR_DO_CHUNK_WRITE);
     a->seq = ++c->seq;
     a->index = m->index;
@@ -167,6 +172,7 @@ void cr_chunk_written(cr_core *c)
     if (c->in.bytes == 0 || c->written < c->in.seq) return; /* forgotten meanwhile, or another */
     c->in.offset += c->in.bytes;
     c->in.bytes = 0;
+    qd_invariant(c->in.offset <= c->in.total);
     if (c->in.index <= c->commit && !QD_MUTANT(raft, INSTALL_OLD)) {
         uint64_t from = c->in.from;
         cr_incoming_forget(c);
@@ -174,6 +180,7 @@ void cr_chunk_written(cr_core *c)
         return;
     }
     if (c->in.last) {
+        qd_invariant(c->in.offset == c->in.total);
         c->in.installing = 1;
         cr_action *a = cr_act(c, CR_DO_INSTALL);
         a->index = c->in.index;
@@ -193,6 +200,8 @@ void cr_core_installed(cr_core *c, int32_t rc, uint64_t now)
     cr_incoming_forget(c);
     cr_election_restart(c);
     if (rc) return;
+    qd_invariant(index > c->commit); /* a snapshot takes nothing back */
+    qd_invariant(c->handed <= index);
     c->handed = index;
     if (c->commit < index) c->commit = index;
     if (c->agreed < c->commit) c->agreed = c->commit;
@@ -215,4 +224,5 @@ void cr_core_installed(cr_core *c, int32_t rc, uint64_t now)
     c->durable = c->issued = index;
     c->reset_dirty = 1;
     c->cut_dirty = c->drop_dirty = 0;
+    qd_invariant(cr_log_last(&c->log) == index && c->log.base == index);
 }

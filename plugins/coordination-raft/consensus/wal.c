@@ -21,6 +21,7 @@ void cr_wal_write_free(const cr_heap *h, cr_wal_write *w)
 void cr_segment_note(cr_wal *w, uint64_t number, uint64_t highest)
 {
     cr_segment *last = w->nsegments ? &w->segments[w->nsegments - 1] : NULL;
+    qd_invariant(!last || number >= last->number);
     if (last && last->number == number) {
         if (highest > last->highest) last->highest = highest;
         return;
@@ -37,6 +38,8 @@ int32_t cr_mark_put(cr_wal *w, int sync, char *why)
 {
     uint8_t slot[CR_MARK_SLOT];
     cr_disk *d = w->config.disk;
+    qd_invariant(w->nsegments > 0 && w->at >= CR_SEGMENT_HEAD);
+    qd_invariant(w->synced == w->batch); /* the mark tells what is durable, and nothing else */
     w->mark.number++;
     w->mark.recoveries = w->state.recoveries;
     w->mark.segment = w->segments[w->nsegments - 1].number;
@@ -51,6 +54,8 @@ int32_t cr_mark_put(cr_wal *w, int sync, char *why)
 /* Writes the batch in w->out at its place. */
 static int32_t batch_put(cr_wal *w, char *why)
 {
+    qd_invariant(w->file && w->out.n > CR_BATCH_HEAD && w->at >= CR_SEGMENT_HEAD);
+    qd_invariant(w->synced <= w->batch);
     uint32_t payload = (uint32_t)(w->out.n - CR_BATCH_HEAD);
     while (w->out.n % 8) cr_put8(&w->out, 0);
     cr_batch_head h = {
@@ -122,6 +127,7 @@ int32_t cr_segment_begin(cr_wal *w, char *why)
     int32_t rc = w->file ? sync_file(w, why) : 0;
     if (rc == 0) rc = segment_file(w, name, &file, why);
     if (rc) return rc;
+    qd_invariant(!w->file || w->synced == w->batch); /* a segment is whole before the next one */
     if (w->file) w->config.disk->close(w->file);
     w->file = file;
     cr_segment_note(w, number, 0);
@@ -145,6 +151,7 @@ int32_t cr_wal_settle(cr_wal *w, char *why)
     int32_t rc = sync_file(w, why);
     if (rc == 0) rc = cr_mark_put(w, w->new_segment, why);
     if (rc == 0) w->new_segment = 0;
+    qd_invariant(rc || w->mark.batch == w->batch);
     return rc;
 }
 
@@ -162,17 +169,21 @@ static void record_first(cr_wal *w, const cr_wal_write *k)
                           &w->out);
         cr_wal_peer_note(s->peers, &s->npeers, k->peer);
     }
+    qd_invariant(!k->hard || k->term >= s->term); /* what follows of a term never falls */
+    qd_invariant(!k->hard || k->term > s->term || !s->vote || s->vote == k->vote);
     if (k->hard && !QD_MUTANT(raft, WAL_HARD_LOST)) {
         cr_record_numbers(CR_R_HARD, (uint64_t[]){k->term, k->vote}, 2, &w->out);
         s->term = k->term;
         s->vote = k->vote;
     }
     if (k->reset) {
+        qd_invariant(k->index >= s->base);
         cr_record_numbers(CR_R_RESET, (uint64_t[]){k->index, k->log_term}, 2, &w->out);
         s->base = s->last = k->index;
         s->base_term = k->log_term;
     }
     if (k->cuts && k->cut < s->last) {
+        qd_invariant(k->cut >= s->base);
         cr_record_numbers(CR_R_CUT, &k->cut, 1, &w->out);
         s->last = k->cut;
     }
@@ -180,6 +191,7 @@ static void record_first(cr_wal *w, const cr_wal_write *k)
 
 static void record_entry(cr_wal *w, const cr_log_entry *e)
 {
+    qd_invariant(e->index == w->next.last + 1); /* a log has no holes */
     cr_record_entry(e, &w->out);
     w->next.last = e->index;
     if (e->index > w->highest) w->highest = e->index;
@@ -188,6 +200,7 @@ static void record_entry(cr_wal *w, const cr_log_entry *e)
 static void record_drop(cr_wal *w, const cr_wal_write *k)
 {
     if (!k->drops || k->drop <= w->next.base) return;
+    qd_invariant(k->drop <= w->next.last);
     cr_record_numbers(CR_R_DROP, (uint64_t[]){k->drop, k->drop_term}, 2, &w->out);
     w->next.base = k->drop;
     w->next.base_term = k->drop_term;
@@ -273,6 +286,8 @@ uint64_t cr_wal_unneeded(cr_wal *w)
     while (n + 1 < w->nsegments && w->segments[n].highest <= w->state.base) n++;
     if (n == 0) return 0;
     uint64_t upto = w->segments[n - 1].number;
+    qd_invariant(upto < w->segments[n].number);
+    qd_invariant(w->segments[n - 1].highest <= w->state.base);
     memmove(w->segments, w->segments + n, (w->nsegments - n) * sizeof *w->segments);
     w->nsegments -= n;
     return upto;

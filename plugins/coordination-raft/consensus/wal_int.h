@@ -10,6 +10,7 @@
 
 #include "mutants.h"
 #include "wal.h"
+#include <check/invariant.h>
 #include <stdio.h>
 
 enum {
