@@ -159,6 +159,7 @@ void qdi_engine_live_drop(qd_engine *e, engine_live *x)
 {
     if (!x) return;
     qd_mutex_lock(&e->publish_lock);
+    qd_assert(x->refs > 0);
     bool last = --x->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
     if (last || QD_MUTANT(engine, HELD_REMOVED)) live_remove(e, x);
@@ -168,6 +169,7 @@ void qdi_engine_live_drop(qd_engine *e, engine_live *x)
 void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
 {
     qd_mutex_lock(&e->publish_lock);
+    qd_assert(s->refs > 0);
     bool last = --s->refs == 0;
     qd_mutex_unlock(&e->publish_lock);
     if (!last) return;

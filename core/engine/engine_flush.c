@@ -69,6 +69,7 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     qd_mutex_lock(&e->publish_lock);
     engine_live *before = s->file;
     x->refs = 2; /* the segment's and the pair's */
+    qd_assert(!s->file || s->file->generation < generation);
     s->file = p->file = x;
     s->live_unsaved = s->live != live;
     qd_mutex_unlock(&e->publish_lock);
@@ -221,8 +222,11 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     int64_t covered = translog_least ? INT64_MAX : s->shown; /* what was there is void */
     int rc = c.segments && c.leases ? 0 : qd_err_nomem(err, "commit point");
     qd_pair("commit.names", all_synced(e, s));
+    qd_invariant(c.primary_term >= atomic_load(&e->committed_term));
+    qd_invariant(c.published_term <= c.primary_term);
     if (!rc) {
         describe(s, &c);
+        for (uint32_t i = 0; i < c.n; i++) qd_assert(c.segments[i].live <= c.segments[i].docs);
         c.leases_n = qd_engine_leases(e, c.leases, QD_LEASES_MAX);
         retention(e, &c, &retain);
         rc = qd_commit_write(e->store, qd_str_c(e->folder), &c, err);
@@ -238,6 +242,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     for (size_t i = 0; i < before.n; i++) qdi_engine_pair_drop(e, before.at[i]);
     qd_vec_fini(&before);
     e->commit_generation++;
+    qd_assert(e->commit_generation == c.generation); /* under flush_lock: nobody else commits */
     e->committed_translog = c.translog_generation;
     atomic_store(&e->committed_checkpoint, c.local_checkpoint);
     atomic_store(&e->committed_term, c.primary_term);

@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/mutants.h"
 #include "engine/pair.h"
+#include <check/invariant.h>
 #include "engine/replica.h"
 #include "engine/seq_no.h"
 #include "engine/translog_int.h"

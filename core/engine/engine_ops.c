@@ -176,6 +176,8 @@ static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, 
         qd_err_fini(&two);
         return rc;
     }
+    qd_invariant(op->primary_term <= atomic_load(&e->primary_term));
+    qd_assert(seq_no > done); /* what is below the local checkpoint is here */
     if (qd_seq_no_advance(&e->seq_no, seq_no)) return qd_err_nomem(err, "sequence numbers");
     int rc = qd_translog_add(e->translog, op, &at, err);
     if (rc) return rc;

@@ -65,6 +65,7 @@ static bool global_raise(qd_engine *e, int64_t checkpoint)
     }
     if (QD_MUTANT(engine, CHECKPOINT_FALLS)) atomic_store(&e->global, was = checkpoint - 1);
     while (checkpoint > was && !atomic_compare_exchange_weak(&e->global, &was, checkpoint)) {}
+    qd_invariant(atomic_load(&e->global) >= checkpoint);
     qd_mutex_unlock(&e->global_lock);
     return checkpoint > was;
 }
@@ -139,6 +140,7 @@ static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, q
         QD_MUTANT(engine, TERM_NOT_PERSISTED) && t->primary_term > atomic_load(&e->primary_term);
     int rc = skip ? 0 : qd_translog_turn_over(e->translog, t, generation, &failure);
     if (!rc) {
+        qd_invariant(t->primary_term >= atomic_load(&e->primary_term)); /* terms only rise */
         if (t->primary_term > atomic_load(&e->primary_term)) {
             atomic_store(&e->primary_term, t->primary_term);
         }
@@ -260,6 +262,8 @@ static int set_back(qd_engine *e, int64_t global, int64_t *target, qd_err *err)
         int rc = find_target(e, global, target, err);
         qd_mutex_lock(&e->global_lock);
         bool done = rc || atomic_load(&e->global) <= *target;
+        qd_invariant(!done || rc ||
+                     *target >= atomic_load(&e->global)); /* acknowledged: it stays */
         if (done && !rc) qd_seq_no_reset(&e->seq_no, *target);
         qd_mutex_unlock(&e->global_lock);
         if (done) return rc;
@@ -338,7 +342,9 @@ static int replay_own(qd_engine *e, int64_t above, qd_err *err)
 static int take_office(qd_engine *e, qd_err *err)
 {
     qdi_engine_hold(e);
+    qd_invariant(qd_seq_no_gap(&e->seq_no, -1) < 0); /* a primary's log has no holes */
     qd_mutex_lock(&e->publish_lock);
+    qd_assert(atomic_load(&e->mode) == QD_ENGINE_REPLICA);
     atomic_store(&e->mode, QD_ENGINE_PRIMARY);
     int rc = qdi_engine_publish(e, e->shown_seq_no, err);
     if (rc) atomic_store(&e->mode, QD_ENGINE_REPLICA);

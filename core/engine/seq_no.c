@@ -39,6 +39,15 @@ static void bit_put(uint64_t *ring, uint64_t bits, int64_t n, bool on)
     ring[i / 64] = on ? ring[i / 64] | one : ring[i / 64] & ~one;
 }
 
+/* covered <= persisted <= processed < next, and the ring has room for what is between. */
+static void holds(const qd_seq_no *s)
+{
+    qd_assert(s->covered <= s->persisted);
+    qd_assert(s->persisted <= s->processed);
+    qd_assert(s->processed < s->next);
+    qd_assert((uint64_t)(s->next - 1 - s->processed) <= s->ring_bits);
+}
+
 /* Room for numbers up to seq_no above the checkpoint. Under the lock. */
 static int make_room(qd_seq_no *s, int64_t seq_no)
 {
@@ -62,6 +71,7 @@ int qd_seq_no_assign(qd_seq_no *s, int64_t *out)
     qd_mutex_lock(&s->lock);
     int rc = make_room(s, s->next);
     if (!rc) *out = s->next++;
+    holds(s);
     qd_mutex_unlock(&s->lock);
     return rc;
 }
@@ -71,6 +81,7 @@ int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no)
     int rc = 0;
     qd_mutex_lock(&s->lock);
     if (seq_no >= s->next && !(rc = make_room(s, seq_no))) s->next = seq_no + 1;
+    holds(s);
     qd_mutex_unlock(&s->lock);
     return rc;
 }
@@ -82,6 +93,7 @@ void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint)
     s->next = checkpoint + 1;
     s->processed = s->persisted = s->covered = checkpoint;
     s->resets++;
+    holds(s);
     qd_mutex_unlock(&s->lock);
 }
 
@@ -105,6 +117,7 @@ void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
     if (checkpoint > s->persisted) s->persisted = checkpoint;
     if (checkpoint > s->covered) s->covered = checkpoint;
     move_on(s);
+    holds(s);
     qd_mutex_unlock(&s->lock);
 }
 
@@ -124,6 +137,7 @@ void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no)
         qd_assert(seq_no < s->next);
         bit_put(s->ahead, s->ring_bits, seq_no, true);
         move_on(s);
+        qd_assert(s->processed < s->next);
     }
     qd_mutex_unlock(&s->lock);
 }
@@ -150,6 +164,7 @@ void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m)
 {
     qd_mutex_lock(&s->lock);
     if (m->resets == s->resets && m->checkpoint > s->persisted) s->persisted = m->checkpoint;
+    holds(s);
     qd_mutex_unlock(&s->lock);
 }
 
@@ -165,6 +180,7 @@ void qd_seq_no_all_persisted(qd_seq_no *s)
 {
     qd_mutex_lock(&s->lock);
     s->persisted = s->processed;
+    holds(s);
     qd_mutex_unlock(&s->lock);
 }
 

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "engine/pair.h"
 #include "engine/translog_int.h"
+#include <check/invariant.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -163,6 +164,9 @@ static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint6
 /* Appends an opened, empty generation to the list and aims the buffers at it. Under the lock. */
 static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
 {
+    qd_invariant(head->primary_term >= t->who.primary_term);
+    qd_assert(!t->files.n || head->generation > current(t)->number);
+    qd_assert(!t->writing && t->buf[t->pending].n == 0); /* a sealed generation takes no more */
     translog_file *f = qdi_translog_file_make(t, head, log);
     if (!f) return QD_E_NOMEM;
     qd_rwlock_write(&t->files_lock);
@@ -301,6 +305,8 @@ void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64
     int64_t covered = qd_seq_no_covered(t->numbers);
     *durable = least > *processed ? *processed : least - 1;
     if (*durable < covered) *durable = covered;
+    qd_assert(*persisted <= *processed && *processed <= *max);
+    qd_assert(*durable <= *processed);
     qd_pair("log.persisted", *persisted <= *durable); /* other nodes act on it */
     qd_mutex_unlock(&t->lock);
 }
@@ -329,6 +335,8 @@ static int write_out(qd_translog *t, write_mode mode)
     translog_file *g = current(t);
     qd_buf *b = &t->buf[t->pending];
     qd_err e;
+    qd_assert(!t->writing); /* one writer at a time */
+    qd_assert(t->pending_base >= t->synced && t->synced >= t->sure);
     qd_err_init(&e);
     uint64_t offset = 0, end = t->pending_base + b->n;
     bool mark = mode == WRITE_SYNC && (b->n > 0 || t->pending_base > t->synced);
@@ -361,9 +369,12 @@ static int write_out(qd_translog *t, write_mode mode)
 
     qd_mutex_lock(&t->lock);
     qd_buf_reset(b);
+    qd_assert(t->writing && current(t) == g); /* no generation begins under a write */
     t->writing = false;
     t->writes++;
     if (durable) {
+        qd_assert(end >= t->sure);
+        qd_invariant(checkpoint >= written); /* what marks say of the checkpoint never falls */
         t->synced = end + (mark ? MARK_BYTES : 0);
         t->sure = end;
         t->syncs++;
@@ -637,6 +648,8 @@ static translog_file *take_oldest(qd_translog *t, uint64_t generation, int64_t r
     qd_rwlock_write(&t->files_lock);
     if (trimmable(t, generation, retain_seq_no) > 0) {
         f = t->files.at[0];
+        qd_assert(t->files.n > 1 && f->number < generation && f->max_seq_no < retain_seq_no);
+        qd_assert(t->operations >= f->operations);
         memmove(t->files.at, t->files.at + 1, --t->files.n * sizeof(translog_file *));
         t->operations -= f->operations;
     }

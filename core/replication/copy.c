@@ -26,11 +26,12 @@ repl_copy_verdict repl_copy_request(const repl_copy *c, uint64_t term, uint64_t 
 
 void repl_copy_adopted(repl_copy *c, uint64_t term)
 {
-    qd_assert(term > c->term);
+    qd_invariant(term > c->term); /* what was promised is never taken back */
     c->term = term;
     c->primary = false;
     c->resync = 0;
     c->part = 0;
+    repl_copy_holds(c);
 }
 
 repl_copy_verdict repl_copy_ops(const repl_copy *c)
@@ -55,8 +56,10 @@ repl_copy_verdict repl_copy_resync(repl_copy *c, uint64_t attempt, uint32_t part
 
 void repl_copy_resynced(repl_copy *c, bool last)
 {
+    qd_invariant(c->resync > 0); /* of a resync that is under way */
     c->part++;
     if (last) c->synced_term = c->term;
+    repl_copy_holds(c);
 }
 
 void repl_copy_recovering(repl_copy *c)
@@ -87,6 +90,7 @@ void repl_copy_leads(repl_copy *c)
 {
     c->primary = true;
     c->synced_term = c->term;
+    repl_copy_holds(c);
 }
 
 bool repl_copy_told(repl_copy *c, int64_t global, uint64_t now)
@@ -94,6 +98,7 @@ bool repl_copy_told(repl_copy *c, int64_t global, uint64_t now)
     c->heard_ns = now;
     if (global <= c->global) return false;
     c->global = global;
+    repl_copy_holds(c);
     return true;
 }
 

@@ -87,4 +87,7 @@ repl_final repl_recovery_final(int64_t persisted, int64_t global, uint64_t open_
                                uint64_t open_generation, uint64_t source_term,
                                uint64_t source_generation);
 
+/* Looks at all relations between two requests; ends the process when one is broken. */
+void repl_copy_holds(const repl_copy *c);
+
 #endif

@@ -63,7 +63,7 @@ static repl_peer *peer_add(repl_primary *p, const char *aid)
     for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
         repl_peer *c = &p->peer[i];
         if (c->id) continue;
-        *c = (repl_peer){.id = ++p->peer_ids, .persisted = -1, .told = -2};
+        *c = (repl_peer){.id = ++p->peer_ids, .persisted = -1, .needs = -1, .told = -2};
         snprintf(c->aid, sizeof c->aid, "%s", aid);
         if (i >= p->top) p->top = i + 1;
         return c;
@@ -75,6 +75,7 @@ repl_peer *repl_primary_counted(repl_primary *p, const char *aid, bool started)
 {
     repl_peer *c = peer_add(p, aid);
     if (!c) return NULL;
+    qd_invariant(p->phase == REPL_RESYNC && p->attempts == 0); /* before it begins */
     c->counts = c->in_sync = true;
     c->started = started;
     return c;
@@ -99,7 +100,12 @@ static void batch_unlink(repl_primary *p, repl_batch *b)
 
 static void batch_end(repl_primary *p, repl_batch *b, int rc)
 {
-    qd_assert(!b->done);
+    qd_invariant(!b->done);
+    /* acknowledged: durable here and on each copy that counts, by a primary that is one still */
+    qd_invariant(rc || (b->local && !b->waiting));
+    qd_invariant(rc || p->phase == REPL_ACTIVE || p->phase == REPL_DRAINING);
+    qd_invariant(b->max <= p->max_seq_no);
+    qd_invariant(!(b->confirmed & b->waiting));
     batch_unlink(p, b);
     b->done = true;
     b->rc = rc;
@@ -161,6 +167,8 @@ static bool rounds_answered(repl_primary *p, uint64_t round)
 
 static void ask(repl_primary *p, repl_peer *c, uint64_t round, bool read, uint64_t now)
 {
+    qd_invariant(round <= p->rounds);
+    qd_invariant(p->phase != REPL_FENCED);
     c->asked = round;
     c->sync_ns = now;
     c->told = p->global;
@@ -209,6 +217,10 @@ static bool read_ready(repl_primary *p, const repl_read *r, uint64_t now)
 
 static void read_end(repl_primary *p, repl_read *r, int rc)
 {
+    /* told: every copy that counts has it, and knew no other primary behind the read's coming */
+    qd_invariant(rc || r->seq_no <= p->global);
+    qd_invariant(rc || rounds_answered(p, r->round));
+    qd_invariant(rc || p->phase == REPL_ACTIVE || p->phase == REPL_DRAINING);
     if (r->waiting) repl_primary_read_forget(p, r);
     r->rc = rc;
     emit(p, &(repl_act){.kind = REPL_ACT_READ_DONE, .read = r});
@@ -240,6 +252,7 @@ static void global_look(repl_primary *p)
     {
         if (c->counts && c->persisted < g) g = c->persisted;
     }
+    qd_invariant(g <= p->persisted);
     if (g <= p->global) return;
     p->global = g;
     emit(p, &(repl_act){.kind = REPL_ACT_GLOBAL, .to = g});
@@ -253,6 +266,7 @@ static void catch_up_look(repl_primary *p, repl_peer *c, uint64_t now)
     if (!c->counts || !c->synced || c->failing || c->catching || c->ships) return;
     if (c->persisted >= p->persisted || p->phase == REPL_FENCED) return;
     if (p->writers && !(c->behind_ns && now - c->behind_ns > ORPHAN_NS)) return;
+    qd_invariant(c->persisted + 1 <= p->persisted);
     c->catching = true;
     c->ships++;
     emit(p,
@@ -267,7 +281,9 @@ static void admit_look(repl_primary *p, repl_peer *c)
         !QD_MUTANT(repl, SNAPSHOT_FIRST)) {
         return;
     }
-    if (p->phase != REPL_ACTIVE) return; /* a hand-over waits for no new copy */
+    if (p->phase != REPL_ACTIVE) return;    /* a hand-over waits for no new copy */
+    qd_invariant(c->persisted >= c->needs); /* all that was acknowledged before it counted */
+    qd_invariant(c->synced);
     c->admitting = true;
     emit(p, &(repl_act){.kind = REPL_ACT_ADMIT, .peer = c});
 }
@@ -303,10 +319,12 @@ static void look(repl_primary *p, uint64_t now)
     }
     batches_look(p);
     reads_look(p, now);
+    repl_primary_holds(p);
 }
 
 static void resync(repl_primary *p, repl_peer *c)
 {
+    qd_invariant(p->phase == REPL_RESYNC && !c->synced);
     c->resync = ++p->attempts;
     emit(p, &(repl_act){.kind = REPL_ACT_RESYNC,
                         .peer = c,
@@ -334,6 +352,7 @@ void repl_primary_begin(repl_primary *p, uint64_t now)
 void repl_primary_batch(repl_primary *p, repl_batch *b, int64_t min, int64_t max)
 {
     void *user = b->user;
+    qd_invariant(min <= max);
     *b = (repl_batch){.id = ++p->batch_ids, .min = min, .max = max, .user = user, .total = 1};
     b->prev = p->last;
     if (p->last) {
@@ -364,6 +383,7 @@ void repl_primary_batch(repl_primary *p, repl_batch *b, int64_t min, int64_t max
 
 void repl_primary_progress(repl_primary *p, int64_t persisted, int64_t max_seq_no, uint64_t now)
 {
+    qd_invariant(persisted <= max_seq_no);
     if (persisted > p->persisted) p->persisted = persisted;
     if (max_seq_no > p->max_seq_no) p->max_seq_no = max_seq_no;
     look(p, now);
@@ -378,6 +398,7 @@ void repl_primary_local(repl_primary *p, repl_batch *b, int rc, int64_t persiste
         repl_primary_fence(p, 0);
         return;
     }
+    qd_invariant(!b->local);
     b->local = true;
     repl_primary_progress(p, persisted, max_seq_no, now);
 }
@@ -396,6 +417,7 @@ void repl_primary_batch_forget(repl_primary *p, repl_batch *b)
 static void peer_gone(repl_primary *p, repl_peer *c, uint64_t now)
 {
     uint32_t m = bit(p, c);
+    qd_invariant(c->id && p->phase != REPL_FENCED);
     for (repl_batch *b = p->first; b; b = b->next) {
         if ((b->waiting | b->sent) & m && !(b->confirmed & m)) b->failed++;
         b->waiting &= ~m;
@@ -573,6 +595,7 @@ bool repl_primary_admit(repl_primary *p, uint64_t peer, int64_t persisted, uint6
     c->heard_ns = now;
     if (!c->counts) {
         c->counts = c->started = true;
+        qd_invariant(!c->in_sync && !c->admitting);
         c->needs = p->max_seq_no;
         for (repl_batch *b = p->first; b; b = b->next) {
             if (!(b->confirmed & bit(p, c)) && c->persisted < b->max) b->waiting |= bit(p, c);
@@ -625,7 +648,8 @@ static void reads_refuse(repl_primary *p)
 
 void repl_primary_handing(repl_primary *p)
 {
-    qd_assert(p->phase == REPL_DRAINING && !repl_primary_busy(p));
+    qd_invariant(p->phase == REPL_DRAINING && !repl_primary_busy(p));
+    qd_invariant(!p->first);
     p->phase = REPL_HANDING;
     reads_refuse(p);
     EACH_PEER(p, c)
@@ -656,6 +680,7 @@ void repl_primary_fence(repl_primary *p, uint64_t term)
     while (p->first) batch_end(p, p->first, QD_E_WRITE_UNKNOWN);
     reads_refuse(p);
     emit(p, &(repl_act){.kind = REPL_ACT_FENCED, .number = term});
+    repl_primary_holds(p);
 }
 
 /* A copy that does not keep up, or says nothing while somebody waits for it. */

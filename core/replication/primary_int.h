@@ -19,6 +19,7 @@
 #include "base/assert.h"
 #include "base/str.h"
 #include "replication/mutants.h"
+#include <check/invariant.h>
 
 #define REPL_AID 23u       /* an allocation id and a NUL */
 #define REPL_PEERS_MAX 32u /* other copies of a shard */
@@ -239,5 +240,7 @@ repl_peer *repl_primary_find(repl_primary *p, const char *aid);
 repl_peer *repl_primary_peer(repl_primary *p, uint64_t id);
 /* Does anything prevent DRAINED? */
 bool repl_primary_busy(const repl_primary *p);
+/* Looks at all relations between two events; ends the process when one is broken. */
+void repl_primary_holds(const repl_primary *p);
 
 #endif

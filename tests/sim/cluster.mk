@@ -7,7 +7,7 @@ CLUSTER_SIM := $(OUT)/tests/sim/cluster
 CLUSTER_SIM_K8S := $(OUT)/tests/sim/cluster_k8s
 CLUSTER_SIM_PARTS := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,\
 	$(filter-out %/repl_main.c %/repl_world.c,$(sort $(wildcard tests/sim/repl_*.c))) \
-	tests/sim/raft_disk.c tests/sim/watch.c core/replication/primary.c core/replication/copy.c $(sort $(wildcard core/cluster/*.c core/cluster/*/*.c)))
+	tests/sim/raft_disk.c tests/sim/watch.c core/replication/primary.c core/replication/copy.c core/replication/holds.c $(sort $(wildcard core/cluster/*.c core/cluster/*/*.c)))
 CLUSTER_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,$(filter-out tests/sim/cluster_k8s%,$(sort $(wildcard tests/sim/cluster_*.c))) \
 	$(filter-out %/rows.c %/folder.c,$(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-raft/*.c))) \
 	$(filter-out %/disk_files.c,$(sort $(wildcard plugins/coordination-raft/consensus/*.c))))

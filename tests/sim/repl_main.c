@@ -165,6 +165,7 @@ int main(void)
         qd_mutant_choose(&qd_mutants_repl, defects[i].number);
         bool found = schedules(1, DEFECT_SEEDS, 1, NULL, &ran) > 0;
         printf("%sok %d - found: %s\n", found ? "" : "not ", ++test, defects[i].name);
+        if (qd_mutants_broke) printf("# the invariant that broke first: %s\n", qd_mutants_broke);
         failed += !found;
         qd_mutant_choose(&qd_mutants_repl, 0);
     }
