@@ -28,12 +28,12 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
         qd_state *s = qd_cluster_state(c);
         qdi_txn_init(&t);
         rc = fn(c, arg, s, &t, err);
-        bool commit = rc == 0, writes = t.changes.n > 0;
+        bool commit = rc == QDI_CHANGE_COMMIT, writes = t.changes.n > 0;
         if (commit) rc = qdi_txn_commit(c, &t, &revision, err);
         qdi_txn_fini(&t);
         qd_state_unref(s);
         bool conflict = commit && rc == QD_E_CONFLICT;
-        if (!commit && rc == 1) rc = 0;
+        if (rc == QDI_CHANGE_NOTHING) rc = 0;
         /* after a conflict too: the next attempt needs the state that somebody else made */
         if (commit && ((!rc && writes) || conflict))
             rc = qd_cluster_wait(c, revision, qdi_cluster_patience_ms(c), err);
@@ -492,7 +492,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (rc) return rc;
     if (qd_str_eq(qd_mapping_json(merged), qd_mapping_json(m->mapping))) {
         qd_mapping_unref(merged);
-        return 1;
+        return QDI_CHANGE_NOTHING;
     }
     qd_index_source src = source_of(c, m);
     src.mapping = qd_mapping_json(merged);

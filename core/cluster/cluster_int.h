@@ -105,7 +105,12 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
 /* Puts the edited record of a shard, under a compare with the revision it was edited from. */
 void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_edit *e);
 
-/* One attempt: puts the transaction together from s. 0: commit it; 1: nothing to do. */
+/* What an attempt answers, if not with an error. */
+enum {
+    QDI_CHANGE_COMMIT = 0,  /* the transaction is whole */
+    QDI_CHANGE_NOTHING = 1, /* the state is as wanted already */
+};
+/* One attempt: puts the transaction together from s. QDI_CHANGE_..., or an error. */
 typedef int (*qdi_change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
                              qd_err *err);
 /* Makes and commits a change, again from a newer state while it conflicts; returns when this node

@@ -417,7 +417,7 @@ static int put_disk(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
     qd_mutex_lock(&c->lock);
     uint64_t session = c->session;
     qd_mutex_unlock(&c->lock);
-    if (!session) return 1; /* it comes again with the next session */
+    if (!session) return QDI_CHANGE_NOTHING; /* it comes again with the next session */
     qd_buf_init(&b, NULL, a->sizes.n * 2 + RECORD_MAX);
     qd_json_writer_init(&w, &b, false);
     qd_json_object(&w);

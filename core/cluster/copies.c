@@ -140,7 +140,7 @@ static int change_copy(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
         if (rc == QD_E_NOMEM) (void)qd_err_nomem(err, "change of the cluster state");
         return rc;
     }
-    if (!e.changed) return 1;
+    if (!e.changed) return QDI_CHANGE_NOTHING;
     qdi_txn_put_shard(t, m->uuid, a->number, &e);
     return 0;
 }

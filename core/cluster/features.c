@@ -78,7 +78,7 @@ static int intend(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, q
     r->is = s->features >= r->level;
     if (r->is) {
         r->level = s->features;
-        return 1;
+        return QDI_CHANGE_NOTHING;
     }
     int rc = all_know(s, r->level, err);
     if (rc) return rc;
@@ -92,7 +92,7 @@ static int raise_level(qd_cluster *c, void *arg, const qd_state *s, cluster_txn 
 {
     const raising *r = arg;
     (void)c;
-    if (s->features >= r->level) return 1;
+    if (s->features >= r->level) return QDI_CHANGE_NOTHING;
     int rc = all_know(s, r->level, err);
     if (rc) return rc;
     qdi_txn_at(t, LEVEL, s->features_revision);

@@ -292,7 +292,7 @@ static int grant(const permit_args *a, const qd_state *s, cluster_txn *t, const 
                           QD_STR_ARG(node->name), QD_STR_ARG(held->holder));
     }
     if (advice.breaks) return refuse(&t->arena, node, &advice, err);
-    if (shared) return 1;
+    if (shared) return QDI_CHANGE_NOTHING;
     if (*n == QD_PERMITS_MAX) {
         return qd_err_set(err, QD_E_LIMIT, "%u permits are open, which is the most", *n);
     }
@@ -321,7 +321,7 @@ static int change_permits(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     }
     if (a->wanted) rc = grant(a, s, t, open, nopen, list, &n, err);
     if (rc) return rc;
-    if (!a->wanted && n == nopen) return 1;
+    if (!a->wanted && n == nopen) return QDI_CHANGE_NOTHING;
     qdi_txn_at(t, QD_STR(QD_PERMITS_KEY), d ? d->mod_revision : 0);
     if (n) {
         qdi_txn_put(t, QD_STR(QD_PERMITS_KEY), document(t, list, n), 0);

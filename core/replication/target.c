@@ -4,6 +4,7 @@
  * that is not heard ends it: the allocation finds another node. Once in sync it reports itself as
  * started.
  */
+#include "base/done.h"
 #include "engine/pair.h"
 #include "replication/mutants.h"
 #include "replication/repl_int.h"
@@ -267,7 +268,7 @@ static int operations(target *t, qd_err *err)
     return qd_engine_trim_above(t->e, t->max, t->term, err);
 }
 
-/* 1: in sync; 0: something is still missing; else an error. */
+/* QD_DONE: in sync; QD_DECLINED: something was missing, and is here now; else an error. */
 static int finalize(target *t, qd_err *err)
 {
     repl_request q;
@@ -278,7 +279,7 @@ static int finalize(target *t, qd_err *err)
     request(t, &q);
     int rc = ask(t, QD_ACTION_RECOVERY_FINALIZE, &q, &call, &a, err);
     if (!rc && a.flags & REPL_IN_SYNC) {
-        rc = 1;
+        rc = QD_DONE;
     } else if (!rc && a.tail.n) {
         rc = qd_publication_decode(a.tail, &t->g->r->account, &t->p, err);
         if (!rc) rc = files(t, err);
@@ -355,10 +356,10 @@ static int recover_once(repl_shard *g, source *from, qd_err *err)
     if (!rc) rc = track(&t, err);
     if (!rc) rc = files(&t, err);
     if (!rc) rc = operations(&t, err);
-    int in_sync = 0;
-    while (!rc && !in_sync) {
-        in_sync = finalize(&t, err);
-        if (in_sync < 0) rc = in_sync;
+    int final = QD_DECLINED;
+    while (!rc && final == QD_DECLINED) {
+        final = finalize(&t, err);
+        if (final < 0) rc = final;
         qd_mutex_lock(&g->lock);
         bool go = wanted(g);
         qd_mutex_unlock(&g->lock);

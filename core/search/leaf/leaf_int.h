@@ -247,7 +247,7 @@ void qdi_custom_close(struct qdi_custom *c); /* c and all opened before it */
 float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to);
 
 /* range_count.c: the documents of a RANGE where nothing is deleted and no document has two values:
- * 1 with *n, 0 when that is not so, or an error. Reads on its own. */
+ * QD_DONE with *n, QD_DECLINED when that is not so, or an error. Reads on its own. */
 QD_MUST_CHECK
 int qdi_range_count(qd_plan *p, const qd_leaf *leaf, const qdi_node *x, qd_arena *arena,
                     uint64_t *n, qd_err *err);

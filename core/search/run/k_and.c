@@ -160,7 +160,7 @@ static int and_dense(qdi_k *k, qd_strategy strategy)
     k->name = "and: ranges";
     int rc = qdi_k_bands(k, k->nt, range_and);
     if (rc < 0) return rc;
-    if (rc == 1) return 0;
+    if (rc == QD_DONE) return 0;
     qdi_k_restart(k);
     return and_everything(k);
 }
@@ -326,7 +326,7 @@ int qdi_k_and(qdi_k *k, qd_strategy strategy)
     qdi_k_by_df(k->c, k->nt);
     if (strategy == QD_STRATEGY_AUTO) {
         int rc = qdi_k_one(k);
-        if (rc) return rc < 0 ? rc : 0;
+        if (rc != QD_DECLINED) return rc < 0 ? rc : 0;
         qdi_k_by_df(k->c, k->nt);
     }
     if (qdi_k_dense(k->c[0])) return and_dense(k, strategy);

@@ -275,13 +275,13 @@ int qdi_k_bands(qdi_k *k, uint32_t nd, void (*range)(qdi_k *, uint32_t nd, uint3
                                           k->give_up * (round == 0   ? 5
                                                         : round == 1 ? 2
                                                                      : 1))
-            return 0;
+            return QD_DECLINED;
         hi = lo;
         round++;
         if (lo <= 1) break;
         want *= 4;
     }
-    return 1;
+    return QD_DONE;
 }
 
 void qdi_k_by_df(qdi_cur **c, uint32_t n)

@@ -95,12 +95,14 @@ int qdi_k_filter(qdi_run *r, qdi_lnode **root, qdi_accepted *out, qd_err *err)
     uint32_t n;
     uint64_t all;
     for (uint32_t i = 0; x->kind == QDI_L_BOOL && i < x->u.b.nreq; i++) /* sets known to be small */
-        if (x->u.b.req[i]->cost < r->ndocs / ACCEPTED_MIN && !x->u.b.req[i]->scores) return 0;
-    if (!split(r, x, root, &filters, &n)) return 0;
+        if (x->u.b.req[i]->cost < r->ndocs / ACCEPTED_MIN && !x->u.b.req[i]->scores)
+            return QD_DECLINED;
+    if (!split(r, x, root, &filters, &n)) return QD_DECLINED;
     *out = (qdi_accepted){
         qdi_scratch_calloc(r->scratch, ((size_t)r->ndocs / 64 + QDI_WINDOW_WORDS) * 8), 0,
         r->ndocs};
     if (!out->bits) return qd_err_nomem(err, "search");
     int rc = accept_all(r, x, filters, n, out, &all, err);
-    return rc ? rc : all >= r->ndocs / ACCEPTED_MIN;
+    if (rc) return rc;
+    return all >= r->ndocs / ACCEPTED_MIN ? QD_DONE : QD_DECLINED;
 }

@@ -15,7 +15,7 @@ int qdi_k_list_count(qdi_run *r, qdi_lnode *l, uint64_t limit, uint64_t *n, qd_e
 {
     qdi_listed x;
     uint32_t m;
-    if (!qdi_listed_shape(&x, r, l)) return 0;
+    if (!qdi_listed_shape(&x, r, l)) return QD_DECLINED;
     int rc = begin(&x, err);
     *n = 0;
     while (!rc && (!limit || *n < limit)) {
@@ -26,15 +26,15 @@ int qdi_k_list_count(qdi_run *r, qdi_lnode *l, uint64_t limit, uint64_t *n, qd_e
             rc = qdi_run_tick(r);
         }
     }
-    return rc ? rc : 1;
+    return qd_done(rc);
 }
 
 int qdi_k_list_top(qdi_run *r, qd_topk *q, uint64_t want, uint64_t *count, bool *counted,
                    qd_err *err)
 {
     qdi_listed x;
-    if (!qdi_bound_is_flat(r->root) || !qdi_listed_shape(&x, r, r->root)) return 0;
-    if (x.nranges + x.nbits == 0) return 0; /* terms alone have kernels of their own */
+    if (!qdi_bound_is_flat(r->root) || !qdi_listed_shape(&x, r, r->root)) return QD_DECLINED;
+    if (x.nranges + x.nbits == 0) return QD_DECLINED; /* terms alone have kernels of their own */
     const float score = qdi_bound(r, r->root, 0, r->ndocs);
     uint32_t m, size = QD_BLOCK, room = q->k; /* few at first: they may be enough */
     uint64_t n = 0;
@@ -53,5 +53,5 @@ int qdi_k_list_top(qdi_run *r, qd_topk *q, uint64_t want, uint64_t *count, bool 
     }
     *count = n;
     *counted = want != 0;
-    return rc ? rc : 1;
+    return qd_done(rc);
 }

@@ -166,7 +166,7 @@ static int batch(one *x, uint32_t b, uint32_t e, uint32_t *d)
 int qdi_k_one(qdi_k *k)
 {
     qdi_cur *a = only_scored(k->c, k->nt), *f = k->c[0];
-    if (!a || !qdi_k_one_fits(a, f)) return 0;
+    if (!a || !qdi_k_one_fits(a, f)) return QD_DECLINED;
     one x = {.k = k, .a = a};
     /* what is counted is counted at once */
     uint32_t step = k->want ? f->p->nblk : BATCH;
@@ -181,5 +181,5 @@ int qdi_k_one(qdi_k *k)
         qdi_scratch_release(k->r->scratch, mark);
         if (failed) return failed;
     }
-    return 1;
+    return QD_DONE;
 }

@@ -341,7 +341,8 @@ static bool too_many(const qdi_k *k, size_t n, uint32_t limit, uint32_t halves)
 
 /* Looks candidates up in the dense terms: the best bounds first, in two bands that lift the
  * threshold, then what is left. Bands are cut by number: the bound of one document that has a rare
- * term may be far above all others. 1 done, 0 when more than `limit` are left, or an error. */
+ * term may be far above all others. QD_DONE, QD_DECLINED when more than `limit` are left, or an
+ * error. */
 static int run_cands(qdi_k *k, cands *x, uint32_t nd, uint32_t limit)
 {
     float hi = INFINITY;
@@ -349,7 +350,7 @@ static int run_cands(qdi_k *k, cands *x, uint32_t nd, uint32_t limit)
     uint32_t want = 2 * k->q->k + 32, part = limit / 6;
     uint32_t bands = want > part ? 0 : 8 * want > part ? 1 : 2; /* what they cost may be lost */
     if (x->n <= 2 * want) bands = 0;
-    if (bands < 2 && too_many(k, x->n, limit, bands ? 4 : 2)) return 0;
+    if (bands < 2 && too_many(k, x->n, limit, bands ? 4 : 2)) return QD_DECLINED;
     qdi_scratch *s = k->r->scratch;
     x->sel = qdi_scratch_alloc(s, (x->n + 64) * sizeof *x->sel);
     x->d = qdi_scratch_alloc(s, (x->n + 64) * sizeof *x->d);
@@ -361,12 +362,12 @@ static int run_cands(qdi_k *k, cands *x, uint32_t nd, uint32_t limit)
         float end = bands ? band_end(x, hi, want) : lo;
         size_t m = k->k->at_least(x->bound, x->n, end > lo ? end : lo, x->sel);
         if (m > done) look_up(k, x, nd, m, hi);
-        if (end <= lo || end <= k->q->threshold) return 1;
+        if (end <= lo || end <= k->q->threshold) return QD_DONE;
         hi = end;
         done = m;
         m = k->k->at_least(x->bound, x->n, k->q->threshold, x->sel);
-        if (m <= done) return 1;
-        if (bands < 2 && too_many(k, m - done, limit, bands + 1)) return 0;
+        if (m <= done) return QD_DONE;
+        if (bands < 2 && too_many(k, m - done, limit, bands + 1)) return QD_DECLINED;
         int rc = qdi_run_tick(k->r);
         if (rc) return rc;
     }
@@ -383,7 +384,7 @@ static void by_max(qdi_cur **c, uint32_t n)
     }
 }
 
-/* 1 done, 0 not worth it, or an error. */
+/* QD_DONE, QD_DECLINED (not worth it) or an error. */
 static int or_cands(qdi_k *k, uint32_t cand_limit)
 {
     uint32_t nd = 0;
@@ -409,7 +410,7 @@ static int or_cands(qdi_k *k, uint32_t cand_limit)
     if (nd == 0) {
         k->name = "or: sparse lists";
         for (uint32_t i = 0; i < k->nlists; i++) offer_list(k, &k->lists[i]);
-        return 1;
+        return QD_DONE;
     }
     by_max(k->c, nd);
     if (qdi_k_bounds(k, k->c, nd, (float)(sum * 1.000001), false)) return QD_E_NOMEM;
@@ -419,8 +420,8 @@ static int or_cands(qdi_k *k, uint32_t cand_limit)
         cands x = {0};
         if (make_cands(k, &x, sure)) return QD_E_NOMEM;
         int rc = run_cands(k, &x, nd, cand_limit);
-        if (rc == 0 && sure > k->q->threshold) k->q->threshold = sure;
-        if (rc != 1) return rc;
+        if (rc == QD_DECLINED && sure > k->q->threshold) k->q->threshold = sure;
+        if (rc != QD_DONE) return rc;
     }
     return qdi_k_bands(k, nd, range_or);
 }
@@ -446,7 +447,7 @@ int qdi_k_or(qdi_k *k, qd_strategy strategy)
     int rc = or_cands(k, forced || cand_limit > 4e9 ? UINT32_MAX : (uint32_t)cand_limit);
     k->nlists = 0;
     if (rc < 0) return rc;
-    if (rc == 1) return 0;
+    if (rc == QD_DONE) return 0;
     qdi_k_restart(k);
     return qdi_k_or_table(k);
 }

@@ -72,7 +72,7 @@ static int finish(qdi_k *k, int rc, qd_err *err)
         memset(k->bytes, 0, QDI_BYTES_WINDOW);
         return rc == QD_E_NOMEM ? qd_err_nomem(err, "search") : rc;
     }
-    return 1;
+    return QD_DONE;
 }
 
 static int rank_shape(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
@@ -87,33 +87,34 @@ static int rank_shape(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t wan
                .want = want,
                .give_up = SIZE_MAX};
     uint32_t nreq;
-    if (!r->root->scores || q->k == 0) return 0;
+    if (!r->root->scores || q->k == 0) return QD_DECLINED;
     shape sh = shape_of(r, &k, &nreq);
     int rc = 0;
     switch (sh) {
     case SHAPE_TERM:
-        if (!all_sensible(&k, false)) return 0;
+        if (!all_sensible(&k, false)) return QD_DECLINED;
         k.name = "term: classes";
         rc = qdi_k_term(&k);
         break;
     case SHAPE_OR:
-        if (!all_sensible(&k, false)) return 0;
+        if (!all_sensible(&k, false)) return QD_DECLINED;
         rc = qdi_k_or(&k, strategy);
         break;
     case SHAPE_AND:
-        if (!all_sensible(&k, true)) return 0;
+        if (!all_sensible(&k, true)) return QD_DECLINED;
         rc = qdi_k_and(&k, strategy);
         break;
     case SHAPE_MIX:
-        if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE || !all_sensible(&k, true)) return 0;
+        if (strategy == QD_STRATEGY_KERNEL_EXHAUSTIVE || !all_sensible(&k, true))
+            return QD_DECLINED;
         rc = qdi_k_mix(&k, nreq);
         break;
     case SHAPE_PHRASE:
-        if (!sensible(r->root->u.phrase.w)) return 0;
+        if (!sensible(r->root->u.phrase.w)) return QD_DECLINED;
         rc = qdi_k_phrase(&k, r->root);
         break;
     case SHAPE_NONE:
-        return 0;
+        return QD_DECLINED;
     }
     *name = k.name;
     *count = k.count;
@@ -129,7 +130,7 @@ static int rank_accepted(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t 
     const uint64_t *live = r->live;
     qdi_accepted accepted;
     int rc = qdi_k_filter(r, &scored, &accepted, err);
-    if (rc != 1) return rc;
+    if (rc != QD_DONE) return rc;
     r->root = scored;
     r->live = accepted.bits;
     r->from = accepted.from;
@@ -187,17 +188,18 @@ static bool first_are_best(const qdi_run *r, uint32_t k)
 int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
                    bool *counted, const char **name, qd_err *err)
 {
-    int rc = 0;
-    if (!r->root->scores || q->k == 0) return 0;
+    int rc = QD_DECLINED;
+    if (!r->root->scores || q->k == 0) return QD_DECLINED;
     if (strategy == QD_STRATEGY_AUTO) {
         rc = qdi_k_list_top(r, q, want, count, counted, err);
-        if (rc == 1) *name = "list: first ones";
-        if (rc || first_are_best(r, q->k)) return rc;
+        if (rc == QD_DONE) *name = "list: first ones";
+        if (rc != QD_DECLINED || first_are_best(r, q->k)) return rc;
     }
     bool first = accept_first(r, strategy);
     if (first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
-    if (!rc) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
-    if (!rc && !first) rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
+    if (rc == QD_DECLINED) rc = rank_shape(r, q, strategy, want, count, counted, name, err);
+    if (rc == QD_DECLINED && !first)
+        rc = rank_accepted(r, q, strategy, want, count, counted, name, err);
     return rc;
 }
 
@@ -209,13 +211,13 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
     if (root->kind == QDI_L_CONST) root = root->u.child;
     if (root->kind == QDI_L_ALL) {
         *n = r->leaf->live_docs;
-        return 1;
+        return QD_DONE;
     }
     if (root->kind == QDI_L_BITS) {
         uint32_t words = (r->ndocs + 63) / 64;
         *n = r->live ? r->k->popcount_and(root->u.bits, r->live, words)
                      : r->k->popcount(root->u.bits, words);
-        return 1;
+        return QD_DONE;
     }
     qdi_lnode *was = r->root;
     r->root = root;

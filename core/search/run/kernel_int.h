@@ -1,7 +1,7 @@
 /*
  * kernel_int.h: kernels for the common ranked shapes over one segment, after the laboratory's
- * measurements (docs/search.md). A kernel answers 1 when it did the work, 0 when the shape is not
- * its own, or an error.
+ * measurements (docs/search.md). A kernel answers QD_DONE, QD_DECLINED when the shape is not its
+ * own, or an error.
  *
  * Scores of terms are floats, their sums doubles that are rounded once: with at most some hundred
  * terms of like magnitude the double sum is exact, so that every order of adding, and with it every
@@ -10,6 +10,7 @@
 #ifndef QD_SEARCH_KERNEL_INT_H
 #define QD_SEARCH_KERNEL_INT_H
 
+#include "base/done.h"
 #include "search/collect/topk.h"
 #include "search/leaf/leaf_int.h"
 
@@ -60,10 +61,10 @@ typedef struct qdi_k {
 
 /* The best documents of the leaf into q, which may hold others already. want: hits that the caller
  * would like counted (0: none); a kernel that meets all of them anyway sets *counted, to their
- * number or to some number of at least want. */
+ * number or to some number of at least want. QD_DONE, QD_DECLINED or an error. */
 int qdi_kernel_top(qdi_run *r, qd_topk *q, qd_strategy strategy, uint64_t want, uint64_t *count,
                    bool *counted, const char **name, qd_err *err);
-/* Counts; with a limit (not 0) it may stop there. */
+/* Counts; with a limit (not 0) it may stop there. QD_DONE, QD_DECLINED or an error. */
 int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err);
 
 /* Accepted documents, of which each is live: bits of the segment, in the scratch's memory, and the
@@ -72,8 +73,9 @@ typedef struct qdi_accepted {
     uint64_t *bits;
     uint32_t from, to;
 } qdi_accepted;
-/* k_filter.c: splits scored clauses from filters and exclusions: 1 with the scored part in *root
- * and the accepted documents in *out, 0 when there is nothing to split or few accepted. */
+/* k_filter.c: splits scored clauses from filters and exclusions: QD_DONE with the scored part in
+ * *root and the accepted documents in *out, QD_DECLINED when there is nothing to split or few
+ * accepted, or an error. */
 int qdi_k_filter(qdi_run *r, qdi_lnode **root, qdi_accepted *out, qd_err *err);
 
 /* k_*.c: 0 or an error; each leaves acc and bytes zero. */
@@ -81,7 +83,7 @@ int qdi_k_term(qdi_k *k);
 int qdi_k_or(qdi_k *k, qd_strategy strategy);
 int qdi_k_or_table(qdi_k *k);
 int qdi_k_and(qdi_k *k, qd_strategy strategy);
-/* k_one.c: one scored term among filters; 1 when it did the work, 0 when the shape is not its own.
+/* k_one.c: one scored term among filters: QD_DONE, QD_DECLINED or an error.
  * Cursors by rising document frequency, which are put into another order. */
 int qdi_k_one(qdi_k *k);
 /* Is that the way for a scored term and the rarest of its filters? */
@@ -92,7 +94,7 @@ int qdi_k_count_or(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_and(qdi_k *k, uint64_t limit, uint64_t *n);
 int qdi_k_count_term(qdi_k *k, uint64_t limit, uint64_t *n);
 
-/* k_list.c: hits that are a list and score alike: 1 done, 0 not its own, or an error. *counted is
+/* k_list.c: hits that are a list and score alike: QD_DONE, QD_DECLINED or an error. *counted is
  * set where anything is wanted. */
 int qdi_k_list_top(qdi_run *r, qd_topk *q, uint64_t want, uint64_t *count, bool *counted,
                    qd_err *err);
@@ -133,7 +135,7 @@ uint32_t qdi_k_keep_in(qdi_k *k, qdi_cur *c, uint32_t *d, uint32_t n, double *s)
 void qdi_k_add_in(qdi_k *k, qdi_cur *c, const uint32_t *d, uint32_t n, double *s);
 /* Range bounds of dense cursors c[0..nd), all needed (and) or any; 0 or QD_E_NOMEM. */
 int qdi_k_bounds(qdi_k *k, qdi_cur **c, uint32_t nd, float sum, bool all);
-/* Bands of falling bounds, each in document order; 1 done, 0 given up, or an error. */
+/* Bands of falling bounds, each in document order: QD_DONE, QD_DECLINED (given up) or an error. */
 int qdi_k_bands(qdi_k *k, uint32_t nd, void (*range)(qdi_k *, uint32_t nd, uint32_t range));
 /* Sorts cursors by rising document frequency. */
 void qdi_k_by_df(qdi_cur **c, uint32_t n);

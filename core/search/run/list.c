@@ -80,9 +80,9 @@ int qdi_collect_list(qdi_run *r, qd_collector *c, qd_err *err)
     const qd_collect_order_vt *o = c->vt->order;
     qdi_listed x;
     uint32_t n;
-    if (!qdi_listed_shape(&x, r, r->root)) return 0;
+    if (!qdi_listed_shape(&x, r, r->root)) return QD_DECLINED;
     int rc = qdi_order_beats_list(r, c, err);
-    if (rc) return rc < 0 ? rc : 0;
+    if (rc) return rc < 0 ? rc : QD_DECLINED;
     if (qdi_listed_room(&x, UINT32_MAX)) return qd_err_nomem(err, "search");
     rc = qdi_listed_next(&x, x.cap, &n, err);
     if (rc < 0) return rc;
@@ -105,5 +105,5 @@ int qdi_collect_list(qdi_run *r, qd_collector *c, qd_err *err)
         if (tested) n = untested(tested, d, n);
     }
     rc = batches(r, c, d, n, size, back, !back && !tested, err);
-    return rc ? rc : 1;
+    return qd_done(rc);
 }

@@ -347,7 +347,7 @@ int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *wa
 {
     walk w = {.r = r, .c = c, .tested = *tested};
     uint64_t hits = hits_at_most(r);
-    if (!hits || !c->vt->order->get(c, r->leaf, &w.o)) return 0;
+    if (!hits || !c->vt->order->get(c, r->leaf, &w.o)) return QD_DECLINED;
     double expect = expected(&w.o, hits);
     if (expect * WALK_COST > (double)hits) return 0;
     /* Where the best end has fewer hits than the rest, the walk is given up. */
@@ -359,7 +359,7 @@ int qdi_collect_ordered(qdi_run *r, qd_collector *c, uint64_t **tested, bool *wa
     if (rc) return rc;
     *tested = w.tested;
     *walked = true;
-    return !more && !c->vt->order->wanted_absent(c);
+    return !more && !c->vt->order->wanted_absent(c) ? QD_DONE : QD_DECLINED;
 }
 
 bool qdi_walk_list_pays(const qdi_run *r, qd_collector *c, uint32_t n)
@@ -374,7 +374,7 @@ int qdi_walk_list(qdi_run *r, qd_collector *c, const uint32_t *docs, uint32_t n,
 {
     walk w = {.r = r, .c = c, .listed = true};
     *tested = NULL;
-    if (!n || !c->vt->order->get(c, r->leaf, &w.o)) return 0;
+    if (!n || !c->vt->order->get(c, r->leaf, &w.o)) return QD_DECLINED;
     w.o.natural &= later;
     double expect = expected(&w.o, n), most = n * LIST_COST;
     if (most > WALK_PATIENCE * expect) most = WALK_PATIENCE * expect;
@@ -388,5 +388,5 @@ int qdi_walk_list(qdi_run *r, qd_collector *c, const uint32_t *docs, uint32_t n,
     if (!rc) rc = walk_pieces(&w, n, most, &more, err);
     if (rc) return rc;
     *tested = w.tested;
-    return !more && !c->vt->order->wanted_absent(c);
+    return !more && !c->vt->order->wanted_absent(c) ? QD_DONE : QD_DECLINED;
 }

@@ -212,17 +212,18 @@ static const qdi_node *counted_node(const qd_plan *p)
     }
 }
 
-/* The hits of a leaf, for their number alone, where that is cheap: 1 with *n, 0, or an error. */
+/* The hits of a leaf, for their number alone, where that is cheap: QD_DONE with *n,
+ * QD_DECLINED or an error. */
 static int cheap_count(qdi_run *r, uint64_t *n, qd_err *err)
 {
     const qdi_node *x = counted_node(r->plan);
     if (x->kind == QDI_ALL) {
         *n = r->leaf->live_docs;
-        return 1;
+        return QD_DONE;
     }
     if (x->kind == QDI_TERM && !r->live) {
         *n = x->u.term->at[r->leaf->index].df;
-        return 1;
+        return QD_DONE;
     }
     return qdi_range_count(r->plan, r->leaf, x, r->arena, n, err);
 }
@@ -234,11 +235,11 @@ static int collect_best(qdi_run *r, qd_collector *c, qd_err *err)
     const qd_collect_order_vt *o = c->vt->order;
     qdi_some some = {.until_settled = true};
     uint64_t n, *tested = NULL;
-    int rc = o->settled(c) ? 0 : cheap_count(r, &n, err);
+    int rc = o->settled(c) ? QD_DECLINED : cheap_count(r, &n, err);
     if (rc < 0) return rc;
-    if (rc == 1) o->counted(c, n);
+    if (rc == QD_DONE) o->counted(c, n);
     rc = qdi_collect_list(r, c, err);
-    if (rc) return rc == 1 ? 0 : rc;
+    if (rc) return rc == QD_DONE ? 0 : rc;
     if (!o->settled(c)) {
         rc = windows(r, NULL, c, &some, err);
         if (rc || some.from >= r->ndocs) return rc;
@@ -249,7 +250,7 @@ static int collect_best(qdi_run *r, qd_collector *c, qd_err *err)
     }
     bool walked = false;
     rc = qdi_collect_ordered(r, c, &tested, &walked, err);
-    if (rc) return rc == 1 ? 0 : rc;
+    if (rc) return rc == QD_DONE ? 0 : rc;
     some.until_settled = false;
     some.skip = true;
     some.tested = walked ? tested : NULL;
@@ -360,7 +361,7 @@ static int top_collect(qd_collector *c, const qd_hits *h, qd_err *err)
 
 static const qd_collector_vt top_vt = {.collect = top_collect, .threshold = top_threshold};
 
-/* Ranks and counts by kernels, each where there is one: 1 done, 0 nothing was done, or an error. */
+/* Ranks and counts by kernels, each where there is one: QD_DONE, QD_DECLINED or an error. */
 static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
 {
     const qd_top_options *o = t->o;
@@ -369,15 +370,17 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
                                                  : o->total - t->total + 1;
     uint64_t n = 0;
     bool counted = false;
-    int ranked = t->q.k ? qdi_kernel_top(r, &t->q, o->strategy, want, &n, &counted, name, err) : 0;
+    int ranked =
+        t->q.k ? qdi_kernel_top(r, &t->q, o->strategy, want, &n, &counted, name, err) : QD_DECLINED;
     if (ranked < 0) return ranked;
     if (want && !counted) {
         int rc = qdi_range_count(r->plan, r->leaf, counted_node(r->plan), r->arena, &n, err);
-        if (rc == 0) rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
+        if (rc == QD_DECLINED) rc = qdi_kernel_count(r, want == UINT64_MAX ? 0 : want, &n, err);
         if (rc < 0) return rc;
-        counted = rc == 1;
+        counted = rc == QD_DONE;
         /* One pass by windows does both, unless the first hits are the best. */
-        if (!counted && !ranked && (r->customs || !qdi_bound_is_flat(r->root))) return 0;
+        if (!counted && ranked == QD_DECLINED && (r->customs || !qdi_bound_is_flat(r->root)))
+            return QD_DECLINED;
         if (!counted) {
             qd_count_collector c;
             qd_count_collector_init(&c, want == UINT64_MAX ? 0 : want);
@@ -390,15 +393,15 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
         t->total += n;
         if (want != UINT64_MAX && n >= want) t->counted = true;
     }
-    if (!ranked && t->q.k) { /* only the ranking goes by windows */
+    if (ranked == QD_DECLINED && t->q.k) { /* only the ranking goes by windows */
         bool was = t->counted;
         t->counted = true;
         int rc = qdi_windows(r, NULL, &t->c, err);
         t->counted = was;
         *name = "windows";
-        if (rc) return rc == QD_COLLECT_ALL_DONE ? 1 : rc;
+        if (rc) return rc == QD_COLLECT_ALL_DONE ? QD_DONE : rc;
     }
-    return 1;
+    return QD_DONE;
 }
 
 /* Hits that end a leaf where all score alike: those that are kept, and those that are counted. */
@@ -436,11 +439,11 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
     if (!rc && r.root->kind != QDI_L_NONE) {
-        rc = t->plain ? top_plain(&r, t, &name, err) : 0;
-        if (rc == 0) {
+        rc = t->plain ? top_plain(&r, t, &name, err) : QD_DECLINED;
+        if (rc == QD_DECLINED) {
             rc = qdi_windows(&r, NULL, &t->c, err);
             name = "windows";
-        } else if (rc == 1) {
+        } else if (rc == QD_DONE) {
             rc = 0;
         }
     }
@@ -558,12 +561,12 @@ static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_
     qdi_run r;
     uint64_t n = 0;
     int rc = qdi_range_count(p, leaf, counted_node(p), &s->arena, &n, err);
-    if (rc == 1) c->n += n;
+    if (rc == QD_DONE) c->n += n;
     if (rc) return rc < 0 ? rc : c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
     rc = qdi_run_begin(&r, p, leaf, s, false, QDI_NO_HINT, NULL, err);
     if (!rc && r.root->kind != QDI_L_NONE) {
         int done = qdi_kernel_count(&r, c->stop_at ? c->stop_at - c->n : 0, &n, err);
-        if (done == 1) {
+        if (done == QD_DONE) {
             c->n += n;
             rc = c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
         } else {
