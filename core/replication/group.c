@@ -545,7 +545,8 @@ static void cas_run(repl_shard *g)
             continue;
         }
         qd_mutex_lock(&g->lock);
-        if (g->cas.n) {
+        /* a primary of a later term may have begun a list of its own meanwhile */
+        if (g->cas.n && g->cas.at[0].peer == c.peer && g->cas.at[0].change == c.change) {
             memmove(&g->cas.at[0], &g->cas.at[1], (g->cas.n - 1) * sizeof g->cas.at[0]);
             g->cas.n--;
         }
