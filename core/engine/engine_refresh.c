@@ -90,6 +90,7 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
     uint64_t term = atomic_load(&e->primary_term);
     if (atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {
         atomic_store(&e->office_term, term);
+        qd_invariant(e->published_term <= term); /* who shows more is primary of a later term */
         e->published_generation = e->published_term == term ? e->published_generation + 1 : 1;
         e->published_term = term;
     }
@@ -140,6 +141,7 @@ static int cut(qd_engine *e, qd_err *err)
     engine_buffer *fresh[QD_SLOTS_MAX];
     uint32_t got = 0, used = 0;
     int rc = 0;
+    qd_assert(!e->cut_open && !e->detached.n);
     if (qd_vec_reserve(&e->detached, e->account, e->nslots)) {
         return qd_err_nomem(err, "list of detached buffers");
     }
@@ -155,6 +157,7 @@ static int cut(qd_engine *e, qd_err *err)
         /* no-ops alone leave nothing in buffers; where a checkpoint decides, they wait as well */
         if (e->detached.n || (!qdi_engine_follows(e) && e->cut_seq_no > e->shown_seq_no)) {
             qd_version_map_refresh_begin(e->versions);
+            qd_invariant(e->cut_seq_no >= e->shown_seq_no);
             e->cut_open = true;
             e->cut_written = false;
             atomic_fetch_add(&e->cuts, 1);
@@ -233,6 +236,7 @@ static void enter(qd_engine *e)
         for (size_t k = 0; k < b->deletes.n; k++) {
             const engine_delete *d = &b->deletes.at[k];
             engine_segment *s = d->doc == UINT32_MAX ? NULL : find_any(e, d->unit);
+            qd_assert(!s || s->live_mutable);             /* readers share the others */
             if (s) (void)qd_live_delete(s->live, d->doc); /* else all of it is gone already */
         }
     }
@@ -261,6 +265,9 @@ static int publish_cut(qd_engine *e, qd_err *err)
 {
     engine_segments gone = {0};
     qd_mutex_lock(&e->publish_lock);
+    qd_assert(e->cut_open && e->cut_written);
+    qd_invariant(e->cut_seq_no >= e->shown_seq_no); /* nothing shown is taken back */
+    qd_invariant(qdi_engine_follows(e) || atomic_load(&e->global) >= e->cut_seq_no);
     int rc = prepare(e, err);
     if (!rc) {
         enter(e);
@@ -289,6 +296,7 @@ static int write_cut(qd_engine *e, qd_err *err)
         if (!b->segment && !b->entry && !b->entered && qd_buffer_docs(b->b))
             rc = write_segment(e, b, err);
     }
+    qd_assert(e->cut_open && !e->cut_written);
     if (!rc) e->cut_written = true;
     return rc;
 }

@@ -266,9 +266,12 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         rc = qd_op_encode(&record, op->encoded, err);
         qd_assert(rc == 0); /* reserved before the number was taken */
     }
+    qd_invariant(!c->known || c->seq_no < r->seq_no); /* a later operation has a higher number */
+    qd_assert(b->deletes.n < b->deletes.cap);
     if (c->in_unit) b->deletes.at[b->deletes.n++] = (engine_delete){c->unit, c->doc};
     if (b->min_seq_no < 0 || r->seq_no < b->min_seq_no) b->min_seq_no = r->seq_no;
     if (r->seq_no > b->max_seq_no) b->max_seq_no = r->seq_no;
+    qd_assert(b->min_seq_no <= r->seq_no && r->seq_no <= b->max_seq_no);
     return 0;
 }
 

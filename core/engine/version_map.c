@@ -166,6 +166,7 @@ static int half_grow(half *h, qd_account *account)
     qd_free(h->slots);
     h->slots = slots;
     h->mask = size - 1;
+    qd_assert(h->n * 2 <= size && (size & h->mask) == 0);
     return 0;
 }
 
@@ -188,6 +189,7 @@ int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_
     while (h->slots[i]) i = (i + 1) & h->mask;
     h->slots[i] = e;
     h->n++;
+    qd_assert(h->n <= h->mask); /* a free place ends every look-up */
     return 0;
 }
 

@@ -23,6 +23,7 @@ void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *
 void repl_shipment_unref(repl_shipment *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    qd_invariant(s->b.done && !s->b.prev && !s->b.next); /* the machine has let it go */
     qd_buf_fini(&s->ops);
     qd_free(s);
 }
@@ -733,7 +734,8 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
     repl_record_view(g, copies, &rec);
     bool mine = rec.term == term && strcmp(rec.primary, g->aid) == 0 && g->cm.term == term;
     if (mine) {
-        qd_assert(!g->leading && !g->pm.first);
+        qd_assert(!g->leading && !g->pm.first && !g->pm.reads);
+        qd_invariant(term >= g->pm.term); /* terms of this copy as primary only rise */
         repl_copy_leads(&g->cm);
         repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
                           g->async ? at.processed : at.persisted, at.max_seq_no,

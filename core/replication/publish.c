@@ -138,6 +138,7 @@ static bool publish_answered(repl_shard *g, uint64_t peer, int rc, const repl_re
     repl_follower *f = follower_of(g, peer);
     if (!f || !g->leading) return false;
     bool again = f->again;
+    qd_assert(f->busy); /* one publication at a time is under way */
     f->busy = f->again = false;
     if (!rc && a->verdict == REPL_STALE_TERM) {
         repl_primary_fence(&g->pm, a->term);
@@ -246,6 +247,7 @@ static uint32_t publish_list(repl_shard *g, const qd_publication *p, repl_peer o
             g->publish_again = true;
             continue;
         }
+        qd_assert(f->peer == c->id && n < REPL_PEERS_MAX);
         f->busy = true;
         if (QD_MUTANT(repl, SENT_IS_SHOWN)) f->max_seq_no = p->max_seq_no;
         out[n++] = *c;

@@ -210,6 +210,7 @@ static void track(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply
     while (g->plain && waits && qd_env_mono_ns(g->r->env) < until) {
         (void)qd_waitq_wait(&g->changed, until);
     }
+    qd_assert(g->first_writer > 0 && g->replicated);
     g->first_writer--;
     progress_now(g, e);
     bool fit = g->leading && g->pm.term == q->term && !(g->plain && waits);
@@ -264,6 +265,7 @@ static void pull(repl_shard *g, qd_engine *e, const repl_request *q, repl_reply 
     int rc = qd_engine_ops_next(cursor, REPL_OPS_BYTES, &tail->buf, &n, &last, err);
     qd_engine_ops_close(cursor);
     if (rc) return;
+    qd_assert(!n || last <= at.processed); /* nothing that is not applied here */
     if (n && last < at.processed) a->flags |= REPL_MORE;
     a->verdict = REPL_OK;
 }
@@ -393,6 +395,7 @@ static void file(repl_shard *g, const repl_request *q, repl_reply *a, repl_piece
     }
     if (!h) return;
     qd_mutex_lock(&g->lock);
+    qd_assert(h->users > 0 && h->p);
     h->users--;
     qd_mutex_unlock(&g->lock);
 }

@@ -45,6 +45,7 @@ void repl_flight_wake(qd_replication *r)
 void repl_flight_ends(qd_replication *r, uint64_t n)
 {
     uint64_t before = atomic_fetch_sub(&r->in_flight, n);
+    qd_assert(before >= n);
     if (before > IN_FLIGHT_MAX && before - n <= IN_FLIGHT_MAX) repl_flight_wake(r);
 }
 
@@ -126,6 +127,8 @@ static int wait_ready(repl_shard *g, const qd_write_target *t, int64_t active, b
         g->pm.writers = ++g->writers;
         *encode = (g->replicated && !QD_MUTANT(repl, PLAIN_BESIDE_TRACKED)) || g->pm.top;
         g->plain += !*encode;
+        qd_assert(g->plain <= g->writers);
+        qd_assert(g->leading && g->pm.phase == REPL_ACTIVE); /* nobody else lets writes in */
     }
     qd_mutex_unlock(&g->lock);
     if (rc <= 0) return rc;
@@ -241,6 +244,7 @@ void qd_replication_ship(qd_permit *p, qd_buf *encoded, int64_t min, int64_t max
     repl_shard *g = p->group;
     *c = (qd_commit){.permit = p, .last = *at};
     QD_POINT("replication.ship");
+    qd_assert(p->write);
     if (!p->encode || max < min) return;
     repl_shipment *s = qd_calloc(NULL, sizeof *s);
     if (!s) {
@@ -287,6 +291,7 @@ void repl_commits_end(repl_shard *g, uint64_t mono_ns)
         repl_shipment *s = (repl_shipment *)(void *)b;
         next = b->next;
         if (!s->until_ns || s->until_ns > mono_ns) continue;
+        qd_assert(!b->done);
         repl_primary_batch_forget(&g->pm, b);
         qd_latch_done(&s->over, 0);
     }
@@ -306,6 +311,9 @@ static int commit_wait(repl_shard *g, repl_shipment *s, int rc, qd_engine *e, qd
     repl_unlock(g);
     (void)qd_latch_wait(&s->over);
     int result = s->b.rc;
+    qd_invariant(s->b.done);
+    qd_invariant(rc || result || s->b.local); /* acknowledged: it is durable here */
+    qd_invariant(rc || result || !s->b.waiting);
     if (rc || !result || QD_MUTANT(repl, UNKNOWN_IS_OK)) return rc;
     return qd_err_set(err, QD_E_WRITE_UNKNOWN,
                       "%s the primary was replaced, or its copies and the cluster state did not "
@@ -444,6 +452,7 @@ static int left_wait(repl_shard *g, qd_err *err)
                           g->name, (unsigned)(REPL_LAG_MAX_NS / 1000000000u));
     }
     while (all < left && !atomic_compare_exchange_weak(&r->everywhere, &all, left)) {}
+    qd_assert(atomic_load(&r->everywhere) >= left);
     return 0;
 }
 
