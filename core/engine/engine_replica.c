@@ -24,6 +24,14 @@ void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out)
     qd_mutex_unlock(&e->publish_lock);
 }
 
+int64_t qd_engine_log_end(qd_engine *e)
+{
+    qd_engine_checkpoints at;
+    qd_engine_checkpoints_get(e, &at);
+    int64_t highest = qd_translog_highest(e->translog);
+    return highest > at.persisted ? highest : at.persisted;
+}
+
 uint64_t qd_engine_primary_term(qd_engine *e)
 {
     return atomic_load(&e->primary_term);

@@ -109,6 +109,9 @@ int qd_engine_term_raise(qd_engine *e, uint64_t term, qd_err *err);
  * qd_engine_term_raise. */
 QD_MUST_CHECK
 int qd_engine_rollback(qd_engine *e, uint64_t term, int64_t global, int64_t *to, qd_err *err);
+/* How far what is on this copy's disk reaches, whatever it was set back to: the highest number in
+ * its log, or its checkpoint. A copy that was killed still has what it had called durable. [any] */
+int64_t qd_engine_log_end(qd_engine *e);
 /* End of a resync: records above seq_no whose term is below `term` (the sender's) are discarded,
  * durably. [worker] QD_E_TERM_OLD. */
 QD_MUST_CHECK

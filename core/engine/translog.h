@@ -144,6 +144,9 @@ int qd_translog_turn_over(qd_translog *t, const qd_translog_turn *turn, uint64_t
                           qd_err *err);
 /* Might a generation begun under a lower term hold anything above seq_no? [any] */
 bool qd_translog_above(qd_translog *t, int64_t seq_no, uint64_t below_term);
+/* The highest number of an operation that stands in it, also of one that was discarded since; -1:
+ * none does. [any] */
+int64_t qd_translog_highest(qd_translog *t);
 /* The first generation with an operation above seq_no: where replay begins once all up to seq_no is
  * in segments. At most the current one. [any] */
 uint64_t qd_translog_generation_above(qd_translog *t, int64_t seq_no);

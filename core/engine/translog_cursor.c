@@ -283,3 +283,13 @@ int qd_translog_replay(qd_translog *t, int64_t above,
     qd_translog_cursor_close(c);
     return rc;
 }
+
+int64_t qd_translog_highest(qd_translog *t)
+{
+    int64_t highest = -1;
+    qd_mutex_lock(&t->lock);
+    for (size_t i = 0; i < t->files.n; i++)
+        if (t->files.at[i]->max_seq_no > highest) highest = t->files.at[i]->max_seq_no;
+    qd_mutex_unlock(&t->lock);
+    return highest;
+}

@@ -131,7 +131,9 @@ void repl_source_gone(repl_shard *g, const repl_peer *c)
 
 /* A copy comes back with less than it had said is on its disk: its folder is an older one, or the
  * disk lost what it had synced. Nothing is lost by that, as it is filled before it counts; but
- * somebody should know. With durability async a copy says more than its disk has. */
+ * somebody should know. What counts is the end of its log: at its opening it is set back to the
+ * checkpoint that it knew, which is behind that. With durability async a copy says more than its
+ * disk has. */
 static void returned(repl_shard *g, const repl_request *q)
 {
     char node[64] = "";
@@ -148,7 +150,8 @@ static void returned(repl_shard *g, const repl_request *q)
     }
     bool sure = !g->async && !g->unsynced;
     qd_mutex_unlock(&g->lock);
-    if (!sure || q->persisted < 0 || q->persisted >= told) return;
+    int64_t has = q->number ? (int64_t)q->number - 1 : q->persisted;
+    if (!sure || has < 0 || has >= told) return;
     char name[128];
     repl_node_name(g->r, node, name, sizeof name);
     qd_log_warn(
@@ -157,7 +160,7 @@ static void returned(repl_shard *g, const repl_request *q)
         "all up to [%lld] are on its disk: its data folder was put back as it was earlier, "
         "or its disk lost what it had synced. Nothing is lost: it is filled by this primary "
         "before it counts. If nobody put it back, do not trust that disk",
-        g->name, name, (long long)q->persisted, (long long)told);
+        g->name, name, (long long)has, (long long)told);
 }
 
 /* What is retained for the target from now on, and whether operations suffice. */

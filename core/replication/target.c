@@ -188,6 +188,7 @@ static int hello(target *t, qd_err *err)
     request(t, &q);
     qd_engine_checkpoints_get(t->e, &at);
     q.first = (at.global < at.persisted ? at.global : at.persisted) + 1;
+    q.number = (uint64_t)(qd_engine_log_end(t->e) + 1);
     int rc = ask(t, QD_ACTION_RECOVERY_HELLO, &q, &call, &a, err);
     if (!rc && memcmp(a.history, q.history, sizeof q.history) == 0 &&
         repl_contradicts(t->g, at.global, a.max)) {

@@ -32,7 +32,8 @@ typedef struct repl_request {
     int64_t global;                      /* checkpoint known to the sender */
     uint64_t sent_ns;                    /* the sender's clock: names a lease */
     uint64_t peer;                       /* number of the target with its source */
-    uint64_t number;                     /* attempt of a resync; publication: generation */
+    uint64_t number;                     /* attempt of a resync; publication: generation; hello:
+                                            end of the log plus one, 0: it does not say */
     uint32_t part;                       /* of a resync; number of a file */
     int64_t first, max;                  /* operations; first: also a file's offset */
     int64_t persisted;                   /* the asking copy's */
