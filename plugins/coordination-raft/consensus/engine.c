@@ -121,6 +121,10 @@ int32_t cr_engine_propose(cr_engine *e, cr_proposal *p, const uint8_t *entry, si
     if (e->failed || e->stopped) return QD_E_NO_COORDINATION;
     if (n == 0 || n > CR_WAL_ENTRY_MAX) return QD_E_ARG;
     int32_t rc = cr_core_propose(e->core, entry, (uint32_t)n, &p->index, &p->term);
+    if (rc == QD_E_NOSPACE) { /* as the last turn saw it: a reserve may be given up since */
+        cr_space_look(e);
+        rc = cr_core_propose(e->core, entry, (uint32_t)n, &p->index, &p->term);
+    }
     if (rc == 0) proposal_add(e, p);
     return rc;
 }

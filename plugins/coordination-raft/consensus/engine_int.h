@@ -109,8 +109,10 @@ void cr_job_install(cr_engine *e, const cr_action *a);
 void cr_job_chunk_read(cr_engine *e, const cr_action *a);
 /* Takes a snapshot if it is time. */
 void cr_snapshot_turn(cr_engine *e);
-/* Looks at the room on the disk, prepares segments. */
+/* Prepares a segment, then as cr_space_look. */
 void cr_space_turn(cr_engine *e);
+/* Looks at the room on the disk: are changes taken? */
+void cr_space_look(cr_engine *e);
 void cr_job_free(cr_engine *e, cr_job *j);
 void cr_lives_write(cr_engine *e, cr_wal_peer p);
 

@@ -127,12 +127,8 @@ void cr_snapshot_turn(cr_engine *e)
     j->members = cr_members_make(e->heap, m->at, m->n); /* the job's own: another thread's */
 }
 
-void cr_space_turn(cr_engine *e)
+void cr_space_look(cr_engine *e)
 {
-    if (!e->preparing && !cr_wal_has_spare(e->wal) && e->now >= e->prepare_at) {
-        e->preparing = 1;
-        (void)cr_job_add(e, CR_LANE_SNAPSHOTS, CR_JOB_PREPARE);
-    }
     /* without a spare, and no place for one: what is under way may fill the segment */
     int low = !cr_wal_has_spare(e->wal) && e->prepare_at > 0 &&
               e->disk->room(e->disk) < e->sizes.segment_bytes + e->sizes.segment_bytes / 4;
@@ -143,6 +139,15 @@ void cr_space_turn(cr_engine *e)
                                             : "the disk is full: no changes are taken");
     }
     cr_core_space(e->core, there, e->now);
+}
+
+void cr_space_turn(cr_engine *e)
+{
+    if (!e->preparing && !cr_wal_has_spare(e->wal) && e->now >= e->prepare_at) {
+        e->preparing = 1;
+        (void)cr_job_add(e, CR_LANE_SNAPSHOTS, CR_JOB_PREPARE);
+    }
+    cr_space_look(e);
 }
 
 /* --- running --- */

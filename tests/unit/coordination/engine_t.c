@@ -326,6 +326,25 @@ static void propose(world *w, node *l)
     assert_int_equal(cr_engine_propose(l->e, &a->p, (const uint8_t *)"entry of a test", 16), 0);
 }
 
+/* Room that came since the engine looked, as that of a reserve, is room for the next change. */
+static void test_room_counts_at_once(void **state)
+{
+    (void)state;
+    char why[CR_WHY] = "";
+    world *w = make();
+    node *k = &w->nodes[0];
+    assert_int_equal(start(w, 1, CR_OPEN_FORM, three, 1, 0, why), 0);
+    sim_disk_full(k->disk, 1); /* before its spare segment is laid in */
+    run(w, 20);
+    assert_true(k->leads);
+    assert_string_equal(k->warned, "the disk is full: no changes are taken");
+    cr_proposal refused = {.done = on_done};
+    assert_int_equal(cr_engine_propose(k->e, &refused, (const uint8_t *)"entry", 5), QD_E_NOSPACE);
+    sim_disk_full(k->disk, 0);
+    write_some(w, k, 1);
+    end(w);
+}
+
 /* A leader whose disk stands still, while others have more than it: another one leads. */
 static void test_stuck_disk(void **state)
 {
@@ -502,10 +521,13 @@ static void test_each_flip_is_told(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_voter),        cmocka_unit_test(test_join_and_leave),
-        cmocka_unit_test(test_stuck_disk),       cmocka_unit_test(test_all_disks_stuck),
-        cmocka_unit_test(test_recovery),         cmocka_unit_test(test_old_copy),
-        cmocka_unit_test(test_each_flip_is_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_voter),
+                                       cmocka_unit_test(test_join_and_leave),
+                                       cmocka_unit_test(test_room_counts_at_once),
+                                       cmocka_unit_test(test_stuck_disk),
+                                       cmocka_unit_test(test_all_disks_stuck),
+                                       cmocka_unit_test(test_recovery),
+                                       cmocka_unit_test(test_old_copy),
+                                       cmocka_unit_test(test_each_flip_is_told)};
     return unit_run(tests);
 }
