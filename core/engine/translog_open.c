@@ -271,6 +271,18 @@ static int sync_again(qd_translog *t, size_t from, qd_err *err)
     return rc;
 }
 
+/* A copying that failed, as for want of room, is tried again by the next opening: what it began
+ * holds nothing else, and must not take the room of what others need. */
+static void drop_copies(qd_translog *t, size_t n)
+{
+    if (t->files.n == n) return;
+    translog_file *f = t->files.at[--t->files.n];
+    uint64_t number = f->number;
+    qdi_translog_file_unref(f);
+    int rc = remove_file(t, number, NULL);
+    (void)rc; /* what stays is known by its missing mark */
+}
+
 static int write_again(qd_translog *t, qd_err *err)
 {
     size_t n = t->files.n, from = unsure_from(t);
@@ -299,6 +311,7 @@ static int write_again(qd_translog *t, qd_err *err)
                                      once_more, t, err);
     }
     if (!rc) rc = qd_translog_sync_all(t, err);
+    if (rc) drop_copies(t, n);
     for (size_t i = from; i < n && !rc; i++) t->files.at[i]->bytes = t->files.at[i]->durable;
     return rc;
 }

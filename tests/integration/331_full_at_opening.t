@@ -64,6 +64,10 @@ for my $id (1, 20) {
     note($got->{content});
 }
 is(shards('tail') =~ /STARTED/ ? 1 : 0, 0, 'the shard is not started');
+ok($node->wait_for(sub { 4 <= (() = $node->log_text =~ /\[tail\]\[0\] could not be opened/g) }, 60), 'it is tried again and again');
+# while it is opened one more may be there
+ok($node->wait_for(sub { 1 == (() = grep { -s > 1 << 20 || /-[3-9]$/ } glob "$mount/data/hot/indices/*/0/translog-*") }, 10),
+    'which leaves nothing on the full disk') or diag(`ls -la $mount/data/hot/indices/*/0`);
 
 unlink "$mount/ballast" or die $!;
 ok($node->wait_for(sub { shards('tail') eq 'STARTED' }, 120), 'with room it opens by itself') or diag($node->get('/_cat/shards?v')->{content});
