@@ -128,6 +128,7 @@ static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
     }
     qd_mutex_lock(&c->lock);
     c->applying = revision;
+    c->shown = now;
     qd_mutex_unlock(&c->lock);
     /* before anybody asks another node for what this state says */
     if (c->rpc && now->uuid[0] && !(old && old->uuid[0])) {
@@ -539,6 +540,14 @@ qd_state *qd_cluster_state(qd_cluster *c)
 {
     qd_mutex_lock(&c->lock);
     qd_state *s = qd_state_ref(c->state);
+    qd_mutex_unlock(&c->lock);
+    return s;
+}
+
+qd_state *qd_cluster_shown(qd_cluster *c)
+{
+    qd_mutex_lock(&c->lock);
+    qd_state *s = qd_state_ref(c->shown);
     qd_mutex_unlock(&c->lock);
     return s;
 }

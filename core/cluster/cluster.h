@@ -69,6 +69,9 @@ void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms);
 void qd_cluster_close(qd_cluster *c);
 /* The newest applied state with a reference for the caller; never NULL. [any] */
 qd_state *qd_cluster_state(qd_cluster *c);
+/* The newest state that the listener was, or is just being, shown, with a reference for the caller:
+ * for who begins to follow, as the listener sees one before qd_cluster_state has it. [any] */
+qd_state *qd_cluster_shown(qd_cluster *c);
 /* Who provides parts of analyzers, NULL. [any] */
 const struct qd_plugin_host *qd_cluster_plugins(const qd_cluster *c);
 /* The node this is. [any] */

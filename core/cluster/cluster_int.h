@@ -48,10 +48,10 @@ struct qd_cluster {
     qd_cond keeper_wake;   /* of keeper and recorder */
     qd_waitq newer;        /* of requests: state is another one */
     cluster_batch *first, *last;
-    qd_state *state;
-    uint64_t applying; /* revision last shown to the listener; published right after */
-    bool leaving;      /* the session is given back and not begun again */
-    bool stop, lost;   /* lost: a batch could not be queued */
+    qd_state *state, *shown; /* shown: to the listener; state right after, whose reference it has */
+    uint64_t applying;       /* revision of shown */
+    bool leaving;            /* the session is given back and not begun again */
+    bool stop, lost;         /* lost: a batch could not be queued */
     qd_thread *applier, *keeper, *recorder;
     qd_cluster_disks disks;
     _Atomic uint64_t disk_since_ns;   /* since when a write to a disk is under way; 0: none is */

@@ -434,6 +434,13 @@ void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state
     qd_vec_fini(&list);
 }
 
+void qd_replication_begin(qd_replication *r)
+{
+    qd_state *now = qd_cluster_shown(r->cluster);
+    qd_replication_apply(r, NULL, now);
+    qd_state_unref(now);
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static void tick_one(repl_shard *g)

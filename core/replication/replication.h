@@ -52,6 +52,9 @@ void qd_replication_close(qd_replication *r);
 /* A new cluster state: primaries, copies and in-sync sets of the shards held here. To be called
  * after qd_shards_apply. [applier's thread] */
 void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state *now);
+/* Takes the newest state that was shown before the listener knew r. After qd_shards_cluster, and
+ * after the listener knows r. [worker] */
+void qd_replication_begin(qd_replication *r);
 
 /* Which primary the sender of a request means; nothing set: whoever is primary here. */
 typedef struct qd_write_target {

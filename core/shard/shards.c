@@ -52,6 +52,9 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
 void qd_shards_cluster(qd_shards *s, qd_cluster *c)
 {
     s->cluster = c;
+    qd_state *now = qd_cluster_shown(c);
+    qd_shards_apply(s, NULL, now);
+    qd_state_unref(now);
 }
 
 void qd_shards_copies_set(qd_shards *s, const qd_shards_copies *copies, void *arg)

@@ -32,7 +32,8 @@ typedef struct qd_shards_config {
 /* Opens an empty set. [worker] */
 QD_MUST_CHECK
 int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err);
-/* The cluster to report to, once it is open; from then on the state is followed. [worker] */
+/* The cluster to report to, once it is open; from then on the state is followed, beginning with the
+ * newest one that was shown before, when it was not. [worker] */
 void qd_shards_cluster(qd_shards *s, qd_cluster *c);
 /* The cluster's listener; arg is the qd_shards. [applier's thread] */
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now);

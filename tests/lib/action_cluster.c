@@ -130,10 +130,7 @@ static void open_cluster(member *n)
     action_must(qd_replication_open(&rc, &n->a.replication, &err), &err, "replication");
     atomic_store(&n->replication, n->a.replication);
     qd_shards_cluster(n->a.shards, n->a.cluster);
-    qd_state *s = qd_cluster_state(n->a.cluster);
-    qd_shards_apply(n->a.shards, NULL, s);
-    qd_replication_apply(n->a.replication, NULL, s);
-    qd_state_unref(s);
+    qd_replication_begin(n->a.replication);
 }
 
 static void open_node(action_cluster *c, uint32_t i)

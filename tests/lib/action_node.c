@@ -21,6 +21,8 @@ struct action_node {
     coord_memory *coord;
     qd_coord_store *coord_store;
     const char *settings;
+    void (*_Atomic on_state)(void *arg);
+    void *on_state_arg;
     /* the last call */
     int status;
     uint32_t format;
@@ -34,6 +36,8 @@ static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     action_node *n = arg;
     qd_shards_apply(n->a.shards, old, now);
+    void (*fn)(void *) = atomic_exchange(&n->on_state, NULL);
+    if (fn) fn(n->on_state_arg);
     qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
 }
 
@@ -78,9 +82,6 @@ static void open_cluster(action_node *n)
                            .listener_arg = n};
     action_must(qd_cluster_open(&k, &n->a.cluster, &err), &err, "cluster");
     qd_shards_cluster(n->a.shards, n->a.cluster);
-    qd_state *s = qd_cluster_state(n->a.cluster);
-    if (s->n) qd_shards_apply(n->a.shards, NULL, s);
-    qd_state_unref(s);
 }
 
 static void start(action_node *n)
@@ -333,6 +334,12 @@ const char *action_at(action_node *n, const char *path)
     qd_str text = qd_json_text(at);
     if (!text.p) text = at->raw;
     return qd_arena_str(&n->arena, text).p;
+}
+
+void action_node_on_state(action_node *n, void (*fn)(void *arg), void *arg)
+{
+    n->on_state_arg = arg;
+    atomic_store(&n->on_state, fn);
 }
 
 store_crash *action_node_disk(action_node *n)

@@ -52,6 +52,9 @@ uint32_t action_format(const action_node *n);
  * call. */
 const char *action_at(action_node *n, const char *path);
 
+/* Calls fn(arg) once, on the applier's thread, when the shards have been shown the next state and
+ * nobody else knows of it. */
+void action_node_on_state(action_node *n, void (*fn)(void *arg), void *arg);
 /* What the node consists of. */
 store_crash *action_node_disk(action_node *n);
 qd_actions *action_node_actions(action_node *n);

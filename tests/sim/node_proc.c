@@ -188,10 +188,7 @@ static int open_cluster(proc *p, qd_err *err)
     if (rc) return rc;
     atomic_store(&p->replication, p->a.replication);
     qd_shards_cluster(p->a.shards, p->a.cluster);
-    qd_state *s = qd_cluster_state(p->a.cluster);
-    qd_shards_apply(p->a.shards, NULL, s);
-    qd_replication_apply(p->a.replication, NULL, s);
-    qd_state_unref(s);
+    qd_replication_begin(p->a.replication);
     return 0;
 }
 

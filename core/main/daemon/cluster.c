@@ -263,14 +263,12 @@ static int cluster_start(qd_node *node, qd_err *err)
         return rc;
     }
     atomic_store(&node->replication, r);
-    qd_shards_cluster(node->shards, node->cluster);
     qd_state *s = qd_cluster_state(node->cluster);
     qd_log_info(LOG, "cluster [%.*s] uuid [%s], node [%s] id [%s], %u indices",
                 QD_STR_ARG(qd_cluster_name(node->cluster)), s->uuid, node->name, node->id, s->n);
-    /* the first state came before the shards knew their cluster */
-    qd_shards_apply(node->shards, NULL, s);
-    qd_replication_apply(node->replication, NULL, s);
     qd_state_unref(s);
+    qd_shards_cluster(node->shards, node->cluster);
+    qd_replication_begin(r);
     qd_action_tidy(node->store);
     qd_shards_tidy(node->shards);
     qd_driver_joined(node->driver);

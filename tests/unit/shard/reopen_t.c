@@ -132,12 +132,34 @@ static void opening_that_was_done_meanwhile(void **state)
     action_node_close(n);
 }
 
+static void knows_its_cluster(void *arg)
+{
+    qd_actions *a = action_node_actions(arg);
+    qd_shards_cluster(a->shards, a->cluster);
+}
+
+/* At a node's start: the state that gives it a shard is shown just before the shards know their
+ * cluster, and published just after. No state may come behind it. */
+static void state_shown_while_a_node_starts(void **state)
+{
+    (void)state;
+    action_node *n = action_node_open(NULL);
+    atomic_store(&action_node_actions(n)->shards->cluster, NULL);
+    action_node_on_state(n, knows_its_cluster, n);
+    static const char body[] = "{\"settings\":{\"index.refresh_interval\":\"-1\"}}";
+    assert_int_equal(action_call(n, "PUT", "/x?timeout=10s", body), 200);
+    assert_string_equal(action_at(n, "shards_acknowledged"), "true");
+    assert_int_equal(action_call(n, "PUT", "/x/_doc/1", "{\"a\":1}"), 201);
+    action_node_close(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_that_change_meanwhile),
         cmocka_unit_test(failing_at_the_end_of_a_reopening),
         cmocka_unit_test(memory_that_is_short),
+        cmocka_unit_test(state_shown_while_a_node_starts),
         cmocka_unit_test(opening_that_was_done_meanwhile),
     };
     return unit_run(tests);
