@@ -46,7 +46,9 @@ if (!$child) {
     $node->put('/tail/_doc/big', qq({"t":"$text"}));
     POSIX::_exit(0);
 }
-ok($node->wait_for(sub { $disk->failed > $before }, 60), 'a sync of 24 MB is under way');
+# a sync of other bytes may be held before it
+ok($node->wait_for(sub { $disk->failed > $before && grep { -s > 24 << 20 } glob "$mount/data/hot/indices/*/0/translog-*" }, 60),
+    'a sync of 24 MB is under way');
 $node->kill9;
 waitpid $child, 0;
 $disk->heal;
