@@ -4,6 +4,9 @@
 #include "base/utf8.h"
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+#ifdef __SSE4_2__
+#include <nmmintrin.h>
+#endif
 
 _Static_assert(sizeof(XXH3_state_t) <= sizeof(qd_xxh3_stream), "room for the library's state");
 
@@ -93,3 +96,31 @@ int32_t qd_routing_hash(qd_str s)
     if (units & 1) h ^= murmur_mix(low);
     return (int32_t)murmur_end(h, units * 2);
 }
+
+#ifdef __SSE4_2__
+uint32_t qd_crc32c(uint32_t crc, const void *p, size_t n)
+{
+    const uint8_t *b = p;
+    uint64_t c = ~crc;
+    for (; n >= 8; b += 8, n -= 8) c = _mm_crc32_u64(c, qd_get_u64le(b));
+    for (; n > 0; b++, n--) c = _mm_crc32_u8((uint32_t)c, *b);
+    return ~(uint32_t)c;
+}
+#else
+/* A nibble at a time: 16 words of table. */
+uint32_t qd_crc32c(uint32_t crc, const void *p, size_t n)
+{
+    static const uint32_t table[16] = {0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+                                       0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+                                       0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+                                       0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75};
+    const uint8_t *b = p;
+    uint32_t c = ~crc;
+    for (; n > 0; b++, n--) {
+        c ^= *b;
+        c = c >> 4 ^ table[c & 15];
+        c = c >> 4 ^ table[c & 15];
+    }
+    return ~c;
+}
+#endif

@@ -141,6 +141,8 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
         .arg = arg,
     };
     r->c.err = &r->err;
+    r->cancelled = (qd_task){.magic = QD_TASK_MAGIC, .stop = QD_TASK_CANCELLED};
+    r->c.cancelled = &r->cancelled;
     r->c.arena = &r->arena;
     qd_err_init(&r->err);
     qd_arena_init(&r->arena, NULL, 0);

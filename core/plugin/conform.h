@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "plugin/host.h"
-#include "runtime/sync.h"
+#include "runtime/task.h"
 #include <quidditch/conformance.h>
 
 /* State of a run; the suite sees `c`. */
@@ -15,6 +15,7 @@ typedef struct qd_conform_run {
     qd_conform c;
     qd_env *env;
     qd_err err;
+    qd_task cancelled;
     qd_arena arena; /* emptied after each test */
     qd_mutex lock;
     qd_cond ended;

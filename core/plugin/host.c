@@ -69,6 +69,12 @@ static const qd_pair *copy_pairs(qd_arena *a, const qd_pair *from, size_t n)
     return to;
 }
 
+qd_env *qd_plugin_host_env(const qd_plugin_host *host)
+{
+    QD_CHECK(host, QD_PLUGIN_HOST_MAGIC);
+    return host->config.env;
+}
+
 int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **out, qd_err *err)
 {
     qd_assert(config->env != NULL);

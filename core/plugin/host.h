@@ -42,6 +42,8 @@ typedef struct qd_plugin_host_config {
     size_t nsettings;
 } qd_plugin_host_config;
 
+/* Its clock. [any] */
+qd_env *qd_plugin_host_env(const qd_plugin_host *host);
 /* Opens an empty host. 0 or QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **out, qd_err *err);

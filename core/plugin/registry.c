@@ -36,7 +36,7 @@ static const slot storage_slots[] = {
     ST(put_write, 0),
     ST(put_commit, 0),
     ST(put_abort, 0),
-    ST(sync_objects, 0),
+    ST(sync_objects, QD_STORAGE_LAZY),
     ST(publish, 0),
     ST(publish_if, QD_STORAGE_CONDITIONAL_PUT),
     ST(get, 0),
@@ -49,9 +49,10 @@ static const slot storage_slots[] = {
     ST(list, 0),
     ST(stat, 0),
     ST(remove, 0),
-    ST(remove_tree, 0),
+    ST(remove_tree, QD_STORAGE_TREE),
     ST(rename, QD_STORAGE_RENAME),
-    ST(sync_dir, 0),
+    ST(copy, QD_STORAGE_COPY),
+    ST(sync_dir, QD_STORAGE_LAZY),
     {NULL, 0, 0},
 };
 #define CO(member, flag) SLOT(qd_coord_vtable, member, flag)
@@ -106,7 +107,7 @@ static const struct kind {
 } kinds[QD_KIND_COUNT] = {
     [QD_KIND_COORDINATION] = {"coordination", sizeof(qd_coord_vtable), 15, QD_COORDINATION_MAJOR,
                               QD_COORDINATION_MINOR, coordination_slots},
-    [QD_KIND_STORAGE] = {"storage", sizeof(qd_storage_vtable), 63, QD_STORAGE_MAJOR,
+    [QD_KIND_STORAGE] = {"storage", sizeof(qd_storage_vtable), 2047, QD_STORAGE_MAJOR,
                          QD_STORAGE_MINOR, storage_slots},
     [QD_KIND_OPERATOR] = {"operator", sizeof(qd_operator_vtable), 31, QD_OPERATOR_MAJOR,
                           QD_OPERATOR_MINOR, operator_slots},

@@ -14,6 +14,7 @@ struct qd_file_receiver {
     store_handle handle;
     qd_account *account;
     qd_storage_put *put;
+    qd_storage_sum sum;
     uint64_t bytes, at;
     int failed;
     char name[STORE_NAME_MAX + 1];
@@ -56,7 +57,7 @@ int qd_file_receive_begin(qd_store *s, qd_str name, uint64_t bytes, qd_account *
     r->store = s;
     r->account = account;
     r->bytes = bytes;
-    rc = s->vt.put_begin(s->tier, name, bytes, &r->put, err);
+    rc = qdi_put_begin(s, name, bytes, &r->put, err);
     if (rc < 0) {
         rc = qdi_tier_error(err, rc, "receiving", name);
         qd_free(r);
@@ -78,7 +79,7 @@ int qd_file_receive_append(qd_file_receiver *r, const void *p, size_t n, qd_err 
                           r->bytes);
     }
     if (n == 0) return 0;
-    int rc = r->store->vt.put_write(r->put, p, n, err);
+    int rc = qdi_put_write(r->store, r->put, p, n, &r->sum, err);
     if (rc < 0) return r->failed = qdi_tier_error(err, rc, "receiving", qd_str_c(r->name));
     r->at += n;
     return 0;
@@ -134,7 +135,7 @@ int qd_file_receive_finish(qd_file_receiver *r, uint64_t hash, qd_err *err)
         qd_file_receive_abort(r);
         return rc;
     }
-    rc = s->vt.put_commit(r->put, QD_STORAGE_COMMIT_LAZY, err);
+    rc = qdi_put_commit(s, r->put, false, &r->sum, err);
     rc = qdi_tier_error(err, rc, "receiving", name);
     if (!rc) {
         rc = matches(s, name, r->bytes, hash, CACHED, r->account, err);

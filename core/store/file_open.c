@@ -146,14 +146,17 @@ static int take_residents(qd_file *f, const tail_view *v, qd_err *err)
 static int open_object(qd_file *f, qd_str name, qd_err *err)
 {
     qd_store *s = f->store;
-    int rc = s->vt.object_open(s->tier, name, &f->object, &f->bytes, err);
+    int rc = qdi_object_open(s, name, &f->object, &f->bytes, err);
     if (rc < 0) return qdi_tier_error(err, rc, "opening", name);
     if (f->bytes < FRAME_HEADER + FRAME_TAIL) {
         return qdi_damage(err, name, "footer", f->bytes, "file is cut");
     }
     if (!(s->caps & QD_STORE_MMAP)) return 0;
     const uint8_t *map = NULL;
-    rc = s->vt.object_map(f->object, f->bytes, &map, err);
+    store_try t;
+    qdi_try_begin(&t, s, TRY_READ, err);
+    do rc = s->vt.object_map(f->object, f->bytes, &map, &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) return qdi_tier_error(err, rc, "mapping", name);
     rc = qdi_sigbus_add(map, (size_t)f->bytes, &f->faulted, &f->sigbus_slot, err);
     if (!rc) f->map = map;

@@ -29,6 +29,7 @@ struct qd_file_writer {
     bool in_section;
     uint64_t section_bytes;
     uint8_t id[16];
+    qd_storage_sum sum; /* of what the tier has been given */
     QD_VEC(frame_section) sections;
     QD_VEC(uint64_t) sums;
 };
@@ -59,7 +60,7 @@ static void writer_free(qd_file_writer *w)
 static int hand_over(qd_file_writer *w, size_t n, qd_err *err)
 {
     if (n == 0) return 0;
-    int rc = w->store->vt.put_write(w->put, w->buf, n, err);
+    int rc = qdi_put_write(w->store, w->put, w->buf, n, &w->sum, err);
     if (rc < 0) return fail(w, qdi_tier_error(err, rc, "writing", writer_name(w)));
     memmove(w->buf, w->buf + n, w->n - n);
     w->n -= n;
@@ -117,7 +118,7 @@ int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format, const
     w->buf = qd_alloc_aligned(account, 4096, BUFFER);
     rc = w->name && w->buf ? 0 : qdi_no_memory(account, BUFFER, "file buffer", err);
     if (!rc) {
-        rc = s->vt.put_begin(s->tier, name, 0, &w->put, err);
+        rc = qdi_put_begin(s, name, 0, &w->put, err);
         rc = qdi_tier_error(err, rc, "creating", name);
     }
     if (rc) {
@@ -238,7 +239,7 @@ int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err)
         return rc;
     }
     uint64_t n = w->at;
-    rc = w->store->vt.put_commit(w->put, sync ? 0 : QD_STORAGE_COMMIT_LAZY, err);
+    rc = qdi_put_commit(w->store, w->put, sync, &w->sum, err);
     rc = qdi_tier_error(err, rc, "committing", writer_name(w));
     writer_free(w);
     if (!rc && bytes) *bytes = n;

@@ -36,8 +36,11 @@ int qd_store_log_open(qd_store *s, qd_str name, bool create, qd_store_log **out,
     uint64_t end = 0;
     rc = l && copy ? 0 : qd_err_nomem(err, "log");
     if (!rc) {
-        rc = s->vt.log_open(s->tier, name, create ? QD_STORAGE_LOG_CREATE | QD_STORAGE_LOG_EXCL : 0,
-                            &l->log, &end, err);
+        const uint32_t flags = create ? QD_STORAGE_LOG_CREATE | QD_STORAGE_LOG_EXCL : 0;
+        store_try t;
+        qdi_try_begin(&t, s, create ? TRY_ONCE : TRY_WRITE, err);
+        do rc = s->vt.log_open(s->tier, name, flags, &l->log, &end, &t.call);
+        while (qdi_try_again(&t, rc));
         rc = qdi_tier_error(err, rc, "opening log", name);
     }
     if (rc) {
@@ -70,9 +73,12 @@ int qd_store_log_append(qd_store_log *l, const qd_iovec *v, size_t n, uint64_t *
     uint64_t bytes = 0, at = 0;
     for (size_t i = 0; i < n; i++) bytes += v[i].len;
     qd_assert(n > 0 && n <= 1024);
-    rc = l->store->vt.log_append_v(l->log, v, (uint32_t)n, &at, err);
+    store_try t;
+    qdi_try_begin(&t, l->store, TRY_ONCE, err);
+    do rc = l->store->vt.log_append_v(l->log, v, (uint32_t)n, &at, &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) {
-        if (rc != QD_E_NOSPACE) atomic_store(&l->dead, 1);
+        if (rc != QD_E_NOSPACE && rc != QD_E_REJECTED) atomic_store(&l->dead, 1);
         return qdi_tier_error(err, rc, "appending to log", log_name(l));
     }
     qd_assert(at == atomic_load(&l->end));
@@ -86,7 +92,10 @@ int qd_store_log_sync(qd_store_log *l, qd_err *err)
     QD_CHECK(l, STORE_LOG_MAGIC);
     int rc = is_dead(l, err);
     if (rc) return rc;
-    rc = l->store->vt.log_sync(l->log, atomic_load(&l->end), err);
+    store_try t;
+    qdi_try_begin(&t, l->store, TRY_ONCE, err);
+    do rc = l->store->vt.log_sync(l->log, atomic_load(&l->end), &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) {
         atomic_store(&l->dead, 1);
         return qdi_tier_error(err, rc, "syncing log", log_name(l));
@@ -99,7 +108,11 @@ int qd_store_log_read(qd_store_log *l, uint64_t offset, void *buf, size_t n, siz
 {
     QD_CHECK(l, STORE_LOG_MAGIC);
     size_t have = 0;
-    int rc = l->store->vt.log_read(l->log, offset, buf, n, &have, err);
+    store_try t;
+    int32_t rc;
+    qdi_try_begin(&t, l->store, TRY_WRITE, err);
+    do rc = l->store->vt.log_read(l->log, offset, buf, n, &have, &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) return qdi_tier_error(err, rc, "reading log", log_name(l));
     *got = have;
     return 0;
@@ -114,7 +127,10 @@ int qd_store_log_truncate(qd_store_log *l, uint64_t bytes, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "log %.*s: cannot be cut to %" PRIu64 ", it is shorter",
                           QD_STR_ARG(log_name(l)), bytes);
     }
-    rc = l->store->vt.log_truncate(l->log, bytes, err);
+    store_try t;
+    qdi_try_begin(&t, l->store, TRY_ONCE, err);
+    do rc = l->store->vt.log_truncate(l->log, bytes, &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) {
         atomic_store(&l->dead, 1);
         return qdi_tier_error(err, rc, "cutting log", log_name(l));

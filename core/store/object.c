@@ -20,7 +20,10 @@ int qd_store_publish(qd_store *s, qd_str name, qd_str format, uint32_t version, 
     if (!p) return qd_err_nomem(err, "object to publish");
     qdi_frame_object_put(p, format, version, content);
     if (content.n) memcpy(p + FRAME_HEADER, content.p, content.n);
-    rc = s->vt.publish(s->tier, name, p, FRAME_HEADER + content.n, err);
+    store_try t;
+    qdi_try_begin(&t, s, TRY_WRITE, err);
+    do rc = s->vt.publish(s->tier, name, p, FRAME_HEADER + content.n, NULL, &t.call);
+    while (qdi_try_again(&t, rc));
     qd_free(p);
     return qdi_tier_error(err, rc, "publishing", name);
 }
@@ -49,7 +52,10 @@ int qd_store_fetch(qd_store *s, qd_str name, qd_str format, uint32_t version_max
     qd_storage_stat st;
     int rc = qdi_name_check(name, false, err);
     if (rc) return rc;
-    rc = s->vt.stat(s->tier, name, &st, err);
+    store_try t;
+    qdi_try_begin(&t, s, TRY_READ, err);
+    do rc = s->vt.stat(s->tier, name, &st, &t.call);
+    while (qdi_try_again(&t, rc));
     if (rc < 0) return qdi_tier_error(err, rc, "reading", name);
     if (st.size > OBJECT_MAX + FRAME_HEADER) {
         return qdi_damage(err, name, "content", st.size, "longer than a published object can be");
@@ -57,7 +63,9 @@ int qd_store_fetch(qd_store *s, qd_str name, qd_str format, uint32_t version_max
     size_t len = 0;
     uint8_t *p = qd_alloc(account, (size_t)st.size + 1);
     if (!p) return qdi_no_memory(account, st.size + 1, "published object", err);
-    rc = s->vt.get(s->tier, name, p, (size_t)st.size, &len, err);
+    qdi_try_begin(&t, s, TRY_READ, err);
+    do rc = s->vt.get(s->tier, name, p, (size_t)st.size, &len, NULL, &t.call);
+    while (qdi_try_again(&t, rc));
     rc = qdi_tier_error(err, rc, "reading", name);
     frame_header h;
     if (!rc) rc = check_object(p, len, name, format, version_max, &h, err);

@@ -46,6 +46,7 @@ typedef struct job {
     qd_file *file;
     struct job *next;
     qd_err err;
+    qd_storage_call call;
     int32_t rc;
     _Atomic bool over; /* the tier is done with it */
     uint32_t nruns;
@@ -502,8 +503,11 @@ static void submit(fetch *x)
     x->reads->busy = true;
     /* The last completion frees the jobs; the count held for this loop keeps them until its end. */
     for (job *j = x->jobs; j; j = j->next) {
-        j->read = (qd_storage_read){
-            .ranges = j->vec, .nranges = j->nruns, .flags = QD_STORAGE_READ_URGENT, .err = &j->err};
+        j->call = qdi_read_call(j->file->store, &j->err);
+        j->read = (qd_storage_read){.ranges = j->vec,
+                                    .nranges = j->nruns,
+                                    .flags = QD_STORAGE_READ_URGENT,
+                                    .call = &j->call};
         qd_op_anywhere(&j->read.op, job_done, j);
         int32_t rc = j->nruns ? j->file->store->vt.read_v(j->file->object, &j->read) : 1;
         if (rc == 0) continue;

@@ -1,5 +1,5 @@
 /*
- * store.c: one opened tier: names, lists, removal, capacity, and blocking reads. See store.h.
+ * store.c: one opened tier: opening, capacity, errors, and blocking reads. See store.h.
  */
 #include "base/list.h"
 #include "base/log.h"
@@ -7,7 +7,6 @@
 #include "plugin/op.h"
 #include "store/store_int.h"
 #include <inttypes.h>
-#include <stdio.h>
 
 #define STORE_LOG "store"
 #define STORE_NAMED_MAX 20u /* of what is open and should not be */
@@ -57,14 +56,16 @@ static bool slots_are_there(const qd_storage_vtable *v)
 {
     bool base = v->close && v->info && v->capacity && v->object_open && v->object_close &&
                 v->read_v && v->put_begin && v->put_write && v->put_commit && v->put_abort &&
-                v->publish && v->get && v->list && v->stat && v->remove && v->remove_tree &&
-                v->sync_dir && v->sync_objects;
+                v->publish && v->get && v->list && v->stat && v->remove;
     bool map = !(v->head.flags & QD_STORAGE_MMAP) || v->object_map;
     bool append =
         !(v->head.flags & QD_STORAGE_APPEND) || (v->log_open && v->log_append_v && v->log_sync &&
                                                  v->log_read && v->log_truncate && v->log_close);
+    bool lazy = !(v->head.flags & QD_STORAGE_LAZY) || (v->sync_objects && v->sync_dir);
     bool rename = !(v->head.flags & QD_STORAGE_RENAME) || v->rename;
-    return base && map && append && rename;
+    bool tree = !(v->head.flags & QD_STORAGE_TREE) || v->remove_tree;
+    bool copy = !(v->head.flags & QD_STORAGE_COPY) || v->copy;
+    return base && map && append && lazy && rename && tree && copy;
 }
 
 uint32_t qdi_store_caps(uint64_t flags)
@@ -87,6 +88,7 @@ int qd_store_wrap(const struct qd_storage_vtable *vt, struct qd_storage *tier, q
         return qd_err_set(err, QD_E_ABI, "storage vtable lacks a mandatory function");
     }
     s->magic = STORE_MAGIC;
+    s->env = qd_env_system();
     qd_mutex_init(&s->lock);
     s->tier = tier;
     s->info.struct_size = sizeof s->info;
@@ -152,89 +154,55 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 {
     qd_latch latch;
     qd_latch_init(&latch, 1);
-    qd_storage_read read = {.ranges = ranges, .nranges = n, .flags = flags, .err = err};
+    qd_storage_call call = qdi_read_call(s, err);
+    qd_storage_read read = {.ranges = ranges, .nranges = n, .flags = flags, .call = &call};
     qd_op_anywhere(&read.op, read_done, &latch);
     int32_t rc = s->vt.read_v(o, &read);
     if (rc < 0) qd_latch_done(&latch, rc);
     return qd_latch_wait(&latch);
 }
 
-typedef struct list_state {
-    int (*each)(void *arg, qd_str name, uint64_t bytes);
-    int (*all)(void *arg, qd_str name, bool ours);
-    void *arg;
-} list_state;
-
-static int32_t list_one(void *arg, const qd_storage_stat *st)
+/* The last byte tells the length where the tier has put the question off. */
+static int32_t length_of(qd_store *s, qd_storage_object *o, uint64_t *len, qd_err *err)
 {
-    list_state *l = arg;
-    bool ours = st->type != QD_STORAGE_UNKNOWN;
-    if (l->all) return l->all(l->arg, st->name, ours);
-    return ours ? l->each(l->arg, st->name, st->size) : 0;
+    uint8_t last;
+    qd_latch latch;
+    qd_latch_init(&latch, 1);
+    qd_storage_range range = {0, 1, &last};
+    qd_storage_call call = qdi_read_call(s, err);
+    qd_storage_read read = {
+        .ranges = &range, .nranges = 1, .flags = QD_STORAGE_READ_SUFFIX, .call = &call};
+    qd_op_anywhere(&read.op, read_done, &latch);
+    int32_t rc = s->vt.read_v(o, &read);
+    if (rc < 0) qd_latch_done(&latch, rc);
+    rc = qd_latch_wait(&latch);
+    if (rc >= 0) *len = read.object_len;
+    return rc;
 }
 
-static int list_names(qd_store *s, qd_str prefix, list_state *l, qd_err *err)
+int qdi_object_open(qd_store *s, qd_str name, qd_storage_object **out, uint64_t *len, qd_err *err)
 {
-    QD_CHECK(s, STORE_MAGIC);
-    int rc = qdi_name_check(prefix, true, err);
-    if (rc) return rc;
-    rc = s->vt.list(s->tier, prefix, list_one, l, err);
-    return rc < 0 ? qdi_tier_error(err, rc, "listing", prefix) : rc;
-}
-
-int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, uint64_t bytes),
-                  void *arg, qd_err *err)
-{
-    list_state l = {.each = each, .arg = arg};
-    return list_names(s, prefix, &l, err);
-}
-
-int qd_store_list_all(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, bool ours),
-                      void *arg, qd_err *err)
-{
-    list_state l = {.all = each, .arg = arg};
-    return list_names(s, prefix, &l, err);
-}
-
-static qd_str folder_of(qd_str name)
-{
-    for (size_t i = name.n; i > 0; i--) {
-        if (name.p[i - 1] == '/') return (qd_str){name.p, i - 1};
-    }
-    return (qd_str){"", 0};
-}
-
-int qd_store_delete(qd_store *s, qd_str name, qd_err *err)
-{
-    QD_CHECK(s, STORE_MAGIC);
-    int rc = qdi_name_check(name, false, err);
-    if (rc) return rc;
-    qd_err local;
-    qd_err_init(&local);
-    rc = s->vt.remove(s->tier, name, &local);
-    if (rc == QD_E_NOTFOUND) {
-        qd_err_fini(&local);
-        return 0;
-    }
+    store_try t;
+    int32_t rc;
+    qd_storage_object *o = NULL;
+    uint64_t n = 0;
+    qdi_try_begin(&t, s, TRY_READ, err);
+    do rc = s->vt.object_open(s->tier, name, QD_STORAGE_LEN_UNKNOWN, &o, &n, &t.call);
+    while (qdi_try_again(&t, rc));
+    if (rc < 0) return rc;
+    if (n == QD_STORAGE_LEN_UNKNOWN) rc = length_of(s, o, &n, err);
     if (rc < 0) {
-        qdi_tier_error(&local, rc, "removing", name);
-        if (err) qd_err_move(err, &local);
-        qd_err_fini(&local);
+        s->vt.object_close(o);
         return rc;
     }
-    qd_err_fini(&local);
-    rc = s->vt.sync_dir(s->tier, folder_of(name), err);
-    return qdi_tier_error(err, rc, "removing", name);
+    *out = o;
+    *len = n;
+    return 0;
 }
 
-int qd_store_delete_all(qd_store *s, qd_str prefix, qd_err *err)
+uint64_t qd_store_retries(const qd_store *s)
 {
-    QD_CHECK(s, STORE_MAGIC);
-    qd_str folder = prefix;
-    if (folder.n > 0 && folder.p[folder.n - 1] == '/') folder.n--;
-    int rc = qdi_name_check(folder, false, err);
-    if (rc) return rc;
-    return qdi_tier_error(err, s->vt.remove_tree(s->tier, folder, err), "removing", folder);
+    return atomic_load(&((qd_store *)(uintptr_t)s)->retries);
 }
 
 int qd_store_sync(qd_store *s, const qd_str *names, size_t n, qd_err *err)
@@ -244,44 +212,22 @@ int qd_store_sync(qd_store *s, const qd_str *names, size_t n, qd_err *err)
         int rc = qdi_name_check(names[i], false, err);
         if (rc) return rc;
     }
-    if (n == 0) return 0;
-    int rc = s->vt.sync_objects(s->tier, names, n, err);
-    return qdi_tier_error(err, rc, "syncing", n ? names[0] : QD_STR(""));
-}
-
-int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err)
-{
-    QD_CHECK(s, STORE_MAGIC);
-    int rc = qdi_name_check(name, false, err);
-    if (rc) return rc;
-    if (!(s->vt.head.flags & QD_STORAGE_RENAME)) {
-        return qd_err_set(err, QD_E_UNSUPPORTED, "setting %.*s aside: the tier cannot rename",
-                          QD_STR_ARG(name));
-    }
-    char to[16 + STORE_NAME_MAX + 16];
-    int base = snprintf(to, sizeof to, "lost+found/%.*s", QD_STR_ARG(name));
-    for (int i = 11; i < base; i++) {
-        if (to[i] == '/') to[i] = '_';
-    }
-    if (base > (int)STORE_NAME_MAX - 8) base = (int)STORE_NAME_MAX - 8;
-    for (unsigned k = 0; k < 10000; k++) {
-        int n = base;
-        if (k) n += snprintf(to + base, sizeof to - (size_t)base, ".%u", k);
-        qd_err local;
-        qd_err_init(&local);
-        rc = s->vt.rename(s->tier, name, (qd_str){to, (size_t)n}, &local);
-        if (rc < 0 && rc != QD_E_EXISTS) qdi_tier_error(&local, rc, "setting aside", name);
-        if (rc < 0 && rc != QD_E_EXISTS && err) qd_err_move(err, &local);
-        qd_err_fini(&local);
-        if (rc != QD_E_EXISTS) return rc;
-    }
-    return qd_err_set(err, QD_E_EXISTS, "lost+found has too many files named %.*s",
-                      QD_STR_ARG(name));
+    if (n == 0 || !(s->vt.head.flags & QD_STORAGE_LAZY)) return 0;
+    store_try t;
+    int32_t rc;
+    qdi_try_begin(&t, s, TRY_ONCE, err);
+    do rc = s->vt.sync_objects(s->tier, names, n, &t.call);
+    while (qdi_try_again(&t, rc));
+    return qdi_tier_error(err, rc, "syncing", names[0]);
 }
 
 int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err)
 {
     QD_CHECK(s, STORE_MAGIC);
-    return qdi_tier_error(err, s->vt.capacity(s->tier, total, available, err), "capacity of",
-                          QD_STR("tier"));
+    store_try t;
+    int32_t rc;
+    qdi_try_begin(&t, s, TRY_READ, err);
+    do rc = s->vt.capacity(s->tier, total, available, &t.call);
+    while (qdi_try_again(&t, rc));
+    return qdi_tier_error(err, rc, "capacity of", QD_STR("tier"));
 }

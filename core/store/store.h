@@ -65,6 +65,13 @@ int qd_store_list(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name
 QD_MUST_CHECK
 int qd_store_list_all(qd_store *s, qd_str prefix, int (*each)(void *arg, qd_str name, bool ours),
                       void *arg, qd_err *err);
+/* Removes many at once, durably; absent ones are fine. After an error some may be left. [worker] */
+QD_MUST_CHECK
+int qd_store_delete_many(qd_store *s, const qd_str *names, size_t n, qd_err *err);
+/* Makes `to` an object with the bytes of the object `from`, durably, inside the tier where it can.
+ * QD_E_EXISTS when `to` is there. [worker] */
+QD_MUST_CHECK
+int qd_store_copy(qd_store *s, qd_str from, qd_str to, qd_err *err);
 /* Removes an object or log, durably; an absent one is fine. Open files stay readable. [worker] */
 QD_MUST_CHECK
 int qd_store_delete(qd_store *s, qd_str name, qd_err *err);
@@ -78,7 +85,9 @@ int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err);
 /* How many open files were found to be damaged so far (qd_file_damaged): who looks after them
  * compares it with what it was. [any] */
 uint64_t qd_store_damaged(const qd_store *s);
-/* Bytes in all and free. [worker] */
+/* Calls that were made again because the tier throttled or did not answer. [any] */
+uint64_t qd_store_retries(const qd_store *s);
+/* Bytes in all and free; UINT64_MAX both: the tier has no bound. [worker] */
 QD_MUST_CHECK
 int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err);
 

@@ -5,6 +5,8 @@
 #ifndef QD_STORE_STORE_INT_H
 #define QD_STORE_STORE_INT_H
 
+#include "base/hash.h"
+#include "runtime/env.h"
 #include "runtime/sync.h"
 #include "store/frame_int.h"
 #include "store/store.h"
@@ -30,9 +32,11 @@ struct qd_store {
     qd_storage_vtable vt; /* zeroed behind what the plugin's own has */
     qd_storage *tier;
     qd_storage_info info;
+    qd_env *env;   /* its clock */
     qd_mutex lock; /* the list */
     store_handle *open;
     _Atomic uint64_t damaged; /* open files that were found to be */
+    _Atomic uint64_t retries; /* calls made once more: throttled, or without an answer */
 };
 
 /* A section of an open file. */
@@ -66,6 +70,39 @@ struct qd_file {
     uint16_t by_id[FILE_BY_ID]; /* index + 1 */
 };
 
+/* What may be done again after TIMEOUT, and whether the request's end stops it. */
+typedef enum store_try_kind {
+    TRY_READ,  /* yes; the task of the calling fiber stops it */
+    TRY_WRITE, /* yes; nothing stops it */
+    TRY_ONCE   /* no: after REJECTED only */
+} store_try_kind;
+
+/* A call of the vtable with its second tries:
+ *     qdi_try_begin(&t, s, TRY_WRITE, err);
+ *     do rc = s->vt.publish(..., &t.call);
+ *     while (qdi_try_again(&t, rc)); */
+typedef struct store_try {
+    qd_storage_call call;
+    qd_store *store;
+    store_try_kind kind;
+    bool clean, unsure; /* err was empty; a try ended without an answer */
+    uint64_t until_ns, pause_ns;
+} store_try;
+/* Readies a call; err is kept and borrowed by it. [any] */
+void qdi_try_begin(store_try *t, qd_store *s, store_try_kind kind, qd_err *err);
+/* Is the call to be made once more? Waits before it says so, and empties err. [worker] */
+bool qdi_try_again(store_try *t, int32_t rc);
+/* These return what the vtable does. [worker] */
+int qdi_put_begin(qd_store *s, qd_str name, uint64_t size, qd_storage_put **out, qd_err *err);
+/* *sum goes on over what was written. */
+int qdi_put_write(qd_store *s, qd_storage_put *put, const void *p, size_t n, qd_storage_sum *sum,
+                  qd_err *err);
+/* Ends the put. sync false: lazily, where the tier can. */
+int qdi_put_commit(qd_store *s, qd_storage_put *put, bool sync, const qd_storage_sum *sum,
+                   qd_err *err);
+/* Opens an object and finds out its length. */
+int qdi_object_open(qd_store *s, qd_str name, qd_storage_object **out, uint64_t *len, qd_err *err);
+
 /* Checks a name; what is for the message. QD_E_ARG. */
 QD_MUST_CHECK
 int qdi_name_check(qd_str name, bool may_be_empty, qd_err *err);
@@ -77,6 +114,8 @@ void qdi_store_closed(qd_store *s, store_handle *h);
 uint32_t qdi_store_caps(uint64_t flags);
 /* Puts what the vtable call returned into shape: a negative code always has a text. */
 int qdi_tier_error(qd_err *err, int32_t rc, const char *what, qd_str name);
+/* What goes along with a read, which makes its own second tries. [any] */
+qd_storage_call qdi_read_call(const qd_store *s, qd_err *err);
 /* Reads ranges of an object and waits. flags: QD_STORAGE_READ_*. [worker] */
 QD_MUST_CHECK
 int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *ranges, uint32_t n,

@@ -63,6 +63,7 @@ int qd_store_open(const qd_plugin_host *host, const qd_store_tier *tier, qd_stor
     if (rc) return rc;
     rc = qd_store_wrap(vt, handle, out, err);
     if (rc) vt->close(handle, NULL);
+    if (!rc) (*out)->env = qd_plugin_host_env(host);
     if (!rc && tier->unmapped) (*out)->caps &= ~(uint32_t)QD_STORE_MMAP;
     return rc;
 }

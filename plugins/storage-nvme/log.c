@@ -57,15 +57,15 @@ static int open_log(qd_storage *t, qd_str name, uint32_t flags, int *made, int *
 }
 
 int32_t nvme_log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
-                      uint64_t *end, qd_err *err)
+                      uint64_t *end, const qd_storage_call *call)
 {
-    int32_t rc =
-        flags & QD_STORAGE_LOG_CREATE ? nvme_writable(t, name, err) : nvme_name_check(t, name, err);
+    int32_t rc = flags & QD_STORAGE_LOG_CREATE ? nvme_writable(t, name, call)
+                                               : nvme_name_check(t, name, call);
     if (rc) return rc;
     int number = 0, made = 0;
     struct stat st = {0};
     int fd = open_log(t, name, flags, &made, &number);
-    if (fd < 0) return nvme_errno(t, err, number, "opening log", name);
+    if (fd < 0) return nvme_errno(t, call, number, "opening log", name);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) number = S_ISDIR(st.st_mode) ? EISDIR : EIO;
     if (!number && made) number = nvme_sync_fd(t, fd);
     /* Also when it was there: the process that made it may have died before its folder's sync. */
@@ -83,7 +83,7 @@ int32_t nvme_log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log
             }
         }
         close(fd);
-        return nvme_errno(t, err, number ? number : ENOMEM, "opening log", name);
+        return nvme_errno(t, call, number ? number : ENOMEM, "opening log", name);
     }
     l->tier = t;
     l->fd = fd;
@@ -99,11 +99,12 @@ int32_t nvme_log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log
     return 0;
 }
 
-static int32_t dead(qd_storage_log *l, qd_err *err)
+static int32_t dead(qd_storage_log *l, const qd_storage_call *call)
 {
     int number = __atomic_load_n(&l->dead, __ATOMIC_ACQUIRE);
-    if (!number) return 0;
-    return nvme_fail(l->tier, err, QD_E_IO, "log \"%s\": an earlier write or sync failed", l->name);
+    if (!number) return nvme_go_on(l->tier, call);
+    return nvme_fail(l->tier, call, QD_E_IO, "log \"%s\": an earlier write or sync failed",
+                     l->name);
 }
 
 static void kill_log(qd_storage_log *l, int number)
@@ -186,11 +187,11 @@ static int write_parts(qd_storage_log *l, const qd_iovec *parts, uint32_t n, uin
 }
 
 int32_t nvme_log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, uint64_t *offset,
-                          qd_err *err)
+                          const qd_storage_call *call)
 {
-    int32_t rc = dead(l, err);
+    int32_t rc = dead(l, call);
     if (rc) return rc;
-    if (l->tier->read_only) return nvme_writable(l->tier, log_name(l), err);
+    if (l->tier->read_only) return nvme_writable(l->tier, log_name(l), call);
     uint64_t len = 0, done = 0;
     for (uint32_t i = 0; i < n; i++) len += parts[i].len;
     if (!l->touched) nvme_touch(l->tier, nvme_folder_of(log_name(l)));
@@ -199,13 +200,13 @@ int32_t nvme_log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, 
     int number = nvme_point(l->tier, "storage.log_write");
     if (!number) number = write_parts(l, parts, n, &done);
     if (number)
-        return nvme_errno(l->tier, err, cut_back(l, number), "appending to log", log_name(l));
+        return nvme_errno(l->tier, call, cut_back(l, number), "appending to log", log_name(l));
     *offset = l->end;
     __atomic_store_n(&l->end, l->end + len, __ATOMIC_RELEASE);
     return 0;
 }
 
-int32_t nvme_log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
+int32_t nvme_log_sync(qd_storage_log *l, uint64_t upto, const qd_storage_call *call)
 {
     pthread_mutex_lock(&l->lock);
     for (;;) {
@@ -228,12 +229,12 @@ int32_t nvme_log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
     int ok = l->synced >= upto;
     pthread_mutex_unlock(&l->lock);
     if (ok) return 0;
-    int32_t rc = dead(l, err);
-    return rc ? rc : nvme_fail(l->tier, err, QD_E_ARG, "log \"%s\" is shorter", l->name);
+    int32_t rc = dead(l, call);
+    return rc ? rc : nvme_fail(l->tier, call, QD_E_ARG, "log \"%s\" is shorter", l->name);
 }
 
 int32_t nvme_log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t len, size_t *got,
-                      qd_err *err)
+                      const qd_storage_call *call)
 {
     uint64_t end = __atomic_load_n(&l->end, __ATOMIC_ACQUIRE);
     size_t have = 0;
@@ -247,19 +248,20 @@ int32_t nvme_log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t len,
         if (k == 0) break;
         if (k > 0) have += (size_t)k;
     }
-    if (number) return nvme_errno(l->tier, err, number, "reading log", log_name(l));
+    if (number) return nvme_errno(l->tier, call, number, "reading log", log_name(l));
     *got = have;
     return 0;
 }
 
-int32_t nvme_log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
+int32_t nvme_log_truncate(qd_storage_log *l, uint64_t len, const qd_storage_call *call)
 {
-    int32_t rc = dead(l, err);
+    int32_t rc = dead(l, call);
     if (rc) return rc;
-    if (l->tier->read_only) return nvme_writable(l->tier, log_name(l), err);
+    if (l->tier->read_only) return nvme_writable(l->tier, log_name(l), call);
     if (len > l->end) {
-        return nvme_fail(l->tier, err, QD_E_ARG, "log \"%s\" has %llu bytes, cannot be cut to %llu",
-                         l->name, (unsigned long long)l->end, (unsigned long long)len);
+        return nvme_fail(l->tier, call, QD_E_ARG,
+                         "log \"%s\" has %llu bytes, cannot be cut to %llu", l->name,
+                         (unsigned long long)l->end, (unsigned long long)len);
     }
     nvme_touch(l->tier, nvme_folder_of(log_name(l)));
     pthread_mutex_lock(&l->lock);
@@ -275,7 +277,7 @@ int32_t nvme_log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
         l->end = l->ahead = l->synced = len;
     end_turn(l);
     pthread_mutex_unlock(&l->lock);
-    return number ? nvme_errno(l->tier, err, number, "cutting log", log_name(l)) : 0;
+    return number ? nvme_errno(l->tier, call, number, "cutting log", log_name(l)) : 0;
 }
 
 void nvme_log_close(qd_storage_log *l)

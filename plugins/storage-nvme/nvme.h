@@ -2,11 +2,12 @@
  * nvme.h: what the files of storage-nvme share. A tier is a folder; names below it are found from
  * its descriptor with openat and O_NOFOLLOW, part by part, so that no link leads out of it.
  *
- *   <root>/a/b/name   objects, points and logs, mode 0600, in folders of mode 0700
+ *   <root>/a/b/name   objects, registers and logs, mode 0600, in folders of mode 0700
  *   <root>/.tmp/      what is being written, and folders being removed; emptied at open
  *   <root>/.reserve   blocks given up when the disk is full
  *
- * Files in reading order: plugin.c, path.c, sweep.c, object.c, reads.c, log.c, names.c, reserve.c.
+ * Files in reading order: plugin.c, path.c, sweep.c, object.c, put.c, reads.c, log.c, list.c,
+ * names.c, reserve.c.
  */
 #ifndef STORAGE_NVME_H
 #define STORAGE_NVME_H
@@ -14,6 +15,7 @@
 #include <pthread.h>
 #include <quidditch/plugin.h>
 #include <quidditch/storage.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* What init fetched; one for each node of the process. */
@@ -25,6 +27,8 @@ typedef struct nvme_plugin {
     const qd_svc_loop *loop;
     const qd_svc_rand *rand;
     const qd_svc_fault *fault;
+    const qd_svc_clock *clock;
+    const qd_svc_task *task;
 } nvme_plugin;
 
 /* A name in a list or table. */
@@ -63,6 +67,8 @@ struct qd_storage {
     uint64_t serial; /* of temporary names, random at first */
     uint32_t open;   /* objects, puts, logs */
     pthread_mutex_t lock;
+    pthread_rwlock_t publishing;      /* a conditional publish is alone */
+    int64_t published_ns;             /* mtime of the last register, under the lock: no two alike */
     nvme_name *lazy;                  /* committed, not synced */
     nvme_name *folders[NVME_FOLDERS]; /* their names in their parents are durable */
     uint32_t reserve_is_there;
@@ -72,15 +78,18 @@ struct qd_storage {
 };
 
 /* Sets an error with a printf text; returns code. */
-__attribute__((format(printf, 4, 5))) int32_t nvme_fail(qd_storage *t, qd_err *err, int32_t code,
-                                                        const char *format, ...);
+__attribute__((format(printf, 4, 5))) int32_t nvme_fail(qd_storage *t, const qd_storage_call *call,
+                                                        int32_t code, const char *format, ...);
 /* The same from an errno, naming what was tried on what. */
-int32_t nvme_errno(qd_storage *t, qd_err *err, int number, const char *what, qd_str name);
+int32_t nvme_errno(qd_storage *t, const qd_storage_call *call, int number, const char *what,
+                   qd_str name);
 /* Injected failure at a named point: 0 or an errno to behave as if met. */
 int nvme_point(qd_storage *t, const char *name);
-/* Refuses bad names, and any writing when read only. */
-int32_t nvme_name_check(qd_storage *t, qd_str name, qd_err *err);
-int32_t nvme_writable(qd_storage *t, qd_str name, qd_err *err);
+/* 0, or the call was cancelled or its deadline has passed. */
+int32_t nvme_go_on(qd_storage *t, const qd_storage_call *call);
+/* Refuses bad names, and any writing when read only; both look at nvme_go_on first. */
+int32_t nvme_name_check(qd_storage *t, qd_str name, const qd_storage_call *call);
+int32_t nvme_writable(qd_storage *t, qd_str name, const qd_storage_call *call);
 
 /* --- path.c --- */
 /* Opens the folder of name (make: creates what is missing, mode 0700) and copies the last part to
@@ -123,10 +132,13 @@ void nvme_touch(qd_storage *t, qd_str folder);
 int nvme_found(qd_storage *t, qd_str name, int wait);
 
 /* --- object.c --- */
-int32_t nvme_object_open(qd_storage *, qd_str, qd_storage_object **, uint64_t *, qd_err *);
+/* The tag of an object or register with this inode. */
+void nvme_tag(const struct stat *st, char tag[QD_STORAGE_TAG]);
+int32_t nvme_object_open(qd_storage *, qd_str, uint64_t, qd_storage_object **, uint64_t *,
+                         const qd_storage_call *);
 void nvme_object_close(qd_storage_object *);
-int32_t nvme_object_map(qd_storage_object *, uint64_t, const uint8_t **, qd_err *);
-int32_t nvme_get(qd_storage *, qd_str, void *, size_t, size_t *, qd_err *);
+int32_t nvme_object_map(qd_storage_object *, uint64_t, const uint8_t **, const qd_storage_call *);
+int32_t nvme_get(qd_storage *, qd_str, void *, size_t, size_t *, char *, const qd_storage_call *);
 /* What reads.c needs of an object. */
 qd_storage *nvme_object_tier(const qd_storage_object *);
 qd_str nvme_object_name(const qd_storage_object *);
@@ -136,12 +148,16 @@ int nvme_object_fd(const qd_storage_object *);
 int nvme_object_direct(qd_storage_object *, int *is_direct);
 
 /* --- put.c --- */
-int32_t nvme_put_begin(qd_storage *, qd_str, uint64_t, qd_storage_put **, qd_err *);
-int32_t nvme_put_write(qd_storage_put *, const void *, size_t, qd_err *);
-int32_t nvme_put_commit(qd_storage_put *, uint32_t, qd_err *);
+int32_t nvme_put_begin(qd_storage *, qd_str, uint64_t, qd_storage_put **, const qd_storage_call *);
+int32_t nvme_put_write(qd_storage_put *, const void *, size_t, const qd_storage_call *);
+int32_t nvme_put_commit(qd_storage_put *, uint32_t, const qd_storage_sum *,
+                        const qd_storage_call *);
 void nvme_put_abort(qd_storage_put *);
-int32_t nvme_publish(qd_storage *, qd_str, const void *, size_t, qd_err *);
-int32_t nvme_sync_objects(qd_storage *, const qd_str *, size_t, qd_err *);
+int32_t nvme_publish(qd_storage *, qd_str, const void *, size_t, char *, const qd_storage_call *);
+int32_t nvme_publish_if(qd_storage *, qd_str, const void *, size_t, qd_str, char *,
+                        const qd_storage_call *);
+int32_t nvme_copy(qd_storage *, qd_str, qd_str, const qd_storage_call *);
+int32_t nvme_sync_objects(qd_storage *, const qd_str *, size_t, const qd_storage_call *);
 /* Takes name off the list of unsynced objects: its descriptor or -1. */
 int nvme_lazy_take(qd_storage *, qd_str name);
 /* Closes all of them below folder, or all (empty). */
@@ -153,24 +169,26 @@ void nvme_read_cancel(qd_storage_object *, qd_storage_read *);
 void nvme_readers_stop(qd_storage *);
 
 /* --- log.c --- */
-int32_t nvme_log_open(qd_storage *, qd_str, uint32_t, qd_storage_log **, uint64_t *, qd_err *);
-int32_t nvme_log_append_v(qd_storage_log *, const qd_iovec *, uint32_t, uint64_t *, qd_err *);
-int32_t nvme_log_sync(qd_storage_log *, uint64_t, qd_err *);
-int32_t nvme_log_read(qd_storage_log *, uint64_t, void *, size_t, size_t *, qd_err *);
-int32_t nvme_log_truncate(qd_storage_log *, uint64_t, qd_err *);
+int32_t nvme_log_open(qd_storage *, qd_str, uint32_t, qd_storage_log **, uint64_t *,
+                      const qd_storage_call *);
+int32_t nvme_log_append_v(qd_storage_log *, const qd_iovec *, uint32_t, uint64_t *,
+                          const qd_storage_call *);
+int32_t nvme_log_sync(qd_storage_log *, uint64_t, const qd_storage_call *);
+int32_t nvme_log_read(qd_storage_log *, uint64_t, void *, size_t, size_t *,
+                      const qd_storage_call *);
+int32_t nvme_log_truncate(qd_storage_log *, uint64_t, const qd_storage_call *);
 void nvme_log_close(qd_storage_log *);
 
 /* --- names.c --- */
-int32_t nvme_list(qd_storage *, qd_str, int32_t (*)(void *, const qd_storage_stat *), void *,
-                  qd_err *);
-int32_t nvme_stat(qd_storage *, qd_str, qd_storage_stat *, qd_err *);
-int32_t nvme_remove(qd_storage *, qd_str, qd_err *);
-int32_t nvme_remove_tree(qd_storage *, qd_str, qd_err *);
-int32_t nvme_rename(qd_storage *, qd_str, qd_str, qd_err *);
-int32_t nvme_sync_dir(qd_storage *, qd_str, qd_err *);
+int32_t nvme_list(qd_storage *, qd_storage_list *, const qd_storage_call *);
+int32_t nvme_stat(qd_storage *, qd_str, qd_storage_stat *, const qd_storage_call *);
+int32_t nvme_remove(qd_storage *, const qd_str *, uint32_t, uint32_t *, const qd_storage_call *);
+int32_t nvme_remove_tree(qd_storage *, qd_str, const qd_storage_call *);
+int32_t nvme_rename(qd_storage *, qd_str, qd_str, const qd_storage_call *);
+int32_t nvme_sync_dir(qd_storage *, qd_str, const qd_storage_call *);
 
 /* --- reserve.c --- */
-int32_t nvme_capacity(qd_storage *, uint64_t *, uint64_t *, qd_err *);
+int32_t nvme_capacity(qd_storage *, uint64_t *, uint64_t *, const qd_storage_call *);
 /* Preallocates the reserve if it is wanted, absent, and there is ample room. */
 void nvme_reserve_fill(qd_storage *);
 /* Gives the reserve's blocks up; 1 when there were some. */

@@ -48,19 +48,31 @@ static int open_file(qd_storage *t, qd_str name, int flags, struct stat *st, int
     return fd;
 }
 
-int32_t nvme_object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
-                         qd_err *err)
+void nvme_tag(const struct stat *st, char tag[QD_STORAGE_TAG])
 {
-    int32_t rc = nvme_name_check(t, name, err);
+    uint64_t ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+    snprintf(tag, QD_STORAGE_TAG, "%llx-%llx-%llx", (unsigned long long)st->st_ino,
+             (unsigned long long)ns, (unsigned long long)st->st_size);
+}
+
+int32_t nvme_object_open(qd_storage *t, qd_str name, uint64_t known, qd_storage_object **out,
+                         uint64_t *len, const qd_storage_call *call)
+{
+    int32_t rc = nvme_name_check(t, name, call);
     if (rc) return rc;
     struct stat st;
     int number = 0;
     int fd = open_file(t, name, O_RDONLY, &st, &number);
-    if (fd < 0) return nvme_errno(t, err, number, "opening", name);
+    if (fd < 0) return nvme_errno(t, call, number, "opening", name);
+    if (known != QD_STORAGE_LEN_UNKNOWN && known != (uint64_t)st.st_size) {
+        close(fd);
+        return nvme_fail(t, call, QD_E_CORRUPT, "\"%.*s\" has %lld bytes, expected %llu",
+                         (int)name.n, name.p, (long long)st.st_size, (unsigned long long)known);
+    }
     qd_storage_object *o = t->plugin->mem->calloc(t->plugin->self, sizeof *o);
     if (!o) {
         close(fd);
-        return nvme_fail(t, err, QD_E_NOMEM, "out of memory: open object");
+        return nvme_fail(t, call, QD_E_NOMEM, "out of memory: open object");
     }
     o->tier = t;
     o->fd = fd;
@@ -101,35 +113,39 @@ int nvme_object_direct(qd_storage_object *o, int *is_direct)
     return fd >= 0 ? fd : o->fd;
 }
 
-int32_t nvme_object_map(qd_storage_object *o, uint64_t len, const uint8_t **data, qd_err *err)
+int32_t nvme_object_map(qd_storage_object *o, uint64_t len, const uint8_t **data,
+                        const qd_storage_call *call)
 {
     qd_storage *t = o->tier;
     qd_str name = nvme_object_name(o);
     struct stat st;
-    if (o->map) return nvme_fail(t, err, QD_E_STATE, "\"%s\" is mapped already", o->name);
-    if (fstat(o->fd, &st) != 0) return nvme_errno(t, err, errno, "looking at", name);
+    int32_t rc = nvme_go_on(t, call);
+    if (rc) return rc;
+    if (o->map) return nvme_fail(t, call, QD_E_STATE, "\"%s\" is mapped already", o->name);
+    if (fstat(o->fd, &st) != 0) return nvme_errno(t, call, errno, "looking at", name);
     if ((uint64_t)st.st_size != len || len != o->len || len == 0) {
-        return nvme_fail(t, err, QD_E_CORRUPT, "\"%s\" has %lld bytes, expected %llu", o->name,
+        return nvme_fail(t, call, QD_E_CORRUPT, "\"%s\" has %lld bytes, expected %llu", o->name,
                          (long long)st.st_size, (unsigned long long)len);
     }
     void *p = mmap(NULL, len, PROT_READ, MAP_SHARED, o->fd, 0);
-    if (p == MAP_FAILED) return nvme_errno(t, err, errno, "mapping", name);
+    if (p == MAP_FAILED) return nvme_errno(t, call, errno, "mapping", name);
     o->map = p;
     *data = p;
     return 0;
 }
 
-int32_t nvme_get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, qd_err *err)
+int32_t nvme_get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, char *tag,
+                 const qd_storage_call *call)
 {
-    int32_t rc = nvme_name_check(t, name, err);
+    int32_t rc = nvme_name_check(t, name, call);
     if (rc) return rc;
     struct stat st;
     int number = 0;
     int fd = open_file(t, name, O_RDONLY, &st, &number);
-    if (fd < 0) return nvme_errno(t, err, number, "reading", name);
+    if (fd < 0) return nvme_errno(t, call, number, "reading", name);
     if ((uint64_t)st.st_size > cap) {
         close(fd);
-        return nvme_fail(t, err, QD_E_LIMIT, "\"%.*s\" has %lld bytes, room is for %zu",
+        return nvme_fail(t, call, QD_E_LIMIT, "\"%.*s\" has %lld bytes, room is for %zu",
                          (int)name.n, name.p, (long long)st.st_size, cap);
     }
     size_t have = 0;
@@ -142,7 +158,8 @@ int32_t nvme_get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len,
         if (k > 0) have += (size_t)k;
     }
     close(fd);
-    if (number) return nvme_errno(t, err, number, "reading", name);
+    if (number) return nvme_errno(t, call, number, "reading", name);
     *len = have;
+    if (tag) nvme_tag(&st, tag);
     return 0;
 }

@@ -8,16 +8,16 @@
 
 static const qd_host *the_host; /* one table for every node of the process */
 
-int32_t nvme_fail(qd_storage *t, qd_err *err, int32_t code, const char *format, ...)
+int32_t nvme_fail(qd_storage *t, const qd_storage_call *call, int32_t code, const char *format, ...)
 {
     char text[512];
     va_list ap;
     va_start(ap, format);
     int n = vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    if (!err) return code;
+    if (!call || !call->err) return code;
     qd_str s = {text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1};
-    return t->plugin->err->set(err, code, s);
+    return t->plugin->err->set(call->err, code, s);
 }
 
 static int32_t code_of(int number)
@@ -47,11 +47,12 @@ static int32_t code_of(int number)
     }
 }
 
-int32_t nvme_errno(qd_storage *t, qd_err *err, int number, const char *what, qd_str name)
+int32_t nvme_errno(qd_storage *t, const qd_storage_call *call, int number, const char *what,
+                   qd_str name)
 {
     char words[128];
     const char *w = strerror_r(number, words, sizeof words);
-    return nvme_fail(t, err, code_of(number), "%s \"%.*s\": %s", what, (int)name.n, name.p, w);
+    return nvme_fail(t, call, code_of(number), "%s \"%.*s\": %s", what, (int)name.n, name.p, w);
 }
 
 int nvme_point(qd_storage *t, const char *name)
@@ -67,7 +68,15 @@ static int plain(char c)
            c == '_' || c == '+' || c == '-';
 }
 
-int32_t nvme_name_check(qd_storage *t, qd_str name, qd_err *err)
+int32_t nvme_go_on(qd_storage *t, const qd_storage_call *call)
+{
+    const nvme_plugin *p = t->plugin;
+    int32_t rc = qd_storage_go_on(call, p->clock, p->task, p->self);
+    if (!rc) return 0;
+    return nvme_fail(t, call, rc, rc == QD_E_TIMEOUT ? "the deadline has passed" : "cancelled");
+}
+
+int32_t nvme_name_check(qd_storage *t, qd_str name, const qd_storage_call *call)
 {
     int good = name.n > 0 && name.n <= 255, begins = 1;
     for (size_t i = 0; good && i < name.n; i++) {
@@ -76,16 +85,16 @@ int32_t nvme_name_check(qd_storage *t, qd_str name, qd_err *err)
         if (c != '/' && !plain(c)) good = 0;
         begins = c == '/';
     }
-    if (good && !begins) return 0;
-    return nvme_fail(t, err, QD_E_ARG, "invalid name \"%.*s\"", (int)(name.n < 80 ? name.n : 80),
+    if (good && !begins) return nvme_go_on(t, call);
+    return nvme_fail(t, call, QD_E_ARG, "invalid name \"%.*s\"", (int)(name.n < 80 ? name.n : 80),
                      name.p);
 }
 
-int32_t nvme_writable(qd_storage *t, qd_str name, qd_err *err)
+int32_t nvme_writable(qd_storage *t, qd_str name, const qd_storage_call *call)
 {
-    int32_t rc = nvme_name_check(t, name, err);
+    int32_t rc = nvme_name_check(t, name, call);
     if (rc || !t->read_only) return rc;
-    return nvme_fail(t, err, QD_E_PERMISSION, "\"%.*s\": the tier is open for reading only",
+    return nvme_fail(t, call, QD_E_PERMISSION, "\"%.*s\": the tier is open for reading only",
                      (int)name.n, name.p);
 }
 
@@ -108,7 +117,7 @@ static int parse_bytes(qd_str s, uint64_t *out)
     return 1;
 }
 
-static int32_t take_options(qd_storage *t, const qd_storage_config *c, qd_err *err)
+static int32_t take_options(qd_storage *t, const qd_storage_config *c, const qd_storage_call *call)
 {
     t->direct_min = 256ull << 20;
     t->log_chunk = 1u << 20;
@@ -135,7 +144,7 @@ static int32_t take_options(qd_storage *t, const qd_storage_config *c, qd_err *e
         }
         if (!good) {
             return nvme_fail(
-                t, err, QD_E_CONFIG,
+                t, call, QD_E_CONFIG,
                 "storage.tiers.%.*s.%.*s: unknown option or bad value \"%.*s\" (known: "
                 "read_only, io_uring, direct_min, log_chunk, read_threads)",
                 (int)c->tier.n, c->tier.p, (int)o->key.n, o->key.p, (int)o->value.n, o->value.p);
@@ -144,26 +153,26 @@ static int32_t take_options(qd_storage *t, const qd_storage_config *c, qd_err *e
     return 0;
 }
 
-static int32_t open_folders(qd_storage *t, const qd_storage_config *c, qd_err *err)
+static int32_t open_folders(qd_storage *t, const qd_storage_config *c, const qd_storage_call *call)
 {
     char path[4096];
     if (c->path.n == 0 || c->path.n >= sizeof path) {
-        return nvme_fail(t, err, QD_E_ARG, "path of tier %.*s is empty or too long", (int)c->tier.n,
-                         c->tier.p);
+        return nvme_fail(t, call, QD_E_ARG, "path of tier %.*s is empty or too long",
+                         (int)c->tier.n, c->tier.p);
     }
     memcpy(path, c->path.p, c->path.n);
     path[c->path.n] = 0;
     t->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (t->root < 0) return nvme_errno(t, err, errno, "opening folder", c->path);
+    if (t->root < 0) return nvme_errno(t, call, errno, "opening folder", c->path);
     if (t->read_only) return 0;
     if (mkdirat(t->root, ".tmp", 0700) != 0 && errno != EEXIST) {
-        return nvme_errno(t, err, errno, "creating .tmp in", c->path);
+        return nvme_errno(t, call, errno, "creating .tmp in", c->path);
     }
     t->tmp = openat(t->root, ".tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (t->tmp < 0) return nvme_errno(t, err, errno, "opening .tmp in", c->path);
+    if (t->tmp < 0) return nvme_errno(t, call, errno, "opening .tmp in", c->path);
     int number = nvme_empty(openat(t->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
     if (!number) number = nvme_sync_fd(t, t->root);
-    if (number) return nvme_errno(t, err, number, "emptying .tmp in", c->path);
+    if (number) return nvme_errno(t, call, number, "emptying .tmp in", c->path);
     nvme_reserve_fill(t);
     return 0;
 }
@@ -177,6 +186,7 @@ static void tier_free(qd_storage *t)
     nvme_unsettle(t, QD_STR(""));
     if (t->tmp >= 0) close(t->tmp);
     if (t->root >= 0) close(t->root);
+    pthread_rwlock_destroy(&t->publishing);
     pthread_mutex_destroy(&t->lock);
     mem->free(t);
 }
@@ -189,10 +199,12 @@ static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage *
     t->plugin = p;
     t->root = t->tmp = -1;
     pthread_mutex_init(&t->lock, NULL);
+    pthread_rwlock_init(&t->publishing, NULL);
+    const qd_storage_call call = {.struct_size = sizeof call, .err = err};
     p->rand->bytes(self, &t->serial, sizeof t->serial);
-    int32_t rc = take_options(t, c, err);
+    int32_t rc = take_options(t, c, &call);
     t->sweep.state = -1;
-    if (!rc) rc = open_folders(t, c, err);
+    if (!rc) rc = open_folders(t, c, &call);
     if (!rc && !t->read_only) nvme_sweep_start(t);
     if (rc) {
         tier_free(t);
@@ -205,7 +217,9 @@ static int32_t tier_open(qd_self *self, const qd_storage_config *c, qd_storage *
 static int32_t tier_close(qd_storage *t, qd_err *err)
 {
     uint32_t open = __atomic_load_n(&t->open, __ATOMIC_ACQUIRE);
-    if (open) return nvme_fail(t, err, QD_E_STATE, "%u objects or logs of the tier are open", open);
+    const qd_storage_call call = {.struct_size = sizeof call, .err = err};
+    if (open)
+        return nvme_fail(t, &call, QD_E_STATE, "%u objects or logs of the tier are open", open);
     tier_free(t);
     return 0;
 }
@@ -213,7 +227,17 @@ static int32_t tier_close(qd_storage *t, qd_err *err)
 static void tier_info(qd_storage *t, qd_storage_info *out)
 {
     (void)t;
-    qd_storage_info i = {sizeof i, 4096, 32u << 20, 1ull << 44, 64 << 10, 80000, 1, 128, 0};
+    qd_storage_info i = {.read_align = 4096,
+                         .publish_max = 32u << 20,
+                         .object_max = 1ull << 44,
+                         .read_size = 64 << 10,
+                         .request_ns = 80000,
+                         .request_cost = 1,
+                         .reads_in_flight = 128,
+                         .put_ns = 1000000, /* two syncs */
+                         .put_cost = 20,
+                         .list_cost = 2,
+                         .remove_cost = 10};
     uint32_t n = out->struct_size < sizeof i ? out->struct_size : (uint32_t)sizeof i;
     i.struct_size = n;
     memcpy(out, &i, n);
@@ -221,7 +245,9 @@ static void tier_info(qd_storage *t, qd_storage_info *out)
 
 static const qd_storage_vtable storage = {
     .head = QD_VTABLE(qd_storage_vtable, STORAGE,
-                      QD_STORAGE_DURABLE | QD_STORAGE_MMAP | QD_STORAGE_APPEND | QD_STORAGE_RENAME),
+                      QD_STORAGE_DURABLE | QD_STORAGE_MMAP | QD_STORAGE_APPEND |
+                          QD_STORAGE_CONDITIONAL_PUT | QD_STORAGE_RENAME | QD_STORAGE_LAZY |
+                          QD_STORAGE_TREE | QD_STORAGE_COPY),
     .open = tier_open,
     .close = tier_close,
     .info = tier_info,
@@ -237,6 +263,7 @@ static const qd_storage_vtable storage = {
     .put_abort = nvme_put_abort,
     .sync_objects = nvme_sync_objects,
     .publish = nvme_publish,
+    .publish_if = nvme_publish_if,
     .get = nvme_get,
     .log_open = nvme_log_open,
     .log_append_v = nvme_log_append_v,
@@ -249,6 +276,7 @@ static const qd_storage_vtable storage = {
     .remove = nvme_remove,
     .remove_tree = nvme_remove_tree,
     .rename = nvme_rename,
+    .copy = nvme_copy,
     .sync_dir = nvme_sync_dir,
 };
 
@@ -265,8 +293,10 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
                        .err = e,
                        .loop = host->service(self, QD_SERVICE_LOOP, QD_ABI_MINOR),
                        .rand = host->service(self, QD_SERVICE_RAND, QD_ABI_MINOR),
-                       .fault = host->service(self, QD_SERVICE_FAULT, QD_ABI_MINOR)};
-    if (!p->log || !p->loop || !p->rand) {
+                       .fault = host->service(self, QD_SERVICE_FAULT, QD_ABI_MINOR),
+                       .clock = host->service(self, QD_SERVICE_CLOCK, QD_ABI_MINOR),
+                       .task = host->service(self, QD_SERVICE_TASK, QD_ABI_MINOR)};
+    if (!p->log || !p->loop || !p->rand || !p->clock || !p->task) {
         mem->free(p);
         return e->set(err, QD_E_ABI, QD_STR("the host lacks a service that storage-nvme needs"));
     }

@@ -1,6 +1,6 @@
 /*
- * put.c: writing objects and points. Everything is written under a name in .tmp, synced, renamed to
- * its own name, and the folder synced.
+ * put.c: writing objects and registers. Everything is written under a name in .tmp, synced, renamed
+ * to its own name, and the folder synced.
  *
  * A stream begins in the page cache, where a small segment is about to be searched. From direct_min
  * bytes on (a large merge, which would push everything else out of the cache) the rest is written
@@ -12,8 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BLOCK 4096u
@@ -25,6 +28,8 @@
 /* Through the cache at one time: a larger write gets larger pieces of memory, such as was not used
  * for long, and a virtual machine's host may have taken that away: two to four times the CPU. */
 #define CACHED_WRITE 65536u
+
+#define COPY_STEP (64 << 20) /* of a copy, between two looks at its deadline */
 
 struct qd_storage_put {
     qd_storage *tier;
@@ -84,13 +89,14 @@ static void go_direct(qd_storage_put *p)
     p->buf = buf;
 }
 
-int32_t nvme_put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out, qd_err *err)
+int32_t nvme_put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
+                       const qd_storage_call *call)
 {
-    int32_t rc = nvme_writable(t, name, err);
+    int32_t rc = nvme_writable(t, name, call);
     if (rc) return rc;
-    if (name_is_taken(t, name)) return nvme_errno(t, err, EEXIST, "creating", name);
+    if (name_is_taken(t, name)) return nvme_errno(t, call, EEXIST, "creating", name);
     qd_storage_put *p = t->plugin->mem->calloc(t->plugin->self, sizeof *p);
-    if (!p) return nvme_fail(t, err, QD_E_NOMEM, "out of memory: object being written");
+    if (!p) return nvme_fail(t, call, QD_E_NOMEM, "out of memory: object being written");
     p->tier = t;
     p->name_len = (uint32_t)name.n;
     memcpy(p->name, name.p, name.n);
@@ -99,7 +105,7 @@ int32_t nvme_put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put
     if (p->fd < 0) {
         int number = -p->fd;
         put_free(p);
-        return nvme_errno(t, err, number, "creating", name);
+        return nvme_errno(t, call, number, "creating", name);
     }
     if (size >= t->direct_min) go_direct(p);
     *out = p;
@@ -165,14 +171,16 @@ static int write_cached(qd_storage_put *p, const uint8_t *data, size_t len)
     return number;
 }
 
-int32_t nvme_put_write(qd_storage_put *p, const void *data, size_t len, qd_err *err)
+int32_t nvme_put_write(qd_storage_put *p, const void *data, size_t len, const qd_storage_call *call)
 {
-    if (p->failed) return nvme_errno(p->tier, err, p->failed, "writing", put_name(p));
+    if (p->failed) return nvme_errno(p->tier, call, p->failed, "writing", put_name(p));
+    int32_t rc = nvme_go_on(p->tier, call);
+    if (rc) return rc;
     int number = nvme_point(p->tier, "storage.write");
     if (!number) number = p->buf ? write_direct(p, data, len) : write_cached(p, data, len);
     if (number) {
         p->failed = number;
-        return nvme_errno(p->tier, err, number, "writing", put_name(p));
+        return nvme_errno(p->tier, call, number, "writing", put_name(p));
     }
     p->len += len;
     return 0;
@@ -234,10 +242,18 @@ static int keep_lazily(qd_storage *t, qd_storage_put *p)
     return 0;
 }
 
-int32_t nvme_put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
+int32_t nvme_put_commit(qd_storage_put *p, uint32_t flags, const qd_storage_sum *sum,
+                        const qd_storage_call *call)
 {
     qd_storage *t = p->tier;
     qd_str name = put_name(p);
+    int32_t stop = nvme_go_on(t, call);
+    (void)sum; /* no flag CHECKSUM: nothing lies between the host and the file */
+    if (stop == QD_E_TIMEOUT) return stop;
+    if (stop) {
+        nvme_put_abort(p);
+        return stop;
+    }
     int lazy = flags & QD_STORAGE_COMMIT_LAZY, named = 0;
     int number = p->failed ? p->failed : finish_direct(p);
     if (!number && !lazy) number = nvme_sync_fd(t, p->fd);
@@ -250,7 +266,7 @@ int32_t nvme_put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
     if (!number && !lazy) number = nvme_sync_parent(t, name);
     if (number && named) (void)take_name_back(t, name);
     if (number && !named) (void)unlinkat(t->tmp, p->tmp, 0);
-    if (number) nvme_errno(t, err, number, "committing", name);
+    if (number) nvme_errno(t, call, number, "committing", name);
     int32_t rc = number ? nvme_errno(t, NULL, number, "", name) : 0;
     put_free(p);
     return rc;
@@ -262,17 +278,33 @@ void nvme_put_abort(qd_storage_put *p)
     put_free(p);
 }
 
-int32_t nvme_publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
+/* Gives a new register a time that no earlier one of this process had: it is part of the tag. */
+static int stamp(qd_storage *t, int fd, struct stat *st)
 {
-    int32_t rc = nvme_writable(t, name, err);
-    if (rc) return rc;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    pthread_mutex_lock(&t->lock);
+    if (ns <= t->published_ns) ns = t->published_ns + 1;
+    t->published_ns = ns;
+    pthread_mutex_unlock(&t->lock);
+    const struct timespec both[2] = {{.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000},
+                                     {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}};
+    return futimens(fd, both) == 0 && fstat(fd, st) == 0 ? 0 : errno;
+}
+
+static int32_t publish_now(qd_storage *t, qd_str name, const void *data, size_t len, char *tag,
+                           const qd_storage_call *call)
+{
     char tmp[40];
+    struct stat st = {0};
     int number = 0;
     for (int again = 0; again < 2; again++) {
         int fd = new_file(t, tmp);
         number = fd < 0 ? -fd : 0;
         if (!number) number = nvme_point(t, "storage.write");
         if (!number) number = nvme_write_all(fd, data, len);
+        if (!number) number = stamp(t, fd, &st);
         if (!number) number = nvme_sync_fd(t, fd);
         if (fd >= 0) close(fd);
         if (!number) number = give_name(t, tmp, name, 1);
@@ -282,9 +314,101 @@ int32_t nvme_publish(qd_storage *t, qd_str name, const void *data, size_t len, q
     }
     if (!number) number = nvme_settle(t, name);
     if (!number) number = nvme_sync_parent(t, name);
-    return number ? nvme_errno(t, err, number, "publishing", name) : 0;
+    if (number) return nvme_errno(t, call, number, "publishing", name);
+    if (tag) nvme_tag(&st, tag);
+    return 0;
 }
 
+int32_t nvme_publish(qd_storage *t, qd_str name, const void *data, size_t len, char *tag,
+                     const qd_storage_call *call)
+{
+    int32_t rc = nvme_writable(t, name, call);
+    if (rc) return rc;
+    pthread_rwlock_rdlock(&t->publishing);
+    rc = publish_now(t, name, data, len, tag, call);
+    pthread_rwlock_unlock(&t->publishing);
+    return rc;
+}
+
+/* The tag of what has the name, empty when nothing has. 0 or errno. */
+static int tag_now(qd_storage *t, qd_str name, char tag[QD_STORAGE_TAG])
+{
+    char leaf[256];
+    struct stat st;
+    tag[0] = 0;
+    int folder = nvme_parent(t, name, 0, leaf), number = folder < 0 ? -folder : 0;
+    if (!number && fstatat(folder, leaf, &st, AT_SYMLINK_NOFOLLOW) != 0) number = errno;
+    if (folder >= 0) close(folder);
+    if (!number) nvme_tag(&st, tag);
+    return number == ENOENT || number == ENOTDIR ? 0 : number;
+}
+
+int32_t nvme_publish_if(qd_storage *t, qd_str name, const void *data, size_t len, qd_str expected,
+                        char *tag, const qd_storage_call *call)
+{
+    char now[QD_STORAGE_TAG];
+    int32_t rc = nvme_writable(t, name, call);
+    if (rc) return rc;
+    pthread_rwlock_wrlock(&t->publishing);
+    int number = tag_now(t, name, now);
+    if (number) {
+        rc = nvme_errno(t, call, number, "publishing", name);
+    } else if (!qd_plug_is(expected, now)) {
+        rc = nvme_fail(t, call, QD_E_CONFLICT,
+                       "publishing \"%.*s\": its tag is \"%s\", not \"%.*s\"", (int)name.n, name.p,
+                       now, (int)expected.n, expected.p);
+    } else {
+        rc = publish_now(t, name, data, len, tag, call);
+    }
+    pthread_rwlock_unlock(&t->publishing);
+    return rc;
+}
+
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+/* By sharing blocks where the file system can, else inside the kernel. 0 or errno. */
+static int copy_bytes(qd_storage *t, int from, int to, const qd_storage_call *call, int32_t *stop)
+{
+    struct stat st;
+    if (ioctl(to, FICLONE, from) == 0) return 0;
+    if (fstat(from, &st) != 0) return errno;
+    for (off_t at = 0; at < st.st_size;) {
+        size_t n = st.st_size - at < COPY_STEP ? (size_t)(st.st_size - at) : COPY_STEP;
+        if ((*stop = nvme_go_on(t, call))) return 0;
+        ssize_t k = copy_file_range(from, NULL, to, NULL, n, 0);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) k = sendfile(to, from, NULL, n); /* file systems that differ, older kernels */
+        if (k < 0) return errno;
+        if (k == 0) return EIO; /* it was cut meanwhile: objects never are */
+        at += k;
+    }
+    return 0;
+}
+
+int32_t nvme_copy(qd_storage *t, qd_str from, qd_str to, const qd_storage_call *call)
+{
+    char tmp[40];
+    int32_t rc = nvme_name_check(t, from, call);
+    if (!rc) rc = nvme_writable(t, to, call);
+    if (rc) return rc;
+    if (name_is_taken(t, to)) return nvme_errno(t, call, EEXIST, "copying to", to);
+    int source = nvme_open(t, from, O_RDONLY), named = 0;
+    if (source < 0) return nvme_errno(t, call, -source, "copying", from);
+    int target = new_file(t, tmp), number = target < 0 ? -target : 0;
+    if (!number) number = copy_bytes(t, source, target, call, &rc);
+    if (!number && !rc) number = nvme_sync_fd(t, target);
+    if (!number && !rc) {
+        number = give_name(t, tmp, to, 0);
+        named = !number;
+    }
+    if (!number && !rc) number = nvme_settle(t, to);
+    if (!number && !rc) number = nvme_sync_parent(t, to);
+    if (number && named) (void)take_name_back(t, to);
+    if ((number || rc) && !named && target >= 0) (void)unlinkat(t->tmp, tmp, 0);
+    if (target >= 0) close(target);
+    close(source);
+    return rc ? rc : number ? nvme_errno(t, call, number, "copying to", to) : 0;
+}
 /* ---- lazily committed objects ---------------------------------------------------------------- */
 
 int nvme_lazy_take(qd_storage *t, qd_str name)
@@ -334,15 +458,15 @@ static int sync_bytes(qd_storage *t, qd_str name)
     return number;
 }
 
-int32_t nvme_sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *err)
+int32_t nvme_sync_objects(qd_storage *t, const qd_str *names, size_t n, const qd_storage_call *call)
 {
     for (size_t i = 0; i < n; i++) {
-        int32_t rc = nvme_writable(t, names[i], err);
+        int32_t rc = nvme_writable(t, names[i], call);
         if (rc) return rc;
     }
     for (size_t i = 0; i < n; i++) {
         int number = sync_bytes(t, names[i]);
-        if (number) return nvme_errno(t, err, number, "syncing", names[i]);
+        if (number) return nvme_errno(t, call, number, "syncing", names[i]);
     }
     for (size_t i = 0; i < n; i++) {
         qd_str folder = nvme_folder_of(names[i]);
@@ -356,7 +480,7 @@ int32_t nvme_sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *
         if (k < i || nvme_found(t, names[i], 1)) continue;
         int number = nvme_settle(t, names[i]);
         if (!number) number = nvme_sync_parent(t, names[i]);
-        if (number) return nvme_errno(t, err, number, "syncing the folder of", names[i]);
+        if (number) return nvme_errno(t, call, number, "syncing the folder of", names[i]);
     }
     return 0;
 }

@@ -24,8 +24,9 @@ typedef struct read_words {
     uint32_t taken, left; /* ranges */
     int32_t number;       /* first errno; ENODATA: behind the end */
     uint32_t cancelled;
+    qd_storage_range tail; /* of a suffix read: where its one range lies */
 } read_words;
-_Static_assert(sizeof(read_words) == sizeof(((qd_storage_read *)0)->plugin), "exactly four words");
+_Static_assert(sizeof(read_words) <= sizeof(((qd_storage_read *)0)->plugin), "it fits");
 
 static inline read_words *words_of(qd_storage_read *r)
 {

@@ -90,11 +90,11 @@ void nvme_read_end(qd_storage *t, qd_storage_read *r)
     int cancelled = w->cancelled, number = w->number;
     pthread_mutex_unlock(&t->readers->lock);
     if (cancelled) {
-        rc = nvme_fail(t, r->err, QD_E_CANCELLED, "reading \"%s\": cancelled", name.p);
+        rc = nvme_fail(t, r->call, QD_E_CANCELLED, "reading \"%s\": cancelled", name.p);
     } else if (number == ENODATA) {
-        rc = nvme_fail(t, r->err, QD_E_EOF, "reading \"%s\": a range lies behind its end", name.p);
+        rc = nvme_fail(t, r->call, QD_E_EOF, "reading \"%s\": a range lies behind its end", name.p);
     } else if (number) {
-        rc = nvme_errno(t, r->err, number, "reading", name);
+        rc = nvme_errno(t, r->call, number, "reading", name);
     }
     t->plugin->loop->complete(&r->op, rc);
 }
@@ -133,7 +133,8 @@ static void *run(void *arg)
             if (!bounce && (r->flags & QD_STORAGE_READ_SEQUENTIAL)) {
                 bounce = rs->tier->plugin->mem->aligned(rs->tier->plugin->self, BLOCK, BOUNCE);
             }
-            number = nvme_read_range(w->object, &r->ranges[i], r->flags, bounce);
+            number = nvme_read_range(w->object, w->tail.dst ? &w->tail : &r->ranges[i], r->flags,
+                                     bounce);
         }
         pthread_mutex_lock(&rs->lock);
         if (number && !w->number) w->number = number;
@@ -203,19 +204,30 @@ int32_t nvme_read_v(qd_storage_object *o, qd_storage_read *r)
     qd_storage *t = nvme_object_tier(o);
     uint64_t len = nvme_object_len(o);
     if (r->nranges == 0 || r->nranges > 4096) {
-        return nvme_fail(t, r->err, QD_E_ARG, "a read has 1 to 4096 ranges, not %u", r->nranges);
+        return nvme_fail(t, r->call, QD_E_ARG, "a read has 1 to 4096 ranges, not %u", r->nranges);
     }
-    for (uint32_t i = 0; i < r->nranges; i++) {
+    int32_t rc = nvme_go_on(t, r->call);
+    if (rc) return rc;
+    int suffix = r->flags & QD_STORAGE_READ_SUFFIX;
+    if (suffix && r->nranges != 1) {
+        return nvme_fail(t, r->call, QD_E_ARG, "a suffix read has one range, not %u", r->nranges);
+    }
+    for (uint32_t i = 0; i < r->nranges && !suffix; i++) {
         const qd_storage_range *g = &r->ranges[i];
         if (g->offset <= len && g->len <= len - g->offset) continue;
-        return nvme_fail(t, r->err, QD_E_EOF, "reading \"%s\": a range lies behind its end",
+        return nvme_fail(t, r->call, QD_E_EOF, "reading \"%s\": a range lies behind its end",
                          nvme_object_name(o).p);
     }
     struct nvme_readers *rs = readers_of(t);
-    if (!rs) return nvme_fail(t, r->err, QD_E_NOMEM, "starting the threads that read");
+    if (!rs) return nvme_fail(t, r->call, QD_E_NOMEM, "starting the threads that read");
     read_words *w = words_of(r);
     *w = (read_words){.object = o, .left = r->nranges};
-    if (rs->uring && !(r->flags & QD_STORAGE_READ_SEQUENTIAL) &&
+    if (suffix) {
+        uint64_t n = r->ranges[0].len < len ? r->ranges[0].len : len;
+        w->tail = (qd_storage_range){len - n, n, r->ranges[0].dst};
+        r->object_len = len;
+    }
+    if (rs->uring && !suffix && !(r->flags & QD_STORAGE_READ_SEQUENTIAL) &&
         nvme_uring_submit(rs->uring, o, r) == 0) {
         return 0;
     }

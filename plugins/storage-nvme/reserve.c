@@ -62,12 +62,15 @@ int nvme_reserve_spend(qd_storage *t)
     return spent;
 }
 
-int32_t nvme_capacity(qd_storage *t, uint64_t *total, uint64_t *available, qd_err *err)
+int32_t nvme_capacity(qd_storage *t, uint64_t *total, uint64_t *available,
+                      const qd_storage_call *call)
 {
     uint64_t all = 0, left = 0;
+    int32_t rc = nvme_go_on(t, call);
+    if (rc) return rc;
     nvme_reserve_fill(t);
     int number = space(t, &all, &left);
-    if (number) return nvme_errno(t, err, number, "capacity of", QD_STR("tier"));
+    if (number) return nvme_errno(t, call, number, "capacity of", QD_STR("tier"));
     pthread_mutex_lock(&t->lock);
     uint64_t missing = t->reserve_is_there ? 0 : t->reserve;
     pthread_mutex_unlock(&t->lock);

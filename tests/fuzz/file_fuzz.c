@@ -40,7 +40,7 @@ static void put(store_crash *d, const uint8_t *p, size_t n)
     qd_storage *t = store_crash_handle(d);
     qd_storage_put *w;
     bool ok = vt->put_begin(t, QD_STR("f"), n, &w, NULL) == 0 &&
-              vt->put_write(w, p, n, NULL) == 0 && vt->put_commit(w, 0, NULL) == 0 &&
+              vt->put_write(w, p, n, NULL) == 0 && vt->put_commit(w, 0, NULL, NULL) == 0 &&
               vt->close(t, NULL) == 0;
     qd_assert(ok);
 }

@@ -1,7 +1,12 @@
 /* store_crash.c: the storage kind's vtable over the simulated disk, faults, late completions. */
+#include "base/hash.h"
 #include "base/str.h"
+#include "lib/store_adverse.h"
 #include "lib/store_crash_int.h"
 #include "plugin/op.h"
+#include "runtime/task.h"
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,6 +30,13 @@ struct qd_storage_log {
     char *name;
     bool dead;
 };
+
+static uint64_t late_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
 
 static void *xcalloc(size_t n)
 {
@@ -63,15 +75,15 @@ void store_crash_pause(store_crash *d, void (*pause)(void *arg), void *arg)
     let_go(d);
 }
 
-static int32_t fail(qd_err *err, int rc, const char *what, qd_str name)
+static int32_t fail(const qd_storage_call *call, int rc, const char *what, qd_str name)
 {
     if (rc >= 0) return 0;
-    return qd_err_set(err, rc, "%s %.*s: %s (crashing store)", what, QD_STR_ARG(name),
-                      qd_code_name(rc));
+    return qd_err_set(call ? call->err : NULL, rc, "%s %.*s: %s (crashing store)", what,
+                      QD_STR_ARG(name), qd_code_name(rc));
 }
 
 /* The contract's rule of names, once more. */
-static int32_t bad_name(qd_str name, qd_err *err)
+static int32_t bad_name(qd_str name, const qd_storage_call *call)
 {
     bool good = name.n > 0 && name.n <= 255, begins = true;
     for (size_t i = 0; good && i < name.n; i++) {
@@ -81,7 +93,15 @@ static int32_t bad_name(qd_str name, qd_err *err)
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!plain && (c == 0 || !strchr("._+-/", c))) good = false;
     }
-    return good && !begins ? 0 : fail(err, QD_E_ARG, "bad name", qd_str_sub(name, 0, 80));
+    return good && !begins ? 0 : fail(call, QD_E_ARG, "bad name", qd_str_sub(name, 0, 80));
+}
+
+/* 0, or the call was cancelled or its deadline has passed. */
+static int32_t go_on(const qd_storage_call *call)
+{
+    if (!call) return 0;
+    if (call->task && qd_task_stopped(call->task)) return QD_E_CANCELLED;
+    return call->deadline_ns && (int64_t)late_now() >= call->deadline_ns ? QD_E_TIMEOUT : 0;
 }
 
 /* ---- tier -------------------------------------------------------------------------------------
@@ -130,36 +150,41 @@ static void tier_info(qd_storage *t, qd_storage_info *out)
                          .object_max = 1ull << 40,
                          .read_size = 4096,
                          .request_ns = t->disk->options.late_us * 1000ll,
+                         .put_cost = 1,
                          .reads_in_flight = 64};
     memcpy(out, &i, out->struct_size < sizeof i ? out->struct_size : sizeof i);
 }
 
-static int32_t tier_capacity(qd_storage *t, uint64_t *total, uint64_t *available, qd_err *err)
+static int32_t tier_capacity(qd_storage *t, uint64_t *total, uint64_t *available,
+                             const qd_storage_call *call)
 {
     store_crash *d = t->disk;
     hold(d);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc) {
         *total = d->options.capacity ? d->options.capacity : 1ull << 40;
         *available = *total > d->used ? *total - d->used : 0;
     }
     let_go(d);
-    return fail(err, rc, "capacity", QD_STR("tier"));
+    return fail(call, rc, "capacity", QD_STR("tier"));
 }
 
 /* ---- objects ----------------------------------------------------------------------------------
  */
 
-static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
-                           qd_err *err)
+static int32_t object_open(qd_storage *t, qd_str name, uint64_t known, qd_storage_object **out,
+                           uint64_t *len, const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening", name);
+    if (bad_name(name, call)) return QD_E_ARG;
+    if (!qd_storage_name_ok(name)) return fail(call, QD_E_ARG, "opening", name);
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc && !i) rc = QD_E_NOTFOUND;
+    if (!rc && known != QD_STORAGE_LEN_UNKNOWN && known != i->len) rc = QD_E_CORRUPT;
     if (!rc) {
         qd_storage_object *o = xcalloc(sizeof *o);
         *o = (qd_storage_object){t, inode_ref(i), xname(name)};
@@ -168,7 +193,7 @@ static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, 
         *len = i->len;
     }
     let_go(d);
-    return fail(err, rc, "opening", name);
+    return fail(call, rc, "opening", name);
 }
 
 static void object_close(qd_storage_object *o)
@@ -182,15 +207,17 @@ static void object_close(qd_storage_object *o)
     free(o);
 }
 
-static int32_t object_map(qd_storage_object *o, uint64_t len, const uint8_t **data, qd_err *err)
+static int32_t object_map(qd_storage_object *o, uint64_t len, const uint8_t **data,
+                          const qd_storage_call *call)
 {
     store_crash *d = o->tier->disk;
     hold(d);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc && (o->node->len != len || len == 0)) rc = QD_E_CORRUPT;
     if (!rc) *data = o->node->data;
     let_go(d);
-    return fail(err, rc, "mapping", qd_str_c(o->name));
+    return fail(call, rc, "mapping", qd_str_c(o->name));
 }
 
 static int read_ranges(store_crash *d, const qd_storage_object *o, qd_storage_read *r)
@@ -198,21 +225,28 @@ static int read_ranges(store_crash *d, const qd_storage_object *o, qd_storage_re
     hold(d);
     int rc = 0;
     for (uint32_t i = 0; !rc && i < r->nranges; i++) {
-        const qd_storage_range *g = &r->ranges[i];
+        qd_storage_range at = r->ranges[i], *g = &at;
         rc = disk_step(d, STORE_CRASH_READS);
+        if (r->flags & QD_STORAGE_READ_SUFFIX) {
+            if (g->len > o->node->len) g->len = o->node->len;
+            g->offset = o->node->len - g->len;
+            r->object_len = o->node->len;
+        }
         if (!rc && (g->offset > o->node->len || g->len > o->node->len - g->offset)) rc = QD_E_EOF;
         if (!rc && g->len) memcpy(g->dst, o->node->data + g->offset, g->len);
         uint32_t how = r->flags & (QD_STORAGE_READ_SEQUENTIAL | QD_STORAGE_READ_CACHED);
         if (!rc && how == QD_STORAGE_READ_SEQUENTIAL) disk_medium(o->node, g);
     }
     let_go(d);
-    fail(r->err, rc, "reading", qd_str_c(o->name));
+    fail(r->call, rc, "reading", qd_str_c(o->name));
     return rc;
 }
 
 static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
 {
     store_crash *d = o->tier->disk;
+    int32_t rc = go_on(r->call);
+    if (rc) return rc;
     if (d->options.late_us) {
         late_push(d, o, r);
     } else {
@@ -227,14 +261,15 @@ static void read_cancel(qd_storage_object *o, qd_storage_read *r)
 }
 
 static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
-                         qd_err *err)
+                         const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "creating", name);
+    if (bad_name(name, call)) return QD_E_ARG;
+    if (!qd_storage_name_ok(name)) return fail(call, QD_E_ARG, "creating", name);
     (void)size;
     store_crash *d = t->disk;
     hold(d);
-    int rc = disk_step(d, STORE_CRASH_WRITES);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_WRITES);
     if (!rc && disk_find(d, name)) rc = QD_E_EXISTS;
     if (!rc) {
         qd_storage_put *p = xcalloc(sizeof *p);
@@ -243,16 +278,19 @@ static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_p
         *out = p;
     }
     let_go(d);
-    return fail(err, rc, "creating", name);
+    return fail(call, rc, "creating", name);
 }
 
-static int32_t put_write(qd_storage_put *p, const void *data, size_t len, qd_err *err)
+static int32_t put_write(qd_storage_put *p, const void *data, size_t len,
+                         const qd_storage_call *call)
 {
     store_crash *d = p->tier->disk;
+    int rc = go_on(call);
+    if (rc) return fail(call, rc, "writing", qd_str_c(p->name));
     hold(d);
-    int rc = disk_append(d, p->node, data, len);
+    rc = disk_append(d, p->node, data, len);
     let_go(d);
-    return fail(err, rc, "writing", qd_str_c(p->name));
+    return fail(call, rc, "writing", qd_str_c(p->name));
 }
 
 static void put_free(qd_storage_put *p)
@@ -263,21 +301,32 @@ static void put_free(qd_storage_put *p)
     free(p);
 }
 
-static int32_t put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
+/* Is it something else that arrived? */
+static bool differs(const inode *i, const qd_storage_sum *sum)
+{
+    return i->len != sum->len ||
+           ((sum->flags & QD_STORAGE_SUM_CRC32C) && qd_crc32c(0, i->data, i->len) != sum->crc32c);
+}
+
+static int32_t put_commit(qd_storage_put *p, uint32_t flags, const qd_storage_sum *sum,
+                          const qd_storage_call *call)
 {
     store_crash *d = p->tier->disk;
     qd_str name = qd_str_c(p->name);
     bool lazy = flags & QD_STORAGE_COMMIT_LAZY;
+    int32_t stop = go_on(call);
+    if (stop == QD_E_TIMEOUT) return fail(call, stop, "committing", name); /* it lives on */
     if (!lazy) take_time(d);
     hold(d);
-    int rc = disk_find(d, name) ? QD_E_EXISTS : 0;
+    int rc = stop ? stop : disk_find(d, name) ? QD_E_EXISTS : 0;
+    if (!rc && sum && differs(p->node, sum)) rc = QD_E_CORRUPT;
     if (!rc && !lazy) rc = disk_sync(d, p->node, STORE_CRASH_NO_OBJECT_SYNC);
     if (!rc) rc = disk_link(d, name, p->node);
     if (!rc && !lazy) {
         rc = disk_sync_dir(d, folder_of(name));
         if (rc && disk_link(d, name, NULL)) rc = QD_E_IO; /* not there, though it may come back */
     }
-    fail(err, rc, "committing", name);
+    fail(call, rc, "committing", name);
     put_free(p);
     let_go(d);
     return rc;
@@ -291,12 +340,14 @@ static void put_abort(qd_storage_put *p)
     let_go(d);
 }
 
-static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *err)
+static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n,
+                            const qd_storage_call *call)
 {
     store_crash *d = t->disk;
+    int rc = go_on(call);
+    if (rc) return fail(call, rc, "syncing", QD_STR(""));
     take_time(d);
     hold(d);
-    int rc = 0;
     size_t at = 0;
     for (size_t i = 0; !rc && i < n; i++) {
         at = i;
@@ -312,58 +363,90 @@ static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err
         if (!done) rc = disk_sync_dir(d, folder_of(names[i]));
     }
     let_go(d);
-    return fail(err, rc, "syncing", n ? names[at] : QD_STR(""));
+    return fail(call, rc, "syncing", n ? names[at] : QD_STR(""));
 }
 
-/* ---- points -----------------------------------------------------------------------------------
+/* ---- registers --------------------------------------------------------------------------------
  */
 
-static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
+static void tag_of(const inode *i, char *tag)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "publishing", name);
+    if (tag) snprintf(tag, QD_STORAGE_TAG, "%" PRIu64, i->serial);
+}
+
+/* expected NULL: whatever is there. */
+static int32_t publish_as(qd_storage *t, qd_str name, const void *data, size_t len,
+                          const qd_str *expected, char *tag, const qd_storage_call *call)
+{
+    if (bad_name(name, call)) return QD_E_ARG;
     store_crash *d = t->disk;
+    int rc = go_on(call);
+    if (rc) return fail(call, rc, "publishing", name);
     take_time(d);
     hold(d);
-    inode *i = disk_inode(d, QD_STORAGE_POINT);
-    int rc = disk_append(d, i, data, len);
+    char now[QD_STORAGE_TAG] = "";
+    const inode *old = disk_find(d, name);
+    if (old) tag_of(old, now);
+    if (expected && !qd_str_is(*expected, now)) {
+        let_go(d);
+        return fail(call, QD_E_CONFLICT, "publishing", name);
+    }
+    inode *i = disk_inode(d, QD_STORAGE_REGISTER);
+    rc = disk_append(d, i, data, len);
     if (!rc) rc = disk_sync(d, i, 0);
     if (!rc) rc = disk_link(d, name, i);
     if (!rc) rc = disk_sync_dir(d, folder_of(name));
+    if (!rc) tag_of(i, tag);
     inode_unref(d, i);
     let_go(d);
-    return fail(err, rc, "publishing", name);
+    return fail(call, rc, "publishing", name);
 }
 
-static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, qd_err *err)
+static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, char *tag,
+                       const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
+    return publish_as(t, name, data, len, NULL, tag, call);
+}
+
+static int32_t publish_if(qd_storage *t, qd_str name, const void *data, size_t len, qd_str expected,
+                          char *tag, const qd_storage_call *call)
+{
+    return publish_as(t, name, data, len, &expected, tag, call);
+}
+
+static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, char *tag,
+                   const qd_storage_call *call)
+{
+    if (bad_name(name, call)) return QD_E_ARG;
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc && !i) rc = QD_E_NOTFOUND;
     if (!rc && i->len > cap) rc = QD_E_LIMIT;
     if (!rc) {
         if (i->len) memcpy(dst, i->data, i->len);
         *len = i->len;
+        tag_of(i, tag);
     }
     let_go(d);
-    return fail(err, rc, "reading", name);
+    return fail(call, rc, "reading", name);
 }
 
 /* ---- logs -------------------------------------------------------------------------------------
  */
 
 static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
-                        uint64_t *end, qd_err *err)
+                        uint64_t *end, const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "opening log", name);
+    if (bad_name(name, call)) return QD_E_ARG;
+    if (!qd_storage_name_ok(name)) return fail(call, QD_E_ARG, "opening log", name);
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc && i && (flags & QD_STORAGE_LOG_EXCL)) rc = QD_E_EXISTS;
     if (!rc && !i && !(flags & QD_STORAGE_LOG_CREATE)) rc = QD_E_NOTFOUND;
     if (!rc && !i) {
@@ -383,16 +466,16 @@ static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_l
         *end = i->len;
     }
     let_go(d);
-    return fail(err, rc, "opening log", name);
+    return fail(call, rc, "opening log", name);
 }
 
 static int32_t log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, uint64_t *offset,
-                            qd_err *err)
+                            const qd_storage_call *call)
 {
     store_crash *d = l->tier->disk;
     hold(d);
     uint64_t at = l->node->len, len = 0;
-    int rc = l->dead ? QD_E_IO : 0;
+    int rc = l->dead ? QD_E_IO : go_on(call);
     for (uint32_t i = 0; i < n; i++) len += parts[i].len;
     uint8_t *all = xcalloc(len + 1);
     for (uint64_t i = 0, to = 0; i < n; to += parts[i++].len) {
@@ -406,10 +489,10 @@ static int32_t log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n
     free(all);
     if (!rc) *offset = at;
     let_go(d);
-    return fail(err, rc, "appending to log", qd_str_c(l->name));
+    return fail(call, rc, "appending to log", qd_str_c(l->name));
 }
 
-static int32_t log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
+static int32_t log_sync(qd_storage_log *l, uint64_t upto, const qd_storage_call *call)
 {
     (void)upto;
     store_crash *d = l->tier->disk;
@@ -424,15 +507,16 @@ static int32_t log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
         l->dead = true;
     }
     let_go(d);
-    return fail(err, rc, "syncing log", qd_str_c(l->name));
+    return fail(call, rc, "syncing log", qd_str_c(l->name));
 }
 
 static int32_t log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t len, size_t *got,
-                        qd_err *err)
+                        const qd_storage_call *call)
 {
     store_crash *d = l->tier->disk;
     hold(d);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc) {
         uint64_t left = offset < l->node->len ? l->node->len - offset : 0;
         if (len > left) len = (size_t)left;
@@ -440,17 +524,17 @@ static int32_t log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t le
         *got = len;
     }
     let_go(d);
-    return fail(err, rc, "reading log", qd_str_c(l->name));
+    return fail(call, rc, "reading log", qd_str_c(l->name));
 }
 
-static int32_t log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
+static int32_t log_truncate(qd_storage_log *l, uint64_t len, const qd_storage_call *call)
 {
     store_crash *d = l->tier->disk;
     hold(d);
     int rc = l->dead ? QD_E_IO : len > l->node->len ? QD_E_ARG : disk_cut(d, l->node, len);
     if (rc && rc != QD_E_ARG) l->dead = true;
     let_go(d);
-    return fail(err, rc, "cutting log", qd_str_c(l->name));
+    return fail(call, rc, "cutting log", qd_str_c(l->name));
 }
 
 static void log_close(qd_storage_log *l)
@@ -467,61 +551,94 @@ static void log_close(qd_storage_log *l)
 /* ---- names ------------------------------------------------------------------------------------
  */
 
-static int32_t list(qd_storage *t, qd_str prefix, int32_t (*each)(void *, const qd_storage_stat *),
-                    void *arg, qd_err *err)
+static void stat_of(const inode *i, qd_str name, qd_storage_stat *out)
+{
+    *out = (qd_storage_stat){.name = name, .size = i->len, .type = i->type};
+    if (i->type != QD_STORAGE_LOG) tag_of(i, out->tag);
+}
+
+/* The folder behind the prefix that a name is in, as "a/b/"; the name itself when it is in none. */
+static qd_str folded(const qd_storage_list *l, qd_str name)
+{
+    for (size_t i = l->prefix.n; l->flags & QD_STORAGE_LIST_FOLDERS && i < name.n; i++)
+        if (name.p[i] == '/') return (qd_str){name.p, i + 1};
+    return name;
+}
+
+static int32_t list(qd_storage *t, qd_storage_list *l, const qd_storage_call *call)
 {
     store_crash *d = t->disk;
     hold(d);
-    int rc = disk_step(d, STORE_CRASH_READS);
-    for (size_t i = names_lower(&d->now, prefix); !rc && i < d->now.n; i++) {
-        const entry *e = &d->now.at[i];
-        if (!qd_str_starts(qd_str_c(e->name), prefix)) break;
-        qd_storage_stat st = {
-            .name = qd_str_c(e->name), .size = e->node->len, .type = e->node->type};
-        rc = each(arg, &st);
-        if (rc) {
-            let_go(d);
-            return rc;
-        }
+    int rc = go_on(call);
+    if (!rc && (l->limit == 0 || l->limit > QD_STORAGE_NAMES_MAX)) rc = QD_E_ARG;
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
+    if (!rc) l->nentries = l->more = 0;
+    qd_str last = l->start_after;
+    size_t at = qd_str_cmp(last, l->prefix) > 0 ? names_lower(&d->now, last)
+                                                : names_lower(&d->now, l->prefix);
+    for (; !rc && at < d->now.n; at++) {
+        const entry *e = &d->now.at[at];
+        qd_str name = qd_str_c(e->name), shown = folded(l, name);
+        if (!qd_str_starts(name, l->prefix)) break;
+        if (last.n && qd_str_cmp(shown, last) <= 0) continue; /* the cursor's, or of its folder */
+        l->more = l->nentries == l->limit;
+        if (l->more) break;
+        qd_storage_stat *out = &l->entries[l->nentries];
+        char *copy = l->names + (size_t)l->nentries++ * 256;
+        memcpy(copy, shown.p, shown.n);
+        last = (qd_str){copy, shown.n};
+        stat_of(e->node, last, out);
+        if (shown.n < name.n) *out = (qd_storage_stat){.name = last, .type = QD_STORAGE_FOLDER};
     }
     let_go(d);
-    return fail(err, rc, "listing", prefix);
+    return fail(call, rc, "listing", l->prefix);
 }
 
-static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_err *err)
+static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out,
+                         const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
+    if (bad_name(name, call)) return QD_E_ARG;
     store_crash *d = t->disk;
     hold(d);
     inode *i = disk_find(d, name);
-    int rc = disk_step(d, STORE_CRASH_READS);
+    int rc = go_on(call);
+    if (!rc) rc = disk_step(d, STORE_CRASH_READS);
     if (!rc && !i) rc = QD_E_NOTFOUND;
-    if (!rc) *out = (qd_storage_stat){.name = name, .size = i->len, .type = i->type};
+    if (!rc) stat_of(i, name, out);
     let_go(d);
-    return fail(err, rc, "looking for", name);
+    return fail(call, rc, "looking for", name);
 }
 
-static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
+static int32_t remove_names(qd_storage *t, const qd_str *names, uint32_t n, uint32_t *removed,
+                            const qd_storage_call *call)
 {
-    if (bad_name(name, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, "removing", name);
+    uint32_t gone = 0;
     store_crash *d = t->disk;
-    hold(d);
-    int rc = disk_find(d, name) ? disk_link(d, name, NULL) : d->off ? QD_E_IO : QD_E_NOTFOUND;
-    let_go(d);
-    return fail(err, rc, "removing", name);
+    if (n == 0 || n > QD_STORAGE_NAMES_MAX) return fail(call, QD_E_ARG, "removing", QD_STR(""));
+    for (uint32_t i = 0; i < n; i++) {
+        if (bad_name(names[i], call)) return QD_E_ARG;
+        hold(d);
+        int rc = go_on(call);
+        bool there = disk_find(d, names[i]) != NULL;
+        if (!rc) rc = there ? disk_link(d, names[i], NULL) : d->off ? QD_E_IO : 0;
+        let_go(d);
+        if (rc) return fail(call, rc, "removing", names[i]);
+        gone += there;
+    }
+    if (removed) *removed = gone;
+    return 0;
 }
 
-static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
+static int32_t remove_tree(qd_storage *t, qd_str folder, const qd_storage_call *call)
 {
-    if (bad_name(folder, err)) return QD_E_ARG;
+    if (bad_name(folder, call)) return QD_E_ARG;
     store_crash *d = t->disk;
     char *prefix = xcalloc(folder.n + 2);
     memcpy(prefix, folder.p, folder.n);
     prefix[folder.n] = '/';
     qd_str p = {prefix, folder.n + 1};
     hold(d);
-    int rc = d->off ? QD_E_IO : 0;
+    int rc = d->off ? QD_E_IO : go_on(call);
     while (!rc) {
         size_t i = names_lower(&d->now, p);
         if (i == d->now.n || !qd_str_starts(qd_str_c(d->now.at[i].name), p)) break;
@@ -532,48 +649,71 @@ static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
     }
     let_go(d);
     free(prefix);
-    return fail(err, rc, "removing", folder);
+    return fail(call, rc, "removing", folder);
 }
 
-static int32_t rename_name(qd_storage *t, qd_str from, qd_str to, qd_err *err)
+static int32_t rename_name(qd_storage *t, qd_str from, qd_str to, const qd_storage_call *call)
 {
-    if (bad_name(from, err) || bad_name(to, err)) return QD_E_ARG;
-    if (!qd_storage_name_ok(to)) return fail(err, QD_E_ARG, "renaming to", to);
+    if (bad_name(from, call) || bad_name(to, call)) return QD_E_ARG;
+    if (!qd_storage_name_ok(to)) return fail(call, QD_E_ARG, "renaming to", to);
     store_crash *d = t->disk;
     hold(d);
-    int rc = !disk_find(d, from) ? QD_E_NOTFOUND : disk_find(d, to) ? QD_E_EXISTS : 0;
+    int rc = go_on(call);
+    if (!rc) rc = !disk_find(d, from) ? QD_E_NOTFOUND : disk_find(d, to) ? QD_E_EXISTS : 0;
     if (!rc) rc = disk_rename(d, from, to);
     if (!rc) rc = disk_sync_dir(d, folder_of(to));
     let_go(d);
-    return fail(err, rc, "renaming", from);
+    return fail(call, rc, "renaming", from);
 }
 
-static int32_t sync_dir(qd_storage *t, qd_str folder, qd_err *err)
+static int32_t copy_name(qd_storage *t, qd_str from, qd_str to, const qd_storage_call *call)
+{
+    if (bad_name(from, call) || bad_name(to, call)) return QD_E_ARG;
+    store_crash *d = t->disk;
+    hold(d);
+    inode *source = disk_find(d, from), *i = NULL;
+    int rc = go_on(call);
+    if (!rc) rc = !source ? QD_E_NOTFOUND : disk_find(d, to) ? QD_E_EXISTS : 0;
+    if (!rc) {
+        i = disk_inode(d, QD_STORAGE_OBJECT);
+        rc = disk_append(d, i, source->data, source->len);
+    }
+    if (!rc) rc = disk_sync(d, i, STORE_CRASH_NO_OBJECT_SYNC);
+    if (!rc) rc = disk_link(d, to, i);
+    if (!rc) rc = disk_sync_dir(d, folder_of(to));
+    if (i) inode_unref(d, i);
+    let_go(d);
+    return fail(call, rc, "copying", from);
+}
+
+static int32_t sync_dir(qd_storage *t, qd_str folder, const qd_storage_call *call)
 {
     store_crash *d = t->disk;
     hold(d);
-    int rc = disk_sync_dir(d, folder);
+    int rc = go_on(call);
+    if (!rc) rc = disk_sync_dir(d, folder);
     let_go(d);
-    return fail(err, rc, "syncing folder", folder);
+    return fail(call, rc, "syncing folder", folder);
 }
 
+#define FLAGS                                                                                      \
+    (QD_STORAGE_DURABLE | QD_STORAGE_APPEND | QD_STORAGE_CONDITIONAL_PUT | QD_STORAGE_RENAME |     \
+     QD_STORAGE_LAZY | QD_STORAGE_TREE | QD_STORAGE_COPY | QD_STORAGE_CHECKSUM)
 #define COMMON                                                                                     \
     .open = tier_open, .close = tier_close, .info = tier_info, .capacity = tier_capacity,          \
     .object_open = object_open, .object_close = object_close, .read_v = read_v,                    \
     .read_cancel = read_cancel, .put_begin = put_begin, .put_write = put_write,                    \
     .put_commit = put_commit, .put_abort = put_abort, .sync_objects = sync_objects,                \
-    .publish = publish, .get = get, .log_open = log_open, .log_append_v = log_append_v,            \
-    .log_sync = log_sync, .log_read = log_read, .log_truncate = log_truncate,                      \
-    .log_close = log_close, .list = list, .stat = stat_name, .remove = remove_name,                \
-    .remove_tree = remove_tree, .rename = rename_name, .sync_dir = sync_dir
+    .publish = publish, .publish_if = publish_if, .get = get, .log_open = log_open,                \
+    .log_append_v = log_append_v, .log_sync = log_sync, .log_read = log_read,                      \
+    .log_truncate = log_truncate, .log_close = log_close, .list = list, .stat = stat_name,         \
+    .remove = remove_names, .remove_tree = remove_tree, .rename = rename_name, .copy = copy_name,  \
+    .sync_dir = sync_dir
 
-static const qd_storage_vtable copying = {
-    .head = QD_VTABLE(qd_storage_vtable, STORAGE,
-                      QD_STORAGE_DURABLE | QD_STORAGE_APPEND | QD_STORAGE_RENAME),
-    COMMON};
+static const qd_storage_vtable copying = {.head = QD_VTABLE(qd_storage_vtable, STORAGE, FLAGS),
+                                          COMMON};
 static const qd_storage_vtable mapping = {
-    .head = QD_VTABLE(qd_storage_vtable, STORAGE,
-                      QD_STORAGE_DURABLE | QD_STORAGE_MMAP | QD_STORAGE_APPEND | QD_STORAGE_RENAME),
+    .head = QD_VTABLE(qd_storage_vtable, STORAGE, FLAGS | QD_STORAGE_MMAP),
     .object_map = object_map,
     COMMON};
 
@@ -585,8 +725,13 @@ const qd_storage_vtable *store_crash_vtable(const store_crash *d)
 int store_crash_open(store_crash *d, qd_store **out, qd_err *err)
 {
     qd_storage *t = store_crash_handle(d);
-    int rc = qd_store_wrap(store_crash_vtable(d), t, out, err);
-    if (rc) tier_close(t, NULL);
+    const qd_storage_vtable *vt = store_crash_vtable(d);
+    if (d->options.adverse) {
+        t = store_adverse_make(vt, t, &(store_adverse_options){.seed = d->serials});
+        vt = store_adverse_vtable();
+    }
+    int rc = qd_store_wrap(vt, t, out, err);
+    if (rc) (void)vt->close(t, NULL);
     return rc;
 }
 
@@ -704,13 +849,6 @@ struct late {
     bool stop, held;
 };
 
-static uint64_t late_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Under the lock: takes the next read that is to end; NULL when the thread is to. */
 static late_one *late_next(struct late *l)
 {
@@ -743,7 +881,7 @@ static void *late_run(void *arg)
     for (late_one *x; (x = late_next(l)) != NULL;) {
         pthread_mutex_unlock(&l->lock);
         int rc = x->cancelled
-                     ? fail(x->read->err, QD_E_CANCELLED, "reading", qd_str_c(x->object->name))
+                     ? fail(x->read->call, QD_E_CANCELLED, "reading", qd_str_c(x->object->name))
                      : read_ranges(d, x->object, x->read);
         qd_op_complete(&x->read->op, rc);
         free(x);

@@ -37,10 +37,12 @@ typedef struct store_crash_options {
                          at once */
     uint64_t capacity; /* bytes; 0: 1 TiB */
     uint32_t mutants;  /* STORE_CRASH_NO_* */
+    bool adverse; /* store_crash_open puts store_adverse.h before it; copies, and reads end late */
 } store_crash_options;
 
 /* An empty disk; o may be NULL. The environment's QD_TEST_TIER=copies makes every disk copy ranges,
- * and =late answer 1 ms later too, so that suites run over such tiers as they are. */
+ * =late answer 1 ms later too, and =adverse stand behind store_adverse.h, so that suites run over
+ * such tiers as they are. */
 store_crash *store_crash_make(const store_crash_options *o);
 /* Frees it; no tier is open. */
 void store_crash_free(store_crash *d);

@@ -449,6 +449,11 @@ store_crash *store_crash_make(const store_crash_options *o)
         d->options.copies = true;
         if (tier[0] == 'l' && !d->options.late_us) d->options.late_us = LATE_US;
     }
+    d->options.adverse |= tier && strcmp(tier, "adverse") == 0;
+    if (d->options.adverse) {
+        d->options.copies = true;
+        if (!d->options.late_us) d->options.late_us = LATE_US / 20;
+    }
     return d;
 }
 

@@ -12,7 +12,7 @@ typedef struct span {
 
 typedef struct inode {
     uint32_t refs; /* names, handles, unsynced name changes */
-    uint32_t type; /* QD_STORAGE_OBJECT, POINT, LOG */
+    uint32_t type; /* QD_STORAGE_OBJECT, REGISTER, LOG */
     uint64_t serial;
     uint8_t *data;
     uint64_t len, cap;

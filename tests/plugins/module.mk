@@ -64,7 +64,7 @@ $(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugi
 	@mkdir -p $(@D)
 	sed -e 's/@NAME@/toy-volatile/g' -e 's/, STORAGE, 0)/, STORAGE, QD_STORAGE_APPEND)/' \
 		-e 's/^static const qd_storage_vtable/#include "volatile_log.h"\n&/' \
-		-e 's/^    \.sync_dir = sync_dir,/&\n    .log_open = log_open, .log_append_v = log_append_v, .log_sync = log_sync, .log_read = log_read,\n    .log_truncate = log_truncate, .log_close = log_close,/' \
+		-e 's/^    \.remove = remove_names,/&\n    .log_open = log_open, .log_append_v = log_append_v, .log_sync = log_sync, .log_read = log_read,\n    .log_truncate = log_truncate, .log_close = log_close,/' \
 		$< > $(@:.so=.c)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -Itests/plugins -o $@ $(@:.so=.c)
 

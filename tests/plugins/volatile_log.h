@@ -5,9 +5,9 @@ struct qd_storage_log {
 };
 
 static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_log **out,
-                        uint64_t *end, qd_err *err)
+                        uint64_t *end, const qd_storage_call *call)
 {
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, name, "bad name");
+    if (!qd_storage_name_ok(name)) return fail(call, QD_E_ARG, name, "bad name");
     qd_storage_log *l = (qd_storage_log *)mem->calloc(t->self, sizeof *l);
     if (!l) return QD_E_NOMEM;
     int32_t rc = 0;
@@ -15,9 +15,9 @@ static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_l
     l->tier = t;
     l->e = find(t, name);
     if (l->e && flags & QD_STORAGE_LOG_EXCL) {
-        rc = fail(err, QD_E_EXISTS, name, "the log is there");
+        rc = fail(call, QD_E_EXISTS, name, "the log is there");
     } else if (!l->e && !(flags & QD_STORAGE_LOG_CREATE)) {
-        rc = fail(err, QD_E_NOTFOUND, name, "no such log");
+        rc = fail(call, QD_E_NOTFOUND, name, "no such log");
     } else if (!l->e) {
         l->e = make(t, name, QD_STORAGE_LOG);
         rc = l->e ? insert(t, l->e) : QD_E_NOMEM;
@@ -34,10 +34,10 @@ static int32_t log_open(qd_storage *t, qd_str name, uint32_t flags, qd_storage_l
 }
 
 static int32_t log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n, uint64_t *offset,
-                            qd_err *err)
+                            const qd_storage_call *call)
 {
     int32_t rc = 0;
-    (void)err;
+    (void)call;
     pthread_mutex_lock(&l->tier->lock);
     *offset = l->e->len;
     for (uint32_t i = 0; i < n && rc == 0; i++)
@@ -46,16 +46,16 @@ static int32_t log_append_v(qd_storage_log *l, const qd_iovec *parts, uint32_t n
     return rc;
 }
 
-static int32_t log_sync(qd_storage_log *l, uint64_t upto, qd_err *err)
+static int32_t log_sync(qd_storage_log *l, uint64_t upto, const qd_storage_call *call)
 {
-    (void)l, (void)upto, (void)err;
+    (void)l, (void)upto, (void)call;
     return 0;
 }
 
 static int32_t log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t len, size_t *got,
-                        qd_err *err)
+                        const qd_storage_call *call)
 {
-    (void)err;
+    (void)call;
     pthread_mutex_lock(&l->tier->lock);
     uint64_t rest = offset < l->e->len ? l->e->len - offset : 0;
     *got = len < rest ? len : (size_t)rest;
@@ -64,9 +64,9 @@ static int32_t log_read(qd_storage_log *l, uint64_t offset, void *dst, size_t le
     return 0;
 }
 
-static int32_t log_truncate(qd_storage_log *l, uint64_t len, qd_err *err)
+static int32_t log_truncate(qd_storage_log *l, uint64_t len, const qd_storage_call *call)
 {
-    (void)err;
+    (void)call;
     pthread_mutex_lock(&l->tier->lock);
     if (len < l->e->len) l->e->len = len;
     pthread_mutex_unlock(&l->tier->lock);

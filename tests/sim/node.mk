@@ -5,7 +5,7 @@
 NODE_SIM := $(OUT)/tests/sim/node
 NODE_SIM_OBJS := $(patsubst %.c,$(OBJ)/tests/sim/node/%.o,$(sort $(wildcard tests/sim/node_*.c)) tests/sim/watch.c \
 	$(sort $(wildcard core/replication/*.c core/engine/*.c)) core/runtime/point.c \
-	tests/lib/action_parts.c tests/lib/store_crash.c tests/lib/store_crash_disk.c tests/lib/coord_memory.c tests/lib/coord_memory_authority.c)
+	tests/lib/action_parts.c tests/lib/store_crash.c tests/lib/store_crash_disk.c tests/lib/store_adverse.c tests/lib/coord_memory.c tests/lib/coord_memory_authority.c)
 NODE_SIM_RAFT := $(patsubst %.c,$(OBJ)/tests/sim/cluster/%.o,tests/sim/cluster_uv.c tests/sim/cluster_store.c tests/sim/cluster_engine.c tests/sim/raft_disk.c \
 	$(filter-out %/rows.c %/folder.c,$(sort $(wildcard plugins/coordination-common/*.c plugins/coordination-raft/*.c))) \
 	$(filter-out %/disk_files.c,$(sort $(wildcard plugins/coordination-raft/consensus/*.c))))

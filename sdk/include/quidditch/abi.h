@@ -21,7 +21,7 @@
  *        action fault uv; coordination, storage, operator, analyzer, frontend 0.1
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0
- *   1.3  slot boot_ns of the service clock
+ *   1.3  slot boot_ns of the service clock; 1.4  kind storage 0.2
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 3
+#define QD_ABI_MINOR 4
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -74,7 +74,7 @@ enum {
 #define QD_COORDINATION_MAJOR 1
 #define QD_COORDINATION_MINOR 0
 #define QD_STORAGE_MAJOR 0
-#define QD_STORAGE_MINOR 1
+#define QD_STORAGE_MINOR 2
 #define QD_OPERATOR_MAJOR 0
 #define QD_OPERATOR_MINOR 1
 #define QD_CHAR_FILTER_MAJOR 0

@@ -49,6 +49,7 @@ typedef struct qd_conform {
     int32_t outcome;
     uint32_t seconds; /* how long what is done under load goes on at least; 0: a moment */
     char why[512];
+    const qd_task *cancelled; /* a task that was cancelled */
 } qd_conform;
 
 /* Runs all tests of a storage tier; results go to c->result. name: as provided. */

@@ -1,7 +1,7 @@
-/* @NAME@: a storage tier, storage.tiers.<tier>.plugin: @NAME@. It keeps objects and points in
+/* @NAME@: a storage tier, storage.tiers.<tier>.plugin: @NAME@. It keeps objects and registers in
  * memory, sorted by name: put your own calls into the slots. What it does not say by its flags
- * (DURABLE, MMAP, APPEND, ...) the host does without: on a tier without APPEND a node with data
- * roles does not start, on one without DURABLE only with
+ * (DURABLE, MMAP, APPEND, LAZY, COPY, ...) the host does without: on a tier without APPEND a node
+ * with data roles does not start, on one without DURABLE only with
  * storage.tiers.<tier>.unsafe_not_durable: true. */
 #include <pthread.h>
 #include <quidditch/plugin.h>
@@ -10,6 +10,8 @@
 static const qd_svc_mem *mem;
 static const qd_svc_err *errs;
 static const qd_svc_loop *loops;
+static const qd_svc_clock *clocks;
+static const qd_svc_task *tasks;
 
 /* Counted by the tier and by each object open on it: it stays readable when its name is removed. */
 typedef struct entry {
@@ -35,9 +37,23 @@ struct qd_storage_put {
     entry *e;
 };
 
-static int32_t fail(qd_err *err, int32_t code, qd_str name, const char *what)
+static int32_t fail(const qd_storage_call *call, int32_t code, qd_str name, const char *what)
 {
-    return qd_plug_fail(errs, err, code, "@NAME@: [%.*s]: %s", (int)name.n, name.p, what);
+    return qd_plug_fail(errs, call ? call->err : NULL, code, "@NAME@: [%.*s]: %s", (int)name.n,
+                        name.p, what);
+}
+
+/* For every call that may block, when it begins; one that waits for a disk or a network asks again
+ * before each wait. */
+static int32_t go_on(const qd_storage *t, const qd_storage_call *call)
+{
+    int32_t rc = qd_storage_go_on(call, clocks, tasks, t->self);
+    return rc ? fail(call, rc, qd_plug_str("tier"), "cancelled, or the deadline has passed") : 0;
+}
+
+static int32_t check(const qd_storage *t, qd_str name, const qd_storage_call *call)
+{
+    return qd_storage_name_ok(name) ? go_on(t, call) : fail(call, QD_E_ARG, name, "bad name");
 }
 
 /* --- entries, under the lock --- */
@@ -129,8 +145,9 @@ static void erase(qd_storage *t, size_t i)
 static int32_t open_tier(qd_self *self, const qd_storage_config *config, qd_storage **out,
                          qd_err *err)
 {
+    const qd_storage_call call = {.struct_size = sizeof call, .err = err};
     if (config->noptions)
-        return fail(err, QD_E_CONFIG, config->options[0].key, "unknown option of the tier");
+        return fail(&call, QD_E_CONFIG, config->options[0].key, "unknown option of the tier");
     qd_storage *t = (qd_storage *)mem->calloc(self, sizeof *t);
     if (!t) return QD_E_NOMEM;
     t->self = self;
@@ -141,7 +158,8 @@ static int32_t open_tier(qd_self *self, const qd_storage_config *config, qd_stor
 
 static int32_t close_tier(qd_storage *t, qd_err *err)
 {
-    if (t->open) return fail(err, QD_E_STATE, qd_plug_str("tier"), "objects or puts are open");
+    const qd_storage_call call = {.struct_size = sizeof call, .err = err};
+    if (t->open) return fail(&call, QD_E_STATE, qd_plug_str("tier"), "objects or puts are open");
     while (t->n) erase(t, t->n - 1);
     pthread_mutex_destroy(&t->lock);
     mem->free(t->entries);
@@ -161,34 +179,39 @@ static void info(qd_storage *t, qd_storage_info *out)
                              .reads_in_flight = 16};
 }
 
-static int32_t capacity(qd_storage *t, uint64_t *total, uint64_t *available, qd_err *err)
+static int32_t capacity(qd_storage *t, uint64_t *total, uint64_t *available,
+                        const qd_storage_call *call)
 {
-    (void)t, (void)err;
-    *total = *available = 1ull << 40;
-    return 0;
+    int32_t rc = go_on(t, call);
+    if (rc == 0) *total = *available = UINT64_MAX; /* no bound */
+    return rc;
 }
 
 /* --- objects: reading --- */
 
-static int32_t object_open(qd_storage *t, qd_str name, qd_storage_object **out, uint64_t *len,
-                           qd_err *err)
+static int32_t object_open(qd_storage *t, qd_str name, uint64_t known, qd_storage_object **out,
+                           uint64_t *len, const qd_storage_call *call)
 {
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, name, "bad name");
+    int32_t rc = check(t, name, call);
+    if (rc) return rc;
     qd_storage_object *o = (qd_storage_object *)mem->calloc(t->self, sizeof *o);
     if (!o) return QD_E_NOMEM;
     pthread_mutex_lock(&t->lock);
     o->tier = t;
     o->e = find(t, name);
-    if (o->e) {
+    if (!o->e)
+        rc = fail(call, QD_E_NOTFOUND, name, "no such object");
+    else if (known != QD_STORAGE_LEN_UNKNOWN && known != o->e->len)
+        rc = fail(call, QD_E_CORRUPT, name, "the object has another length");
+    if (rc == 0) {
         o->e->refs++;
         t->open++;
         *out = o;
         *len = o->e->len;
     }
     pthread_mutex_unlock(&t->lock);
-    if (o->e) return 0;
-    mem->free(o);
-    return fail(err, QD_E_NOTFOUND, name, "no such object");
+    if (rc) mem->free(o);
+    return rc;
 }
 
 static void object_close(qd_storage_object *o)
@@ -205,11 +228,19 @@ static void object_close(qd_storage_object *o)
  * read to a thread of its own, or to the work service, and completes it there. */
 static int32_t read_v(qd_storage_object *o, qd_storage_read *r)
 {
-    int32_t rc = 0;
+    int32_t rc = go_on(o->tier, r->call);
+    if (rc) return rc;
+    if (r->flags & QD_STORAGE_READ_SUFFIX) {
+        uint64_t n = r->ranges->len < o->e->len ? r->ranges->len : o->e->len;
+        if (n) memcpy(r->ranges->dst, o->e->data + o->e->len - n, (size_t)n);
+        r->object_len = o->e->len;
+        loops->complete(&r->op, 0);
+        return 0;
+    }
     for (uint32_t i = 0; i < r->nranges && rc == 0; i++) {
         const qd_storage_range *g = &r->ranges[i];
         if (g->offset > o->e->len || g->len > o->e->len - g->offset)
-            rc = fail(r->err, QD_E_EOF, qd_plug_str(o->e->name), "range behind the end");
+            rc = fail(r->call, QD_E_EOF, qd_plug_str(o->e->name), "range behind the end");
         else if (g->len)
             memcpy(g->dst, o->e->data + g->offset, (size_t)g->len);
     }
@@ -225,15 +256,16 @@ static void read_cancel(qd_storage_object *o, qd_storage_read *r)
 /* --- objects: writing --- */
 
 static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_put **out,
-                         qd_err *err)
+                         const qd_storage_call *call)
 {
     (void)size;
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, name, "bad name");
+    int32_t rc = check(t, name, call);
+    if (rc) return rc;
     qd_storage_put *p = (qd_storage_put *)mem->calloc(t->self, sizeof *p);
     entry *e = make(t, name, QD_STORAGE_OBJECT);
-    int32_t rc = p && e ? 0 : QD_E_NOMEM;
+    rc = p && e ? 0 : QD_E_NOMEM;
     pthread_mutex_lock(&t->lock);
-    if (rc == 0 && find(t, name)) rc = fail(err, QD_E_EXISTS, name, "objects are never replaced");
+    if (rc == 0 && find(t, name)) rc = fail(call, QD_E_EXISTS, name, "objects are never replaced");
     if (rc == 0) t->open++;
     pthread_mutex_unlock(&t->lock);
     if (rc) {
@@ -247,20 +279,25 @@ static int32_t put_begin(qd_storage *t, qd_str name, uint64_t size, qd_storage_p
     return 0;
 }
 
-static int32_t put_write(qd_storage_put *p, const void *data, size_t len, qd_err *err)
+static int32_t put_write(qd_storage_put *p, const void *data, size_t len,
+                         const qd_storage_call *call)
 {
-    (void)err;
-    return append(p->tier, p->e, data, len);
+    int32_t rc = go_on(p->tier, call);
+    return rc ? rc : append(p->tier, p->e, data, len);
 }
 
-static int32_t put_commit(qd_storage_put *p, uint32_t flags, qd_err *err)
+static int32_t put_commit(qd_storage_put *p, uint32_t flags, const qd_storage_sum *sum,
+                          const qd_storage_call *call)
 {
     qd_storage *t = p->tier;
     qd_str name = qd_plug_str(p->e->name);
-    (void)flags;
+    (void)flags, (void)sum; /* with the flag CHECKSUM: compare, or hand it to the service */
+    int32_t rc = go_on(t, call);
+    if (rc == QD_E_TIMEOUT) return rc; /* the put lives on */
     pthread_mutex_lock(&t->lock);
-    int32_t rc = find(t, name) ? fail(err, QD_E_EXISTS, name, "objects are never replaced")
-                               : insert(t, p->e);
+    if (rc == 0)
+        rc = find(t, name) ? fail(call, QD_E_EXISTS, name, "objects are never replaced")
+                           : insert(t, p->e);
     if (rc) drop(p->e);
     t->open--;
     pthread_mutex_unlock(&t->lock);
@@ -277,23 +314,16 @@ static void put_abort(qd_storage_put *p)
     mem->free(p);
 }
 
-static int32_t sync_objects(qd_storage *t, const qd_str *names, size_t n, qd_err *err)
-{
-    int32_t rc = 0;
-    pthread_mutex_lock(&t->lock);
-    for (size_t i = 0; i < n && rc == 0; i++)
-        if (!find(t, names[i])) rc = fail(err, QD_E_NOTFOUND, names[i], "no such object");
-    pthread_mutex_unlock(&t->lock);
-    return rc;
-}
+/* --- registers --- */
 
-/* --- points --- */
-
-static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, qd_err *err)
+static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len, char *tag,
+                       const qd_storage_call *call)
 {
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, name, "bad name");
-    entry *e = make(t, name, QD_STORAGE_POINT);
-    int32_t rc = e ? append(t, e, data, len) : QD_E_NOMEM;
+    int32_t rc = check(t, name, call);
+    if (rc) return rc;
+    if (tag) tag[0] = 0; /* with the flag CONDITIONAL_PUT: the new tag */
+    entry *e = make(t, name, QD_STORAGE_REGISTER);
+    rc = e ? append(t, e, data, len) : QD_E_NOMEM;
     pthread_mutex_lock(&t->lock);
     size_t i = place(t, name);
     if (rc == 0 && find(t, name)) {
@@ -307,13 +337,17 @@ static int32_t publish(qd_storage *t, qd_str name, const void *data, size_t len,
     return rc;
 }
 
-static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, qd_err *err)
+static int32_t get(qd_storage *t, qd_str name, void *dst, size_t cap, size_t *len, char *tag,
+                   const qd_storage_call *call)
 {
+    int32_t rc = check(t, name, call);
+    if (rc) return rc;
+    if (tag) tag[0] = 0;
     pthread_mutex_lock(&t->lock);
     const entry *e = find(t, name);
-    int32_t rc = !e             ? fail(err, QD_E_NOTFOUND, name, "no such object")
-                 : e->len > cap ? fail(err, QD_E_LIMIT, name, "longer than the room for it")
-                                : 0;
+    rc = !e             ? fail(call, QD_E_NOTFOUND, name, "no such object")
+         : e->len > cap ? fail(call, QD_E_LIMIT, name, "longer than the room for it")
+                        : 0;
     if (rc == 0) {
         if (e->len) memcpy(dst, e->data, (size_t)e->len);
         *len = (size_t)e->len;
@@ -334,53 +368,79 @@ static int starts(const entry *e, qd_str prefix)
     return strlen(e->name) >= prefix.n && memcmp(e->name, prefix.p, prefix.n) == 0;
 }
 
-static int32_t list(qd_storage *t, qd_str prefix,
-                    int32_t (*each)(void *arg, const qd_storage_stat *), void *arg, qd_err *err)
+/* The folder behind the prefix that a name is in, as "a/b/"; the name itself when it is in none. */
+static qd_str folded(const qd_storage_list *l, qd_str name)
 {
-    int32_t rc = 0;
-    (void)err;
-    pthread_mutex_lock(&t->lock);
-    for (size_t i = place(t, prefix); i < t->n && rc == 0 && starts(t->entries[i], prefix); i++) {
-        qd_storage_stat s;
-        tell(t->entries[i], qd_plug_str(t->entries[i]->name), &s);
-        rc = each(arg, &s);
+    size_t i;
+    for (i = l->prefix.n; l->flags & QD_STORAGE_LIST_FOLDERS && i < name.n; i++) {
+        if (name.p[i] != '/') continue;
+        name.n = i + 1;
+        break;
     }
-    pthread_mutex_unlock(&t->lock);
-    return rc;
+    return name;
 }
 
-static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out, qd_err *err)
+static int32_t list(qd_storage *t, qd_storage_list *l, const qd_storage_call *call)
 {
+    int32_t rc = go_on(t, call);
+    if (rc) return rc;
+    if (l->limit == 0 || l->limit > QD_STORAGE_NAMES_MAX)
+        return fail(call, QD_E_ARG, l->prefix, "a page of no or too many names");
+    l->nentries = l->more = 0;
     pthread_mutex_lock(&t->lock);
-    const entry *e = find(t, name);
-    if (e) tell(e, name, out);
-    pthread_mutex_unlock(&t->lock);
-    return e ? 0 : fail(err, QD_E_NOTFOUND, name, "no such object");
-}
-
-static int32_t remove_name(qd_storage *t, qd_str name, qd_err *err)
-{
-    if (!qd_storage_name_ok(name)) return fail(err, QD_E_ARG, name, "bad name");
-    pthread_mutex_lock(&t->lock);
-    int there = find(t, name) != NULL;
-    if (there) erase(t, place(t, name));
-    pthread_mutex_unlock(&t->lock);
-    return there ? 0 : fail(err, QD_E_NOTFOUND, name, "no such object");
-}
-
-static int32_t remove_tree(qd_storage *t, qd_str folder, qd_err *err)
-{
-    (void)err;
-    pthread_mutex_lock(&t->lock);
-    for (size_t i = t->n; i-- > 0;)
-        if (starts(t->entries[i], folder) && t->entries[i]->name[folder.n] == '/') erase(t, i);
+    size_t from = place(t, l->prefix), after = place(t, l->start_after);
+    qd_str last = l->start_after;
+    for (size_t i = after > from ? after : from; i < t->n && !l->more; i++) {
+        const entry *e = t->entries[i];
+        qd_str name = folded(l, qd_plug_str(e->name));
+        if (!starts(e, l->prefix)) break;
+        /* Names are sorted: those of a folder that is told stand behind it, one after the other. */
+        if (last.n && strlen(e->name) >= last.n && memcmp(e->name, last.p, last.n) == 0 &&
+            (last.p[last.n - 1] == '/' || strlen(e->name) == last.n))
+            continue;
+        l->more = l->nentries == l->limit;
+        if (l->more) break;
+        char *copy = l->names + (size_t)l->nentries * 256;
+        memcpy(copy, name.p, name.n);
+        last.p = copy;
+        last.n = name.n;
+        tell(e, last, &l->entries[l->nentries]);
+        if (name.p[name.n - 1] == '/') l->entries[l->nentries].type = QD_STORAGE_FOLDER;
+        l->nentries++;
+    }
     pthread_mutex_unlock(&t->lock);
     return 0;
 }
 
-static int32_t sync_dir(qd_storage *t, qd_str folder, qd_err *err)
+static int32_t stat_name(qd_storage *t, qd_str name, qd_storage_stat *out,
+                         const qd_storage_call *call)
 {
-    (void)t, (void)folder, (void)err;
+    int32_t rc = check(t, name, call);
+    if (rc) return rc;
+    pthread_mutex_lock(&t->lock);
+    const entry *e = find(t, name);
+    if (e) tell(e, name, out);
+    pthread_mutex_unlock(&t->lock);
+    return e ? 0 : fail(call, QD_E_NOTFOUND, name, "no such object");
+}
+
+static int32_t remove_names(qd_storage *t, const qd_str *names, uint32_t n, uint32_t *removed,
+                            const qd_storage_call *call)
+{
+    uint32_t gone = 0;
+    if (n == 0 || n > QD_STORAGE_NAMES_MAX)
+        return fail(call, QD_E_ARG, qd_plug_str("tier"), "no or too many names to remove");
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t rc = check(t, names[i], call);
+        if (rc) return rc;
+        pthread_mutex_lock(&t->lock);
+        if (find(t, names[i])) {
+            erase(t, place(t, names[i]));
+            gone++;
+        }
+        pthread_mutex_unlock(&t->lock);
+    }
+    if (removed) *removed = gone;
     return 0;
 }
 
@@ -398,14 +458,11 @@ static const qd_storage_vtable vtable = {
     .put_write = put_write,
     .put_commit = put_commit,
     .put_abort = put_abort,
-    .sync_objects = sync_objects,
     .publish = publish,
     .get = get,
     .list = list,
     .stat = stat_name,
-    .remove = remove_name,
-    .remove_tree = remove_tree,
-    .sync_dir = sync_dir,
+    .remove = remove_names,
 };
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
@@ -413,6 +470,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     loops = (const qd_svc_loop *)host->service(self, QD_SERVICE_LOOP, 0);
+    clocks = (const qd_svc_clock *)host->service(self, QD_SERVICE_CLOCK, 0);
+    tasks = (const qd_svc_task *)host->service(self, QD_SERVICE_TASK, 0);
     return host->provide(self, QD_KIND_STORAGE, "@NAME@", &vtable, err);
 }
 

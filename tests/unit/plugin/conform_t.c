@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "lib/coord_memory.h"
+#include "lib/store_adverse.h"
 #include "lib/store_crash.h"
 #include "plugin/conform.h"
 #include "unit/unit.h"
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +32,15 @@ static void show(void *arg, const char *text)
     qd_buf_printf(all, "%s\n", text);
 }
 
+/* What failed, and why: all of it would be cut. */
+static void show_failed(const qd_buf *out)
+{
+    for (const char *at = out->p; (at = strstr(at, "not ok ")) != NULL; at++) {
+        const char *end = strchr(at, '\n'), *why = end ? strchr(end + 1, '\n') : NULL;
+        print_message("%.*s\n", (int)(why ? why - at : (long)strlen(at)), at);
+    }
+}
+
 static uint32_t run_suite(uint32_t kind, const char *name, const void *vt, qd_self *self,
                           qd_buf *out)
 {
@@ -47,7 +58,7 @@ static void check_disk(const store_crash_options *options)
     vt.open = open_disk;
     qd_buf out;
     uint32_t failures = run_suite(QD_KIND_STORAGE, "memory", &vt, NULL, &out);
-    if (failures) print_message("%s", out.p);
+    if (failures) show_failed(&out);
     assert_int_equal(failures, 0);
     qd_buf_fini(&out);
     store_crash_free(disk);
@@ -65,6 +76,44 @@ static void copying_tier_conforms(void **state)
     check_disk(&(store_crash_options){.copies = true, .late_us = 50});
 }
 
+static store_adverse_options trouble;
+
+static int32_t open_adverse(qd_self *self, const qd_storage_config *config, qd_storage **out,
+                            qd_err *err)
+{
+    (void)self, (void)config, (void)err;
+    *out = store_adverse_make(store_crash_vtable(disk), store_crash_handle(disk), &trouble);
+    return 0;
+}
+
+static qd_storage_vtable adverse_table(void)
+{
+    disk = store_crash_make(&(store_crash_options){.copies = true, .late_us = 50});
+    qd_storage_vtable vt = *store_adverse_vtable();
+    vt.open = open_adverse;
+    return vt;
+}
+
+/* And the suite sees it at its worst. */
+static void adverse_tier_conforms(void **state)
+{
+    (void)state;
+    store_adverse_counts before = store_adverse_counted();
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        trouble = (store_adverse_options){.seed = seed, .one_in = 8};
+        qd_storage_vtable vt = adverse_table();
+        qd_buf out;
+        uint32_t failures = run_suite(QD_KIND_STORAGE, "adverse", &vt, NULL, &out);
+        if (failures) show_failed(&out);
+        assert_int_equal(failures, 0);
+        qd_buf_fini(&out);
+        store_crash_free(disk);
+    }
+    store_adverse_counts after = store_adverse_counted();
+    assert_true(after.rejected > before.rejected && after.lost > before.lost);
+    assert_true(after.torn > before.torn);
+}
+
 static void memory_coordination_conforms(void **state)
 {
     (void)state;
@@ -74,7 +123,7 @@ static void memory_coordination_conforms(void **state)
     qd_buf out;
     uint32_t failures =
         run_suite(QD_KIND_COORDINATION, "memory", coord_memory_vtable(), NULL, &out);
-    if (failures) print_message("%s", out.p);
+    if (failures) show_failed(&out);
     assert_int_equal(failures, 0);
     qd_buf_fini(&out);
     coord_memory_free(store);
@@ -86,10 +135,10 @@ static void memory_coordination_conforms(void **state)
 static qd_storage_vtable sound;
 
 static int32_t commit_twice_ok(qd_storage *st, qd_str name, uint64_t size, qd_storage_put **out,
-                               qd_err *err)
+                               const qd_storage_call *call)
 {
-    (void)sound.remove(st, name, NULL); /* replaces what must not be replaced */
-    return sound.put_begin(st, name, size, out, err);
+    (void)sound.remove(st, &name, 1, NULL, NULL); /* replaces what must not be replaced */
+    return sound.put_begin(st, name, size, out, call);
 }
 
 static int32_t short_reads(qd_storage_object *o, qd_storage_read *r)
@@ -101,19 +150,140 @@ static int32_t short_reads(qd_storage_object *o, qd_storage_read *r)
     return sound.read_v(o, r);
 }
 
-static int32_t list_backwards(qd_storage *st, qd_str prefix,
-                              int32_t (*each)(void *, const qd_storage_stat *), void *arg,
-                              qd_err *err)
+static int32_t suffix_from_the_front(qd_storage_object *o, qd_storage_read *r)
 {
-    (void)prefix;
-    return sound.list(st, QD_STR(""), each, arg, err);
+    if (!(r->flags & QD_STORAGE_READ_SUFFIX) || r->ranges->len < 2) return sound.read_v(o, r);
+    r->flags = 0;
+    r->object_len = 70000;
+    return sound.read_v(o, r);
 }
 
-static int32_t forgetful_truncate(qd_storage_log *log, uint64_t len, qd_err *err)
+static int32_t any_length(qd_storage *st, qd_str name, uint64_t known, qd_storage_object **out,
+                          uint64_t *len, const qd_storage_call *call)
+{
+    int32_t rc = sound.object_open(st, name, QD_STORAGE_LEN_UNKNOWN, out, len, call);
+    if (rc == 0 && known != QD_STORAGE_LEN_UNKNOWN) *len = known;
+    return rc;
+}
+
+static int32_t list_all(qd_storage *st, qd_storage_list *l, const qd_storage_call *call)
+{
+    qd_storage_list all = *l;
+    all.prefix = QD_STR("");
+    int32_t rc = sound.list(st, &all, call);
+    l->nentries = all.nentries;
+    l->more = all.more;
+    return rc;
+}
+
+/* Begins behind the name that follows the cursor. */
+static int32_t list_with_gaps(qd_storage *st, qd_storage_list *l, const qd_storage_call *call)
+{
+    char name[256];
+    qd_storage_stat one;
+    qd_storage_list first = *l, rest = *l;
+    if (!l->start_after.n) return sound.list(st, l, call);
+    first.limit = 1;
+    first.entries = &one;
+    first.names = name;
+    int32_t rc = sound.list(st, &first, call);
+    if (rc == 0 && first.nentries) rest.start_after = one.name;
+    if (rc == 0) rc = sound.list(st, &rest, call);
+    l->nentries = rest.nentries;
+    l->more = rest.more;
+    return rc;
+}
+
+static int32_t list_no_folders(qd_storage *st, qd_storage_list *l, const qd_storage_call *call)
+{
+    l->flags = 0;
+    return sound.list(st, l, call);
+}
+
+static int32_t list_ends_early(qd_storage *st, qd_storage_list *l, const qd_storage_call *call)
+{
+    int32_t rc = sound.list(st, l, call);
+    l->more = 0;
+    return rc;
+}
+
+static int32_t removes_one(qd_storage *st, const qd_str *names, uint32_t n, uint32_t *removed,
+                           const qd_storage_call *call)
+{
+    return n == 0 || n > QD_STORAGE_NAMES_MAX ? QD_E_ARG
+                                              : sound.remove(st, names, 1, removed, call);
+}
+
+static int32_t publishes_anyhow(qd_storage *st, qd_str name, const void *data, size_t len,
+                                qd_str expected, char *tag, const qd_storage_call *call)
+{
+    (void)expected;
+    return sound.publish(st, name, data, len, tag, call);
+}
+
+/* Looks first and publishes then, not both at once. */
+static int32_t publishes_late(qd_storage *st, qd_str name, const void *data, size_t len,
+                              qd_str expected, char *tag, const qd_storage_call *call)
+{
+    qd_storage_stat is;
+    int32_t rc = sound.stat(st, name, &is, NULL);
+    if (rc && rc != QD_E_NOTFOUND) return rc;
+    if (!qd_str_is(expected, rc ? "" : is.tag)) return QD_E_CONFLICT;
+    sched_yield();
+    return sound.publish(st, name, data, len, tag, call);
+}
+
+static int32_t gets_no_tag(qd_storage *st, qd_str name, void *dst, size_t cap, size_t *len,
+                           char *tag, const qd_storage_call *call)
+{
+    if (tag) tag[0] = 0;
+    return sound.get(st, name, dst, cap, len, NULL, call);
+}
+
+static int32_t commits_anything(qd_storage_put *p, uint32_t flags, const qd_storage_sum *sum,
+                                const qd_storage_call *call)
+{
+    (void)sum;
+    return sound.put_commit(p, flags, NULL, call);
+}
+
+static int32_t copies_by_moving(qd_storage *st, qd_str from, qd_str to, const qd_storage_call *call)
+{
+    return sound.rename(st, from, to, call);
+}
+
+static int32_t never_late(qd_storage *st, qd_str name, qd_storage_stat *out,
+                          const qd_storage_call *call)
+{
+    const qd_storage_call other = {.struct_size = sizeof other,
+                                   .task = call ? call->task : NULL,
+                                   .err = call ? call->err : NULL};
+    return sound.stat(st, name, out, &other);
+}
+
+static int32_t never_cancelled(qd_storage *st, qd_str name, const void *data, size_t len, char *tag,
+                               const qd_storage_call *call)
+{
+    const qd_storage_call other = {.struct_size = sizeof other,
+                                   .deadline_ns = call ? call->deadline_ns : 0,
+                                   .err = call ? call->err : NULL};
+    return sound.publish(st, name, data, len, tag, &other);
+}
+
+/* Takes the piece and says that it was too late. */
+static int32_t late_but_taken(qd_storage_put *p, const void *data, size_t len,
+                              const qd_storage_call *call)
+{
+    int32_t rc = sound.put_write(p, data, len, call);
+    if (rc == QD_E_TIMEOUT) (void)!sound.put_write(p, data, len, NULL);
+    return rc;
+}
+
+static int32_t forgetful_truncate(qd_storage_log *log, uint64_t len, const qd_storage_call *call)
 {
     (void)log;
     (void)len;
-    (void)err;
+    (void)call;
     return 0;
 }
 
@@ -121,44 +291,105 @@ static int32_t forgetful_truncate(qd_storage_log *log, uint64_t len, qd_err *err
 void __lsan_disable(void) __attribute__((weak));
 void __lsan_enable(void) __attribute__((weak));
 
-static void caught(void (*breakit)(qd_storage_vtable *))
+/* Is the test named among the failed ones? */
+static bool failed(const qd_buf *out, const char *test)
 {
-    if (__lsan_disable) __lsan_disable();
-    disk = store_crash_make(NULL);
-    sound = *store_crash_vtable(disk);
-    sound.open = open_disk;
-    qd_storage_vtable vt = sound;
-    breakit(&vt);
-    qd_buf out;
-    assert_true(run_suite(QD_KIND_STORAGE, "broken", &vt, NULL, &out) > 0);
-    qd_buf_fini(&out);
-    if (__lsan_enable) __lsan_enable();
+    for (const char *at = out->p; (at = strstr(at, "not ok ")) != NULL; at++) {
+        const char *end = strchr(at, '\n'), *found = strstr(at, test);
+        if (found && (!end || found < end)) return true;
+    }
+    return false;
 }
 
-static void break_put(qd_storage_vtable *vt)
+static bool is_caught(const qd_storage_vtable *vt, const char *test)
 {
-    vt->put_begin = commit_twice_ok;
+    if (__lsan_disable) __lsan_disable();
+    qd_buf out;
+    (void)run_suite(QD_KIND_STORAGE, "broken", vt, NULL, &out);
+    bool found = failed(&out, test);
+    qd_buf_fini(&out);
+    if (__lsan_enable) __lsan_enable();
+    return found;
 }
-static void break_read(qd_storage_vtable *vt)
+
+static void caught(const qd_storage_vtable *vt, const char *test)
 {
-    vt->read_v = short_reads;
+    bool found = is_caught(vt, test);
+    if (!found) print_message("not caught by \"%s\"\n", test);
+    assert_true(found);
 }
-static void break_list(qd_storage_vtable *vt)
-{
-    vt->list = list_backwards;
-}
-static void break_truncate(qd_storage_vtable *vt)
-{
-    vt->log_truncate = forgetful_truncate;
-}
+
+#define BROKEN(slot, by, test)                                                                     \
+    do {                                                                                           \
+        disk = store_crash_make(NULL);                                                             \
+        sound = *store_crash_vtable(disk);                                                         \
+        sound.open = open_disk;                                                                    \
+        qd_storage_vtable vt = sound;                                                              \
+        vt.slot = (by);                                                                            \
+        caught(&vt, (test));                                                                       \
+    } while (0)
 
 static void broken_tiers_are_caught(void **state)
 {
     (void)state;
-    caught(break_put);
-    caught(break_read);
-    caught(break_list);
-    caught(break_truncate);
+    BROKEN(put_begin, commit_twice_ok, "objects are never replaced");
+    BROKEN(read_v, short_reads, "vectored reads fill exactly their ranges");
+    BROKEN(log_truncate, forgetful_truncate, "a truncated log goes on there");
+    BROKEN(put_commit, commits_anything, "what differs from its sum is refused");
+    BROKEN(copy, copies_by_moving, "copies inside the tier");
+    BROKEN(stat, never_late, "calls past their deadline do nothing");
+    BROKEN(publish, never_cancelled, "calls of a cancelled task do nothing");
+    BROKEN(put_write, late_but_taken, "calls past their deadline do nothing");
+}
+
+static void broken_names_are_caught(void **state)
+{
+    (void)state;
+    BROKEN(list, list_all, "lists are sorted and whole");
+    BROKEN(list, list_with_gaps, "a cursor finds each name once");
+    BROKEN(list, list_ends_early, "a cursor finds each name once");
+    BROKEN(list, list_no_folders, "a list can stop at folders");
+    BROKEN(remove, removes_one, "many names are removed at once");
+}
+
+static void broken_reads_are_caught(void **state)
+{
+    (void)state;
+    BROKEN(read_v, suffix_from_the_front, "suffix reads tell end and length");
+    BROKEN(object_open, any_length, "objects open with a known length");
+}
+
+static void broken_tags_are_caught(void **state)
+{
+    (void)state;
+    BROKEN(publish_if, publishes_anyhow, "publish on a condition");
+    BROKEN(publish_if, publishes_late, "one of many conditional publishes wins");
+    BROKEN(get, gets_no_tag, "publish on a condition");
+}
+
+/* Threads of the suite share the dice, so that one run may be lucky; ten are not. */
+static void broken_trouble(uint32_t mutant, const char *test)
+{
+    bool found = false;
+    for (uint64_t seed = 1; seed <= 10 && !found; seed++) {
+        trouble = (store_adverse_options){.seed = seed, .one_in = 2, .mutants = mutant};
+        qd_storage_vtable vt = adverse_table();
+        found = is_caught(&vt, test);
+    }
+    if (!found) print_message("not caught by \"%s\"\n", test);
+    assert_true(found);
+}
+
+/* Trouble that the contract does not allow. */
+static void broken_second_tries_are_caught(void **state)
+{
+    (void)state;
+    broken_trouble(STORE_ADVERSE_REJECTS_LATE, "publish on a condition");
+    broken_trouble(STORE_ADVERSE_TAKES_PIECES, "objects are whole or absent");
+    broken_trouble(STORE_ADVERSE_SHOWS_TORN, "objects are whole or absent");
+    broken_trouble(STORE_ADVERSE_COMMITS_ONCE, "many names are removed at once");
+    broken_trouble(STORE_ADVERSE_APPENDS_TWICE, "log syncs from many threads");
+    broken_trouble(STORE_ADVERSE_STALE_FOR_EVER, "a cursor finds each name once");
 }
 
 static int32_t txn_without_compares(qd_coord *c, qd_coord_txn *t)
@@ -252,8 +483,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_tier_conforms),
         cmocka_unit_test(copying_tier_conforms),
+        cmocka_unit_test(adverse_tier_conforms),
+        cmocka_unit_test(broken_second_tries_are_caught),
         cmocka_unit_test(memory_coordination_conforms),
         cmocka_unit_test(broken_tiers_are_caught),
+        cmocka_unit_test(broken_names_are_caught),
+        cmocka_unit_test(broken_reads_are_caught),
+        cmocka_unit_test(broken_tags_are_caught),
         cmocka_unit_test(broken_stores_are_caught),
         cmocka_unit_test(a_filter_from_a_file_conforms),
     };
