@@ -91,7 +91,10 @@ typedef enum qd_engine_mode { QD_ENGINE_PRIMARY = 0, QD_ENGINE_REPLICA = 1 } qd_
 
 typedef struct qd_engine_config {
     qd_env *env;
-    qd_store *store;
+    /* Where the shard's commit point and translog are (a tier with logs), and where its segments
+     * and live documents are, which a commit point names. Mostly the same one. In both the shard
+     * has `folder` for itself. */
+    qd_store *log_store, *segment_store;
     qd_str folder; /* of the shard: "indices/<uuid>/<number>" */
     qd_str name;   /* for messages: "[index][shard]" */
     /* not below any used before; a primary that other copies have followed is opened with a new

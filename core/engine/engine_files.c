@@ -101,8 +101,8 @@ engine_live *qdi_engine_live_make(qd_engine *e, engine_segment *s, uint64_t gene
         (void)qd_err_nomem(err, "live documents");
         return NULL;
     }
-    if (qd_file_open(e->store, qdi_engine_live_name(e, segment, generation, name), NULL, e->account,
-                     &f, err)) {
+    if (qd_file_open(e->segment_store, qdi_engine_live_name(e, segment, generation, name), NULL,
+                     e->account, &f, err)) {
         qd_free(x);
         return NULL;
     }
@@ -139,7 +139,7 @@ static void remove_object(qd_engine *e, qd_str name)
 {
     qd_err err;
     qd_err_init(&err);
-    if (qd_store_delete(e->store, name, &err)) {
+    if (qd_store_delete(e->segment_store, name, &err)) {
         qd_log_warn(ENGINE_LOG, "%s [%.*s] is not needed any more but could not be removed: %s",
                     e->name, QD_STR_ARG(name), qd_err_reason(&err));
     }

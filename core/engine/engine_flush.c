@@ -53,8 +53,8 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     qdi_engine_id(e, id);
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     qd_str object = qdi_engine_live_name(e, segment, generation, name);
-    int rc = qd_live_write(live, e->store, (qd_str){prefix, (size_t)len}, segment, generation, id,
-                           false, NULL, err);
+    int rc = qd_live_write(live, e->segment_store, (qd_str){prefix, (size_t)len}, segment,
+                           generation, id, false, NULL, err);
     if (rc) return rc;
     engine_live *x = qdi_engine_live_make(e, s, generation, qd_live_count(live), err);
     if (!x) {
@@ -62,7 +62,7 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
         /* its name is wanted again; where it cannot be removed the shard is better opened anew */
         qd_err stuck;
         qd_err_init(&stuck);
-        if (qd_store_delete(e->store, object, &stuck)) rc = qdi_engine_fail(e, &stuck);
+        if (qd_store_delete(e->segment_store, object, &stuck)) rc = qdi_engine_fail(e, &stuck);
         qd_err_fini(&stuck);
         return rc;
     }
@@ -94,7 +94,7 @@ int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err)
         if (!names[n++].p) rc = qd_err_nomem(err, "list of files");
     }
     if (!rc && n && !QD_MUTANT(engine, INSTALL_UNSYNCED)) {
-        rc = qd_store_sync(e->store, names, n, err);
+        rc = qd_store_sync(e->segment_store, names, n, err);
         /* whatever the reason, these files are lost: a second sync that succeeds proves nothing */
         if (rc) rc = qdi_engine_fail(e, err);
     }
@@ -229,7 +229,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
         for (uint32_t i = 0; i < c.n; i++) qd_assert(c.segments[i].live <= c.segments[i].docs);
         c.leases_n = qd_engine_leases(e, c.leases, QD_LEASES_MAX);
         retention(e, &c, &retain);
-        rc = qd_commit_write(e->store, qd_str_c(e->folder), &c, err);
+        rc = qd_commit_write(e->log_store, qd_str_c(e->folder), &c, err);
     }
     qd_free(c.segments);
     qd_free(c.leases);

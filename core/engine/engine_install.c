@@ -64,7 +64,7 @@ void qdi_engine_orphans_clear(qd_engine *e, const qd_publication *p)
     for (size_t i = 0; i < e->orphans.n; i++) {
         const engine_orphan *o = &e->orphans.at[i];
         if (names(p, o)) continue;
-        qdi_store_forget(e->store,
+        qdi_store_forget(e->segment_store,
                          o->live_generation
                              ? qdi_engine_live_name(e, o->segment, o->live_generation, name)
                              : qdi_engine_segment_name(e, o->segment, name));
@@ -218,11 +218,11 @@ static int look(qd_install *i, uint32_t file, bool *there, qd_err *err)
     qd_str name = path_of(i->e, f.name, path, sizeof path);
     qd_err bad;
     qd_err_init(&bad);
-    int rc = qd_file_matches(i->e->store, name, f.bytes, f.hash, i->e->account, &bad);
+    int rc = qd_file_matches(i->e->segment_store, name, f.bytes, f.hash, i->e->account, &bad);
     *there = rc == 0;
     if (rc == QD_E_CORRUPT || rc == QD_E_FORMAT_NEW || rc == QD_E_FORMAT_OLD) {
         qd_log_warn(ENGINE_LOG, "%s %s: fetched again", i->e->name, qd_err_reason(&bad));
-        rc = qd_store_delete(i->e->store, name, err);
+        rc = qd_store_delete(i->e->segment_store, name, err);
     } else if (rc == QD_E_NOTFOUND) {
         rc = 0;
     } else if (rc && err) {
@@ -291,8 +291,8 @@ int qd_install_file_begin(qd_install *i, uint32_t file, qd_err *err)
     qd_publication_file_at(i->p, file, &f);
     qd_file_receive_abort(i->receiver[file]);
     i->receiver[file] = NULL;
-    return qd_file_receive_begin(i->e->store, path_of(i->e, f.name, path, sizeof path), f.bytes,
-                                 i->e->account, &i->receiver[file], err);
+    return qd_file_receive_begin(i->e->segment_store, path_of(i->e, f.name, path, sizeof path),
+                                 f.bytes, i->e->account, &i->receiver[file], err);
 }
 
 int qd_install_file_append(qd_install *i, uint32_t file, const void *p, size_t n, qd_err *err)
@@ -339,7 +339,7 @@ int qd_install_file_sync(qd_install *i, uint32_t file, qd_err *err)
     qd_assert(file < i->files && atomic_load(&i->there[file]));
     qd_publication_file_at(i->p, file, &f);
     qd_str name = path_of(i->e, f.name, path, sizeof path);
-    int rc = qd_store_sync(i->e->store, &name, 1, err);
+    int rc = qd_store_sync(i->e->segment_store, &name, 1, err);
     /* the commit's own sync of it would prove nothing any more */
     return rc ? qdi_engine_fail(i->e, err) : 0;
 }
@@ -368,7 +368,7 @@ static int open_fresh(qd_engine *e, const qd_publication_segment *s, engine_segm
 {
     char name[ENGINE_NAME_MAX];
     qd_segment *segment;
-    int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, s->id, name), e->account,
+    int rc = qd_segment_open(e->segment_store, qdi_engine_segment_name(e, s->id, name), e->account,
                              &segment, err);
     if (rc) return rc;
     if (qd_segment_docs(segment) != s->docs) {
@@ -402,8 +402,8 @@ static int open_one(qd_install *i, arrival *a, uint32_t k, qd_err *err)
     if (rc) return rc;
     if (s->live_generation) {
         int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
-        rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, s->id, s->live_generation,
-                          s->docs, e->account, &a->lives[k], err);
+        rc = qd_live_open(e->segment_store, (qd_str){prefix, (size_t)len}, s->id,
+                          s->live_generation, s->docs, e->account, &a->lives[k], err);
         if (!rc && qd_live_count(a->lives[k]) != s->live) {
             rc = qd_err_set(err, QD_E_CORRUPT, "%s live documents: %u, not the %u announced",
                             e->name, qd_live_count(a->lives[k]), s->live);

@@ -111,7 +111,7 @@ typedef struct engine_recent {
 struct qd_engine {
     uint32_t magic;
     qd_env *env;
-    qd_store *store;
+    qd_store *log_store, *segment_store; /* may be one */
     char *folder, *name;
     qd_account *account;
     qd_pool *merge_pool;

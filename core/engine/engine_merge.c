@@ -210,11 +210,12 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     qdi_engine_id(e, id);
     qd_str object = qdi_engine_segment_name(e, id, name);
     *out = NULL;
-    int rc = qd_segment_merge(sources, j->n, e->store, object, id, &o, e->account, &j->result, err);
+    int rc = qd_segment_merge(sources, j->n, e->segment_store, object, id, &o, e->account,
+                              &j->result, err);
     if (!rc) tell_order(e, &o, &j->result);
     if (rc || j->result.docs == 0) return rc;
-    if ((rc = qd_segment_open(e->store, object, e->account, out, err))) {
-        qdi_store_forget(e->store, object);
+    if ((rc = qd_segment_open(e->segment_store, object, e->account, out, err))) {
+        qdi_store_forget(e->segment_store, object);
     }
     return rc;
 }

@@ -194,7 +194,8 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     memset(e, 0, sizeof *e);
     e->magic = ENGINE_MAGIC;
     e->env = c->env;
-    e->store = c->store;
+    e->log_store = c->log_store;
+    e->segment_store = c->segment_store;
     e->account = c->account;
     e->merge_pool = c->merge_pool;
     e->order_memory = c->order_memory;
@@ -312,10 +313,11 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     memcpy(first.history_uuid, e->history_uuid, 16);
     if (qd_seq_no_init(&e->seq_no, -1, c->account)) rc = qd_err_nomem(err, "sequence numbers");
     if (!rc) {
-        rc = qd_translog_create(c->env, c->store, c->folder, &who, c->account, &e->translog, err);
+        rc = qd_translog_create(c->env, c->log_store, c->folder, &who, c->account, &e->translog,
+                                err);
     }
     if (!rc) qd_translog_tell(e->translog, &e->seq_no);
-    if (!rc) rc = qd_commit_write(c->store, c->folder, &first, err);
+    if (!rc) rc = qd_commit_write(c->log_store, c->folder, &first, err);
     e->commit_generation = e->committed_translog = 1;
     atomic_store(&e->committed_term, c->primary_term);
     if (!rc) rc = qdi_engine_publish(e, QD_SEQ_NO_NONE, err);
@@ -335,8 +337,8 @@ static int open_live(qd_engine *e, engine_segment *s, const qd_commit_segment *c
     char prefix[ENGINE_NAME_MAX];
     if (!c->live_generation) return 0;
     int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
-    int rc = qd_live_open(e->store, (qd_str){prefix, (size_t)len}, c->id, c->live_generation,
-                          c->docs, e->account, &s->live, err);
+    int rc = qd_live_open(e->segment_store, (qd_str){prefix, (size_t)len}, c->id,
+                          c->live_generation, c->docs, e->account, &s->live, err);
     if (rc == QD_E_NOTFOUND) {
         return qd_err_wrap(err, QD_E_CORRUPT,
                            "%s live documents of [%.*s], generation %llu, are not there", e->name,
@@ -355,7 +357,7 @@ static int open_segment(qd_engine *e, const qd_commit_segment *c, qd_err *err)
 {
     char name[ENGINE_NAME_MAX];
     qd_segment *segment;
-    int rc = qd_segment_open(e->store, qdi_engine_segment_name(e, c->id, name), e->account,
+    int rc = qd_segment_open(e->segment_store, qdi_engine_segment_name(e, c->id, name), e->account,
                              &segment, err);
     if (rc == QD_E_NOTFOUND) {
         return qd_err_wrap(err, QD_E_CORRUPT,
@@ -425,7 +427,7 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
     bool live = qd_str_find_str(name, QD_STR("/live-")) >= 0;
     qd_segment *s = NULL;
     bool foreign = false, kept = false;
-    if (!live && !qd_segment_open(e->store, name, e->account, &s, NULL)) {
+    if (!live && !qd_segment_open(e->segment_store, name, e->account, &s, NULL)) {
         char own[ENGINE_NAME_MAX];
         foreign = !qdi_engine_made(e, s) ||
                   !qd_str_eq(qdi_engine_segment_name(e, qd_segment_id(s), own), name);
@@ -442,11 +444,11 @@ static int clear_stray(qd_engine *e, qd_str name, qd_err *err)
     if (foreign) {
         qd_log_warn(ENGINE_LOG, "%s [%.*s] is not of this shard's making: moved to lost+found",
                     e->name, QD_STR_ARG(name));
-        return qd_store_set_aside(e->store, name, err);
+        return qd_store_set_aside(e->segment_store, name, err);
     }
     qd_log_debug(ENGINE_LOG, "%s [%.*s] is not part of the commit point: removed", e->name,
                  QD_STR_ARG(name));
-    return qd_store_delete(e->store, name, err);
+    return qd_store_delete(e->segment_store, name, err);
 }
 
 static int clear_strays(qd_engine *e, qd_err *err)
@@ -455,7 +457,7 @@ static int clear_strays(qd_engine *e, qd_err *err)
     stray x = {.e = e};
     int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
     qd_arena_init(&x.arena, e->account, COMMIT_ARENA_MAX);
-    int rc = qd_store_list(e->store, (qd_str){prefix, (size_t)len}, collect_stray, &x, err);
+    int rc = qd_store_list(e->segment_store, (qd_str){prefix, (size_t)len}, collect_stray, &x, err);
     for (size_t i = 0; i < x.names.n && !rc; i++) rc = clear_stray(e, x.names.at[i], err);
     qd_vec_fini(&x.names);
     qd_arena_fini(&x.arena);
@@ -467,7 +469,7 @@ static int sync_commit(qd_engine *e, qd_err *err)
     char name[ENGINE_NAME_MAX];
     int n = snprintf(name, sizeof name, "%s/commit", e->folder);
     qd_str object = {name, (size_t)n};
-    return qd_store_sync(e->store, &object, 1, err);
+    return qd_store_sync(e->log_store, &object, 1, err);
 }
 
 static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
@@ -528,7 +530,7 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
     memcpy(who.uuid, e->translog_uuid, 16);
     memcpy(who.history, e->history_uuid, 16);
     who.primary_term = atomic_load(&e->primary_term);
-    rc = qd_translog_open(e->env, e->store, qd_str_c(e->folder), &who, c->translog_first,
+    rc = qd_translog_open(e->env, e->log_store, qd_str_c(e->folder), &who, c->translog_first,
                           c->translog_generation, e->account, &log, err);
     if (rc) return rc;
     e->translog = log;
@@ -554,7 +556,7 @@ int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
     qd_arena arena;
     qd_commit commit;
     qd_arena_init(&arena, c->account, COMMIT_ARENA_MAX);
-    int rc = qd_commit_read(c->store, c->folder, &arena, &commit, err);
+    int rc = qd_commit_read(c->log_store, c->folder, &arena, &commit, err);
     if (!rc) rc = make(c, &e, err);
     if (!rc) {
         atomic_store(&e->stop_merges, true); /* not before the log is replayed */

@@ -161,8 +161,9 @@ int qd_publication_read(qd_publication *p, uint32_t file, uint64_t offset, void 
     }
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     qd_file *f;
-    int rc = qd_file_open(h->e->store, qdi_engine_live_name(h->e, s->id, s->live_generation, name),
-                          NULL, h->e->account, &f, err);
+    int rc = qd_file_open(h->e->segment_store,
+                          qdi_engine_live_name(h->e, s->id, s->live_generation, name), NULL,
+                          h->e->account, &f, err);
     if (rc) return rc;
     rc = qd_file_bytes_at(f, offset, buf, n, got, err);
     qd_file_unref(f);

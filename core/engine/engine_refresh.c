@@ -184,10 +184,10 @@ static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
     qd_engine_history(e, history);
     qdi_engine_id(e, id);
     qd_str object = qdi_engine_segment_name(e, id, name);
-    int rc = qd_buffer_flush(b->b, e->store, object, id, &attrs, false, NULL, err);
+    int rc = qd_buffer_flush(b->b, e->segment_store, object, id, &attrs, false, NULL, err);
     if (rc) return rc;
-    if ((rc = qd_segment_open(e->store, object, e->account, &b->segment, err))) {
-        qdi_store_forget(e->store, object);
+    if ((rc = qd_segment_open(e->segment_store, object, e->account, &b->segment, err))) {
+        qdi_store_forget(e->segment_store, object);
     }
     return rc;
 }

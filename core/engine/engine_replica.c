@@ -214,7 +214,7 @@ static int drop_buffered(qd_engine *e, qd_err *err)
         qd_segment *s = b->segment;
         if (b->entry) qdi_engine_segment_drop(e, b->entry);
         if (s) {
-            qdi_store_forget(e->store, qd_segment_name(s));
+            qdi_store_forget(e->segment_store, qd_segment_name(s));
             qd_segment_unref(s);
         }
         b->segment = NULL;

@@ -13,7 +13,7 @@
 #define DOCS_AT_ONCE 65536u
 
 typedef struct look {
-    qd_store *store;
+    qd_store *log_store, *segment_store;
     qd_str folder;
     qd_account *account;
     const qd_commit *commit;
@@ -117,7 +117,7 @@ static int head_of(look *k, uint64_t generation, translog_head *head, qd_err *er
     qd_store_log *log;
     size_t got = 0;
     qd_str file = qdi_translog_name(k->folder, generation, name, sizeof name);
-    int rc = qd_store_log_open(k->store, file, false, &log, err);
+    int rc = qd_store_log_open(k->log_store, file, false, &log, err);
     if (rc) return rc;
     rc = qd_store_log_read(log, 0, bytes, sizeof bytes, &got, err);
     qd_store_log_close(log);
@@ -133,7 +133,7 @@ static int take_generation(look *k, uint64_t durable, qd_err *err)
     qd_store_log *log;
     translog_found f;
     qd_str file = qdi_translog_name(k->folder, k->generation, name, sizeof name);
-    int rc = qd_store_log_open(k->store, file, false, &log, err);
+    int rc = qd_store_log_open(k->log_store, file, false, &log, err);
     if (rc) return rc;
     rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
                                k->account, take_record, k, &f, err);
@@ -147,7 +147,7 @@ static int look_at_log(look *k, qd_err *err)
     char prefix[TRANSLOG_NAME_MAX];
     int len = snprintf(prefix, sizeof prefix, "%.*s/translog-", QD_STR_ARG(k->folder));
     k->prefix = (size_t)len;
-    int rc = qd_store_list(k->store, (qd_str){prefix, (size_t)len}, collect, k, err);
+    int rc = qd_store_list(k->log_store, (qd_str){prefix, (size_t)len}, collect, k, err);
     for (size_t i = 0; i < k->generations.n && !rc; i++) {
         bool last = i + 1 == k->generations.n;
         translog_head head, next = {.before_durable = 0};
@@ -225,7 +225,7 @@ static int look_at_segment(look *k, const qd_commit_segment *c, qd_err *err)
     qd_segment *s;
     int n = snprintf(name, sizeof name, "%.*s/seg-", QD_STR_ARG(k->folder));
     for (int i = 0; i < 16; i++) n += snprintf(name + n, sizeof name - (size_t)n, "%02x", c->id[i]);
-    int rc = qd_segment_open(k->store, (qd_str){name, (size_t)n}, k->account, &s, err);
+    int rc = qd_segment_open(k->segment_store, (qd_str){name, (size_t)n}, k->account, &s, err);
     if (rc) return rc;
     uint32_t docs = qd_segment_docs(s);
     for (uint32_t at = 0; at < docs && !rc && !found(k); at += DOCS_AT_ONCE) {
@@ -235,17 +235,22 @@ static int look_at_segment(look *k, const qd_commit_segment *c, qd_err *err)
     return rc;
 }
 
-int qd_engine_look_back(qd_store *s, qd_str folder, qd_account *account, char *text, size_t room,
-                        qd_err *err)
+int qd_engine_look_back(qd_store *logs, qd_store *segments, qd_str folder, qd_account *account,
+                        char *text, size_t room, qd_err *err)
 {
     qd_arena arena;
     qd_commit commit;
-    look k = {.store = s, .folder = folder, .account = account, .commit = &commit, .known = -1};
+    look k = {.log_store = logs,
+              .segment_store = segments,
+              .folder = folder,
+              .account = account,
+              .commit = &commit,
+              .known = -1};
     k.text = text;
     k.room = room;
     text[0] = 0;
     qd_arena_init(&arena, account, ARENA_MAX);
-    int rc = qd_commit_read(s, folder, &arena, &commit, err);
+    int rc = qd_commit_read(logs, folder, &arena, &commit, err);
     if (!rc) {
         k.base = commit.operations_from < 0 ? 0 : commit.operations_from;
         rc = look_at_log(&k, err);

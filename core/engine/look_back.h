@@ -18,7 +18,7 @@
  * QD_E_NOTFOUND: there is no commit point; any error of opening the folder. [worker]
  */
 QD_MUST_CHECK
-int qd_engine_look_back(qd_store *s, qd_str folder, qd_account *account, char *text, size_t room,
-                        qd_err *err);
+int qd_engine_look_back(qd_store *logs, qd_store *segments, qd_str folder, qd_account *account,
+                        char *text, size_t room, qd_err *err);
 
 #endif

@@ -44,7 +44,8 @@ static void look_at(qd_shards *all, qd_str folder)
     char what[SHARD_HISTORY_TEXT];
     qd_err err;
     qd_err_init(&err);
-    if (qd_engine_look_back(all->store, folder, all->account, what, sizeof what, &err)) {
+    if (qd_engine_look_back(all->store, all->store, folder, all->account, what, sizeof what,
+                            &err)) {
         /* its opening tells, too */
         qd_log_warn(SHARD_LOG, "[%.*s] was not looked at for numbers that were given twice: %s",
                     QD_STR_ARG(folder), qd_err_reason(&err));

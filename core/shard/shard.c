@@ -196,7 +196,8 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     qd_index_meta *m = qd_shard_index(s);
     qd_engine_config c = {
         .env = all->env,
-        .store = all->store,
+        .log_store = all->store,
+        .segment_store = all->store,
         .folder = qd_str_c(s->folder),
         .name = qd_str_c(s->name),
         .primary_term = atomic_load(&s->primary_term),

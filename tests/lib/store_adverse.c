@@ -125,7 +125,7 @@ static trouble meet(qd_storage *t, bool answers)
     const uint32_t one_in = t->options.one_in ? t->options.one_in : ONE_IN;
     uint64_t r = dice(t);
     calls++;
-    if (r % 4 == 0) pass_time(r / 4 % 100000);
+    if (r % one_in == 1) pass_time(r / 4 % 2000000);
     pthread_mutex_lock(&t->lock);
     bool in_row = t->row > 0;
     if (in_row) t->row--;
@@ -619,7 +619,8 @@ static int32_t remove_names(qd_storage *t, const qd_str *names, uint32_t n, uint
         bool there = t->vt->stat(t->inner, names[i], &st, NULL) == 0;
         rc = t->vt->remove(t->inner, &names[i], 1, NULL, call);
         if (rc == 0 && there) rc = t->vt->sync_dir(t->inner, folder_of_name(names[i]), call);
-        if (rc == 0 && there) changed(t, names[i], st.size, true);
+        /* logs are listed as they are */
+        if (rc == 0 && there && st.type != QD_STORAGE_LOG) changed(t, names[i], st.size, true);
     }
     rc = end(rc, after && rc == 0, call, names[0]);
     if (rc == 0 && removed) *removed = n; /* it does not learn how many were there */
@@ -636,39 +637,30 @@ static int32_t copy(qd_storage *t, qd_str from, qd_str to, const qd_storage_call
     return end(rc, after, call, from);
 }
 
-static const qd_storage_vtable adverse = {
-    .head = QD_VTABLE(qd_storage_vtable, STORAGE,
-                      QD_STORAGE_DURABLE | QD_STORAGE_REMOTE | QD_STORAGE_APPEND |
-                          QD_STORAGE_CONDITIONAL_PUT | QD_STORAGE_COPY | QD_STORAGE_CHECKSUM |
-                          QD_STORAGE_STALE_LIST),
-    .open = tier_open,
-    .close = tier_close,
-    .info = tier_info,
-    .capacity = tier_capacity,
-    .object_open = object_open,
-    .object_close = object_close,
-    .read_v = read_v,
-    .read_cancel = read_cancel,
-    .put_begin = put_begin,
-    .put_write = put_write,
-    .put_commit = put_commit,
-    .put_abort = put_abort,
-    .publish = publish,
-    .publish_if = publish_if,
-    .get = get,
+#define FLAGS                                                                                      \
+    (QD_STORAGE_DURABLE | QD_STORAGE_REMOTE | QD_STORAGE_CONDITIONAL_PUT | QD_STORAGE_COPY |       \
+     QD_STORAGE_CHECKSUM | QD_STORAGE_STALE_LIST)
+#define COMMON                                                                                     \
+    .open = tier_open, .close = tier_close, .info = tier_info, .capacity = tier_capacity,          \
+    .object_open = object_open, .object_close = object_close, .read_v = read_v,                    \
+    .read_cancel = read_cancel, .put_begin = put_begin, .put_write = put_write,                    \
+    .put_commit = put_commit, .put_abort = put_abort, .publish = publish,                          \
+    .publish_if = publish_if, .get = get, .list = list, .stat = stat_name, .remove = remove_names, \
+    .copy = copy
+
+static const qd_storage_vtable with_logs = {
+    .head = QD_VTABLE(qd_storage_vtable, STORAGE, FLAGS | QD_STORAGE_APPEND),
     .log_open = log_open,
     .log_append_v = log_append_v,
     .log_sync = log_sync,
     .log_read = log_read,
     .log_truncate = log_truncate,
     .log_close = log_close,
-    .list = list,
-    .stat = stat_name,
-    .remove = remove_names,
-    .copy = copy,
-};
+    COMMON};
+static const qd_storage_vtable without_logs = {.head = QD_VTABLE(qd_storage_vtable, STORAGE, FLAGS),
+                                               COMMON};
 
-const qd_storage_vtable *store_adverse_vtable(void)
+const qd_storage_vtable *store_adverse_vtable(bool logs)
 {
-    return &adverse;
+    return logs ? &with_logs : &without_logs;
 }

@@ -8,7 +8,7 @@
  *   tears parts   objects go up in parts at the commit; a part that is lost leaves an upload that
  *                 nobody sees, and the commit wants a second try;
  *   asks late     an object opens without a request: absence and another length show at the read.
- * It has no map, no lazy commits, no trees, no rename: flags DURABLE, REMOTE, APPEND,
+ * It has no map, no lazy commits, no trees, no rename: flags DURABLE, REMOTE, APPEND (or not),
  * CONDITIONAL_PUT, COPY, CHECKSUM, STALE_LIST.
  *
  * By the seed everything but the clock's part of it (how stale a list is) comes again.
@@ -17,6 +17,7 @@
 #define QD_TESTS_STORE_ADVERSE_H
 
 #include <quidditch/storage.h>
+#include <stdbool.h>
 
 /* One breach of the contract each: suites prove with these that they can fail. */
 enum {
@@ -43,7 +44,8 @@ typedef struct store_adverse_counts {
  * from now on through store_adverse_vtable. o may be NULL. */
 qd_storage *store_adverse_make(const qd_storage_vtable *vt, qd_storage *inner,
                                const store_adverse_options *o);
-const qd_storage_vtable *store_adverse_vtable(void);
+/* logs: with the flag APPEND, which object stores lack. */
+const qd_storage_vtable *store_adverse_vtable(bool logs);
 /* Of all handles of the process so far. */
 store_adverse_counts store_adverse_counted(void);
 

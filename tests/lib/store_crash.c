@@ -696,6 +696,8 @@ static int32_t sync_dir(qd_storage *t, qd_str folder, const qd_storage_call *cal
     return fail(call, rc, "syncing folder", folder);
 }
 
+#define ADVERSE_ONE_IN 256 /* second tries wait 10 ms and more: suites are to end */
+
 #define FLAGS                                                                                      \
     (QD_STORAGE_DURABLE | QD_STORAGE_APPEND | QD_STORAGE_CONDITIONAL_PUT | QD_STORAGE_RENAME |     \
      QD_STORAGE_LAZY | QD_STORAGE_TREE | QD_STORAGE_COPY | QD_STORAGE_CHECKSUM)
@@ -727,8 +729,9 @@ int store_crash_open(store_crash *d, qd_store **out, qd_err *err)
     qd_storage *t = store_crash_handle(d);
     const qd_storage_vtable *vt = store_crash_vtable(d);
     if (d->options.adverse) {
-        t = store_adverse_make(vt, t, &(store_adverse_options){.seed = d->serials});
-        vt = store_adverse_vtable();
+        t = store_adverse_make(
+            vt, t, &(store_adverse_options){.seed = d->serials, .one_in = ADVERSE_ONE_IN});
+        vt = store_adverse_vtable(!d->options.no_logs);
     }
     int rc = qd_store_wrap(vt, t, out, err);
     if (rc) (void)vt->close(t, NULL);
@@ -737,6 +740,11 @@ int store_crash_open(store_crash *d, qd_store **out, qd_err *err)
 
 /* ---- power, faults, damage --------------------------------------------------------------------
  */
+
+bool store_crash_lazy(const store_crash *d)
+{
+    return !d->options.adverse;
+}
 
 void store_crash_capacity_set(store_crash *d, uint64_t bytes)
 {

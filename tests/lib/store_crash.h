@@ -37,6 +37,7 @@ typedef struct store_crash_options {
                          at once */
     uint64_t capacity; /* bytes; 0: 1 TiB */
     uint32_t mutants;  /* STORE_CRASH_NO_* */
+    bool no_logs;      /* of adverse: without the flag APPEND */
     bool adverse; /* store_crash_open puts store_adverse.h before it; copies, and reads end late */
 } store_crash_options;
 
@@ -54,6 +55,8 @@ const qd_storage_vtable *store_crash_vtable(const store_crash *d);
 qd_storage *store_crash_handle(store_crash *d);
 /* From now on the table's own `open` gives handles of d (whatever path it is told). */
 void store_crash_serve(store_crash *d);
+/* Can the tier put syncs off (LAZY)? If not, what cannot be synced is never there. */
+bool store_crash_lazy(const store_crash *d);
 /* Changes capacity (0: 1 TiB) or mutants while open. */
 void store_crash_capacity_set(store_crash *d, uint64_t bytes);
 void store_crash_mutants_set(store_crash *d, uint32_t mutants);

@@ -104,7 +104,8 @@ int qd_bench_es_open(qd_bench_dir *d, bool create, const qd_bench_es_options *o,
     if (!rc) rc = qd_pool_open(e->env, "force_merge", 1, 16, &e->merges, err);
     qd_engine_config c = {
         .env = e->env,
-        .store = d->store,
+        .log_store = d->store,
+        .segment_store = d->store,
         .folder = QD_STR(QD_BENCH_SHARD),
         .name = QD_STR("[bench][0]"),
         .primary_term = 1,

@@ -65,7 +65,8 @@ enum {
     QD_STORAGE_TREE = 128,       /* remove_tree; the host lists and removes where it is absent */
     QD_STORAGE_COPY = 256,       /* copy; the host reads and writes where it is absent */
     QD_STORAGE_CHECKSUM = 512,   /* put_commit compares what arrived with the sum handed over */
-    QD_STORAGE_STALE_LIST = 1024 /* list lags behind by up to info.list_lag_ns */
+    QD_STORAGE_STALE_LIST = 1024 /* list lags behind by up to info.list_lag_ns, but
+                                  * never for logs */
 };
 
 /* What goes along with a call; borrow, or keep until op.done (read_v). */

@@ -30,7 +30,7 @@ static void side_reopen(side *x, qd_engine_mode mode, bool clean)
     qd_store_close(x->s);
     store_crash_crash(x->disk, 3);
     assert_int_equal(store_crash_open(x->disk, &x->s, NULL), 0);
-    x->k.store = x->s;
+    x->k.log_store = x->k.segment_store = x->s;
     x->k.mode = mode;
     assert_int_equal(qd_engine_open(&x->k, &x->e, NULL), 0);
 }
@@ -588,7 +588,8 @@ static void errors_of_the_disk(void **state)
     assert_int_equal(qd_engine_refresh(p.e, NULL), 0);
     store_crash_fail_at(r.disk, STORE_CRASH_SYNCS, 1, QD_E_IO, false);
     assert_int_equal(take_over(&p, &r, &err), QD_E_IO);
-    assert_int_equal(qd_engine_failure(r.e, NULL), QD_E_IO);
+    /* a file that never came is fetched again; one whose bytes are unknown ends the engine */
+    assert_int_equal(qd_engine_failure(r.e, NULL), store_crash_lazy(r.disk) ? QD_E_IO : 0);
     qd_err_fini(&err);
     side_reopen(&r, QD_ENGINE_REPLICA, false);
     assert_int_equal(take_over(&p, &r, NULL), 0);

@@ -70,7 +70,8 @@ static inline qd_engine_config config(qd_store *s)
 {
     qd_engine_config c = {
         .env = qd_env_system(),
-        .store = s,
+        .log_store = s,
+        .segment_store = s,
         .folder = QD_STR("indices/u/0"),
         .name = QD_STR("[test][0]"),
         .primary_term = 1,

@@ -69,7 +69,8 @@ static void finds(world *w, const char *text)
     assert_int_equal(qd_translog_close(w->log, true, NULL), 0);
     assert_int_equal(qd_commit_write(w->store, FOLDER, &w->commit, NULL), 0);
     uint64_t before = store_crash_digest(w->disk);
-    assert_int_equal(qd_engine_look_back(w->store, FOLDER, NULL, what, sizeof what, NULL), 0);
+    assert_int_equal(qd_engine_look_back(w->store, w->store, FOLDER, NULL, what, sizeof what, NULL),
+                     0);
     assert_int_equal(store_crash_digest(w->disk), before);
     if (text ? !strstr(what, text) : what[0] != 0) fprintf(stderr, "# %s\n", what);
     assert_true(text ? strstr(what, text) != NULL : what[0] == 0);
@@ -174,7 +175,7 @@ static void a_segment_that_contradicts_the_log(void **state)
     action_cluster_leave(c, node);
     assert_int_equal(store_crash_open(action_cluster_disk(c, node), &store, NULL), 0);
     qd_str at = qd_str_c(folder);
-    assert_int_equal(qd_engine_look_back(store, at, NULL, what, sizeof what, NULL), 0);
+    assert_int_equal(qd_engine_look_back(store, store, at, NULL, what, sizeof what, NULL), 0);
     assert_int_equal(what[0], 0);
     qd_arena_init(&arena, NULL, 1 << 20);
     assert_int_equal(qd_commit_read(store, at, &arena, &commit, NULL), 0);
@@ -195,7 +196,7 @@ static void a_segment_that_contradicts_the_log(void **state)
         commit.operations_from = 0;
         commit.translog_first = commit.translog_generation = 1;
         assert_int_equal(qd_commit_write(store, at, &commit, NULL), 0);
-        assert_int_equal(qd_engine_look_back(store, at, NULL, what, sizeof what, NULL), 0);
+        assert_int_equal(qd_engine_look_back(store, store, at, NULL, what, sizeof what, NULL), 0);
         const char *text = "operation [3] is of term 7 in its log and of term 1 in segment";
         if (term == 1) assert_int_equal(what[0], 0);
         if (term == 7) assert_non_null(strstr(what, text));

@@ -89,7 +89,7 @@ static int32_t open_adverse(qd_self *self, const qd_storage_config *config, qd_s
 static qd_storage_vtable adverse_table(void)
 {
     disk = store_crash_make(&(store_crash_options){.copies = true, .late_us = 50});
-    qd_storage_vtable vt = *store_adverse_vtable();
+    qd_storage_vtable vt = *store_adverse_vtable(true);
     vt.open = open_adverse;
     return vt;
 }
