@@ -120,11 +120,12 @@ typedef int qd_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, ui
                           qd_arena *arena, qd_str *json, qd_err *err);
 
 typedef struct qd_aggs_shard_options {
-    qd_searcher *searcher; /* outlives the shard */
-    qd_account *account;   /* the request's */
-    struct qd_task *task;  /* cancellation; may be NULL */
-    uint32_t shard;        /* number in the request: breaks ties of top_hits */
-    qd_aggs_fetch *fetch;  /* NULL without top_hits */
+    qd_searcher *searcher;         /* outlives the shard */
+    qd_account *account;           /* the request's */
+    struct qd_task *task;          /* cancellation; may be NULL */
+    struct qd_term_budget *budget; /* of the plans of filters; NULL: none */
+    uint32_t shard;                /* number in the request: breaks ties of top_hits */
+    qd_aggs_fetch *fetch;          /* NULL without top_hits */
     void *fetch_arg;
     bool skip_block_statistics; /* always read values (benchmarks) */
 } qd_aggs_shard_options;

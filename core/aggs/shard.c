@@ -280,7 +280,8 @@ static int run(qd_aggs_shard *s, const qd_node *node, qd_collector *c, qd_err *e
     qd_plan *plan;
     qd_collect_result result;
     qd_arena_init(&arena, s->account, 0);
-    qd_plan_options o = {.task = s->o.task, .no_scores = true, .account = s->account};
+    qd_plan_options o = {
+        .task = s->o.task, .budget = s->o.budget, .no_scores = true, .account = s->account};
     qd_node *all = node ? NULL : qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
     int rc = node || all ? 0 : qdi_aggs_no_memory(s->account, sizeof *all, "aggregations", err);
     if (rc == 0) rc = qd_plan_make(s->o.searcher, node ? node : all, &o, &arena, &plan, err);

@@ -81,6 +81,10 @@ size_t qd_tasks_count(qd_tasks *tasks);
  * qd_task_poll (or a timer) has marked it. */
 #define qd_task_stopped(t)                                                                         \
     QD_UNLIKELY((t) != NULL && atomic_load_explicit(&(t)->stop, memory_order_relaxed) != 0)
+/* The same for what goes on behind the deadline, as the hits of a search are fetched. */
+#define qd_task_cancelled(t)                                                                       \
+    QD_UNLIKELY((t) != NULL &&                                                                     \
+                atomic_load_explicit(&(t)->stop, memory_order_relaxed) == QD_TASK_CANCELLED)
 /* Looks at the clock too and marks a passed deadline. 0, QD_E_CANCELLED or QD_E_TIMEOUT without a
  * text; t may be NULL. Some 25 ns: once per block of documents or per step. [any] */
 int qd_task_poll(qd_task *t);

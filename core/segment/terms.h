@@ -84,11 +84,40 @@ int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err);
  * NULL), 0 at the window's end (plan again), negative on errors. [worker] */
 QD_MUST_CHECK
 int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term *out, qd_err *err);
+/* Who pays for a walk: called by qd_term_iter_step for each window that it plans, with what it
+ * costs in terms looked at: those of its blocks that are not passed over, one for every 64 bytes of these, one for each
+ * place where an automaton left blocks out. A result other than 0 ends the step with it. */
+typedef struct qd_term_payer {
+    int (*pay)(struct qd_term_payer *payer, uint64_t cost, qd_err *err);
+} qd_term_payer;
+/* Sets the payer, who outlives the walk. [worker] */
+void qd_term_iter_paid_by(qd_term_iter *it, qd_term_payer *payer);
+/* What a walk over all terms of a field of the segment costs. [any] */
+uint64_t qd_terms_walk_cost(qd_segment *s, uint32_t field);
+/* Terms of the blocks between the bounds of a range, which a walk without an automaton would read;
+ * an estimate from above, by the resident index. [any] */
+uint64_t qd_term_range_span(qd_segment *s, uint32_t field, const qd_term_range *range);
 /* The automaton's state at the term just given (edit distances of fuzzy automata). [worker] */
 uint32_t qd_term_iter_state(const qd_term_iter *it);
 /* Plan, fetch and next in one: 1, or 0 at the end of the walk; blocks where the tier has to.
  * [worker] */
 QD_MUST_CHECK
 int qd_term_iter_step(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err);
+
+/* Many ranges at once: which of them have a term? For one pass over a dictionary in place of a walk
+ * for each. Of each range a text of up to three bytes that its terms hold is known, so that a term
+ * is compared with few of them. Not for several threads at a time. */
+typedef struct qd_term_matcher qd_term_matcher;
+
+/* A matcher of n ranges, none with an automaton, living in arena as they do. [worker] QD_E_NOMEM.
+ */
+QD_MUST_CHECK
+int qd_term_matcher_make(const qd_term_range *const *ranges, uint32_t n, qd_arena *arena,
+                         qd_term_matcher **out, qd_err *err);
+/* The numbers of the ranges that have text into out, n at most, in no order; gives how many.
+ * *cost grows by the ranges that were compared with it, and by one for every 64 bytes of each.
+ * [any]
+ */
+uint32_t qd_term_matcher_find(qd_term_matcher *m, qd_str text, uint32_t *out, uint64_t *cost);
 
 #endif

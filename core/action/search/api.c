@@ -209,6 +209,7 @@ int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, ui
         .scores = t->scores,
         .arena = arena,
         .task = s->run->task,
+        .budget = qdi_search_budget(s->run, s),
     };
     int rc = qdi_hits_fetch(&h, err);
     for (uint32_t i = 0; i < n && !rc; i++) {

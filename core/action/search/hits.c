@@ -148,7 +148,8 @@ int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float 
 {
     qd_plan *p;
     uint32_t n = h->n;
-    qd_plan_options o = {.no_scores = !scores, .account = h->x->a->account, .task = NULL};
+    qd_plan_options o = {
+        .no_scores = !scores, .account = h->x->a->account, .budget = h->budget, .task = NULL};
     place *at = qd_arena_alloc(h->arena, (n + 1) * sizeof *at);
     uint32_t *docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *docs);
     uint64_t *bits = qd_arena_calloc(h->arena, ((size_t)n + 63) / 64 * 8 + 8);
@@ -177,6 +178,7 @@ static int fetch_matched(search_hits *h, qd_err *err)
     if (!h->matched || !h->matched_scores) return qd_err_nomem(err, "named queries");
     int rc = 0;
     for (uint32_t k = 0; k < named && !rc; k++) {
+        if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
         float *scores = h->show->named_scores ? h->matched_scores + (size_t)k * h->n : NULL;
         rc = qdi_hits_test(h, h->index->query.named[k].node, h->matched + k * words, scores, err);
     }

@@ -317,6 +317,7 @@ static int fetch_one(search_context *c, search_picks *p, qd_arena *arena, qd_tas
         .scores = !s->index->sort.n || s->index->sort.scores || x->r->track_scores,
         .arena = &s->arena,
         .task = task,
+        .budget = qdi_search_budget(x, s),
     };
     rc = qdi_hits_fetch(&h, err);
     return rc ? rc : write_hits(&h, p, arena, err);

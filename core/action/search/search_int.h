@@ -211,6 +211,7 @@ typedef struct search_shard {
     qd_shard *shard;
     qd_searcher *searcher;
     qd_arena arena;
+    qd_term_budget budget;    /* of its plans and of its hits' */
     const search_hit *resume; /* scroll: behind this hit of the shard; NULL: from the start */
     bool drained;             /* scroll: nothing more is left here */
     /* the coordinating part's: who is asked */
@@ -301,6 +302,8 @@ void qdi_search_shards_write(const search_run *x, qd_json_writer *w);
 void qdi_search_shard_run(search_run *x, search_shard *s);
 /* Feeds all documents of a shard that match to a collector that needs no scores. [worker] */
 int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err);
+/* What the shard's plans may spend on terms, by the setting as it is now. [worker] */
+qd_term_budget *qdi_search_budget(const search_run *x, search_shard *s);
 /* A shard's plan of the query for hits, with scores. [worker] */
 int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err);
 /* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
@@ -355,6 +358,7 @@ typedef struct search_hits {
     bool scores; /* hits carry scores worth showing */
     qd_arena *arena;
     qd_task *task;
+    qd_term_budget *budget; /* the shard's */
     /* made by fetch */
     qd_fetched *got;
     qd_str *columns; /* of docvalues */

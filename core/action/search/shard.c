@@ -156,6 +156,13 @@ static int root_of(const search_run *x, search_shard *s, bool post, const qd_nod
     return *out ? 0 : qd_err_nomem(err, "filters");
 }
 
+qd_term_budget *qdi_search_budget(const search_run *x, search_shard *s)
+{
+    int64_t most = qd_config_i64(x->a->config, QD_SET_SEARCH_MAX_PATTERN_TERMS);
+    s->budget.limit = most < 0 ? UINT64_MAX : (uint64_t)most;
+    return &s->budget;
+}
+
 static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd_plan **out,
                 qd_err *err)
 {
@@ -165,6 +172,7 @@ static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd
         .similarity = identity == 4 ? &qd_similarity_lucene : NULL, /* os3 left the factor out */
         .max_clauses = (uint32_t)qd_config_i64(x->a->config, QD_SET_MAX_CLAUSES),
         .stats = x->stats,
+        .budget = qdi_search_budget(x, s),
         .task = x->task,
         .no_scores = !scores,
         .account = x->a->account,
@@ -328,6 +336,7 @@ static int aggs_make(search_run *x, search_shard *s, qd_aggs_shard **out, qd_err
     qd_aggs_shard_options o = {
         .searcher = s->searcher,
         .account = x->a->account,
+        .budget = qdi_search_budget(x, s),
         .task = x->task,
         .shard = s->place,
         .fetch = qdi_search_aggs_fetch,
@@ -484,6 +493,7 @@ static int counted_query(search_run *x, search_shard *s)
 void qdi_search_shard_run(search_run *x, search_shard *s)
 {
     s->max_score = NAN;
+    s->budget.spent = s->budget.walks = 0; /* each page of a scroll has its own */
     s->rc = s->index->rc;
     if (s->rc) {
         qd_err_copy(&s->err, &s->index->err);

@@ -304,6 +304,7 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
             .scores = !s->index->sort.n || s->index->sort.scores || x->r->track_scores,
             .arena = &s->arena,
             .task = x->task,
+            .budget = qdi_search_budget(x, s),
         };
     }
     for (uint32_t i = 0; i < x->nrefs; i++) {

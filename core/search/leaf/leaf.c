@@ -5,6 +5,7 @@
  */
 #include "search/leaf/leaf_int.h"
 #include "search/leaf/range_int.h"
+#include "search/leaf/set_int.h"
 #include "segment/live.h"
 
 static const float g_zero_ninv[256 + 16];
@@ -313,15 +314,14 @@ static int plan_dis_max(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err
     return l->u.dis_max.acc && l->u.dis_max.others && l->u.dis_max.max ? 0 : nomem(err);
 }
 
-/* An empty bitmap over the segment's documents. */
-static uint64_t *make_bits(qdi_run *r)
+uint64_t *qdi_make_bits(qdi_run *r)
 {
     return qdi_scratch_calloc(r->scratch, ((size_t)r->ndocs / 64 + QDI_WINDOW_WORDS) * 8);
 }
 
 static int bits_lnode(qdi_run *r, qdi_lnode *l, uint64_t cost, qd_err *err)
 {
-    uint64_t *bits = make_bits(r);
+    uint64_t *bits = qdi_make_bits(r);
     if (!bits) return nomem(err);
     l->kind = QDI_L_BITS;
     l->u.bits = bits;
@@ -393,7 +393,7 @@ static int plan_exists(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 /* Words and addresses without an index, by their column. */
 static int plan_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *l, qd_err *err)
 {
-    uint64_t *bits = make_bits(r);
+    uint64_t *bits = qdi_make_bits(r);
     if (!bits) return nomem(err);
     int rc = qdi_column_bits(r, x, f, bits, err);
     l->cost = rc ? 0 : r->k->popcount(bits, ((size_t)r->ndocs + 63) / 64);
@@ -410,10 +410,16 @@ static int plan_set(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     if (f == QD_FIELD_NONE) return 0;
     if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
         return plan_by_column(r, x, f, l, err);
-    uint64_t *bits = make_bits(r), docs = 0;
-    if (!bits) return nomem(err);
-    int rc = qdi_set_bits(r, x, f, bits, &docs, err);
-    if (rc || !docs) return rc;
+    uint64_t *bits = NULL, docs = 0;
+    int rc = qdi_group_bits(r, x, f, &bits, &docs, err);
+    if (rc < 0) return rc;
+    if (rc == 0) {
+        bits = qdi_make_bits(r);
+        if (!bits) return nomem(err);
+        rc = qdi_set_bits(r, x, f, bits, &docs, err);
+        if (rc) return rc;
+    }
+    if (!docs) return 0;
     l->kind = QDI_L_BITS;
     l->u.bits = bits;
     l->cost = docs < r->ndocs ? docs : r->ndocs;
@@ -426,7 +432,7 @@ static int plan_ids(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     if (!ids) return 0;
     uint32_t n = x->u.ids.n, found = 0;
     uint32_t *docs = qd_arena_alloc(r->arena, n * sizeof *docs);
-    uint64_t *bits = make_bits(r);
+    uint64_t *bits = qdi_make_bits(r);
     if (!docs || !bits) return nomem(err);
     memset(docs, 0xff, n * sizeof *docs);
     int rc = qd_ids_lookup(ids, x->u.ids.ids, x->u.ids.hashes, n, docs, r->arena, err);
@@ -447,7 +453,7 @@ static int plan_doc_set(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err
 {
     const uint64_t *bits = x->u.doc_set.bits(x->u.doc_set.arg, r->leaf->index, r->ndocs);
     if (!bits) return 0;
-    uint64_t *own = make_bits(r);
+    uint64_t *own = qdi_make_bits(r);
     if (!own) return nomem(err);
     size_t words = ((size_t)r->ndocs + 63) / 64;
     memcpy(own, bits, words * sizeof *own);

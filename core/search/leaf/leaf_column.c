@@ -33,16 +33,20 @@ int qdi_column_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bit
     const qd_column *c = cs ? qd_columns_get(cs, field) : NULL;
     if (!c || qd_column_stats_get(c)->type != QD_COLUMN_ORDINAL) return 0;
     uint32_t n = qd_column_stats_get(c)->ordinals, run = 0;
+    int rc = qdi_plan_spend(r->plan, qd_segment_field(r->leaf->segment, field)->name,
+                            n + r->ndocs / 64, err);
+    if (rc) return rc;
     qd_reads *reads = qd_reads_make(r->arena, r->plan->account);
     qd_dict_reader *dict;
     qd_column_reader *rd;
     if (!reads) return qd_err_nomem(err, "search");
-    int rc = qd_dict_plan_all(c, reads, r->arena, &dict, err);
+    rc = qd_dict_plan_all(c, reads, r->arena, &dict, err);
     if (!rc) rc = qd_column_plan(c, 0, r->ndocs, reads, r->arena, &rd, err);
     if (!rc) rc = qd_reads_fetch(reads, err);
     for (uint32_t ord = 0; ord <= n && !rc; ord++) {
         qd_str t = {NULL, 0};
-        if (ord < n) rc = qd_dict_at(dict, ord, &t, err);
+        if (ord % 1024 == 0) rc = qdi_run_tick(r);
+        if (!rc && ord < n) rc = qd_dict_at(dict, ord, &t, err);
         if (!rc && ord < n && in_set(x, t)) {
             run++;
         } else if (!rc && run) { /* neighbours at once */

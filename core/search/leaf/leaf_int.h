@@ -136,6 +136,7 @@ struct qdi_run {
     struct qdi_norms *norms;     /* fields whose norms are planned */
     struct qdi_pending *pending; /* what waits for the fetch */
     struct qdi_custom *customs;  /* opened here, newest first */
+    struct qdi_group *groups;    /* patterns of a field, found in one pass */
     qdi_lnode *root;
     bool opened;   /* all views are */
     qdi_hint hint; /* while planning: lead falls as required clauses become known */
@@ -144,6 +145,8 @@ struct qdi_run {
 /* leaf.c: begin plans and fetches, opens everything; end gives all back. */
 int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, bool scores,
                   qdi_hint hint, qd_collector *c, qd_err *err);
+/* An empty bitmap over the segment's documents, which ends with the leaf; NULL: no memory. */
+uint64_t *qdi_make_bits(qdi_run *r);
 /* leaf_set.c: the documents of a set's terms into bits (of the segment, 0), *docs the sum of their
  * frequencies. With r->hint.alone == x at least the first r->hint.enough live ones are there. */
 int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, uint64_t *docs,

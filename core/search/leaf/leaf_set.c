@@ -5,7 +5,7 @@
  * Where the first hits are all that is wanted, terms only give documents before the place by which
  * enough live ones are known; that place falls as terms are read.
  */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/set_int.h"
 
 #define SET_BATCH 256u /* terms whose postings are fetched together */
 /* Where first hits are wanted batches begin so, that a place is known soon, and double. */
@@ -13,24 +13,9 @@
 #define FIRST_SMALL 64u
 #define LOWER_WORDS 512u /* of the bitmap that are counted at a time */
 
-typedef struct set_batch {
-    qdi_run *r;
-    qd_postings *p;
-    uint32_t n;
-    qd_small_terms *small;
-    qd_reads *reads, *small_reads;
-    uint64_t *bits;
-    uint64_t docs;     /* sum of frequencies so far */
-    uint32_t enough;   /* live documents that are enough, the first ones; 0: all are wanted */
-    uint32_t below;    /* documents from here on are not wanted */
-    uint64_t look;     /* at this sum for the place again: sets of few documents have none */
-    uint32_t nflushes; /* of larger terms */
-    uint32_t nsmall;   /* small terms that are flushed together, at most */
-} set_batch;
-
 /* After more bits: where does the last document wanted stand? Looked for at sums of frequencies
  * that double: a set of many words and few documents has no such place, and few looks. */
-static void lower(set_batch *b)
+static void lower(qdi_set_batch *b)
 {
     const uint64_t *live = b->r->live;
     const qd_kern *k = b->r->k;
@@ -52,7 +37,7 @@ static void lower(set_batch *b)
     }
 }
 
-static void add_postings(set_batch *b, qd_postings *p)
+static void add_postings(qdi_set_batch *b, qd_postings *p)
 {
     uint32_t docs[192], words = (b->below + 63) / 64;
     if (p->bits) {
@@ -66,7 +51,7 @@ static void add_postings(set_batch *b, qd_postings *p)
 }
 
 /* Sets the bits of larger terms' documents. */
-static int set_flush(set_batch *b, qd_err *err)
+static int set_flush(qdi_set_batch *b, qd_err *err)
 {
     int rc = qd_reads_fetch(b->reads, err);
     for (uint32_t i = 0; i < b->n && !rc; i++) {
@@ -81,14 +66,14 @@ static int set_flush(set_batch *b, qd_err *err)
     return rc ? rc : qdi_run_tick(b->r);
 }
 
-static int small_flush(set_batch *b, qd_err *err)
+static int small_flush(qdi_set_batch *b, qd_err *err)
 {
     int rc =
         qd_small_terms_flush(b->small, b->r->leaf->segment, b->small_reads, b->below, b->bits, err);
     return rc ? rc : qdi_run_tick(b->r);
 }
 
-static int set_add(set_batch *b, const qd_term *t, qd_err *err)
+static int set_add(qdi_set_batch *b, const qd_term *t, qd_err *err)
 {
     b->docs += t->df;
     if (t->df == 1) {
@@ -113,7 +98,7 @@ static int set_add(set_batch *b, const qd_term *t, qd_err *err)
 }
 
 /* Explicit terms: looked up in groups, in order. */
-static int set_terms(set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
+static int set_terms(qdi_set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
 {
     qd_segment *seg = b->r->leaf->segment;
     qd_term_lookup *look = qd_arena_alloc(b->r->arena, SET_BATCH * sizeof *look);
@@ -136,49 +121,72 @@ static int set_terms(set_batch *b, const qdi_node *x, uint32_t field, qd_err *er
                 rc = set_add(b, &t, err);
         }
         qd_reads_release(reads);
+        if (!rc) rc = qdi_run_tick(b->r);
     }
     return rc;
 }
 
-static int set_range(set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
+static int set_range(qdi_set_batch *b, const qdi_node *x, uint32_t field, qd_err *err)
 {
-    qd_term_iter *it;
-    int rc = qd_term_iter_open(b->r->leaf->segment, field, &x->u.set.range, b->r->arena, &it, err);
+    qdi_walk w;
     qd_str text;
     qd_term t;
+    int rc = qdi_walk_open(&w, b->r->plan, b->r->leaf, field, &x->u.set.range, b->r->arena, err);
     while (!rc) {
-        rc = qd_term_iter_step(it, &text, &t, err);
+        rc = qd_term_iter_step(w.it, &text, &t, err);
         if (rc <= 0) break;
         rc = set_add(b, &t, err);
     }
-    return rc;
+    return rc ? rc : qdi_plan_spend(b->r->plan, w.field, b->docs / 64, err);
+}
+
+int qdi_set_begin(qdi_set_batch *b, qdi_run *r, uint64_t *bits, uint32_t enough, qd_err *err)
+{
+    *b = (qdi_set_batch){.r = r,
+                         .reads = qd_reads_make(r->arena, r->plan->account),
+                         .small_reads = qd_reads_make(r->arena, r->plan->account),
+                         .bits = bits,
+                         .below = r->ndocs,
+                         .enough = enough,
+                         .look = enough};
+    b->nsmall = enough ? FIRST_SMALL : QD_SMALL_TERMS;
+    b->mark = qdi_scratch_get_mark(r->scratch);
+    b->p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b->p);
+    b->small = qdi_scratch_alloc(r->scratch, sizeof *b->small);
+    if (!b->reads || !b->small_reads || !b->p || !b->small) return qd_err_nomem(err, "search");
+    b->small->n = b->small->nruns = 0;
+    return 0;
+}
+
+int qdi_set_add(qdi_set_batch *b, const qd_term *t, qd_err *err)
+{
+    return set_add(b, t, err);
+}
+
+int qdi_set_flush(qdi_set_batch *b, qd_err *err)
+{
+    int rc = b->small->n ? small_flush(b, err) : 0;
+    if (rc || !b->n) return rc;
+    lower(b);
+    return set_flush(b, err);
+}
+
+void qdi_set_end(qdi_set_batch *b)
+{
+    if (b->reads) qd_reads_release(b->reads);
+    if (b->small_reads) qd_reads_release(b->small_reads);
+    qdi_scratch_release(b->r->scratch, b->mark);
 }
 
 int qdi_set_bits(qdi_run *r, const qdi_node *x, uint32_t field, uint64_t *bits, uint64_t *docs,
                  qd_err *err)
 {
-    set_batch b = {.r = r,
-                   .reads = qd_reads_make(r->arena, r->plan->account),
-                   .small_reads = qd_reads_make(r->arena, r->plan->account),
-                   .bits = bits,
-                   .below = r->ndocs};
-    if (r->hint.alone == x && r->hint.enough < r->leaf->live_docs) b.enough = r->hint.enough;
-    b.look = b.enough;
-    b.nsmall = b.enough ? FIRST_SMALL : QD_SMALL_TERMS;
-    qdi_scratch_mark mark = qdi_scratch_get_mark(r->scratch);
-    b.p = qdi_scratch_alloc(r->scratch, SET_BATCH * sizeof *b.p);
-    b.small = qdi_scratch_alloc(r->scratch, sizeof *b.small);
-    if (!b.reads || !b.small_reads || !b.p || !b.small) return qd_err_nomem(err, "search");
-    b.small->n = b.small->nruns = 0;
-    int rc = x->u.set.terms ? set_terms(&b, x, field, err) : set_range(&b, x, field, err);
-    if (!rc) rc = small_flush(&b, err);
-    if (!rc && b.n) {
-        lower(&b);
-        rc = set_flush(&b, err);
-    }
-    qd_reads_release(b.reads);
-    qd_reads_release(b.small_reads);
-    qdi_scratch_release(r->scratch, mark);
+    qdi_set_batch b;
+    bool first = r->hint.alone == x && r->hint.enough < r->leaf->live_docs;
+    int rc = qdi_set_begin(&b, r, bits, first ? r->hint.enough : 0, err);
+    if (!rc) rc = x->u.set.terms ? set_terms(&b, x, field, err) : set_range(&b, x, field, err);
+    if (!rc) rc = qdi_set_flush(&b, err);
+    qdi_set_end(&b);
     *docs = b.docs;
     return rc;
 }

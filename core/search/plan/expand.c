@@ -55,19 +55,16 @@ static int walk_terms(qd_plan *p, qdi_field *f, const qd_term_range *range,
         uint32_t number = f->number[i];
         if (number == QD_FIELD_NONE || qd_segment_field(seg, number)->index == QD_INDEX_NONE)
             continue;
-        qd_term_iter *it;
+        qdi_walk w;
         qd_str text;
-        int rc = qd_term_iter_open(seg, number, range, p->arena, &it, err);
-        uint32_t steps = 0;
+        int rc =
+            qdi_walk_open(&w, p, qd_searcher_leaf(p->searcher, i), number, range, p->arena, err);
         while (rc == 0) {
-            rc = qd_term_iter_step(it, &text, NULL, err);
+            rc = qd_term_iter_step(w.it, &text, NULL, err);
             if (rc <= 0) break;
-            if (++steps % 1024 == 0) {
-                rc = qd_task_check(p->o.task, err);
-                if (rc) break;
-            }
             rc = each(arg, text, err);
         }
+        if (rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT) rc = qd_task_check(p->o.task, err);
         if (rc) return rc < 0 ? rc : 0;
     }
     return 0;
@@ -217,6 +214,19 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     return rc;
 }
 
+/* Counts a set among the patterns of its field, unless an automaton is needed for it. */
+static int add_pattern(qd_plan *p, qdi_node *x, qd_err *err)
+{
+    qdi_field *f = x->u.set.field;
+    if (x->u.set.range.automaton) return 0;
+    qdi_pattern *n = qd_arena_alloc(p->arena, sizeof *n);
+    if (!n) return qd_err_nomem(err, "query plan");
+    *n = (qdi_pattern){.range = &x->u.set.range, .next = f->patterns};
+    f->patterns = n;
+    x->u.set.pattern = ++f->npatterns;
+    return 0;
+}
+
 static int set_node(qd_plan *p, const qd_node *n, qd_str field, float boost, bool scores,
                     qdi_node **out, qd_err *err)
 {
@@ -264,7 +274,7 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
     int rc = set_node(p, n, pat->field, boost, scores, out, err);
     if (rc) return rc;
     (*out)->u.set.range = range;
-    return 0;
+    return add_pattern(p, *out, err);
 }
 
 int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
@@ -283,7 +293,7 @@ int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, q
         t->has_to = true;
         t->to_inclusive = r->to_inclusive;
     }
-    return 0;
+    return add_pattern(p, *out, err);
 }
 
 static int by_str(const void *a, const void *b)

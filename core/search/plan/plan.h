@@ -28,21 +28,32 @@ extern const qd_similarity qd_similarity_es;
 /* Lucene's: factor 1. */
 extern const qd_similarity qd_similarity_lucene;
 
+/* What the plans of one search on one shard may spend on walks over dictionaries, in terms looked
+ * at (segment/terms.h says what a walk costs), beyond eight walks over each dictionary of the
+ * shard. One thread at a time. */
+typedef struct qd_term_budget {
+    uint64_t limit; /* search.max_pattern_terms; UINT64_MAX: none */
+    uint64_t spent;
+    uint64_t walks; /* what eight walks cost; 0: not known yet */
+} qd_term_budget;
+
 typedef struct qd_plan_options {
     const qd_similarity *similarity; /* NULL: qd_similarity_es */
     /* A field's own similarity; NULL or a NULL result: the default above. */
     const qd_similarity *(*similarity_of)(void *arg, qd_str field);
     void *similarity_arg;
     const qd_node_global_stats *stats; /* NULL: the searcher's own */
-    uint32_t max_clauses; /* scored terms that patterns may expand to in all; 0: 1024 */
-    struct qd_task *task; /* cancellation and deadline; may be NULL */
-    bool no_scores;       /* nobody will ask for scores */
-    qd_account *account;  /* scratch of the runs; NULL: the arena's */
+    uint32_t max_clauses;   /* scored terms that patterns may expand to in all; 0: 1024 */
+    qd_term_budget *budget; /* outlives the plan; NULL: none */
+    struct qd_task *task;   /* cancellation and deadline; may be NULL */
+    bool no_scores;         /* nobody will ask for scores */
+    qd_account *account;    /* scratch of the runs; NULL: the arena's */
 } qd_plan_options;
 
 /* Compiles root. The tree, options' members and arena outlive the plan. [worker] QD_E_LIMIT (too
- * deep, too many clauses: QD_E_TOO_MANY_CLAUSES, automaton too large: QD_E_TOO_COMPLEX),
- * QD_E_CORRUPT, QD_E_IO, QD_E_NOMEM, QD_E_BREAKER. */
+ * deep, too many clauses: QD_E_TOO_MANY_CLAUSES, automaton too large: QD_E_TOO_COMPLEX), QD_E_ARG
+ * (also when run: the budget of terms is spent), QD_E_CORRUPT, QD_E_IO, QD_E_NOMEM, QD_E_BREAKER.
+ */
 QD_MUST_CHECK
 int qd_plan_make(qd_searcher *s, const qd_node *root, const qd_plan_options *options,
                  qd_arena *arena, qd_plan **out, qd_err *err);

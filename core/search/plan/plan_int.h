@@ -18,10 +18,19 @@ typedef struct qdi_field {
     qd_str name;
     qd_similarity sim;
     qd_collection_stats stats;
-    const float *ninv; /* 256: 1 / (k1 * (1 - b + b * length / average)), by norm byte */
-    uint32_t *number;  /* by leaf, QD_FIELD_NONE where absent */
+    const float *ninv;            /* 256: 1 / (k1 * (1 - b + b * length / average)), by norm byte */
+    uint32_t *number;             /* by leaf, QD_FIELD_NONE where absent */
+    struct qdi_pattern *patterns; /* sets that a walk without an automaton finds, newest first */
+    uint32_t npatterns;
+    qd_term_matcher *matcher; /* of them, made by the first pass that takes all together */
     struct qdi_field *next;
 } qdi_field;
+
+/* A range of terms that is a clause. */
+typedef struct qdi_pattern {
+    const qd_term_range *range;
+    struct qdi_pattern *next;
+} qdi_pattern;
 
 /* A distinct (field, term), looked up in every leaf. */
 typedef struct qdi_term {
@@ -97,6 +106,7 @@ struct qdi_node {
             const qd_str *terms; /* sorted, distinct; NULL: range */
             uint32_t n;
             qd_term_range range;
+            uint32_t pattern; /* number among the field's, from 1; 0: none of them */
         } set;
         struct {
             qdi_field *field;
@@ -155,6 +165,24 @@ static inline float qdi_boost_of(float above, const qd_node *n)
 QD_MUST_CHECK
 int qdi_wildcard_range(qd_arena *arena, const qd_node_pattern *n, qd_term_range *out,
                        qd_str *automaton);
+
+/* work.c: charges n terms looked at to the search's budget. QD_E_ARG: it is spent. */
+QD_MUST_CHECK
+int qdi_plan_spend(qd_plan *p, qd_str field, uint64_t n, qd_err *err);
+
+/* A walk over terms that is charged to the plan, and ends with its task: then qd_term_iter_step
+ * gives QD_E_CANCELLED or QD_E_TIMEOUT without a text, or QD_E_ARG. */
+typedef struct qdi_walk {
+    qd_term_iter *it;
+    qd_term_payer payer;
+    qd_plan *plan;
+    qd_str field;
+} qdi_walk;
+
+/* Opens w->it on the terms of range in a leaf; w, arena and range outlive it. */
+QD_MUST_CHECK
+int qdi_walk_open(qdi_walk *w, qd_plan *p, const qd_leaf *leaf, uint32_t field,
+                  const qd_term_range *range, qd_arena *arena, qd_err *err);
 
 /* expand.c: patterns. Both return a node in *out. */
 int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,

@@ -7,6 +7,8 @@
 #include "segment/segment_int.h"
 #include "segment/terms.h"
 
+#define QDI_WALK_BYTES 64u /* bytes that cost a walk as much as a term */
+
 typedef struct qdi_block {
     const qd_segment *segment;
     uint32_t field;

@@ -13,8 +13,9 @@
 
 #define WINDOW_BLOCKS 64u
 #define WINDOW_BYTES (256u << 10)
-#define FRONT 8u /* bytes before a text that may be read */
-#define AHEAD 4u /* blocks prefetched before the one at hand */
+#define FRONT 8u       /* bytes before a text that may be read */
+#define PASSED_COST 4u /* of a block, in terms, whose terms are passed over mostly */
+#define AHEAD 4u       /* blocks prefetched before the one at hand */
 
 struct qd_term_iter {
     qd_segment *segment;
@@ -31,6 +32,9 @@ struct qd_term_iter {
     bool lo_exclusive, has_hi, hi_inclusive, below, over;
     bool prefixed;      /* the text at hand begins with the prefix */
     uint64_t next, end; /* blocks not planned yet */
+    uint64_t cost;      /* that nobody has paid yet */
+    qd_term_payer *payer;
+    bool passes; /* terms are passed over by their lengths or last bytes; others cost one each */
 
     struct {
         uint64_t block;
@@ -119,6 +123,7 @@ static int place(qd_term_iter *it, const qd_term_range *range, qd_err *err)
     it->parts = qdi_term_parts_of(range);
     it->apart = range->head.n || range->suffix.n || range->ninner;
     place_ending(it, range->suffix);
+    it->passes = it->automaton || it->nending;
     if (it->automaton && it->automaton->start == QD_AUTOMATON_DEAD) it->over = true;
     if (it->automaton && !narrow_prefix(&it->prefix, it->automaton->prefix)) it->over = true;
     if (qd_str_cmp(it->prefix, it->lo) > 0) {
@@ -205,6 +210,7 @@ static int skip_blocks(qd_term_iter *it, uint64_t *block, qd_err *err)
             *block = it->end;
             return 0;
         }
+        it->cost++;
         qd_str key = {it->key, n}, after = qdi_block_separator(it->terms, index, *block + 1);
         if (qd_str_cmp(key, after) < 0) return 0;
         *block = qdi_block_find_from(it->terms, index, *block + 1, key);
@@ -229,6 +235,7 @@ int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err)
                           &it->window[it->nwindow].slot, err);
         if (rc) return rc;
         it->nwindow++;
+        it->cost += (it->passes ? PASSED_COST : QD_TERMS_PER_BLOCK) + len / QDI_WALK_BYTES;
         bytes += len;
     }
     *more = it->nwindow > 0;
@@ -439,12 +446,16 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
         int rc = next_entry(it, &shared, &rest, err);
         if (rc) return rc;
         bool wanted = true;
-        if (!it->automaton)
+        if (!it->automaton) {
             put_rest(it, shared, rest);
-        else
+        } else {
+            it->cost++;
             wanted = accepted(it, shared, rest);
-        if (wanted && it->apart)
+        }
+        if (wanted && it->apart) {
+            it->cost++;
             wanted = qdi_term_has_parts(&it->parts, (qd_str){it->text, it->len});
+        }
         if (!wanted) {
             it->prefixed = false; /* the text before is not known to the next one */
             continue;
@@ -457,6 +468,40 @@ int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term
         if (where) return give(it, text, out, err);
     }
     return 0;
+}
+
+void qd_term_iter_paid_by(qd_term_iter *it, qd_term_payer *payer)
+{
+    it->payer = payer;
+}
+
+uint64_t qd_terms_walk_cost(qd_segment *s, uint32_t field)
+{
+    const qdi_field_terms *t = &s->terms[field];
+    uint64_t blocks = qdi_term_blocks(t->terms), first, last, len;
+    if (blocks == 0) return 0;
+    qdi_block_place(t, s->term_index, 0, &first, &len);
+    qdi_block_place(t, s->term_index, blocks - 1, &last, &len);
+    return blocks * QD_TERMS_PER_BLOCK + (last + len - first) / QDI_WALK_BYTES;
+}
+
+uint64_t qd_term_range_span(qd_segment *s, uint32_t field, const qd_term_range *range)
+{
+    const qdi_field_terms *t = &s->terms[field];
+    uint64_t blocks = qdi_term_blocks(t->terms);
+    if (blocks == 0) return 0;
+    qd_str lo = qd_str_cmp(range->prefix, range->from) > 0 ? range->prefix : range->from;
+    uint64_t first = qdi_block_find(t, s->term_index, lo), last = blocks - 1;
+    if (range->has_to) last = qdi_block_find(t, s->term_index, range->to);
+    char after[64]; /* a longer prefix counts by its beginning: the span is an estimate */
+    size_t n = range->prefix.n < sizeof after ? range->prefix.n : sizeof after;
+    if (n && (uint8_t)range->prefix.p[n - 1] != 0xff) {
+        memcpy(after, range->prefix.p, n);
+        after[n - 1] = (char)((uint8_t)after[n - 1] + 1);
+        uint64_t e = qdi_block_find(t, s->term_index, (qd_str){after, n});
+        last = e < last ? e : last;
+    }
+    return last < first ? 0 : (last - first + 1) * QD_TERMS_PER_BLOCK;
 }
 
 uint32_t qd_term_iter_state(const qd_term_iter *it)
@@ -476,6 +521,10 @@ int qd_term_iter_step(qd_term_iter *it, qd_str *text, qd_term *out, qd_err *err)
         qd_reads_release(it->own);
         bool more = false;
         rc = qd_term_iter_plan(it, it->own, &more, err);
+        if (!rc && it->payer) {
+            rc = it->payer->pay(it->payer, it->cost, err);
+            it->cost = 0;
+        }
         if (rc || !more) return rc;
         rc = qd_reads_fetch(it->own, err);
         if (rc) return rc;

@@ -144,12 +144,99 @@ static void others_are_left_to_the_automaton(void **state)
     parts_end(&X);
 }
 
+#define MANY 60u
+
+/* Ranges for a matcher: of random patterns, of intervals, of all terms. */
+static uint32_t some_ranges(qd_term_range *to, const qd_term_range **at)
+{
+    char pattern[80];
+    uint32_t n = 0;
+    while (n < MANY) {
+        qd_node_pattern p = {.kind = QD_PATTERN_WILDCARD};
+        qd_automaton *a;
+        p.text = qd_arena_str(&X.arena, (qd_str){pattern, some_pattern(pattern)});
+        to[n] = range_of(&p, &a);
+        qd_automaton_free(a);
+        if (a) to[n] = (qd_term_range){.from = p.text, .from_exclusive = n & 1};
+        if (a && (n & 2)) {
+            to[n].has_to = true;
+            to[n].to = QD_STR("b");
+            to[n].to_inclusive = n & 4;
+        }
+        at[n] = &to[n];
+        n++;
+    }
+    return n;
+}
+
+static void a_matcher_finds_what_each_range_has(void **state)
+{
+    (void)state;
+    parts_begin(&X, true);
+    char text[80];
+    uint32_t found[MANY], all = 0;
+    uint64_t cost = 0;
+    for (uint32_t round = 0; round < 400; round++) {
+        X.seed = 9000 + round;
+        qd_term_range ranges[MANY];
+        const qd_term_range *at[MANY];
+        uint32_t n = some_ranges(ranges, at);
+        qd_term_matcher *m;
+        OK(&X, qd_term_matcher_make(at, n, &X.arena, &m, &X.err));
+        for (uint32_t k = 0; k < 60; k++) {
+            bool has[MANY] = {false};
+            qd_str t = {text, some_text(text)};
+            uint32_t got = qd_term_matcher_find(m, t, found, &cost);
+            for (uint32_t i = 0; i < got; i++) {
+                assert_false(has[found[i]]); /* each once */
+                has[found[i]] = true;
+            }
+            for (uint32_t i = 0; i < n; i++) assert_int_equal(has[i], qd_term_range_has(at[i], t));
+            all += got;
+        }
+        qd_arena_reset(&X.arena);
+    }
+    assert_true(all > 50000 && cost > all);
+    parts_end(&X);
+}
+
+/* Of many patterns a term is compared with few, though all begin alike. */
+static void a_matcher_compares_with_few(void **state)
+{
+    (void)state;
+    parts_begin(&X, true);
+    enum { N = 4000 };
+    qd_term_range *ranges = qd_arena_calloc(&X.arena, N * sizeof *ranges);
+    const qd_term_range **at = qd_arena_calloc(&X.arena, N * sizeof *at);
+    for (uint32_t i = 0; i < N; i++) {
+        char text[32];
+        int n = snprintf(text, sizeof text, "*item-%u*", i);
+        qd_node_pattern p = {.kind = QD_PATTERN_WILDCARD};
+        qd_automaton *a;
+        p.text = qd_arena_str(&X.arena, (qd_str){text, (size_t)n});
+        ranges[i] = range_of(&p, &a);
+        at[i] = &ranges[i];
+    }
+    qd_term_matcher *m;
+    OK(&X, qd_term_matcher_make(at, N, &X.arena, &m, &X.err));
+    static uint32_t found[N];
+    uint64_t cost = 0;
+    assert_int_equal(qd_term_matcher_find(m, QD_STR("an item-3999 here"), found, &cost), 4);
+    assert_true(cost < 100);
+    cost = 0;
+    assert_int_equal(qd_term_matcher_find(m, QD_STR("nothing of them"), found, &cost), 0);
+    assert_true(cost < 20);
+    parts_end(&X);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_match_what_the_pattern_does),
         cmocka_unit_test(only_beginnings_need_an_automaton),
         cmocka_unit_test(others_are_left_to_the_automaton),
+        cmocka_unit_test(a_matcher_finds_what_each_range_has),
+        cmocka_unit_test(a_matcher_compares_with_few),
     };
     return unit_run(tests);
 }
