@@ -9,7 +9,8 @@
 #include <inttypes.h>
 
 #define STORE_LOG "store"
-#define STORE_NAMED_MAX 20u /* of what is open and should not be */
+#define CAPACITY_MAX (1ull << 53) /* a thousand nodes' still add up, and JSON shows it exactly */
+#define STORE_NAMED_MAX 20u       /* of what is open and should not be */
 
 static bool name_char(char c)
 {
@@ -229,5 +230,8 @@ int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err 
     qdi_try_begin(&t, s, TRY_READ, err);
     do rc = s->vt.capacity(s->tier, total, available, &t.call);
     while (qdi_try_again(&t, rc));
-    return qdi_tier_error(err, rc, "capacity of", QD_STR("tier"));
+    if (rc < 0) return qdi_tier_error(err, rc, "capacity of", QD_STR("tier"));
+    if (*total > CAPACITY_MAX) *total = CAPACITY_MAX;
+    if (*available > *total) *available = *total;
+    return 0;
 }

@@ -87,7 +87,7 @@ int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err);
 uint64_t qd_store_damaged(const qd_store *s);
 /* Calls that were made again because the tier throttled or did not answer. [any] */
 uint64_t qd_store_retries(const qd_store *s);
-/* Bytes in all and free; UINT64_MAX both: the tier has no bound. [worker] */
+/* Bytes in all and free; at most 2^53, which stands for no bound as well. [worker] */
 QD_MUST_CHECK
 int qd_store_capacity(qd_store *s, uint64_t *total, uint64_t *available, qd_err *err);
 
