@@ -178,7 +178,7 @@ for my $data (5, 10) {
 my %reached = (
     master => {9300 => 'coordination data master', 9301 => 'coordination data', 9400 => '*'},
     coordination => {9300 => 'coordination data master', 9302 => 'data', 9200 => '*', 9401 => '*'},
-    data => {9300 => 'coordination data master', 9402 => '*'},
+    data => {9300 => 'coordination data master', 9303 => 'coordination data master', 9402 => '*'},
 );
 for my $np (Manifests::objects('patterns/network-policies/networkpolicy.yaml')) {
     my ($role) = $np->{spec}{podSelector}{matchLabels}{app} =~ /^quidditch-(\w+)$/;
