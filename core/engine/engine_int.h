@@ -13,7 +13,6 @@
 #include "engine/engine.h"
 #include "engine/mutants.h"
 #include "engine/pair.h"
-#include <check/invariant.h>
 #include "engine/replica.h"
 #include "engine/seq_no.h"
 #include "engine/translog_int.h"
@@ -21,6 +20,7 @@
 #include "runtime/sync.h"
 #include "segment/merge.h"
 #include "store/copy.h"
+#include <check/invariant.h>
 
 #define ENGINE_LOG "engine"
 #define ENGINE_NAME_MAX 600u

@@ -125,7 +125,9 @@ static int look_back(proc *p, qd_err *err)
     int rc = qd_store_list(p->a.store, QD_STR("indices/"), collect, &f, err);
     for (uint32_t i = 0; i < f.n && !rc && !p->dying; i++) {
         qd_str folder = qd_str_c(f.name[i]);
-        if (qd_engine_look_back(p->a.store, folder, &p->account, what, sizeof what, NULL)) continue;
+        if (qd_engine_look_back(p->a.store, p->a.store, folder, &p->account, what, sizeof what,
+                                NULL))
+            continue;
         p->w->r->looked_back++;
         if (what[0] && !p->dying) fail(p->w, "%s: [%s] %s", p->name, f.name[i], what);
     }

@@ -102,7 +102,8 @@ static int open_include(qdi_aggr *a, qd_err *err)
     int rc = 0;
     if (!in->any || !a->bound->field) return 0;
     bool numbers = a->bound->values != QDI_ORD;
-    if ((numbers || a->bound->field->value_class == QD_VALUE_IP) && (in->include.p || in->exclude.p))
+    if ((numbers || a->bound->field->value_class == QD_VALUE_IP) &&
+        (in->include.p || in->exclude.p))
         return qdi_aggs_execution_error(
             a->shard->bound->tree, err,
             "Aggregation [%.*s] cannot support regular expression style include/exclude settings "
