@@ -64,6 +64,8 @@ refused(search(should(sub { from('k', $_[0]) }, 40)), '... and with one');
 refused(search({bool => {should => [map { {fuzzy => {k => {value => 'item-12345', fuzziness => 2}}} } 1 .. 400]}}), 'fuzzy words');
 refused(search({match_all => {}}, aggs => {f => {filters => {filters => {map { ("f$_" => regexp($_)) } 1 .. 40}}}}), 'filters of an aggregation');
 refused(search({bool => {filter => [regexp(1)], should => [map { {regexp => {k => {value => ".*$_.*", boost => 2, _name => "n$_"}}} } 1 .. 40]}}), 'named ones');
+is(search(should(\&regexp, 10))->{status}, 200, 'ten');
+refused(search(should(\&regexp, 10), explain => \1, size => 10), '... with explanations, half an answer later,');
 refused($n->post('/i/_explain/12345', {query => should(\&regexp, 40)}), 'an explanation');
 refused($n->post('/i/_delete_by_query', {query => should(\&regexp, 40)}), 'a deletion');
 is(setting(-2), 400, 'a limit that is none');

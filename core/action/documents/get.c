@@ -325,7 +325,7 @@ int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
         r->status = d.doc.found ? 200 : 404;
         qd_json_object(&r->w);
         rc = write_got(q, &g, &d, stored_fields, s, &r->w, err);
-        qd_json_object_end(&r->w);
+        if (!rc) qd_json_object_end(&r->w);
     }
     qd_state_unref(s);
     return rc;
@@ -453,7 +453,7 @@ static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str store
     } else {
         rc = write_got(q, g, &d, stored, s, w, err);
     }
-    qd_json_object_end(w);
+    if (!rc) qd_json_object_end(w);
     qd_err_fini(&why);
     return rc;
 }
@@ -536,8 +536,10 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
         if (!rc) rc = qd_task_check(&q->task, err);
         if (!rc) rc = mget_item(q, s, &g, stored, &r->w, err);
     }
-    qd_json_array_end(&r->w);
-    qd_json_object_end(&r->w);
+    if (!rc) {
+        qd_json_array_end(&r->w);
+        qd_json_object_end(&r->w);
+    }
     qd_state_unref(s);
     return rc;
 }

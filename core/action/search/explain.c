@@ -79,7 +79,7 @@ static int write_get(search_run *x, search_shard *s, uint32_t doc, qd_json_write
         qd_json_key_c(w, "_source");
         rc = qdi_source_write(&source, got.source, w, err);
     }
-    qd_json_object_end(w);
+    if (!rc) qd_json_object_end(w);
     return rc;
 }
 
@@ -122,7 +122,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     bool wants = qd_param_has(q, "_source") || qd_param_has(q, "_source_includes") ||
                  qd_param_has(q, "_source_excludes") || qd_param_has(q, "stored_fields");
     if (e && wants) rc = write_get(x, s, doc, w, err);
-    qd_json_object_end(w);
+    if (!rc) qd_json_object_end(w);
     return rc;
 }
 

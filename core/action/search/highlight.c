@@ -536,6 +536,6 @@ int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         x.spec = &hl->fields[k];
         (void)qd_mapping_match(h->index->meta->mapping, x.spec->name, write_field, &x);
     }
-    if (x.open) qd_json_object_end(w);
+    if (x.open && !x.rc) qd_json_object_end(w);
     return x.rc;
 }

@@ -466,9 +466,10 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         }
         rc = f.rc;
     }
+    if (rc) return rc;
     if (open) qd_json_object_end(w);
-    if (!rc && root && s->nfields) write_dropped(h, i, root, w);
-    return rc;
+    if (root && s->nfields) write_dropped(h, i, root, w);
+    return 0;
 }
 
 /* --- one hit --- */
@@ -555,6 +556,6 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
         qd_json_key_c(w, "_explanation");
         rc = qdi_explain_write(h, i, w, err);
     }
-    qd_json_object_end(w);
+    if (!rc) qd_json_object_end(w);
     return rc;
 }

@@ -378,7 +378,7 @@ qd_analysis *qdi_hits_analysis(search_hits *h);
 
 /* Fetches all that shows the hits. */
 int qdi_hits_fetch(search_hits *h, qd_err *err);
-/* Writes hit i as an object. */
+/* Writes hit i as an object; after an error it stands half written, for the caller to take back. */
 int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
 /* Refuses formats and fields that cannot be shown, once an index. */

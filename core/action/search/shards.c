@@ -57,9 +57,9 @@ static int write_indices(const search_run *x, qd_json_writer *w, qd_err *err)
         qd_json_key(w, x->indices[i].meta->name);
         qd_json_object(w);
         rc = write_filter(x, &x->indices[i], w, err);
-        qd_json_object_end(w);
+        if (!rc) qd_json_object_end(w);
     }
-    qd_json_object_end(w);
+    if (!rc) qd_json_object_end(w);
     return rc;
 }
 
@@ -118,6 +118,8 @@ int qdi_api_search_shards(qd_request *q, qd_response *r, qd_err *err)
         qd_json_object(&r->w);
         rc = write_nodes(&x, &id, &r->w, err);
         if (!rc) rc = write_indices(&x, &r->w, err);
+    }
+    if (!rc) {
         write_shards(&x, &r->w);
         qd_json_object_end(&r->w);
     }
