@@ -42,6 +42,9 @@ is($n->post('/i/_bulk?refresh=true', join '', map { qq({"index":{}}\n{"w":"word$
 sub near { return {query_string => {default_field => 'w', query => join(' ', map { "word$_~1" } @_), fuzzy_max_expansions => 4}} }
 is((search(near(1, 2)))[0], 200, 'as many words near them as allowed');
 refused('fuzzy words', near(1 .. 3), qr/too_many_nested_clauses.*maxClauseCount is set to 8/);
+sub begun { return {bool => {should => [map { {match_phrase_prefix => {w => {query => "word$_ w", max_expansions => 4}}} } @_]}} }
+is((search(begun(1, 2)))[0], 200, 'as many words that end phrases as allowed');
+refused('ends of phrases', begun(1 .. 3), qr/too_many_nested_clauses.*maxClauseCount is set to 8/);
 
 # Each filter of an aggregation is a search of its own: their number and their clauses are bounded over the whole request.
 sub filters { my ($many, $query) = @_; return {filters => {filters => [map { $query || {term => {k => "v$_"}} } 1 .. $many]}} }

@@ -70,6 +70,16 @@ static int walk_terms(qd_plan *p, qdi_field *f, const qd_term_range *range,
     return 0;
 }
 
+/* Lucene counts the clauses of a query again when it is rewritten. */
+static int count_expanded(qd_plan *p, uint32_t n, qd_err *err)
+{
+    p->expanded += n;
+    if (p->expanded <= p->o.max_clauses) return 0;
+    return qd_err_set(err, QD_E_LIMIT,
+                      "Query contains too many nested clauses; maxClauseCount is set to %u",
+                      p->o.max_clauses);
+}
+
 /* --- the best N terms ------------------------------------------------------------------------- */
 
 typedef struct best_term {
@@ -180,11 +190,8 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     if (!b.at) return qd_err_nomem(err, "query plan");
     int rc = walk_terms(p, f, range, best_add, &b, err);
     if (rc) return rc;
-    p->expanded += b.got; /* Lucene counts the clauses of a query again when it is rewritten */
-    if (p->expanded > p->o.max_clauses)
-        return qd_err_set(err, QD_E_LIMIT,
-                          "Query contains too many nested clauses; maxClauseCount is set to %u",
-                          p->o.max_clauses);
+    rc = count_expanded(p, b.got, err);
+    if (rc) return rc;
     qdi_node *x = qdi_plan_node(p, b.got ? QDI_BOOL : QDI_NONE, n, boost, true, err);
     if (!x) return QD_E_NOMEM;
     *out = x;
@@ -354,5 +361,5 @@ int qdi_expand_prefix_terms(qd_plan *p, qdi_field *f, qd_str prefix, uint32_t ma
     int rc = walk_terms(p, f, &range, first_add, &x, err);
     *terms = x.at;
     *n = x.n;
-    return rc;
+    return rc ? rc : count_expanded(p, x.n, err);
 }

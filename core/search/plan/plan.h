@@ -43,7 +43,7 @@ typedef struct qd_plan_options {
     const qd_similarity *(*similarity_of)(void *arg, qd_str field);
     void *similarity_arg;
     const qd_node_global_stats *stats; /* NULL: the searcher's own */
-    uint32_t max_clauses;   /* scored terms that patterns may expand to in all; 0: 1024 */
+    uint32_t max_clauses;   /* terms that scored patterns and ends of phrases may become; 0: 1024 */
     qd_term_budget *budget; /* outlives the plan; NULL: none */
     struct qd_task *task;   /* cancellation and deadline; may be NULL */
     bool no_scores;         /* nobody will ask for scores */

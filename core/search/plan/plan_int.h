@@ -138,7 +138,7 @@ struct qd_plan {
     qdi_term *last_term;
     qd_map term_map;
     uint32_t nterms, nnodes, nclauses;
-    uint32_t expanded; /* scored terms that patterns have become */
+    uint32_t expanded; /* terms that scored patterns and ends of phrases have become */
 };
 #define QDI_PLAN_MAGIC 0x51504c4eu /* QPLN */
 
