@@ -85,8 +85,9 @@ int qd_term_iter_plan(qd_term_iter *it, qd_reads *r, bool *more, qd_err *err);
 QD_MUST_CHECK
 int qd_term_iter_next(qd_term_iter *it, const qd_reads *r, qd_str *text, qd_term *out, qd_err *err);
 /* Who pays for a walk: called by qd_term_iter_step for each window that it plans, with what it
- * costs in terms looked at: those of its blocks that are not passed over, one for every 64 bytes of these, one for each
- * place where an automaton left blocks out. A result other than 0 ends the step with it. */
+ * costs in terms looked at: those of its blocks that are not passed over, one for every 64 bytes of
+ * these, one for each place where an automaton left blocks out. A result other than 0 ends the step
+ * with it. */
 typedef struct qd_term_payer {
     int (*pay)(struct qd_term_payer *payer, uint64_t cost, qd_err *err);
 } qd_term_payer;
