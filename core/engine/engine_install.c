@@ -461,6 +461,8 @@ static int show(qd_install *i, arrival *a, const engine_pairs *now, engine_segme
                 engine_segments *gone, engine_live **old_files, qd_err *err)
 {
     qd_engine *e = i->e;
+    qd_assert(now->n == i->p->n); /* the commit point names what the publication does */
+    qd_invariant(i->p->max_seq_no >= e->shown_seq_no || atomic_load(&e->reset_generation));
     for (size_t k = 0; k < now->n; k++) {
         engine_segment *s = now->at[k].segment;
         engine_live *file = now->at[k].file;
@@ -507,6 +509,7 @@ static void cover(qd_install *i)
     qd_engine *e = i->e;
     qd_mutex_lock(&e->replica_lock);
     qd_seq_no_cover(&e->seq_no, i->p->max_seq_no);
+    qd_assert(qd_seq_no_has(&e->seq_no, i->p->max_seq_no)); /* what is shown counts as received */
     qd_mutex_unlock(&e->replica_lock);
     /* it was below the true one when it was published */
     qd_engine_global_checkpoint_set(e, i->p->global_checkpoint);

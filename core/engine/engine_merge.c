@@ -240,6 +240,7 @@ static int carry_deletions(merge_job *j, engine_segment *merged, qd_err *err)
                     if (rc) return rc;
                     merged->live_mutable = true;
                 }
+                qd_assert(j->result.map[i][doc] < j->result.docs); /* it lived when it was merged */
                 (void)qd_live_delete(merged->live, j->result.map[i][doc]);
             }
         }
@@ -251,6 +252,7 @@ static int carry_deletions(merge_job *j, engine_segment *merged, qd_err *err)
 static void retire(merge_job *j)
 {
     qd_engine *e = j->e;
+    qd_assert(e->retired.n + j->n <= e->retired.cap);
     for (uint32_t i = 0; i < j->n; i++) {
         e->retired.at[e->retired.n++] = (engine_retired){
             .unit = j->source[i]->unit,
@@ -278,6 +280,7 @@ static void replace(merge_job *j, engine_segment *merged)
             e->segments.at[kept++] = merged;
         }
     }
+    qd_assert(kept + j->n == e->segments.n + (merged != NULL)); /* each source once */
     e->segments.n = kept;
 }
 
@@ -313,7 +316,10 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
         }
         replace(j, merged);
         rc = qdi_engine_publish(e, e->shown_seq_no, err); /* a failure shows at the next refresh */
-        for (uint32_t i = 0; i < j->n; i++) j->source[i]->refs--; /* the list's */
+        for (uint32_t i = 0; i < j->n; i++) {
+            qd_assert(j->source[i]->merging && j->source[i]->refs > 1);
+            j->source[i]->refs--; /* the list's */
+        }
         rc = 0;
     } else if (merged) {
         merged->refs = 1;
@@ -364,6 +370,7 @@ typedef struct merge_work {
 static void merge_ended(qd_engine *e)
 {
     qd_mutex_lock(&e->merge_lock);
+    qd_assert(e->merges_running > 0);
     e->merges_running--;
     qd_cond_broadcast(&e->merge_wake);
     qd_mutex_unlock(&e->merge_lock);

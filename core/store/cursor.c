@@ -38,6 +38,7 @@ static int need_mapped(qd_section_cursor *c, const frame_section *s, size_t n, q
     if (rc) return rc;
     c->p = base + c->at;
     c->have = (size_t)(upto - c->at);
+    qd_assert(c->at + c->have <= c->end);
     return 0;
 }
 
@@ -63,6 +64,7 @@ static int need_window(qd_section_cursor *c, const frame_section *s, qd_err *err
     memset((uint8_t *)c->window + n, 0, QD_FILE_SLACK);
     c->p = (const uint8_t *)c->window + (c->at - off);
     c->have = (size_t)(upto - c->at);
+    qd_assert(off <= c->at && c->at + c->have <= c->end);
     return 0;
 }
 

@@ -60,6 +60,7 @@ static void writer_free(qd_file_writer *w)
 static int hand_over(qd_file_writer *w, size_t n, qd_err *err)
 {
     if (n == 0) return 0;
+    qd_assert(n <= w->n && w->n <= BUFFER);
     int rc = qdi_put_write(w->store, w->put, w->buf, n, &w->sum, err);
     if (rc < 0) return fail(w, qdi_tier_error(err, rc, "writing", writer_name(w)));
     memmove(w->buf, w->buf + n, w->n - n);
@@ -70,6 +71,7 @@ static int hand_over(qd_file_writer *w, size_t n, qd_err *err)
 
 static int end_page(qd_file_writer *w, qd_err *err)
 {
+    qd_assert(w->in_section && w->n > w->page && w->n - w->page <= QD_FILE_PAGE);
     uint64_t sum = qd_xxh3(w->buf + w->page, w->n - w->page);
     if (qd_vec_push(&w->sums, w->account, sum)) return fail(w, qd_err_nomem(err, "checksums"));
     w->page = w->n;
@@ -187,6 +189,9 @@ int qd_file_section_end(qd_file_writer *w, uint64_t *bytes, qd_err *err)
     rc = append(w, NULL, (size_t)(frame_padded(n) - n), err);
     if (!rc && w->n > w->page) rc = end_page(w, err);
     if (rc) return rc;
+    const frame_section *s = &w->sections.at[w->sections.n - 1];
+    qd_assert(w->at == s->offset + frame_padded(n)); /* as a reader will find it */
+    qd_assert(w->sums.n == s->page + frame_pages(n));
     w->sections.at[w->sections.n - 1].bytes = n;
     w->in_section = false;
     if (bytes) *bytes = n;
@@ -196,6 +201,7 @@ int qd_file_section_end(qd_file_writer *w, uint64_t *bytes, qd_err *err)
 /* Checksums, table and tail. */
 static int write_footer(qd_file_writer *w, qd_err *err)
 {
+    qd_assert(!w->in_section && w->at % FRAME_ALIGN == 0);
     frame_tail t = {.checksums = w->at,
                     .sections = (uint32_t)w->sections.n,
                     .pages = (uint32_t)w->sums.n,
@@ -225,6 +231,7 @@ static int write_footer(qd_file_writer *w, qd_err *err)
     t.length = w->at + FRAME_TAIL;
     qdi_frame_tail_put(tail, &t);
     rc = append(w, tail, sizeof tail, err);
+    qd_assert(rc || (w->at == t.length && t.table == t.checksums + w->sums.n * 8));
     return rc ? rc : hand_over(w, w->n, err);
 }
 

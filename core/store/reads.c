@@ -233,6 +233,7 @@ static int verify_mapped(qd_reads *r, qd_err *err)
             if (rc) return rc;
         }
         x->state = RANGE_READY;
+        qd_assert(r->verify > 0);
         r->verify--;
     }
     return qd_reads_check(r, err);
@@ -401,6 +402,7 @@ static void copy_out(range *g)
 {
     uint64_t n = stored_len(&g->file->sections[g->section].at, g);
     if (g->run && n) {
+        qd_assert(g->run->pages && g->off >= g->run->first << FRAME_PAGE_SHIFT);
         memcpy(g->copy, g->run->pages + (g->off - (g->run->first << FRAME_PAGE_SHIFT)), (size_t)n);
     }
     g->run = NULL;
@@ -410,6 +412,7 @@ static int finish(fetch *x)
 {
     qd_reads *r = x->reads;
     int rc = 0;
+    qd_assert(r->busy && r->fetch == x->norder && atomic_load(&x->left) == 0);
     for (job *j = x->jobs; j; j = j->next) {
         if (!j->rc) j->rc = check_job(j);
         if (j->rc) {
@@ -437,7 +440,9 @@ static int finish(fetch *x)
 /* Somebody's last part of the fetch is over. */
 static void part_done(fetch *x)
 {
-    if (atomic_fetch_sub(&x->left, 1) != 1) return;
+    uint32_t before = atomic_fetch_sub(&x->left, 1);
+    qd_assert(before > 0);
+    if (before != 1) return;
     if (x->latch) { /* checking pages is the waiter's work, not the tier's thread's */
         qd_latch_done(x->latch, 0);
         return;

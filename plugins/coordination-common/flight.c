@@ -5,6 +5,7 @@
  * answers, or nobody leads for long.
  */
 #include "store.h"
+#include <check/invariant.h>
 
 #define PAUSE_NS 20000000 /* before a leader that refused is asked again */
 #define SLOW_TEXT 1000
@@ -37,6 +38,7 @@ static cr_flight *make(qd_coord *c, cr_node *n, cr_bytes *command)
                      .previous = c->flights.last,
                      .command = *command};
     *command = (cr_bytes){.heap = c->heap};
+    qd_invariant(!cr_flight_find(c, f->number)); /* a name is one command's */
     *(f->previous ? &f->previous->next : &c->flights.first) = f;
     c->flights.last = f;
     cr_flight **b = bucket(c, f->number);
@@ -57,7 +59,10 @@ static void drop(qd_coord *c, cr_flight *f)
     *b = f->chain;
     *(f->previous ? &f->previous->next : &c->flights.first) = f->next;
     *(f->next ? &f->next->previous : &c->flights.last) = f->previous;
+    qd_invariant(c->flights.n > 0);
     c->flights.n--;
+    qd_invariant((c->flights.n == 0) == (c->flights.first == NULL));
+    qd_invariant((c->flights.first == NULL) == (c->flights.last == NULL));
     cr_bytes_free(&f->command);
     cr_free(c->heap, f);
 }
@@ -281,6 +286,7 @@ static void log_it(qd_coord *c, cr_flight *f)
 static void go(qd_coord *c, cr_flight *f)
 {
     int64_t now = cr_now(c);
+    qd_invariant(f->where == CR_HERE || f->where == CR_SENT);
     if (f->where == CR_HERE && f->told_ns > now) {
         c->unsure = 1;
         return;

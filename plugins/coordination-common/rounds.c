@@ -9,6 +9,7 @@
  */
 #include "mutants.h"
 #include "store.h"
+#include <check/invariant.h>
 
 #define RESEND_NS 300000000
 #define ASKING_MAX 1024
@@ -96,6 +97,8 @@ static void answer_asking(qd_coord *c, uint64_t number, int32_t rc)
 static void confirmed(qd_coord *c)
 {
     uint64_t number = c->rounds.number;
+    qd_invariant(c->rounds.busy && !c->rounds.engine);
+    qd_invariant(!c->rounds.indexed || c->view.applied >= c->rounds.index);
     c->rounds.busy = c->rounds.indexed = 0;
     if (c->consensus) cr_view_look(c);
     answer_asking(c, number, 0);
@@ -128,6 +131,7 @@ static void confirmed(qd_coord *c)
 static void refused(qd_coord *c)
 {
     uint64_t number = c->rounds.number;
+    qd_invariant(c->rounds.busy && !c->rounds.engine);
     c->rounds.busy = c->rounds.indexed = 0;
     c->unsure = 1;
     answer_asking(c, number, QD_E_NOT_LEADER);
@@ -242,6 +246,7 @@ static void begin(qd_coord *c)
 {
     int soft = soft_only(c);
     cr_rounds *r = &c->rounds;
+    qd_invariant(!r->busy && !r->engine && !r->indexed); /* one round at a time */
     r->busy = 1;
     r->number++;
     (void)gather(c, r->number, 1);

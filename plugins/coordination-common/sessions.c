@@ -4,6 +4,7 @@
  */
 #include "mutants.h"
 #include "store.h"
+#include <check/invariant.h>
 
 #define UNSURE UINT64_MAX /* ending: nobody knows of the batch */
 
@@ -24,6 +25,7 @@ void cr_deadlines_update(qd_coord *c, int anew)
     if (anew) c->deadlines_term = c->view.term;
     for (size_t i = 0; i < m->nsessions; i++) {
         const cr_session *s = &m->sessions[i];
+        qd_invariant(i == 0 || list[i - 1].session < s->id); /* looked for by halving */
         list[i] = (cr_deadline){s->id, now + s->ttl_ns, 0};
         while (old < c->ndeadlines && c->deadlines[old].session < s->id) old++;
         if (old == c->ndeadlines || c->deadlines[old].session != s->id) continue;

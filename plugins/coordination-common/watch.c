@@ -4,6 +4,7 @@
  */
 #include "mutants.h"
 #include "store.h"
+#include <check/invariant.h>
 
 #define EVENTS_MAX 1024u     /* of one call, but for a larger revision */
 #define BYTES_MAX (4u << 20) /* of them that are unpacked */
@@ -143,10 +144,13 @@ static void tell(qd_coord *c, qd_coord_watch *w)
         return;
     }
     if (w->from > m->revision) return;
+    qd_invariant(w->from > m->compacted); /* nothing is passed over */
     telling t = {.heap = c->heap};
     uint64_t told = w->from - 1;
     for (size_t i = cr_history_seek(m, w->from); i < m->history_n; i++) {
         const cr_item *item = cr_history_at(m, i)->now;
+        qd_invariant(item->mod_revision >= w->from && item->mod_revision >= told);
+        qd_invariant(item->mod_revision <= m->revision);
         if ((t.n >= EVENTS_MAX || t.bytes >= BYTES_MAX) && item->mod_revision > told) {
             w->events(w->arg, t.list, t.n, told, 0);
             telling_empty(&t);
