@@ -125,7 +125,7 @@ int qdi_clause_add(qdi_builder *b, qdi_clauses *c, int occur, const qd_node *n, 
     return rc ? qd_err_nomem(err, "query") : 0;
 }
 
-static void clauses_fini(qdi_clauses *c)
+void qdi_clauses_fini(qdi_clauses *c)
 {
     qd_vec_fini(&c->must);
     qd_vec_fini(&c->should);
@@ -157,7 +157,7 @@ int qdi_clauses_bool(qdi_builder *b, qdi_clauses *c, qd_str minimum, const qd_no
             rc = qd_err_nomem(err, "query");
         }
     }
-    clauses_fini(c);
+    qdi_clauses_fini(c);
     return rc;
 }
 
@@ -180,7 +180,7 @@ int qdi_clauses_dis_max(qdi_builder *b, qdi_clauses *c, float tie, const qd_node
             rc = qd_err_nomem(err, "query");
         }
     }
-    clauses_fini(c);
+    qdi_clauses_fini(c);
     return rc;
 }
 
@@ -200,10 +200,8 @@ int qdi_apply_minimum(qdi_builder *b, const qd_node *n, qd_str minimum, const qd
     return 0;
 }
 
-/* --- queries that hold others ---------------------------------------------------------------- */
-
-static int add_all(qdi_builder *b, qdi_clauses *c, int occur, const qd_query *const *list,
-                   uint32_t n, qd_err *err)
+int qdi_clauses_build(qdi_builder *b, qdi_clauses *c, int occur, const qd_query *const *list,
+                      uint32_t n, qd_err *err)
 {
     for (uint32_t i = 0; i < n; i++) {
         const qd_node *node;
@@ -214,170 +212,9 @@ static int add_all(qdi_builder *b, qdi_clauses *c, int occur, const qd_query *co
     return 0;
 }
 
-static int build_bool(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    const qdi_bool *s = &q->u.boolean;
-    qdi_clauses c = {0};
-    int rc = add_all(b, &c, QD_OCCUR_MUST, s->must, s->nmust, err);
-    if (!rc) rc = add_all(b, &c, QD_OCCUR_MUST_NOT, s->must_not, s->nmust_not, err);
-    if (!rc) rc = add_all(b, &c, QD_OCCUR_SHOULD, s->should, s->nshould, err);
-    if (!rc) rc = add_all(b, &c, QD_OCCUR_FILTER, s->filter, s->nfilter, err);
-    bool negative = c.must_not.n && !c.must.n && !c.should.n && !c.filter.n;
-    bool completed =
-        negative && !s->keep_pure_negative; /* Elasticsearch forgets the minimum then */
-    if (!rc && completed) {
-        qd_node *all = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
-        rc = all ? qdi_clause_add(b, &c, QD_OCCUR_FILTER, all, err) : QD_E_NOMEM;
-    }
-    if (rc) {
-        clauses_fini(&c);
-        return rc;
-    }
-    bool minimum = s->has_minimum && !completed;
-    rc = qdi_clauses_bool(b, &c, minimum ? s->minimum_should_match : (qd_str){NULL, 0}, out, err);
-    if (!rc && !*out) *out = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
-    return rc ? rc : *out ? 0 : QD_E_NOMEM;
-}
-
-static int build_dis_max(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_clauses c = {0};
-    int rc = add_all(b, &c, QD_OCCUR_SHOULD, q->u.dis_max.queries, q->u.dis_max.n, err);
-    if (rc) {
-        clauses_fini(&c);
-        return rc;
-    }
-    rc = qdi_clauses_dis_max(b, &c, q->u.dis_max.tie_breaker, out, err);
-    return rc || *out ? rc : qdi_query_none(b, out, err);
-}
-
-static int build_constant(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    const qd_node *child;
-    int rc = qdi_build(b, q->u.child, &child, err);
-    if (rc) return rc;
-    qd_node *n = qdi_query_node(b, QD_NATIVE_CONSTANT, err);
-    if (!n) return QD_E_NOMEM;
-    n->u.child = child;
-    *out = n;
-    return 0;
-}
-
-static int build_ids(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_field id = {.cls = QDI_F_ID, .name = QD_STR("_id")};
-    if (q->u.terms.n == 0) return qdi_query_none(b, out, err);
-    return qdi_field_terms(b, &id, q->u.terms.values, q->u.terms.n, out, err);
-}
-
-static int build_terms(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_field f = qdi_field_find(b, q->field);
-    if (q->u.terms.n == 0 || f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
-    if (q->u.terms.n > b->limits.max_terms)
-        return qd_err_set(err, QD_E_ARG,
-                          "The number of terms [%u] used in the Terms Query request has exceeded "
-                          "the allowed maximum of [%u]. This maximum can be set by changing the "
-                          "[index.max_terms_count] index level setting.",
-                          q->u.terms.n, b->limits.max_terms);
-    return qdi_field_terms(b, &f, q->u.terms.values, q->u.terms.n, out, err);
-}
-
-static int expensive(qdi_builder *b, const qd_query *q, qd_err *err)
-{
-    if (b->limits.allow_expensive) return 0;
-    int rc = qd_err_set(err, QD_E_ARG,
-                        "[%s] queries cannot be executed when 'search.allow_expensive_queries' is "
-                        "set to false.%s",
-                        q->label,
-                        q->u.pattern.kind == QD_PATTERN_PREFIX
-                            ? " For optimised prefix queries on text fields please enable "
-                              "[index_prefixes]."
-                            : "");
-    qd_err_type(err, "exception", 0);
-    return rc;
-}
-
-static int build_pattern(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_field f = qdi_field_find(b, q->field);
-    if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
-    size_t length = qd_utf8_utf16(q->value.text);
-    if (q->u.pattern.kind == QD_PATTERN_REGEXP && length > b->limits.max_regex_length)
-        return qd_err_set(err, QD_E_ARG,
-                          "The length of regex [%zu] used in the Regexp Query request has exceeded "
-                          "the allowed maximum of [%u]. This maximum can be set by changing the "
-                          "[index.max_regex_length] index level setting.",
-                          length, b->limits.max_regex_length);
-    int rc = expensive(b, q, err);
-    /* Lucene's automaton of an empty pattern has no states: not even "" matches */
-    if (!rc && !length && q->u.pattern.kind == QD_PATTERN_WILDCARD) {
-        const qd_node *checked;
-        rc = qdi_field_pattern(b, &f, &q->u.pattern, q->value.text, false, &checked, err);
-        return rc ? rc : qdi_query_none(b, out, err);
-    }
-    return rc ? rc : qdi_field_pattern(b, &f, &q->u.pattern, q->value.text, false, out, err);
-}
-
-static int build_simple(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_field f;
-    int rc;
-    switch (q->kind) {
-    case QDI_Q_TERM:
-        f = qdi_field_find(b, q->field);
-        if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
-        return qdi_field_term(b, &f, q->value, q->u.pattern.case_insensitive, out, err);
-    case QDI_Q_RANGE:
-        f = qdi_field_find(b, q->field);
-        if (f.cls == QDI_F_NONE) return qdi_query_none(b, out, err);
-        rc = qdi_field_range(b, &f, &q->u.range, out, err);
-        /* Elasticsearch reads the dates of ranges before it builds the query: not wrapped */
-        b->bare_error |= rc == QD_E_ES_PARSE;
-        return rc;
-    case QDI_Q_EXISTS:
-        return qdi_field_exists(b, q->field, out, err);
-    case QDI_Q_MATCH_NONE:
-        return qdi_query_none(b, out, err);
-    default:
-        *out = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
-        return *out ? 0 : QD_E_NOMEM;
-    }
-}
-
-static int build_kind(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    switch (q->kind) {
-    case QDI_Q_MATCH:
-        return qdi_build_match(b, q, out, err);
-    case QDI_Q_MULTI_MATCH:
-        return qdi_build_multi_match(b, q, out, err);
-    case QDI_Q_QUERY_STRING:
-        return qdi_build_query_string(b, q, out, err);
-    case QDI_Q_SIMPLE_QUERY_STRING:
-        return qdi_build_simple_query_string(b, q, out, err);
-    case QDI_Q_TERMS:
-        return build_terms(b, q, out, err);
-    case QDI_Q_PATTERN:
-        return build_pattern(b, q, out, err);
-    case QDI_Q_IDS:
-        return build_ids(b, q, out, err);
-    case QDI_Q_BOOL:
-        return build_bool(b, q, out, err);
-    case QDI_Q_CONSTANT_SCORE:
-        return build_constant(b, q, out, err);
-    case QDI_Q_DIS_MAX:
-        return build_dis_max(b, q, out, err);
-    case QDI_Q_PLUGIN:
-        return qdi_build_plugin(b, q, out, err);
-    default:
-        return build_simple(b, q, out, err);
-    }
-}
-
 int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
-    int rc = build_kind(b, q, out, err);
+    int rc = q->type->build(b, q, out, err);
     if (rc) return rc;
     if (!*out) rc = qdi_query_none(b, out, err); /* no clause at all: nothing matches */
     if (!rc) rc = qdi_boosted(b, *out, q->boost, out, err);

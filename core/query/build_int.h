@@ -52,6 +52,12 @@ typedef struct qdi_clauses {
 /* Appends to one of the lists; QD_E_TOO_MANY_CLAUSES above the limit. */
 QD_MUST_CHECK
 int qdi_clause_add(qdi_builder *b, qdi_clauses *c, int occur, const qd_node *n, qd_err *err);
+/* Builds n queries and appends their trees. */
+QD_MUST_CHECK
+int qdi_clauses_build(qdi_builder *b, qdi_clauses *c, int occur, const qd_query *const *list,
+                      uint32_t n, qd_err *err);
+/* Frees the lists. */
+void qdi_clauses_fini(qdi_clauses *c);
 /* The bool of them; frees the lists whatever happens. minimum {NULL, 0}: none given. Without
  * clauses *out is NULL. */
 QD_MUST_CHECK
@@ -197,20 +203,6 @@ int qdi_match_graph(const qdi_matcher *m, qdi_match_type type, const qdi_token *
 /* The search analyzer of a field, for phrases or words; NULL: the text is one term. */
 const qd_analyzer *qdi_search_analyzer(qdi_builder *b, const qdi_field *f, bool quoted);
 
-/* --- queries of their own files ----------------------------------------------------------------
- */
-
-QD_MUST_CHECK
-int qdi_build_match(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
-QD_MUST_CHECK
-int qdi_build_multi_match(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
-QD_MUST_CHECK
-int qdi_build_query_string(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
-QD_MUST_CHECK
-int qdi_build_simple_query_string(qdi_builder *b, const qd_query *q, const qd_node **out,
-                                  qd_err *err);
-QD_MUST_CHECK
-int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
 /* A matcher with the options of a query; QD_E_QUERY_SHARD for an unknown analyzer. */
 QD_MUST_CHECK
 int qdi_matcher_of(qdi_builder *b, const qd_query *q, qdi_matcher *m, qd_err *err);

@@ -308,12 +308,12 @@ static int find_analyzer(qdi_builder *b, const qd_query *q, qd_str name, const q
     if (!name.p) return 0;
     *out = qd_analyzers_get(qd_mapping_analyzers(b->c->mapping), name);
     if (*out) return 0;
-    return qdi_shard_err(b, err, "[%s] analyzer [%.*s] not found", q->label, QD_STR_ARG(name));
+    return qdi_shard_err(b, err, "[%s] analyzer [%.*s] not found", q->type->name, QD_STR_ARG(name));
 }
 
 int qdi_matcher_of(qdi_builder *b, const qd_query *q, qdi_matcher *m, qd_err *err)
 {
-    const qdi_text *t = &q->u.text;
+    const qdi_text *t = qdi_text_of(q);
     *m = (qdi_matcher){
         .b = b,
         .and_operator = t->and_operator,
@@ -330,14 +330,4 @@ int qdi_matcher_of(qdi_builder *b, const qd_query *q, qdi_matcher *m, qd_err *er
     };
     int rc = find_analyzer(b, q, t->analyzer, &m->analyzer, err);
     return rc ? rc : find_analyzer(b, q, t->quote_analyzer, &m->quote_analyzer, err);
-}
-
-int qdi_build_match(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    qdi_matcher m;
-    int rc = qdi_matcher_of(b, q, &m, err);
-    if (rc) return rc;
-    m.field = qdi_field_find(b, q->field);
-    rc = qdi_match(&m, q->u.text.match, q->value, out, err);
-    return rc ? rc : qdi_apply_minimum(b, *out, q->u.text.minimum_should_match, out, err);
 }

@@ -118,7 +118,7 @@ static int add_defaults(qdi_builder *b, qdi_fields *out, bool *all, qd_err *err)
 
 int qdi_fields_of(qdi_builder *b, const qd_query *q, qdi_fields *out, bool *all, qd_err *err)
 {
-    const qdi_text *t = &q->u.text;
+    const qdi_text *t = qdi_text_of(q);
     int rc = 0;
     *all = false;
     if (t->nfields == 0) rc = add_defaults(b, out, all, err);
@@ -127,21 +127,4 @@ int qdi_fields_of(qdi_builder *b, const qd_query *q, qdi_fields *out, bool *all,
         rc = qdi_fields_add(b, out, t->fields[i].field, t->fields[i].boost, (qd_str){NULL, 0}, err);
     }
     return rc ? rc : qdi_fields_check(b, out, err);
-}
-
-int qdi_build_multi_match(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    const qdi_text *t = &q->u.text;
-    qdi_fields fields = {0};
-    qdi_matcher m;
-    bool all;
-    int rc = qdi_matcher_of(b, q, &m, err);
-    if (!rc) rc = qdi_fields_of(b, q, &fields, &all, err);
-    if (!rc) {
-        if (all && t->lenient == QDI_UNSET) m.lenient = true;
-        rc = qdi_multi_match(&m, t->type, t->has_tie_breaker ? &t->tie_breaker : NULL, &fields,
-                             q->value, t->minimum_should_match, out, err);
-    }
-    qd_vec_fini(&fields.v);
-    return rc;
 }

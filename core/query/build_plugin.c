@@ -281,15 +281,20 @@ static int convert(conversion *v, const qd_query_node *n, uint32_t depth, const 
     return rc ? rc : qdi_boosted(v->b, *out, n->boost, out, err);
 }
 
+static const qdi_plugin_query *plugin_of(const qd_query *q)
+{
+    return (const qdi_plugin_query *)q;
+}
+
 /* Ours under another name: it knows our contexts, and returns. */
 static int build_ours(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
-    const qd_operator_vtable *vt = q->u.plugin.vt;
+    const qd_operator_vtable *vt = plugin_of(q)->vt;
     const void *parsed = NULL;
     qd_query_node *tree = NULL;
-    conversion v = {.b = b, .vt = vt, .ctx = &b->sdk, .name = q->u.plugin.name};
+    conversion v = {.b = b, .vt = vt, .ctx = &b->sdk, .name = plugin_of(q)->name};
     qd_json_reader r = QD_JSON_READER(b->arena->account);
-    qd_json_reader_init(&r, q->u.plugin.json, QD_JSON_REQUEST, 0);
+    qd_json_reader_init(&r, plugin_of(q)->json, QD_JSON_REQUEST, 0);
     int rc = vt->parse(&b->sdk, qd_plugin_json_in(&r), &parsed, err);
     qd_json_reader_fini(&r);
     if (!rc) rc = vt->rewrite(&b->sdk, parsed, &tree, err);
@@ -325,14 +330,14 @@ static int scope_make(qdi_builder *b, const qd_query *q, qd_operator_scope **out
     atomic_store(&s->refs, 1);
     qd_arena_init(&s->arena, b->arena->account, b->arena->max);
     s->sdk = b->sdk;
-    s->sdk.self = q->u.plugin.self;
+    s->sdk.self = plugin_of(q)->self;
     s->sdk.arena = &s->arena;
     s->sdk.task = &s->task;
     s->sdk.field_type = scope_field_type;
     s->sdk.index = qd_arena_str(&s->arena, b->sdk.index);
-    s->vt = q->u.plugin.vt;
+    s->vt = plugin_of(q)->vt;
     s->builder = kept;
-    snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(q->u.plugin.name));
+    snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(plugin_of(q)->name));
     snprintf(s->place, sizeof s->place, "[%.*s]", QD_STR_ARG(b->sdk.index));
     *out = s;
     if (qd_arena_on_reset(b->arena, scope_end, s)) return qd_err_nomem(err, "query");
@@ -386,15 +391,15 @@ static int building_make(qd_operator_scope *s, qd_str json, building **out, qd_e
     return 0;
 }
 
-int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+static int build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
-    const qd_operator_vtable *vt = q->u.plugin.vt;
+    const qd_operator_vtable *vt = plugin_of(q)->vt;
     qd_operator_scope *s = NULL;
     building *x = NULL;
     bool ran;
     if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
-    if (!rc) rc = building_make(s, q->u.plugin.json, &x, err);
+    if (!rc) rc = building_make(s, plugin_of(q)->json, &x, err);
     if (rc) return rc;
     rc = qd_operator_call(s, &x->call, NULL, &ran, err);
     if (rc) {
@@ -402,7 +407,7 @@ int qdi_build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, qd_
         if (!ran) building_free(&x->call);
         return rc;
     }
-    conversion v = {.b = b, .vt = vt, .ctx = &s->sdk, .scope = s, .name = q->u.plugin.name};
+    conversion v = {.b = b, .vt = vt, .ctx = &s->sdk, .scope = s, .name = plugin_of(q)->name};
     const void *parsed = x->parsed;
     const qd_query_node *tree = x->tree;
     rc = x->call.rc;
@@ -427,8 +432,8 @@ static int32_t parsing_run(qd_guest_call *call)
     return x->scope->vt->parse(&x->scope->sdk, qd_plugin_json_in(&x->json), &x->parsed, &x->err);
 }
 
-int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str json, uint32_t line,
-                        uint32_t column, qd_err *err)
+int qdi_parse_by_plugin(qdi_reading *rd, const qdi_plugin_query *q, qd_str name, qd_str json,
+                        uint32_t line, uint32_t column, qd_err *err)
 {
     building *x = NULL;
     bool ran;
@@ -437,11 +442,11 @@ int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str 
     atomic_store(&s->refs, 1);
     qd_arena_init(&s->arena, rd->arena->account, rd->arena->max);
     s->sdk = rd->sdk;
-    s->sdk.self = q->u.plugin.self;
+    s->sdk.self = q->self;
     s->sdk.arena = &s->arena;
     s->sdk.task = &s->task;
     s->sdk.field_type = no_field_type;
-    s->vt = q->u.plugin.vt;
+    s->vt = q->vt;
     snprintf(s->name, sizeof s->name, "%.*s", QD_STR_ARG(name));
     snprintf(s->place, sizeof s->place, "the reading of the query");
     int rc = building_make(s, json, &x, err);
@@ -462,3 +467,28 @@ int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str 
     qd_operator_scope_unref(s);
     return rc;
 }
+
+/* --- the row ---------------------------------------------------------------------------------- */
+
+static bool cacheable(const qd_query *q)
+{
+    return plugin_of(q)->vt->head.flags & QD_OPERATOR_CACHEABLE;
+}
+
+static bool uses_now(const qd_query *q)
+{
+    return !cacheable(q);
+}
+
+static qd_str name_of(const qd_query *q)
+{
+    return plugin_of(q)->name;
+}
+
+/* Read by read_query.c, under the names of the plugins. */
+const qd_query_type qdi_query_plugin = {.name = "plugin",
+                                        .size = sizeof(qdi_plugin_query),
+                                        .build = build_plugin,
+                                        .uses_now = uses_now,
+                                        .cacheable = cacheable,
+                                        .describe = name_of};

@@ -21,15 +21,15 @@ qdi_reading *qdi_reading_of(const qd_query_ctx *ctx)
     return ctx->field_type == no_mapping ? (qdi_reading *)(uintptr_t)ctx : NULL;
 }
 
-static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, qdi_read_fn fn, const char *label,
+static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, const qd_query_type *type,
                      const void **out, qd_err *err)
 {
     qdi_reading *rd = qdi_reading_of(ctx);
-    qd_query *q = NULL;
-    if (!rd) return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is read by the host only", label);
-    int rc = fn(rd, (qd_json_reader *)(void *)in, label, &q, err);
+    if (!rd) return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is read by the host only", type->name);
+    qd_query *q = qdi_query_make(rd, type, err);
+    if (!q) return QD_E_NOMEM;
     *out = q;
-    return rc;
+    return type->read(rd, (qd_json_reader *)(void *)in, q, err);
 }
 
 /* The tree is of native nodes already: handed over as one host node. */
@@ -50,49 +50,31 @@ static int32_t rewrite(const qd_query_ctx *ctx, const void *query, qd_query_node
     return 0;
 }
 
-#define OPERATORS(X)                                                                               \
-    X(match_all, qdi_read_match_all)                                                               \
-    X(match_none, qdi_read_match_none)                                                             \
-    X(bool, qdi_read_bool_query)                                                                   \
-    X(constant_score, qdi_read_constant_score)                                                     \
-    X(dis_max, qdi_read_dis_max)                                                                   \
-    X(match, qdi_read_match)                                                                       \
-    X(match_phrase, qdi_read_match_phrase)                                                         \
-    X(match_phrase_prefix, qdi_read_match_phrase_prefix)                                           \
-    X(match_bool_prefix, qdi_read_match_bool_prefix)                                               \
-    X(multi_match, qdi_read_multi_match)                                                           \
-    X(query_string, qdi_read_query_string)                                                         \
-    X(simple_query_string, qdi_read_simple_query_string)                                           \
-    X(term, qdi_read_term)                                                                         \
-    X(terms, qdi_read_terms)                                                                       \
-    X(range, qdi_read_range)                                                                       \
-    X(exists, qdi_read_exists)                                                                     \
-    X(prefix, qdi_read_prefix)                                                                     \
-    X(wildcard, qdi_read_wildcard)                                                                 \
-    X(regexp, qdi_read_regexp)                                                                     \
-    X(fuzzy, qdi_read_fuzzy)                                                                       \
-    X(ids, qdi_read_ids)
-
-#define PARSE(name, fn)                                                                            \
-    static int32_t parse_##name(const qd_query_ctx *ctx, qd_json_in *in, const void **out,         \
+/* The SDK's parse is not told by which name it is called: one function a row. */
+#define QDI_QUERY_TYPE(type)                                                                       \
+    static int32_t parse_##type(const qd_query_ctx *ctx, qd_json_in *in, const void **out,         \
                                 qd_err *err)                                                       \
     {                                                                                              \
-        return parse(ctx, in, fn, #name, out, err);                                                \
+        return parse(ctx, in, &qdi_query_##type, out, err);                                        \
     }
-OPERATORS(PARSE)
+#include "query/types/types.def"
+#undef QDI_QUERY_TYPE
 
 typedef struct operator_row {
     const char *name;
     qd_operator_vtable vt;
 } operator_row;
 
-#define ROW(label, fn)                                                                             \
-    {#label,                                                                                       \
+#define QDI_QUERY_TYPE(type)                                                                       \
+    {#type,                                                                                        \
      {.head = QD_VTABLE(qd_operator_vtable, OPERATOR,                                              \
                         QD_OPERATOR_REWRITES | QD_OPERATOR_SCORES | QD_OPERATOR_CACHEABLE),        \
-      .parse = parse_##label,                                                                      \
+      .parse = parse_##type,                                                                       \
       .rewrite = rewrite}},
-static const operator_row operators[] = {OPERATORS(ROW)};
+static const operator_row operators[] = {
+#include "query/types/types.def"
+};
+#undef QDI_QUERY_TYPE
 
 bool qdi_operator_is_builtin(const qd_operator_vtable *vt)
 {
@@ -181,65 +163,44 @@ int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query 
 
 qd_str qd_query_name(const qd_query *q)
 {
-    return q->kind == QDI_Q_PLUGIN ? q->u.plugin.name : qd_str_c(q->label);
+    return q->type->describe ? q->type->describe(q) : qd_str_c(q->type->name);
 }
 
 const qd_query *qd_query_match_all(void)
 {
-    static const qd_query all = {.kind = QDI_Q_MATCH_ALL, .label = "match_all", .boost = 1};
+    static const qd_query all = {.type = &qdi_query_match_all, .boost = 1};
     return &all;
 }
 
-/* Does any query of the tree fulfil the test? */
-static bool any(const qd_query *q, bool (*test)(const qd_query *q))
+bool qdi_query_any(const qd_query *q, qdi_query_test *test)
 {
-    if (test(q)) return true;
-    const qdi_bool *b = &q->u.boolean;
-    bool yes = false;
-    switch (q->kind) {
-    case QDI_Q_BOOL:
-        for (uint32_t i = 0; i < b->nmust && !yes; i++) yes = any(b->must[i], test);
-        for (uint32_t i = 0; i < b->nshould && !yes; i++) yes = any(b->should[i], test);
-        for (uint32_t i = 0; i < b->nfilter && !yes; i++) yes = any(b->filter[i], test);
-        for (uint32_t i = 0; i < b->nmust_not && !yes; i++) yes = any(b->must_not[i], test);
-        return yes;
-    case QDI_Q_DIS_MAX:
-        for (uint32_t i = 0; i < q->u.dis_max.n && !yes; i++)
-            yes = any(q->u.dis_max.queries[i], test);
-        return yes;
-    case QDI_Q_CONSTANT_SCORE:
-        return any(q->u.child, test);
-    default:
-        return false;
-    }
+    return test(q) || (q->type->any_child && q->type->any_child(q, test));
+}
+
+bool qdi_query_any_of(const qd_query *const *list, uint32_t n, qdi_query_test *test)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (qdi_query_any(list[i], test)) return true;
+    return false;
 }
 
 static bool names_now(const qd_query *q)
 {
-    if (q->kind == QDI_Q_RANGE)
-        return (q->u.range.has_from && qd_date_math_uses_now(q->u.range.from.text)) ||
-               (q->u.range.has_to && qd_date_math_uses_now(q->u.range.to.text));
-    if (q->kind == QDI_Q_TERMS) {
-        for (uint32_t i = 0; i < q->u.terms.n; i++)
-            if (qd_date_math_uses_now(q->u.terms.values[i].text)) return true;
-        return false;
-    }
-    if (q->kind == QDI_Q_PLUGIN) return !(q->u.plugin.vt->head.flags & QD_OPERATOR_CACHEABLE);
-    return q->has_value && q->kind != QDI_Q_IDS &&
-           qd_str_find_str(q->value.text, QD_STR("now")) >= 0;
+    if (q->type->uses_now) return q->type->uses_now(q);
+    return q->has_value && qd_str_find_str(q->value.text, QD_STR("now")) >= 0;
 }
 
 static bool cannot_cache(const qd_query *q)
 {
-    return q->kind == QDI_Q_PLUGIN && !(q->u.plugin.vt->head.flags & QD_OPERATOR_CACHEABLE);
+    return q->type->cacheable && !q->type->cacheable(q);
 }
 
 bool qd_query_uses_now(const qd_query *q)
 {
-    return any(q, names_now);
+    return qdi_query_any(q, names_now);
 }
 
 bool qd_query_cacheable(const qd_query *q)
 {
-    return !any(q, cannot_cache) && !any(q, names_now);
+    return !qdi_query_any(q, cannot_cache) && !qdi_query_any(q, names_now);
 }

@@ -1,33 +1,14 @@
 /*
  * query_int.h: a parsed query, and what its readers and builders share.
  *
- * read_*.c make qd_query from JSON, build_*.c make qd_node from qd_query. A new query is a kind, a
- * reader and a row in operators.c, and a builder in build.c's switch.
+ * read_*.c make qd_query from JSON, build_*.c make qd_node from qd_query. A new query is a file in
+ * types/ with its row, and a line in types/types.def.
  */
 #ifndef QD_QUERY_QUERY_INT_H
 #define QD_QUERY_QUERY_INT_H
 
 #include "base/vec.h"
 #include "query/dsl.h"
-
-typedef enum qdi_kind {
-    QDI_Q_MATCH_ALL,
-    QDI_Q_MATCH_NONE,
-    QDI_Q_MATCH,
-    QDI_Q_MULTI_MATCH,
-    QDI_Q_QUERY_STRING,
-    QDI_Q_SIMPLE_QUERY_STRING,
-    QDI_Q_TERM,
-    QDI_Q_TERMS,
-    QDI_Q_RANGE,
-    QDI_Q_EXISTS,
-    QDI_Q_PATTERN,
-    QDI_Q_IDS,
-    QDI_Q_BOOL,
-    QDI_Q_CONSTANT_SCORE,
-    QDI_Q_DIS_MAX,
-    QDI_Q_PLUGIN,
-} qdi_kind;
 
 /* How a text becomes a query over one field. */
 typedef enum qdi_match_type {
@@ -105,43 +86,68 @@ typedef struct qdi_range {
     qd_str format, time_zone, relation;
 } qdi_range;
 
-typedef struct qdi_bool {
-    const qd_query *const *must, *const *should, *const *filter, *const *must_not;
-    uint32_t nmust, nshould, nfilter, nmust_not;
-    qd_str minimum_should_match;
-    bool has_minimum, keep_pure_negative;
-} qdi_bool;
+struct qdi_reading;
+struct qdi_builder;
+typedef bool qdi_query_test(const qd_query *q);
+
+/*
+ * A query of the DSL: a file of types/ has its row and all that is particular to it, types.def the
+ * list of them. A parsed query of the type is `size` bytes that begin with a qd_query.
+ */
+typedef struct qd_query_type {
+    const char *name; /* in the DSL */
+    size_t size;
+    /* The members behind the name: the reader stands on the START_OBJECT and is left on its
+     * END_OBJECT. q is zeroed, with a boost of 1. */
+    int (*read)(struct qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err);
+    /* Its tree in an index, without boost and name; *out NULL: no clause at all. */
+    int (*build)(struct qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
+    /* Does any query that it holds, or below, pass? NULL: it holds none. */
+    bool (*any_child)(const qd_query *q, qdi_query_test *test);
+    /* May it depend on the clock? NULL: if "now" is in the text of its value. */
+    bool (*uses_now)(const qd_query *q);
+    /* Is its answer the same on the same segment? NULL: yes. */
+    bool (*cacheable)(const qd_query *q);
+    /* What messages call it; NULL: name. */
+    qd_str (*describe)(const qd_query *q);
+} qd_query_type;
 
 struct qd_query {
-    qdi_kind kind;
-    const char *label; /* name in the DSL; static */
+    const qd_query_type *type;
     float boost;
     qd_str name; /* _name; p NULL: none */
     qd_str field;
     qd_query_value value; /* text as Elasticsearch's objectText gives it */
     bool has_value;
-    union {
-        qdi_text text;
-        qdi_pattern pattern;
-        qdi_range range;
-        qdi_bool boolean;
-        struct {
-            const qd_query_value *values;
-            uint32_t n;
-        } terms;
-        struct {
-            const qd_query *const *queries;
-            uint32_t n;
-            float tie_breaker;
-        } dis_max;
-        const qd_query *child;
-        struct {
-            const qd_operator_vtable *vt;
-            qd_self *self;
-            qd_str name, json;
-        } plugin;
-    } u;
 };
+
+/* match and its kin, multi_match, query_string, simple_query_string. */
+typedef struct qdi_text_query {
+    qd_query base;
+    qdi_text text;
+} qdi_text_query;
+static inline const qdi_text *qdi_text_of(const qd_query *q)
+{
+    return &((const qdi_text_query *)q)->text;
+}
+
+/* An operator of a plugin: its JSON, which is parsed anew for each index. */
+typedef struct qdi_plugin_query {
+    qd_query base;
+    const qd_operator_vtable *vt;
+    qd_self *self;
+    qd_str name, json;
+} qdi_plugin_query;
+
+#define QDI_QUERY_TYPE(name) extern const qd_query_type qdi_query_##name;
+#include "query/types/types.def"
+#undef QDI_QUERY_TYPE
+extern const qd_query_type qdi_query_plugin; /* build_plugin.c */
+
+/* Does the query, or any below it, pass? */
+bool qdi_query_any(const qd_query *q, qdi_query_test *test);
+/* Any of n queries? */
+bool qdi_query_any_of(const qd_query *const *list, uint32_t n, qdi_query_test *test);
 
 /* --- reading -----------------------------------------------------------------------------------
  */
@@ -165,16 +171,16 @@ qdi_reading *qdi_reading_of(const qd_query_ctx *ctx);
 /* One query, as dsl.h's qd_query_read. */
 QD_MUST_CHECK
 int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_err *err);
-/* A parsed query of this kind with defaults; NULL when out of memory (err says so). */
+/* A parsed query of this type with defaults; NULL when out of memory (err says so). */
 QD_MUST_CHECK
-qd_query *qdi_query_make(qdi_reading *rd, qdi_kind kind, const char *label, qd_err *err);
+qd_query *qdi_query_make(qdi_reading *rd, const qd_query_type *type, qd_err *err);
 
-/* Has a plugin's operator (q->u.plugin) parse a query for its errors. json stands at that line and
+/* Has a plugin's operator parse a query for its errors. json stands at that line and
  * column of the request. Of a call that does not return rd->lookup_failed is set, too. Waits as
  * plugin/guest.h says. */
 QD_MUST_CHECK
-int qdi_parse_by_plugin(qdi_reading *rd, const qd_query *q, qd_str name, qd_str json, uint32_t line,
-                        uint32_t column, qd_err *err);
+int qdi_parse_by_plugin(qdi_reading *rd, const qdi_plugin_query *q, qd_str name, qd_str json,
+                        uint32_t line, uint32_t column, qd_err *err);
 
 /* What an option's value may be and where it goes. */
 typedef enum qdi_option_kind {
@@ -184,17 +190,17 @@ typedef enum qdi_option_kind {
     QDI_OPT_TRI,          /* uint8_t, QDI_NO or QDI_YES */
     QDI_OPT_INT,          /* int32_t */
     QDI_OPT_FLOAT,        /* float */
-    QDI_OPT_TIE,          /* float, and has_tie_breaker behind it */
+    QDI_OPT_TIE,          /* qdi_text: tie_breaker */
     QDI_OPT_VALUE,        /* the query's value, and has_value */
     QDI_OPT_FUZZINESS,    /* qdi_fuzziness */
     QDI_OPT_OPERATOR,     /* bool: and */
     QDI_OPT_ZERO_TERMS,   /* qdi_zero_terms */
     QDI_OPT_MULTI_TYPE,   /* qdi_multi_type */
-    QDI_OPT_FIELDS,       /* list of names with boosts */
+    QDI_OPT_FIELDS,       /* qdi_text: list of names with boosts */
     QDI_OPT_FLAGS,        /* of simple_query_string */
     QDI_OPT_REGEXP_FLAGS, /* uint32_t */
     QDI_OPT_REGEXP_VALUE, /* uint32_t, as a number */
-    QDI_OPT_FROM,         /* gte, gt …: range's own */
+    QDI_OPT_FROM,         /* qdi_range: gte, gt … */
     QDI_OPT_FROM_OPEN,
     QDI_OPT_TO,
     QDI_OPT_TO_OPEN,
@@ -205,7 +211,7 @@ typedef enum qdi_option_kind {
 typedef struct qdi_option {
     const char *name;
     qdi_option_kind kind;
-    size_t offset; /* in qd_query */
+    size_t offset; /* in the parsed query */
 } qdi_option;
 
 /* The present event, a value, into the option's place. */
@@ -258,38 +264,6 @@ int qdi_keep(qdi_reading *rd, qd_str text, qd_str *out, qd_err *err);
 int qdi_xcontent_err(qd_json_reader *r, qd_err *err, const char *fmt, ...) QD_PRINTF(3, 4);
 /* Wraps err: "[line:col] [query] failed to parse field [field]". */
 int qdi_field_failed(qd_json_reader *r, qd_err *err, const char *query, qd_str field);
-
-/* Readers by query: the reader stands on the START_OBJECT behind the name and is left on its
- * END_OBJECT. */
-typedef int (*qdi_read_fn)(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out,
-                           qd_err *err);
-#define QDI_READER(name)                                                                           \
-    QD_MUST_CHECK                                                                                  \
-    int name(qdi_reading *rd, qd_json_reader *r, const char *label, qd_query **out, qd_err *err)
-QDI_READER(qdi_read_match_all);
-QDI_READER(qdi_read_match_none);
-QDI_READER(qdi_read_bool_query);
-QDI_READER(qdi_read_constant_score);
-QDI_READER(qdi_read_dis_max);
-QDI_READER(qdi_read_match);
-QDI_READER(qdi_read_match_phrase);
-QDI_READER(qdi_read_match_phrase_prefix);
-QDI_READER(qdi_read_match_bool_prefix);
-QDI_READER(qdi_read_multi_match);
-QDI_READER(qdi_read_query_string);
-QDI_READER(qdi_read_simple_query_string);
-QDI_READER(qdi_read_term);
-QDI_READER(qdi_read_terms);
-QDI_READER(qdi_read_range);
-QDI_READER(qdi_read_exists);
-QDI_READER(qdi_read_prefix);
-QDI_READER(qdi_read_wildcard);
-QDI_READER(qdi_read_regexp);
-QDI_READER(qdi_read_fuzzy);
-QDI_READER(qdi_read_ids);
-/* Is a time zone (none: NULL) known? Otherwise QD_E_ARG with Java's words. */
-QD_MUST_CHECK
-int qdi_check_zone(qdi_reading *rd, qd_str time_zone, qd_err *err);
 
 /* --- operators ---------------------------------------------------------------------------------
  */

@@ -1,6 +1,6 @@
 /*
  * read_option.c: options of queries by tables: a row names the option, what its value may be, and
- * the member of qd_query that it sets.
+ * the member of the parsed query that it sets.
  */
 #include "query/query_int.h"
 
@@ -109,7 +109,7 @@ static int read_regexp_flags(qd_str text, uint32_t *out, qd_err *err)
     return 0;
 }
 
-static int read_fields(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+static int read_fields(qdi_reading *rd, qd_json_reader *r, qdi_text *t, qd_err *err)
 {
     QD_VEC(qdi_field_boost) list = {0};
     bool array = r->event == QD_JSON_ARRAY;
@@ -133,19 +133,18 @@ static int read_fields(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *
         qdi_field_boost *at = qd_arena_alloc(rd->arena, (list.n + 1) * sizeof *at);
         rc = at ? 0 : qd_err_nomem(err, "reading a query");
         if (at && list.n) memcpy(at, list.at, list.n * sizeof *at);
-        q->u.text.fields = at;
-        q->u.text.nfields = (uint32_t)list.n;
-        q->u.text.has_fields = true;
+        t->fields = at;
+        t->nfields = (uint32_t)list.n;
+        t->has_fields = true;
     }
     qd_vec_fini(&list);
     return rc;
 }
 
 /* gt, gte, lt, lte, from, to. */
-static int read_bound(qdi_reading *rd, qd_json_reader *r, qdi_option_kind kind, qd_query *q,
+static int read_bound(qdi_reading *rd, qd_json_reader *r, qdi_option_kind kind, qdi_range *g,
                       qd_err *err)
 {
-    qdi_range *g = &q->u.range;
     bool from = kind == QDI_OPT_FROM || kind == QDI_OPT_FROM_OPEN || kind == QDI_OPT_FROM_PLAIN;
     if (kind == QDI_OPT_FROM || kind == QDI_OPT_FROM_OPEN) g->include_from = kind == QDI_OPT_FROM;
     if (kind == QDI_OPT_TO || kind == QDI_OPT_TO_OPEN) g->include_to = kind == QDI_OPT_TO;
@@ -200,14 +199,14 @@ int qdi_option_read(qdi_reading *rd, qd_json_reader *r, const qdi_option *o, qd_
     case QDI_OPT_INT:
         return qdi_read_int(r, to, err);
     case QDI_OPT_TIE:
-        q->u.text.has_tie_breaker = true;
-        return qdi_read_float(r, to, err);
+        ((qdi_text *)to)->has_tie_breaker = true;
+        return qdi_read_float(r, &((qdi_text *)to)->tie_breaker, err);
     case QDI_OPT_FLOAT:
         return qdi_read_float(r, to, err);
     case QDI_OPT_VALUE:
         return qdi_read_value(rd, r, &q->value, &q->has_value, err);
     case QDI_OPT_FIELDS:
-        return read_fields(rd, r, q, err);
+        return read_fields(rd, r, to, err);
     case QDI_OPT_REGEXP_VALUE:
         rc = qdi_read_int(r, &number, err);
         if (!rc) *(uint32_t *)to = number < 0 ? 0xffff : (uint32_t)number;
@@ -218,7 +217,7 @@ int qdi_option_read(qdi_reading *rd, qd_json_reader *r, const qdi_option *o, qd_
     case QDI_OPT_TO_OPEN:
     case QDI_OPT_FROM_PLAIN:
     case QDI_OPT_TO_PLAIN:
-        return read_bound(rd, r, o->kind, q, err);
+        return read_bound(rd, r, o->kind, to, err);
     default:
         return read_named(rd, r, o, to, err);
     }

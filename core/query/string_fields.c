@@ -13,7 +13,7 @@ typedef struct target {
 /* The fields that a name or pattern in the text, or its absence, stands for. */
 static int resolve(qdi_string *s, qd_str field, bool quoted, target *t, qd_err *err)
 {
-    qd_str suffix = quoted ? s->q->u.text.quote_field_suffix : (qd_str){NULL, 0};
+    qd_str suffix = quoted ? qdi_text_of(s->q)->quote_field_suffix : (qd_str){NULL, 0};
     *t = (target){.list = &s->fields};
     if (!field.p) field = s->default_field;
     int rc = 0;
@@ -110,10 +110,10 @@ int qdi_string_words(qdi_string *s, qd_str field, qd_str text, const qd_node **o
         int rc = comparison(s, field, text, out, err);
         if (rc <= 0) return rc;
         const qd_field *f = qd_mapping_field(s->b->c->mapping, name);
-        if (f && f->kind == QD_FIELD_DATE && s->q->u.text.time_zone.p && text.n > 1)
+        if (f && f->kind == QD_FIELD_DATE && qdi_text_of(s->q)->time_zone.p && text.n > 1)
             return qdi_string_range(s, field, text, text, true, true, out, err);
     }
-    return multi(s, field, false, s->q->u.text.type, text, s->m.slop, out, err);
+    return multi(s, field, false, qdi_text_of(s->q)->type, text, s->m.slop, out, err);
 }
 
 int qdi_string_phrase(qdi_string *s, qd_str field, qd_str text, uint32_t slop, const qd_node **out,
@@ -155,7 +155,7 @@ int qdi_string_range(qdi_string *s, qd_str field, qd_str from, qd_str to, bool f
                    .has_to = to.p && !qd_str_is(to, "*"),
                    .include_from = from_in,
                    .include_to = to_in,
-                   .time_zone = s->q->u.text.time_zone};
+                   .time_zone = qdi_text_of(s->q)->time_zone};
     return each(s, field, range_of, &g, out, err);
 }
 
@@ -205,7 +205,7 @@ static int analyzed_prefix(qdi_string *s, const qdi_field *f, const qd_analyzer 
 int qdi_string_prefix_of(qdi_string *s, const qdi_field *f, qd_str text, const qd_node **out,
                          qd_err *err)
 {
-    qdi_pattern p = {.kind = QD_PATTERN_PREFIX, .rewrite = s->q->u.text.rewrite};
+    qdi_pattern p = {.kind = QD_PATTERN_PREFIX, .rewrite = qdi_text_of(s->q)->rewrite};
     if (f->cls == QDI_F_NONE) return qdi_query_none(s->b, out, err);
     if (!f->f || f->f->kind != QD_FIELD_TEXT)
         return qdi_field_pattern(s->b, f, &p, text, false, out, err);
@@ -230,7 +230,7 @@ static int wildcard_of(qdi_string *s, const qdi_field *f, const void *arg, const
                        qd_err *err)
 {
     qd_str text = *(const qd_str *)arg;
-    qdi_pattern p = {.kind = QD_PATTERN_WILDCARD, .rewrite = s->q->u.text.rewrite};
+    qdi_pattern p = {.kind = QD_PATTERN_WILDCARD, .rewrite = qdi_text_of(s->q)->rewrite};
     if (f->cls == QDI_F_NONE) return qdi_query_none(s->b, out, err);
     if (qd_str_is(text, "*")) return exists(s, f->name, out, err);
     return qdi_field_pattern(s->b, f, &p, text, true, out, err);
@@ -254,9 +254,9 @@ static int regexp_of(qdi_string *s, const qdi_field *f, const void *arg, const q
                      qd_err *err)
 {
     qdi_pattern p = {.kind = QD_PATTERN_REGEXP,
-                     .rewrite = s->q->u.text.rewrite,
+                     .rewrite = qdi_text_of(s->q)->rewrite,
                      .regexp_flags = 0xff,
-                     .max_determinized_states = s->q->u.text.max_determinized_states};
+                     .max_determinized_states = qdi_text_of(s->q)->max_determinized_states};
     return qdi_field_pattern(s->b, f, &p, *(const qd_str *)arg, false, out, err);
 }
 
@@ -286,7 +286,7 @@ static int fuzzy_of(qdi_string *s, const qdi_field *f, const void *arg, const qd
 int qdi_string_fuzzy(qdi_string *s, qd_str field, qd_str text, qd_str fuzziness,
                      const qd_node **out, qd_err *err)
 {
-    const qdi_text *o = &s->q->u.text;
+    const qdi_text *o = qdi_text_of(s->q);
     qdi_pattern p = {.kind = QD_PATTERN_FUZZY,
                      .transpositions = o->transpositions,
                      .rewrite = text,

@@ -1,5 +1,5 @@
 /*
- * build_simple_string.c: simple_query_string, whose syntax knows no errors: what is out of place
+ * simple_query_string.c: simple_query_string, whose syntax knows no errors: what is out of place
  * is taken as text or left out.
  *
  * The text is read once, left to right, by Lucene's SimpleQueryParser rules. Which parenthesis
@@ -7,6 +7,7 @@
  * again for each. Operators of alternating kind nest the tree, parentheses too: both are bounded by
  * NESTING_MAX.
  */
+#include "query/read_int.h"
 #include "query/string_int.h"
 
 #define NESTING_MAX 48u
@@ -122,7 +123,7 @@ static int add_branch(simple *x, state *st, const qd_node *branch, uint32_t dept
 static int each_field(simple *x, qd_str text, int edits, const qd_node **out, qd_err *err)
 {
     qdi_clauses c = {0};
-    const qdi_text *o = &x->s.q->u.text;
+    const qdi_text *o = qdi_text_of(x->s.q);
     int rc = 0;
     for (size_t i = 0; i < x->s.fields.v.n && !rc; i++) {
         const qdi_weighted *w = &x->s.fields.v.at[i];
@@ -161,7 +162,7 @@ static int words(simple *x, qd_str text, bool phrase, uint32_t slop, const qd_no
     qdi_matcher m = x->s.m;
     qdi_fields quoted = {0};
     const qdi_fields *fields = &x->s.fields;
-    qd_str suffix = x->s.q->u.text.quote_field_suffix;
+    qd_str suffix = qdi_text_of(x->s.q)->quote_field_suffix;
     int rc = 0;
     m.slop = slop;
     m.zero_terms = QDI_ZERO_NULL;
@@ -350,7 +351,7 @@ static int match_parentheses(simple *x, qd_err *err)
 
 static int run(simple *x, const qd_node **out, qd_err *err)
 {
-    const qdi_text *t = &x->s.q->u.text;
+    const qdi_text *t = qdi_text_of(x->s.q);
     bool all;
     uint32_t depth;
     int rc = qdi_fields_of(x->s.b, x->s.q, &x->s.fields, &all, err);
@@ -366,18 +367,35 @@ static int run(simple *x, const qd_node **out, qd_err *err)
     return qdi_apply_minimum(x->s.b, *out, t->minimum_should_match, out, err);
 }
 
-int qdi_build_simple_query_string(qdi_builder *b, const qd_query *q, const qd_node **out,
-                                  qd_err *err)
+static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
-    simple x = {.s = {.b = b, .q = q, .and_operator = q->u.text.and_operator},
+    simple x = {.s = {.b = b, .q = q, .and_operator = qdi_text_of(q)->and_operator},
                 .text = q->value.text,
-                .flags = q->u.text.flags};
+                .flags = qdi_text_of(q)->flags};
     *out = NULL;
     int rc = qdi_matcher_of(b, q, &x.s.m, err);
     if (rc) return rc;
-    x.s.analyze_wildcard = q->u.text.analyze_wildcard == QDI_YES;
+    x.s.analyze_wildcard = qdi_text_of(q)->analyze_wildcard == QDI_YES;
     x.s.m.fuzziness = (qdi_fuzziness){0};
     rc = run(&x, out, err);
     qd_vec_fini(&x.s.fields.v);
     return rc;
 }
+
+static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    static const qdi_option rows[] = {
+        QDI_STRING_OPTIONS,
+        {"flags", QDI_OPT_FLAGS, QDI_TEXT_AT(flags)},
+    };
+    static const qdi_flat_form form = {.unknown = "unsupported field"};
+    qdi_text_init(q, QDI_MATCH_BOOLEAN);
+    int rc = qdi_read_flat(rd, r, rows, QD_COUNT_OF(rows), &form, q, err);
+    if (rc) return rc;
+    if (!q->has_value)
+        return qd_json_err_at(r, err, QD_E_PARSE, "[simple_query_string] query text missing");
+    return 0;
+}
+
+const qd_query_type qdi_query_simple_query_string = {
+    .name = "simple_query_string", .size = sizeof(qdi_text_query), .read = read, .build = build};

@@ -1,8 +1,37 @@
 /*
- * build_string.c: query_string: fields, options, the parse, and what becomes of its errors.
+ * query_string.c: query_string: options, fields, options, the parse, and what becomes of its
+ * errors.
  */
+#include "query/read_int.h"
 #include "query/string_int.h"
 #include <stdio.h>
+
+static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    static const qdi_option rows[] = {
+        QDI_STRING_OPTIONS,
+        {"default_field", QDI_OPT_TEXT, QDI_TEXT_AT(default_field)},
+        {"quote_analyzer", QDI_OPT_TEXT, QDI_TEXT_AT(quote_analyzer)},
+        {"allow_leading_wildcard", QDI_OPT_TRI, QDI_TEXT_AT(allow_leading_wildcard)},
+        {"max_determinized_states", QDI_OPT_INT, QDI_TEXT_AT(max_determinized_states)},
+        {"enable_position_increments", QDI_OPT_BOOL, QDI_TEXT_AT(enable_position_increments)},
+        {"escape", QDI_OPT_BOOL, QDI_TEXT_AT(escape)},
+        {"fuzzy_rewrite", QDI_OPT_TEXT_OR_NULL, QDI_TEXT_AT(fuzzy_rewrite)},
+        {"phrase_slop", QDI_OPT_INT, QDI_TEXT_AT(slop)},
+        {"fuzziness", QDI_OPT_FUZZINESS, QDI_TEXT_AT(fuzziness)},
+        {"type", QDI_OPT_MULTI_TYPE, QDI_TEXT_AT(type)},
+        {"tie_breaker", QDI_OPT_TIE, offsetof(qdi_text_query, text)},
+        {"rewrite", QDI_OPT_TEXT_OR_NULL, QDI_TEXT_AT(rewrite)},
+        {"time_zone", QDI_OPT_TEXT, QDI_TEXT_AT(time_zone)},
+    };
+    static const qdi_flat_form form = {.unknown = "query does not support"};
+    qdi_text_init(q, QDI_MATCH_BOOLEAN);
+    int rc = qdi_read_flat(rd, r, rows, QD_COUNT_OF(rows), &form, q, err);
+    if (rc) return rc;
+    if (!q->has_value)
+        return qd_json_err_at(r, err, QD_E_PARSE, "[query_string] must be provided with a [query]");
+    return qdi_check_zone(rd, qdi_text_of(q)->time_zone, err);
+}
 
 /* Lucene's QueryParser.escape: every character of the syntax stands for itself. */
 static int escape(qdi_builder *b, qd_str text, qd_str *out, qd_err *err)
@@ -20,7 +49,7 @@ static int escape(qdi_builder *b, qd_str text, qd_str *out, qd_err *err)
 
 static int set_fields(qdi_string *s, qd_err *err)
 {
-    const qdi_text *t = &s->q->u.text;
+    const qdi_text *t = qdi_text_of(s->q);
     bool all = false;
     int rc;
     if (t->default_field.p && !qd_str_is(t->default_field, "*")) {
@@ -57,7 +86,7 @@ static int syntax_failed(qdi_string *s, qd_err *err)
 
 static int check(qdi_builder *b, const qd_query *q, qd_err *err)
 {
-    const qdi_text *t = &q->u.text;
+    const qdi_text *t = qdi_text_of(q);
     qd_node_pattern p = {0};
     int rc = 0;
     (void)b;
@@ -75,7 +104,7 @@ static int check(qdi_builder *b, const qd_query *q, qd_err *err)
 
 static int run(qdi_string *s, const qd_node **out, qd_err *err)
 {
-    const qdi_text *t = &s->q->u.text;
+    const qdi_text *t = qdi_text_of(s->q);
     qd_str text = s->q->value.text;
     int rc = set_fields(s, err);
     if (!rc && t->escape) rc = escape(s->b, text, &text, err);
@@ -88,9 +117,9 @@ static int run(qdi_string *s, const qd_node **out, qd_err *err)
     return rc ? rc : qdi_apply_minimum(s->b, *out, t->minimum_should_match, out, err);
 }
 
-int qdi_build_query_string(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
-    const qdi_text *t = &q->u.text;
+    const qdi_text *t = qdi_text_of(q);
     qdi_string s = {.b = b, .q = q, .and_operator = t->and_operator};
     int rc = check(b, q, err);
     if (!rc) rc = qdi_matcher_of(b, q, &s.m, err);
@@ -107,3 +136,6 @@ int qdi_build_query_string(qdi_builder *b, const qd_query *q, const qd_node **ou
     qd_vec_fini(&s.fields.v);
     return rc;
 }
+
+const qd_query_type qdi_query_query_string = {
+    .name = "query_string", .size = sizeof(qdi_text_query), .read = read, .build = build};
