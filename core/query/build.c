@@ -239,29 +239,16 @@ int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *er
 /* Clauses of the whole tree, as Lucene counts them before a search. */
 static int count_leaves(qdi_builder *b, const qd_node *n, qd_err *err)
 {
+    qd_node_list lists[QD_NODE_LISTS_MAX];
+    uint32_t k = qd_node_lists(n, lists);
     int rc = 0;
-    const qd_node_bool *s = &n->u.boolean;
-    switch (n->kind) {
-    case QD_NATIVE_BOOL:
-        for (uint32_t i = 0; i < s->nmust && !rc; i++) rc = count_leaves(b, s->must[i], err);
-        for (uint32_t i = 0; i < s->nshould && !rc; i++) rc = count_leaves(b, s->should[i], err);
-        for (uint32_t i = 0; i < s->nfilter && !rc; i++) rc = count_leaves(b, s->filter[i], err);
-        for (uint32_t i = 0; i < s->nmust_not && !rc; i++)
-            rc = count_leaves(b, s->must_not[i], err);
-        return rc;
-    case QD_NATIVE_DIS_MAX:
-        for (uint32_t i = 0; i < n->u.dis_max.n && !rc; i++)
-            rc = count_leaves(b, n->u.dis_max.children[i], err);
-        return rc;
-    case QD_NATIVE_CONSTANT:
-    case QD_NATIVE_BOOST:
-        return count_leaves(b, n->u.child, err);
-    default:
-        if (++b->leaves <= b->limits.max_clauses + b->uncounted) return 0;
-        return qd_err_set(err, QD_E_LIMIT,
-                          "Query contains too many nested clauses; maxClauseCount is set to %u",
-                          b->limits.max_clauses);
-    }
+    for (uint32_t l = 0; l < k; l++)
+        for (uint32_t i = 0; i < lists[l].n && !rc; i++)
+            rc = count_leaves(b, lists[l].nodes[i], err);
+    if (k || ++b->leaves <= b->limits.max_clauses + b->uncounted) return rc;
+    return qd_err_set(err, QD_E_LIMIT,
+                      "Query contains too many nested clauses; maxClauseCount is set to %u",
+                      b->limits.max_clauses);
 }
 
 int qd_query_failed(const qd_query_context *c, int rc, qd_err *err)

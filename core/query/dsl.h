@@ -137,18 +137,12 @@ QD_MUST_CHECK
 const qd_node *qd_node_any_of(qd_arena *arena, const qd_node *const *nodes, uint32_t n);
 
 /*
- * Calls fn for each leaf that says which words match (TERM, SYNONYM, PHRASE, PATTERN, TERM_SET,
- * RANGE of terms), in the order of the query, for highlighting; must_not clauses are left out.
- * boost: the product of the boosts above and of the leaf. A result other than 0 ends the walk and
- * is returned. [any]
+ * Calls fn for each leaf, in the order of the query, for highlighting; must_not clauses are left
+ * out. boost: the product of the boosts above and of the leaf. A result other than 0 ends the walk
+ * and is returned. [any]
  */
 int qd_node_each_leaf(const qd_node *root, int (*fn)(void *arg, const qd_node *leaf, float boost),
                       void *arg);
-/* Writes a tree as Lucene's Query.toString does ("+a:x #b:[1 TO 2] (c:y)^2.0"), for explain,
- * _validate and tests. QD_E_NOMEM, QD_E_LIMIT of the buffer. [any] */
-QD_MUST_CHECK
-int qd_node_describe(const qd_node *root, qd_buf *out);
-
 /*
  * minimum_should_match ("2", "-1", "75%", "-25%", "2<75%", "3<-25% 9<-3") for so many optional
  * clauses: 0 with *out in [0, optional] or more ("5" of 3 clauses is 5: nothing matches), or QD_E_*

@@ -1,4 +1,4 @@
-/* node.c: makers of native query nodes. */
+/* node.c: makers of native query nodes, and what they hold. */
 #include "query/node.h"
 #include "base/assert.h"
 
@@ -45,4 +45,33 @@ qd_node *qd_node_bool_make(qd_arena *arena, uint32_t nmust, uint32_t nshould, ui
     if (filter) *filter = at + nmust + nshould;
     if (must_not) *must_not = at + nmust + nshould + nfilter;
     return n;
+}
+
+typedef enum holds { HOLDS_NOTHING, HOLDS_CHILD, HOLDS_CHILDREN, HOLDS_CLAUSES } holds;
+
+uint32_t qd_node_lists(const qd_node *n, qd_node_list *out)
+{
+#define QD_NODE(kind, row, what) HOLDS_##what,
+    static const holds table[] = {
+#include "query/nodes.def"
+    };
+#undef QD_NODE
+    const qd_node_bool *b = &n->u.boolean;
+    switch (table[n->kind]) {
+    case HOLDS_CHILD:
+        out[0] = (qd_node_list){.nodes = &n->u.child, .n = 1};
+        return 1;
+    case HOLDS_CHILDREN:
+        out[0] = (qd_node_list){.nodes = n->u.dis_max.children, .n = n->u.dis_max.n};
+        return 1;
+    case HOLDS_CLAUSES:
+        out[0] = (qd_node_list){.nodes = b->must, .n = b->nmust};
+        out[1] = (qd_node_list){.nodes = b->should, .n = b->nshould};
+        out[2] = (qd_node_list){.nodes = b->filter, .n = b->nfilter};
+        out[3] = (qd_node_list){.nodes = b->must_not, .n = b->nmust_not, .excluded = true};
+        return 4;
+    case HOLDS_NOTHING:
+        break;
+    }
+    return 0;
 }

@@ -19,23 +19,16 @@
 #include <quidditch/operator.h>
 
 typedef enum qd_node_kind {
-    QD_NATIVE_MATCH_NONE = 0,
-    QD_NATIVE_MATCH_ALL,
-    QD_NATIVE_TERM,     /* one indexed term, scored by BM25 */
-    QD_NATIVE_SYNONYM,  /* several terms of a field as one pseudo-term of summed frequency */
-    QD_NATIVE_PHRASE,   /* terms at positions, with slop */
-    QD_NATIVE_BOOL,     /* must, should, filter, must_not, minimum_should_match */
-    QD_NATIVE_DIS_MAX,  /* best child plus tie_breaker times the others */
-    QD_NATIVE_CONSTANT, /* the child's documents, score = boost */
-    QD_NATIVE_BOOST,    /* the child, its scores times boost */
-    QD_NATIVE_TERM_SET, /* documents with any of many terms, score = boost */
-    QD_NATIVE_RANGE,    /* numeric, IPv6 or term interval, score = boost */
-    QD_NATIVE_PATTERN,  /* prefix, wildcard, regexp, fuzzy over a field's terms */
-    QD_NATIVE_EXISTS,   /* documents with any value in a field, score = boost */
-    QD_NATIVE_IDS,      /* documents by _id, score = boost */
-    QD_NATIVE_DOC_SET,  /* documents given as bitmaps by segment, score = boost */
-    QD_NATIVE_CUSTOM    /* an operator that could not be rewritten, by blocks of documents */
+#define QD_NODE(kind, row, holds) QD_NATIVE_##kind,
+#include "query/nodes.def"
+#undef QD_NODE
 } qd_node_kind;
+enum {
+    QD_NODE_KINDS = 0
+#define QD_NODE(kind, row, holds) +1
+#include "query/nodes.def"
+#undef QD_NODE
+};
 
 typedef struct qd_node qd_node;
 
@@ -205,6 +198,17 @@ static inline bool qd_boost_valid(float boost)
 }
 
 #define QD_NODE_DEPTH_MAX 64u /* nesting; deeper trees are refused by the planner (QD_E_LIMIT) */
+
+/* A list of nodes within a node. */
+typedef struct qd_node_list {
+    const qd_node *const *nodes;
+    uint32_t n;
+    bool excluded; /* what they match is not to match */
+} qd_node_list;
+#define QD_NODE_LISTS_MAX 4u
+/* The lists that a node holds, in the order of the query, into out (QD_NODE_LISTS_MAX); returns how
+ * many: 0 of a leaf. [any] */
+uint32_t qd_node_lists(const qd_node *n, qd_node_list *out);
 
 /* A node of this kind in the arena, boost 1, the rest zero; NULL when out of memory. [any] */
 QD_MUST_CHECK

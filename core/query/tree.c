@@ -1,5 +1,5 @@
 /*
- * tree.c: combining trees with filters, and walking the leaves that say which words match.
+ * tree.c: combining trees with filters, and walking the leaves.
  */
 #include "query/dsl.h"
 
@@ -30,41 +30,17 @@ const qd_node *qd_node_any_of(qd_arena *arena, const qd_node *const *nodes, uint
 
 typedef int (*leaf_fn)(void *arg, const qd_node *leaf, float boost);
 
-static int walk(const qd_node *n, float boost, leaf_fn fn, void *arg);
-
-static int walk_list(const qd_node *const *list, uint32_t n, float boost, leaf_fn fn, void *arg)
-{
-    int rc = 0;
-    for (uint32_t i = 0; i < n && !rc; i++) rc = walk(list[i], boost, fn, arg);
-    return rc;
-}
-
 static int walk(const qd_node *n, float boost, leaf_fn fn, void *arg)
 {
-    int rc;
+    qd_node_list lists[QD_NODE_LISTS_MAX];
+    uint32_t k = qd_node_lists(n, lists);
+    int rc = 0;
     boost *= n->boost;
-    switch (n->kind) {
-    case QD_NATIVE_TERM:
-    case QD_NATIVE_SYNONYM:
-    case QD_NATIVE_PHRASE:
-    case QD_NATIVE_PATTERN:
-    case QD_NATIVE_TERM_SET:
-        return fn(arg, n, boost);
-    case QD_NATIVE_RANGE:
-        return n->u.range.kind == QD_RANGE_TERM ? fn(arg, n, boost) : 0;
-    case QD_NATIVE_BOOL:
-        rc = walk_list(n->u.boolean.must, n->u.boolean.nmust, boost, fn, arg);
-        if (!rc) rc = walk_list(n->u.boolean.should, n->u.boolean.nshould, boost, fn, arg);
-        if (!rc) rc = walk_list(n->u.boolean.filter, n->u.boolean.nfilter, boost, fn, arg);
-        return rc;
-    case QD_NATIVE_DIS_MAX:
-        return walk_list(n->u.dis_max.children, n->u.dis_max.n, boost, fn, arg);
-    case QD_NATIVE_CONSTANT:
-    case QD_NATIVE_BOOST:
-        return walk(n->u.child, boost, fn, arg);
-    default:
-        return 0;
-    }
+    if (!k) return fn(arg, n, boost);
+    for (uint32_t l = 0; l < k; l++)
+        for (uint32_t i = 0; i < lists[l].n && !lists[l].excluded && !rc; i++)
+            rc = walk(lists[l].nodes[i], boost, fn, arg);
+    return rc;
 }
 
 int qd_node_each_leaf(const qd_node *root, int (*fn)(void *arg, const qd_node *leaf, float boost),

@@ -4,6 +4,7 @@
  * walked; what is refused has a reason.
  */
 #include "query/dsl.h"
+#include "search/tree.h"
 #include "json/writer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,6 +11,7 @@
  */
 #include "action/search/search_int.h"
 #include "base/str.h"
+#include "search/tree.h"
 #include "segment/segment.h"
 
 #define BRIEF_DOCS 20000u /* of the index, deleted ones included */
@@ -58,58 +59,6 @@ bool qdi_brief_search(qd_request *q)
     return brief;
 }
 
-static bool plain(const qd_node *n, uint32_t *leaves);
-
-static bool all_plain(const qd_node *const *list, uint32_t n, uint32_t *leaves)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (!plain(list[i], leaves)) return false;
-    }
-    return true;
-}
-
-/* Has the tree only nodes whose work is a pass over postings or a column? Counts them. The depth is
- * bounded by what reading a query allows. */
-static bool plain(const qd_node *n, uint32_t *leaves)
-{
-    const qd_node_bool *b = &n->u.boolean;
-    switch (n->kind) {
-    case QD_NATIVE_MATCH_NONE:
-    case QD_NATIVE_MATCH_ALL:
-    case QD_NATIVE_TERM:
-    case QD_NATIVE_RANGE:
-    case QD_NATIVE_EXISTS:
-        ++*leaves;
-        return true;
-    case QD_NATIVE_SYNONYM:
-        *leaves += n->u.synonym.n;
-        return true;
-    case QD_NATIVE_PHRASE:
-        *leaves += 4 * n->u.phrase.n; /* positions too */
-        for (uint32_t i = 0; i < n->u.phrase.n; i++) {
-            if (n->u.phrase.terms[i].prefix) return false;
-        }
-        return n->u.phrase.slop == 0;
-    case QD_NATIVE_TERM_SET:
-        *leaves += n->u.term_set.n;
-        return true;
-    case QD_NATIVE_IDS:
-        *leaves += n->u.ids.n;
-        return true;
-    case QD_NATIVE_BOOL:
-        return all_plain(b->must, b->nmust, leaves) && all_plain(b->should, b->nshould, leaves) &&
-               all_plain(b->filter, b->nfilter, leaves) &&
-               all_plain(b->must_not, b->nmust_not, leaves);
-    case QD_NATIVE_DIS_MAX:
-        return all_plain(n->u.dis_max.children, n->u.dis_max.n, leaves);
-    case QD_NATIVE_CONSTANT:
-    case QD_NATIVE_BOOST:
-        return plain(n->u.child, leaves);
-    default:
-        return false;
-    }
-}
-
 bool qdi_search_is_brief(search_run *x)
 {
     const search_request *r = x->r;
@@ -120,10 +69,10 @@ bool qdi_search_is_brief(search_run *x)
     }
     if (x->nindices != 1 || x->nshards > 1 || x->indices[0].rc) return false;
     const search_index *ix = &x->indices[0];
-    if (!plain(ix->query.root, &leaves) || (ix->post && !plain(ix->post, &leaves)) ||
-        !all_plain(ix->filters, ix->nfilters, &leaves)) {
+    if (!qd_node_cost(ix->query.root, &leaves) || (ix->post && !qd_node_cost(ix->post, &leaves)))
         return false;
-    }
+    for (uint32_t i = 0; i < ix->nfilters; i++)
+        if (!qd_node_cost(ix->filters[i], &leaves)) return false;
     if (!x->nshards) return true;
     search_shard *s = &x->shards[0];
     if (!s->shard) s->shard = qd_shards_get(x->a->shards, ix->meta->uuid, s->number);

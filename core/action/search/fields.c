@@ -2,6 +2,7 @@
 #include "action/search/search_int.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "search/tree.h"
 
 /* --- what fields can do --- */
 

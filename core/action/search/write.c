@@ -2,6 +2,7 @@
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
+#include "search/tree.h"
 #include <math.h>
 #include <stdio.h>
 

@@ -43,6 +43,25 @@ struct qd_highlighter {
     uint32_t nflats;
 };
 
+/* phrases, patterns, ranges of one query that are looked at */
+#define QDI_HIGHLIGHT_LISTS_MAX 4096u
+
+/* The words of a query being gathered: once to count them, once to keep them. */
+typedef struct qdi_gather {
+    qd_highlighter *h;
+    qd_arena *arena;
+    qd_str field;
+    bool any, counting;
+    uint32_t nterms;
+    qd_err *err;
+} qdi_gather;
+/* Are words of this field wanted? */
+bool qdi_highlight_wants(const qdi_gather *g, qd_str field);
+/* A word of the query. */
+void qdi_highlight_term(qdi_gather *g, qd_str t);
+/* A word, or number `at` of the patterns, ranges, phrases. */
+void qdi_highlight_flat(qdi_gather *g, int kind, qd_str term, uint32_t at, float boost);
+
 /* A marked stretch of one value. */
 typedef struct highlight_match {
     uint32_t from, to; /* UTF-16 units in the value */

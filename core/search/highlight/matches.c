@@ -2,46 +2,21 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "search/highlight/highlight_int.h"
+#include "search/node_type_int.h"
 #include <stdlib.h>
 
-#define LISTS_MAX 4096u /* phrases, patterns, ranges of one query that are looked at */
-
-typedef struct gather {
-    qd_highlighter *h;
-    qd_arena *arena;
-    qd_str field;
-    bool any, counting;
-    uint32_t nterms;
-    qd_err *err;
-} gather;
-
-static qd_str field_of(const qd_node *n)
+bool qdi_highlight_wants(const qdi_gather *g, qd_str field)
 {
-    switch (n->kind) {
-    case QD_NATIVE_TERM:
-        return n->u.term.field;
-    case QD_NATIVE_SYNONYM:
-        return n->u.synonym.field;
-    case QD_NATIVE_PHRASE:
-        return n->u.phrase.field;
-    case QD_NATIVE_TERM_SET:
-        return n->u.term_set.field;
-    case QD_NATIVE_PATTERN:
-        return n->u.pattern.field;
-    case QD_NATIVE_RANGE:
-        return n->u.range.field;
-    default:
-        return (qd_str){NULL, 0};
-    }
+    return g->any || qd_str_eq(field, g->field);
 }
 
-static void add_term(gather *g, qd_str t)
+void qdi_highlight_term(qdi_gather *g, qd_str t)
 {
     if (!g->counting) g->h->terms[g->nterms] = t;
     g->nterms++;
 }
 
-static void add_flat(gather *g, int kind, qd_str term, uint32_t at, float boost)
+void qdi_highlight_flat(qdi_gather *g, int kind, qd_str term, uint32_t at, float boost)
 {
     qd_highlighter *h = g->h;
     for (uint32_t i = 0; i < h->nflats && !g->counting && kind == HIGHLIGHT_FLAT_TERM; i++) {
@@ -56,85 +31,10 @@ static void add_flat(gather *g, int kind, qd_str term, uint32_t at, float boost)
     h->nflats++;
 }
 
-static void drop_automaton(void *arg)
-{
-    qd_automaton_free(arg);
-}
-
-static int make_pattern(gather *g, const qd_node_pattern *p, qd_err *err)
-{
-    qd_automaton *a = NULL;
-    qd_account *acc = g->arena->account;
-    int rc = 0;
-    switch (p->kind) {
-    case QD_PATTERN_PREFIX:
-        rc = qd_automaton_prefix(p->text, p->case_insensitive, acc, &a, err);
-        break;
-    case QD_PATTERN_WILDCARD:
-        rc = qd_automaton_wildcard(p->text, p->case_insensitive, p->max_states, acc, &a, err);
-        break;
-    case QD_PATTERN_REGEXP:
-        rc = qd_automaton_regexp(p->text, p->regexp_flags, p->case_insensitive, p->max_states, acc,
-                                 &a, err);
-        break;
-    case QD_PATTERN_FUZZY:
-        rc = qd_automaton_fuzzy(p->text, p->max_edits, p->prefix_length, !p->no_transpositions, acc,
-                                &a, err);
-        break;
-    }
-    if (rc) return rc;
-    if (qd_arena_on_reset(g->arena, drop_automaton, a)) return qd_err_nomem(err, "highlighting");
-    g->h->patterns[g->h->npatterns++] = a;
-    return 0;
-}
-
 static int leaf(void *arg, const qd_node *n, float boost)
 {
-    gather *g = arg;
-    qd_highlighter *h = g->h;
-    if (!g->any && !qd_str_eq(field_of(n), g->field)) return 0;
-    switch (n->kind) {
-    case QD_NATIVE_TERM:
-        add_term(g, n->u.term.term);
-        add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.term.term, 0, boost);
-        break;
-    case QD_NATIVE_SYNONYM:
-        for (uint32_t i = 0; i < n->u.synonym.n; i++) {
-            add_term(g, n->u.synonym.terms[i]);
-            add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.synonym.terms[i], 0, boost);
-        }
-        break;
-    case QD_NATIVE_TERM_SET:
-        for (uint32_t i = 0; i < n->u.term_set.n; i++) {
-            add_term(g, n->u.term_set.terms[i]);
-            add_flat(g, HIGHLIGHT_FLAT_TERM, n->u.term_set.terms[i], 0, boost);
-        }
-        break;
-    case QD_NATIVE_PHRASE:
-        if (h->nphrases == LISTS_MAX) break;
-        if (!g->counting) {
-            h->phrases[h->nphrases] =
-                (highlight_phrase){n->u.phrase.terms, n->u.phrase.n, n->u.phrase.slop};
-        }
-        add_flat(g, HIGHLIGHT_FLAT_PHRASE, (qd_str){NULL, 0}, h->nphrases, boost);
-        h->nphrases++;
-        break;
-    case QD_NATIVE_RANGE:
-        if (n->u.range.kind != QD_RANGE_TERM || h->nranges == LISTS_MAX) break;
-        if (!g->counting) h->ranges[h->nranges].range = n->u.range;
-        add_flat(g, HIGHLIGHT_FLAT_RANGE, (qd_str){NULL, 0}, h->nranges, boost);
-        h->nranges++;
-        break;
-    case QD_NATIVE_PATTERN:
-        if (h->npatterns == LISTS_MAX) break;
-        add_flat(g, HIGHLIGHT_FLAT_PATTERN, (qd_str){NULL, 0}, h->npatterns, boost);
-        if (!g->counting) return make_pattern(g, &n->u.pattern, g->err);
-        h->npatterns++;
-        break;
-    default:
-        break;
-    }
-    return 0;
+    const qd_node_type *type = qdi_node_type_of(n);
+    return type->matches ? type->matches(arg, n, boost) : 0;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -150,7 +50,7 @@ int qd_highlighter_make(const qd_node *root,
                         qd_err *err)
 {
     qd_highlighter *h = qd_arena_calloc(arena, sizeof *h);
-    gather g = {.h = h, .arena = arena, .field = field, .any = any_field, .counting = true};
+    qdi_gather g = {.h = h, .arena = arena, .field = field, .any = any_field, .counting = true};
     if (!h) return qd_err_nomem(err, "highlighting");
     int rc = each_leaf(root, leaf, &g);
     h->terms = qd_arena_alloc(arena, (g.nterms + 1) * sizeof *h->terms);

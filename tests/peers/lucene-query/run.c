@@ -3,6 +3,7 @@
  * as Lucene would write it, or "error" and the innermost reason's first line.
  */
 #include "query/dsl.h"
+#include "search/tree.h"
 #include "json/writer.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #define TESTS_UNIT_QUERY_LIB_H
 
 #include "query/dsl.h"
+#include "search/tree.h"
 #include "unit/unit.h"
 
 typedef struct query_index {
