@@ -149,8 +149,7 @@ bool qdi_query_any(const qd_query *q, qdi_query_test *test);
 /* Any of n queries? */
 bool qdi_query_any_of(const qd_query *const *list, uint32_t n, qdi_query_test *test);
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 /* Given to operators' parse; the SDK's part stands first. */
 typedef struct qdi_reading {
@@ -265,8 +264,7 @@ int qdi_xcontent_err(qd_json_reader *r, qd_err *err, const char *fmt, ...) QD_PR
 /* Wraps err: "[line:col] [query] failed to parse field [field]". */
 int qdi_field_failed(qd_json_reader *r, qd_err *err, const char *query, qd_str field);
 
-/* --- operators ---------------------------------------------------------------------------------
- */
+/* --- operators ----------------------------------------------------------------------------- */
 
 /* The operator of that name; NULL when nobody provides it. */
 const qd_operator_vtable *qdi_operator_find(const qd_plugin_host *host, qd_str name,

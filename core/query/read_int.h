@@ -6,8 +6,7 @@
 
 #include "query/query_int.h"
 
-/* --- read_declared.c: queries read by a table of their members ---------------------------------
- */
+/* --- read_declared.c: queries read by a table of their members ----------------------------- */
 
 typedef int (*qdi_declared_fn)(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err);
 
@@ -57,8 +56,7 @@ int qdi_read_standard(qdi_reading *rd, qd_json_reader *r, qd_str key, qd_query *
 /* "query malformed, must start with start_object" at the present event. */
 int qdi_not_an_object(qd_json_reader *r, qd_err *err);
 
-/* --- read_field.c: {"field": value} and {"field": {options}} ------------------------------------
- */
+/* --- read_field.c: {"field": value} and {"field": {options}} ------------------------------- */
 
 /* Rows of options that every query has. */
 #define QDI_STANDARD                                                                               \
@@ -92,8 +90,7 @@ int qdi_several_fields(qd_json_reader *r, const qd_query *q, qd_str key, qd_err 
 QD_MUST_CHECK
 int qdi_check_zone(qdi_reading *rd, qd_str time_zone, qd_err *err);
 
-/* --- read_text.c: queries that analyze text -----------------------------------------------------
- */
+/* --- read_text.c: queries that analyze text ------------------------------------------------ */
 
 #define QDI_TEXT_AT(member) offsetof(qdi_text_query, text.member)
 #define QDI_MATCH_OPTIONS                                                                          \

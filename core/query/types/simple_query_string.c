@@ -59,8 +59,7 @@ static bool token_ends(const simple *x, char c)
            (is_space(c) && on(x, FLAG_WHITESPACE));
 }
 
-/* --- the tree ----------------------------------------------------------------------------------
- */
+/* --- the tree ------------------------------------------------------------------------------ */
 
 static int negated(simple *x, const qd_node *n, const qd_node **out, qd_err *err)
 {
@@ -117,8 +116,7 @@ static int add_branch(simple *x, state *st, const qd_node *branch, uint32_t dept
     return rc;
 }
 
-/* --- pieces ------------------------------------------------------------------------------------
- */
+/* --- pieces -------------------------------------------------------------------------------- */
 
 static int each_field(simple *x, qd_str text, int edits, const qd_node **out, qd_err *err)
 {
@@ -259,8 +257,7 @@ static int consume_token(simple *x, state *st, qd_err *err)
     return rc ? rc : add_branch(x, st, n, 1, err);
 }
 
-/* --- the text ----------------------------------------------------------------------------------
- */
+/* --- the text ------------------------------------------------------------------------------ */
 
 static int parse_level(simple *x, size_t from, size_t to, uint32_t nesting, const qd_node **out,
                        uint32_t *depth, qd_err *err);

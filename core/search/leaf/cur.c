@@ -1,5 +1,5 @@
 /* cur.c: cursors over postings: bounds, look-ups. */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 
 static void bounds_of_anything(qdi_cur *c)
 {

@@ -9,7 +9,7 @@
  * call asks for several, as handing each over costs more than many of them.
  */
 #include "query/scope.h"
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 
 #define BLOCKS_MAX 64u
 #define QUICK_NS                                                                                   \

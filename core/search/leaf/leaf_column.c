@@ -11,7 +11,7 @@
 
 static bool in_set(const qdi_node *x, qd_str t)
 {
-    if (x->kind == QDI_RANGE)
+    if (qdi_plan_can(x, QDI_NODE_INTERVAL))
         return t.n == 16 && memcmp(t.p, x->u.range.lo16, 16) >= 0 &&
                memcmp(t.p, x->u.range.hi16, 16) <= 0;
     for (uint32_t lo = 0, hi = x->u.set.n; x->u.set.terms && lo < hi;) {

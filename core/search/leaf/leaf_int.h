@@ -41,20 +41,6 @@ typedef struct qdi_win {
     uint32_t words;    /* of 64 documents that hold any of [from, to) */
 } qdi_win;
 
-typedef enum qdi_lkind {
-    QDI_L_NONE = 0,
-    QDI_L_ALL,
-    QDI_L_TERM,
-    QDI_L_SYNONYM,
-    QDI_L_PHRASE,
-    QDI_L_BITS,
-    QDI_L_RANGE,
-    QDI_L_BOOL,
-    QDI_L_DIS_MAX,
-    QDI_L_CONST,
-    QDI_L_CUSTOM
-} qdi_lkind;
-
 /* Positions of one slot of a phrase in the document at hand. */
 typedef struct qdi_positions {
     uint32_t *at;
@@ -62,7 +48,7 @@ typedef struct qdi_positions {
 } qdi_positions;
 
 struct qdi_lnode {
-    qdi_lkind kind;
+    const qd_node_type *type; /* what the node has become here: u is of that */
     bool scores;
     float boost;
     uint64_t cost; /* documents, at most */
@@ -196,13 +182,69 @@ static inline float qdi_cur_score(qdi_cur *c, uint32_t j, uint32_t d)
 /* Number of the posting of document d, or QD_NO_DOC. Documents mostly ascend from call to call. */
 uint32_t qdi_cur_find(qdi_cur *c, const qd_kern *k, uint32_t d);
 
-/* window.c */
-uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from);
-float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to);
+/* Can the node, as it is here, do this? */
+static inline bool qdi_leaf_can(const qdi_lnode *l, uint32_t capability)
+{
+    return (l->type->flags & capability) != 0;
+}
+/* No document from `from` up to the result matches; QD_NO_DOC: none does. */
+static inline uint32_t qdi_next(qdi_run *r, qdi_lnode *l, uint32_t from)
+{
+    return from >= r->ndocs ? QD_NO_DOC : l->type->next(r, l, from);
+}
+/* No document of [from, to) scores more. */
+static inline float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
+{
+    return l->scores ? l->type->bound(r, l, from, to) : 0;
+}
+/* The candidates that match, and their scores unless acc is NULL or the node does not score. */
+static inline int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
+                           uint64_t *out, double *acc, qd_err *err)
+{
+    return l->type->fill(r, l, w, cand, out, l->scores ? acc : NULL, err);
+}
 /* Is qdi_bound the same in all windows, for all that is known? */
-bool qdi_bound_is_flat(const qdi_lnode *l);
-int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
-             double *acc, qd_err *err);
+static inline bool qdi_bound_is_flat(const qdi_lnode *l)
+{
+    return qdi_leaf_can(l, QDI_NODE_FLAT) || (l->type->is_flat && l->type->is_flat(l));
+}
+
+/* --- leaf.c: what the plan of a node is made of -------------------------------------------- */
+
+/* The node of this leaf; *out matches nothing where the leaf has nothing of it. */
+QD_MUST_CHECK
+int qdi_leaf_plan(qdi_run *r, const qdi_node *x, qdi_lnode **out, qd_err *err);
+/* A list of them; keeps what may match here. *none: some child cannot. */
+QD_MUST_CHECK
+int qdi_leaf_plan_list(qdi_run *r, qdi_node *const *in, uint32_t n, qdi_lnode **out, uint32_t *kept,
+                       bool *none, qd_err *err);
+/* After the fetch: what was waited for is there. */
+static inline void qdi_leaf_ready(qdi_lnode *l)
+{
+    if (l->type->ready) l->type->ready(l);
+}
+/* The term in this leaf; NULL: it has none. */
+const qd_term *qdi_leaf_term(const qdi_run *r, const qdi_term *t);
+/* A cursor over a term that the leaf has. */
+QD_MUST_CHECK
+int qdi_leaf_cursor(qdi_run *r, const qdi_term *t, bool scores, bool positions, float w,
+                    const float *ninv, qdi_cur **out, qd_err *err);
+/* l is a bitmap, empty yet, of so many documents at most. */
+QD_MUST_CHECK
+int qdi_leaf_by_bits(qdi_run *r, qdi_lnode *l, uint64_t cost, qd_err *err);
+/* Words and addresses without an index, by their column. */
+QD_MUST_CHECK
+int qdi_leaf_by_column(qdi_run *r, const qdi_node *x, uint32_t f, qdi_lnode *l, qd_err *err);
+/* The bitmap of l gets the documents of the points, of the column, of the field with norms. */
+QD_MUST_CHECK
+int qdi_leaf_await_points(qdi_run *r, qdi_lnode *l, qd_points_reader *points, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_leaf_await_column(qdi_run *r, qdi_lnode *l, qd_column_reader *column, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_leaf_await_norms(qdi_run *r, qdi_lnode *l, qdi_field *f, qd_err *err);
+
 static inline uint32_t qdi_popcount(const uint64_t *a, uint32_t words)
 {
     uint32_t n = 0;
@@ -215,34 +257,6 @@ static inline bool qdi_any(const uint64_t *a, uint32_t words)
     for (uint32_t i = 0; i < words; i++) x |= a[i];
     return x != 0;
 }
-
-/* window_term.c, window_phrase.c, custom.c */
-void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
-                   double *acc);
-void qdi_fill_synonym(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
-                      uint64_t *out, double *acc);
-int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
-                    double *acc, qd_err *err);
-int qdi_fill_custom(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
-                    double *acc, qd_err *err);
-
-/* phrase.c: frequency of a phrase in one document, 0 when it does not match. */
-float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_t n);
-struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena);
-/* sloppy_pair.c: the same for two slots without a common word; a and b, ascending and not empty,
- * are their positions minus the slots' offsets, plus anything. any: the first match alone. */
-float qdi_phrase_sloppy_pair(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb,
-                             uint32_t slop, bool any);
-/* Matches of length 0 take a position of either word each, others count at most 1/2, and the words
- * take turns in being the first of a match: f + (f + 1) / 2, rounded up. */
-static inline uint32_t qdi_pair_freq_max(uint32_t f)
-{
-    return f + f / 2 + 1;
-}
-/* Do slots of the phrase share words? */
-bool qdi_sloppy_repeats(const struct qdi_sloppy *s);
-float qdi_phrase_sloppy(struct qdi_sloppy *s, const qdi_positions *pos, const uint32_t *offset,
-                        uint32_t n, uint32_t slop);
 
 /* custom.c: plugins' iterators. */
 int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_err *err);

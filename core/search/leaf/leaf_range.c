@@ -111,8 +111,8 @@ bool qdi_range_by_column(const qdi_run *r, const qdi_node *x, const qdi_range_pl
     /* The best of constant scores are the first documents. */
     const qdi_node *root = r->plan->root;
     double first = r->hint.enough * all / (most + 1);
-    bool alone = x == root || (root->kind == QDI_CONST && x == root->u.child);
-    bool filters = root->kind == QDI_BOOL && root->u.b.nmust + root->u.b.nshould == 0;
+    bool alone = x == root || (qdi_plan_can(root, QDI_NODE_SAME_DOCS) && x == root->u.child);
+    bool filters = qdi_plan_can(root, QDI_NODE_CLAUSES) && root->u.b.nmust + root->u.b.nshould == 0;
     if (filters) first = 2 * first + 64;
     if (r->hint.enough && (alone || filters) && first < looked) looked = first;
     if (windows(k, st, looked, lead, all) < points) return true;

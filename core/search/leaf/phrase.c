@@ -6,7 +6,7 @@
  * find) are part of Elasticsearch's scores: slots move along their positions, the least first;
  * slots that share words ("repeaters") may not stand on one word.
  */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 
 float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_t n)
 {

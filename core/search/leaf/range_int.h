@@ -27,8 +27,8 @@ struct qdi_range {
 /* The range that a clause is, perhaps with a score of its own; NULL: it is something else. */
 static inline const qdi_node *qdi_range_in(const qdi_node *x)
 {
-    if (x->kind == QDI_CONST) x = x->u.child;
-    return x->kind == QDI_RANGE ? x : NULL;
+    if (qdi_plan_can(x, QDI_NODE_SAME_DOCS)) x = x->u.child;
+    return qdi_plan_can(x, QDI_NODE_INTERVAL) ? x : NULL;
 }
 
 /* leaf_range.c: what a segment has of a range. */

@@ -4,7 +4,7 @@
  * phrase.c's steps, with what two slots leave of them: the lesser slot moves as far as the other
  * one; where it stops is a match if near enough; then the two change places.
  */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 
 /* Lets the slot at x move up to `to`; what it stops at into *x. False: it has no further one. */
 static inline bool run_to(const uint32_t **p, const uint32_t *end, uint32_t to, uint32_t *x)

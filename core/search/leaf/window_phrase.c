@@ -1,5 +1,5 @@
 /* window_phrase.c: a phrase in a window: documents with all slots first, then their positions. */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 #include <stdlib.h>
 
 #define POSITIONS_MAX (1u << 28) /* of one slot in one document */

@@ -1,8 +1,8 @@
 /*
- * window_term.c: one term (or one pseudo-term) in a window: few candidates are looked up, many are
+ * window_term.c: one term in a window: few candidates are looked up, many are
  * met by walking the blocks.
  */
-#include "search/leaf/leaf_int.h"
+#include "search/leaf/window_int.h"
 
 #define LOOKUPS_MAX 64u /* candidates below which blocks are not walked */
 
@@ -85,33 +85,4 @@ void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *can
         else
             mark_block(c, lo, hi, w->from, cand, out);
     }
-}
-
-void qdi_fill_synonym(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
-                      uint64_t *out, double *acc)
-{
-    uint64_t one[QDI_WINDOW_WORDS];
-    memset(out, 0, w->words * sizeof *out);
-    for (uint32_t t = 0; t < l->u.synonym.n; t++) {
-        qdi_cur *c = l->u.synonym.curs[t];
-        qdi_fill_term(r, c, w, cand, one, NULL);
-        for (uint32_t i = 0; i < w->words; i++) {
-            out[i] |= one[i];
-            for (uint64_t x = acc ? one[i] : 0; x; x &= x - 1) {
-                uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
-                uint32_t j = qdi_cur_find(c, r->k, w->from + at);
-                float f = j == QD_NO_DOC ? 0 : (float)qd_postings_freq(c->p, j);
-                l->u.synonym.freq[at] += l->u.synonym.factor ? l->u.synonym.factor[t] * f : f;
-            }
-        }
-    }
-    for (uint32_t i = 0; acc && i < w->words; i++)
-        for (uint64_t x = out[i]; x; x &= x - 1) {
-            uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x), d = w->from + at;
-            float f = l->u.synonym.freq[at];
-            l->u.synonym.freq[at] = 0;
-            acc[at] += (double)qdi_score(
-                l->u.synonym.w, f,
-                l->u.synonym.ninv[l->u.synonym.norms[d & l->u.synonym.norm_mask]]);
-        }
 }

@@ -1,5 +1,6 @@
 /* dis_max.c: the best child plus tie_breaker times the others. */
 #include "search/fetch/explain_int.h"
+#include "search/leaf/window_int.h"
 #include "search/nodes/nodes_int.h"
 #include "json/number.h"
 
@@ -79,8 +80,168 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
     return match ? explain_max(x, n, boost, score) : explain_no_max(x, n);
 }
 
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    const qd_node_dis_max *d = &n->u.dis_max;
+    qdi_node *x = qdi_plan_node(p, &qdi_node_dis_max, n, a.boost, a.scores, err);
+    if (!x) return QD_E_NOMEM;
+    *out = x;
+    int rc = qdi_compile_list(p, d->children, d->n, a, &x->u.dis_max.kids, err);
+    if (rc) return rc;
+    x->u.dis_max.n = qdi_plan_drop(x->u.dis_max.kids, d->n, QDI_NODE_NOTHING);
+    x->u.dis_max.tie = d->tie_breaker;
+    x->u.dis_max.blended = d->blended;
+    for (uint32_t i = 0; d->blended && i < x->u.dis_max.n; i++)
+        if (!qdi_plan_can(x->u.dis_max.kids[i], QDI_NODE_CURSOR))
+            return qd_err_set(err, QD_E_ARG, "blended clauses must be terms");
+    if (x->u.dis_max.n == 0) {
+        x->type = &qdi_node_match_none;
+    } else if (x->u.dis_max.n == 1) {
+        qdi_plan_become(x, x->u.dis_max.kids[0]);
+    } else if (!a.scores) { /* only documents: a disjunction */
+        qdi_node **kids = x->u.dis_max.kids;
+        uint32_t m = x->u.dis_max.n;
+        x->type = &qdi_node_bool;
+        memset(&x->u, 0, sizeof x->u);
+        x->u.b.should = kids;
+        x->u.b.nshould = m;
+        x->u.b.min_should = 1;
+        return qdi_bool_flatten(p, x, err);
+    }
+    return 0;
+}
+
+/*
+ * Elasticsearch's BlendedTermQuery over one word in several fields: document frequencies are raised
+ * to the greatest one (falling ones counted up by one at each step, so that the order of fields by
+ * frequency still shows), within the least number of tokens of the fields.
+ */
+static int weigh_blended(qd_plan *p, qdi_node *x, qd_err *err)
+{
+    uint32_t n = x->u.dis_max.n;
+    uint32_t *order = qd_arena_alloc(p->arena, n * sizeof *order);
+    if (!order) return qd_err_nomem(err, "query plan");
+    uint64_t most = 0, max_doc = qd_searcher_docs(p->searcher), least_ttf = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        qdi_term_stats s = qdi_term_stats_of(p, x->u.dis_max.kids[i]->u.term);
+        most = s.df > most ? s.df : most;
+        if (s.ttf > 0 && s.sum_ttf < least_ttf) least_ttf = s.sum_ttf;
+        uint32_t j = i; /* by document frequency, falling; stable */
+        for (; j && qdi_term_stats_of(p, x->u.dis_max.kids[order[j - 1]]->u.term).df < s.df; j--)
+            order[j] = order[j - 1];
+        order[j] = i;
+    }
+    if (max_doc > least_ttf) max_doc = least_ttf;
+    uint64_t df = most < max_doc ? most : max_doc;
+    uint64_t before = n ? qdi_term_stats_of(p, x->u.dis_max.kids[order[0]]->u.term).df : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        qdi_node *c = x->u.dis_max.kids[order[i]];
+        qdi_term_stats s = qdi_term_stats_of(p, c->u.term);
+        if (s.df && before > s.df) df++;
+        before = s.df;
+        uint64_t use = s.df ? (df < max_doc ? df : max_doc) : 0;
+        int rc = qdi_weigh_stats(p, c, c->u.term->field, &s,
+                                 qdi_idf(use, s.docs > use ? s.docs : use), err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
+{
+    if (x->u.dis_max.blended && x->scores) {
+        int rc = weigh_blended(p, x, err);
+        if (rc) return rc;
+    }
+    return qdi_weigh_list(p, x->u.dis_max.kids, x->u.dis_max.n, err);
+}
+
+static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
+{
+    bool ignored = false;
+    l->u.dis_max.kids = qd_arena_calloc(r->arena, (x->u.dis_max.n + 1) * sizeof(qdi_lnode *));
+    if (!l->u.dis_max.kids) return qd_err_nomem(err, "search");
+    int rc = qdi_leaf_plan_list(r, x->u.dis_max.kids, x->u.dis_max.n, l->u.dis_max.kids,
+                                &l->u.dis_max.n, &ignored, err);
+    if (rc || !l->u.dis_max.n) return rc;
+    l->type = &qdi_node_dis_max;
+    l->u.dis_max.tie = x->u.dis_max.tie;
+    for (uint32_t i = 0; i < l->u.dis_max.n; i++) l->cost += l->u.dis_max.kids[i]->cost;
+    l->u.dis_max.acc = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
+    l->u.dis_max.others = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
+    l->u.dis_max.max = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
+    return l->u.dis_max.acc && l->u.dis_max.others && l->u.dis_max.max
+               ? 0
+               : qd_err_nomem(err, "search");
+}
+
+static void ready(qdi_lnode *l)
+{
+    for (uint32_t i = 0; i < l->u.dis_max.n; i++) qdi_leaf_ready(l->u.dis_max.kids[i]);
+}
+
+static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
+{
+    return qdi_next_least(r, l->u.dis_max.kids, l->u.dis_max.n, from);
+}
+
+static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
+{
+    double s = 0, m = 0;
+    for (uint32_t i = 0; i < l->u.dis_max.n; i++) {
+        double x = qdi_bound(r, l->u.dis_max.kids[i], from, to);
+        s += x;
+        m = x > m ? x : m;
+    }
+    return qdi_bound_up(m + (s - m) * l->u.dis_max.tie);
+}
+
+/* Lucene's DisjunctionMaxScorer: max + tie * sum of the others, the sum in double. */
+static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                double *acc, qd_err *err)
+{
+    uint64_t o[QDI_WINDOW_WORDS];
+    double *own = l->u.dis_max.acc, *others = l->u.dis_max.others;
+    float *max = l->u.dis_max.max;
+    int rc = 0;
+    memset(out, 0, w->words * sizeof *out);
+    for (uint32_t k = 0; k < l->u.dis_max.n && !rc; k++) {
+        rc = qdi_fill(r, l->u.dis_max.kids[k], w, cand, o, acc ? own : NULL, err);
+        if (rc) break;
+        for (uint32_t i = 0; i < w->words; i++) {
+            out[i] |= o[i];
+            for (uint64_t x = acc ? o[i] : 0; x; x &= x - 1) {
+                uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
+                float s = (float)own[at];
+                own[at] = 0;
+                if (s >= max[at]) {
+                    others[at] += (double)max[at];
+                    max[at] = s;
+                } else {
+                    others[at] += (double)s;
+                }
+            }
+        }
+    }
+    for (uint32_t i = 0; acc && i < w->words; i++)
+        for (uint64_t x = out[i]; x; x &= x - 1) {
+            uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
+            acc[at] += (double)(float)((double)max[at] + others[at] * (double)l->u.dis_max.tie);
+            max[at] = 0;
+            others[at] = 0;
+        }
+    return rc;
+}
+
 const qd_node_type qdi_node_dis_max = {.name = "dis_max",
                                        .describe = describe,
                                        .cost = cost,
                                        .may_match = may_match,
-                                       .explain = explain};
+                                       .explain = explain,
+                                       .compile = compile,
+                                       .weigh = weigh,
+                                       .plan = plan,
+                                       .ready = ready,
+                                       .next = next,
+                                       .bound = bound,
+                                       .fill = fill};

@@ -1,4 +1,6 @@
 /* ids.c: documents by _id, all with the score boost. */
+#include "segment/ids.h"
+#include "search/leaf/leaf_int.h"
 #include "search/nodes/nodes_int.h"
 
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
@@ -13,4 +15,41 @@ static bool cost(const qd_node *n, uint32_t *passes)
     return true;
 }
 
-const qd_node_type qdi_node_ids = {.name = "ids", .describe = describe, .cost = cost};
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    qdi_node *x = qdi_plan_node(p, n->u.ids.n ? &qdi_node_ids : &qdi_node_match_none, n, a.boost,
+                                a.scores, err);
+    if (!x) return QD_E_NOMEM;
+    *out = x;
+    x->u.ids.ids = n->u.ids.ids;
+    x->u.ids.n = n->u.ids.n;
+    x->u.ids.hashes = qd_arena_alloc(p->arena, ((size_t)n->u.ids.n + 1) * sizeof(uint64_t));
+    if (!x->u.ids.hashes) return qd_err_nomem(err, "query plan");
+    for (uint32_t i = 0; i < n->u.ids.n; i++) x->u.ids.hashes[i] = qd_ids_hash(n->u.ids.ids[i]);
+    return 0;
+}
+
+static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
+{
+    const qd_ids *ids = qd_segment_ids(r->leaf->segment);
+    if (!ids) return 0;
+    uint32_t n = x->u.ids.n, found = 0;
+    uint32_t *docs = qd_arena_alloc(r->arena, n * sizeof *docs);
+    uint64_t *bits = qdi_make_bits(r);
+    if (!docs || !bits) return qd_err_nomem(err, "search");
+    memset(docs, 0xff, n * sizeof *docs);
+    int rc = qd_ids_lookup(ids, x->u.ids.ids, x->u.ids.hashes, n, docs, r->arena, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        if (docs[i] >= r->ndocs) continue;
+        bits[docs[i] >> 6] |= 1ull << (docs[i] & 63);
+        found++;
+    }
+    if (rc || !found) return rc;
+    l->type = &qdi_node_doc_set;
+    l->u.bits = bits;
+    l->cost = found;
+    return 0;
+}
+
+const qd_node_type qdi_node_ids = {
+    .name = "ids", .describe = describe, .cost = cost, .compile = compile, .plan = plan};

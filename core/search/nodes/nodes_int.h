@@ -2,7 +2,7 @@
 #ifndef QD_SEARCH_NODES_INT_H
 #define QD_SEARCH_NODES_INT_H
 
-#include "search/node_type_int.h"
+#include "search/plan/plan_int.h"
 #include "search/tree.h"
 
 /* --- describing: errors are the buffer's, appending goes on and the status is looked at once ---
@@ -27,6 +27,12 @@ bool qdi_cost_one(const qd_node *n, uint32_t *passes);
 bool qdi_cost_all(const qd_node *const *list, uint32_t n, uint32_t *passes);
 /* Of the child. */
 bool qdi_cost_child(const qd_node *n, uint32_t *passes);
+
+/* --- compiling --- */
+
+/* Inlines disjunctions among the optional clauses of a bool, as Lucene's rewrite does. */
+QD_MUST_CHECK
+int qdi_bool_flatten(qd_plan *p, qdi_node *x, qd_err *err);
 
 /* --- asking --- */
 

@@ -1,6 +1,7 @@
 /* pattern.c: prefix, wildcard, regexp, fuzzy over a field's terms. */
 #include "search/highlight/highlight_int.h"
 #include "search/nodes/nodes_int.h"
+#include "search/plan/plan_int.h"
 
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
 {
@@ -61,4 +62,10 @@ static int matches(qdi_gather *g, const qd_node *n, float boost)
     return 0;
 }
 
-const qd_node_type qdi_node_pattern = {.name = "pattern", .describe = describe, .matches = matches};
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    return qdi_expand_pattern(p, n, a.boost, a.scores, out, err);
+}
+
+const qd_node_type qdi_node_pattern = {
+    .name = "pattern", .describe = describe, .matches = matches, .compile = compile};

@@ -1,6 +1,7 @@
 /* phrase.c: terms at positions, with slop. */
 #include "search/fetch/explain_int.h"
 #include "search/highlight/highlight_int.h"
+#include "search/leaf/window_int.h"
 #include "search/nodes/nodes_int.h"
 #include <math.h>
 
@@ -103,5 +104,200 @@ static int matches(qdi_gather *g, const qd_node *n, float boost)
     return 0;
 }
 
-const qd_node_type qdi_node_phrase = {
-    .name = "phrase", .describe = describe, .cost = cost, .explain = explain, .matches = matches};
+/* Fills one slot with the alternatives terms[from..to). */
+static int phrase_slot(qd_plan *p, qdi_field *f, const qd_node_phrase *ph, uint32_t from,
+                       uint32_t to, qdi_phrase_slot *s, qd_err *err)
+{
+    s->position = ph->terms[from].position;
+    s->n = 0;
+    s->terms = NULL;
+    for (uint32_t i = from; i < to; i++) {
+        qdi_term **more = NULL, *one;
+        uint32_t n = 1;
+        if (ph->terms[i].prefix) {
+            int rc = qdi_expand_prefix_terms(p, f, ph->terms[i].term,
+                                             ph->max_expansions ? ph->max_expansions : 50, &more,
+                                             &n, err);
+            if (rc) return rc;
+        } else {
+            one = qdi_plan_term(p, f, ph->terms[i].term, NULL, err);
+            if (!one) return QD_E_NOMEM;
+            more = &one;
+        }
+        qdi_term **all = qd_arena_calloc(p->arena, ((size_t)s->n + n + 1) * sizeof *all);
+        if (!all) return qd_err_nomem(err, "query plan");
+        if (s->n) memcpy(all, s->terms, s->n * sizeof *all);
+        for (uint32_t k = 0; k < n; k++) { /* an alternative counts once */
+            bool there = false;
+            for (uint32_t j = 0; j < s->n && !there; j++) there = all[j] == more[k];
+            if (!there) all[s->n++] = more[k];
+        }
+        s->terms = all;
+    }
+    return 0;
+}
+
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    const qd_node_phrase *ph = &n->u.phrase;
+    if (ph->pairs) {
+        a.depth++;
+        return qdi_compile(p, ph->pairs, a, out, err);
+    }
+    qdi_field *f = qdi_plan_field(p, ph->field, err);
+    qdi_node *x = f ? qdi_plan_node(p, &qdi_node_phrase, n, a.boost, a.scores, err) : NULL;
+    if (!x) return QD_E_NOMEM;
+    *out = x;
+    qdi_phrase_slot *slots = qd_arena_calloc(p->arena, (ph->n + 1) * sizeof *slots);
+    if (!slots) return qd_err_nomem(err, "query plan");
+    uint32_t ns = 0;
+    for (uint32_t i = 0; i < ph->n;) {
+        uint32_t to = i + 1;
+        while (to < ph->n && ph->terms[to].position == ph->terms[i].position) to++;
+        if (to < ph->n && ph->terms[to].position < ph->terms[i].position)
+            return qd_err_set(err, QD_E_ARG, "positions of a phrase must ascend");
+        int rc = phrase_slot(p, f, ph, i, to, &slots[ns], err);
+        if (rc) return rc;
+        if (slots[ns].n == 0) { /* a prefix without terms */
+            x->type = &qdi_node_match_none;
+            return 0;
+        }
+        ns++;
+        i = to;
+    }
+    if (ns == 0) {
+        x->type = &qdi_node_match_none;
+    } else if (ns == 1 && slots[0].n == 1) {
+        x->type = &qdi_node_term;
+        x->u.term = slots[0].terms[0];
+    } else if (ns == 1) { /* Lucene: a bool of the alternatives */
+        x->type = &qdi_node_bool;
+        x->u.b.nshould = slots[0].n;
+        x->u.b.min_should = 1;
+        x->u.b.should = qd_arena_calloc(p->arena, slots[0].n * sizeof *x->u.b.should);
+        if (!x->u.b.should) return qd_err_nomem(err, "query plan");
+        for (uint32_t i = 0; i < slots[0].n; i++) {
+            qdi_node *t = qdi_plan_node(p, &qdi_node_term, n, a.boost, a.scores, err);
+            if (!t) return QD_E_NOMEM;
+            t->u.term = slots[0].terms[i];
+            x->u.b.should[i] = t;
+        }
+    } else {
+        x->u.phrase.field = f;
+        x->u.phrase.slots = slots;
+        x->u.phrase.n = ns;
+        x->u.phrase.slop = ph->slop;
+    }
+    return 0;
+}
+
+/* The sum of the idfs of all terms, repeated ones again, as PhraseQuery and MultiPhraseQuery do. */
+static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
+{
+    if (!x->scores) return 0;
+    double sum = 0;
+    qdi_term_stats any = {.own = true};
+    for (uint32_t i = 0; i < x->u.phrase.n; i++) {
+        const qdi_phrase_slot *s = &x->u.phrase.slots[i];
+        for (uint32_t k = 0; k < s->n; k++) {
+            qdi_term_stats st = qdi_term_stats_of(p, s->terms[k]);
+            any.docs = st.docs > any.docs ? st.docs : any.docs;
+            any.sum_ttf = st.sum_ttf;
+            any.own = any.own && st.own;
+            if (st.df) sum += (double)qdi_idf(st.df, st.docs);
+        }
+    }
+    return qdi_weigh_stats(p, x, x->u.phrase.field, &any, (float)sum, err);
+}
+
+static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
+{
+    uint32_t n = x->u.phrase.n, all = 0, m = 0;
+    for (uint32_t s = 0; s < n; s++) all += x->u.phrase.slots[s].n;
+    l->u.phrase.curs = qd_arena_calloc(r->arena, all * sizeof *l->u.phrase.curs);
+    l->u.phrase.first = qd_arena_calloc(r->arena, (n + 1) * sizeof *l->u.phrase.first);
+    l->u.phrase.offset = qd_arena_calloc(r->arena, n * sizeof *l->u.phrase.offset);
+    l->u.phrase.order = qd_arena_calloc(r->arena, n * sizeof *l->u.phrase.order);
+    l->u.phrase.pos = qd_arena_calloc(r->arena, n * sizeof *l->u.phrase.pos);
+    uint64_t *cost = qd_arena_calloc(r->arena, n * sizeof *cost);
+    if (!l->u.phrase.curs || !l->u.phrase.first || !l->u.phrase.offset || !l->u.phrase.order ||
+        !l->u.phrase.pos || !cost)
+        return qd_err_nomem(err, "search");
+    uint32_t f = x->u.phrase.field->number[r->leaf->index];
+    if (f != QD_FIELD_NONE && qd_segment_field(r->leaf->segment, f)->index < QD_INDEX_POSITIONS)
+        return qd_err_set(err, QD_E_STATE,
+                          "field:[%.*s] was indexed without position data; cannot run PhraseQuery",
+                          QD_STR_ARG(x->u.phrase.field->name));
+    l->cost = UINT64_MAX;
+    for (uint32_t s = 0; s < n; s++) {
+        const qdi_phrase_slot *ps = &x->u.phrase.slots[s];
+        l->u.phrase.first[s] = m;
+        l->u.phrase.offset[s] = ps->position;
+        for (uint32_t i = 0; i < ps->n; i++) {
+            const qd_term *t = qdi_leaf_term(r, ps->terms[i]);
+            if (!t) continue;
+            int rc = qdi_leaf_cursor(r, ps->terms[i], l->scores, true, x->weight, x->ninv,
+                                     &l->u.phrase.curs[m++], err);
+            if (rc) return rc;
+            cost[s] += t->df;
+        }
+        if (m == l->u.phrase.first[s]) return 0; /* a slot without any word here */
+        l->cost = cost[s] < l->cost ? cost[s] : l->cost;
+        uint32_t k = s;
+        for (; k && cost[l->u.phrase.order[k - 1]] > cost[s]; k--)
+            l->u.phrase.order[k] = l->u.phrase.order[k - 1];
+        l->u.phrase.order[k] = s;
+    }
+    l->u.phrase.first[n] = m;
+    l->u.phrase.n = n;
+    l->u.phrase.slop = x->u.phrase.slop;
+    l->u.phrase.w = x->weight;
+    l->u.phrase.ninv = x->ninv;
+    if (x->u.phrase.slop) {
+        l->u.phrase.sloppy = qdi_sloppy_make(x, r->arena);
+        if (!l->u.phrase.sloppy) return qd_err_nomem(err, "search");
+    }
+    l->type = &qdi_node_phrase;
+    return 0;
+}
+
+static void ready(qdi_lnode *l)
+{
+    l->u.phrase.norms = l->u.phrase.curs[0]->norms;
+    l->u.phrase.norm_mask = l->u.phrase.curs[0]->norm_mask;
+}
+
+static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
+{
+    (void)r;
+    for (uint32_t s = 0; s < l->u.phrase.n; s++) {
+        uint32_t least = QD_NO_DOC;
+        for (uint32_t i = l->u.phrase.first[s]; i < l->u.phrase.first[s + 1]; i++) {
+            uint32_t d = qdi_cur_next(l->u.phrase.curs[i], from);
+            least = d < least ? d : least;
+        }
+        from = least > from ? least : from;
+        if (from == QD_NO_DOC) return from;
+    }
+    return from;
+}
+
+static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
+{
+    (void)r, (void)from, (void)to;
+    return l->u.phrase.w;
+}
+
+const qd_node_type qdi_node_phrase = {.name = "phrase",
+                                      .flags = QDI_NODE_POSITIONS,
+                                      .describe = describe,
+                                      .cost = cost,
+                                      .explain = explain,
+                                      .matches = matches,
+                                      .compile = compile,
+                                      .weigh = weigh,
+                                      .plan = plan,
+                                      .ready = ready,
+                                      .next = next,
+                                      .bound = bound,
+                                      .fill = qdi_fill_phrase};

@@ -3,6 +3,8 @@
 #include "mapping/field.h"
 #include "search/fetch/explain_int.h"
 #include "search/highlight/highlight_int.h"
+#include "search/leaf/range_int.h"
+#include "search/leaf/window_int.h"
 #include "search/nodes/nodes_int.h"
 #include "segment/segment.h"
 
@@ -89,9 +91,69 @@ static int matches(qdi_gather *g, const qd_node *n, float boost)
     return 0;
 }
 
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    const qd_node_range *r = &n->u.range;
+    if (r->kind == QD_RANGE_TERM) return qdi_set_from_range(p, n, a.boost, a.scores, out, err);
+    bool none = r->kind == QD_RANGE_I64 ? r->lo > r->hi : memcmp(r->lo16, r->hi16, 16) > 0;
+    qdi_node *x =
+        qdi_plan_node(p, none ? &qdi_node_match_none : &qdi_node_range, n, a.boost, a.scores, err);
+    if (!x) return QD_E_NOMEM;
+    *out = x;
+    if (none) return 0;
+    x->u.range.field = qdi_plan_field(p, r->field, err);
+    if (!x->u.range.field) return QD_E_NOMEM;
+    x->u.range.kind = r->kind;
+    x->u.range.lo = r->lo;
+    x->u.range.hi = r->hi;
+    memcpy(x->u.range.lo16, r->lo16, 16);
+    memcpy(x->u.range.hi16, r->hi16, 16);
+    return 0;
+}
+
+static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
+{
+    qdi_range_plan_out g;
+    qdi_range_plan(r, x, &g);
+    if (!g.points && x->u.range.kind == QD_RANGE_B16) {
+        uint32_t f = x->u.range.field->number[r->leaf->index];
+        return f == QD_FIELD_NONE ? 0 : qdi_leaf_by_column(r, x, f, l, err);
+    }
+    if (!g.most) return 0;
+    if (qdi_range_by_column(r, x, &g)) {
+        l->type = &qdi_node_range;
+        l->cost = g.most < r->ndocs ? g.most : r->ndocs;
+        return qdi_range_make(r, g.column, g.lo.i, g.hi.i, &l->u.range, err);
+    }
+    qd_points_reader *points;
+    int rc = qdi_leaf_by_bits(r, l, g.most, err);
+    if (!rc) rc = qd_points_plan(g.points, g.lo, g.hi, false, r->reads, r->arena, &points, err);
+    return rc ? rc : qdi_leaf_await_points(r, l, points, err);
+}
+
+static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
+{
+    return qdi_range_next(r, l->u.range, from);
+}
+
+static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                double *acc, qd_err *err)
+{
+    (void)r;
+    int rc = qdi_fill_range(l->u.range, w, cand, out, err);
+    if (!rc) qdi_add_boost(l, w, out, acc);
+    return rc;
+}
+
 const qd_node_type qdi_node_range = {.name = "range",
+                                     .flags = QDI_NODE_INTERVAL | QDI_NODE_FLAT,
                                      .describe = describe,
                                      .cost = qdi_cost_one,
                                      .may_match = may_match,
                                      .explain = explain,
-                                     .matches = matches};
+                                     .matches = matches,
+                                     .compile = compile,
+                                     .plan = plan,
+                                     .next = next,
+                                     .bound = qdi_bound_boost,
+                                     .fill = fill};

@@ -1,5 +1,6 @@
 /* term_set.c: documents with any of many terms, all with the score boost. */
 #include "search/highlight/highlight_int.h"
+#include "search/leaf/set_int.h"
 #include "search/nodes/nodes_int.h"
 
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
@@ -24,5 +25,38 @@ static int matches(qdi_gather *g, const qd_node *n, float boost)
     return 0;
 }
 
-const qd_node_type qdi_node_term_set = {
-    .name = "term_set", .describe = describe, .cost = cost, .matches = matches};
+static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
+{
+    return qdi_set_from_terms(p, n, a.boost, a.scores, out, err);
+}
+
+/* Documents of many terms: their bitmap is made here, with fetches of its own. */
+static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
+{
+    uint32_t f = x->u.set.field->number[r->leaf->index];
+    if (f == QD_FIELD_NONE) return 0;
+    if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
+        return qdi_leaf_by_column(r, x, f, l, err);
+    uint64_t *bits = NULL, docs = 0;
+    int rc = qdi_group_bits(r, x, f, &bits, &docs, err);
+    if (rc < 0) return rc;
+    if (rc == 0) {
+        bits = qdi_make_bits(r);
+        if (!bits) return qd_err_nomem(err, "search");
+        rc = qdi_set_bits(r, x, f, bits, &docs, err);
+        if (rc) return rc;
+    }
+    if (!docs) return 0;
+    l->type = &qdi_node_doc_set;
+    l->u.bits = bits;
+    l->cost = docs < r->ndocs ? docs : r->ndocs;
+    return 0;
+}
+
+const qd_node_type qdi_node_term_set = {.name = "term_set",
+                                        .flags = QDI_NODE_TERMS,
+                                        .describe = describe,
+                                        .cost = cost,
+                                        .matches = matches,
+                                        .compile = compile,
+                                        .plan = plan};

@@ -192,7 +192,8 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     if (rc) return rc;
     rc = count_expanded(p, b.got, err);
     if (rc) return rc;
-    qdi_node *x = qdi_plan_node(p, b.got ? QDI_BOOL : QDI_NONE, n, boost, true, err);
+    qdi_node *x =
+        qdi_plan_node(p, b.got ? &qdi_node_bool : &qdi_node_match_none, n, boost, true, err);
     if (!x) return QD_E_NOMEM;
     *out = x;
     if (!b.got) return 0;
@@ -204,12 +205,12 @@ static int expand_scored(qd_plan *p, const qd_node *n, qdi_field *f, const qd_te
     for (uint32_t i = 0; i < b.got; i++) {
         bool constant = pat->rewrite == QD_REWRITE_TOP_BOOST;
         float own = boost * (b.at[i].boost > 0 ? b.at[i].boost : 0);
-        qdi_node *t = qdi_plan_node(p, QDI_TERM, n, own, !constant, err);
+        qdi_node *t = qdi_plan_node(p, &qdi_node_term, n, own, !constant, err);
         if (!t) return QD_E_NOMEM;
         t->u.term = qdi_plan_term(p, f, b.at[i].text, NULL, err);
         if (!t->u.term) return QD_E_NOMEM;
         if (constant) {
-            qdi_node *c = qdi_plan_node(p, QDI_CONST, n, own, true, err);
+            qdi_node *c = qdi_plan_node(p, &qdi_node_constant, n, own, true, err);
             if (!c) return QD_E_NOMEM;
             c->u.child = t;
             t = c;
@@ -238,7 +239,7 @@ static int set_node(qd_plan *p, const qd_node *n, qd_str field, float boost, boo
                     qdi_node **out, qd_err *err)
 {
     qdi_field *f = qdi_plan_field(p, field, err);
-    qdi_node *x = f ? qdi_plan_node(p, QDI_SET, n, boost, scores, err) : NULL;
+    qdi_node *x = f ? qdi_plan_node(p, &qdi_node_term_set, n, boost, scores, err) : NULL;
     if (!x) return QD_E_NOMEM;
     x->u.set.field = f;
     *out = x;
@@ -271,9 +272,10 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
     bool cut = pat->rewrite >= QD_REWRITE_TOP_BLENDED;
     if ((scores && pat->rewrite != QD_REWRITE_CONSTANT) || cut) {
         int rc = expand_scored(p, n, f, &range, boost, out, err);
-        if (rc == 0 && !scores && (*out)->kind != QDI_NONE) {
+        if (rc == 0 && !scores && !qdi_plan_can(*out, QDI_NODE_NOTHING)) {
             (*out)->scores = false;
-            for (uint32_t i = 0; (*out)->kind == QDI_BOOL && i < (*out)->u.b.nshould; i++)
+            for (uint32_t i = 0; qdi_plan_can(*out, QDI_NODE_CLAUSES) && i < (*out)->u.b.nshould;
+                 i++)
                 (*out)->u.b.should[i]->scores = false;
         }
         return rc;
@@ -323,12 +325,11 @@ int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, q
         if (!m || !qd_str_eq(sorted[m - 1], sorted[i])) sorted[m++] = sorted[i];
     (*out)->u.set.terms = sorted;
     (*out)->u.set.n = m;
-    if (m == 0) (*out)->kind = QDI_NONE;
+    if (m == 0) (*out)->type = &qdi_node_match_none;
     return 0;
 }
 
-/* --- the last word of a phrase ------------------------------------------------------------------
- */
+/* --- the last word of a phrase ------------------------------------------------------------- */
 
 typedef struct first_terms {
     qd_plan *p;

@@ -8,6 +8,7 @@
 
 #include "base/map.h"
 #include "base/str.h"
+#include "search/node_type_int.h"
 #include "search/plan/plan.h"
 #include "search/scratch_int.h"
 #include "segment/automaton.h"
@@ -43,23 +44,6 @@ typedef struct qdi_term {
     struct qdi_term *next;
 } qdi_term;
 
-typedef enum qdi_kind {
-    QDI_NONE = 0,
-    QDI_ALL,
-    QDI_TERM,
-    QDI_SYNONYM,
-    QDI_PHRASE,
-    QDI_BOOL,
-    QDI_DIS_MAX,
-    QDI_CONST, /* child not scored */
-    QDI_SET,   /* documents of many terms: a list, an interval or a pattern */
-    QDI_RANGE, /* numbers */
-    QDI_EXISTS,
-    QDI_IDS,
-    QDI_DOC_SET,
-    QDI_CUSTOM
-} qdi_kind;
-
 typedef struct qdi_node qdi_node;
 
 typedef struct qdi_phrase_slot {
@@ -69,10 +53,10 @@ typedef struct qdi_phrase_slot {
 } qdi_phrase_slot;
 
 struct qdi_node {
-    qdi_kind kind;
+    const qd_node_type *type;
     bool scores;         /* false: only documents count; true: weight or boost is the score */
     float boost;         /* product from the root down to here */
-    float weight;        /* TERM, SYNONYM, PHRASE */
+    float weight;        /* of terms, synonyms, phrases */
     const float *ninv;   /* same */
     const qd_node *from; /* source, for names and parameters */
     uint32_t number;     /* of the node in the plan: index of leaf states */
@@ -146,8 +130,24 @@ struct qd_plan {
 qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err);
 qdi_term *qdi_plan_term(qd_plan *p, qdi_field *f, qd_str text, const qd_node_stats *given,
                         qd_err *err);
-qdi_node *qdi_plan_node(qd_plan *p, qdi_kind kind, const qd_node *from, float boost, bool scores,
-                        qd_err *err);
+qdi_node *qdi_plan_node(qd_plan *p, const qd_node_type *type, const qd_node *from, float boost,
+                        bool scores, qd_err *err);
+/* One node under what stands above it, through its row. */
+QD_MUST_CHECK
+int qdi_compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err);
+/* The children of a node, a being what stands above the node; *to has room for one more. */
+QD_MUST_CHECK
+int qdi_compile_list(qd_plan *p, const qd_node *const *in, uint32_t n, qdi_above a, qdi_node ***to,
+                     qd_err *err);
+/* Can the plan of the node do this? */
+static inline bool qdi_plan_can(const qdi_node *x, uint32_t capability)
+{
+    return (x->type->flags & capability) != 0;
+}
+/* Drops the nodes that can; returns how many are left. */
+uint32_t qdi_plan_drop(qdi_node **list, uint32_t n, uint32_t capability);
+/* x is y from now on. */
+void qdi_plan_become(qdi_node *x, const qdi_node *y);
 
 /* Greatest product of boosts: sums over all clauses of a query stay finite, and each document that
  * matches has a score. */
@@ -197,9 +197,27 @@ int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, q
 /* weight.c: statistics and BM25. */
 int qdi_plan_lookup(qd_plan *p, qd_err *err);
 int qdi_plan_weigh(qd_plan *p, qd_err *err);
+/* Weights of a node and all below. */
+QD_MUST_CHECK
+int qdi_weigh(qd_plan *p, qdi_node *x, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_weigh_list(qd_plan *p, qdi_node *const *list, uint32_t n, qd_err *err);
 float qdi_idf(uint64_t df, uint64_t docs);
 /* ninv table for these statistics, in the plan's arena; NULL when out of memory. */
 const float *qdi_ninv_table(qd_plan *p, const qd_similarity *sim, uint64_t docs, uint64_t sum_ttf);
+
+/* Statistics of one term as they count: given with the node, global, or the searcher's. */
+typedef struct qdi_term_stats {
+    uint64_t df, ttf, docs, sum_ttf;
+    bool own; /* docs and sum_ttf are the searcher's */
+} qdi_term_stats;
+/* See above; of the searcher, or of what replaces it. */
+qdi_term_stats qdi_term_stats_of(const qd_plan *p, const qdi_term *t);
+/* Weight and norms of a node that scores with these. */
+QD_MUST_CHECK
+int qdi_weigh_stats(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats *s, float idf,
+                    qd_err *err);
 
 /* BM25 of one document in Lucene's order of operations. */
 static inline float qdi_score(float w, float freq, float ninv)

@@ -103,16 +103,10 @@ int qdi_plan_lookup(qd_plan *p, qd_err *err)
     return rc;
 }
 
-/* Statistics of one term as they count: given with the node, global, or the searcher's. */
-typedef struct term_stats {
-    uint64_t df, ttf, docs, sum_ttf;
-    bool own; /* docs and sum_ttf are the searcher's */
-} term_stats;
-
-static term_stats stats_of(const qd_plan *p, const qdi_term *t)
+qdi_term_stats qdi_term_stats_of(const qd_plan *p, const qdi_term *t)
 {
-    term_stats s = {t->df, t->ttf, t->field->stats.doc_count, t->field->stats.sum_total_term_freq,
-                    true};
+    qdi_term_stats s = {t->df, t->ttf, t->field->stats.doc_count,
+                        t->field->stats.sum_total_term_freq, true};
     const qd_node_stats *g = t->given;
     if (!g && p->o.stats) g = p->o.stats->term(p->o.stats->arg, t->field->name, t->text);
     if (g) {
@@ -127,7 +121,7 @@ static term_stats stats_of(const qd_plan *p, const qdi_term *t)
 }
 
 /* The field's own table, or one for statistics from elsewhere. */
-static const float *ninv_of(qd_plan *p, qdi_field *f, const term_stats *s)
+static const float *ninv_of(qd_plan *p, qdi_field *f, const qdi_term_stats *s)
 {
     if (!s->own) return qdi_ninv_table(p, &f->sim, s->docs, s->sum_ttf);
     if (!f->ninv)
@@ -135,125 +129,29 @@ static const float *ninv_of(qd_plan *p, qdi_field *f, const term_stats *s)
     return f->ninv;
 }
 
-static int weigh_stats(qd_plan *p, qdi_node *x, qdi_field *f, const term_stats *s, float idf,
-                       qd_err *err)
+int qdi_weigh_stats(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats *s, float idf,
+                    qd_err *err)
 {
     x->weight = (x->boost * f->sim.factor) * idf;
     x->ninv = ninv_of(p, f, s);
     return x->ninv ? 0 : qd_err_nomem(err, "query plan");
 }
 
-static int weigh_term(qd_plan *p, qdi_node *x, qd_err *err)
+int qdi_weigh(qd_plan *p, qdi_node *x, qd_err *err)
 {
-    term_stats s = stats_of(p, x->u.term);
-    return weigh_stats(p, x, x->u.term->field, &s, qdi_idf(s.df, s.docs), err);
+    return x->type->weigh ? x->type->weigh(p, x, err) : 0;
 }
 
-/* Lucene's SynonymQuery: greatest document frequency, summed occurrences. */
-static int weigh_synonym(qd_plan *p, qdi_node *x, qd_err *err)
+int qdi_weigh_list(qd_plan *p, qdi_node *const *list, uint32_t n, qd_err *err)
 {
-    term_stats sum = {.own = true};
-    for (uint32_t i = 0; i < x->u.synonym.n; i++) {
-        term_stats s = stats_of(p, x->u.synonym.terms[i]);
-        sum.df = s.df > sum.df ? s.df : sum.df;
-        sum.docs = s.docs > sum.docs ? s.docs : sum.docs;
-        sum.sum_ttf = s.sum_ttf;
-        sum.own = sum.own && s.own;
-    }
-    return weigh_stats(p, x, x->u.synonym.field, &sum, qdi_idf(sum.df, sum.docs), err);
-}
-
-/* The sum of the idfs of all terms, repeated ones again, as PhraseQuery and MultiPhraseQuery do. */
-static int weigh_phrase(qd_plan *p, qdi_node *x, qd_err *err)
-{
-    double sum = 0;
-    term_stats any = {.own = true};
-    for (uint32_t i = 0; i < x->u.phrase.n; i++) {
-        const qdi_phrase_slot *s = &x->u.phrase.slots[i];
-        for (uint32_t k = 0; k < s->n; k++) {
-            term_stats st = stats_of(p, s->terms[k]);
-            any.docs = st.docs > any.docs ? st.docs : any.docs;
-            any.sum_ttf = st.sum_ttf;
-            any.own = any.own && st.own;
-            if (st.df) sum += (double)qdi_idf(st.df, st.docs);
-        }
-    }
-    return weigh_stats(p, x, x->u.phrase.field, &any, (float)sum, err);
-}
-
-/*
- * Elasticsearch's BlendedTermQuery over one word in several fields: document frequencies are raised
- * to the greatest one (falling ones counted up by one at each step, so that the order of fields by
- * frequency still shows), within the least number of tokens of the fields.
- */
-static int weigh_blended(qd_plan *p, qdi_node *x, qd_err *err)
-{
-    uint32_t n = x->u.dis_max.n;
-    uint32_t *order = qd_arena_alloc(p->arena, n * sizeof *order);
-    if (!order) return qd_err_nomem(err, "query plan");
-    uint64_t most = 0, max_doc = qd_searcher_docs(p->searcher), least_ttf = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        term_stats s = stats_of(p, x->u.dis_max.kids[i]->u.term);
-        most = s.df > most ? s.df : most;
-        if (s.ttf > 0 && s.sum_ttf < least_ttf) least_ttf = s.sum_ttf;
-        uint32_t j = i; /* by document frequency, falling; stable */
-        for (; j && stats_of(p, x->u.dis_max.kids[order[j - 1]]->u.term).df < s.df; j--)
-            order[j] = order[j - 1];
-        order[j] = i;
-    }
-    if (max_doc > least_ttf) max_doc = least_ttf;
-    uint64_t df = most < max_doc ? most : max_doc;
-    uint64_t before = n ? stats_of(p, x->u.dis_max.kids[order[0]]->u.term).df : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        qdi_node *c = x->u.dis_max.kids[order[i]];
-        term_stats s = stats_of(p, c->u.term);
-        if (s.df && before > s.df) df++;
-        before = s.df;
-        uint64_t use = s.df ? (df < max_doc ? df : max_doc) : 0;
-        int rc =
-            weigh_stats(p, c, c->u.term->field, &s, qdi_idf(use, s.docs > use ? s.docs : use), err);
+        int rc = qdi_weigh(p, list[i], err);
         if (rc) return rc;
     }
     return 0;
-}
-
-static int weigh(qd_plan *p, qdi_node *x, qd_err *err);
-
-static int weigh_list(qd_plan *p, qdi_node *const *list, uint32_t n, qd_err *err)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        int rc = weigh(p, list[i], err);
-        if (rc) return rc;
-    }
-    return 0;
-}
-
-static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
-{
-    switch (x->kind) {
-    case QDI_TERM:
-        return x->scores && !x->ninv ? weigh_term(p, x, err) : 0;
-    case QDI_SYNONYM:
-        return x->scores ? weigh_synonym(p, x, err) : 0;
-    case QDI_PHRASE:
-        return x->scores ? weigh_phrase(p, x, err) : 0;
-    case QDI_BOOL: {
-        int rc = weigh_list(p, x->u.b.must, x->u.b.nmust, err);
-        if (!rc) rc = weigh_list(p, x->u.b.should, x->u.b.nshould, err);
-        return rc;
-    }
-    case QDI_DIS_MAX:
-        if (x->u.dis_max.blended && x->scores) {
-            int rc = weigh_blended(p, x, err);
-            if (rc) return rc;
-        }
-        return weigh_list(p, x->u.dis_max.kids, x->u.dis_max.n, err);
-    default:
-        return 0;
-    }
 }
 
 int qdi_plan_weigh(qd_plan *p, qd_err *err)
 {
-    return weigh(p, p->root, err);
+    return qdi_weigh(p, p->root, err);
 }

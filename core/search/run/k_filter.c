@@ -11,7 +11,7 @@
 static bool split(qdi_run *r, const qdi_lnode *x, qdi_lnode **out, qdi_lnode ***filters,
                   uint32_t *nfilters)
 {
-    if (x->kind != QDI_L_BOOL || !x->scores) return false;
+    if (!qdi_leaf_can(x, QDI_NODE_CLAUSES) || !x->scores) return false;
     uint32_t n = x->u.b.nreq, scored = 0;
     qdi_lnode **list = qd_arena_calloc(r->arena, (2 * (size_t)n + 1) * sizeof *list);
     qdi_lnode *rest = qd_arena_calloc(r->arena, sizeof *rest);
@@ -94,7 +94,8 @@ int qdi_k_filter(qdi_run *r, qdi_lnode **root, qdi_accepted *out, qd_err *err)
     qdi_lnode **filters, *x = r->root;
     uint32_t n;
     uint64_t all;
-    for (uint32_t i = 0; x->kind == QDI_L_BOOL && i < x->u.b.nreq; i++) /* sets known to be small */
+    uint32_t required = qdi_leaf_can(x, QDI_NODE_CLAUSES) ? x->u.b.nreq : 0;
+    for (uint32_t i = 0; i < required; i++) /* sets known to be small */
         if (x->u.b.req[i]->cost < r->ndocs / ACCEPTED_MIN && !x->u.b.req[i]->scores)
             return QD_DECLINED;
     if (!split(r, x, root, &filters, &n)) return QD_DECLINED;

@@ -15,6 +15,7 @@
  * documents that can reach the threshold, and whether two words are near enough, which is all that
  * a count asks, is seen without walking them.
  */
+#include "search/leaf/window_int.h"
 #include "search/run/kernel_int.h"
 
 #define WORDS_MAX 16u

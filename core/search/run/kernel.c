@@ -10,7 +10,7 @@ typedef enum shape { SHAPE_NONE, SHAPE_TERM, SHAPE_OR, SHAPE_AND, SHAPE_MIX, SHA
 static bool all_terms(qdi_lnode *const *list, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (list[i]->kind != QDI_L_TERM) return false;
+        if (!qdi_leaf_can(list[i], QDI_NODE_CURSOR)) return false;
     return true;
 }
 
@@ -19,21 +19,21 @@ static shape shape_of(qdi_run *r, qdi_k *k, uint32_t *nreq)
 {
     qdi_lnode *l = r->root;
     *nreq = 0;
-    if (l->kind == QDI_L_PHRASE) {
+    if (qdi_leaf_can(l, QDI_NODE_POSITIONS)) {
         bool plain = l->u.phrase.slop <= SLOP_MAX && l->u.phrase.n <= PHRASE_WORDS_MAX;
         for (uint32_t s = 0; s < l->u.phrase.n && plain; s++)
             plain = l->u.phrase.first[s + 1] == l->u.phrase.first[s] + 1 &&
                     l->u.phrase.offset[s] < QD_BLOCK * 1024u;
         return plain ? SHAPE_PHRASE : SHAPE_NONE;
     }
-    if (l->kind == QDI_L_TERM) {
+    if (qdi_leaf_can(l, QDI_NODE_CURSOR)) {
         k->c = qdi_scratch_alloc(r->scratch, sizeof *k->c);
         if (!k->c) return SHAPE_NONE;
         k->c[0] = l->u.cur;
         k->nt = 1;
         return SHAPE_TERM;
     }
-    if (l->kind != QDI_L_BOOL || l->u.b.nnot || !all_terms(l->u.b.req, l->u.b.nreq) ||
+    if (!qdi_leaf_can(l, QDI_NODE_CLAUSES) || l->u.b.nnot || !all_terms(l->u.b.req, l->u.b.nreq) ||
         !all_terms(l->u.b.should, l->u.b.nshould))
         return SHAPE_NONE;
     uint32_t n = l->u.b.nreq + l->u.b.nshould;
@@ -152,11 +152,11 @@ static bool accept_first(const qdi_run *r, qd_strategy strategy)
     const qdi_cur *one = NULL, *rarest = NULL;
     uint32_t ones = 0;
     double scored = 1e30, bitmap = r->ndocs / (double)QDI_WINDOW * QDI_COST_WINDOW;
-    if (x->kind != QDI_L_BOOL || x->u.b.nnot) return false;
+    if (!qdi_leaf_can(x, QDI_NODE_CLAUSES) || x->u.b.nnot) return false;
     bool any = false;
     for (uint32_t i = 0; i < x->u.b.nreq; i++) {
         const qdi_lnode *c = x->u.b.req[i];
-        if (c->kind != QDI_L_TERM) return false; /* no shape either: filtered anyway */
+        if (!qdi_leaf_can(c, QDI_NODE_CURSOR)) return false; /* no shape either: filtered anyway */
         any |= !c->scores;
         if (!c->scores) bitmap += (double)c->cost * QDI_COST_POSTING;
         if (c->scores && (double)c->cost < scored) scored = (double)c->cost;
@@ -178,7 +178,8 @@ static bool accept_first(const qdi_run *r, qd_strategy strategy)
 static bool first_are_best(const qdi_run *r, uint32_t k)
 {
     const qdi_lnode *x = r->root;
-    if (x->kind != QDI_L_BOOL || x->u.b.nreq == 0 || !qdi_bound_is_flat(x)) return false;
+    if (!qdi_leaf_can(x, QDI_NODE_CLAUSES) || x->u.b.nreq == 0 || !qdi_bound_is_flat(x))
+        return false;
     double all = r->ndocs, hits = all;
     for (uint32_t i = 0; i < x->u.b.nreq; i++)
         if ((double)x->u.b.req[i]->cost < all) hits *= (double)x->u.b.req[i]->cost / all;
@@ -208,12 +209,12 @@ int qdi_kernel_count(qdi_run *r, uint64_t limit, uint64_t *n, qd_err *err)
     qdi_k k = {.r = r, .k = r->k, .acc = r->scratch->acc, .bytes = r->scratch->bytes};
     uint32_t nreq;
     qdi_lnode *root = r->root;
-    if (root->kind == QDI_L_CONST) root = root->u.child;
-    if (root->kind == QDI_L_ALL) {
+    if (qdi_leaf_can(root, QDI_NODE_SAME_DOCS)) root = root->u.child;
+    if (qdi_leaf_can(root, QDI_NODE_EVERYTHING)) {
         *n = r->leaf->live_docs;
         return QD_DONE;
     }
-    if (root->kind == QDI_L_BITS) {
+    if (qdi_leaf_can(root, QDI_NODE_BITMAP)) {
         uint32_t words = (r->ndocs + 63) / 64;
         *n = r->live ? r->k->popcount_and(root->u.bits, r->live, words)
                      : r->k->popcount(root->u.bits, words);

@@ -8,12 +8,12 @@
 /* One required clause. */
 static bool take(qdi_listed *x, qdi_lnode *l)
 {
-    while (l->kind == QDI_L_CONST) l = l->u.child;
-    if (l->kind == QDI_L_TERM)
+    while (qdi_leaf_can(l, QDI_NODE_SAME_DOCS)) l = l->u.child;
+    if (qdi_leaf_can(l, QDI_NODE_CURSOR))
         x->terms[x->nterms++] = l->u.cur;
-    else if (l->kind == QDI_L_BITS)
+    else if (qdi_leaf_can(l, QDI_NODE_BITMAP))
         x->bits[x->nbits++] = l->u.bits;
-    else if (l->kind == QDI_L_RANGE && l->u.range->lookups)
+    else if (qdi_leaf_can(l, QDI_NODE_INTERVAL) && l->u.range->lookups)
         x->ranges[x->nranges++] = l->u.range;
     else
         return false;
@@ -24,9 +24,9 @@ bool qdi_listed_shape(qdi_listed *x, qdi_run *r, qdi_lnode *l)
 {
     x->k = (qdi_k){.r = r, .k = r->k};
     x->nterms = x->nbits = x->nranges = x->blk = 0;
-    while (l->kind == QDI_L_CONST) l = l->u.child;
-    if (l->kind != QDI_L_BOOL) {
-        if (l->kind != QDI_L_TERM || !take(x, l)) return false;
+    while (qdi_leaf_can(l, QDI_NODE_SAME_DOCS)) l = l->u.child;
+    if (!qdi_leaf_can(l, QDI_NODE_CLAUSES)) {
+        if (!qdi_leaf_can(l, QDI_NODE_CURSOR) || !take(x, l)) return false;
     } else {
         if (l->u.b.nnot || l->u.b.min_should || l->u.b.nreq == 0 || l->u.b.nreq > QDI_LISTED_MAX)
             return false;

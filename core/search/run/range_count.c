@@ -8,7 +8,7 @@
 int qdi_range_count(qd_plan *p, const qd_leaf *leaf, const qdi_node *x, qd_arena *arena,
                     uint64_t *n, qd_err *err)
 {
-    if (leaf->live || x->kind != QDI_RANGE) return QD_DECLINED;
+    if (leaf->live || !qdi_plan_can(x, QDI_NODE_INTERVAL)) return QD_DECLINED;
     uint32_t f = x->u.range.field->number[leaf->index];
     const qd_points_set *set = f == QD_FIELD_NONE ? NULL : qd_segment_points(leaf->segment);
     const qd_points *points = set ? qd_points_get(set, f) : NULL;

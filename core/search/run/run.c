@@ -7,8 +7,7 @@
 #include "search/run/order_int.h"
 #include <math.h>
 
-/* --- windows -----------------------------------------------------------------------------------
- */
+/* --- windows ------------------------------------------------------------------------------- */
 
 /* Hands the documents of one window to the collector; without acc all score `flat`. */
 static int window_emit(qdi_run *r, const qdi_win *w, const uint64_t *out, double *acc, float flat,
@@ -169,8 +168,7 @@ int qdi_windows(qdi_run *r, qdi_run *post, qd_collector *c, qd_err *err)
     return windows(r, post, c, NULL, err);
 }
 
-/* --- collecting --------------------------------------------------------------------------------
- */
+/* --- collecting ---------------------------------------------------------------------------- */
 
 /* Turns a passed deadline into a partial result. */
 static int soften(int rc, bool *timed_out)
@@ -202,9 +200,9 @@ static const qdi_node *counted_node(const qd_plan *p)
 {
     const qdi_node *x = p->root;
     for (;;) {
-        if (x->kind == QDI_CONST)
+        if (qdi_plan_can(x, QDI_NODE_SAME_DOCS))
             x = x->u.child;
-        else if (x->kind == QDI_BOOL && x->u.b.nmust == 0 && x->u.b.nfilter == 1 &&
+        else if (qdi_plan_can(x, QDI_NODE_CLAUSES) && x->u.b.nmust == 0 && x->u.b.nfilter == 1 &&
                  x->u.b.nmust_not == 0 && x->u.b.min_should == 0)
             x = x->u.b.filter[0];
         else
@@ -217,11 +215,11 @@ static const qdi_node *counted_node(const qd_plan *p)
 static int cheap_count(qdi_run *r, uint64_t *n, qd_err *err)
 {
     const qdi_node *x = counted_node(r->plan);
-    if (x->kind == QDI_ALL) {
+    if (qdi_plan_can(x, QDI_NODE_EVERYTHING)) {
         *n = r->leaf->live_docs;
         return QD_DONE;
     }
-    if (x->kind == QDI_TERM && !r->live) {
+    if (qdi_plan_can(x, QDI_NODE_CURSOR) && !r->live) {
         *n = x->u.term->at[r->leaf->index].df;
         return QD_DONE;
     }
@@ -264,9 +262,10 @@ static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scra
     qdi_run r, pr = {0};
     bool scores = (c->flags & QD_COLLECT_SCORES) != 0;
     int rc = qdi_run_begin(&r, p, leaf, s, scores, QDI_NO_HINT, c, err);
-    if (!rc && post && r.root->kind != QDI_L_NONE)
+    if (!rc && post && !qdi_leaf_can(r.root, QDI_NODE_NOTHING))
         rc = qdi_run_begin(&pr, post, leaf, s, false, QDI_NO_HINT, NULL, err);
-    if (!rc && r.root->kind != QDI_L_NONE && (!post || pr.root->kind != QDI_L_NONE)) {
+    if (!rc && !qdi_leaf_can(r.root, QDI_NODE_NOTHING) &&
+        (!post || !qdi_leaf_can(pr.root, QDI_NODE_NOTHING))) {
         rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
         /* not with operators, whose iterators go forward alone */
         bool best = c->vt->order && !scores && !post && !r.customs;
@@ -302,8 +301,7 @@ int qd_plan_collect(qd_plan *p, qd_plan *post, qd_collector *c, qd_collect_resul
     return 0;
 }
 
-/* --- top k -------------------------------------------------------------------------------------
- */
+/* --- top k --------------------------------------------------------------------------------- */
 
 typedef struct top {
     qd_collector c;
@@ -407,7 +405,8 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
 /* Hits that end a leaf where all score alike: those that are kept, and those that are counted. */
 static uint32_t enough_hits(const qd_plan *p, const qd_leaf *leaf, const top *t)
 {
-    if (t->counted || (counted_node(p)->kind == QDI_RANGE && !leaf->live)) return t->q.k;
+    if (t->counted || (qdi_plan_can(counted_node(p), QDI_NODE_INTERVAL) && !leaf->live))
+        return t->q.k;
     uint64_t want = t->o->total - t->total;
     return want >= UINT32_MAX ? 0 : want >= t->q.k ? (uint32_t)want + 1 : t->q.k;
 }
@@ -418,13 +417,16 @@ static const qdi_node *alike_node(const qd_plan *p)
 {
     const qdi_node *x = p->root;
     for (;;) {
-        if (x->kind == QDI_CONST)
+        if (qdi_plan_can(x, QDI_NODE_SAME_DOCS))
             x = x->u.child;
-        else if (x->kind == QDI_BOOL && x->u.b.nmust + x->u.b.nfilter == 1 && !x->u.b.nshould &&
-                 !x->u.b.nmust_not)
+        else if (qdi_plan_can(x, QDI_NODE_CLAUSES) && x->u.b.nmust + x->u.b.nfilter == 1 &&
+                 !x->u.b.nshould && !x->u.b.nmust_not)
             x = x->u.b.nmust ? x->u.b.must[0] : x->u.b.filter[0];
         else
-            return x->kind == QDI_SET || x->kind == QDI_ALL || x->kind == QDI_RANGE ? x : NULL;
+            return qdi_plan_can(x, QDI_NODE_TERMS) || qdi_plan_can(x, QDI_NODE_EVERYTHING) ||
+                           qdi_plan_can(x, QDI_NODE_INTERVAL)
+                       ? x
+                       : NULL;
     }
 }
 
@@ -438,7 +440,7 @@ static int top_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, top *t, con
     hint.alone = t->alike;
     int rc = qdi_run_begin(&r, p, leaf, s, true, hint, NULL, err);
     const char *name = NULL;
-    if (!rc && r.root->kind != QDI_L_NONE) {
+    if (!rc && !qdi_leaf_can(r.root, QDI_NODE_NOTHING)) {
         rc = t->plain ? top_plain(&r, t, &name, err) : QD_DECLINED;
         if (rc == QD_DECLINED) {
             rc = qdi_windows(&r, NULL, &t->c, err);
@@ -543,15 +545,15 @@ int qd_plan_top(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_err 
     return rc;
 }
 
-/* --- counts ------------------------------------------------------------------------------------
- */
+/* --- counts -------------------------------------------------------------------------------- */
 
 /* A single term where nothing is deleted: the dictionary knows. */
 static bool count_known(const qd_plan *p, const qd_leaf *leaf, uint64_t *n)
 {
     const qdi_node *x = counted_node(p);
-    if (leaf->live || (x->kind != QDI_TERM && x->kind != QDI_ALL)) return false;
-    *n = x->kind == QDI_ALL ? leaf->docs : x->u.term->at[leaf->index].df;
+    if (leaf->live || (!qdi_plan_can(x, QDI_NODE_CURSOR) && !qdi_plan_can(x, QDI_NODE_EVERYTHING)))
+        return false;
+    *n = qdi_plan_can(x, QDI_NODE_EVERYTHING) ? leaf->docs : x->u.term->at[leaf->index].df;
     return true;
 }
 
@@ -564,7 +566,7 @@ static int count_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, qd_count_
     if (rc == QD_DONE) c->n += n;
     if (rc) return rc < 0 ? rc : c->stop_at && c->n >= c->stop_at ? QD_COLLECT_ALL_DONE : 0;
     rc = qdi_run_begin(&r, p, leaf, s, false, QDI_NO_HINT, NULL, err);
-    if (!rc && r.root->kind != QDI_L_NONE) {
+    if (!rc && !qdi_leaf_can(r.root, QDI_NODE_NOTHING)) {
         int done = qdi_kernel_count(&r, c->stop_at ? c->stop_at - c->n : 0, &n, err);
         if (done == QD_DONE) {
             c->n += n;
@@ -595,7 +597,7 @@ static void recount(qd_plan *p, uint64_t limit, uint64_t got)
         qdi_run r;
         rc = qdi_run_begin(&r, p, qd_searcher_leaf(p->searcher, i), s, false, QDI_NO_HINT, NULL,
                            &err);
-        if (!rc && r.root->kind != QDI_L_NONE) rc = qdi_windows(&r, NULL, &c.c, &err);
+        if (!rc && !qdi_leaf_can(r.root, QDI_NODE_NOTHING)) rc = qdi_windows(&r, NULL, &c.c, &err);
         int rc2 = qdi_run_end(&r, &err);
         if (rc2 < 0) rc = rc2;
         give(s, rc);
@@ -632,8 +634,7 @@ int qd_plan_count(qd_plan *p, uint64_t limit, uint64_t *count, qd_err *err)
     return 0;
 }
 
-/* --- single documents ---------------------------------------------------------------------------
- */
+/* --- single documents ---------------------------------------------------------------------- */
 
 /* Documents docs[a..b) of one leaf, by windows whose candidates they are. */
 static int test_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, const uint32_t *docs,
@@ -643,7 +644,7 @@ static int test_leaf(qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, const uint
     qdi_hint hint = {.lead = b - a};
     int rc = qdi_run_begin(&r, p, leaf, s, scores != NULL, hint, NULL, err);
     double *acc = scores && !rc && r.root->scores ? s->acc : NULL;
-    while (!rc && r.root->kind != QDI_L_NONE && a < b) {
+    while (!rc && !qdi_leaf_can(r.root, QDI_NODE_NOTHING) && a < b) {
         uint64_t cand[QDI_WINDOW_WORDS] = {0}, out[QDI_WINDOW_WORDS];
         qdi_win w = {.from = (docs[a] - leaf->base) & ~(QDI_WINDOW - 1)};
         w.to = r.ndocs - w.from > QDI_WINDOW ? w.from + QDI_WINDOW : r.ndocs;

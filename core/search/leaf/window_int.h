@@ -1,0 +1,52 @@
+/* window_int.h: what nodes fill windows with (leaf_int.h tells what a window is). */
+#ifndef QD_SEARCH_WINDOW_INT_H
+#define QD_SEARCH_WINDOW_INT_H
+
+#include "search/leaf/leaf_int.h"
+
+/* --- window.c ------------------------------------------------------------------------------ */
+
+/* next and bound of a cursor. */
+uint32_t qdi_cur_next(const qdi_cur *c, uint32_t from);
+/* See above. */
+float qdi_cur_bound(qdi_cur *c, uint32_t from, uint32_t to);
+/* next where any document may match. */
+uint32_t qdi_next_any(qdi_run *r, qdi_lnode *l, uint32_t from);
+/* The least next of a list. */
+uint32_t qdi_next_least(qdi_run *r, qdi_lnode *const *list, uint32_t n, uint32_t from);
+/* bound of nodes whose documents all score their boost. */
+float qdi_bound_boost(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to);
+/* Rounds a sum of bounds up, past what rounding to float could add. */
+float qdi_bound_up(double x);
+/* Adds the boost for the documents of out; acc may be NULL. */
+void qdi_add_boost(const qdi_lnode *l, const qdi_win *w, const uint64_t *out, double *acc);
+/* Clears a window of accumulators where bits are set. */
+void qdi_clear_acc(double *acc, const uint64_t *bits, uint32_t words);
+
+/* window_term.c, window_phrase.c, custom.c */
+void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                   double *acc);
+int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                    double *acc, qd_err *err);
+int qdi_fill_custom(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                    double *acc, qd_err *err);
+
+/* phrase.c: frequency of a phrase in one document, 0 when it does not match. */
+float qdi_phrase_exact(const qdi_positions *pos, const uint32_t *offset, uint32_t n);
+struct qdi_sloppy *qdi_sloppy_make(const qdi_node *x, qd_arena *arena);
+/* sloppy_pair.c: the same for two slots without a common word; a and b, ascending and not empty,
+ * are their positions minus the slots' offsets, plus anything. any: the first match alone. */
+float qdi_phrase_sloppy_pair(const uint32_t *a, uint32_t na, const uint32_t *b, uint32_t nb,
+                             uint32_t slop, bool any);
+/* Matches of length 0 take a position of either word each, others count at most 1/2, and the words
+ * take turns in being the first of a match: f + (f + 1) / 2, rounded up. */
+static inline uint32_t qdi_pair_freq_max(uint32_t f)
+{
+    return f + f / 2 + 1;
+}
+/* Do slots of the phrase share words? */
+bool qdi_sloppy_repeats(const struct qdi_sloppy *s);
+float qdi_phrase_sloppy(struct qdi_sloppy *s, const qdi_positions *pos, const uint32_t *offset,
+                        uint32_t n, uint32_t slop);
+
+#endif
