@@ -56,16 +56,6 @@ struct qdi_lnode {
     union {
         qdi_cur *cur;
         struct {
-            qdi_cur **curs;
-            float *factor;
-            uint32_t n;
-            float w;
-            const float *ninv;
-            const uint8_t *norms;
-            uint32_t norm_mask;
-            float *freq; /* window, zero between uses */
-        } synonym;
-        struct {
             qdi_cur **curs;   /* of all slots, one after the other */
             uint32_t *first;  /* by slot: its first cursor; first[n] is the end */
             uint32_t *offset; /* by slot: its position in the query */
@@ -86,14 +76,8 @@ struct qdi_lnode {
             double *acc;     /* window, zero between uses */
             uint16_t *count; /* window, for min_should > 1 */
         } b;
-        struct {
-            qdi_lnode **kids;
-            uint32_t n;
-            float tie;
-            double *acc, *others; /* windows, zero between uses */
-            float *max;
-        } dis_max;
         qdi_lnode *child;
+        void *own; /* of the file of the node, which others need not read */
         struct qdi_custom *custom;
     } u;
 };
@@ -199,9 +183,9 @@ static inline float qdi_bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t 
 }
 /* The candidates that match, and their scores unless acc is NULL or the node does not score. */
 static inline int qdi_fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
-                           uint64_t *out, double *acc, qd_err *err)
+                           uint64_t *out, double *acc, qd_err *e)
 {
-    return l->type->fill(r, l, w, cand, out, l->scores ? acc : NULL, err);
+    return l->type->fill(r, l, w, cand, out, l->scores ? acc : NULL, e);
 }
 /* Is qdi_bound the same in all windows, for all that is known? */
 static inline bool qdi_bound_is_flat(const qdi_lnode *l)

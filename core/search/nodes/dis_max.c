@@ -4,6 +4,32 @@
 #include "search/nodes/nodes_int.h"
 #include "json/number.h"
 
+/* The plan of it, and its part on a segment. */
+typedef struct dis_max_plan {
+    qdi_node **kids;
+    uint32_t n;
+    float tie;
+    bool blended;
+} dis_max_plan;
+
+typedef struct dis_max_leaf {
+    qdi_lnode **kids;
+    uint32_t n;
+    float tie;
+    double *acc, *others; /* windows, zero between uses */
+    float *max;
+} dis_max_leaf;
+
+static dis_max_plan *plan_of(const qdi_node *x)
+{
+    return x->u.own;
+}
+
+static dis_max_leaf *leaf_of(const qdi_lnode *l)
+{
+    return l->u.own;
+}
+
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
 {
     const qd_node_dis_max *d = &n->u.dis_max;
@@ -86,21 +112,23 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     qdi_node *x = qdi_plan_node(p, &qdi_node_dis_max, n, a.boost, a.scores, err);
     if (!x) return QD_E_NOMEM;
     *out = x;
-    int rc = qdi_compile_list(p, d->children, d->n, a, &x->u.dis_max.kids, err);
+    x->u.own = qd_arena_calloc(p->arena, sizeof(dis_max_plan));
+    if (!x->u.own) return qd_err_nomem(err, "query plan");
+    int rc = qdi_compile_list(p, d->children, d->n, a, &plan_of(x)->kids, err);
     if (rc) return rc;
-    x->u.dis_max.n = qdi_plan_drop(x->u.dis_max.kids, d->n, QDI_NODE_NOTHING);
-    x->u.dis_max.tie = d->tie_breaker;
-    x->u.dis_max.blended = d->blended;
-    for (uint32_t i = 0; d->blended && i < x->u.dis_max.n; i++)
-        if (!qdi_plan_can(x->u.dis_max.kids[i], QDI_NODE_CURSOR))
+    plan_of(x)->n = qdi_plan_drop(plan_of(x)->kids, d->n, QDI_NODE_NOTHING);
+    plan_of(x)->tie = d->tie_breaker;
+    plan_of(x)->blended = d->blended;
+    for (uint32_t i = 0; d->blended && i < plan_of(x)->n; i++)
+        if (!qdi_plan_can(plan_of(x)->kids[i], QDI_NODE_CURSOR))
             return qd_err_set(err, QD_E_ARG, "blended clauses must be terms");
-    if (x->u.dis_max.n == 0) {
+    if (plan_of(x)->n == 0) {
         x->type = &qdi_node_match_none;
-    } else if (x->u.dis_max.n == 1) {
-        qdi_plan_become(x, x->u.dis_max.kids[0]);
+    } else if (plan_of(x)->n == 1) {
+        qdi_plan_become(x, plan_of(x)->kids[0]);
     } else if (!a.scores) { /* only documents: a disjunction */
-        qdi_node **kids = x->u.dis_max.kids;
-        uint32_t m = x->u.dis_max.n;
+        qdi_node **kids = plan_of(x)->kids;
+        uint32_t m = plan_of(x)->n;
         x->type = &qdi_node_bool;
         memset(&x->u, 0, sizeof x->u);
         x->u.b.should = kids;
@@ -118,24 +146,24 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
  */
 static int weigh_blended(qd_plan *p, qdi_node *x, qd_err *err)
 {
-    uint32_t n = x->u.dis_max.n;
+    uint32_t n = plan_of(x)->n;
     uint32_t *order = qd_arena_alloc(p->arena, n * sizeof *order);
     if (!order) return qd_err_nomem(err, "query plan");
     uint64_t most = 0, max_doc = qd_searcher_docs(p->searcher), least_ttf = UINT64_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        qdi_term_stats s = qdi_term_stats_of(p, x->u.dis_max.kids[i]->u.term);
+        qdi_term_stats s = qdi_term_stats_of(p, plan_of(x)->kids[i]->u.term);
         most = s.df > most ? s.df : most;
         if (s.ttf > 0 && s.sum_ttf < least_ttf) least_ttf = s.sum_ttf;
         uint32_t j = i; /* by document frequency, falling; stable */
-        for (; j && qdi_term_stats_of(p, x->u.dis_max.kids[order[j - 1]]->u.term).df < s.df; j--)
+        for (; j && qdi_term_stats_of(p, plan_of(x)->kids[order[j - 1]]->u.term).df < s.df; j--)
             order[j] = order[j - 1];
         order[j] = i;
     }
     if (max_doc > least_ttf) max_doc = least_ttf;
     uint64_t df = most < max_doc ? most : max_doc;
-    uint64_t before = n ? qdi_term_stats_of(p, x->u.dis_max.kids[order[0]]->u.term).df : 0;
+    uint64_t before = n ? qdi_term_stats_of(p, plan_of(x)->kids[order[0]]->u.term).df : 0;
     for (uint32_t i = 0; i < n; i++) {
-        qdi_node *c = x->u.dis_max.kids[order[i]];
+        qdi_node *c = plan_of(x)->kids[order[i]];
         qdi_term_stats s = qdi_term_stats_of(p, c->u.term);
         if (s.df && before > s.df) df++;
         before = s.df;
@@ -149,64 +177,68 @@ static int weigh_blended(qd_plan *p, qdi_node *x, qd_err *err)
 
 static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
 {
-    if (x->u.dis_max.blended && x->scores) {
+    if (plan_of(x)->blended && x->scores) {
         int rc = weigh_blended(p, x, err);
         if (rc) return rc;
     }
-    return qdi_weigh_list(p, x->u.dis_max.kids, x->u.dis_max.n, err);
+    return qdi_weigh_list(p, plan_of(x)->kids, plan_of(x)->n, err);
 }
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     bool ignored = false;
-    l->u.dis_max.kids = qd_arena_calloc(r->arena, (x->u.dis_max.n + 1) * sizeof(qdi_lnode *));
-    if (!l->u.dis_max.kids) return qd_err_nomem(err, "search");
-    int rc = qdi_leaf_plan_list(r, x->u.dis_max.kids, x->u.dis_max.n, l->u.dis_max.kids,
-                                &l->u.dis_max.n, &ignored, err);
-    if (rc || !l->u.dis_max.n) return rc;
+    l->u.own = qd_arena_calloc(r->arena, sizeof(dis_max_leaf));
+    if (!l->u.own) return qd_err_nomem(err, "search");
+    dis_max_leaf *y = l->u.own;
+    y->kids = qd_arena_calloc(r->arena, (plan_of(x)->n + 1) * sizeof(qdi_lnode *));
+    if (!y->kids) return qd_err_nomem(err, "search");
+    int rc = qdi_leaf_plan_list(r, plan_of(x)->kids, plan_of(x)->n, y->kids, &y->n, &ignored, err);
+    if (rc || !y->n) return rc;
     l->type = &qdi_node_dis_max;
-    l->u.dis_max.tie = x->u.dis_max.tie;
-    for (uint32_t i = 0; i < l->u.dis_max.n; i++) l->cost += l->u.dis_max.kids[i]->cost;
-    l->u.dis_max.acc = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
-    l->u.dis_max.others = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
-    l->u.dis_max.max = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
-    return l->u.dis_max.acc && l->u.dis_max.others && l->u.dis_max.max
-               ? 0
-               : qd_err_nomem(err, "search");
+    y->tie = plan_of(x)->tie;
+    for (uint32_t i = 0; i < y->n; i++) l->cost += y->kids[i]->cost;
+    y->acc = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
+    y->others = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(double));
+    y->max = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
+    return y->acc && y->others && y->max ? 0 : qd_err_nomem(err, "search");
 }
 
 static void ready(qdi_lnode *l)
 {
-    for (uint32_t i = 0; i < l->u.dis_max.n; i++) qdi_leaf_ready(l->u.dis_max.kids[i]);
+    const dis_max_leaf *y = leaf_of(l);
+    for (uint32_t i = 0; i < y->n; i++) qdi_leaf_ready(y->kids[i]);
 }
 
 static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 {
-    return qdi_next_least(r, l->u.dis_max.kids, l->u.dis_max.n, from);
+    const dis_max_leaf *y = leaf_of(l);
+    return qdi_next_least(r, y->kids, y->n, from);
 }
 
 static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {
+    const dis_max_leaf *y = leaf_of(l);
     double s = 0, m = 0;
-    for (uint32_t i = 0; i < l->u.dis_max.n; i++) {
-        double x = qdi_bound(r, l->u.dis_max.kids[i], from, to);
+    for (uint32_t i = 0; i < y->n; i++) {
+        double x = qdi_bound(r, y->kids[i], from, to);
         s += x;
         m = x > m ? x : m;
     }
-    return qdi_bound_up(m + (s - m) * l->u.dis_max.tie);
+    return qdi_bound_up(m + (s - m) * y->tie);
 }
 
 /* Lucene's DisjunctionMaxScorer: max + tie * sum of the others, the sum in double. */
 static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                 double *acc, qd_err *err)
 {
+    const dis_max_leaf *y = leaf_of(l);
     uint64_t o[QDI_WINDOW_WORDS];
-    double *own = l->u.dis_max.acc, *others = l->u.dis_max.others;
-    float *max = l->u.dis_max.max;
+    double *own = y->acc, *others = y->others;
+    float *max = y->max;
     int rc = 0;
     memset(out, 0, w->words * sizeof *out);
-    for (uint32_t k = 0; k < l->u.dis_max.n && !rc; k++) {
-        rc = qdi_fill(r, l->u.dis_max.kids[k], w, cand, o, acc ? own : NULL, err);
+    for (uint32_t k = 0; k < y->n && !rc; k++) {
+        rc = qdi_fill(r, y->kids[k], w, cand, o, acc ? own : NULL, err);
         if (rc) break;
         for (uint32_t i = 0; i < w->words; i++) {
             out[i] |= o[i];
@@ -226,7 +258,7 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
     for (uint32_t i = 0; acc && i < w->words; i++)
         for (uint64_t x = out[i]; x; x &= x - 1) {
             uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
-            acc[at] += (double)(float)((double)max[at] + others[at] * (double)l->u.dis_max.tie);
+            acc[at] += (double)(float)((double)max[at] + others[at] * (double)y->tie);
             max[at] = 0;
             others[at] = 0;
         }

@@ -4,6 +4,35 @@
 #include "search/leaf/window_int.h"
 #include "search/nodes/nodes_int.h"
 
+/* The plan of it, and its part on a segment. */
+typedef struct synonym_plan {
+    qdi_field *field;
+    qdi_term **terms;
+    const float *boosts; /* NULL: 1 */
+    uint32_t n;
+} synonym_plan;
+
+typedef struct synonym_leaf {
+    qdi_cur **curs;
+    float *factor;
+    uint32_t n;
+    float w;
+    const float *ninv;
+    const uint8_t *norms;
+    uint32_t norm_mask;
+    float *freq; /* window, zero between uses */
+} synonym_leaf;
+
+static synonym_plan *plan_of(const qdi_node *x)
+{
+    return x->u.own;
+}
+
+static synonym_leaf *leaf_of(const qdi_lnode *l)
+{
+    return l->u.own;
+}
+
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
 {
     (void)in_bool;
@@ -52,17 +81,20 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     if (!x) return QD_E_NOMEM;
     *out = x;
     if (!s->n) return 0;
-    x->u.synonym.field = f;
-    x->u.synonym.n = s->n;
-    x->u.synonym.boosts = s->boosts;
-    x->u.synonym.terms = qd_arena_calloc(p->arena, s->n * sizeof *x->u.synonym.terms);
-    if (!x->u.synonym.terms) return qd_err_nomem(err, "query plan");
+    x->u.own = qd_arena_calloc(p->arena, sizeof(synonym_plan));
+    if (!x->u.own) return qd_err_nomem(err, "query plan");
+    synonym_plan *y = x->u.own;
+    y->field = f;
+    y->n = s->n;
+    y->boosts = s->boosts;
+    y->terms = qd_arena_calloc(p->arena, s->n * sizeof *y->terms);
+    if (!y->terms) return qd_err_nomem(err, "query plan");
     for (uint32_t i = 0; i < s->n; i++) {
-        x->u.synonym.terms[i] = qdi_plan_term(p, f, s->terms[i], NULL, err);
-        if (!x->u.synonym.terms[i]) return QD_E_NOMEM;
+        y->terms[i] = qdi_plan_term(p, f, s->terms[i], NULL, err);
+        if (!y->terms[i]) return QD_E_NOMEM;
     }
     if (s->n == 1 && !s->boosts) { /* a plain term */
-        qdi_term *t = x->u.synonym.terms[0];
+        qdi_term *t = y->terms[0];
         x->type = &qdi_node_term;
         x->u.term = t;
     }
@@ -73,57 +105,63 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
 static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
 {
     if (!x->scores) return 0;
+    const synonym_plan *y = plan_of(x);
     qdi_term_stats sum = {.own = true};
-    for (uint32_t i = 0; i < x->u.synonym.n; i++) {
-        qdi_term_stats s = qdi_term_stats_of(p, x->u.synonym.terms[i]);
+    for (uint32_t i = 0; i < y->n; i++) {
+        qdi_term_stats s = qdi_term_stats_of(p, y->terms[i]);
         sum.df = s.df > sum.df ? s.df : sum.df;
         sum.docs = s.docs > sum.docs ? s.docs : sum.docs;
         sum.sum_ttf = s.sum_ttf;
         sum.own = sum.own && s.own;
     }
-    return qdi_weigh_stats(p, x, x->u.synonym.field, &sum, qdi_idf(sum.df, sum.docs), err);
+    return qdi_weigh_stats(p, x, y->field, &sum, qdi_idf(sum.df, sum.docs), err);
 }
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
+    const synonym_plan *y = plan_of(x);
     uint32_t n = 0;
-    qdi_cur **curs = qd_arena_calloc(r->arena, x->u.synonym.n * sizeof *curs);
-    float *factor =
-        x->u.synonym.boosts ? qd_arena_calloc(r->arena, x->u.synonym.n * sizeof *factor) : NULL;
-    if (!curs || (x->u.synonym.boosts && !factor)) return qd_err_nomem(err, "search");
-    for (uint32_t i = 0; i < x->u.synonym.n; i++) {
-        const qd_term *t = qdi_leaf_term(r, x->u.synonym.terms[i]);
+    qdi_cur **curs = qd_arena_calloc(r->arena, y->n * sizeof *curs);
+    float *factor = y->boosts ? qd_arena_calloc(r->arena, y->n * sizeof *factor) : NULL;
+    if (!curs || (y->boosts && !factor)) return qd_err_nomem(err, "search");
+    for (uint32_t i = 0; i < y->n; i++) {
+        const qd_term *t = qdi_leaf_term(r, y->terms[i]);
         if (!t) continue;
-        int rc = qdi_leaf_cursor(r, x->u.synonym.terms[i], l->scores, false, x->weight, x->ninv,
-                                 &curs[n], err);
+        int rc =
+            qdi_leaf_cursor(r, y->terms[i], l->scores, false, x->weight, x->ninv, &curs[n], err);
         if (rc) return rc;
-        if (factor) factor[n] = x->u.synonym.boosts[i];
+        if (factor) factor[n] = y->boosts[i];
         l->cost += t->df;
         n++;
     }
     if (!n) return 0;
+    l->u.own = qd_arena_calloc(r->arena, sizeof(synonym_leaf));
+    if (!l->u.own) return qd_err_nomem(err, "search");
+    synonym_leaf *s = l->u.own;
     l->type = &qdi_node_synonym;
-    l->u.synonym.curs = curs;
-    l->u.synonym.factor = factor;
-    l->u.synonym.n = n;
-    l->u.synonym.w = x->weight;
-    l->u.synonym.ninv = x->ninv;
-    l->u.synonym.freq = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
-    return l->u.synonym.freq ? 0 : qd_err_nomem(err, "search");
+    s->curs = curs;
+    s->factor = factor;
+    s->n = n;
+    s->w = x->weight;
+    s->ninv = x->ninv;
+    s->freq = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
+    return s->freq ? 0 : qd_err_nomem(err, "search");
 }
 
 static void ready(qdi_lnode *l)
 {
-    l->u.synonym.norms = l->u.synonym.curs[0]->norms;
-    l->u.synonym.norm_mask = l->u.synonym.curs[0]->norm_mask;
+    synonym_leaf *s = leaf_of(l);
+    s->norms = s->curs[0]->norms;
+    s->norm_mask = s->curs[0]->norm_mask;
 }
 
 static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 {
     (void)r;
+    const synonym_leaf *s = leaf_of(l);
     uint32_t least = QD_NO_DOC;
-    for (uint32_t i = 0; i < l->u.synonym.n; i++) {
-        uint32_t d = qdi_cur_next(l->u.synonym.curs[i], from);
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t d = qdi_cur_next(s->curs[i], from);
         least = d < least ? d : least;
     }
     return least;
@@ -132,17 +170,18 @@ static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {
     (void)r, (void)from, (void)to;
-    return l->u.synonym.w;
+    return leaf_of(l)->w;
 }
 
 static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                 double *acc, qd_err *err)
 {
     (void)err;
+    const synonym_leaf *s = leaf_of(l);
     uint64_t one[QDI_WINDOW_WORDS];
     memset(out, 0, w->words * sizeof *out);
-    for (uint32_t t = 0; t < l->u.synonym.n; t++) {
-        qdi_cur *c = l->u.synonym.curs[t];
+    for (uint32_t t = 0; t < s->n; t++) {
+        qdi_cur *c = s->curs[t];
         qdi_fill_term(r, c, w, cand, one, NULL);
         for (uint32_t i = 0; i < w->words; i++) {
             out[i] |= one[i];
@@ -150,18 +189,16 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
                 uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
                 uint32_t j = qdi_cur_find(c, r->k, w->from + at);
                 float f = j == QD_NO_DOC ? 0 : (float)qd_postings_freq(c->p, j);
-                l->u.synonym.freq[at] += l->u.synonym.factor ? l->u.synonym.factor[t] * f : f;
+                s->freq[at] += s->factor ? s->factor[t] * f : f;
             }
         }
     }
     for (uint32_t i = 0; acc && i < w->words; i++)
         for (uint64_t x = out[i]; x; x &= x - 1) {
             uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x), d = w->from + at;
-            float f = l->u.synonym.freq[at];
-            l->u.synonym.freq[at] = 0;
-            acc[at] += (double)qdi_score(
-                l->u.synonym.w, f,
-                l->u.synonym.ninv[l->u.synonym.norms[d & l->u.synonym.norm_mask]]);
+            float f = s->freq[at];
+            s->freq[at] = 0;
+            acc[at] += (double)qdi_score(s->w, f, s->ninv[s->norms[d & s->norm_mask]]);
         }
     return 0;
 }

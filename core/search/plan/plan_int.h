@@ -64,12 +64,6 @@ struct qdi_node {
         qdi_term *term;
         struct {
             qdi_field *field;
-            qdi_term **terms;
-            const float *boosts; /* NULL: 1 */
-            uint32_t n;
-        } synonym;
-        struct {
-            qdi_field *field;
             qdi_phrase_slot *slots; /* ascending positions, at least 2 */
             uint32_t n, slop;
         } phrase;
@@ -78,13 +72,8 @@ struct qdi_node {
             uint32_t nmust, nshould, nfilter, nmust_not;
             uint32_t min_should; /* 0: optional, only with must or filter */
         } b;
-        struct {
-            qdi_node **kids;
-            uint32_t n;
-            float tie;
-            bool blended;
-        } dis_max;
         qdi_node *child;
+        void *own; /* of the file of the node, which others need not read */
         struct {
             qdi_field *field;
             const qd_str *terms; /* sorted, distinct; NULL: range */
@@ -99,11 +88,6 @@ struct qdi_node {
             uint8_t lo16[16], hi16[16];
         } range;
         qdi_field *exists;
-        struct {
-            const qd_str *ids;
-            uint64_t *hashes;
-            uint32_t n;
-        } ids;
         qd_node_doc_set doc_set;
         qd_node_custom custom;
     } u;
