@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "json/writer.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RECORD_MAX ((size_t)16 << 20)
@@ -73,18 +74,6 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
 }
 
-/* Is the mapping of this hash used by an index other than `but`? */
-static bool mapping_used(const qd_state *s, const char *hash, const char *but)
-{
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (strcmp(s->indices[i]->uuid, but) != 0 &&
-            strcmp(s->indices[i]->mapping_hash, hash) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /*
  * Mappings are stored once for each content. A new one is put always; an old one goes when no other
  * index of the snapshot uses it and nobody has put it again since.
@@ -103,7 +92,7 @@ static void delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_met
 
 static void drop_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
 {
-    if (!mapping_used(s, m->mapping_hash, m->uuid)) delete_mapping(t, s, m);
+    if (!qd_state_mapping_used(s, m->mapping_hash, m)) delete_mapping(t, s, m);
 }
 
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t)
@@ -337,38 +326,67 @@ static void bury(qd_cluster *c, cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_txn_key(t, "graveyard/%s", m->uuid), qdi_txn_value(t, &b), 0);
 }
 
-static bool is_older(const qd_map_entry *x, const qd_map_entry *y)
+typedef QD_VEC(const qd_pmap_entry *) graves;
+
+static int note_grave(void *arg, const qd_pmap_entry *e)
 {
-    if (x->value != y->value) return (uintptr_t)x->value < (uintptr_t)y->value;
-    return qd_str_cmp(x->key, y->key) < 0;
+    return qd_vec_push((graves *)arg, NULL, e);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const qd_pmap_entry *x = *(const qd_pmap_entry *const *)a,
+                        *y = *(const qd_pmap_entry *const *)b;
+    if (x->value != y->value) return (uintptr_t)x->value < (uintptr_t)y->value ? -1 : 1;
+    return qd_str_cmp(qd_pmap_key(x), qd_pmap_key(y));
 }
 
 /* The graveyard keeps the newest only: what is deleted longer ago has no files left anywhere. n are
  * buried now. */
 static void exhume(const qd_cluster *c, const qd_state *s, cluster_txn *t, uint32_t n)
 {
+    graves g = {0};
     size_t most =
         c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES) : GRAVES_STANDARD;
-    const qd_map_entry *last = NULL;
-    size_t have = s->buried.n + n, left = n + GRAVES_AT_ONCE;
-    if (left > s->buried.n) left = s->buried.n;
-    for (; have > most && left; have--, left--) {
-        size_t pos = 0;
-        const qd_map_entry *e, *oldest = NULL;
-        while ((e = qd_map_next(&s->buried, &pos))) {
-            if (last && !is_older(last, e)) continue;
-            if (!oldest || is_older(e, oldest)) oldest = e;
-        }
-        qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(oldest->key)));
-        last = oldest;
+    if (s->buried.n + n <= most) return;
+    size_t left = s->buried.n + n - most;
+    if (left > n + GRAVES_AT_ONCE) left = n + GRAVES_AT_ONCE;
+    if (qd_pmap_each(&s->buried, note_grave, &g)) {
+        t->failed = QD_E_NOMEM;
+    } else if (g.n) {
+        qsort(g.at, g.n, sizeof *g.at, by_age);
+    }
+    for (size_t i = 0; i < g.n && i < left && !t->failed; i++) {
+        qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(qd_pmap_key(g.at[i]))));
+    }
+    qd_vec_fini(&g);
+}
+
+/* Counts an index that goes under its mapping. */
+static int count_use(qd_map *going, const qd_index_meta *m)
+{
+    qd_str hash = qd_str_c(m->mapping_hash);
+    uintptr_t n = (uintptr_t)qd_map_get(going, hash) + 1;
+    return qd_map_put(going, hash, (void *)n, NULL);
+}
+
+/* A mapping goes when no index that stays uses it. */
+static void drop_mappings(cluster_txn *t, const qd_state *s, const delete_args *a, qd_map *going)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
+        void *n = m ? qd_map_del(going, qd_str_c(m->mapping_hash)) : NULL; /* once */
+        if (n && n == qd_pmap_get(&s->uses, qd_str_c(m->mapping_hash))) delete_mapping(t, s, m);
     }
 }
 
 static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const delete_args *a = arg;
+    qd_map going; /* hash of a mapping -> number of indices that go */
     uint32_t any = 0;
     (void)err;
+    qd_map_init(&going, NULL);
     for (uint32_t i = 0; i < a->n; i++) {
         const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
         if (!m) continue; /* somebody else deleted it */
@@ -380,23 +398,13 @@ static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_t
             qdi_txn_delete(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, k));
         }
         bury(c, t, m);
+        if (count_use(&going, m)) t->failed = QD_E_NOMEM;
     }
-    if (any) exhume(c, s, t, any);
-    /* a mapping goes when no index that stays uses it */
-    for (uint32_t i = 0; i < s->n && any; i++) {
-        const qd_index_meta *m = s->indices[i];
-        bool goes = false, used = false, seen = false;
-        for (uint32_t k = 0; k < a->n; k++) goes |= strcmp(a->m[k]->uuid, m->uuid) == 0;
-        for (uint32_t k = 0; k < s->n && goes; k++) {
-            if (strcmp(s->indices[k]->mapping_hash, m->mapping_hash) != 0) continue;
-            bool also = false;
-            for (uint32_t x = 0; x < a->n; x++)
-                also |= strcmp(a->m[x]->uuid, s->indices[k]->uuid) == 0;
-            used |= !also;
-            seen |= also && k < i;
-        }
-        if (goes && !used && !seen) delete_mapping(t, s, m);
+    if (any) {
+        exhume(c, s, t, any);
+        drop_mappings(t, s, a, &going);
     }
+    qd_map_fini(&going);
     return any ? 0 : 1;
 }
 

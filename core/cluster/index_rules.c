@@ -101,12 +101,8 @@ int qd_index_expand(const qd_state *s, qd_settings *in, qd_settings **out, qd_er
 
 int qd_cluster_shards_check(const qd_state *s, const qd_values *values, uint64_t more, qd_err *err)
 {
-    uint64_t open = 0, nodes = 0;
+    uint64_t open = s->open_copies, nodes = 0;
     for (uint32_t i = 0; i < s->nnodes; i++) nodes += qd_node_is_data(&s->nodes[i]);
-    for (uint32_t i = 0; i < s->n; i++) {
-        const qd_index_meta *m = s->indices[i];
-        if (!m->closed) open += (uint64_t)m->shards * (m->replicas + 1ull);
-    }
     uint64_t most = nodes * (uint64_t)qd_values_i64(values, QD_SET_MAX_SHARDS_PER_NODE);
     if (!nodes || open + more <= most) return 0; /* without data nodes nothing is known */
     int rc =

@@ -206,6 +206,7 @@ struct qd_replication {
     qd_thread *ticker;
     _Atomic uint32_t calls; /* under way */
     qd_mutex rate_lock;
+    _Atomic bool stale;          /* a record could not be taken for want of memory */
     qd_rate rate;
     _Atomic uint64_t throttle_ns; /* waited for it by recoveries */
     _Atomic uint64_t in_flight;   /* bytes of operations sent and not yet confirmed */

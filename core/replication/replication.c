@@ -401,20 +401,33 @@ static void list_all(qd_replication *r, shard_list *list)
     qd_mutex_unlock(&r->lock);
 }
 
-/* Is all that is taken from a state as it was in the one before? Nodes are shared between states in
- * which they are the same. */
-static bool unchanged(repl_shard *g, const qd_state *old, const qd_state *now)
+/* Has all of a record been taken? */
+static bool taken(repl_shard *g, const qd_shard_meta *is)
 {
-    const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(g->uuid));
-    if (!old || !m || old->nodes != now->nodes || qd_state_index_uuid(old, qd_str_c(g->uuid)) != m)
-        return false;
-    const qd_shard_meta *is = qd_state_shard(now, m, g->number);
-    const qd_shard_meta *was = qd_state_shard(old, m, g->number);
-    if (!is || !was || is->mod_revision != was->mod_revision) return false;
     qd_mutex_lock(&g->lock);
-    bool taken = !g->stale && g->revision >= is->mod_revision;
+    bool all = !g->stale && g->revision >= is->mod_revision;
+    if (g->stale) atomic_store(&g->r->stale, true);
     qd_mutex_unlock(&g->lock);
-    return taken;
+    return all;
+}
+
+typedef struct applying {
+    qd_replication *r;
+    const qd_state *now;
+} applying;
+
+/* The copies held here of an index that has changed. Those of one that is gone are closed. */
+static int apply_difference(void *arg, const qd_state_difference *d)
+{
+    const applying *a = arg;
+    for (uint32_t k = 0; d->is && k < d->is->shards; k++) {
+        bool same =
+            d->was == d->is && d->was_shards[k].mod_revision == d->is_shards[k].mod_revision;
+        repl_shard *g = repl_get(a->r, d->is->uuid, k);
+        if (g && !(same && taken(g, &d->is_shards[k]))) repl_record_take(g, a->now);
+        repl_unref(g);
+    }
+    return 0;
 }
 
 void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state *now)
@@ -425,11 +438,16 @@ void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state
     qd_state *before = r->state;
     r->state = qd_state_ref(now);
     qd_mutex_unlock(&r->lock);
-    qd_state_unref(before);
-    list_all(r, &list);
-    for (size_t i = 0; i < list.n; i++) {
-        if (!unchanged(list.at[i], old, now)) repl_record_take(list.at[i], now);
-        repl_unref(list.at[i]);
+    bool stale = atomic_exchange(&r->stale, false);
+    if (!stale && old && old == before && old->nodes == now->nodes) {
+        (void)qd_state_diff(old, now, apply_difference, &a);
+    } else {
+        list_all(r, &list);
+        for (size_t i = 0; i < list.n; i++) {
+            repl_record_take(list.at[i], now);
+            repl_unref(list.at[i]);
+        }
+        qd_vec_fini(&list);
     }
     qd_vec_fini(&list);
 }
@@ -469,9 +487,12 @@ static void tick_one(repl_shard *g)
     if (stuck) g->fenced_ns = 0;
     bool start = repl_start_due(g);
     bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
+/* Nodes are shared between states in which they are the same: then only what has changed is looked
+ * at, unless a record could not be taken before. */
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock(g);
     if (publish) repl_publish_queue(g);
+    applying a = {r, now};
     if (start) repl_run(g, g->r->change_pool, REPL_JOB_START, repl_start);
     if (stuck)
         repl_fail_shard(g, "the record names it as primary, which it could not stay", QD_E_IO);

@@ -293,12 +293,12 @@ void qdi_closed_reports(qd_shards *all)
     qd_state_unref(now);
 }
 
-static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const qd_node_meta *self)
+static void follow_index(qd_shards *all, const qd_index_meta *m, const qd_shard_meta *shards)
 {
-    const qd_index_meta *m = now->indices[i];
+    const qd_node_meta *self = qd_cluster_self(all->cluster);
     bool here = false, changed = false;
     for (uint32_t k = 0; k < m->shards; k++) {
-        const qd_shard_meta *r = &now->shards[i][k];
+        const qd_shard_meta *r = &shards[k];
         const qd_copy *c = qd_shard_meta_copy_of(r, self->id);
         if (c && !qd_str_eq(c->ephemeral, self->ephemeral)) c = NULL; /* of the process before */
         bool mine = c && !m->closed;
@@ -331,9 +331,33 @@ static void follow_index(qd_shards *all, const qd_state *now, uint32_t i, const 
 
 void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
 {
+/* An index of the state that was followed last is not in this one. A record that cannot be read any
+ * more is no deletion: its files stay. */
+static void end_index(qd_shards *all, const qd_state *now, const qd_index_meta *m)
+{
+    bool deleted = qd_state_buried(now, qd_str_c(m->uuid));
+    for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, deleted);
+}
+
+typedef struct following {
+    qd_shards *all;
+    const qd_state *now;
+} following;
+
+static int follow_difference(void *arg, const qd_state_difference *d)
+{
+    const following *f = arg;
+    if (d->is) {
+        follow_index(f->all, d->is, d->is_shards);
+    } else {
+        end_index(f->all, f->now, d->was);
+    }
+    return 0;
+}
+
     qd_shards *all = arg;
     if (!all->cluster) return;
-    const qd_node_meta *self = qd_cluster_self(all->cluster);
+    following f = {all, now};
     qd_mutex_lock(&all->apply);
     /* shards being closed are not begun again; the first state may come after a newer one */
     if (all->stop || now->revision < all->applied) {
@@ -343,17 +367,14 @@ void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
     /* what is the same object as in the state that was followed last needs no look */
     bool next = old && old->revision == all->applied;
     all->applied = now->revision;
-    for (uint32_t i = 0; old && old->indices != now->indices && i < old->n; i++) {
-        const qd_index_meta *m = old->indices[i];
-        if (qd_state_index_uuid(now, qd_str_c(m->uuid))) continue;
-        /* a record that cannot be read any more is no deletion: its files stay */
-        bool deleted = qd_state_buried(now, qd_str_c(m->uuid));
-        for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, deleted);
-    }
-    for (uint32_t i = 0; i < now->n; i++) {
-        bool same = next && i < old->n && old->indices[i] == now->indices[i] &&
-                    old->groups[i] == now->groups[i];
-        if (!same) follow_index(all, now, i, self);
+    if (next) {
+        (void)qd_state_diff(old, now, follow_difference, &f);
+    } else {
+        for (uint32_t i = 0; old && i < old->n; i++) {
+            const qd_index_meta *m = old->indices[i];
+            if (!qd_state_index_uuid(now, qd_str_c(m->uuid))) end_index(all, now, m);
+        }
+        for (uint32_t i = 0; i < now->n; i++) follow_index(all, now->indices[i], now->shards[i]);
     }
     qd_mutex_unlock(&all->apply);
 }

@@ -99,7 +99,7 @@ bool qdi_active_waits(const qd_actions *a, int64_t asked)
 {
     if (asked != QDI_ACTIVE_DEFAULT) return asked == QDI_ACTIVE_ALL || asked > 1;
     qd_state *s = qd_cluster_state(a->cluster);
-    bool waits = s->wants_copies;
+    bool waits = s->nwanting > 0;
     qd_state_unref(s);
     return waits;
 }

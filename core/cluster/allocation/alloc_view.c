@@ -446,17 +446,6 @@ int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena 
 
 /* --- an index to be made --------------------------------------------------------------------- */
 
-/* Copies of a shard's record, counted at their nodes; a moving one at its target. */
-static void count_held(making *m, const qd_shard_meta *s, qd_alloc_held *held)
-{
-    for (uint32_t i = 0; i < s->ncopies; i++) {
-        const qd_copy *c = &s->copies[i];
-        if (!qd_copy_is_assigned(c) || c->state == QD_SHARD_RELOCATING) continue;
-        const qd_node_meta *n = qd_state_node(m->s, c->node);
-        if (n) held[n - m->s->nodes].shards++;
-    }
-}
-
 static int make_fresh(making *m, const qd_index_meta *meta, qd_alloc_view *out)
 {
     uint32_t n = meta->shards;
@@ -478,11 +467,8 @@ static int make_fresh(making *m, const qd_index_meta *meta, qd_alloc_view *out)
         shards[k] =
             (qd_alloc_shard){.number = k, .copies = &copies[k], .ncopies = 1, .fresh = true};
     }
-    for (uint32_t i = 0; i < m->s->n; i++) {
-        for (uint32_t k = 0; k < m->s->indices[i]->shards; k++) {
-            count_held(m, &m->s->shards[i][k], held);
-        }
-    }
+    for (uint32_t i = 0; i < m->s->nnodes; i++)
+        held[i].shards = qd_state_held(m->s, m->s->nodes[i].id);
     out->nodes = m->nodes;
     out->nnodes = m->nnodes;
     out->indices = index;

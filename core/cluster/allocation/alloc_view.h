@@ -38,7 +38,7 @@ QD_MUST_CHECK
 int qd_alloc_view_make(const qd_state *s, const qd_alloc_facts *facts, qd_arena *arena,
                        qd_alloc_view *out, qd_err *err);
 /* A view of the nodes of s and one index that is not in it yet, all of whose shards are fresh; what
- * the nodes hold already is summed up. O(copies), but light. [any] QD_E_NOMEM */
+ * the nodes hold already is counted. O(nodes + shards of m) [any] QD_E_NOMEM */
 QD_MUST_CHECK
 int qd_alloc_view_new(const qd_state *s, const qd_alloc_facts *facts, const qd_index_meta *m,
                       qd_arena *arena, qd_alloc_view *out, qd_err *err);

@@ -14,6 +14,8 @@
 #define LEADER_MS 1000
 #define PAUSE_NS UINT64_C(200000000) /* after an error of the store */
 #define ELIGIBLE_NS UINT64_C(1000000000)
+#define REST_RATIO 10u /* so many times as long as the last round took */
+#define REST_NS_MAX UINT64_C(1000000000)
 
 static void on_ended(void *arg, int32_t rc, qd_coord_token token)
 {
@@ -34,7 +36,8 @@ static void lose(qd_allocator *a, const char *why)
     a->leads = a->confirmed = false;
     a->fence.token = (qd_coord_token){0};
     qd_state_unref(a->looked);
-    a->looked = NULL;
+    qd_state_unref(a->mended);
+    a->looked = a->mended = NULL;
 }
 
 static void withdraw(qd_allocator *a)
@@ -70,32 +73,52 @@ static int ended(qd_allocator *a, int32_t rc, qd_coord_token token)
 
 /* --- loop ------------------------------------------------------------------------------------ */
 
-/* Has anything changed that the allocation looks at? */
-static bool matters(const qd_state *old, const qd_state *now)
+/* What a change asks for: nothing, a round in its time, a round now. */
+typedef enum urgency { CALM, SOON, NOW } urgency;
+
+/* A primary that has operations and no place is what requests wait for. */
+static int index_matters(void *arg, const qd_state_difference *d)
 {
-    if (!old || old->n != now->n || old->nnodes != now->nnodes ||
-        old->persistent_revision != now->persistent_revision ||
-        old->transient_revision != now->transient_revision) {
-        return true;
+    urgency *u = arg;
+    bool set = d->was && d->is && d->was->settings_version == d->is->settings_version &&
+               d->was->closed == d->is->closed;
+    if (set && d->was_shards == d->is_shards) return 0;
+    *u = SOON;
+    if (d->was && d->is && !set) *u = NOW;
+    for (uint32_t k = 0; d->is && k < d->is->shards; k++) {
+        const qd_copy *p = qd_shard_meta_primary(&d->is_shards[k]);
+        if (p && !qd_copy_is_assigned(p) && !d->is_shards[k].fresh) *u = NOW;
     }
-    const qd_state_document_record *had = qd_state_document(old, QD_STR(QD_PERMITS_KEY));
-    const qd_state_document_record *has = qd_state_document(now, QD_STR(QD_PERMITS_KEY));
-    if ((had ? had->mod_revision : 0) != (has ? has->mod_revision : 0)) return true;
-    for (uint32_t i = 0; i < now->nnodes; i++) {
+    return *u == NOW;
+}
+
+static bool nodes_matter(const qd_state *old, const qd_state *now)
+{
+    for (uint32_t i = 0; old->nodes != now->nodes && i < now->nnodes; i++) {
         const qd_node_meta *x = &old->nodes[i], *y = &now->nodes[i];
         if (!qd_str_eq(x->id, y->id) || x->mod_revision != y->mod_revision ||
             x->disk_free != y->disk_free) {
             return true;
         }
     }
-    for (uint32_t i = 0; i < now->n; i++) {
-        const qd_index_meta *x = old->indices[i], *y = now->indices[i];
-        if (old->groups[i] != now->groups[i] || x->settings_version != y->settings_version ||
-            x->closed != y->closed) {
-            return true;
-        }
-    }
     return false;
+}
+
+/* Has anything changed that the allocation looks at? */
+static urgency matters(const qd_state *old, const qd_state *now)
+{
+    urgency u = CALM;
+    if (!old || old->nnodes != now->nnodes ||
+        old->persistent_revision != now->persistent_revision ||
+        old->transient_revision != now->transient_revision) {
+        return NOW;
+    }
+    const qd_state_document_record *had = qd_state_document(old, QD_STR(QD_PERMITS_KEY));
+    const qd_state_document_record *has = qd_state_document(now, QD_STR(QD_PERMITS_KEY));
+    if ((had ? had->mod_revision : 0) != (has ? has->mod_revision : 0)) return NOW;
+    if (nodes_matter(old, now)) return NOW;
+    (void)qd_state_diff(old, now, index_matters, &u);
+    return u;
 }
 
 /* What a look at the state came to. */
@@ -118,15 +141,19 @@ static int arrange(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
     qd_alloc_view view;
     qd_alloc_facts facts = {.now_ms = qd_env_wall_ms(a->c->env),
                             .values = a->config ? qd_config_values(a->config) : NULL};
+    uint64_t begun = qd_env_mono_ns(a->c->env), took;
     qd_arena_init(&arena, NULL, ALLOCATOR_ARENA_MAX);
-    qdi_allocator_pairs_moves(a, a->looked, s);
     facts.pairs = a->pairs;
     facts.npairs = a->npairs;
     int rc = qd_alloc_view_make(s, &facts, &arena, &view, err);
     if (!rc) qdi_allocator_pairs_keep(a, &view);
     if (!rc) rc = qdi_allocator_expand(a, s, &view, n, err);
-    if (!rc && !*n) rc = qdi_allocator_assign(a, s, &view, &arena, n, err);
+    took = qd_env_mono_ns(a->c->env) - begun;
+    if (!rc && !*n) rc = qdi_allocator_assign(a, s, &view, &arena, n, &took, err);
     qd_arena_fini(&arena);
+    uint64_t rest = took * REST_RATIO < REST_NS_MAX ? took * REST_RATIO : REST_NS_MAX;
+    a->rested_ns = qd_env_mono_ns(a->c->env) + rest;
+    a->urgent = rc != 0;
     return rc;
 }
 
@@ -173,15 +200,25 @@ static bool gathers(qd_allocator *a, const qd_state *s)
     return true;
 }
 
-static outcome look(qd_allocator *a, const qd_state *s)
+/* A round looks at all shards, so it takes a part of the time only: what is not urgent waits. */
+static bool postponed(qd_allocator *a)
+{
+    if (a->urgent || qd_env_mono_ns(a->c->env) >= a->rested_ns) return false;
+    if (a->rested_ns < a->again_ns) a->again_ns = a->rested_ns;
+    return true;
+}
+
+static outcome look(qd_allocator *a, const qd_state *s, urgency u)
 {
     qd_err err;
     uint32_t n = 0;
     a->again_ns = UINT64_MAX;
+    a->urgent |= u == NOW;
     qd_err_init(&err);
+    qdi_allocator_pairs_moves(a, a->looked, s);
     int rc = qdi_allocator_mend(a, s, &n, &err);
     /* what was mended comes back as a new state: replicas are thought of then */
-    if (!rc && !n && !gathers(a, s)) rc = arrange(a, s, &n, &err);
+    if (!rc && !n && !postponed(a) && !gathers(a, s)) rc = arrange(a, s, &n, &err);
     outcome o = judge(rc, &err);
     qd_err_fini(&err);
     return o;
@@ -266,16 +303,16 @@ static void lead(qd_allocator *a, qd_state *s, bool kicked)
         lose(a, "another node was elected");
         return;
     }
-    bool wanted = kicked || timer || (mine && !a->confirmed) || matters(a->looked, s);
+    urgency u = kicked || timer || (mine && !a->confirmed) ? NOW : matters(a->looked, s);
     a->confirmed |= mine;
-    if (!mine || !wanted) {
+    if (!mine || u == CALM) {
         /* a time that was set before the election: the state that tells of it is a turn's reason */
         if (timer) a->again_ns = UINT64_MAX;
         qd_state_unref(a->looked);
         a->looked = qd_state_ref(s);
         return;
     }
-    outcome o = look(a, s);
+    outcome o = look(a, s, u);
     if (o == LOST) {
         lose(a, "another node leads");
         return;
@@ -351,6 +388,7 @@ void qdi_allocator_close(qd_allocator *a)
     withdraw(a);
     /* the session ends right after and with it the election, of which the next one then knows */
     qd_state_unref(a->looked);
+    qd_state_unref(a->mended);
     qd_map_fini(&a->peers);
     qd_free(a);
 }

@@ -38,7 +38,10 @@ struct qd_allocator {
     qd_coord_fence fence;
     uint64_t epoch;        /* of the store, when this election was last known to hold in it */
     bool leads, confirmed; /* confirmed: the state has shown this node as the winner */
-    qd_state *looked;      /* state of the last round, NULL: none yet */
+    qd_state *looked;      /* state of the last look, NULL: none yet */
+    qd_state *mended;      /* state in which nothing was left to mend, NULL: not known */
+    bool urgent;           /* a round is wanted that does not wait */
+    uint64_t rested_ns;    /* mono: a round that nothing urgent asks for waits until then */
     uint64_t again_ns;     /* mono; UINT64_MAX: never */
     bool gathered;         /* gateway.* waits for no data nodes any more */
     uint64_t enough_ns;    /* since when there are as many as are needed; 0: there are not */
@@ -56,16 +59,17 @@ int qdi_allocator_open(qd_cluster *c, const qd_config *config, struct qd_rpc *rp
 void qdi_allocator_close(qd_allocator *a);
 
 /* Takes away copies of processes that are gone, brings the number of places in line. *n gets how
- * many records were changed. */
+ * many records were changed. While the nodes are the same only what has changed since a->mended is
+ * looked at. */
 int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err);
 /* Brings replicas in line with index.auto_expand_replicas; view: of s. *n: indices that were
  * changed. */
 int qdi_allocator_expand(qd_allocator *a, const qd_state *s, const qd_alloc_view *view, uint32_t *n,
                          qd_err *err);
-/* One round of the allocation over s and its view, which is in arena; *n as of mend. Sets again_ns.
- */
+/* One round of the allocation over s and its view, which is in arena; *n as of mend. Sets again_ns;
+ * *took_ns grows by the time that deciding took, without that of changing records. */
 int qdi_allocator_assign(qd_allocator *a, const qd_state *s, const qd_alloc_view *view,
-                         qd_arena *arena, uint32_t *n, qd_err *err);
+                         qd_arena *arena, uint32_t *n, uint64_t *took_ns, qd_err *err);
 
 /* One decision as a step of the record being edited. QD_E_CONFLICT: the record does not allow it;
  * QD_E_NOMEM. */

@@ -46,16 +46,25 @@ static void moves_of(qd_allocator *a, const qd_state *s, const qd_shard_meta *wa
     }
 }
 
+typedef struct looking {
+    qd_allocator *a;
+    const qd_state *s;
+    int64_t until_ms;
+} looking;
+
+static int moves_of_index(void *arg, const qd_state_difference *d)
+{
+    const looking *l = arg;
+    if (!d->was || !d->is || d->was->closed != d->is->closed) return 0; /* closing ends moves */
+    for (uint32_t k = 0; k < d->is->shards && k < d->was->shards; k++) {
+        const qd_shard_meta *was = &d->was_shards[k], *is = &d->is_shards[k];
+        if (was->mod_revision != is->mod_revision) moves_of(l->a, l->s, was, is, l->until_ms);
+    }
+    return 0;
+}
+
 void qdi_allocator_pairs_moves(qd_allocator *a, const qd_state *before, const qd_state *s)
 {
-    int64_t until = qd_env_wall_ms(a->c->env) + QD_ALLOC_PAIR_MS;
-    for (uint32_t i = 0; before && i < s->n && i < before->n; i++) {
-        const qd_index_meta *m = s->indices[i], *old = before->indices[i];
-        const qd_shard_meta *was = before->shards[i], *is = s->shards[i];
-        if (was == is || strcmp(old->uuid, m->uuid) != 0) continue; /* made or deleted beside it */
-        if (old->closed != m->closed) continue;                     /* which ends moves */
-        for (uint32_t k = 0; k < m->shards && k < old->shards; k++) {
-            if (was[k].mod_revision != is[k].mod_revision) moves_of(a, s, &was[k], &is[k], until);
-        }
-    }
+    looking l = {a, s, qd_env_wall_ms(a->c->env) + QD_ALLOC_PAIR_MS};
+    if (before) (void)qd_state_diff(before, s, moves_of_index, &l);
 }

@@ -127,36 +127,54 @@ static void name_reasons(qd_shard_edit *e, const qd_state *s, const restarting *
     }
 }
 
-int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
-{
-    living l = {s, &a->c->self};
+typedef struct mending {
+    qd_allocator *a;
+    const qd_state *s;
+    living l;
     group g;
     qd_arena arena;
+    restarting permits;
+    int64_t now_ms;
+    qd_err *err;
+} mending;
+
+static int mend_shard(mending *x, const qd_index_meta *m, uint32_t k, const qd_shard_meta *shard)
+{
+    qd_shard_edit e;
+    if (!shard->ncopies || !needs_mending(&x->l, shard, m->replicas, x->now_ms)) return 0;
+    int rc = qd_shard_edit_begin(&e, &x->arena, shard, x->now_ms);
+    if (!rc) rc = qd_shard_edit_gone(&e, lives, &x->l, QD_UNASSIGNED_NODE_LEFT);
+    if (!rc) name_reasons(&e, x->s, &x->permits, x->now_ms);
+    if (!rc) rc = qd_shard_edit_replicas(&e, m->replicas);
+    if (rc) return qd_err_nomem(x->err, "mending of shards");
+    return e.changed ? group_add(&x->g, m, k, &e, x->err) : 0;
+}
+
+static int mend_index(void *arg, const qd_state_difference *d)
+{
     int rc = 0;
-    int64_t now = qd_env_wall_ms(a->c->env);
-    restarting permits = {0};
-    qd_arena_init(&arena, NULL, ALLOCATOR_ARENA_MAX);
-    group_init(&g, a);
-    if (qd_permits_read(s, now, &arena, &permits.list, &permits.n, NULL)) permits.n = 0;
-    for (uint32_t i = 0; i < s->n && !rc; i++) {
-        const qd_index_meta *m = s->indices[i];
-        for (uint32_t k = 0; k < m->shards && !rc; k++) {
-            const qd_shard_meta *shard = &s->shards[i][k];
-            qd_shard_edit e;
-            if (!shard->ncopies || !needs_mending(&l, shard, m->replicas, now)) continue;
-            rc = qd_shard_edit_begin(&e, &arena, shard, now);
-            if (!rc) rc = qd_shard_edit_gone(&e, lives, &l, QD_UNASSIGNED_NODE_LEFT);
-            if (!rc) name_reasons(&e, s, &permits, now);
-            if (!rc) rc = qd_shard_edit_replicas(&e, m->replicas);
-            if (rc) {
-                rc = qd_err_nomem(err, "mending of shards");
-            } else if (e.changed) {
-                rc = group_add(&g, m, k, &e, err);
-            }
-        }
+    for (uint32_t k = 0; d->is && k < d->is->shards && !rc; k++)
+        rc = mend_shard(arg, d->is, k, &d->is_shards[k]);
+    return rc;
+}
+
+int qdi_allocator_mend(qd_allocator *a, const qd_state *s, uint32_t *n, qd_err *err)
+{
+    mending x = {.a = a, .s = s, .l = {s, &a->c->self}, .err = err};
+    x.now_ms = qd_env_wall_ms(a->c->env);
+    qd_arena_init(&x.arena, NULL, ALLOCATOR_ARENA_MAX);
+    group_init(&x.g, a);
+    if (qd_permits_read(s, x.now_ms, &x.arena, &x.permits.list, &x.permits.n, NULL))
+        x.permits.n = 0;
+    /* what is to be mended follows from the nodes and the records; of time none becomes so */
+    bool same = a->mended && a->mended->nodes == s->nodes;
+    int rc = qd_state_diff(same ? a->mended : NULL, s, mend_index, &x);
+    rc = group_end(&x.g, rc, n, err);
+    qd_arena_fini(&x.arena);
+    if (!rc) {
+        qd_state_unref(a->mended);
+        a->mended = qd_state_ref(s);
     }
-    rc = group_end(&g, rc, n, err);
-    qd_arena_fini(&arena);
     if (*n) qd_log_info(CLUSTER_LOG, "%u shards lost copies whose node is gone, or places", *n);
     return rc;
 }
@@ -236,11 +254,13 @@ static uint64_t mono_of(qd_allocator *a, int64_t wall_ms, int64_t now_ms)
 }
 
 int qdi_allocator_assign(qd_allocator *a, const qd_state *s, const qd_alloc_view *view,
-                         qd_arena *arena, uint32_t *n, qd_err *err)
+                         qd_arena *arena, uint32_t *n, uint64_t *took_ns, qd_err *err)
 {
     qd_alloc_result result;
     *n = 0;
+    uint64_t begun = qd_env_mono_ns(a->c->env);
     int rc = qd_allocation_round(view, arena, &result, err);
+    *took_ns += qd_env_mono_ns(a->c->env) - begun;
     if (!rc) {
         deciding d = {.a = a,
                       .s = s,

@@ -11,13 +11,20 @@ void qdi_state_group_unref(qd_state_group *g)
     qd_free(g);
 }
 
+void qdi_state_entry_free(void *entry)
+{
+    qd_state_entry *e = entry;
+    if (!e) return;
+    qd_index_meta_unref(e->meta);
+    qdi_state_group_unref(e->group);
+    qd_free(e);
+}
+
 void qdi_state_part_unref(qd_state_part *p)
 {
     if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1) return;
-    for (uint32_t i = 0; p->indices && i < p->n; i++) qd_index_meta_unref(p->indices[i]);
-    for (uint32_t i = 0; p->groups && i < p->n; i++) qdi_state_group_unref(p->groups[i]);
     for (size_t i = 0; i < QD_COUNT_OF(p->settings); i++) qd_settings_unref(p->settings[i]);
-    for (size_t i = 0; i < QD_COUNT_OF(p->map); i++) qd_map_fini(&p->map[i]);
+    for (size_t i = 0; i < QD_COUNT_OF(p->map); i++) qd_pmap_fini(&p->map[i]);
     qd_arena_fini(&p->arena);
     qd_free(p);
 }
@@ -39,38 +46,47 @@ void qd_state_unref(const qd_state *s)
 
 const qd_index_meta *qd_state_index(const qd_state *s, qd_str name)
 {
-    return qd_map_get(&s->names, name);
+    return qd_pmap_get(&s->names, name);
 }
 
 const qd_index_meta *qd_state_index_uuid(const qd_state *s, qd_str uuid)
 {
-    return qd_map_get(&s->uuids, uuid);
-}
-
-int64_t qdi_state_place(const qd_state *s, const qd_index_meta *m)
-{
-    uint32_t lo = 0, hi = s->n;
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-        if (qd_str_cmp(s->indices[mid]->name, m->name) < 0) {
-            lo = mid + 1;
-        } else {
-            hi = mid;
-        }
-    }
-    return lo < s->n && strcmp(s->indices[lo]->uuid, m->uuid) == 0 ? (int64_t)lo : -1;
+    const qd_state_entry *e = qd_pmap_get(&s->uuids, uuid);
+    return e ? e->meta : NULL;
 }
 
 const qd_shard_meta *qd_state_shards(const qd_state *s, const qd_index_meta *m)
 {
-    int64_t i = qdi_state_place(s, m);
-    return i < 0 ? NULL : s->shards[i];
+    const qd_state_entry *e = qd_pmap_get(&s->uuids, qd_str_c(m->uuid));
+    return e ? e->group->at : NULL;
 }
 
 const qd_shard_meta *qd_state_shard(const qd_state *s, const qd_index_meta *m, uint32_t number)
 {
-    int64_t i = qdi_state_place(s, m);
-    return i < 0 || number >= s->indices[i]->shards ? NULL : &s->shards[i][number];
+    const qd_state_entry *e = qd_pmap_get(&s->uuids, qd_str_c(m->uuid));
+    return e && number < e->group->n ? &e->group->at[number] : NULL;
+}
+
+typedef struct differing {
+    int (*fn)(void *arg, const qd_state_difference *d);
+    void *arg;
+} differing;
+
+static int differs(void *arg, const qd_pmap_entry *was, const qd_pmap_entry *is)
+{
+    const differing *d = arg;
+    const qd_state_entry *x = was ? was->value : NULL, *y = is ? is->value : NULL;
+    qd_state_difference one = {x ? x->meta : NULL, y ? y->meta : NULL, x ? x->group->at : NULL,
+                               y ? y->group->at : NULL};
+    return d->fn(d->arg, &one);
+}
+
+int qd_state_diff(const qd_state *old, const qd_state *now,
+                  int (*fn)(void *arg, const qd_state_difference *d), void *arg)
+{
+    static const qd_pmap none;
+    differing d = {fn, arg};
+    return qd_pmap_diff(old ? &old->uuids : &none, &now->uuids, differs, &d);
 }
 
 int qdi_node_by_id(const void *a, const void *b)
@@ -126,17 +142,29 @@ qd_str qd_node_attribute(const qd_node_meta *n, qd_str key)
 
 const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
 {
-    return qd_map_get(&s->aliases, name);
+    return qd_pmap_get(&s->aliases, name);
 }
 
 uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash)
 {
-    return (uint64_t)(uintptr_t)qd_map_get(&s->mappings, qd_str_c(hash));
+    return (uint64_t)(uintptr_t)qd_pmap_get(&s->mappings, qd_str_c(hash));
+}
+
+bool qd_state_mapping_used(const qd_state *s, const char *hash, const qd_index_meta *but)
+{
+    uintptr_t n = (uintptr_t)qd_pmap_get(&s->uses, qd_str_c(hash));
+    const qd_index_meta *own = but ? qd_state_index_uuid(s, qd_str_c(but->uuid)) : NULL;
+    return n > (own && strcmp(own->mapping_hash, hash) == 0);
+}
+
+uint32_t qd_state_held(const qd_state *s, qd_str node)
+{
+    return (uint32_t)(uintptr_t)qd_pmap_get(&s->held, node);
 }
 
 bool qd_state_buried(const qd_state *s, qd_str uuid)
 {
-    return qd_map_get(&s->buried, uuid) != NULL;
+    return qd_pmap_get(&s->buried, uuid) != NULL;
 }
 
 int qdi_document_by_key(const void *a, const void *b)

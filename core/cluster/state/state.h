@@ -6,6 +6,7 @@
 #define QD_CLUSTER_STATE_H
 
 #include "base/map.h"
+#include "base/pmap.h"
 #include "cluster/state/index_meta.h"
 
 /* Formats of state, shards and messages are numbered as one level: a node writes those of the
@@ -63,8 +64,8 @@ typedef struct qd_state_document_record {
 } qd_state_document_record;
 
 enum {                   /* parts of a state that are made, and shared, each for itself */
-       QD_STATE_INDICES, /* indices, names, uuids, aliases */
-       QD_STATE_SHARDS,  /* groups, shards: by index */
+       QD_STATE_INDICES, /* indices, names, aliases, what they use */
+       QD_STATE_SHARDS,  /* uuids, shards, what nodes hold */
        QD_STATE_SETTINGS,
        QD_STATE_NODES,
        QD_STATE_DOCUMENTS,
@@ -76,18 +77,23 @@ enum {                   /* parts of a state that are made, and shared, each for
 typedef struct qd_state {
     _Atomic int32_t refs;
     uint64_t revision;
-    char uuid[QD_UUID_TEXT];        /* of the cluster; empty: not formed */
-    qd_index_meta **indices;        /* by name, referenced */
-    qd_shard_meta **shards;         /* by index as above: meta->shards records each */
-    struct qd_state_group **groups; /* what holds them; state_int.h */
+    char uuid[QD_UUID_TEXT]; /* of the cluster; empty: not formed */
+    qd_index_meta **indices; /* by name */
+    qd_shard_meta **shards;  /* by index as above: meta->shards records each; another array
+                              * when one of them has changed */
     uint32_t n;
-    qd_map names, uuids; /* name, uuid -> qd_index_meta */
-    qd_map aliases;      /* name -> qd_alias_group */
-    bool wants_copies;   /* some index: a write waits for other active copies than the primary */
+    qd_pmap names;        /* name -> qd_index_meta */
+    qd_pmap uuids;        /* uuid -> index and its shards, which it holds; state_int.h */
+    qd_pmap aliases;      /* name -> qd_alias_group */
+    qd_pmap uses;         /* hash of a mapping -> number of its indices */
+    qd_pmap damaged;      /* uuids of indices whose records cannot be used */
+    qd_pmap held;         /* id of a node -> copies that it holds or moving ones go to */
+    uint64_t open_copies; /* that all open indices shall have */
+    uint32_t nwanting;    /* indices whose writes wait for other active copies than the primary */
     qd_settings *persistent, *transient;              /* sealed */
     uint64_t persistent_revision, transient_revision; /* 0: none stored */
-    qd_map mappings; /* hash -> revision of its record, as a number */
-    qd_map buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
+    qd_pmap mappings; /* hash -> revision of its record, as a number */
+    qd_pmap buried;   /* uuid of a deleted index -> revision of its record in the graveyard */
     const qd_node_meta *nodes; /* by id */
     uint32_t nnodes;
     uint32_t features;          /* level of formats that nodes may write; see docs/state.md */
@@ -128,8 +134,23 @@ bool qd_state_buried(const qd_state *s, qd_str uuid);
 uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash);
 /* A document by its key, NULL. O(log n) [any] */
 const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key);
+/* Does an index of the state, other than `but` (NULL: any), use the mapping of this hash? [any] */
+bool qd_state_mapping_used(const qd_state *s, const char *hash, const qd_index_meta *but);
+/* So many copies a node holds; a moving one counts at its target. [any] */
+uint32_t qd_state_held(const qd_state *s, qd_str node);
 /* An alias, NULL. [any] */
 const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name);
+
+/* One index in two states; NULL: it is not in that one. */
+typedef struct qd_state_difference {
+    const qd_index_meta *was, *is;
+    const qd_shard_meta *was_shards, *is_shards;
+} qd_state_difference;
+/* Calls fn for each index whose metadata or records of shards are not the same in both states, in
+ * no order that means anything, until it returns other than 0; returns that. old may be NULL.
+ * O(changes) between a state and one that was made of it. [any] */
+int qd_state_diff(const qd_state *old, const qd_state *now,
+                  int (*fn)(void *arg, const qd_state_difference *d), void *arg);
 
 /* Elasticsearch's IndicesOptions. */
 enum {
@@ -196,9 +217,11 @@ typedef struct qd_state_kv {
 } qd_state_kv;
 /* What has changed in kv since the state before. */
 typedef struct qd_state_changes {
-    uint32_t parts; /* bits 1 << QD_STATE_… */
-    qd_map shards;  /* uuid of an index -> not NULL: records of its shards have changed */
-    bool every;     /* nothing is known: all is made anew */
+    uint32_t parts;  /* bits 1 << QD_STATE_… of those that are made as a whole */
+    qd_map indices;  /* uuid of an index -> not NULL: its record, or one of its shards' */
+    qd_map mappings; /* hash -> not NULL */
+    qd_map buried;   /* uuid -> not NULL */
+    bool every;      /* nothing is known: all is looked at */
 } qd_state_changes;
 /* Nothing has changed. */
 void qd_state_changes_init(qd_state_changes *c);
