@@ -482,6 +482,18 @@ bool repl_start_due(repl_shard *g)
     return true;
 }
 
+bool repl_rests(const repl_shard *g)
+{
+    bool told = has_started(g) && (!g->unsynced || g->async);
+    for (size_t i = 0; i < REPL_HOLDS; i++) {
+        if (g->hold[i].p) return false;
+    }
+    if (g->outbox.n || g->cas.n || g->cas_runs || g->publish_runs || g->stale) return false;
+    if (!g->leading) return !g->recovers && !g->installing;
+    return g->pm.phase == REPL_ACTIVE && told && !g->start_runs && !g->pm.top && !g->replicated &&
+           !g->lead_runs;
+}
+
 /* Durability is `request` again: once all that was acknowledged before is on the disk the record
  * says so. */
 static void tell_synced(repl_shard *g)
@@ -655,6 +667,12 @@ static void do_one(repl_shard *g, const repl_todo *t)
 }
 
 void repl_unlock(repl_shard *g)
+{
+    repl_unlock_tick(g);
+    repl_wake(g);
+}
+
+void repl_unlock_tick(repl_shard *g)
 {
     if (g->nomem) {
         g->nomem = false;

@@ -179,6 +179,11 @@ struct repl_shard {
     uint32_t install_ends; /* who waits for its end: it gives up */
     uint64_t fenced_ns;    /* since when, while the record names this copy still */
     bool stale;            /* the record could not be taken for want of memory */
+    /* time (replication.c): under qd_replication.lock */
+    _Atomic bool awake;
+    bool mapped;
+    size_t awake_at;
+    uint32_t idle_ticks; /* the ticker's */
     /* recovery of this copy */
     bool recovers;
     qd_recovery_progress progress;
@@ -198,7 +203,10 @@ struct qd_replication {
     qd_mutex lock;
     qd_cond tick;
     qd_map map;                  /* "<uuid>/<number>" -> repl_shard, one reference each */
+    QD_VEC(repl_shard *) awake;  /* those that the ticker looks at, a reference each */
+    size_t swept;                /* how far in map it has looked at the others */
     qd_state *state;             /* the newest that was shown */
+    _Atomic bool stale;          /* a record could not be taken for want of memory */
     _Atomic uint64_t everywhere; /* a state that every node which is heard has applied */
     _Atomic bool closing;
     _Atomic bool retiring;    /* primaries are given up to other copies */
@@ -206,7 +214,6 @@ struct qd_replication {
     qd_thread *ticker;
     _Atomic uint32_t calls; /* under way */
     qd_mutex rate_lock;
-    _Atomic bool stale;          /* a record could not be taken for want of memory */
     qd_rate rate;
     _Atomic uint64_t throttle_ns; /* waited for it by recoveries */
     _Atomic uint64_t in_flight;   /* bytes of operations sent and not yet confirmed */
@@ -223,6 +230,8 @@ void repl_unref(repl_shard *g);
  * repl_leave. QD_E_NO_SHARD: it is closing. [worker] */
 int repl_enter(repl_shard *g, qd_shard **s, qd_engine **e, qd_err *err);
 void repl_leave(qd_shard *s);
+/* The ticker looks at the copy again: something has happened. Not under the lock. [any] */
+void repl_wake(repl_shard *g);
 /* Gives work to a pool unless the node stops. */
 int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
 /* Runs fn(g) on a pool with a reference, unless the node stops. The caller sees to it that no other
@@ -253,8 +262,12 @@ void repl_record_take(repl_shard *g, const qd_state *s);
 /* --- group.c --- */
 /* The primary's machine asks; under the lock. */
 void repl_on_act(void *arg, const repl_act *a);
-/* Gives the lock back and does what was asked for. */
+/* Gives the lock back and does what was asked for; the ticker looks at the copy again. */
 void repl_unlock(repl_shard *g);
+/* The same for the ticker itself. */
+void repl_unlock_tick(repl_shard *g);
+/* Has time nothing to do here until something happens? Under the lock. */
+bool repl_rests(const repl_shard *g);
 /* Makes this copy the primary of the record, if it is; again whenever the record says so. */
 void repl_lead(repl_shard *g);
 /* Must this primary say (again) that it has started, or that what it acknowledged without a sync is

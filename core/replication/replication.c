@@ -8,6 +8,8 @@
 #define RATE_START ((uint64_t)40 << 20) /* bytes a second until something was measured */
 #define RATE_LEAST ((uint64_t)4 << 20)
 #define SLOW_THREADS 16u
+#define IDLE_TICKS 60u   /* until a copy is not looked at any more: longer than REPL_RETENTION_NS */
+#define SWEEP_TICKS 100u /* in which each of the others is looked at, to be sure: 10 s */
 #define CHANGE_THREADS 8u
 
 static qd_str key_of(const char *uuid, uint32_t number, char buf[KEY_MAX])
@@ -73,6 +75,37 @@ void repl_leave(qd_shard *s)
     qd_shard_unref(s);
 }
 
+/* Under qd_replication.lock. */
+static void wake(repl_shard *g)
+{
+    qd_replication *r = g->r;
+    if (atomic_load(&g->awake) || !g->mapped) return;
+    if (qd_vec_push(&r->awake, NULL, g)) return; /* the sweep finds it */
+    g->awake_at = r->awake.n - 1;
+    atomic_store(&g->awake, true);
+    repl_ref(g);
+}
+
+/* Under the same; the caller has a reference of its own. */
+static void put_to_sleep(repl_shard *g)
+{
+    qd_replication *r = g->r;
+    if (!atomic_load(&g->awake)) return;
+    repl_shard *last = r->awake.at[--r->awake.n];
+    r->awake.at[g->awake_at] = last;
+    last->awake_at = g->awake_at;
+    atomic_store(&g->awake, false);
+    repl_unref(g);
+}
+
+void repl_wake(repl_shard *g)
+{
+    if (QD_LIKELY(atomic_load(&g->awake))) return;
+    qd_mutex_lock(&g->r->lock);
+    wake(g);
+    qd_mutex_unlock(&g->r->lock);
+}
+
 static void job_run(qd_work *w)
 {
     repl_job *j = (repl_job *)(void *)w;
@@ -94,6 +127,7 @@ static void job_queue(repl_shard *g, repl_job *j)
     repl_ref(g);
     if (repl_submit(g->r, j->pool, &j->work) == 0) return;
     atomic_store(&j->late, true);
+    repl_wake(g);
     repl_unref(g);
 }
 
@@ -203,6 +237,13 @@ static bool lead_claim(repl_shard *g)
     return true;
 }
 
+/* It is not in the map any more. Under qd_replication.lock. */
+static void unmap(repl_shard *g)
+{
+    put_to_sleep(g);
+    g->mapped = false;
+}
+
 static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
 {
     qd_replication *r = arg;
@@ -233,6 +274,9 @@ static void opened(void *arg, qd_shard *s, bool primary, qd_engine *e)
     qd_mutex_lock(&r->lock);
     void *old = NULL;
     int rc = qd_map_put(&r->map, key_of(g->uuid, g->number, key), repl_ref(g), &old);
+    if (old) unmap(old);
+    g->mapped = !rc;
+    wake(g);
     qd_cond_signal(&r->tick);
     qd_mutex_unlock(&r->lock);
     if (old) repl_unref(old);
@@ -265,6 +309,7 @@ static void closing(void *arg, qd_shard *s, qd_engine *e)
     qd_str k = key_of(g->uuid, g->number, key);
     bool mine = qd_map_get(&r->map, k) == g;
     if (mine) (void)qd_map_del(&r->map, k);
+    if (mine) unmap(g);
     qd_mutex_unlock(&r->lock);
     qd_mutex_lock(&g->lock);
     g->shard = NULL;
@@ -368,6 +413,7 @@ void repl_record_take(repl_shard *g, const qd_state *s)
     qd_mutex_lock(&g->lock);
     /* again too: nodes' addresses may have changed. Without memory the next state is taken */
     g->stale = r->mod_revision >= g->revision && !places_set(g, s, r);
+    if (g->stale) atomic_store(&g->r->stale, true);
     if (r->mod_revision >= g->revision && !g->stale) {
         g->revision = r->mod_revision;
         g->record_term = r->primary_term;
@@ -406,7 +452,6 @@ static bool taken(repl_shard *g, const qd_shard_meta *is)
 {
     qd_mutex_lock(&g->lock);
     bool all = !g->stale && g->revision >= is->mod_revision;
-    if (g->stale) atomic_store(&g->r->stale, true);
     qd_mutex_unlock(&g->lock);
     return all;
 }
@@ -430,9 +475,12 @@ static int apply_difference(void *arg, const qd_state_difference *d)
     return 0;
 }
 
+/* Nodes are shared between states in which they are the same: then only what has changed is looked
+ * at, unless a record could not be taken before. */
 void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state *now)
 {
     shard_list list = {0};
+    applying a = {r, now};
     if (atomic_load(&r->closing)) return;
     qd_mutex_lock(&r->lock);
     qd_state *before = r->state;
@@ -449,7 +497,7 @@ void qd_replication_apply(qd_replication *r, const qd_state *old, const qd_state
         }
         qd_vec_fini(&list);
     }
-    qd_vec_fini(&list);
+    qd_state_unref(before);
 }
 
 void qd_replication_begin(qd_replication *r)
@@ -461,7 +509,8 @@ void qd_replication_begin(qd_replication *r)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static void tick_one(repl_shard *g)
+/* What time brings; true: nothing more, until something happens. */
+static bool tick_one(repl_shard *g)
 {
     repl_run_late(g);
     qd_mutex_lock(&g->lock);
@@ -474,7 +523,8 @@ static void tick_one(repl_shard *g)
         repl_commits_end(g, qd_env_mono_ns(g->r->env));
         repl_relocate_look(g);
     }
-    bool publish = g->leading && g->publish_again && !g->publish_runs;
+    /* while nobody follows there is nobody to publish to */
+    bool publish = g->leading && g->publish_again && !g->publish_runs && g->pm.top;
     /* nobody else will be: it begins again under another term */
     bool stuck = g->leading && g->engine && g->pm.phase == REPL_FENCED &&
                  g->record_term == g->pm.term && strcmp(g->record_primary, g->aid) == 0;
@@ -486,18 +536,44 @@ static void tick_one(repl_shard *g)
     stuck = stuck && repl_now(g) > g->fenced_ns + REPL_STUCK_NS;
     if (stuck) g->fenced_ns = 0;
     bool start = repl_start_due(g);
+    bool rest = !publish && !start && !stuck && repl_rests(g);
     bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
-/* Nodes are shared between states in which they are the same: then only what has changed is looked
- * at, unless a record could not be taken before. */
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
-    repl_unlock(g);
+    repl_unlock_tick(g);
     if (publish) repl_publish_queue(g);
-    applying a = {r, now};
     if (start) repl_run(g, g->r->change_pool, REPL_JOB_START, repl_start);
     if (stuck)
         repl_fail_shard(g, "the record names it as primary, which it could not stay", QD_E_IO);
     repl_holds_end(g, false);
     if (retain) repl_retention(g);
+    return rest;
+}
+
+/* Whoever did something meanwhile found it awake, and did not wake it: so it is looked at again. */
+static void sleep_on(repl_shard *g)
+{
+    qd_mutex_lock(&g->r->lock);
+    put_to_sleep(g);
+    qd_mutex_unlock(&g->r->lock);
+    qd_mutex_lock(&g->lock);
+    bool rest = repl_rests(g);
+    qd_mutex_unlock(&g->lock);
+    if (!rest) repl_wake(g);
+}
+
+/* Those that are awake, and some of the others; a reference each. Under the lock. */
+static void gather(qd_replication *r, shard_list *list)
+{
+    size_t sweep = r->map.n / SWEEP_TICKS + 1;
+    const qd_map_entry *e;
+    for (size_t i = 0; i < r->awake.n; i++) {
+        if (!qd_vec_push(list, NULL, r->awake.at[i])) repl_ref(r->awake.at[i]);
+    }
+    for (; sweep && (e = qd_map_next(&r->map, &r->swept)); sweep--) {
+        repl_shard *g = e->value;
+        if (!atomic_load(&g->awake) && !qd_vec_push(list, NULL, g)) repl_ref(g);
+    }
+    if (sweep) r->swept = 0;
 }
 
 static void tick(void *arg)
@@ -511,12 +587,19 @@ static void tick(void *arg)
             (void)qd_cond_wait_until(&r->tick, &r->lock, qd_env_mono_ns(r->env) + REPL_TICK_NS);
         }
         if (r->closing) break;
-        qd_mutex_unlock(&r->lock);
         shard_list list = {0};
-        list_all(r, &list);
+        gather(r, &list);
+        qd_mutex_unlock(&r->lock);
         for (size_t i = 0; i < list.n; i++) {
-            tick_one(list.at[i]);
-            repl_unref(list.at[i]);
+            repl_shard *g = list.at[i];
+            bool rest = tick_one(g), awake = atomic_load(&g->awake);
+            g->idle_ticks = rest ? g->idle_ticks + 1 : 0;
+            if (awake && g->idle_ticks > IDLE_TICKS) {
+                sleep_on(g);
+            } else if (!awake && !rest) {
+                repl_wake(g);
+            }
+            repl_unref(g);
         }
         qd_vec_fini(&list);
         qd_mutex_lock(&r->lock);
@@ -731,6 +814,8 @@ void qd_replication_close(qd_replication *r)
     qd_replication_stop(r);
     while (atomic_load(&r->calls)) qd_env_sleep_ns(r->env, 1000000);
     qd_state_unref(r->state);
+    for (size_t i = 0; i < r->awake.n; i++) repl_unref(r->awake.at[i]);
+    qd_vec_fini(&r->awake);
     qd_map_fini(&r->map);
     qd_cond_fini(&r->tick);
     qd_mutex_fini(&r->rate_lock);

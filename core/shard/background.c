@@ -13,6 +13,8 @@
 #define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
 #define TICK_NS 50000000u                 /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
+#define SWEEP_TICKS 200u /* in which each shard that is not awake is looked at, to be sure: 10 s   \
+                          */
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
 void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
@@ -29,6 +31,7 @@ void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)
 void qdi_shard_queue(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
 {
     atomic_store(&job->due, true);
+    qdi_shard_wake(s); /* what cannot be queued now is queued by a tick */
     qdi_shard_submit(s, job, pool, run);
 }
 
@@ -177,11 +180,30 @@ static void queue_due(qd_shard *s)
         qdi_shard_submit(s, &s->report, "generic", qdi_shard_report_run);
 }
 
-static int look(void *arg, qd_shard *s)
+static bool none_queued(const qd_shard *s)
 {
-    looking *l = arg;
+    const shard_job *all[] = {&s->open,   &s->refresh, &s->flush, &s->sync,
+                              &s->reopen, &s->report,  &s->close};
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        if (atomic_load(&all[i]->queued) || atomic_load(&all[i]->due)) return false;
+    }
+    return true;
+}
+
+/* Is there nothing that a look would do until somebody uses it? In the gate. */
+static bool rests(qd_shard *s)
+{
+    uint32_t used = 0;
+    return s->engine && s->idle_ticks > IDLE_TICKS && none_queued(s) &&
+           !atomic_load(&s->report_due_ns) && !qd_engine_failure(s->engine, NULL) &&
+           qd_engine_uncommitted(s->engine) < 0 && !qd_engine_refresh_needed(s->engine) &&
+           qd_engine_buffer_bytes(s->engine, &used) == 0;
+}
+
+static bool look(looking *l, qd_shard *s)
+{
     uint64_t again = atomic_load(&s->report_due_ns);
-    bool failed = false;
+    bool failed = false, rest = false;
     if (again && l->now >= again) {
         atomic_store(&s->report_due_ns, 0);
         qdi_shard_queue(s, &s->report, "generic", qdi_shard_report_run);
@@ -192,11 +214,94 @@ static int look(void *arg, qd_shard *s)
     if (s->engine) {
         failed = qd_engine_failure(s->engine, NULL) != 0;
         if (!failed) look_at_engine(s, l, m);
+        rest = !failed && rests(s);
     }
     qdi_gate_leave(&s->gate);
     qd_index_meta_unref(m);
     if (failed) qdi_shard_failed(s);
-    return 0;
+    return rest;
+}
+
+/* --- who is looked at --------------------------------------------------------------------------
+ */
+
+void qdi_shard_awake(qd_shard *s)
+{
+    qd_shards *all = s->shards;
+    if (atomic_load(&s->awake) || s->ended || all->stop) return;
+    if (qd_vec_push(&all->awake, NULL, s)) return; /* the sweep finds it */
+    s->awake_at = all->awake.n - 1;
+    atomic_store(&s->awake, true);
+    qdi_shard_ref(s);
+}
+
+void qdi_shard_asleep(qd_shard *s)
+{
+    qd_shards *all = s->shards;
+    if (!atomic_load(&s->awake)) return;
+    qd_shard *last = all->awake.at[--all->awake.n];
+    all->awake.at[s->awake_at] = last;
+    last->awake_at = s->awake_at;
+    atomic_store(&s->awake, false);
+    qd_shard_unref(s); /* not the last one */
+}
+
+void qdi_shard_wake(qd_shard *s)
+{
+    if (QD_LIKELY(atomic_load(&s->awake))) return;
+    qd_mutex_lock(&s->shards->lock);
+    qdi_shard_awake(s);
+    qd_mutex_unlock(&s->shards->lock);
+}
+
+/* Whoever did something meanwhile found it awake, and did not wake it: so it is looked at again. */
+static void sleep_on(qd_shard *s)
+{
+    qd_mutex_lock(&s->shards->lock);
+    qdi_shard_asleep(s);
+    qd_mutex_unlock(&s->shards->lock);
+    qdi_gate_enter(&s->gate);
+    bool rest = rests(s);
+    qdi_gate_leave(&s->gate);
+    if (!rest) qdi_shard_wake(s);
+}
+
+typedef QD_VEC(qd_shard *) shard_list;
+
+/* Those that are awake, and some of the others; a reference each. Under the lock. */
+static void gather(qd_shards *all, shard_list *list)
+{
+    size_t sweep = all->map.n / SWEEP_TICKS + 1;
+    const qd_map_entry *e;
+    for (size_t i = 0; i < all->awake.n; i++) {
+        if (!qd_vec_push(list, NULL, all->awake.at[i])) qdi_shard_ref(all->awake.at[i]);
+    }
+    for (; sweep && (e = qd_map_next(&all->map, &all->swept)); sweep--) {
+        qd_shard *s = e->value;
+        if (!atomic_load(&s->awake) && !qd_vec_push(list, NULL, s)) qdi_shard_ref(s);
+    }
+    if (sweep) all->swept = 0;
+}
+
+static void look_around(qd_shards *all, looking *l)
+{
+    shard_list list = {0};
+    qd_mutex_lock(&all->lock);
+    gather(all, &list);
+    qd_mutex_unlock(&all->lock);
+    for (size_t i = 0; i < list.n; i++) {
+        qd_shard *s = list.at[i];
+        bool rest = look(l, s);
+        if (rest != !atomic_load(&s->awake)) {
+            if (rest) {
+                sleep_on(s);
+            } else {
+                qdi_shard_wake(s);
+            }
+        }
+        qd_shard_unref(s);
+    }
+    qd_vec_fini(&list);
 }
 
 void qdi_shards_tick(void *arg)
@@ -216,7 +321,7 @@ void qdi_shards_tick(void *arg)
         if (all->stop) break;
         qd_mutex_unlock(&all->lock);
         looking l = {.now = qd_env_mono_ns(all->env), .memory_short = qd_ordinals_memory_short(0)};
-        (void)qd_shards_each(all, look, &l);
+        look_around(all, &l);
         qdi_shards_space(all, l.now, l.buffers);
         qdi_shards_scrub(all, l.now);
         qdi_shards_mark(all, l.now);

@@ -646,6 +646,7 @@ int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err
     for (;;) {
         qdi_gate_enter(&s->gate);
         if (QD_LIKELY(s->engine && !qd_engine_failure(s->engine, NULL))) {
+            qdi_shard_wake(s);
             *out = s->engine;
             return 0;
         }
@@ -672,6 +673,7 @@ int qd_shard_enter(qd_shard *s, int64_t timeout_ms, qd_engine **out, qd_err *err
 void qd_shard_leave(qd_shard *s)
 {
     bool failed = s->engine && qd_engine_failure(s->engine, NULL);
+    qdi_shard_wake(s); /* the ticker may have found nothing before it was done */
     qdi_gate_leave(&s->gate);
     if (QD_UNLIKELY(failed)) qdi_shard_failed(s);
 }

@@ -226,6 +226,7 @@ static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const
     qd_mutex_lock(&all->lock);
     all->live++;
     int rc = qd_map_put(&all->map, key_of(m->uuid, number, key), shard, NULL);
+    if (!rc) qdi_shard_awake(shard);
     qd_cond_signal(&all->tick);
     qd_mutex_unlock(&all->lock);
     if (rc) {
@@ -242,6 +243,7 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
     qd_mutex_lock(&all->lock);
     qd_shard *shard = qd_map_del(&all->map, key_of(uuid, number, key));
     if (shard) {
+        qdi_shard_asleep(shard);
         shard->ended = true;
         shard->removing = shard->index_gone = remove;
         shard->next_ended = all->ended;
@@ -329,8 +331,6 @@ static void follow_index(qd_shards *all, const qd_index_meta *m, const qd_shard_
     if (here && changed) queue_meta(all, m);
 }
 
-void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
-{
 /* An index of the state that was followed last is not in this one. A record that cannot be read any
  * more is no deletion: its files stay. */
 static void end_index(qd_shards *all, const qd_state *now, const qd_index_meta *m)
@@ -355,9 +355,11 @@ static int follow_difference(void *arg, const qd_state_difference *d)
     return 0;
 }
 
+void qd_shards_apply(void *arg, const qd_state *old, const qd_state *now)
+{
     qd_shards *all = arg;
-    if (!all->cluster) return;
     following f = {all, now};
+    if (!all->cluster) return;
     qd_mutex_lock(&all->apply);
     /* shards being closed are not begun again; the first state may come after a newer one */
     if (all->stop || now->revision < all->applied) {
@@ -405,6 +407,7 @@ void qd_shards_close(qd_shards *s)
         qd_mutex_lock(&s->lock);
         const qd_map_entry *e = qd_map_next(&s->map, &pos);
         qd_shard *shard = e ? qd_map_del(&s->map, e->key) : NULL;
+        if (shard) qdi_shard_asleep(shard);
         qd_mutex_unlock(&s->lock);
         if (!shard) break;
         qd_shard_unref(shard);
@@ -415,6 +418,7 @@ void qd_shards_close(qd_shards *s)
     qd_map_fini(&s->map);
     qd_map_fini(&s->metas);
     qd_vec_fini(&s->histories);
+    qd_vec_fini(&s->awake);
     qd_map_fini(&s->left);
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);
