@@ -115,7 +115,9 @@ int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, q
 QD_MUST_CHECK
 int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_t *terms,
                             qd_state **out, qd_err *err);
-/* Deletes indices (by uuid) with all their records; leaves entries in the graveyard. */
+/* Deletes indices (by uuid) with all their records; leaves entries in the graveyard. Each goes as a
+ * whole; more than one transaction holds go in several, of which the first may be done on failure.
+ */
 QD_MUST_CHECK
 int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,
                               qd_state **out, qd_err *err);

@@ -10,13 +10,9 @@
 #include "config/config.h"
 #include "json/writer.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define RECORD_MAX ((size_t)16 << 20)
-#define GRAVES_STANDARD 500u
-#define GRAVES_AT_ONCE                                                                             \
-    64u /* fewer than a transaction holds: there are many after a lower setting */
 
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err)
 {
@@ -54,12 +50,12 @@ int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_er
 /* --- records
  * ---------------------------------------------------------------------------------------- */
 
-static qd_str index_key(cluster_txn *t, const char *uuid)
+qd_str qdi_index_key(cluster_txn *t, const char *uuid)
 {
     return qdi_txn_key(t, "index/%s", uuid);
 }
 
-static qd_str name_key(cluster_txn *t, qd_str name)
+qd_str qdi_name_key(cluster_txn *t, qd_str name)
 {
     return qdi_txn_key(t, "name/%.*s", QD_STR_ARG(name));
 }
@@ -71,7 +67,7 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qd_buf_init(&b, NULL, RECORD_MAX);
     qd_json_writer_init(&w, &b, false);
     qd_index_meta_encode(m, &w);
-    qdi_txn_put(t, index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
+    qdi_txn_put(t, qdi_index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
 }
 
 /*
@@ -83,7 +79,7 @@ static void put_mapping(cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", m->mapping_hash), qd_mapping_json(m->mapping), 0);
 }
 
-static void delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
+void qdi_delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
 {
     qd_str key = qdi_txn_key(t, "mapping/%s", m->mapping_hash);
     qdi_txn_at(t, key, qd_state_mapping_revision(s, m->mapping_hash));
@@ -92,7 +88,7 @@ static void delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_met
 
 static void drop_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m)
 {
-    if (!qd_state_mapping_used(s, m->mapping_hash, m)) delete_mapping(t, s, m);
+    if (!qd_state_mapping_used(s, m->mapping_hash, m)) qdi_delete_mapping(t, s, m);
 }
 
 qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t)
@@ -243,8 +239,8 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
         qd_index_meta_unref(m);
         return rc;
     }
-    qdi_txn_exists(t, name_key(t, a->name), false);
-    qdi_txn_put(t, name_key(t, a->name), qd_arena_str(&t->arena, qd_str_c(uuid)), 0);
+    qdi_txn_exists(t, qdi_name_key(t, a->name), false);
+    qdi_txn_put(t, qdi_name_key(t, a->name), qd_arena_str(&t->arena, qd_str_c(uuid)), 0);
     put_mapping(t, m);
     /* the mapping's text belongs to m: keep a copy until the commit */
     qd_coord_change *last = &t->changes.at[t->changes.n - 1];
@@ -279,9 +275,9 @@ static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
         return qd_err_set(err, QD_E_ARG, "index [%.*s/%s] is not dangling: it is known, or deleted",
                           QD_STR_ARG(m->name), m->uuid);
     }
-    qdi_txn_exists(t, name_key(t, m->name), false);
-    qdi_txn_exists(t, index_key(t, m->uuid), false);
-    qdi_txn_put(t, name_key(t, m->name), qd_arena_str(&t->arena, qd_str_c(m->uuid)), 0);
+    qdi_txn_exists(t, qdi_name_key(t, m->name), false);
+    qdi_txn_exists(t, qdi_index_key(t, m->uuid), false);
+    qdi_txn_put(t, qdi_name_key(t, m->name), qd_arena_str(&t->arena, qd_str_c(m->uuid)), 0);
     put_mapping(t, m);
     put_index(t, m);
     for (uint32_t i = 0; i < m->shards; i++) {
@@ -303,116 +299,6 @@ int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_
     import_args a = {m, terms};
     int rc = qd_index_name_check(m->name, err);
     return rc ? rc : qdi_change(c, import_index, &a, out, err);
-}
-
-/* --- deleting
- * ------------------------------------------------------------------------------------------ */
-
-typedef struct delete_args {
-    const qd_index_meta *const *m;
-    uint32_t n;
-} delete_args;
-
-static void bury(qd_cluster *c, cluster_txn *t, const qd_index_meta *m)
-{
-    qd_buf b;
-    qd_json_writer w;
-    qd_buf_init(&b, NULL, 65536);
-    qd_json_writer_init(&w, &b, false);
-    qd_json_object(&w);
-    qd_json_field_str(&w, "name", m->name);
-    qd_json_field_int(&w, "deleted_ms", qd_env_wall_ms(c->env));
-    qd_json_object_end(&w);
-    qdi_txn_put(t, qdi_txn_key(t, "graveyard/%s", m->uuid), qdi_txn_value(t, &b), 0);
-}
-
-typedef QD_VEC(const qd_pmap_entry *) graves;
-
-static int note_grave(void *arg, const qd_pmap_entry *e)
-{
-    return qd_vec_push((graves *)arg, NULL, e);
-}
-
-static int by_age(const void *a, const void *b)
-{
-    const qd_pmap_entry *x = *(const qd_pmap_entry *const *)a,
-                        *y = *(const qd_pmap_entry *const *)b;
-    if (x->value != y->value) return (uintptr_t)x->value < (uintptr_t)y->value ? -1 : 1;
-    return qd_str_cmp(qd_pmap_key(x), qd_pmap_key(y));
-}
-
-/* The graveyard keeps the newest only: what is deleted longer ago has no files left anywhere. n are
- * buried now. */
-static void exhume(const qd_cluster *c, const qd_state *s, cluster_txn *t, uint32_t n)
-{
-    graves g = {0};
-    size_t most =
-        c->config ? (size_t)qd_config_i64(c->config, QD_SET_CLUSTER_TOMBSTONES) : GRAVES_STANDARD;
-    if (s->buried.n + n <= most) return;
-    size_t left = s->buried.n + n - most;
-    if (left > n + GRAVES_AT_ONCE) left = n + GRAVES_AT_ONCE;
-    if (qd_pmap_each(&s->buried, note_grave, &g)) {
-        t->failed = QD_E_NOMEM;
-    } else if (g.n) {
-        qsort(g.at, g.n, sizeof *g.at, by_age);
-    }
-    for (size_t i = 0; i < g.n && i < left && !t->failed; i++) {
-        qdi_txn_delete(t, qdi_txn_key(t, "graveyard/%.*s", QD_STR_ARG(qd_pmap_key(g.at[i]))));
-    }
-    qd_vec_fini(&g);
-}
-
-/* Counts an index that goes under its mapping. */
-static int count_use(qd_map *going, const qd_index_meta *m)
-{
-    qd_str hash = qd_str_c(m->mapping_hash);
-    uintptr_t n = (uintptr_t)qd_map_get(going, hash) + 1;
-    return qd_map_put(going, hash, (void *)n, NULL);
-}
-
-/* A mapping goes when no index that stays uses it. */
-static void drop_mappings(cluster_txn *t, const qd_state *s, const delete_args *a, qd_map *going)
-{
-    for (uint32_t i = 0; i < a->n; i++) {
-        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
-        void *n = m ? qd_map_del(going, qd_str_c(m->mapping_hash)) : NULL; /* once */
-        if (n && n == qd_pmap_get(&s->uses, qd_str_c(m->mapping_hash))) delete_mapping(t, s, m);
-    }
-}
-
-static int delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
-{
-    const delete_args *a = arg;
-    qd_map going; /* hash of a mapping -> number of indices that go */
-    uint32_t any = 0;
-    (void)err;
-    qd_map_init(&going, NULL);
-    for (uint32_t i = 0; i < a->n; i++) {
-        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
-        if (!m) continue; /* somebody else deleted it */
-        any++;
-        qdi_txn_exists(t, index_key(t, m->uuid), true);
-        qdi_txn_delete(t, index_key(t, m->uuid));
-        qdi_txn_delete(t, name_key(t, m->name));
-        for (uint32_t k = 0; k < m->shards; k++) {
-            qdi_txn_delete(t, qdi_txn_key(t, "shard/%s/%u", m->uuid, k));
-        }
-        bury(c, t, m);
-        if (count_use(&going, m)) t->failed = QD_E_NOMEM;
-    }
-    if (any) {
-        exhume(c, s, t, any);
-        drop_mappings(t, s, a, &going);
-    }
-    qd_map_fini(&going);
-    return any ? 0 : 1;
-}
-
-int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,
-                              qd_state **out, qd_err *err)
-{
-    delete_args a = {m, n};
-    return qdi_change(c, delete_indices, &a, out, err);
 }
 
 /* --- changing one index
@@ -474,7 +360,7 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
         qd_index_meta_unref(now);
         return rc;
     }
-    qdi_txn_at(t, index_key(t, m->uuid), m->mod_revision);
+    qdi_txn_at(t, qdi_index_key(t, m->uuid), m->mod_revision);
     if (strcmp(now->mapping_hash, m->mapping_hash) != 0) {
         qdi_txn_put(t, qdi_txn_key(t, "mapping/%s", now->mapping_hash),
                     qd_arena_str(&t->arena, qd_mapping_json(now->mapping)), 0);
@@ -552,7 +438,7 @@ static int expand(const qd_state *s, qd_settings **settings, qd_err *err)
  * not one from before another change. */
 static int agrees(cluster_txn *t, const qd_index_meta *m)
 {
-    qdi_txn_at(t, index_key(t, m->uuid), m->mod_revision);
+    qdi_txn_at(t, qdi_index_key(t, m->uuid), m->mod_revision);
     return 0;
 }
 
@@ -769,9 +655,9 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         }
         if (removed) {
             const qd_index_meta *one[] = {m};
-            delete_args d = {one, 1};
+            qdi_delete_args d = {one, 1};
             any = true;
-            rc = delete_indices(c, &d, s, t, err);
+            rc = qdi_delete_indices(c, &d, s, t, err);
             continue;
         }
         rc = aliases_after(m, a, t, &list, &src.naliases, &changed, err);

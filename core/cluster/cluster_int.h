@@ -105,6 +105,12 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
 /* Puts the edited record of a shard, under a compare with the revision it was edited from. */
 void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_edit *e);
 
+/* Keys of an index: its record, its name. */
+qd_str qdi_index_key(cluster_txn *t, const char *uuid);
+qd_str qdi_name_key(cluster_txn *t, qd_str name);
+/* Deletes the mapping of m, unless somebody has put it again since s. */
+void qdi_delete_mapping(cluster_txn *t, const qd_state *s, const qd_index_meta *m);
+
 /* What an attempt answers, if not with an error. */
 enum {
     QDI_CHANGE_COMMIT = 0,  /* the transaction is whole */
@@ -113,6 +119,12 @@ enum {
 /* One attempt: puts the transaction together from s. QDI_CHANGE_..., or an error. */
 typedef int (*qdi_change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t,
                              qd_err *err);
+/* Indices that go; arg of qdi_delete_indices, which is an attempt. */
+typedef struct qdi_delete_args {
+    const qd_index_meta *const *m;
+    uint32_t n;
+} qdi_delete_args;
+int qdi_delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err);
 /* Makes and commits a change, again from a newer state while it conflicts; returns when this node
  * has applied it. */
 int qdi_change(qd_cluster *c, qdi_change_fn fn, void *arg, qd_state **out, qd_err *err);

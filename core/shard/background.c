@@ -13,8 +13,9 @@
 #define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
 #define TICK_NS 50000000u                 /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
-#define SWEEP_TICKS 200u /* in which each shard that is not awake is looked at, to be sure: 10 s   \
-                          */
+#define SWEEP_TICKS                                                                                \
+    200u /* in which each shard that is not awake is looked at, to be sure: 10 s                   \
+          */
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
 void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
