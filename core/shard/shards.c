@@ -337,6 +337,11 @@ static void end_index(qd_shards *all, const qd_state *now, const qd_index_meta *
 {
     bool deleted = qd_state_buried(now, qd_str_c(m->uuid));
     for (uint32_t k = 0; k < m->shards; k++) end(all, m->uuid, k, deleted);
+    if (!deleted) return;
+    qd_mutex_lock(&all->lock);
+    qd_index_meta *unsaved = qd_map_del(&all->metas, qd_str_c(m->uuid));
+    qd_mutex_unlock(&all->lock);
+    qd_index_meta_unref(unsaved);
 }
 
 typedef struct following {
