@@ -162,7 +162,7 @@ for my $file (files(qr{^plugins/coordination-(?:common|raft)/.*\.[ch]$})) {
         push @shell, "$file:$line: $inc has a file of its own" if $only{$inc} && $file !~ $only{$inc};
         push @shell, "$file:$line: $inc: the machine is pure, the shell does this"
             if $file =~ $pure && $inc !~ m{^(?:quidditch/\w+\.h|(?:bytes|keys|entry|machine|machine_int|snapshot|wire|discover|policy)\.h
-                |std(?:int|def|bool|lib|atomic)\.h|string\.h|limits\.h|openssl/sha\.h|xxhash\.h|zstd\.h)$}x;
+                |std(?:int|def|bool|lib|atomic)\.h|string\.h|limits\.h|openssl/sha\.h|xxhash\.h|zstd\.h|check/(?:invariant|mutant)\.h)$}x;
     });
     next unless $file =~ $pure;
     each_match($code, qr/(?<![\w.>])(?:(?:$mention|pthread_\w+|uv_\w+|sqlite3_\w+|raft_\w+)\b|\(?\s*\b(?:$words)\s*\)?\s*\()/, sub {
