@@ -83,7 +83,8 @@ typedef struct qd_actions {
     /* where the state is; NULL: nobody tells */
     void (*coordination)(void *arg, bool stale, int64_t ask_ms, qd_action_coordination *out);
     void *coordination_arg;
-    struct qd_driver *driver; /* of migrations, where both stores are open; NULL: one store */
+    struct qd_driver *driver;    /* of migrations, where both stores are open; NULL: one store */
+    struct qd_handover *follows; /* where this node follows them with both: it may finish one */
     /* main: serving: cluster, shards and store above are set, all APIs answer; started: /ready says
      * so. A node that stops (stopping) is not ready any more and still serves what comes. */
     _Atomic bool serving, started, stopping;

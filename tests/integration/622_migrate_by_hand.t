@@ -114,6 +114,9 @@ $load->more(3);
 calm('without masters');
 is_deeply([same_told([@c, $data], 'store.kind')], ['k8s'], 'all say so');
 is_deeply($load->wrong, [], 'every index and document is there');
+($rc, $text) = $c[0]->run_qd('migrate', 'finish', '--url', $data->url);
+is($rc, 0, 'qd migrate finish: those that moved the state are gone, one that followed forgets it') or diag $text;
+like(($c[0]->run_qd('migrate', 'finish', '--url', $c[0]->url))[1], qr/there is no migration to finish/, '... once');
 
 # --- and back: masters are deployed, at first as further nodes of the cluster
 ok_kubectl(qw(delete statefulset quidditch-master -n quidditch));

@@ -24,15 +24,17 @@ static int ask_node(qd_request *q, const qd_state *s, qd_str node, uint32_t time
     return qdi_forward(q, s, at, 1, err);
 }
 
-/* Which control nodes have both stores, who drives at first; not this one, it stops or starts. */
-static uint32_t those_with_both(const qd_request *q, const qd_state *s, const qd_node_meta **out)
+/* Which control nodes have these stores (QD_NODE_STORES_BOTH: they move the state,
+ * QD_NODE_STORES_FOLLOWS: they follow), who drives at first; not this one, it stops or starts. */
+static uint32_t those_with(uint8_t stores, const qd_request *q, const qd_state *s,
+                           const qd_node_meta **out)
 {
     qd_str driver = qd_driver_of(s);
     uint32_t n = 0;
     for (uint32_t i = 0; i < 2 * s->nnodes; i++) {
         const qd_node_meta *x = &s->nodes[i % s->nnodes];
         bool first = i < s->nnodes;
-        if (x->stores == QD_NODE_STORES_BOTH && qd_str_eq(x->id, driver) == first &&
+        if (x->stores == stores && qd_str_eq(x->id, driver) == first &&
             !qd_str_eq(x->id, q->a->node_id))
             out[n++] = x;
     }
@@ -41,12 +43,13 @@ static uint32_t those_with_both(const qd_request *q, const qd_state *s, const qd
 
 /* Asks one node after the other of those that have both stores until one answers: each for its
  * share of what is left of timeout_ms. */
-static int ask_each(qd_request *q, const qd_state *s, int64_t timeout_ms, qd_response *r,
-                    qd_err *err)
+static int ask_each(qd_request *q, const qd_state *s, bool followers, int64_t timeout_ms,
+                    qd_response *r, qd_err *err)
 {
     const qd_node_meta **at = qd_arena_alloc(q->arena, (s->nnodes + 1ul) * sizeof(void *));
     if (!at) return qd_err_nomem(err, "nodes to ask");
-    uint32_t n = those_with_both(q, s, at);
+    uint32_t n = those_with(QD_NODE_STORES_BOTH, q, s, at);
+    if (n == 0 && followers) n = those_with(QD_NODE_STORES_FOLLOWS, q, s, at);
     uint64_t until = qd_env_mono_ns(q->a->env) + (uint64_t)timeout_ms * 1000000u;
     qd_err why;
     int rc = 0;
@@ -77,27 +80,33 @@ static int ask_each(qd_request *q, const qd_state *s, int64_t timeout_ms, qd_res
     return rc;
 }
 
-/* The same for who has one store, or none. A node that is asked asks nobody. */
-static int ask_others(qd_request *q, int64_t timeout_ms, qd_response *r, qd_err *err)
+/* The same for who has one store, or none. A node that is asked asks nobody. followers: where
+ * nobody moves the state any more, one that follows will do. */
+static int ask_others(qd_request *q, bool followers, int64_t timeout_ms, qd_response *r,
+                      qd_err *err)
 {
     if (q->forwarded)
         return qd_err_set(err, QD_E_STATE,
                           "this node does not have both stores of the cluster's "
                           "state open: it starts, or stops");
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = ask_each(q, s, timeout_ms, r, err);
+    int rc = ask_each(q, s, followers, timeout_ms, r, err);
     qd_state_unref(s);
     return rc;
 }
 
 /* A wish of the operator's, by a node that has one store or none. */
-static int wish_elsewhere(qd_request *q, qd_response *r, qd_err *err)
+static int wish_elsewhere(qd_request *q, bool followers, qd_response *r, qd_err *err)
 {
     int64_t ms;
     int rc = qd_param_ms(q, qd_param_has(q, "timeout") ? "timeout" : "master_timeout",
                          ADMIN_TIMEOUT_MS, &ms, err);
     if (rc) return rc;
-    return ask_others(q, ms <= 0 ? ADMIN_TIMEOUT_MS : ms > INT32_MAX ? INT32_MAX : ms, r, err);
+    return ask_others(q, followers,
+                      ms <= 0          ? ADMIN_TIMEOUT_MS
+                      : ms > INT32_MAX ? INT32_MAX
+                                       : ms,
+                      r, err);
 }
 
 static void field_number(qd_json_writer *w, const char *key, uint64_t v)
@@ -163,7 +172,7 @@ int qdi_api_cluster_migrate_status(qd_request *q, qd_response *r, qd_err *err)
     qd_handover_status s;
     char silent[80] = "";
     qd_driver *d = q->a->driver;
-    if (!d) return ask_others(q, ASK_MS, r, err);
+    if (!d) return ask_others(q, false, ASK_MS, r, err);
     if (!q->forwarded && !qd_driver_drives(d) && driver_tells(q, r, silent)) return 0;
     int rc = qd_driver_status(d, &s, err);
     if (!rc && silent[0] && s.to[0] && s.step != QD_HANDOVER_DONE)
@@ -208,7 +217,7 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_str to;
     int rc = target_of(q, &to, err);
-    if (!rc && !q->a->driver) return wish_elsewhere(q, r, err);
+    if (!rc && !q->a->driver) return wish_elsewhere(q, false, r, err);
     if (!rc) rc = all_have_both(q, err);
     if (!rc) rc = qd_driver_start_to(q->a->driver, to, err);
     if (!rc) qd_response_acknowledged(r);
@@ -217,16 +226,28 @@ int qdi_api_cluster_migrate_start(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_cluster_migrate_abort(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return wish_elsewhere(q, r, err);
+    if (!q->a->driver) return wish_elsewhere(q, false, r, err);
     int rc = qd_handover_abort(qd_driver_handover(q->a->driver), err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }
 
+/* Are all gone that moved the state? */
+static bool nobody_moves(const qd_request *q)
+{
+    bool any = false;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    for (uint32_t i = 0; i < s->nnodes; i++) any |= s->nodes[i].stores == QD_NODE_STORES_BOTH;
+    qd_state_unref(s);
+    return !any;
+}
+
 int qdi_api_cluster_migrate_finish(qd_request *q, qd_response *r, qd_err *err)
 {
-    if (!q->a->driver) return wish_elsewhere(q, r, err);
-    int rc = qd_handover_finish(qd_driver_handover(q->a->driver), err);
+    qd_handover *h = q->a->driver ? qd_driver_handover(q->a->driver) : NULL;
+    if (!h && q->a->follows && nobody_moves(q)) h = q->a->follows;
+    if (!h) return wish_elsewhere(q, true, r, err);
+    int rc = qd_handover_finish(h, err);
     if (!rc) qd_response_acknowledged(r);
     return rc;
 }

@@ -590,11 +590,13 @@ static int finish_once(qd_handover *h, qd_err *err)
     int rc = qdi_handover_look(h, &l, err);
     if (rc) return rc;
     if (l.from < 0) return nobody(err);
-    const qd_coord_identity *y = &l.id[l.to];
+    const qd_coord_identity *x = &l.id[l.from], *y = &l.id[l.to];
     if (!l.plan.there || l.plan.keep)
         return qd_err_set(err, QD_E_NOTFOUND, "there is no migration to finish");
+    /* of two stores one is in charge in an epoch: asked from afar, it is the same one */
+    bool same = y->state == QD_COORD_ACTIVE && y->epoch == x->epoch;
     bool done = strcmp(l.plan.to, h->config.name[l.from]) == 0;
-    if (!done || (y->state != QD_COORD_RETIRED && y->connected))
+    if (!done || (y->state != QD_COORD_RETIRED && y->connected && !same))
         return qd_err_set(err, QD_E_STATE, "the migration to [%s] is not done: %s is [%s]",
                           l.plan.to, h->config.name[l.to], states[y->state]);
     return forget_plan(h, &l, err);

@@ -42,6 +42,9 @@ typedef struct qd_handover_config {
     /* A mirror in this store is kept while the other one is in charge, also without a migration;
      * NULL: none. */
     const char *keep;
+    /* Of a node that follows: its own store. The other one, from afar, may lead to nodes that serve
+     * the same store by now. */
+    int own;
 } qd_handover_config;
 
 typedef enum qd_handover_step {

@@ -145,7 +145,8 @@ int qdi_handover_look(qd_handover *h, handover_look *l, qd_err *err)
     for (int i = 0; i < 2; i++) qd_coord_identity_get(h->config.store[i], &l->id[i]);
     static const uint32_t wanted[] = {QD_COORD_ACTIVE, QD_COORD_SEALED};
     for (size_t k = 0; k < 2 && l->from < 0; k++) {
-        for (int i = 0; i < 2; i++) {
+        for (int n = 0; n < 2; n++) {
+            int i = n ^ h->config.own;
             bool higher = l->from < 0 || l->id[i].epoch > l->id[l->from].epoch;
             if (l->id[i].state == wanted[k] && higher) l->from = i;
         }

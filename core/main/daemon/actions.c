@@ -136,6 +136,7 @@ static int serve_start(qd_node *node, qd_err *err)
     node->actions.replication = atomic_load(&node->replication);
     node->actions.rpc = node->rpc;
     node->actions.driver = node->driver;
+    node->actions.follows = node->follower;
     int rc = qd_action_serve(&node->actions, err);
     if (rc) return rc;
     atomic_store(&node->actions.serving, true);

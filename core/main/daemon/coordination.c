@@ -355,10 +355,21 @@ void qd_node_store_failed(void *arg, const char *why)
     qd_loop_stop(node->main_loop);
 }
 
+/* A node that follows migrations moves nothing, but where the nodes that moved it are gone it
+ * forgets one that is done. */
+static int following_start(qd_node *node, const qd_driver_config *d, qd_err *err)
+{
+    qd_handover_config config = {.env = d->env,
+                                 .store = {d->store[0], d->store[1]},
+                                 .name = {d->name[0], d->name[1]},
+                                 .own = !node->mode.own};
+    return qd_handover_open(&config, &node->follower, err);
+}
+
 /* Before this node joins: it may be the only one that can bring a store in charge. */
 static int driver_start(qd_node *node, qd_err *err)
 {
-    if (!node->stores || node->follows) return 0;
+    if (!node->stores) return 0;
     qd_driver_config config = {.env = node->env,
                                .store = {node->both[0], node->both[1]},
                                .front = qd_stores_front(node->stores),
@@ -371,6 +382,7 @@ static int driver_start(qd_node *node, qd_err *err)
     bool masters = first == QD_STORE_MASTERS;
     config.name[0] = qd_mode_name(qd_mode_of(first));
     config.name[1] = qd_mode_name(qd_mode_of(masters ? QD_STORE_KUBERNETES : QD_STORE_MASTERS));
+    if (node->follows) return following_start(node, &config, err);
     if (qd_config_bool(node->config, QD_SET_COORDINATION_K8S_FALLBACK))
         config.keep = qd_mode_name(QD_MODE_KUBERNETES);
     return qd_driver_open(&config, &node->driver, err);
@@ -380,6 +392,8 @@ void qd_node_driver_stop(qd_node *node)
 {
     qd_driver_close(node->driver);
     node->driver = NULL;
+    qd_handover_close(node->follower);
+    node->follower = NULL;
 }
 
 /* Requests look at the store while it is there. */

@@ -63,7 +63,8 @@ typedef struct qd_node {
     qd_store_kind told;       /* the listener's: where the state was when it last said so */
     struct qd_stores *stores; /* in front of them; NULL: there is one */
     struct qd_driver *driver; /* of migrations between them */
-    char id[QD_UUID_TEXT];    /* path.data/node.json */
+    struct qd_handover *follower; /* of a node that follows: to finish one that is done */
+    char id[QD_UUID_TEXT];        /* path.data/node.json */
     qd_account index_account, request_account, inflight_account, vital_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
