@@ -410,33 +410,6 @@ static bool taken_up(void *arg, const qd_state *s)
     return given || !waiting;
 }
 
-static void end(qd_cluster *c)
-{
-    qdi_applied_close(c);
-    qdi_allocator_close(c->allocator);
-    qd_mutex_lock(&c->lock);
-    c->allocator = NULL;
-    c->stop = true;
-    qd_cond_broadcast(&c->wake);
-    qd_cond_broadcast(&c->keeper_wake);
-    qd_mutex_unlock(&c->lock);
-    if (c->keeper) qd_thread_join(c->env, c->keeper);
-    if (c->recorder) qd_thread_join(c->env, c->recorder);
-    if (c->applier) qd_thread_join(c->env, c->applier);
-    qd_coord_watch_end(c->store, c->watch);
-    if (c->session) qd_coord_session_end(c->store, c->session);
-    free_batches(c->first);
-    qd_state_unref(c->state);
-    qd_state_changes_fini(&c->changes);
-    kv_clear(c);
-    qd_cond_fini(&c->wake);
-    qd_cond_fini(&c->applied);
-    qd_cond_fini(&c->keeper_wake);
-    qd_mutex_fini(&c->lock);
-    qd_arena_fini(&c->arena);
-    qd_free(c);
-}
-
 int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
 {
     uint64_t revision;
@@ -489,7 +462,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
         qd_log_info(CLUSTER_LOG, "no allocator took up this node's shards in %d s: it goes on",
                     TAKE_UP_MS / 1000);
     if (rc) {
-        end(c); /* without haste, which the store would keep: it may be tried again */
+        qd_cluster_close(c);
         return rc;
     }
     *out = c;
@@ -537,8 +510,30 @@ void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms)
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;
+    qdi_applied_close(c);
     qd_coord_hurry(c->store, STOP_MS); /* a majority may have gone already */
-    end(c);
+    qdi_allocator_close(c->allocator);
+    qd_mutex_lock(&c->lock);
+    c->allocator = NULL;
+    c->stop = true;
+    qd_cond_broadcast(&c->wake);
+    qd_cond_broadcast(&c->keeper_wake);
+    qd_mutex_unlock(&c->lock);
+    if (c->keeper) qd_thread_join(c->env, c->keeper);
+    if (c->recorder) qd_thread_join(c->env, c->recorder);
+    if (c->applier) qd_thread_join(c->env, c->applier);
+    qd_coord_watch_end(c->store, c->watch);
+    if (c->session) qd_coord_session_end(c->store, c->session);
+    free_batches(c->first);
+    qd_state_unref(c->state);
+    qd_state_changes_fini(&c->changes);
+    kv_clear(c);
+    qd_cond_fini(&c->wake);
+    qd_cond_fini(&c->applied);
+    qd_cond_fini(&c->keeper_wake);
+    qd_mutex_fini(&c->lock);
+    qd_arena_fini(&c->arena);
+    qd_free(c);
 }
 
 qd_state *qd_cluster_state(qd_cluster *c)
