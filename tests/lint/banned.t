@@ -29,7 +29,7 @@ my %heap = map { $_ => 'qd_alloc, qd_free of base/mem.h (a plugin: the mem servi
 # Where a function is at home.
 my %home = (
     (map { $_ => qr{^core/base/mem\.c$} } keys %heap),
-    abort => qr{^(?:core/base/assert\.c|plugins/coordination-common/bytes\.c|lib/check/invariant\.h)$},
+    abort => qr{^(?:core/base/assert\.c|plugins/coordination-common/bytes\.c|plugins/coordination-common/invariant\.c)$},
 );
 
 my @bad;
