@@ -611,7 +611,7 @@ static qd_str folder_of_name(qd_str name)
 static int32_t remove_names(qd_storage *t, const qd_str *names, uint32_t n, uint32_t *removed,
                             const qd_storage_call *call)
 {
-    bool after;
+    bool after = false;
     qd_storage_stat st;
     if (n == 0 || n > QD_STORAGE_NAMES_MAX) return fail(call, QD_E_ARG, "names", QD_STR(""));
     int32_t rc = begin(t, call, names[0], &after);
