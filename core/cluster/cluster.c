@@ -59,11 +59,18 @@ static qd_str uuid_in(const qd_coord_list *list)
     return (qd_str){NULL, 0};
 }
 
-static uint64_t epoch_of(qd_cluster *c)
+/* The epoch of the store in charge; false: not known yet. A mirror has one above all that were used,
+ * and no state is of it. By the applier, and before it. */
+static bool epoch_of(qd_cluster *c, uint64_t *epoch)
 {
     qd_coord_identity i;
     qd_coord_identity_get(c->store, &i);
-    return i.epoch;
+    if (i.state != QD_COORD_MIRROR && i.state != QD_COORD_VOID) {
+        c->epoch = i.epoch;
+        c->epoch_known = true;
+    }
+    *epoch = c->epoch;
+    return c->epoch_known;
 }
 
 /* Is a key older in the list than this node has seen it? Then the store has lost what came between,
@@ -88,9 +95,13 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
     qd_arena_init(&a, NULL, BATCH_ARENA_MAX);
     int rc = qd_coord_read(c->store, QD_STR(""), true, c->timeout_ms, &a, &list, err);
     if (!rc && c->authority) {
-        uint64_t shown = list.revision;
+        uint64_t shown = list.revision, epoch;
         (void)lost_something(c, &list, &shown);
-        rc = qd_authority_check(c->authority, uuid_in(&list), epoch_of(c), shown, err);
+        rc = epoch_of(c, &epoch)
+                 ? qd_authority_check(c->authority, uuid_in(&list), epoch, shown, err)
+                 : qd_err_set(err, QD_E_NO_COORDINATION,
+                              "the store of the cluster's state does not say yet under which "
+                              "control epoch it is in charge");
     }
     if (!rc) {
         kv_clear(c);
@@ -110,9 +121,9 @@ static int read_all(qd_cluster *c, uint64_t *revision, qd_err *err)
  * moment. */
 static int note(qd_cluster *c, const qd_state *s, qd_err *err)
 {
-    if (!c->authority) return 0;
-    return qd_authority_note(c->authority, qd_str_c(s->uuid), epoch_of(c), s->revision, !c->control,
-                             err);
+    uint64_t epoch;
+    if (!c->authority || !epoch_of(c, &epoch)) return 0;
+    return qd_authority_note(c->authority, qd_str_c(s->uuid), epoch, s->revision, !c->control, err);
 }
 
 static int publish(qd_cluster *c, uint64_t revision, qd_err *err)
@@ -410,6 +421,33 @@ static bool taken_up(void *arg, const qd_state *s)
     return given || !waiting;
 }
 
+static void end(qd_cluster *c)
+{
+    qdi_applied_close(c);
+    qdi_allocator_close(c->allocator);
+    qd_mutex_lock(&c->lock);
+    c->allocator = NULL;
+    c->stop = true;
+    qd_cond_broadcast(&c->wake);
+    qd_cond_broadcast(&c->keeper_wake);
+    qd_mutex_unlock(&c->lock);
+    if (c->keeper) qd_thread_join(c->env, c->keeper);
+    if (c->recorder) qd_thread_join(c->env, c->recorder);
+    if (c->applier) qd_thread_join(c->env, c->applier);
+    qd_coord_watch_end(c->store, c->watch);
+    if (c->session) qd_coord_session_end(c->store, c->session);
+    free_batches(c->first);
+    qd_state_unref(c->state);
+    qd_state_changes_fini(&c->changes);
+    kv_clear(c);
+    qd_cond_fini(&c->wake);
+    qd_cond_fini(&c->applied);
+    qd_cond_fini(&c->keeper_wake);
+    qd_mutex_fini(&c->lock);
+    qd_arena_fini(&c->arena);
+    qd_free(c);
+}
+
 int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *err)
 {
     uint64_t revision;
@@ -462,7 +500,7 @@ int qd_cluster_open(const qd_cluster_config *config, qd_cluster **out, qd_err *e
         qd_log_info(CLUSTER_LOG, "no allocator took up this node's shards in %d s: it goes on",
                     TAKE_UP_MS / 1000);
     if (rc) {
-        qd_cluster_close(c);
+        end(c); /* without haste, which the store would keep: it may be tried again */
         return rc;
     }
     *out = c;
@@ -510,30 +548,8 @@ void qd_cluster_leave(qd_cluster *c, int64_t timeout_ms)
 void qd_cluster_close(qd_cluster *c)
 {
     if (!c) return;
-    qdi_applied_close(c);
     qd_coord_hurry(c->store, STOP_MS); /* a majority may have gone already */
-    qdi_allocator_close(c->allocator);
-    qd_mutex_lock(&c->lock);
-    c->allocator = NULL;
-    c->stop = true;
-    qd_cond_broadcast(&c->wake);
-    qd_cond_broadcast(&c->keeper_wake);
-    qd_mutex_unlock(&c->lock);
-    if (c->keeper) qd_thread_join(c->env, c->keeper);
-    if (c->recorder) qd_thread_join(c->env, c->recorder);
-    if (c->applier) qd_thread_join(c->env, c->applier);
-    qd_coord_watch_end(c->store, c->watch);
-    if (c->session) qd_coord_session_end(c->store, c->session);
-    free_batches(c->first);
-    qd_state_unref(c->state);
-    qd_state_changes_fini(&c->changes);
-    kv_clear(c);
-    qd_cond_fini(&c->wake);
-    qd_cond_fini(&c->applied);
-    qd_cond_fini(&c->keeper_wake);
-    qd_mutex_fini(&c->lock);
-    qd_arena_fini(&c->arena);
-    qd_free(c);
+    end(c);
 }
 
 qd_state *qd_cluster_state(qd_cluster *c)

@@ -50,6 +50,8 @@ struct qd_cluster {
     cluster_batch *first, *last;
     qd_state *state, *shown; /* shown: to the listener; state right after, whose reference it has */
     uint64_t applying;       /* revision of shown */
+    uint64_t epoch;          /* of the store in charge, by the last identity that had one */
+    bool epoch_known;
     bool leaving;            /* the session is given back and not begun again */
     bool stop, lost;         /* lost: a batch could not be queued */
     qd_thread *applier, *keeper, *recorder;

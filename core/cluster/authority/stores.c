@@ -143,12 +143,37 @@ static void hold(front_request *r, uint64_t pause_ns)
     qd_cond_signal(&r->front->wake);
 }
 
+/* May it be asked of a store in this state? What a mirror holds is no state of the cluster, and a
+ * sealed store's last one may be the past. */
+static bool fits(const front_request *r, uint32_t state)
+{
+    bool past = state == QD_COORD_SEALED || state == QD_COORD_RETIRED;
+    if (state == QD_COORD_ACTIVE || r->kind == FRONT_MEMBERS) return true;
+    return past && r->kind == FRONT_RANGE && (r->q.range.flags & QD_COORD_STALE);
+}
+
+/* Was it read of a store that is in charge no more, or never was? A store that has just been opened
+ * looks as if it were, until what its log goes on to say is applied; the read waited for that. Its
+ * result is given back. */
+static bool read_too_late(front_request *r, int32_t rc)
+{
+    if (rc || r->kind != FRONT_RANGE || qdi_front_from_afar(r->front, r->child)) return false;
+    const front_child *k = &r->front->child[r->child];
+    qd_coord_identity id = {.struct_size = sizeof id};
+    k->vt->identity(k->handle, &id);
+    if (fits(r, id.state)) return false;
+    k->vt->result_free(k->handle, r->q.range.result);
+    r->q.range.result = NULL;
+    return true;
+}
+
 /* [a store's thread] */
 static void on_done(qd_op *op, int32_t rc)
 {
     front_request *r = op->user;
     qd_coord *c = r->front;
     bool again = false;
+    if (read_too_late(r, rc)) rc = QD_E_FENCED;
     qd_mutex_lock(&c->lock);
     if (!r->cancelled && !c->closing) {
         if (r->former) { /* not among those it did, or it does not say */
@@ -241,15 +266,6 @@ static int32_t dispatch(front_request *r)
     unref(r);
     qd_mutex_unlock(&c->lock);
     return rc;
-}
-
-/* May it be asked of a store in this state? What a mirror holds is no state of the cluster, and a
- * sealed store's last one may be the past. */
-static bool fits(const front_request *r, uint32_t state)
-{
-    bool past = state == QD_COORD_SEALED || state == QD_COORD_RETIRED;
-    if (state == QD_COORD_ACTIVE || r->kind == FRONT_MEMBERS) return true;
-    return past && r->kind == FRONT_RANGE && (r->q.range.flags & QD_COORD_STALE);
 }
 
 /* A store from afar tells its state by its answers, so it is asked; what it cannot serve it keeps

@@ -48,14 +48,17 @@ static int64_t session_ttl_ms = 30000;
 static uint32_t features; /* of the nodes to be opened; 0: this build's */
 static int64_t timeout_ms = 120000;
 
-static int node_try(node *n, const char *store, const char *id, qd_err *err)
+static void store_open(node *n, qd_env *env, const char *store, const char *id)
 {
     qd_coord_config c = {.struct_size = sizeof c,
                          .cluster = QD_STR("test"),
                          .node_id = qd_str_c(id),
                          .path = qd_str_c(store)};
-    assert_int_equal(
-        qd_coord_open(qd_env_system(), coord_memory_vtable(), NULL, &c, &n->store, err), 0);
+    assert_int_equal(qd_coord_open(env, coord_memory_vtable(), NULL, &c, &n->store, NULL), 0);
+}
+
+static int join_try(node *n, const char *id, qd_err *err)
+{
     qd_cluster_config k = {
         .env = &machine,
         .store = n->store,
@@ -77,6 +80,12 @@ static int node_try(node *n, const char *store, const char *id, qd_err *err)
         .authority = folder,
     };
     return qd_cluster_open(&k, &n->cluster, err);
+}
+
+static int node_try(node *n, const char *store, const char *id, qd_err *err)
+{
+    store_open(n, qd_env_system(), store, id);
+    return join_try(n, id, err);
 }
 
 static node node_open(const char *store, const char *id)
@@ -159,6 +168,98 @@ static bool starts_on(const disk *kept)
     if (rc) assert_non_null(strstr(qd_err_reason(&err), "is an old copy"));
     qd_err_fini(&err);
     return rc == 0;
+}
+
+/* The store of the masters as a control node shows it whose front is before the mirror. */
+static _Atomic bool mirrored;
+static void mirror_identity(qd_coord *c, qd_coord_identity *out)
+{
+    coord_memory_vtable()->identity(c, out);
+    if (!atomic_load(&mirrored)) return;
+    out->state = QD_COORD_MIRROR;
+    out->epoch += 2;
+}
+
+/* A mirror's epoch lies above all that were used: a node that acts on a state of the store in
+ * charge does not note it, or it would refuse that store ever after. */
+static void the_epoch_of_a_mirror_is_nobodys(void **state)
+{
+    (void)state;
+    disk d = {.off = false};
+    node n;
+    qd_err err;
+    qd_err_init(&err);
+    coord_memory *m = coord_memory_make(qd_env_system(), "mirrored");
+    qd_coord_vtable vt = *coord_memory_vtable();
+    qd_coord_config c = {.struct_size = sizeof c, .path = QD_STR("mirrored")};
+    vt.identity = mirror_identity;
+    folder = disk_open(&d);
+    assert_int_equal(qd_coord_open(&machine, &vt, NULL, &c, &n.store, NULL), 0);
+    atomic_store(&mirrored, true);
+    assert_int_equal(join_try(&n, "a", &err), QD_E_NO_COORDINATION);
+    assert_non_null(strstr(qd_err_reason(&err), "control epoch"));
+    qd_err_fini(&err);
+    atomic_store(&mirrored, false);
+    assert_int_equal(join_try(&n, "a", &err), 0);
+    qd_authority_record before, after;
+    qd_authority_get(folder, &before);
+    atomic_store(&mirrored, true);
+    qd_settings *s = settings(NULL, NULL);
+    assert_int_equal(create(&n, "x", s, "{}", &err), 0); /* acknowledged: it is acted on */
+    qd_settings_unref(s);
+    qd_authority_get(folder, &after);
+    assert_true(after.revision > before.revision);
+    assert_int_equal(after.epoch, before.epoch);
+    atomic_store(&mirrored, false);
+    node_close(&n);
+    qd_authority_close(folder);
+    folder = NULL;
+    qd_err_fini(&err);
+    coord_memory_free(m);
+}
+
+/* A machine on which time can be passed over. */
+static uint64_t passed_ns;
+static uint64_t later_ns(qd_env *env)
+{
+    (void)env;
+    return qd_env_mono_ns(qd_env_system()) + passed_ns;
+}
+
+/* A node whose disk is full joins when there is room, over the same store: what is asked of that
+ * one is waited for as before. */
+static void an_open_that_failed_hurries_nobody(void **state)
+{
+    (void)state;
+    disk d = {.off = true};
+    node n;
+    qd_err err;
+    qd_arena a;
+    qd_coord_list list;
+    qd_env later = *qd_env_system();
+    later.mono_ns = later_ns;
+    qd_err_init(&err);
+    qd_arena_init(&a, NULL, 1 << 20);
+    coord_memory *m = coord_memory_make(qd_env_system(), "full");
+    folder = disk_open(&d);
+    store_open(&n, &later, "full", "a");
+    assert_int_equal(join_try(&n, "a", &err), QD_E_IO);
+    qd_err_fini(&err);
+    d.off = false;
+    assert_int_equal(join_try(&n, "a", &err), 0);
+    passed_ns = 10000000000u;
+    coord_memory_off(m, true, false);
+    uint64_t asked = qd_env_mono_ns(qd_env_system());
+    assert_int_equal(qd_coord_read(n.store, QD_STR("k"), false, 200, &a, &list, &err),
+                     QD_E_NO_COORDINATION);
+    assert_true(qd_env_mono_ns(qd_env_system()) - asked >= 100000000u); /* it was asked again */
+    coord_memory_off(m, false, false);
+    node_close(&n);
+    qd_authority_close(folder);
+    folder = NULL;
+    qd_err_fini(&err);
+    qd_arena_fini(&a);
+    coord_memory_free(m);
 }
 
 /* A copy of the folder is old once what was written after it was marked, and never one that has
@@ -734,6 +835,8 @@ int main(void)
         cmocka_unit_test(a_suspended_machine_shows_an_old_state),
         cmocka_unit_test(a_node_that_is_behind_changes_a_setting),
         cmocka_unit_test(a_node_that_joined_anew_catches_up_first),
+        cmocka_unit_test(an_open_that_failed_hurries_nobody),
+        cmocka_unit_test(the_epoch_of_a_mirror_is_nobodys),
         cmocka_unit_test(what_was_written_is_marked),
         cmocka_unit_test(nodes_see_each_others_changes),
         cmocka_unit_test(concurrent_mapping_updates_all_land),

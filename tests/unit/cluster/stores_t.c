@@ -471,6 +471,53 @@ static void a_blocked_move_says_so(void **state)
     held_ms = 0;
 }
 
+/* A sealed store that was opened a moment ago: it looks as if it were in charge, until a read has
+ * waited for what its log goes on to say. */
+static _Atomic bool replayed;
+static void replaying_identity(qd_coord *c, qd_coord_identity *out)
+{
+    coord_memory_vtable()->identity(c, out);
+    if (!atomic_load(&replayed)) out->state = QD_COORD_ACTIVE;
+}
+static int32_t replaying_range(qd_coord *c, qd_coord_range *r)
+{
+    if (qd_str_is(r->key, "k")) atomic_store(&replayed, true);
+    return coord_memory_vtable()->range(c, r);
+}
+
+static void a_read_that_meets_the_seal_is_not_answered(void **state)
+{
+    (void)state;
+    held_ms = 20;
+    uuid = "u1";
+    begin();
+    put(w.s[0], "k", "v");
+    step(0, QD_COORD_SEAL, 1, 0);
+    qd_stores_close(w.stores);
+    qd_coord_vtable vt = *coord_memory_vtable();
+    qd_coord_config c = {.struct_size = sizeof c, .path = qd_str_c(names[0])};
+    qd_coord_store *own = w.s[0];
+    vt.identity = replaying_identity;
+    vt.range = replaying_range;
+    atomic_store(&replayed, false);
+    assert_int_equal(qd_coord_open(qd_env_system(), &vt, NULL, &c, &w.s[0], NULL), 0);
+    open_front(0);
+    qd_arena a;
+    qd_coord_list list;
+    qd_arena_init(&a, NULL, 0);
+    assert_int_equal(qd_coord_read(w.front, QD_STR("k"), false, MANY, &a, &list, NULL),
+                     QD_E_NO_COORDINATION);
+    assert_true(atomic_load(&replayed));
+    qd_arena_fini(&a);
+    qd_stores_close(w.stores);
+    qd_coord_close(w.s[0]);
+    w.s[0] = own;
+    open_front(0);
+    end();
+    uuid = NULL;
+    held_ms = 0;
+}
+
 /* What a mirror holds is never shown, in whatever order the stores are named. */
 static void a_mirror_is_no_state(void **state)
 {
@@ -665,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_silent_former_store_is_not_waited_for),
         cmocka_unit_test(what_waits_goes_on_after_an_unseal),
         cmocka_unit_test(a_blocked_move_says_so),
+        cmocka_unit_test(a_read_that_meets_the_seal_is_not_answered),
         cmocka_unit_test(a_mirror_is_no_state),
         cmocka_unit_test(another_cluster_is_not_followed),
         cmocka_unit_test(an_older_epoch_is_not_followed),
