@@ -59,8 +59,8 @@ static qd_str uuid_in(const qd_coord_list *list)
     return (qd_str){NULL, 0};
 }
 
-/* The epoch of the store in charge; false: not known yet. A mirror has one above all that were used,
- * and no state is of it. By the applier, and before it. */
+/* The epoch of the store in charge; false: not known yet. A mirror has one above all that were
+ * used, and no state is of it. By the applier, and before it. */
 static bool epoch_of(qd_cluster *c, uint64_t *epoch)
 {
     qd_coord_identity i;

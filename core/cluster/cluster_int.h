@@ -52,8 +52,8 @@ struct qd_cluster {
     uint64_t applying;       /* revision of shown */
     uint64_t epoch;          /* of the store in charge, by the last identity that had one */
     bool epoch_known;
-    bool leaving;            /* the session is given back and not begun again */
-    bool stop, lost;         /* lost: a batch could not be queued */
+    bool leaving;    /* the session is given back and not begun again */
+    bool stop, lost; /* lost: a batch could not be queued */
     qd_thread *applier, *keeper, *recorder;
     qd_cluster_disks disks;
     _Atomic uint64_t disk_since_ns;   /* since when a write to a disk is under way; 0: none is */
