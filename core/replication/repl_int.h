@@ -179,7 +179,7 @@ struct repl_shard {
     uint32_t install_ends; /* who waits for its end: it gives up */
     uint64_t fenced_ns;    /* since when, while the record names this copy still */
     bool stale;            /* the record could not be taken for want of memory */
-    /* time (replication.c): under qd_replication.lock */
+    /* time (tick.c): under qd_replication.lock */
     _Atomic bool awake;
     bool mapped;
     size_t awake_at;
@@ -230,8 +230,6 @@ void repl_unref(repl_shard *g);
  * repl_leave. QD_E_NO_SHARD: it is closing. [worker] */
 int repl_enter(repl_shard *g, qd_shard **s, qd_engine **e, qd_err *err);
 void repl_leave(qd_shard *s);
-/* The ticker looks at the copy again: something has happened. Not under the lock. [any] */
-void repl_wake(repl_shard *g);
 /* Gives work to a pool unless the node stops. */
 int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work);
 /* Runs fn(g) on a pool with a reference, unless the node stops. The caller sees to it that no other
@@ -258,6 +256,16 @@ void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uin
                        uint64_t end_ns);
 /* Takes over the record of a state. [applier, worker] */
 void repl_record_take(repl_shard *g, const qd_state *s);
+
+/* --- tick.c --- */
+/* The ticker; arg is the qd_replication. */
+void repl_tick(void *arg);
+/* The ticker looks at the copy again: something has happened. Not under the lock. [any] */
+void repl_wake(repl_shard *g);
+/* The same of a copy that is in the map, and for one that is so no more; under
+ * qd_replication.lock. */
+void repl_awake(repl_shard *g);
+void repl_unmapped(repl_shard *g);
 
 /* --- group.c --- */
 /* The primary's machine asks; under the lock. */
