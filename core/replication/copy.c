@@ -42,6 +42,7 @@ repl_copy_verdict repl_copy_ops(const repl_copy *c)
 
 repl_copy_verdict repl_copy_resync(repl_copy *c, uint64_t attempt, uint32_t part)
 {
+    if (!attempt) return REPL_COPY_NOT_SYNCED; /* no primary counts from 0 */
     if (c->synced_term == c->term) {
         return attempt <= c->resync ? REPL_COPY_REPEATED : REPL_COPY_NOT_SYNCED;
     }

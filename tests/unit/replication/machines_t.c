@@ -241,6 +241,7 @@ static void a_copy_obeys_the_highest_term(void **state)
     assert_int_equal(repl_copy_request(&c, 3, now), REPL_COPY_TAKE);
     assert_int_equal(repl_copy_ops(&c), REPL_COPY_NOT_SYNCED);
     assert_int_equal(repl_copy_resync(&c, 1, 1), REPL_COPY_NOT_SYNCED); /* not from the middle */
+    assert_int_equal(repl_copy_resync(&c, 0, 0), REPL_COPY_NOT_SYNCED); /* of none that began */
     assert_int_equal(repl_copy_resync(&c, 1, 0), REPL_COPY_ROLL_BACK);
     repl_copy_resynced(&c, false);
     assert_int_equal(repl_copy_resync(&c, 1, 0), REPL_COPY_REPEATED);
