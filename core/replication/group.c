@@ -488,6 +488,9 @@ bool repl_rests(const repl_shard *g)
     for (size_t i = 0; i < REPL_HOLDS; i++) {
         if (g->hold[i].p) return false;
     }
+    for (size_t i = 0; i < REPL_JOBS; i++) {
+        if (atomic_load(&g->job[i].late)) return false;
+    }
     if (g->outbox.n || g->cas.n || g->cas_runs || g->publish_runs || g->stale) return false;
     if (!g->leading) return !g->recovers && !g->installing;
     return g->pm.phase == REPL_ACTIVE && told && !g->start_runs && !g->pm.top && !g->replicated &&
@@ -521,6 +524,13 @@ void repl_start(repl_shard *g)
     g->start_runs = false;
     g->start_ns = repl_now(g) + START_AGAIN_NS;
     qd_mutex_unlock(&g->lock);
+}
+
+void repl_cas_over(repl_shard *g, const repl_cas *c)
+{
+    if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;
+    memmove(&g->cas.at[0], &g->cas.at[1], (g->cas.n - 1) * sizeof g->cas.at[0]);
+    g->cas.n--;
 }
 
 static void cas_run(repl_shard *g)
@@ -558,11 +568,7 @@ static void cas_run(repl_shard *g)
             continue;
         }
         qd_mutex_lock(&g->lock);
-        /* a primary of a later term may have begun a list of its own meanwhile */
-        if (g->cas.n && g->cas.at[0].peer == c.peer && g->cas.at[0].change == c.change) {
-            memmove(&g->cas.at[0], &g->cas.at[1], (g->cas.n - 1) * sizeof g->cas.at[0]);
-            g->cas.n--;
-        }
+        repl_cas_over(g, &c);
         bool stale = rc == QD_E_NOT_PRIMARY || rc == QD_E_INDEX_NOT_FOUND;
         if (g->leading) {
             repl_primary_changed(&g->pm, c.change, c.peer, !rc, stale, revision, repl_now(g));

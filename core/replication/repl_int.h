@@ -274,6 +274,9 @@ void repl_on_act(void *arg, const repl_act *a);
 void repl_unlock(repl_shard *g);
 /* The same for the ticker itself. */
 void repl_unlock_tick(repl_shard *g);
+/* Takes the change that was made off the list, under the lock. A primary of a later term has begun
+ * a list of its own meanwhile: that keeps its first change, which nobody has made. */
+void repl_cas_over(repl_shard *g, const repl_cas *c);
 /* Has time nothing to do here until something happens? Under the lock. */
 bool repl_rests(const repl_shard *g);
 /* Makes this copy the primary of the record, if it is; again whenever the record says so. */
