@@ -14,7 +14,7 @@
 #define TICK_NS 50000000u                 /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
 #define SWEEP_TICKS                                                                                \
-    200u /* in which each shard that is not awake is looked at, to be sure: 10 s                   \
+    200u /* in which each of the shards that sleep is looked at, to be sure: 10 s                  \
           */
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
@@ -223,8 +223,7 @@ static bool look(looking *l, qd_shard *s)
     return rest;
 }
 
-/* --- who is looked at --------------------------------------------------------------------------
- */
+/* --- who is looked at ------------------------------------------------------------------------- */
 
 void qdi_shard_awake(qd_shard *s)
 {
@@ -269,10 +268,11 @@ static void sleep_on(qd_shard *s)
 
 typedef QD_VEC(qd_shard *) shard_list;
 
-/* Those that are awake, and some of the others; a reference each. Under the lock. */
-static void gather(qd_shards *all, shard_list *list)
+/* Those that are awake, and some of the others, or all; a reference each. Under the lock. */
+static void gather(qd_shards *all, bool everyone, shard_list *list)
 {
-    size_t sweep = all->map.n / SWEEP_TICKS + 1;
+    size_t sweep = everyone ? SIZE_MAX : all->map.n / SWEEP_TICKS + 1;
+    if (everyone) all->swept = 0;
     const qd_map_entry *e;
     for (size_t i = 0; i < all->awake.n; i++) {
         if (!qd_vec_push(list, NULL, all->awake.at[i])) qdi_shard_ref(all->awake.at[i]);
@@ -288,7 +288,7 @@ static void look_around(qd_shards *all, looking *l)
 {
     shard_list list = {0};
     qd_mutex_lock(&all->lock);
-    gather(all, &list);
+    gather(all, l->memory_short, &list); /* who sleeps may keep some that can be given back */
     qd_mutex_unlock(&all->lock);
     for (size_t i = 0; i < list.n; i++) {
         qd_shard *s = list.at[i];
