@@ -17,7 +17,7 @@ use Parts qw(report);
 use QdNode;
 use Rest qw(asked connected request started);
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my %o = (marks => '0,1000,4000,10000', each => 100);
 while (@ARGV) {
@@ -40,11 +40,31 @@ sub cpu_ms { # user and system time of a process so far
 sub anon_kb { my ($pid) = @_; my ($kb) = QdNode::slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m; return $kb }
 sub rank { my ($q, @x) = @_; @x = sort { $a <=> $b } @x; return $x[$q * $#x] }
 
-sub settled_kb { # the least within 10 s in which nobody asks for anything
+sub settled_kb { # the least while nobody asks for anything, once none less is seen for 3 s
     my ($n) = @_;
-    my $least = anon_kb($n->{pid});
-    for (1 .. 40) { sleep 0.25; my $kb = anon_kb($n->{pid}); $least = $kb if $kb < $least }
+    my ($least, $since) = (anon_kb($n->{pid}), time);
+    $n->wait_for(sub {
+        my $kb = anon_kb($n->{pid});
+        ($least, $since) = ($kb, time) if $kb < $least;
+        return time - $since >= 3;
+    }, 60, 0.25);
     return $least;
+}
+
+# What the node takes while nobody asks for anything, % of a core: of 3 s that cost no less than the 3 s before them, a
+# tick of /proc's clock aside.
+sub idle_cpu {
+    my ($n) = @_;
+    my ($from, $at, $before, $last) = (time, cpu_ms($n->{pid}));
+    $n->wait_for(sub {
+        my $took = time - $from;
+        return 0 if $took < 3;
+        my $now = cpu_ms($n->{pid});
+        ($before, $last) = ($last, ($now - $at) / $took / 10);
+        ($from, $at) = (time, $now);
+        return defined $before && $before - $last <= 100 / $tick / 3;
+    }, 60, 0.05);
+    return $last;
 }
 
 # Runs $what; instructions of the daemon in user space meanwhile, undef: not known.
@@ -57,7 +77,13 @@ sub instructions {
         exec 'perf', 'stat', '-x', ',', '-o', $file, '-e', 'instructions:u', '-p', $n->{pid};
         POSIX::_exit(127);
     }
-    sleep 0.3 if $pid;
+    # it counts once it has opened a counter for each thread, or it may not and has ended
+    my $threads = () = glob "/proc/$n->{pid}/task/*";
+    my $counts = sub {
+        my $open = grep { (readlink // '') =~ /perf_event/ } glob "/proc/$pid/fd/*";
+        return $open >= $threads || QdNode::slurp("/proc/$pid/stat") =~ /\) Z /;
+    };
+    $n->wait_for($counts, 10, 0.01) if $pid;
     $what->();
     return undef unless $pid;
     kill INT => $pid;
@@ -84,10 +110,7 @@ for my $mark (@marks) {
     my $from = time;
     for (; $made < $mark; $made++) { create($n, $s, $made) }
     $took += time - $from;
-    sleep 2;
-    my $idle = cpu_ms($n->{pid});
-    sleep 3;
-    $idle = (cpu_ms($n->{pid}) - $idle) / 30;
+    my $idle = idle_cpu($n);
     my (@ms, $cpu);
     my $instructions = instructions($n, sub {
         $cpu = cpu_ms($n->{pid});
