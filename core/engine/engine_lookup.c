@@ -134,10 +134,8 @@ static int realtime(qd_engine *e, qd_str id, bool want_source, qd_arena *arena, 
 {
     for (int attempt = 0;; attempt++) {
         qd_version_value v;
-        uint32_t stripe = qd_version_map_lock(e->versions, id);
-        bool here = qd_version_map_get(e->versions, stripe, id, &v);
-        qd_version_map_unlock(e->versions, stripe);
-        if (!here) return from_reader(e, id, want_source, arena, out, err);
+        if (!qd_version_map_find(e->versions, id, &v))
+            return from_reader(e, id, want_source, arena, out, err);
         if (v.deleted) {
             *out = (qd_engine_doc){
                 .version = v.version, .seq_no = (int64_t)v.seq_no, .primary_term = v.primary_term};

@@ -326,7 +326,8 @@ static int apply_on_slot(qd_engine *e, engine_slot *s, const qd_engine_op *op, q
     if (atomic_load_explicit(&e->mode, memory_order_relaxed) != QD_ENGINE_PRIMARY) {
         return qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
     }
-    int rc = op->delete ? slot_fields(s, err) : fill_document(e, s, op, &doc, err);
+    int rc = qd_version_map_prepare(e->versions, err);
+    if (!rc) rc = op->delete ? slot_fields(s, err) : fill_document(e, s, op, &doc, err);
     return rc ? rc : under_stripe(e, s, op, doc, r, err);
 }
 
@@ -455,8 +456,10 @@ static int replay_document(qd_engine *e, engine_slot *s, const qd_translog_op *o
     };
     engine_current c;
     uint32_t doc = 0;
+    int rc = qd_version_map_prepare(e->versions, err);
+    if (rc) return rc;
     uint32_t stripe = qd_version_map_lock(e->versions, op->id);
-    int rc = current_of(e, stripe, op->id, &c, err);
+    rc = current_of(e, stripe, op->id, &c, err);
     if (rc || (c.known && c.seq_no >= (int64_t)op->seq_no)) goto out;
     if ((rc = delete ? slot_fields(s, err) : fill_document(e, s, &as_op, &doc, err))) goto out;
     engine_buffer *b = s->buffer;

@@ -1,10 +1,11 @@
 /*
  * version_map.c: stripes of two open-addressing tables and a list of tombstones. See version_map.h.
  *
- * What a stripe holds is made by its first write and given back by the refresh that leaves nothing
- * in it: of a shard that nobody writes to there are the locks alone, 12 KiB, and no 64. Entries
- * live in an arena of their half and go with it as a whole; an update in the same half overwrites
- * in place. Tombstones that outlive their half move into a table of their own.
+ * The stripes (12 KiB) are made before the first write, and what a stripe holds by its first write;
+ * the refresh that leaves nothing in it gives the latter back. A shard that nobody has written to
+ * since it was opened has neither. Entries live in an arena of their half and go with it as a
+ * whole; an update in the same half overwrites in place. Tombstones that outlive their half move
+ * into a table of their own.
  */
 #include "engine/version_map.h"
 #include "base/arena.h"
@@ -12,6 +13,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "runtime/sync.h"
+#include <stdatomic.h>
 
 #define STRIPES 256u
 #define TABLE_MIN 16u
@@ -44,7 +46,7 @@ typedef struct id_stripe {
 struct qd_version_map {
     qd_account *account;
     uint64_t seed;
-    id_stripe s[STRIPES];
+    _Atomic(id_stripe *) s; /* STRIPES; NULL before the first write */
 };
 
 static void half_init(half *h, qd_account *account)
@@ -67,8 +69,32 @@ int qd_version_map_make(qd_account *account, uint64_t seed, qd_version_map **out
     if (!m) return qd_err_nomem(err, "version map");
     m->account = account;
     m->seed = seed;
-    for (uint32_t i = 0; i < STRIPES; i++) qd_mutex_init(&m->s[i].lock);
     *out = m;
+    return 0;
+}
+
+/* A write happened before whoever must find it looks here: no stripes, nothing to find. */
+static id_stripe *stripes(qd_version_map *m)
+{
+    return atomic_load_explicit(&m->s, memory_order_acquire);
+}
+
+static void stripes_free(id_stripe *s)
+{
+    for (uint32_t i = 0; s && i < STRIPES; i++) qd_mutex_fini(&s[i].lock);
+    qd_free(s);
+}
+
+int qd_version_map_prepare(qd_version_map *m, qd_err *err)
+{
+    if (QD_LIKELY(stripes(m) != NULL)) return 0;
+    id_stripe *none = NULL, *s = qd_calloc(m->account, STRIPES * sizeof *s);
+    if (!s) return qd_err_nomem(err, "version map");
+    for (uint32_t i = 0; i < STRIPES; i++) qd_mutex_init(&s[i].lock);
+    if (!atomic_compare_exchange_strong_explicit(&m->s, &none, s, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
+        stripes_free(s); /* another writer was first */
+    }
     return 0;
 }
 
@@ -100,10 +126,9 @@ static void contents_free(id_stripe *s)
 void qd_version_map_free(qd_version_map *m)
 {
     if (!m) return;
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        contents_free(&m->s[i]);
-        qd_mutex_fini(&m->s[i].lock);
-    }
+    id_stripe *s = stripes(m);
+    for (uint32_t i = 0; s && i < STRIPES; i++) contents_free(&s[i]);
+    stripes_free(s);
     qd_free(m);
 }
 
@@ -115,13 +140,15 @@ static uint64_t hash_of(const qd_version_map *m, qd_str id)
 uint32_t qd_version_map_lock(qd_version_map *m, qd_str id)
 {
     uint32_t i = (uint32_t)(hash_of(m, id) >> 56) % STRIPES;
-    qd_mutex_lock(&m->s[i].lock);
+    id_stripe *s = stripes(m);
+    qd_assert(s);
+    qd_mutex_lock(&s[i].lock);
     return i;
 }
 
 void qd_version_map_unlock(qd_version_map *m, uint32_t stripe)
 {
-    qd_mutex_unlock(&m->s[stripe].lock);
+    qd_mutex_unlock(&stripes(m)[stripe].lock);
 }
 
 static entry *half_find(const half *h, uint64_t hash, qd_str id)
@@ -136,7 +163,7 @@ static entry *half_find(const half *h, uint64_t hash, qd_str id)
 
 bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_version_value *out)
 {
-    const contents *in = m->s[at_stripe].in;
+    const contents *in = stripes(m)[at_stripe].in;
     if (!in) return false;
     uint64_t hash = hash_of(m, id);
     const entry *e = half_find(&in->cur, hash, id);
@@ -149,6 +176,15 @@ bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_ver
     if (!tomb) return false;
     *out = *tomb;
     return true;
+}
+
+bool qd_version_map_find(qd_version_map *m, qd_str id, qd_version_value *out)
+{
+    if (!stripes(m)) return false;
+    uint32_t stripe = qd_version_map_lock(m, id);
+    bool here = qd_version_map_get(m, stripe, id, out);
+    qd_version_map_unlock(m, stripe);
+    return here;
 }
 
 static int half_grow(half *h, qd_account *account)
@@ -172,7 +208,7 @@ static int half_grow(half *h, qd_account *account)
 
 int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_err *err)
 {
-    contents *in = contents_of(m, &m->s[at_stripe]);
+    contents *in = contents_of(m, &stripes(m)[at_stripe]);
     if (!in) return qd_err_nomem(err, "version map");
     half *h = &in->cur;
     uint64_t hash = hash_of(m, id);
@@ -195,7 +231,7 @@ int qd_version_map_reserve(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_
 
 void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const qd_version_value *v)
 {
-    contents *in = m->s[at_stripe].in;
+    contents *in = stripes(m)[at_stripe].in;
     entry *e = in ? half_find(&in->cur, hash_of(m, id), id) : NULL;
     qd_assert(e);
     e->v = *v;
@@ -206,8 +242,9 @@ void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const 
 
 void qd_version_map_refresh_begin(qd_version_map *m)
 {
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        id_stripe *s = &m->s[i];
+    id_stripe *all = stripes(m);
+    for (uint32_t i = 0; all && i < STRIPES; i++) {
+        id_stripe *s = &all[i];
         qd_mutex_lock(&s->lock);
         contents *in = s->in;
         if (in) {
@@ -250,8 +287,9 @@ static void prune_tombstones(contents *s, int64_t now_ms, int64_t gc_ms, int64_t
 
 void qd_version_map_clear(qd_version_map *m)
 {
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        id_stripe *s = &m->s[i];
+    id_stripe *all = stripes(m);
+    for (uint32_t i = 0; all && i < STRIPES; i++) {
+        id_stripe *s = &all[i];
         qd_mutex_lock(&s->lock);
         contents_free(s);
         qd_mutex_unlock(&s->lock);
@@ -260,8 +298,9 @@ void qd_version_map_clear(qd_version_map *m)
 
 void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms, int64_t keep_from)
 {
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        id_stripe *s = &m->s[i];
+    id_stripe *all = stripes(m);
+    for (uint32_t i = 0; all && i < STRIPES; i++) {
+        id_stripe *s = &all[i];
         qd_mutex_lock(&s->lock);
         if (s->in) {
             keep_tombstones(m, s->in);
@@ -275,10 +314,11 @@ void qd_version_map_refresh_end(qd_version_map *m, int64_t now_ms, int64_t gc_ms
 
 void qd_version_map_stats(qd_version_map *m, uint64_t *entries, uint64_t *bytes)
 {
+    id_stripe *all = stripes(m);
     *entries = 0;
-    *bytes = sizeof *m;
-    for (uint32_t i = 0; i < STRIPES; i++) {
-        id_stripe *s = &m->s[i];
+    *bytes = sizeof *m + (all ? STRIPES * sizeof *all : 0);
+    for (uint32_t i = 0; all && i < STRIPES; i++) {
+        id_stripe *s = &all[i];
         const contents *in;
         qd_mutex_lock(&s->lock);
         if ((in = s->in)) {

@@ -31,7 +31,14 @@ int qd_version_map_make(qd_account *account, uint64_t seed, qd_version_map **out
 /* Frees it. */
 void qd_version_map_free(qd_version_map *m);
 
-/* Locks the stripe of id and returns its handle for the calls below. [worker] */
+/* Makes what writers lock, unless it is there; before a writer's first lock. QD_E_NOMEM,
+ * QD_E_BREAKER. [worker] */
+QD_MUST_CHECK
+int qd_version_map_prepare(qd_version_map *m, qd_err *err);
+/* The newest value of id, if it is here, for who holds no lock. [worker] */
+bool qd_version_map_find(qd_version_map *m, qd_str id, qd_version_value *out);
+/* Locks the stripe of id, of a map that is prepared, and returns its handle for the calls below.
+ * [worker] */
 uint32_t qd_version_map_lock(qd_version_map *m, qd_str id);
 /* Unlocks a stripe. */
 void qd_version_map_unlock(qd_version_map *m, uint32_t stripe);
