@@ -33,8 +33,10 @@ static const qd_setting_def index_defs[INDEX_ROWS] = {
 #undef QD_SECTION
 #undef QD_SETTING
 
-const qd_schema qd_schema_node = {"node", node_defs, NODE_ROWS};
-const qd_schema qd_schema_index = {"index", index_defs, INDEX_ROWS};
+static _Atomic(struct qd_values *) index_defaults;
+
+const qd_schema qd_schema_node = {"node", node_defs, NODE_ROWS, NULL};
+const qd_schema qd_schema_index = {"index", index_defs, INDEX_ROWS, &index_defaults};
 
 const qd_setting_def *qd_schema_find(const qd_schema *schema, qd_str key, uint32_t *id)
 {

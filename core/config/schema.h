@@ -9,6 +9,9 @@
 #define QD_CONFIG_SCHEMA_H
 
 #include "config/settings.h"
+#include <stdatomic.h>
+
+struct qd_values;
 
 typedef enum qd_setting_type {
     QD_ST_BOOL,   /* true | false */
@@ -50,6 +53,8 @@ typedef struct qd_schema {
     const char *scope; /* "node" or "index" */
     const qd_setting_def *defs;
     uint32_t n;
+    /* where values that don't depend on memory share those of what is not set; NULL: nowhere */
+    _Atomic(struct qd_values *) *defaults;
 } qd_schema;
 
 /* Ids of node settings. */

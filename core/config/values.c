@@ -1,4 +1,9 @@
-/* values.c: the parsed value of every setting, by id. See schema.h. */
+/*
+ * values.c: the parsed value of every setting, by id. See schema.h.
+ *
+ * Ten thousand indices set a handful of the index settings each. What they don't set is parsed once
+ * for all, and a byte a setting says whether an index has a value of its own.
+ */
 #include "base/arena.h"
 #include "config/schema_int.h"
 #include <stdatomic.h>
@@ -12,6 +17,9 @@ struct qd_values {
     qd_settings *settings;
     qd_arena arena;
     int64_t memory;
+    const qd_values
+        *defaults;      /* for what is not set; lives on. NULL: all values are in at, by id */
+    const uint8_t *own; /* by id: 1 + the place in at of what is set, or 0 */
     qdi_parsed at[];
 };
 
@@ -61,50 +69,111 @@ static int split_list(qd_values *v, qdi_parsed *p, const qd_setting_value *own, 
     return rc;
 }
 
-static int fill(qd_values *v, uint32_t id, int64_t memory, qd_err *err)
+/* What the settings say of a key; NULL: nothing. */
+static const qd_setting_value *given(const qd_settings *s, const qd_setting_def *d)
+{
+    if (!s || d->type == QD_ST_GROUP) return NULL;
+    const qd_setting_value *own = qd_settings_get(s, qd_str_c(d->key));
+    return own && own->kind != QD_SETTING_NULL ? own : NULL;
+}
+
+static int fill(qd_values *v, uint32_t id, qdi_parsed *p, qd_err *err)
 {
     const qd_setting_def *d = &v->schema->defs[id];
-    qdi_parsed *p = &v->at[id];
     if (d->type == QD_ST_GROUP) return 0;
-    qd_str key = qd_str_c(d->key);
-    const qd_setting_value *own = v->settings ? qd_settings_get(v->settings, key) : NULL;
-    if (own && own->kind == QD_SETTING_NULL) own = NULL;
+    const qd_setting_value *own = given(v->settings, d);
     p->set = own != NULL;
     if (!own && !d->value) {
         p->text = QD_STR("");
         return 0;
     }
     p->text = own ? own->text : qd_str_c(d->value);
-    if (d->type != QD_ST_LIST) return qdi_value_parse(d, key, p->text, memory, p, err);
+    if (d->type != QD_ST_LIST) {
+        return qdi_value_parse(d, qd_str_c(d->key), p->text, v->memory, p, err);
+    }
     return split_list(v, p, own, err);
+}
+
+static qd_values *values_make(const qd_schema *schema, qd_settings *s, int64_t memory, uint32_t n)
+{
+    qd_values *v = qd_calloc(NULL, sizeof *v + n * sizeof v->at[0]);
+    if (!v) return NULL;
+    v->magic = VALUES_MAGIC;
+    atomic_init(&v->refs, 1);
+    v->schema = schema;
+    v->memory = memory;
+    v->settings = s ? qd_settings_ref(s) : NULL;
+    qd_arena_init_small(&v->arena, NULL, 0);
+    return v;
+}
+
+static int make_all(const qd_schema *schema, qd_settings *s, int64_t memory, qd_values **out,
+                    qd_err *err)
+{
+    qd_values *v = values_make(schema, s, memory, schema->n);
+    int rc = v ? 0 : qd_err_nomem(err, "settings");
+    for (uint32_t id = 0; id < schema->n && rc == 0; id++) rc = fill(v, id, &v->at[id], err);
+    if (rc) qd_values_unref(v);
+    *out = rc ? NULL : v;
+    return rc;
+}
+
+/* Those of no memory, for all who set little. Never freed. */
+static int defaults_of(const qd_schema *schema, const qd_values **out, qd_err *err)
+{
+    qd_values *none = NULL, *v = atomic_load_explicit(schema->defaults, memory_order_acquire);
+    if (!v) {
+        int rc = make_all(schema, NULL, 0, &v, err);
+        if (rc) return rc;
+        if (!atomic_compare_exchange_strong_explicit(schema->defaults, &none, v,
+                                                     memory_order_acq_rel, memory_order_acquire)) {
+            qd_values_unref(v); /* another thread was first */
+            v = none;
+        }
+    }
+    *out = v;
+    return 0;
+}
+
+static int make_own(const qd_schema *schema, qd_settings *s, qd_values **out, qd_err *err)
+{
+    const qd_values *defaults;
+    int rc = defaults_of(schema, &defaults, err);
+    if (rc) return rc;
+    size_t most = s ? qd_settings_count(s) : 0;
+    uint32_t k = 0;
+    if (most >= UINT8_MAX) return make_all(schema, s, 0, out, err);
+    qd_values *v = values_make(schema, s, 0, (uint32_t)most);
+    uint8_t *own = v ? qd_arena_calloc(&v->arena, schema->n) : NULL;
+    if (!own) rc = qd_err_nomem(err, "settings");
+    for (uint32_t id = 0; id < schema->n && rc == 0; id++) {
+        if (!given(s, &schema->defs[id])) continue;
+        own[id] = (uint8_t)(k + 1);
+        rc = fill(v, id, &v->at[k++], err);
+    }
+    if (rc) {
+        qd_values_unref(v);
+        return rc;
+    }
+    v->defaults = defaults;
+    v->own = own;
+    *out = v;
+    return 0;
 }
 
 int qd_values_new(const qd_schema *schema, qd_settings *s, int64_t memory_bytes, qd_values **out,
                   qd_err *err)
 {
-    qd_values *v = qd_calloc(NULL, sizeof *v + schema->n * sizeof v->at[0]);
-    if (!v) return qd_err_nomem(err, "settings");
-    v->magic = VALUES_MAGIC;
-    atomic_init(&v->refs, 1);
-    v->schema = schema;
-    v->memory = memory_bytes;
-    v->settings = s ? qd_settings_ref(s) : NULL;
-    qd_arena_init_small(&v->arena, NULL, 0);
-    int rc = 0;
-    for (uint32_t id = 0; id < schema->n && rc == 0; id++) rc = fill(v, id, memory_bytes, err);
-    if (rc != 0) {
-        qd_values_unref(v);
-        return rc;
-    }
-    *out = v;
-    return 0;
+    if (schema->defaults && memory_bytes == 0) return make_own(schema, s, out, err);
+    return make_all(schema, s, memory_bytes, out, err);
 }
 
 static const qdi_parsed *value(const qd_values *v, uint32_t id)
 {
     QD_CHECK(v, VALUES_MAGIC);
     qd_assert(id < v->schema->n);
-    return &v->at[id];
+    if (!v->own) return &v->at[id];
+    return v->own[id] ? &v->at[v->own[id] - 1] : &v->defaults->at[id];
 }
 
 int64_t qd_values_i64(const qd_values *v, uint32_t id)
