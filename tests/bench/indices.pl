@@ -74,8 +74,7 @@ sub instructions {
     my $pid = $perf ? fork // die "fork: $!\n" : 0;
     if ($perf && !$pid) {
         open STDERR, '>', '/dev/null';
-        exec 'perf', 'stat', '-x', ',', '-o', $file, '-e', 'instructions:u', '-p', $n->{pid};
-        POSIX::_exit(127);
+        exec 'perf', 'stat', '-x', ',', '-o', $file, '-e', 'instructions:u', '-p', $n->{pid} or POSIX::_exit(127);
     }
     # it counts once it has opened a counter for each thread, or it may not and has ended
     my $threads = () = glob "/proc/$n->{pid}/task/*";
