@@ -68,8 +68,6 @@ int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs 
 bool qd_aggs_empty(const qd_aggs *a);
 /* Does some aggregation need scores (top_hits by score)? Then the query must be scored. [any] */
 bool qd_aggs_needs_scores(const qd_aggs *a);
-/* Does some filter or date expression depend on the clock (results must not be cached)? [any] */
-bool qd_aggs_uses_now(const qd_aggs *a);
 /* Does some aggregation look at more than what the query matches (global, terms of min_doc_count
  * 0)? Then no shard may be left out. [any] */
 bool qd_aggs_visits_all(const qd_aggs *a);

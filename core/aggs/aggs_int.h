@@ -71,7 +71,7 @@ struct qd_aggs {
     uint32_t nfilters; /* of filter and filters, in all */
     int64_t max_buckets;
     qd_aggs_flavour flavour;
-    bool scores, global, uses_now;
+    bool scores, global;
 };
 
 /* --- bound ------------------------------------------------------------------------------------ */

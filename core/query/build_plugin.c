@@ -397,6 +397,7 @@ static int build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, 
     qd_operator_scope *s = NULL;
     building *x = NULL;
     bool ran;
+    b->uses_now |= !(vt->head.flags & QD_OPERATOR_CACHEABLE);
     if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
     if (!rc) rc = building_make(s, plugin_of(q)->json, &x, err);
@@ -470,25 +471,6 @@ int qdi_parse_by_plugin(qdi_reading *rd, const qdi_plugin_query *q, qd_str name,
 
 /* --- the row ---------------------------------------------------------------------------------- */
 
-static bool cacheable(const qd_query *q)
-{
-    return plugin_of(q)->vt->head.flags & QD_OPERATOR_CACHEABLE;
-}
-
-static bool uses_now(const qd_query *q)
-{
-    return !cacheable(q);
-}
-
-static qd_str name_of(const qd_query *q)
-{
-    return plugin_of(q)->name;
-}
-
 /* Read by read_query.c, under the names of the plugins. */
-const qd_query_type qdi_query_plugin = {.name = "plugin",
-                                        .size = sizeof(qdi_plugin_query),
-                                        .build = build_plugin,
-                                        .uses_now = uses_now,
-                                        .cacheable = cacheable,
-                                        .describe = name_of};
+const qd_query_type qdi_query_plugin = {
+    .name = "plugin", .size = sizeof(qdi_plugin_query), .build = build_plugin};

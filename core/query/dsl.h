@@ -84,7 +84,7 @@ typedef struct qd_query_built {
     const qd_node *root;         /* never NULL */
     const qd_query_named *named; /* in order of appearance; for one name the last one counts */
     uint32_t nnamed;
-    bool uses_now;    /* depends on the clock: results must not be cached */
+    bool uses_now;    /* depends on the clock or on a plugin: results must not be cached */
     uint32_t clauses; /* of the whole tree, as max_clauses counts them */
 } qd_query_built;
 
@@ -117,13 +117,6 @@ int qd_query_parse_node(const qd_query_context *c, const qd_json_node *json, qd_
 
 /* A parsed match_all; static. [any] */
 const qd_query *qd_query_match_all(void);
-/* Name of the outermost query ("match"). [any] */
-qd_str qd_query_name(const qd_query *q);
-/* May the query depend on the clock (in any index)? False only if it surely does not. [any] */
-bool qd_query_uses_now(const qd_query *q);
-/* Do all of its clauses give the same answer on the same segment? False with plugin operators that
- * do not say so. [any] */
-bool qd_query_cacheable(const qd_query *q);
 
 /*
  * query within filters that do not score (aliases, slices, post filters): a bool of one must and n

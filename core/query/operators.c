@@ -161,46 +161,8 @@ int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query 
     return rc;
 }
 
-qd_str qd_query_name(const qd_query *q)
-{
-    return q->type->describe ? q->type->describe(q) : qd_str_c(q->type->name);
-}
-
 const qd_query *qd_query_match_all(void)
 {
     static const qd_query all = {.type = &qdi_query_match_all, .boost = 1};
     return &all;
-}
-
-bool qdi_query_any(const qd_query *q, qdi_query_test *test)
-{
-    return test(q) || (q->type->any_child && q->type->any_child(q, test));
-}
-
-bool qdi_query_any_of(const qd_query *const *list, uint32_t n, qdi_query_test *test)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (qdi_query_any(list[i], test)) return true;
-    return false;
-}
-
-static bool names_now(const qd_query *q)
-{
-    if (q->type->uses_now) return q->type->uses_now(q);
-    return q->has_value && qd_str_find_str(q->value.text, QD_STR("now")) >= 0;
-}
-
-static bool cannot_cache(const qd_query *q)
-{
-    return q->type->cacheable && !q->type->cacheable(q);
-}
-
-bool qd_query_uses_now(const qd_query *q)
-{
-    return qdi_query_any(q, names_now);
-}
-
-bool qd_query_cacheable(const qd_query *q)
-{
-    return !qdi_query_any(q, cannot_cache) && !qdi_query_any(q, names_now);
 }

@@ -88,7 +88,6 @@ typedef struct qdi_range {
 
 struct qdi_reading;
 struct qdi_builder;
-typedef bool qdi_query_test(const qd_query *q);
 
 /*
  * A query of the DSL: a file of types/ has its row and all that is particular to it, types.def the
@@ -102,14 +101,6 @@ typedef struct qd_query_type {
     int (*read)(struct qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err);
     /* Its tree in an index, without boost and name; *out NULL: no clause at all. */
     int (*build)(struct qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
-    /* Does any query that it holds, or below, pass? NULL: it holds none. */
-    bool (*any_child)(const qd_query *q, qdi_query_test *test);
-    /* May it depend on the clock? NULL: if "now" is in the text of its value. */
-    bool (*uses_now)(const qd_query *q);
-    /* Is its answer the same on the same segment? NULL: yes. */
-    bool (*cacheable)(const qd_query *q);
-    /* What messages call it; NULL: name. */
-    qd_str (*describe)(const qd_query *q);
 } qd_query_type;
 
 struct qd_query {
@@ -143,11 +134,6 @@ typedef struct qdi_plugin_query {
 #include "query/types/types.def"
 #undef QDI_QUERY_TYPE
 extern const qd_query_type qdi_query_plugin; /* build_plugin.c */
-
-/* Does the query, or any below it, pass? */
-bool qdi_query_any(const qd_query *q, qdi_query_test *test);
-/* Any of n queries? */
-bool qdi_query_any_of(const qd_query *const *list, uint32_t n, qdi_query_test *test);
 
 /* --- reading ------------------------------------------------------------------------------- */
 

@@ -26,7 +26,6 @@ int qdi_aggs_filters_read(qdi_parse *p, const qd_json_node *m, const qd_query **
     how.arena = p->arena;
     if (!how.origin) how.origin = p->how->body.p;
     int rc = qd_query_read_text(&how, m->raw, out, p->err);
-    if (rc == 0 && qd_query_uses_now(*out)) p->tree->uses_now = true;
     return rc;
 }
 

@@ -407,11 +407,6 @@ bool qd_aggs_needs_scores(const qd_aggs *a)
     return a->scores;
 }
 
-bool qd_aggs_uses_now(const qd_aggs *a)
-{
-    return a->uses_now;
-}
-
 bool qd_aggs_visits_all(const qd_aggs *a)
 {
     for (uint32_t i = 0; i < a->nplain; i++)

@@ -77,17 +77,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return rc ? rc : *out ? 0 : QD_E_NOMEM;
 }
 
-static bool any_child(const qd_query *q, qdi_query_test *test)
-{
-    const bool_query *s = (const bool_query *)q;
-    return qdi_query_any_of(s->must, s->nmust, test) ||
-           qdi_query_any_of(s->should, s->nshould, test) ||
-           qdi_query_any_of(s->filter, s->nfilter, test) ||
-           qdi_query_any_of(s->must_not, s->nmust_not, test);
-}
-
-const qd_query_type qdi_query_bool = {.name = "bool",
-                                      .size = sizeof(bool_query),
-                                      .read = read,
-                                      .build = build,
-                                      .any_child = any_child};
+const qd_query_type qdi_query_bool = {
+    .name = "bool", .size = sizeof(bool_query), .read = read, .build = build};

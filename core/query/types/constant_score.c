@@ -53,13 +53,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return 0;
 }
 
-static bool any_child(const qd_query *q, qdi_query_test *test)
-{
-    return qdi_query_any(((const constant_query *)q)->filter, test);
-}
-
-const qd_query_type qdi_query_constant_score = {.name = "constant_score",
-                                                .size = sizeof(constant_query),
-                                                .read = read,
-                                                .build = build,
-                                                .any_child = any_child};
+const qd_query_type qdi_query_constant_score = {
+    .name = "constant_score", .size = sizeof(constant_query), .read = read, .build = build};

@@ -52,14 +52,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return rc || *out ? rc : qdi_query_none(b, out, err);
 }
 
-static bool any_child(const qd_query *q, qdi_query_test *test)
-{
-    const dis_max_query *s = (const dis_max_query *)q;
-    return qdi_query_any_of(s->queries, s->n, test);
-}
-
-const qd_query_type qdi_query_dis_max = {.name = "dis_max",
-                                         .size = sizeof(dis_max_query),
-                                         .read = read,
-                                         .build = build,
-                                         .any_child = any_child};
+const qd_query_type qdi_query_dis_max = {
+    .name = "dis_max", .size = sizeof(dis_max_query), .read = read, .build = build};

@@ -31,7 +31,6 @@ static int ids_values(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *e
         if (at && got.n) memcpy(at, got.at, got.n * sizeof *at);
         IDS(q)->values = at;
         IDS(q)->n = (uint32_t)got.n;
-        q->has_value = true;
     }
     qd_vec_fini(&got);
     return rc;
@@ -52,11 +51,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return qdi_field_terms(b, &id, s->values, s->n, out, err);
 }
 
-static bool uses_now(const qd_query *q)
-{
-    (void)q;
-    return false;
-}
-
 const qd_query_type qdi_query_ids = {
-    .name = "ids", .size = sizeof(ids_query), .read = read, .build = build, .uses_now = uses_now};
+    .name = "ids", .size = sizeof(ids_query), .read = read, .build = build};

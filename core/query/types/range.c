@@ -61,15 +61,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return rc;
 }
 
-static bool uses_now(const qd_query *q)
-{
-    const qdi_range *g = &((const range_query *)q)->range;
-    return (g->has_from && qd_date_math_uses_now(g->from.text)) ||
-           (g->has_to && qd_date_math_uses_now(g->to.text));
-}
-
-const qd_query_type qdi_query_range = {.name = "range",
-                                       .size = sizeof(range_query),
-                                       .read = read,
-                                       .build = build,
-                                       .uses_now = uses_now};
+const qd_query_type qdi_query_range = {
+    .name = "range", .size = sizeof(range_query), .read = read, .build = build};

@@ -126,16 +126,5 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     return qdi_field_terms(b, &f, s->values, s->n, out, err);
 }
 
-static bool uses_now(const qd_query *q)
-{
-    const terms_query *s = (const terms_query *)q;
-    for (uint32_t i = 0; i < s->n; i++)
-        if (qd_date_math_uses_now(s->values[i].text)) return true;
-    return false;
-}
-
-const qd_query_type qdi_query_terms = {.name = "terms",
-                                       .size = sizeof(terms_query),
-                                       .read = read,
-                                       .build = build,
-                                       .uses_now = uses_now};
+const qd_query_type qdi_query_terms = {
+    .name = "terms", .size = sizeof(terms_query), .read = read, .build = build};

@@ -109,9 +109,16 @@ static const qd_operator_vtable tree_vt = {
     .parse = tree_parse,
     .rewrite = tree_rewrite};
 
+/* The same, but not always of the same answer. */
+static const qd_operator_vtable moody_vt = {
+    .head = QD_VTABLE(qd_operator_vtable, OPERATOR, QD_OPERATOR_REWRITES),
+    .parse = tree_parse,
+    .rewrite = tree_rewrite};
+
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
-    return host->provide(self, QD_KIND_OPERATOR, "tree", &tree_vt, err);
+    int32_t rc = host->provide(self, QD_KIND_OPERATOR, "moody", &moody_vt, err);
+    return rc ? rc : host->provide(self, QD_KIND_OPERATOR, "tree", &tree_vt, err);
 }
 
 static const qd_plugin plugin = {
@@ -196,6 +203,13 @@ static void trees_of_plugins(void **state)
                         "+(tag:b a) #tag:y");
     assert_string_equal(query_text(&x, "{'tree':{'what':1}}"),
                         "parsing_exception: [tree] does not know [what] @1:10");
+    qd_query_built built;
+    assert_int_equal(qd_query_parse(&x.c, QD_STR("{\"tree\":{\"kind\":\"ids\"}}"), &built, NULL),
+                     0);
+    assert_false(built.uses_now);
+    assert_int_equal(qd_query_parse(&x.c, QD_STR("{\"moody\":{\"kind\":\"ids\"}}"), &built, NULL),
+                     0);
+    assert_true(built.uses_now);
     expect_place(&x, "{'bool':{'must':[{'tree':{'kind':'ids'}},{'tree':{'what':1}}]}}", "1", "51");
     expect_place(&x,
                  "{'bool':{'must':[{'tree':\n{'kind':'ids'}},\n {'tree':{'kind':\n'ids'}},\n"
