@@ -302,7 +302,7 @@ static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
     }
     if (qd_field_is_numeric(f)) {
         (void)qd_err_set(err, QD_E_ARG, "Cannot parse object as number");
-    } else if (f->kind == QD_FIELD_BOOLEAN) {
+    } else if (f->value_class == QD_VALUE_BOOL) {
         (void)qdi_doc_token_error(&p->d, err, "Current token (START_OBJECT) not of boolean type");
     } else {
         qd_json_position(&p->d.r, p->d.r.token, &line, &column);

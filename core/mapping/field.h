@@ -16,23 +16,6 @@
 #include "mapping/date_math.h"
 #include "json/writer.h"
 
-typedef enum qd_field_kind {
-    QD_FIELD_TEXT,
-    QD_FIELD_KEYWORD,
-    QD_FIELD_LONG,
-    QD_FIELD_INTEGER,
-    QD_FIELD_SHORT,
-    QD_FIELD_BYTE,
-    QD_FIELD_DOUBLE,
-    QD_FIELD_FLOAT,
-    QD_FIELD_HALF_FLOAT,
-    QD_FIELD_SCALED_FLOAT,
-    QD_FIELD_BOOLEAN,
-    QD_FIELD_DATE,
-    QD_FIELD_IP,
-    QD_FIELD_KINDS
-} qd_field_kind;
-
 /* What a field's values are in the sink, in columns and points. */
 typedef enum qd_value_class {
     QD_VALUE_TEXT, /* analyzed text: terms, no column */
@@ -70,7 +53,6 @@ struct qd_field_type; /* row of the table of types, mapping/type_int.h */
 
 typedef struct qd_field {
     const struct qd_field_type *type;
-    qd_field_kind kind;
     qd_value_class value_class;
     qd_number_class number; /* of int64 columns */
     bool dates;             /* values are instants: they have formats, zones, date math */

@@ -60,7 +60,7 @@ static uint32_t table_size(uint32_t n)
 static int index_options(qd_field *f, const param_value *v, qd_err *err)
 {
     static const char *const names[] = {"docs", "freqs", "positions", "offsets"};
-    f->index_options = f->kind == QD_FIELD_TEXT ? QD_INDEX_OPT_POSITIONS : QD_INDEX_OPT_DOCS;
+    f->index_options = f->value_class == QD_VALUE_TEXT ? QD_INDEX_OPT_POSITIONS : QD_INDEX_OPT_DOCS;
     if (!v) return 0;
     for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
         if (!qd_str_is(v->text, names[i])) continue;
@@ -132,7 +132,6 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     qd_field **multi = qd_arena_calloc(a, (d->nmulti + 1) * sizeof *multi);
     if (!f || !multi) return qd_err_nomem(err, "mapping");
     f->type = d->type;
-    f->kind = d->type->kind;
     f->value_class = d->type->value_class;
     f->number = d->type->number;
     f->dates = d->type->dates;
@@ -152,7 +151,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
         qd_str sub =
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
         if (!sub.p) return qd_err_nomem(err, "mapping");
-        if (f->kind == QD_FIELD_TEXT && (rc = check_reserved(sub, err))) return rc;
+        if (f->value_class == QD_VALUE_TEXT && (rc = check_reserved(sub, err))) return rc;
         rc = compile_field(c, d->multi[i], sub, f, &multi[i], err); /* one level: they have none */
         if (rc) return rc;
     }

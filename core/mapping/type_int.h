@@ -83,8 +83,20 @@ typedef struct qd_field_def {
 struct field_builder; /* mapping_int.h */
 struct doc;           /* doc_int.h */
 
+/* Which of the numeric types a row is: integer.c and floating.c have several each. */
+typedef enum qd_field_kind {
+    QD_FIELD_LONG,
+    QD_FIELD_INTEGER,
+    QD_FIELD_SHORT,
+    QD_FIELD_BYTE,
+    QD_FIELD_DOUBLE,
+    QD_FIELD_FLOAT,
+    QD_FIELD_HALF_FLOAT,
+    QD_FIELD_SCALED_FLOAT,
+} qd_field_kind;
+
 struct qd_field_type {
-    qd_field_kind kind;
+    qd_field_kind kind; /* of numbers */
     qd_value_class value_class;
     qd_number_class number;
     bool dates;

@@ -6,7 +6,6 @@ void qd_field_bare(qd_field *f, qd_str type, qd_str name)
     const struct qd_field_type *t = qdi_field_type(type);
     qd_assert(t);
     *f = (qd_field){.type = t,
-                    .kind = t->kind,
                     .value_class = t->value_class,
                     .number = t->number,
                     .dates = t->dates,

@@ -41,7 +41,7 @@ const char *qdi_query_field_type(const qdi_field *f)
 bool qdi_field_is_string(const qdi_field *f)
 {
     return f->cls == QDI_F_ROUTING || f->cls == QDI_F_IGNORED ||
-           (f->f && (f->f->kind == QD_FIELD_TEXT || f->f->kind == QD_FIELD_KEYWORD));
+           (f->f && (f->f->value_class == QD_VALUE_TEXT || f->f->value_class == QD_VALUE_TERM));
 }
 
 /* --- names to fields -------------------------------------------------------------------------- */
@@ -112,7 +112,7 @@ static int need_index_or_column(const qdi_field *f, qd_err *err)
 static int need_index(const qdi_field *f, qd_err *err)
 {
     if (!f->f || f->f->indexed) return 0;
-    if (f->f->kind == QD_FIELD_KEYWORD) return need_index_or_column(f, err);
+    if (f->f->value_class == QD_VALUE_TERM) return need_index_or_column(f, err);
     return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                       QD_STR_ARG(f->name));
 }
@@ -123,7 +123,7 @@ static int indexed_term(qdi_builder *b, const qdi_field *f, qd_str text, qd_str 
     qd_point p = {.bytes = text};
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     qd_query_value v = {text, true};
-    int rc = f->f && f->f->kind == QD_FIELD_KEYWORD ? qd_field_term(f->f, v, &ctx, &p, err) : 0;
+    int rc = f->f && f->f->value_class == QD_VALUE_TERM ? qd_field_term(f->f, v, &ctx, &p, err) : 0;
     return rc ? rc : qdi_query_copy(b, p.bytes, out, err);
 }
 
@@ -285,12 +285,12 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     int rc = need_index_or_column(f, err);
     if (rc) return rc;
-    if (f->f->kind == QD_FIELD_DATE) return date_term(b, f, v, out, err);
-    if (f->f->kind == QD_FIELD_IP) return ip_term(b, f, v, out, err);
+    if (f->f->dates) return date_term(b, f, v, out, err);
+    if (f->f->value_class == QD_VALUE_IP) return ip_term(b, f, v, out, err);
     rc = qd_field_term(f->f, v, &ctx, &p, err);
     if (rc < 0) return rc;
     if (rc) return qdi_query_none(b, out, err);
-    if (f->f->kind == QD_FIELD_BOOLEAN && f->f->indexed)
+    if (f->f->value_class == QD_VALUE_BOOL && f->f->indexed)
         return scored_term(b, f->name, p.bytes, out, err);
     return range_i64(b, f->name, p.i64, p.i64, out, err);
 }
@@ -406,7 +406,8 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
     }
     if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
         return string_terms(b, f, v, n, out, err);
-    bool boolean = f->cls == QDI_F_MAPPED && f->f->kind == QD_FIELD_BOOLEAN; /* never scored here */
+    bool boolean =
+        f->cls == QDI_F_MAPPED && f->f->value_class == QD_VALUE_BOOL; /* never scored here */
     if ((n == 1 && !boolean) || f->cls != QDI_F_MAPPED)
         return qdi_field_term(b, f, v[0], false, out, err);
     return value_terms(b, f, v, n, out, err);
@@ -449,7 +450,7 @@ static int range_options(qdi_builder *b, const qdi_field *f, const qdi_range *g,
         rc = qd_zone_make(b->arena, g->time_zone, &zone, err);
         ctx->zone = zone;
     }
-    if (!rc && g->format.n && f->f->kind == QD_FIELD_DATE) {
+    if (!rc && g->format.n && f->f->dates) {
         qd_date_format *format;
         rc = qd_date_format_make(b->arena, g->format, &format, err);
         ctx->format = format;
@@ -472,14 +473,14 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     int rc = need_index_or_column(f, err);
     if (!rc) rc = range_options(b, f, g, &ctx, err);
     if (rc) return rc;
-    if (f->f->kind == QD_FIELD_DATE)
+    if (f->f->dates)
         b->uses_now |= (g->has_from && qd_date_math_uses_now(g->from.text)) ||
                        (g->has_to && qd_date_math_uses_now(g->to.text));
     rc = qd_field_range(f->f, g->has_from ? &g->from : NULL, g->include_from,
                         g->has_to ? &g->to : NULL, g->include_to, &ctx, p, err);
     if (rc < 0) return rc;
     if (rc) return qdi_query_none(b, out, err);
-    if (f->f->kind == QD_FIELD_IP) return range_ip(b, f->name, p[0].ip, p[1].ip, out, err);
+    if (f->f->value_class == QD_VALUE_IP) return range_ip(b, f->name, p[0].ip, p[1].ip, out, err);
     return range_i64(b, f->name, p[0].i64, p[1].i64, out, err);
 }
 

@@ -167,8 +167,8 @@ static int part(const graph *g, qdi_match_type type, bool at_end, uint32_t from,
         graph inner = *g;
         inner.m = &m;
         m.slop = 0;
-        bool positions = m.field.f && m.field.f->kind == QD_FIELD_TEXT &&
-                         m.field.f->index_options >= QD_INDEX_OPT_POSITIONS;
+        bool positions =
+            qdi_field_is_text(&m.field) && m.field.f->index_options >= QD_INDEX_OPT_POSITIONS;
         qdi_match_type t = !m.synonyms_phrase || !positions ? QDI_MATCH_BOOLEAN
                            : prefix                         ? QDI_MATCH_PHRASE_PREFIX
                                                             : QDI_MATCH_PHRASE;

@@ -105,7 +105,12 @@ typedef struct qdi_fields {
 qdi_field qdi_field_find(qdi_builder *b, qd_str name);
 /* Type name as in errors. */
 const char *qdi_query_field_type(const qdi_field *f);
-/* text or keyword: has terms that patterns may walk? */
+/* Analyzed text? */
+static inline bool qdi_field_is_text(const qdi_field *f)
+{
+    return f->f && f->f->value_class == QD_VALUE_TEXT;
+}
+/* Has terms that patterns may walk? */
 bool qdi_field_is_string(const qdi_field *f);
 /* Appends what a name or pattern stands for. suffix (p NULL: none) is tried first. */
 QD_MUST_CHECK

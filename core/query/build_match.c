@@ -8,9 +8,8 @@
 const qd_analyzer *qdi_search_analyzer(qdi_builder *b, const qdi_field *f, bool quoted)
 {
     if (!f->f) return NULL;
-    if (f->f->kind == QD_FIELD_TEXT)
-        return quoted ? f->f->search_quote_analyzer : f->f->search_analyzer;
-    if (f->f->kind == QD_FIELD_KEYWORD && f->f->split_on_whitespace)
+    if (qdi_field_is_text(f)) return quoted ? f->f->search_quote_analyzer : f->f->search_analyzer;
+    if (f->f->value_class == QD_VALUE_TERM && f->f->split_on_whitespace)
         return qd_analyzers_get(qd_mapping_analyzers(b->c->mapping), QD_STR("whitespace"));
     return NULL; /* the field's own normalizer comes with the term */
 }
@@ -147,7 +146,7 @@ int qdi_match_prefix(const qdi_matcher *m, qd_str text, const qd_node **out, qd_
 static int check_phrase(const qdi_matcher *m, bool prefix, bool several, qd_err *err)
 {
     const qd_field *f = m->field.f;
-    if (!f || f->kind != QD_FIELD_TEXT)
+    if (!qdi_field_is_text(&m->field))
         return qd_err_set(
             err, QD_E_ARG,
             "Can only use phrase%s queries on text fields - not on [%.*s] which is of "
@@ -290,7 +289,8 @@ int qdi_match(const qdi_matcher *m, qdi_match_type type, qd_query_value text, co
     const qd_analyzer *a = quoted && m->quote_analyzer ? m->quote_analyzer : m->analyzer;
     if (!a) a = qdi_search_analyzer(m->b, &m->field, quoted);
     if (!a && type != QDI_MATCH_PHRASE_PREFIX) { /* not analyzed: the value as it is */
-        if (type == QDI_MATCH_BOOLEAN_PREFIX && m->field.f && m->field.f->kind == QD_FIELD_KEYWORD)
+        if (type == QDI_MATCH_BOOLEAN_PREFIX && m->field.f &&
+            m->field.f->value_class == QD_VALUE_TERM)
             return qdi_match_prefix(m, text.text, out, err);
         return qdi_match_term(m, text, out, err);
     }

@@ -152,7 +152,7 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     n->u.pattern.max_states =
         p->max_determinized_states > 0 ? (uint32_t)p->max_determinized_states : 0;
     const qd_analyzer *a = f->f ? f->f->normalizer : NULL;
-    if (normalize && f->f && f->f->kind == QD_FIELD_TEXT) a = f->f->search_analyzer;
+    if (normalize && qdi_field_is_text(f)) a = f->f->search_analyzer;
     int rc = qdi_pattern_rewrite(p->rewrite, &n->u.pattern, err);
     if (!rc) rc = normalize_text(b, a, p->kind, text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);

@@ -110,7 +110,7 @@ int qdi_string_words(qdi_string *s, qd_str field, qd_str text, const qd_node **o
         int rc = comparison(s, field, text, out, err);
         if (rc <= 0) return rc;
         const qd_field *f = qd_mapping_field(s->b->c->mapping, name);
-        if (f && f->kind == QD_FIELD_DATE && qdi_text_of(s->q)->time_zone.p && text.n > 1)
+        if (f && f->dates && qdi_text_of(s->q)->time_zone.p && text.n > 1)
             return qdi_string_range(s, field, text, text, true, true, out, err);
     }
     return multi(s, field, false, qdi_text_of(s->q)->type, text, s->m.slop, out, err);
@@ -130,7 +130,7 @@ static int normalized(qdi_string *s, const qdi_field *f, qd_str text, qd_str *ou
 {
     const qd_analyzer *a = s->m.analyzer;
     qd_str plain = text;
-    if (!a && f->f && f->f->kind == QD_FIELD_TEXT) a = f->f->search_analyzer;
+    if (!a && qdi_field_is_text(f)) a = f->f->search_analyzer;
     int rc = a ? qd_analyzer_normalize(a, s->b->c->analysis, text, &plain, err) : 0;
     return rc ? rc : qdi_query_copy(s->b, plain, out, err);
 }
@@ -207,8 +207,7 @@ int qdi_string_prefix_of(qdi_string *s, const qdi_field *f, qd_str text, const q
 {
     qdi_pattern p = {.kind = QD_PATTERN_PREFIX, .rewrite = qdi_text_of(s->q)->rewrite};
     if (f->cls == QDI_F_NONE) return qdi_query_none(s->b, out, err);
-    if (!f->f || f->f->kind != QD_FIELD_TEXT)
-        return qdi_field_pattern(s->b, f, &p, text, false, out, err);
+    if (!qdi_field_is_text(f)) return qdi_field_pattern(s->b, f, &p, text, false, out, err);
     const qd_analyzer *a = s->m.analyzer ? s->m.analyzer : f->f->search_analyzer;
     if (s->analyze_wildcard) return analyzed_prefix(s, f, a, text, out, err);
     int rc = normalized(s, f, text, &text, err);

@@ -137,7 +137,7 @@ static int type_seen(cluster *x, int id, qd_str name)
     qd_state *s = qd_cluster_state(x->m[id].now->cluster);
     const qd_index_meta *m = qd_state_index(s, QD_STR(INDEX_NAME));
     const qd_field *f = m ? qd_mapping_field(m->mapping, name) : NULL;
-    if (f) type = f->kind == QD_FIELD_LONG ? 0 : 1;
+    if (f) type = f->value_class == QD_VALUE_I64 ? 0 : 1;
     qd_state_unref(s);
     return type;
 }

@@ -198,7 +198,7 @@ static int use_field(analyze *a, qd_err *err)
         a->use = qd_analyzer_ref(f->index_analyzer);
         return 0;
     }
-    if (strcmp(qd_field_type_name(f), "keyword") == 0) {
+    if (f->value_class == QD_VALUE_TERM) {
         a->one_term = true;
         a->use = f->normalizer ? qd_analyzer_ref(f->normalizer) : NULL;
         return 0;

@@ -107,7 +107,6 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 }
 
 const struct qd_field_type qdi_type_boolean = {
-    .kind = QD_FIELD_BOOLEAN,
     .value_class = QD_VALUE_BOOL,
     .name = "boolean",
     .params = params,

@@ -114,7 +114,6 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 }
 
 const struct qd_field_type qdi_type_date = {
-    .kind = QD_FIELD_DATE,
     .value_class = QD_VALUE_I64,
     .dates = true,
     .name = "date",

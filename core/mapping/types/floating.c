@@ -41,7 +41,7 @@ static float to_half(float v)
 
 static int64_t encode(const qd_field *f, double v)
 {
-    switch (f->kind) {
+    switch (f->type->kind) {
     case QD_FIELD_DOUBLE:
         return qd_f64_encode(v);
     case QD_FIELD_FLOAT:
@@ -64,9 +64,9 @@ static int read_text(const qd_field *f, qd_str text, double *out, qd_err *err)
 {
     float single;
     int rc;
-    if (f->kind == QD_FIELD_FLOAT || f->kind == QD_FIELD_HALF_FLOAT) {
+    if (f->type->kind == QD_FIELD_FLOAT || f->type->kind == QD_FIELD_HALF_FLOAT) {
         rc = qd_f32_parse_java(text, &single);
-        *out = rc ? 0 : (double)(f->kind == QD_FIELD_HALF_FLOAT ? to_half(single) : single);
+        *out = rc ? 0 : (double)(f->type->kind == QD_FIELD_HALF_FLOAT ? to_half(single) : single);
     } else {
         rc = qd_f64_parse_java(text, out);
     }
@@ -79,7 +79,7 @@ static int check_finite(const qd_field *f, double v, qd_err *err)
 {
     char text[QD_F64_TEXT_MAX];
     if (QD_LIKELY(isfinite(v))) return 0;
-    if (f->kind == QD_FIELD_DOUBLE || f->kind == QD_FIELD_SCALED_FLOAT)
+    if (f->type->kind == QD_FIELD_DOUBLE || f->type->kind == QD_FIELD_SCALED_FLOAT)
         qd_f64_print(text, v);
     else
         qd_f32_print(text, (float)v);
@@ -95,7 +95,8 @@ static int value(doc *d, const qd_field *f, qd_err *err)
         if (!f->coerce) {
             return qd_err_set(
                 err, QD_E_ARG, "%s value passed as String",
-                f->kind == QD_FIELD_FLOAT || f->kind == QD_FIELD_HALF_FLOAT ? "Float" : "Double");
+                f->type->kind == QD_FIELD_FLOAT || f->type->kind == QD_FIELD_HALF_FLOAT ? "Float"
+                                                                                        : "Double");
         }
         if (text.n == 0) return f->has_null_value ? qdi_doc_i64(d, f, f->null_i64, err) : 0;
     } else if (d->r.event != QD_JSON_NUMBER) {
@@ -104,7 +105,7 @@ static int value(doc *d, const qd_field *f, qd_err *err)
             d->r.event == QD_JSON_TRUE ? "VALUE_TRUE" : "VALUE_FALSE");
     }
     int rc = 0;
-    if (QD_LIKELY(d->r.event == QD_JSON_NUMBER && f->kind == QD_FIELD_DOUBLE)) {
+    if (QD_LIKELY(d->r.event == QD_JSON_NUMBER && f->type->kind == QD_FIELD_DOUBLE)) {
         (void)!qd_f64_parse(text, &v); /* a number it is; an infinite one is refused below */
     } else {
         rc = read_text(f, text, &v, err);
@@ -118,7 +119,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     double v;
     (void)b;
     f->has_points = f->indexed;
-    if (f->kind == QD_FIELD_SCALED_FLOAT) {
+    if (f->type->kind == QD_FIELD_SCALED_FLOAT) {
         if (!qdi_param(f->def, PARAM_SCALING_FACTOR)) {
             return qd_err_set(err, QD_E_ARG, "Field [scaling_factor] is required");
         }
@@ -151,7 +152,7 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
 /* The encoded value at or above (up), or at or below, a decimal that may lie between two. */
 static int64_t bound(const qd_field *f, double v, bool up, bool in)
 {
-    if (f->kind == QD_FIELD_SCALED_FLOAT) {
+    if (f->type->kind == QD_FIELD_SCALED_FLOAT) {
         double s = v * f->scaling_factor;
         if (s >= 9223372036854775807.0) return INT64_MAX;
         if (s <= -9223372036854775808.0) return INT64_MIN;
@@ -162,9 +163,10 @@ static int64_t bound(const qd_field *f, double v, bool up, bool in)
         if (!in && whole == s) i += up ? 1 : -1;
         return i;
     }
-    if (f->kind != QD_FIELD_DOUBLE) v = (double)(float)v; /* read as a float by Elasticsearch */
+    if (f->type->kind != QD_FIELD_DOUBLE)
+        v = (double)(float)v; /* read as a float by Elasticsearch */
     int64_t e = encode(f, v);
-    double back = f->kind == QD_FIELD_DOUBLE ? v : (double)qd_f32_decode(e);
+    double back = f->type->kind == QD_FIELD_DOUBLE ? v : (double)qd_f32_decode(e);
     if (up ? back < v : back > v) return up ? e + 1 : e - 1; /* rounding passed the bound */
     if (!in && back == v) return up ? e + 1 : e - 1;
     return e;
@@ -176,8 +178,8 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     double v;
     int rc;
     (void)ctx;
-    out[0].i64 = f->kind == QD_FIELD_SCALED_FLOAT ? INT64_MIN : encode(f, -HUGE_VAL);
-    out[1].i64 = f->kind == QD_FIELD_SCALED_FLOAT ? INT64_MAX : encode(f, HUGE_VAL);
+    out[0].i64 = f->type->kind == QD_FIELD_SCALED_FLOAT ? INT64_MIN : encode(f, -HUGE_VAL);
+    out[1].i64 = f->type->kind == QD_FIELD_SCALED_FLOAT ? INT64_MAX : encode(f, HUGE_VAL);
     if (lo) {
         rc = qd_f64_parse_java(lo->text, &v) ? read_text(f, lo->text, &v, err) : 0;
         if (rc) return rc;
@@ -191,13 +193,14 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
         out[1].i64 = bound(f, v, false, hi_in);
     }
     /* -0.0 sorts before 0.0: a bound of zero takes both in */
-    if (lo && lo_in && out[0].i64 == 0) out[0].i64 = f->kind == QD_FIELD_SCALED_FLOAT ? 0 : -1;
+    if (lo && lo_in && out[0].i64 == 0)
+        out[0].i64 = f->type->kind == QD_FIELD_SCALED_FLOAT ? 0 : -1;
     return out[0].i64 > out[1].i64;
 }
 
 static double to_f64(const qd_field *f, int64_t column)
 {
-    switch (f->kind) {
+    switch (f->type->kind) {
     case QD_FIELD_DOUBLE:
         return qd_f64_decode(column);
     case QD_FIELD_SCALED_FLOAT:
@@ -212,7 +215,7 @@ static void write_value(const qd_field *f, int64_t column, const qd_date_format 
 {
     (void)format;
     (void)zone;
-    if (f->kind == QD_FIELD_FLOAT || f->kind == QD_FIELD_HALF_FLOAT)
+    if (f->type->kind == QD_FIELD_FLOAT || f->type->kind == QD_FIELD_HALF_FLOAT)
         qd_json_float(w, qd_f32_decode(column));
     else
         qd_json_double(w, to_f64(f, column));

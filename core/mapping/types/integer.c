@@ -16,7 +16,7 @@ static const limits *limits_of(const qd_field *f)
                                   {INT32_MIN, INT32_MAX, "Integer", "an integer"},
                                   {INT16_MIN, INT16_MAX, "Short", "a short"},
                                   {INT8_MIN, INT8_MAX, "Integer", "a byte"}};
-    switch (f->kind) {
+    switch (f->type->kind) {
     case QD_FIELD_LONG:
         return &rows[0];
     case QD_FIELD_INTEGER:
@@ -44,8 +44,8 @@ static int from_string(const qd_field *f, qd_str text, bool coerce, int64_t *out
     double d;
     if (rc == QD_E_ARG) {
         /* shorter kinds go through a double, which takes more forms */
-        if (f->kind == QD_FIELD_LONG || qd_f64_parse_java(text, &d)) {
-            return qd_err_set(err, f->kind == QD_FIELD_LONG ? QD_E_ARG : QD_E_NUMBER_FORMAT,
+        if (f->type->kind == QD_FIELD_LONG || qd_f64_parse_java(text, &d)) {
+            return qd_err_set(err, f->type->kind == QD_FIELD_LONG ? QD_E_ARG : QD_E_NUMBER_FORMAT,
                               text.n ? "For input string: \"%.*s\"" : "empty String",
                               QD_STR_ARG(text));
         }
@@ -55,7 +55,7 @@ static int from_string(const qd_field *f, qd_str text, bool coerce, int64_t *out
     }
     if (rc || *out < l->min || *out > l->max) return out_of_range(f, text, err);
     if (!exact && !coerce) {
-        if (f->kind == QD_FIELD_LONG) {
+        if (f->type->kind == QD_FIELD_LONG) {
             return qd_err_set(err, QD_E_ARG, "Value [%.*s] has a decimal part", QD_STR_ARG(text));
         }
         return qd_err_set(err, QD_E_ARG, "%.*s cannot be converted to %s without data loss",
@@ -67,7 +67,7 @@ static int from_string(const qd_field *f, qd_str text, bool coerce, int64_t *out
 static int jackson_range(const doc *d, const qd_field *f, qd_err *err)
 {
     qd_str text = d->r.text;
-    switch (f->kind) {
+    switch (f->type->kind) {
     case QD_FIELD_LONG:
         return qdi_doc_token_error(d, err,
                                    "Numeric value (%.*s) out of range of long (%lld - %lld)",
@@ -102,7 +102,7 @@ static int value(doc *d, const qd_field *f, qd_err *err)
         rc = qd_json_i64(&d->r, &v);
     else
         rc = qd_i64_parse_decimal(d->r.text, &v, &exact);
-    bool byte = f->kind == QD_FIELD_BYTE; /* is read as an int first */
+    bool byte = f->type->kind == QD_FIELD_BYTE; /* is read as an int first */
     if (rc || (byte ? v < INT32_MIN || v > INT32_MAX : v < l->min || v > l->max))
         return jackson_range(d, f, err);
     if (!exact && !f->coerce) {

@@ -82,7 +82,6 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
 }
 
 const struct qd_field_type qdi_type_ip = {
-    .kind = QD_FIELD_IP,
     .value_class = QD_VALUE_IP,
     .name = "ip",
     .params = params,

@@ -134,7 +134,6 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 }
 
 const struct qd_field_type qdi_type_keyword = {
-    .kind = QD_FIELD_KEYWORD,
     .value_class = QD_VALUE_TERM,
     .name = "keyword",
     .params = params,

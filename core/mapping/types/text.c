@@ -127,7 +127,6 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 }
 
 const struct qd_field_type qdi_type_text = {
-    .kind = QD_FIELD_TEXT,
     .value_class = QD_VALUE_TEXT,
     .name = "text",
     .params = params,

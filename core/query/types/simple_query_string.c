@@ -136,8 +136,7 @@ static int each_field(simple *x, qd_str text, int edits, const qd_node **out, qd
                              .prefix_length = o->prefix_length,
                              .max_expansions = o->max_expansions};
             const qd_analyzer *a = x->s.m.analyzer;
-            if (!a && w->field.f && w->field.f->kind == QD_FIELD_TEXT)
-                a = w->field.f->search_analyzer;
+            if (!a && qdi_field_is_text(&w->field)) a = w->field.f->search_analyzer;
             if (a) rc = qd_analyzer_normalize(a, x->s.b->c->analysis, text, &word, &step);
             if (!rc) rc = qdi_query_copy(x->s.b, word, &word, &step);
             if (!rc) rc = qdi_field_pattern(x->s.b, &w->field, &p, word, false, &n, &step);

@@ -224,7 +224,7 @@ static void fields_are_found_by_name_and_pattern(void **state)
         0);
     const qd_field *f = qd_mapping_field(m, QD_STR("a.raw"));
     assert_non_null(f);
-    assert_int_equal(f->kind, QD_FIELD_KEYWORD);
+    assert_string_equal(qd_field_type_name(f), "keyword");
     assert_ptr_equal(f->parent, qd_mapping_field(m, QD_STR("a")));
     assert_null(qd_mapping_field(m, QD_STR("o")));
     assert_true(qd_mapping_is_object(m, QD_STR("o")));
@@ -329,7 +329,7 @@ static const char *range(const qd_mapping *m, const char *field, const char *lo,
         snprintf(line, sizeof line, "%s", qd_err_reason(&e));
     } else if (rc == 1) {
         snprintf(line, sizeof line, "none");
-    } else if (f->kind == QD_FIELD_IP) {
+    } else if (f->value_class == QD_VALUE_IP) {
         char x[46], y[46];
         qd_ip_print(x, p[0].ip);
         qd_ip_print(y, p[1].ip);
