@@ -327,7 +327,7 @@ static inline int qdi_aggs_bucket(qdi_aggr *a, uint32_t owner, int64_t key, uint
     }
     return qdi_aggs_bucket_find(a, owner, key, recent, out, err);
 }
-/* Documents of the batch as a bitmap of a filter. */
+/* Documents of the shard that a filter has, as a bitmap; NULL: it has all. */
 int qdi_aggs_filter_bits(qd_aggs_shard *s, const struct qd_node *node, uint64_t **bits,
                          qd_err *err);
 /* The value of an order's path in bucket b of a; NAN when there is none. */

@@ -274,26 +274,27 @@ void qd_aggs_shard_free(qd_aggs_shard *s)
 
 /* --- plans of our own ------------------------------------------------------------------------- */
 
-static int run(qd_aggs_shard *s, const qd_node *node, qd_collector *c, qd_err *err)
+static int make_plan(qd_aggs_shard *s, const qd_node *node, qd_arena *arena, qd_plan **out,
+                     qd_err *err)
 {
-    qd_arena arena;
-    qd_plan *plan;
-    qd_collect_result result;
-    qd_arena_init(&arena, s->account, 0);
     qd_plan_options o = {
         .task = s->o.task, .budget = s->o.budget, .no_scores = true, .account = s->account};
-    qd_node *all = node ? NULL : qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
-    int rc = node || all ? 0 : qdi_aggs_no_memory(s->account, sizeof *all, "aggregations", err);
-    if (rc == 0) rc = qd_plan_make(s->o.searcher, node ? node : all, &o, &arena, &plan, err);
-    if (rc == 0) rc = qd_plan_collect(plan, NULL, c, &result, err);
-    qd_arena_fini(&arena);
-    return rc;
+    return qd_plan_make(s->o.searcher, node, &o, arena, out, err);
 }
 
 int qd_aggs_shard_run_global(qd_aggs_shard *s, qd_err *err)
 {
+    qd_arena arena;
+    qd_plan *plan;
+    qd_collect_result result;
     qd_arena_reset(&s->leaf_arena);
-    return run(s, NULL, &s->global, err);
+    qd_arena_init(&arena, s->account, 0);
+    qd_node *all = qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
+    int rc = all ? 0 : qdi_aggs_no_memory(s->account, sizeof *all, "aggregations", err);
+    if (rc == 0) rc = make_plan(s, all, &arena, &plan, err);
+    if (rc == 0) rc = qd_plan_collect(plan, NULL, &s->global, &result, err);
+    qd_arena_fini(&arena);
+    return rc;
 }
 
 typedef struct bitmap {
@@ -316,10 +317,20 @@ int qdi_aggs_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits,
 {
     static const qd_collector_vt vt = {.collect = bitmap_collect};
     size_t words = qd_searcher_docs(s->o.searcher) / 64 + 1;
-    bitmap b = {.c = {.vt = &vt}, .bits = qd_arena_calloc(&s->arena, words * 8)};
-    if (!b.bits) return qdi_aggs_no_memory(s->account, words * 8, "filter of an aggregation", err);
+    bitmap b = {.c = {.vt = &vt}};
+    qd_arena arena;
+    qd_plan *plan;
+    qd_collect_result result;
+    qd_arena_init(&arena, s->account, 0);
+    int rc = make_plan(s, node, &arena, &plan, err);
+    if (rc == 0 && !qd_plan_is_everything(plan)) {
+        b.bits = qd_arena_calloc(&s->arena, words * 8);
+        rc = b.bits ? qd_plan_collect(plan, NULL, &b.c, &result, err)
+                    : qdi_aggs_no_memory(s->account, words * 8, "filter of an aggregation", err);
+    }
     *bits = b.bits;
-    return run(s, node, &b.c, err);
+    qd_arena_fini(&arena);
+    return rc;
 }
 
 /* --- results ---------------------------------------------------------------------------------- */

@@ -188,7 +188,7 @@ int qdi_apply_minimum(qdi_builder *b, const qd_node *n, qd_str minimum, const qd
                       qd_err *err)
 {
     *out = n;
-    if (!n || !minimum.p || n->kind != QD_NATIVE_BOOL) return 0;
+    if (!n || !minimum.p || !qd_node_clauses(n)) return 0;
     uint32_t least;
     int rc = qd_minimum_should_match(minimum, n->u.boolean.nshould, &least, err);
     if (rc || least == 0) return rc;

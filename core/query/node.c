@@ -47,6 +47,11 @@ qd_node *qd_node_bool_make(qd_arena *arena, uint32_t nmust, uint32_t nshould, ui
     return n;
 }
 
+const qd_node_bool *qd_node_clauses(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_BOOL ? &n->u.boolean : NULL;
+}
+
 typedef enum holds { HOLDS_NOTHING, HOLDS_CHILD, HOLDS_CHILDREN, HOLDS_CLAUSES } holds;
 
 uint32_t qd_node_lists(const qd_node *n, qd_node_list *out)

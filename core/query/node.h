@@ -206,6 +206,8 @@ typedef struct qd_node_list {
     bool excluded; /* what they match is not to match */
 } qd_node_list;
 #define QD_NODE_LISTS_MAX 4u
+/* The clauses of a bool; NULL when the node is none. [any] */
+const qd_node_bool *qd_node_clauses(const qd_node *n);
 /* The lists that a node holds, in the order of the query, into out (QD_NODE_LISTS_MAX); returns how
  * many: 0 of a leaf. [any] */
 uint32_t qd_node_lists(const qd_node *n, qd_node_list *out);

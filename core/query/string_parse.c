@@ -181,8 +181,8 @@ static int add_words(parser *p, clause_list *list, const qd_node *node, qd_err *
 {
     int occur = p->s->and_operator ? QD_OCCUR_MUST : QD_OCCUR_SHOULD, rc = 0;
     if (!node) return 0;
-    if (node->kind != QD_NATIVE_BOOL || node->boost != 1) return push(p, list, occur, node, err);
-    const qd_node_bool *w = &node->u.boolean;
+    const qd_node_bool *w = qd_node_clauses(node);
+    if (!w || node->boost != 1) return push(p, list, occur, node, err);
     for (uint32_t i = 0; i < w->nmust && !rc; i++) rc = push(p, list, occur, w->must[i], err);
     for (uint32_t i = 0; i < w->nshould && !rc; i++) rc = push(p, list, occur, w->should[i], err);
     return rc;
@@ -208,8 +208,8 @@ int qdi_fix_negative(qdi_builder *b, const qd_node *n, const qd_node **out, qd_e
 {
     const qd_node **filter;
     *out = n;
-    const qd_node_bool *s = &n->u.boolean;
-    if (n->kind != QD_NATIVE_BOOL || !s->nmust_not || s->nmust + s->nshould + s->nfilter) return 0;
+    const qd_node_bool *s = qd_node_clauses(n);
+    if (!s || !s->nmust_not || s->nmust + s->nshould + s->nfilter) return 0;
     qd_node *all = qdi_query_node(b, QD_NATIVE_MATCH_ALL, err);
     qd_node *x = qdi_query_node(b, QD_NATIVE_BOOL, err);
     filter = qd_arena_alloc(b->arena, sizeof *filter);

@@ -1,6 +1,6 @@
 /*
  * filters_run.c: the queries of filter and filters: each is run once over the shard into a bitmap;
- * a match_all needs none.
+ * one that all documents match needs none.
  */
 #include "aggs/bucket/filters_int.h"
 #include "query/dsl.h"
@@ -91,7 +91,6 @@ int qdi_aggs_filters_open(qdi_aggr *a, qd_err *err)
     if (!t || !t->bits)
         return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
     for (uint32_t i = 0; i < n; i++) {
-        if (qdi_filters_bound_of(a->bound)->nodes[i]->kind == QD_NATIVE_MATCH_ALL) continue;
         int stopped = qd_task_poll(a->shard->o.task);
         if (stopped == QD_E_TIMEOUT) return none_left(a, t->bits + i, n - i, err);
         if (stopped) return qd_task_check(a->shard->o.task, err);

@@ -192,6 +192,11 @@ bool qd_plan_is_empty(const qd_plan *p)
     return qdi_plan_can(p->root, QDI_NODE_NOTHING);
 }
 
+bool qd_plan_is_everything(const qd_plan *p)
+{
+    return qdi_plan_can(p->root, QDI_NODE_EVERYTHING);
+}
+
 int qd_plan_terms(qd_plan *p,
                   int (*each)(void *arg, qd_str field, qd_str term, const qd_node_stats *stats),
                   void *arg, qd_err *err)

@@ -60,6 +60,8 @@ int qd_plan_make(qd_searcher *s, const qd_node *root, const qd_plan_options *opt
 
 /* Can nothing match (known without reading postings)? [any] */
 bool qd_plan_is_empty(const qd_plan *p);
+/* Do all documents match (known likewise)? [any] */
+bool qd_plan_is_everything(const qd_plan *p);
 
 /* Hits counted exactly, however many. */
 #define QD_TOTAL_EXACT UINT64_MAX
