@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "query/node.h"
 #include "search/searcher.h"
+#include "segment/columns.h"
 
 struct qd_plan;
 struct qdi_node;
@@ -102,5 +103,7 @@ static inline const qd_node_type *qdi_node_type_of(const qd_node *n)
 
 /* plan/bounds.c: what may_match is of children. */
 bool qdi_node_may_match(const qd_leaf *leaf, const qd_node *n, uint32_t depth);
+/* plan/bounds.c: of the column of a field of the leaf; NULL: it has none. */
+const qd_column_stats *qdi_column_stats(const qd_leaf *leaf, uint32_t field);
 
 #endif

@@ -174,6 +174,13 @@ int qdi_bool_flatten(qd_plan *p, qdi_node *x, qd_err *err)
     return 0;
 }
 
+/* Is x a conjunction that is not scored, which its parent may take over clause by clause? */
+static bool is_plain_and(const qdi_node *x)
+{
+    return qdi_plan_can(x, QDI_NODE_CLAUSES) &&
+           x->u.b.nmust + x->u.b.nshould + x->u.b.nmust_not == 0;
+}
+
 /* Takes the clauses of required conjunctions that are not scored into x's own filters. */
 static int flatten_filter(qd_plan *p, qdi_node *x, qd_err *err)
 {
@@ -181,10 +188,8 @@ static int flatten_filter(qd_plan *p, qdi_node *x, qd_err *err)
     bool any = false;
     for (uint32_t i = 0; i < x->u.b.nfilter; i++) {
         qdi_node *c = x->u.b.filter[i];
-        bool plain = qdi_plan_can(c, QDI_NODE_CLAUSES) && c->u.b.nshould == 0 &&
-                     c->u.b.nmust_not == 0 && c->u.b.nmust == 0;
-        any |= plain;
-        n += plain ? c->u.b.nfilter : 1;
+        any |= is_plain_and(c);
+        n += is_plain_and(c) ? c->u.b.nfilter : 1;
     }
     if (!any) return 0;
     qdi_node **all = qd_arena_calloc(p->arena, (n + 1) * sizeof *all);
@@ -192,8 +197,7 @@ static int flatten_filter(qd_plan *p, qdi_node *x, qd_err *err)
     uint32_t m = 0;
     for (uint32_t i = 0; i < x->u.b.nfilter; i++) {
         qdi_node *c = x->u.b.filter[i];
-        if (qdi_plan_can(c, QDI_NODE_CLAUSES) && c->u.b.nshould == 0 && c->u.b.nmust_not == 0 &&
-            c->u.b.nmust == 0)
+        if (is_plain_and(c))
             for (uint32_t k = 0; k < c->u.b.nfilter; k++) all[m++] = c->u.b.filter[k];
         else
             all[m++] = c;

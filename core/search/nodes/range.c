@@ -35,13 +35,6 @@ static void describe(const qd_node *n, bool in_bool, qd_buf *to)
     qdi_put(to, "]");
 }
 
-static const qd_column_stats *column_of(const qd_leaf *leaf, uint32_t field)
-{
-    const qd_columns *set = qd_segment_columns(leaf->segment);
-    const qd_column *c = set ? qd_columns_get(set, field) : NULL;
-    return c ? qd_column_stats_get(c) : NULL;
-}
-
 static const qd_points_stats *points_of(const qd_leaf *leaf, uint32_t field)
 {
     const qd_points_set *set = qd_segment_points(leaf->segment);
@@ -61,7 +54,7 @@ static bool range_meets(const qd_leaf *leaf, const qd_node_range *r)
     if (p && p->points && r->kind == QD_RANGE_I64 && p->type == QD_POINT_I64) {
         return p->min.i <= r->hi && p->max.i >= r->lo;
     }
-    const qd_column_stats *c = column_of(leaf, field);
+    const qd_column_stats *c = qdi_column_stats(leaf, field);
     if (!c || r->kind != QD_RANGE_I64 || c->type != QD_COLUMN_I64) return true;
     return c->values && c->min <= r->hi && c->max >= r->lo;
 }

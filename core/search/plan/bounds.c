@@ -4,7 +4,7 @@
 #include "segment/segment.h"
 #include <string.h>
 
-static const qd_column_stats *column_of(const qd_leaf *leaf, uint32_t field)
+const qd_column_stats *qdi_column_stats(const qd_leaf *leaf, uint32_t field)
 {
     const qd_columns *set = qd_segment_columns(leaf->segment);
     const qd_column *c = set ? qd_columns_get(set, field) : NULL;
@@ -33,7 +33,7 @@ bool qd_searcher_bounds(const qd_searcher *s, qd_str field, int64_t *min, int64_
     for (uint32_t i = 0; i < qd_searcher_leaves(s); i++) {
         const qd_leaf *leaf = qd_searcher_leaf(s, i);
         uint32_t f = qd_segment_field_find(leaf->segment, field);
-        const qd_column_stats *c = f == QD_FIELD_NONE ? NULL : column_of(leaf, f);
+        const qd_column_stats *c = f == QD_FIELD_NONE ? NULL : qdi_column_stats(leaf, f);
         if (all) *all &= c && c->dense;
         if (!c || !c->values || c->type != QD_COLUMN_I64) continue;
         if (!any || c->min < *min) *min = c->min;

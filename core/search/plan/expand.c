@@ -16,30 +16,29 @@ static void automaton_drop(void *arg)
     qd_automaton_free(arg);
 }
 
-/* Builds the automaton of a pattern's text, which ends with the plan's arena. */
-static int make_automaton(qd_plan *p, const qd_node_pattern *n, qd_str text, qd_automaton **out,
-                          qd_err *err)
+int qdi_pattern_automaton(const qd_node_pattern *n, qd_str text, qd_arena *arena,
+                          qd_account *account, qd_automaton **out, qd_err *err)
 {
     qd_automaton *a = NULL;
     int rc = 0;
     switch (n->kind) {
     case QD_PATTERN_PREFIX:
-        rc = qd_automaton_prefix(text, n->case_insensitive, p->account, &a, err);
+        rc = qd_automaton_prefix(text, n->case_insensitive, account, &a, err);
         break;
     case QD_PATTERN_WILDCARD:
-        rc = qd_automaton_wildcard(text, n->case_insensitive, n->max_states, p->account, &a, err);
+        rc = qd_automaton_wildcard(text, n->case_insensitive, n->max_states, account, &a, err);
         break;
     case QD_PATTERN_REGEXP:
-        rc = qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states,
-                                 p->account, &a, err);
+        rc = qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states, account,
+                                 &a, err);
         break;
     case QD_PATTERN_FUZZY:
         rc = qd_automaton_fuzzy(text, n->max_edits, n->prefix_length, !n->no_transpositions,
-                                p->account, &a, err);
+                                account, &a, err);
         break;
     }
     if (rc) return rc;
-    if (qd_arena_on_reset(p->arena, automaton_drop, a)) return qd_err_nomem(err, "query plan");
+    if (qd_arena_on_reset(arena, automaton_drop, a)) return qd_err_nomem(err, "query plan");
     *out = a;
     return 0;
 }
@@ -261,7 +260,7 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
     }
     if (!plain) {
         qd_automaton *a = NULL;
-        int rc = make_automaton(p, pat, text, &a, err);
+        int rc = qdi_pattern_automaton(pat, text, p->arena, p->account, &a, err);
         if (rc) return rc;
         range.automaton = a;
         range.prefix = a->prefix;

@@ -168,6 +168,10 @@ QD_MUST_CHECK
 int qdi_walk_open(qdi_walk *w, qd_plan *p, const qd_leaf *leaf, uint32_t field,
                   const qd_term_range *range, qd_arena *arena, qd_err *err);
 
+/* expand.c: the automaton of a pattern with this text, which ends with the arena. */
+QD_MUST_CHECK
+int qdi_pattern_automaton(const qd_node_pattern *n, qd_str text, qd_arena *arena,
+                          qd_account *account, qd_automaton **out, qd_err *err);
 /* expand.c: patterns. Both return a node in *out. */
 int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
                        qd_err *err);

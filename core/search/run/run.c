@@ -511,6 +511,14 @@ static int top_all(qd_plan *p, const qd_top_options *o, qd_top_result *out, qd_e
 #ifdef QD_RESCORE
 bool qd_plan_rescores = true;
 
+/* The budget is the answer's: what looks at it again is not charged. */
+static qd_term_budget *charge_to(qd_plan *p, qd_term_budget *budget)
+{
+    qd_term_budget *before = p->o.budget;
+    p->o.budget = budget;
+    return before;
+}
+
 /* An answer worked out again by windows that skip nothing: what pruning left out must not have been
  * among the best, and what it scored has the same scores to the bit. */
 static void rescore(qd_plan *p, const qd_top_options *o, const qd_top_result *got)
@@ -522,7 +530,9 @@ static void rescore(qd_plan *p, const qd_top_options *o, const qd_top_result *go
     all.strategy = QD_STRATEGY_WINDOWS;
     all.total = QD_TOTAL_EXACT;
     qd_err_init(&err);
+    qd_term_budget *budget = charge_to(p, NULL);
     int rc = top_all(p, &all, &want, &err);
+    charge_to(p, budget);
     qd_err_fini(&err);
     if (rc || want.timed_out) return; /* cancelled meanwhile, or no memory left */
     qd_assert(got->n == want.n);
@@ -588,6 +598,7 @@ static void recount(qd_plan *p, uint64_t limit, uint64_t got)
     int rc = 0;
     qd_count_collector_init(&c, 0);
     qd_err_init(&err);
+    qd_term_budget *budget = charge_to(p, NULL);
     for (uint32_t i = 0; i < qd_searcher_leaves(p->searcher) && rc == 0; i++) {
         qdi_scratch *s = qdi_scratch_take();
         if (!s) {
@@ -602,6 +613,7 @@ static void recount(qd_plan *p, uint64_t limit, uint64_t got)
         if (rc2 < 0) rc = rc2;
         give(s, rc);
     }
+    charge_to(p, budget);
     qd_err_fini(&err);
     if (rc) return; /* cancelled meanwhile, or no memory left */
     qd_assert(limit && c.n >= limit ? got >= limit && got <= c.n : got == c.n);

@@ -57,5 +57,15 @@ typedef struct qdi_term_parts {
 qdi_term_parts qdi_term_parts_of(const qd_term_range *r);
 /* Does a text have them all, one behind the other? */
 bool qdi_term_has_parts(const qdi_term_parts *x, qd_str text);
+/* Does a text lie between the range's bounds, with its prefix and its parts? The automaton is not
+ * asked. */
+static inline bool qdi_term_between(const qd_term_range *r, const qdi_term_parts *parts,
+                                    qd_str text)
+{
+    int from = qd_str_cmp(text, r->from), to = r->has_to ? qd_str_cmp(text, r->to) : -1;
+    if (from < 0 || (from == 0 && r->from_exclusive)) return false;
+    if (to > 0 || (to == 0 && !r->to_inclusive)) return false;
+    return qd_str_starts(text, r->prefix) && qdi_term_has_parts(parts, text);
+}
 
 #endif

@@ -390,11 +390,8 @@ static void pass_dead(qd_term_iter *it)
 
 bool qd_term_range_has(const qd_term_range *r, qd_str text)
 {
-    int from = qd_str_cmp(text, r->from), to = r->has_to ? qd_str_cmp(text, r->to) : -1;
-    if (from < 0 || (from == 0 && r->from_exclusive)) return false;
-    if (to > 0 || (to == 0 && !r->to_inclusive)) return false;
     qdi_term_parts parts = qdi_term_parts_of(r);
-    return qd_str_starts(text, r->prefix) && qdi_term_has_parts(&parts, text) &&
+    return qdi_term_between(r, &parts, text) &&
            (!r->automaton || qd_automaton_match(r->automaton, text));
 }
 

@@ -6,7 +6,6 @@
  * Long pieces are rarer than short ones, and of a pattern's longest pieces that one is taken which
  * stands for the fewest patterns so far: a beginning that all have in common is not taken by many.
  */
-#include "base/hash.h"
 #include "segment/terms/term_block_int.h"
 
 #define GRAM 3u
@@ -127,15 +126,6 @@ int qd_term_matcher_make(const qd_term_range *const *ranges, uint32_t n, qd_aren
     return 0;
 }
 
-static bool has(const qd_term_matcher *m, uint32_t i, qd_str text)
-{
-    const qd_term_range *r = m->ranges[i];
-    int from = qd_str_cmp(text, r->from), to = r->has_to ? qd_str_cmp(text, r->to) : -1;
-    if (from < 0 || (from == 0 && r->from_exclusive)) return false;
-    if (to > 0 || (to == 0 && !r->to_inclusive)) return false;
-    return qd_str_starts(text, r->prefix) && qdi_term_has_parts(&m->parts[i], text);
-}
-
 /* Compares text with the ranges of a list that it was not compared with yet. */
 static uint32_t compare(qd_term_matcher *m, uint32_t i, qd_str text, uint32_t *out, uint32_t found,
                         uint64_t *cost)
@@ -144,7 +134,7 @@ static uint32_t compare(qd_term_matcher *m, uint32_t i, qd_str text, uint32_t *o
         if (m->seen[i] == m->stamp) continue;
         m->seen[i] = m->stamp;
         *cost += 1 + text.n / QDI_WALK_BYTES;
-        if (has(m, i, text)) out[found++] = i;
+        if (qdi_term_between(m->ranges[i], &m->parts[i], text)) out[found++] = i;
     }
     return found;
 }
