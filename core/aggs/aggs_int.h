@@ -108,6 +108,7 @@ struct qd_aggs_bound {
     const qd_aggs *tree;
     const qd_mapping *mapping;
     qdi_bound *at; /* by id */
+    bool uses_now;
 };
 
 /* --- values of a batch ------------------------------------------------------------------------ */

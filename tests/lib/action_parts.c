@@ -41,6 +41,8 @@ static void open_config(qd_actions *a, const char *settings)
     action_must(qd_config_ready(a->config, &err), &err, "config");
 }
 
+const qd_plugin *action_plugin;
+
 static void open_plugins(qd_actions *a, const qd_pools *pools)
 {
     qd_err err;
@@ -49,6 +51,8 @@ static void open_plugins(qd_actions *a, const qd_pools *pools)
         .env = a->env, .pool = qd_pools_get(pools, "generic"), .build_tree = true};
     action_must(qd_plugin_host_open(&c, &a->plugins, &err), &err, "plugins");
     action_must(qd_plugin_builtin(a->plugins, qd_analysis_plugin(), &err), &err, "analysis");
+    if (action_plugin)
+        action_must(qd_plugin_builtin(a->plugins, action_plugin, &err), &err, "plugin");
     action_must(qd_plugin_host_load(a->plugins, &err), &err, "plugins");
     action_must(qd_plugin_host_start(a->plugins, &err), &err, "plugins");
 }

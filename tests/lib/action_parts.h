@@ -8,6 +8,9 @@
 #include "action/action.h"
 #include "lib/store_crash.h"
 
+/* A plugin of the test that nodes opened from now on have as well; NULL: none. */
+extern const qd_plugin *action_plugin;
+
 /* Asserts success, with the error's text. */
 void action_must(int rc, qd_err *err, const char *what);
 /* What a node knows of itself before anything is open; account and pools are the caller's. */

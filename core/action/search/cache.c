@@ -155,6 +155,10 @@ int qdi_search_cached_begin(search_cached *c, search_run *x, qd_str expression, 
 void qdi_search_cached_keep(search_cached *c, search_run *x, const qd_json_writer *w)
 {
     if (!c->usable || x->timed_out || x->failed || !x->answer_from) return;
+    /* the words of a request don't tell what an operator of a plugin looks at */
+    for (uint32_t i = 0; i < x->nindices; i++) {
+        if (x->indices[i].uses_now) return;
+    }
     request_cache_shard *list = qd_arena_calloc(x->arena, x->nshards * sizeof *list);
     if (!list) return;
     for (uint32_t i = 0; i < x->nshards; i++) {

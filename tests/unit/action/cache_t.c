@@ -1,6 +1,10 @@
 /* cache_t.c: answers without hits are kept until a refresh, and say what a new search would say. */
 #include "lib/action_node.h"
+#include "lib/action_parts.h"
 #include "unit/unit.h"
+#include "json/reader.h"
+#include <quidditch/operator.h>
+#include <quidditch/plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -158,6 +162,85 @@ static void the_least_used_goes_first(void **state)
     action_node_close(n);
 }
 
+/* {"steady": {}} and {"moody": {}} match every document; only the answer of the first may be kept.
+ */
+static int32_t all_parse(const qd_query_ctx *ctx, qd_json_in *in, const void **out, qd_err *err)
+{
+    qd_json_reader *r = (qd_json_reader *)(void *)in;
+    (void)err;
+    assert_int_equal(qd_json_next(r), QD_JSON_OBJECT);
+    assert_int_equal(qd_json_next(r), QD_JSON_OBJECT_END);
+    *out = ctx;
+    return 0;
+}
+
+static int32_t all_rewrite(const qd_query_ctx *ctx, const void *parsed, qd_query_node **out,
+                           qd_err *err)
+{
+    static qd_query_node all = {
+        .struct_size = sizeof(qd_query_node), .type = QD_NODE_ALL, .boost = 1};
+    (void)ctx, (void)parsed, (void)err;
+    *out = &all;
+    return 0;
+}
+
+static const qd_operator_vtable steady_vt = {
+    .head = QD_VTABLE(qd_operator_vtable, OPERATOR, QD_OPERATOR_REWRITES | QD_OPERATOR_CACHEABLE),
+    .parse = all_parse,
+    .rewrite = all_rewrite};
+static const qd_operator_vtable moody_vt = {
+    .head = QD_VTABLE(qd_operator_vtable, OPERATOR, QD_OPERATOR_REWRITES),
+    .parse = all_parse,
+    .rewrite = all_rewrite};
+
+static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
+{
+    int32_t rc = host->provide(self, QD_KIND_OPERATOR, "steady", &steady_vt, err);
+    return rc ? rc : host->provide(self, QD_KIND_OPERATOR, "moody", &moody_vt, err);
+}
+
+static const qd_plugin plugin = {
+    .magic = QD_PLUGIN_MAGIC,
+    .abi_major = QD_ABI_MAJOR,
+    .abi_minor = QD_ABI_MINOR,
+    .struct_size = sizeof(qd_plugin),
+    .conf_size = sizeof(qd_plugin_conf),
+    .dep_size = sizeof(qd_plugin_dep),
+    .name = "moods",
+    .version = "1",
+    .license = "Apache-2.0",
+    .build_id = "",
+    .init = init,
+};
+
+static void operators_that_may_not_be_kept_are_not(void **state)
+{
+    static const struct {
+        const char *body;
+        int hits; /* of the second search, on two shards */
+    } of[] = {
+        {"{\"size\":0,\"query\":{\"steady\":{}}}", 2},
+        {"{\"size\":0,\"query\":{\"moody\":{}}}", 0},
+        {"{\"size\":0,\"query\":{\"bool\":{\"filter\":[{\"moody\":{}}]}}}", 0},
+        {"{\"size\":0,\"post_filter\":{\"moody\":{}}}", 0},
+        {"{\"size\":0,\"aggs\":{\"f\":{\"filter\":{\"steady\":{}}}}}", 2},
+        {"{\"size\":0,\"aggs\":{\"f\":{\"filter\":{\"moody\":{}}}}}", 0},
+    };
+    (void)state;
+    action_plugin = &plugin;
+    action_node *n = open_node(NULL);
+    for (size_t i = 0; i < QD_COUNT_OF(of); i++) {
+        int before = figure(n, "hit_count");
+        for (int k = 0; k < 2; k++) {
+            assert_int_equal(action_call(n, "POST", "/x/_search", of[i].body), 200);
+            assert_string_equal(action_at(n, "hits.total.value"), "10");
+        }
+        assert_int_equal(figure(n, "hit_count") - before, of[i].hits);
+    }
+    action_node_close(n);
+    action_plugin = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +249,7 @@ int main(void)
         cmocka_unit_test(many_questions_are_found_again),
         cmocka_unit_test(what_is_not_kept),
         cmocka_unit_test(the_least_used_goes_first),
+        cmocka_unit_test(operators_that_may_not_be_kept_are_not),
     };
     return unit_run(tests);
 }
