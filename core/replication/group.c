@@ -97,7 +97,8 @@ void repl_on_act(void *arg, const repl_act *a)
     case REPL_ACT_DROP:
         repl_source_gone(g, a->peer);
         for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
-            if (g->follower[i].peer == a->peer->id) g->follower[i] = (repl_follower){0};
+            repl_follower *f = &g->others->follower[i];
+            if (f->peer == a->peer->id) *f = (repl_follower){0};
         }
         break;
     case REPL_ACT_BATCH_DONE:

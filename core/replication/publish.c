@@ -125,8 +125,8 @@ typedef struct publish_call {
 
 static repl_follower *follower_of(repl_shard *g, uint64_t peer)
 {
-    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
-        if (g->follower[i].peer == peer) return &g->follower[i];
+    for (uint32_t i = 0; g->others && i < REPL_PEERS_MAX; i++) {
+        if (g->others->follower[i].peer == peer) return &g->others->follower[i];
     }
     return NULL;
 }
@@ -236,7 +236,7 @@ static uint32_t publish_list(repl_shard *g, const qd_publication *p, repl_peer o
     *term = g->pm.term;
     for (uint32_t i = 0; i < g->pm.top && g->leading; i++) {
         const repl_peer *c = &g->pm.peer[i];
-        repl_follower *f = &g->follower[i];
+        repl_follower *f = &g->others->follower[i];
         if (!c->id || !c->started || c->failing || !c->synced) continue;
         if (f->peer != c->id) *f = (repl_follower){.peer = c->id, .max_seq_no = -1};
         bool has = f->term > p->primary_term ||

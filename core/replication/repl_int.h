@@ -97,6 +97,15 @@ typedef struct repl_gone {
     int64_t persisted;
 } repl_gone;
 
+/* What a primary keeps of other copies, by place of pm.peer: made when a record first names one, so
+ * that a shard without replicas goes without. */
+typedef struct repl_others {
+    repl_follower follower[REPL_PEERS_MAX];
+    char node[REPL_PEERS_MAX][64];
+    repl_gone gone[REPL_PEERS_MAX];
+    uint32_t gone_next; /* the oldest one's place */
+} repl_others;
+
 /* Bytes of a file, read into the answer to the request: n of them behind room for its head. */
 typedef struct repl_piece {
     qd_rpc_request *request;
@@ -170,11 +179,8 @@ struct repl_shard {
         replicated_runs;
     _Atomic bool due_queued;
     repl_job job[REPL_JOBS];
-    repl_follower follower[REPL_PEERS_MAX];
+    repl_others *others; /* NULL: no record has named another copy */
     repl_hold hold[REPL_HOLDS];
-    char peer_node[REPL_PEERS_MAX][64]; /* by place of pm.peer */
-    repl_gone gone[REPL_PEERS_MAX];
-    uint32_t gone_next; /* the oldest one's place */
     bool installing;
     uint32_t install_ends; /* who waits for its end: it gives up */
     uint64_t fenced_ns;    /* since when, while the record names this copy still */

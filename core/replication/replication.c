@@ -30,6 +30,7 @@ void repl_unref(repl_shard *g)
     qd_vec_fini(&g->outbox);
     qd_vec_fini(&g->cas);
     qd_free(g->place);
+    qd_free(g->others);
     qd_mutex_fini(&g->lock);
     qd_free(g);
 }
@@ -328,9 +329,26 @@ static void note_left(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
     }
 }
 
+/* Does the record name a copy that is not this one? */
+static bool names_others(const repl_shard *g, const qd_shard_meta *m)
+{
+    for (uint32_t i = 0; i < m->ncopies; i++) {
+        const qd_copy *c = &m->copies[i];
+        if (qd_copy_is_assigned(c) && !qd_str_is(c->allocation_id, g->aid)) return true;
+    }
+    for (uint32_t i = 0; i < m->nin_sync; i++) {
+        if (!qd_str_is(m->in_sync[i].allocation_id, g->aid)) return true;
+    }
+    return false;
+}
+
 static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
 {
     uint32_t n = 0, room = m->ncopies + m->nin_sync;
+    if (!g->others && names_others(g, m)) {
+        g->others = qd_calloc(&g->r->account, sizeof *g->others);
+        if (!g->others) return false;
+    }
     repl_source_nodes(g); /* of copies that the new record may not name any more */
     note_left(g, s, m);
     if (room > REPL_COPIES) room = REPL_COPIES;

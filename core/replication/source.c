@@ -113,16 +113,16 @@ void repl_source_nodes(repl_shard *g)
 {
     for (uint32_t i = 0; i < g->nplaces && g->leading; i++) {
         const repl_peer *c = repl_primary_find(&g->pm, g->place[i].c.aid);
-        if (c) memcpy(g->peer_node[c - g->pm.peer], g->place[i].node, sizeof g->place[i].node);
+        if (c) memcpy(g->others->node[c - g->pm.peer], g->place[i].node, sizeof g->place[i].node);
     }
 }
 
 void repl_source_gone(repl_shard *g, const repl_peer *c)
 {
     repl_source_nodes(g);
-    char *node = g->peer_node[c - g->pm.peer];
+    char *node = g->others->node[c - g->pm.peer];
     if (c->counts && c->synced && *node) {
-        repl_gone *x = &g->gone[g->gone_next++ % REPL_PEERS_MAX];
+        repl_gone *x = &g->others->gone[g->others->gone_next++ % REPL_PEERS_MAX];
         *x = (repl_gone){.term = g->pm.term, .persisted = c->persisted};
         memcpy(x->node, node, sizeof x->node);
     }
@@ -142,8 +142,8 @@ static void returned(repl_shard *g, const repl_request *q)
     for (uint32_t i = 0; i < g->nplaces; i++) {
         if (strcmp(g->place[i].c.aid, q->by) == 0) memcpy(node, g->place[i].node, sizeof node);
     }
-    for (uint32_t i = 0; i < REPL_PEERS_MAX && *node; i++) {
-        repl_gone *x = &g->gone[i];
+    for (uint32_t i = 0; g->others && i < REPL_PEERS_MAX && *node; i++) {
+        repl_gone *x = &g->others->gone[i];
         if (x->term != g->pm.term || strcmp(x->node, node) != 0) continue;
         if (x->persisted > told) told = x->persisted;
         *x = (repl_gone){0}; /* what it does from now on is another matter */
@@ -280,7 +280,7 @@ static repl_final final_of(repl_shard *g, const repl_peer *c, const repl_request
                            uint64_t generation)
 {
     if (!c) return REPL_FINAL_OPS;
-    repl_follower *x = &g->follower[c - g->pm.peer];
+    repl_follower *x = &g->others->follower[c - g->pm.peer];
     if (x->peer != c->id) *x = (repl_follower){.peer = c->id, .max_seq_no = -1};
     if (!c->started) { /* else what was sent to it says it */
         x->term = q->open_term;
@@ -310,7 +310,7 @@ static bool counted(repl_shard *g, qd_engine *e, uint64_t peer)
     qd_engine_published(e, &term, &generation, &max);
     qd_mutex_lock(&g->lock);
     const repl_peer *c = repl_primary_peer(&g->pm, peer);
-    repl_follower *x = c ? &g->follower[c - g->pm.peer] : NULL;
+    repl_follower *x = c ? &g->others->follower[c - g->pm.peer] : NULL;
     if (x && x->peer == c->id && x->waits && !x->bound) {
         x->bound = true;
         x->must_term = term;
@@ -336,7 +336,7 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
     repl_peer *c = repl_primary_peer(&g->pm, q->peer);
     repl_final f = final_of(g, c, q, term, generation);
     if (c && f == REPL_FINAL_ADMIT) {
-        repl_follower *x = &g->follower[c - g->pm.peer];
+        repl_follower *x = &g->others->follower[c - g->pm.peer];
         first = !c->counts;
         if (first) {
             x->waits = true;

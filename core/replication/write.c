@@ -384,7 +384,7 @@ int qd_replication_confirm(qd_permit *p, int64_t seq_no, int64_t timeout_ms, qd_
  */
 static bool follows(const repl_shard *g, const repl_peer *c)
 {
-    const repl_follower *x = &g->follower[c - g->pm.peer];
+    const repl_follower *x = &g->others->follower[c - g->pm.peer];
     return c->id && (c->started || (c->counts && x->peer == c->id && x->waits));
 }
 
@@ -397,7 +397,8 @@ static bool all_show(repl_shard *g, int64_t seq_no, qd_write_counts *counts)
         const repl_peer *c = &g->pm.peer[i];
         if (!follows(g, c)) continue;
         counts->total += c->started;
-        bool shows = g->follower[i].peer == c->id && g->follower[i].max_seq_no >= seq_no;
+        bool shows =
+            g->others->follower[i].peer == c->id && g->others->follower[i].max_seq_no >= seq_no;
         counts->successful += shows && c->started;
         all &= shows;
     }
@@ -416,7 +417,9 @@ static int followers_wait(repl_shard *g, int64_t seq_no, qd_write_counts *counts
             for (uint32_t i = 0; i < g->pm.top; i++) {
                 repl_peer *c = &g->pm.peer[i];
                 if (!follows(g, c) || c->failing) continue;
-                if (g->follower[i].peer == c->id && g->follower[i].max_seq_no >= seq_no) continue;
+                if (g->others->follower[i].peer == c->id &&
+                    g->others->follower[i].max_seq_no >= seq_no)
+                    continue;
                 repl_primary_fail(&g->pm, c->id, "it does not show what is published for 30s",
                                   repl_now(g));
                 counts->failed++;
