@@ -98,13 +98,17 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
     return 0;
 }
 
-void qdi_engine_tell(qd_engine *e)
+static int64_t shown_of(qd_engine *e)
 {
-    if (!e->published) return;
     qd_mutex_lock(&e->publish_lock);
     int64_t shown = e->shown_seq_no;
     qd_mutex_unlock(&e->publish_lock);
-    e->published(e->copies_arg, shown);
+    return shown;
+}
+
+void qdi_engine_tell(qd_engine *e)
+{
+    if (e->published) e->published(e->copies_arg, shown_of(e));
 }
 
 qd_reader *qd_engine_reader(qd_engine *e)
@@ -147,6 +151,7 @@ static int cut(qd_engine *e, qd_err *err)
     }
     while (got < e->nslots && !(rc = qdi_engine_buffer_get(e, &fresh[got], err))) got++;
     if (!rc) {
+        int64_t shown = shown_of(e); /* it does not fall meanwhile */
         for (uint32_t i = 0; i < e->nslots; i++) qd_mutex_lock(&e->slots[i].lock);
         for (uint32_t i = 0; i < e->nslots; i++) {
             if (!slot_dirty(e->slots[i].buffer)) continue;
@@ -155,9 +160,9 @@ static int cut(qd_engine *e, qd_err *err)
         }
         qd_seq_no_get(&e->seq_no, &e->cut_seq_no, NULL, NULL);
         /* no-ops alone leave nothing in buffers; where a checkpoint decides, they wait as well */
-        if (e->detached.n || (!qdi_engine_follows(e) && e->cut_seq_no > e->shown_seq_no)) {
+        if (e->detached.n || (!qdi_engine_follows(e) && e->cut_seq_no > shown)) {
             qd_version_map_refresh_begin(e->versions);
-            qd_invariant(e->cut_seq_no >= e->shown_seq_no);
+            qd_invariant(e->cut_seq_no >= shown);
             e->cut_open = true;
             e->cut_written = false;
             atomic_fetch_add(&e->cuts, 1);
@@ -344,14 +349,6 @@ int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
     if (e->cut_seq_no > e->shown_seq_no) e->shown_seq_no = e->cut_seq_no;
     qd_mutex_unlock(&e->publish_lock);
     return 0;
-}
-
-static int64_t shown_of(qd_engine *e)
-{
-    qd_mutex_lock(&e->publish_lock);
-    int64_t shown = e->shown_seq_no;
-    qd_mutex_unlock(&e->publish_lock);
-    return shown;
 }
 
 int qd_engine_refresh_start(qd_engine *e, int64_t *seq_no, qd_err *err)
