@@ -354,6 +354,12 @@ int action_cluster_call(action_cluster *c, uint32_t i, const char *method, const
     return call(&c->at[i], method, path, body, &c->answer);
 }
 
+int action_cluster_call_to(action_cluster *c, uint32_t i, const char *method, const char *path,
+                           const char *body, qd_buf *answer)
+{
+    return call(&c->at[i], method, path, body, answer);
+}
+
 struct action_errand {
     qd_work work; /* first */
     member *n;

@@ -29,6 +29,9 @@ void action_cluster_close(action_cluster *c);
 /* Runs an API on a node and returns the HTTP status; the answer stays until the next call. */
 int action_cluster_call(action_cluster *c, uint32_t node, const char *method, const char *path,
                         const char *body);
+/* The same with an answer of the caller's, for threads beside the test's. */
+int action_cluster_call_to(action_cluster *c, uint32_t node, const char *method, const char *path,
+                           const char *body, qd_buf *answer);
 /* Begins a call on a worker of the node's search pool, as its front-end would; each is waited for
  * once, which makes it the last answer. */
 typedef struct action_errand action_errand;

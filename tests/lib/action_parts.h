@@ -16,10 +16,10 @@ void action_must(int rc, qd_err *err, const char *what);
 /* What a node knows of itself before anything is open; account and pools are the caller's. */
 qd_actions action_parts_of(const char *id, const char *name, qd_account *account, qd_pools *pools);
 /* Opens what stands below the cluster: settings ("key=value" a line), pools, tasks, plugins, the
- * store on this disk. Asserts success. */
+ * store on this disk, counters, the request cache. Asserts success. */
 void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, uint32_t workers,
                        const char *settings);
-/* Opens what stands above it, and says that the node has started. */
+/* Says that the node has started. */
 void action_parts_ready(qd_actions *a);
 /* Closes both, when the cluster is closed. */
 void action_parts_close(qd_actions *a, qd_pools *pools);

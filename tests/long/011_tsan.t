@@ -23,7 +23,7 @@ my $stress = count(STRESS => 5);
 $ENV{TSAN_OPTIONS} = "suppressions=@{[Cwd::getcwd()]}/tests/lib/tsan.supp " . ($ENV{TSAN_OPTIONS} // '');
 step('units build with TSan', sub { build('SAN=thread units') });
 # simulations are one thread, with nothing to race: what TSan keeps of their fibers outgrows memory
-step($_, clean($_)) for grep { !m{/(?:cluster|coordination|coordination_k8s|replication)/sim_t$} } programs('build/san-thread');
+step($_, clean($_)) for grep { !m{/(?:(?:cluster|coordination|coordination_k8s|replication)/sim_t|replication/node_sim_t)$} } programs('build/san-thread');
 for my $seed (1 .. $stress) {
     step("stress of a shard with seed $seed", "SEED=$seed STRESS_OPS=20000 setarch -R ./build/san-thread/tests/unit/engine/stress_t");
 }

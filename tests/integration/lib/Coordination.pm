@@ -15,6 +15,7 @@ use warnings;
 use Exporter 'import';
 use Fcntl qw(LOCK_EX);
 use File::Copy qw(copy);
+use File::Path qw(make_path);
 use QdNode;
 use Test::More ();
 
@@ -88,6 +89,7 @@ sub plugin_for {
     my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
     my $folder = "$n->{dir}/plugins";
     mkdir $folder or die "$folder: $!";
+    make_path("$top/build/tests");
     open my $lock, '>', "$top/build/tests/plugins.lock" or die "plugins.lock: $!"; # tests run side by side
     flock $lock, LOCK_EX or die "plugins.lock: $!";
     die "$name is not built\n" if system "make -s -C '$top' $cc $target";

@@ -149,6 +149,7 @@ typedef struct writing {
     action_cluster *c;
     _Atomic bool stop;
     int n;
+    qd_buf answer;
 } writing;
 
 static void write_on(void *arg)
@@ -157,7 +158,8 @@ static void write_on(void *arg)
     char path[64];
     for (; !atomic_load(&w->stop); w->n++) {
         snprintf(path, sizeof path, "/x/_doc/%d?refresh=true", w->n);
-        assert_int_equal(action_cluster_call(w->c, 0, "PUT", path, "{\"v\":\"a\"}"), 201);
+        assert_int_equal(action_cluster_call_to(w->c, 0, "PUT", path, "{\"v\":\"a\"}", &w->answer),
+                         201);
     }
 }
 
@@ -168,6 +170,7 @@ static void a_slow_recovery_ends(void **state)
     action_cluster *c = action_cluster_open(2, NULL);
     writing w = {.c = c};
     qd_thread *t;
+    qd_buf_init(&w.answer, NULL, (size_t)1 << 20);
     action_cluster_index(
         c, "x",
         "{\"settings\":{\"index\":{\"number_of_shards\":1,\"number_of_replicas\":0,"
@@ -187,6 +190,7 @@ static void a_slow_recovery_ends(void **state)
         qd_cluster_wait_for(action_cluster_actions(c, 1)->cluster, green, "x", WAIT_MS), 0);
     atomic_store(&w.stop, true);
     qd_thread_join(qd_env_system(), t);
+    qd_buf_fini(&w.answer);
     assert_int_equal(action_cluster_call(c, 1, "POST", "/x/_refresh", NULL), 200);
     char count[32];
     snprintf(count, sizeof count, "\"count\":%d,", w.n);
