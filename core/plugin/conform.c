@@ -87,6 +87,13 @@ static qd_json_in *run_json_open(qd_conform *c, qd_str text)
     return qd_plugin_json_in(r);
 }
 
+static int32_t run_json_text(qd_conform *c, qd_json_in *in, qd_str *raw, qd_err *err)
+{
+    qd_json_reader *r = (qd_json_reader *)(void *)in;
+    (void)c;
+    return qd_json_raw(r, raw) ? qd_json_fail(r, err) : 0;
+}
+
 static void run_json_close(qd_conform *c, qd_json_in *in)
 {
     (void)c;
@@ -135,6 +142,7 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
               .alloc_fail = run_alloc_fail,
               .json_open = run_json_open,
               .json_close = run_json_close,
+              .json_text = run_json_text,
               .result = run_result},
         .env = env,
         .line = line,

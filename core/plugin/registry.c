@@ -84,6 +84,8 @@ static const slot operator_slots[] = {
     OP(next_block, QD_OPERATOR_ITERATES),
     OP(max_score, QD_OPERATOR_MAX_SCORE),
     OP(close_iter, QD_OPERATOR_ITERATES),
+    OP(match_block, QD_OPERATOR_TWO_PHASE),
+    OP(explain, QD_OPERATOR_EXPLAINS),
     {NULL, 0, 0},
 };
 #define ANALYZER_SLOTS(type)                                                                       \
@@ -109,7 +111,7 @@ static const struct kind {
                               QD_COORDINATION_MINOR, coordination_slots},
     [QD_KIND_STORAGE] = {"storage", sizeof(qd_storage_vtable), 2047, QD_STORAGE_MAJOR,
                          QD_STORAGE_MINOR, storage_slots},
-    [QD_KIND_OPERATOR] = {"operator", sizeof(qd_operator_vtable), 31, QD_OPERATOR_MAJOR,
+    [QD_KIND_OPERATOR] = {"operator", sizeof(qd_operator_vtable), 127, QD_OPERATOR_MAJOR,
                           QD_OPERATOR_MINOR, operator_slots},
     [QD_KIND_CHAR_FILTER] = {"char_filter", sizeof(qd_char_filter_vtable), 7, QD_CHAR_FILTER_MAJOR,
                              QD_CHAR_FILTER_MINOR, char_filter_slots},

@@ -23,6 +23,27 @@ typedef struct qdi_builder {
 
 /* The builder behind an SDK context; NULL when it is somebody else's. */
 qdi_builder *qdi_builder_of(const qd_query_ctx *ctx);
+/* A tree of an operator's on its way to native nodes. */
+typedef struct qdi_conversion {
+    qdi_builder *b;
+    const qd_operator_vtable *vt;
+    const qd_query_ctx *ctx;
+    struct qd_operator_scope *scope; /* NULL: one of ours */
+    const qdi_plugin_query *q;
+    qd_str name;
+    uint32_t nodes;
+} qdi_conversion;
+/* convert.c: the native tree. */
+QD_MUST_CHECK
+int qdi_convert(qdi_conversion *v, const qd_query_node *tree, const qd_node **out, qd_err *err);
+/* The operator's own iterator, with what n (NULL: nothing) names. */
+QD_MUST_CHECK
+int qdi_convert_custom(qdi_conversion *v, const void *query, const qd_query_node *n, uint32_t depth,
+                       const qd_node **out, qd_err *err);
+/* QD_E_PLUGIN "operator [x] returned a query that <why>". */
+int qdi_bad_node(const qdi_conversion *v, const char *why, qd_err *err);
+/* read_plugin.c: what the context of a plugin's operator offers beside types of fields. */
+void qdi_scope_functions(struct qd_operator_scope *s);
 /* The tree of one query, boost and name applied. */
 QD_MUST_CHECK
 int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);

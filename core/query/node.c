@@ -52,7 +52,13 @@ const qd_node_bool *qd_node_clauses(const qd_node *n)
     return n->kind == QD_NATIVE_BOOL ? &n->u.boolean : NULL;
 }
 
-typedef enum holds { HOLDS_NOTHING, HOLDS_CHILD, HOLDS_CHILDREN, HOLDS_CLAUSES } holds;
+typedef enum holds {
+    HOLDS_NOTHING,
+    HOLDS_CHILD,
+    HOLDS_CHILDREN,
+    HOLDS_CLAUSES,
+    HOLDS_OPERATOR
+} holds;
 
 uint32_t qd_node_lists(const qd_node *n, qd_node_list *out)
 {
@@ -75,6 +81,9 @@ uint32_t qd_node_lists(const qd_node *n, qd_node_list *out)
         out[2] = (qd_node_list){.nodes = b->filter, .n = b->nfilter};
         out[3] = (qd_node_list){.nodes = b->must_not, .n = b->nmust_not, .excluded = true};
         return 4;
+    case HOLDS_OPERATOR:
+        out[0] = (qd_node_list){.nodes = n->u.custom.children, .n = n->u.custom.nchildren};
+        return n->u.custom.nchildren != 0;
     case HOLDS_NOTHING:
         break;
     }

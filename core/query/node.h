@@ -167,6 +167,10 @@ typedef struct qd_node_custom {
     const void *query;               /* what its parse made */
     struct qd_operator_scope *scope; /* what its calls work with (scope.h); NULL: they return */
     uint64_t cost;                   /* estimate of documents over all segments; 0: unknown */
+    qd_str field;                    /* of terms */
+    const qd_str *terms;             /* whose statistics it asks for */
+    const qd_node *const *children;  /* that it iterates */
+    uint32_t nterms, nchildren;
 } qd_node_custom;
 
 struct qd_node {

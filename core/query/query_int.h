@@ -127,7 +127,10 @@ typedef struct qdi_plugin_query {
     qd_query base;
     const qd_operator_vtable *vt;
     qd_self *self;
-    qd_str name, json;
+    qd_str name, json;     /* json: without boost and _name, which base has */
+    const qd_query **subs; /* queries within it, and their texts */
+    const qd_str *sub_json;
+    uint32_t nsubs;
 } qdi_plugin_query;
 
 #define QDI_QUERY_TYPE(name) extern const qd_query_type qdi_query_##name;
@@ -160,12 +163,22 @@ int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_
 QD_MUST_CHECK
 qd_query *qdi_query_make(qdi_reading *rd, const qd_query_type *type, qd_err *err);
 
-/* Has a plugin's operator parse a query for its errors. json stands at that line and
- * column of the request. Of a call that does not return rd->lookup_failed is set, too. Waits as
- * plugin/guest.h says. */
+/* Has a plugin's operator parse q->json for its errors, and reads the queries within. The text
+ * stands at that line and column of the request. Of a call that does not return rd->lookup_failed
+ * is set, too. Waits as plugin/guest.h says. */
 QD_MUST_CHECK
-int qdi_parse_by_plugin(qdi_reading *rd, const qdi_plugin_query *q, qd_str name, qd_str json,
-                        uint32_t line, uint32_t column, qd_err *err);
+int qdi_parse_by_plugin(qdi_reading *rd, qdi_plugin_query *q, qd_str name, uint32_t line,
+                        uint32_t column, qd_err *err);
+/* read_plugin.c: the members that the host reads of a plugin's query, boost and _name, into
+ * q->base; q->json is json with blanks in their place, so that lines and columns stay. json stands
+ * at that line and column of the request. */
+QD_MUST_CHECK
+int qdi_read_plugin_members(qdi_reading *rd, qdi_plugin_query *q, qd_str json, uint32_t line,
+                            uint32_t column, qd_err *err);
+/* read_plugin.c: reads the queries that parse met, into q->subs. */
+QD_MUST_CHECK
+int qdi_read_subqueries(qdi_reading *rd, qdi_plugin_query *q, const struct qd_operator_scope *s,
+                        qd_err *err);
 
 /* What an option's value may be and where it goes. */
 typedef enum qdi_option_kind {

@@ -68,10 +68,10 @@ static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
     q->vt = vt;
     q->self = self;
     count_to(rd, r, from);
-    int rc = qdi_parse_by_plugin(rd, q, name, (qd_str){from, json.n}, rd->counted.line,
-                                 rd->counted.column, err);
-    if (!rc) rc = qdi_keep(rd, json, &q->json, err);
-    if (!rc) rc = qdi_keep(rd, name, &q->name, err);
+    uint32_t line = rd->counted.line, column = rd->counted.column;
+    int rc = qdi_keep(rd, name, &q->name, err);
+    if (!rc) rc = qdi_read_plugin_members(rd, q, (qd_str){from, json.n}, line, column, err);
+    if (!rc) rc = qdi_parse_by_plugin(rd, q, name, line, column, err);
     if (rc && rc != QD_E_NOMEM) /* the caller's wrap wants a set error */
         (void)qd_err_set(err, rc, "query [%.*s] was refused", QD_STR_ARG(name));
     *out = &q->base;

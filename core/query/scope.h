@@ -14,6 +14,15 @@
 #include <quidditch/operator.h>
 #include <stdatomic.h>
 
+/* A query within the operator's JSON, which the host reads when parse has returned. */
+struct qd_subquery {
+    uint32_t number;       /* among those of the operator */
+    uint32_t line, column; /* where it begins in the request */
+    qd_str json;
+    struct qd_subquery *next;
+};
+#define QD_SUBQUERIES_MAX 64u
+
 typedef struct qd_operator_scope {
     qd_query_ctx sdk; /* first: what the plugin sees */
     _Atomic uint32_t refs;
@@ -21,7 +30,9 @@ typedef struct qd_operator_scope {
     qd_task task; /* stands for the request's: only its stop is ever set */
     const qd_operator_vtable *vt;
     char name[64], place[128];
-    struct qdi_builder *builder; /* the request's */
+    struct qdi_builder *builder;              /* the request's; NULL while a query is read */
+    struct qd_subquery *first_sub, *last_sub; /* that parse met */
+    uint32_t nsubs;
 } qd_operator_scope;
 
 /* One more reference; returns s. [any] */

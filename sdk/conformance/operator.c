@@ -1,25 +1,38 @@
 /*
  * operator.c: the contract of the operator kind as tests. An operator's syntax is its own, so a
  * sample has to be given: option `query`, the JSON behind the operator's name. Iterating operators
- * run over a made-up segment of 10,000 documents.
+ * run over a made-up segment of 10,000 documents (operator_segment.h).
  */
-#include "suite.h"
+#include "operator_segment.h"
+#include <math.h>
 #include <stdlib.h>
 
-#define MAX_DOC 10000u
-
 typedef struct probe {
+    qd_query_ctx ctx; /* first */
     qd_conform *c;
     const qd_operator_vtable *vt;
-    qd_query_ctx ctx;
     qd_str json;
-    const void *query;
+    const void *query;  /* of parse, then of the node SELF */
+    uint32_t nchildren; /* of SELF */
 } probe;
 
 static qd_str field_type(const qd_query_ctx *ctx, qd_str field)
 {
     (void)ctx;
     return field.n && field.p[0] == 'n' ? S("long") : S("text");
+}
+
+/* A query within: any object. */
+static int32_t subquery(const qd_query_ctx *ctx, qd_json_in *in, const qd_subquery **out,
+                        qd_err *err)
+{
+    static int32_t handle;
+    qd_conform *c = ((const probe *)(const void *)ctx)->c;
+    qd_str raw;
+    int32_t rc = c->json_text(c, in, &raw, err);
+    if (rc) return rc;
+    *out = (const qd_subquery *)(const void *)&handle;
+    return raw.n && raw.p[0] == '{' ? 0 : QD_E_PARSE;
 }
 
 /* Parses a text; the code, and whether the reader was left behind the value. */
@@ -61,7 +74,7 @@ static void broken_requests_are_errors(probe *p)
 static int32_t count_nodes(qd_conform *c, const probe *p, const qd_query_node *n, uint32_t depth)
 {
     if (!n || depth > 64 || n->struct_size < offsetof(qd_query_node, self)) return -1;
-    if (n->type < QD_NODE_ALL || n->type > QD_NODE_SELF) return -1;
+    if (n->type < QD_NODE_ALL || n->type > QD_NODE_SUBQUERY) return -1;
     if (n->type == QD_NODE_SELF && !(p->vt->head.flags & QD_OPERATOR_ITERATES)) return -1;
     if (!(n->boost >= 0)) return -1;
     int32_t total = 1;
@@ -82,47 +95,45 @@ static void rewrite_gives_a_tree(probe *p)
     CHECK(p->c, n >= 1 && n <= 1024);
 }
 
-/* --- a segment --- */
+/* --- iterating --- */
 
-static int32_t segment_i64(const qd_segment_view *v, qd_str field, const uint32_t *docs, uint32_t n,
-                           int64_t *out, uint8_t *has, qd_err *err)
+static const qd_query_node *find_self(const qd_query_node *n)
 {
-    (void)v;
-    (void)field;
-    (void)err;
-    for (uint32_t i = 0; i < n; i++) {
-        has[i] = docs[i] % 11 != 0;
-        out[i] = docs[i] * 7919u % 1000u;
+    if (n->type == QD_NODE_SELF) return n;
+    for (uint32_t i = 0; i < n->nchildren; i++) {
+        const qd_query_node *x = find_self(n->children[i]);
+        if (x) return x;
     }
+    return NULL;
+}
+
+/* Parses, and rewrites where the operator does: what its iterator is opened with. 0, an error, or
+ * 1: the sample needs no iterator. Memory of the test before is gone. */
+static int32_t begin(probe *p)
+{
+    qd_query_node *tree = NULL;
+    int32_t rc = parse(p, p->json, &p->query);
+    p->nchildren = 0;
+    if (rc || !(p->vt->head.flags & QD_OPERATOR_REWRITES)) return rc;
+    rc = p->vt->rewrite(&p->ctx, p->query, &tree, p->c->err);
+    if (rc) return rc;
+    const qd_query_node *self = find_self(tree);
+    if (!self) return 1;
+    p->query = self->self;
+    p->nchildren = self->nchildren;
     return 0;
 }
 
-struct qd_segment_postings {
-    uint32_t step;
-};
-
-/* Every term is in each third document. */
-static int32_t segment_postings(const qd_segment_view *v, qd_str field, qd_str term,
-                                qd_segment_postings **out, uint32_t *doc_freq, qd_err *err)
+/* The candidates of a block become matches: some of them, in order. */
+static int32_t second_phase(probe *p, qd_operator_iter *it, qd_doc_block *b)
 {
-    static qd_segment_postings cursor = {3};
-    (void)v;
-    (void)field;
-    (void)term;
-    (void)err;
-    *out = &cursor;
-    *doc_freq = (MAX_DOC + 2) / 3;
-    return 0;
-}
-
-static int32_t segment_next(qd_segment_postings *at, uint32_t from, uint32_t cap, uint32_t *docs,
-                            uint32_t *freqs, uint32_t *n, qd_err *err)
-{
-    (void)err;
-    uint32_t doc = (from + at->step - 1) / at->step * at->step;
-    for (*n = 0; *n < cap && doc < MAX_DOC; doc += at->step, (*n)++) {
-        docs[*n] = doc;
-        if (freqs) freqs[*n] = doc % 5 + 1;
+    qd_doc_block before = *b;
+    uint32_t at = 0;
+    int32_t rc = p->vt->match_block(it, 0, b, p->c->err);
+    if (rc || b->n > before.n) return -1;
+    for (uint32_t i = 0; i < b->n; i++, at++) {
+        while (at < before.n && before.docs[at] != b->docs[i]) at++;
+        if (at == before.n) return -1;
     }
     return 0;
 }
@@ -130,25 +141,29 @@ static int32_t segment_next(qd_segment_postings *at, uint32_t from, uint32_t cap
 /* All matches from `from` on into docs and scores; their number, or -1 on a breach. */
 static int32_t collect(probe *p, uint32_t from, uint32_t *docs, float *scores)
 {
-    qd_segment_view view = {sizeof view, MAX_DOC,          NULL,        p->c->arena,
-                            segment_i64, segment_postings, segment_next};
-    qd_operator_iter *it;
+    qd_segment_view view = segment_view(p->c->arena, p->nchildren);
+    qd_operator_iter *it = NULL;
     static qd_doc_block block;
     uint32_t n = 0, at = from;
     if (p->vt->open_iter(&p->ctx, p->query, &view, 1, &it, p->c->err)) return -1;
+    if (!it) return 0;
     for (;;) {
         memset(&block, 0, sizeof block);
         block.struct_size = sizeof block;
         int32_t rc = p->vt->next_block(it, at, 0, &block, p->c->err);
         if (rc || block.n > QD_OPERATOR_BLOCK) goto breach;
         if (block.n == 0) break;
-        for (uint32_t i = 0; i < block.n; i++, n++) {
-            if (block.docs[i] < at || block.docs[i] >= MAX_DOC || n == MAX_DOC) goto breach;
-            docs[n] = block.docs[i];
-            scores[n] = block.scores[i];
+        for (uint32_t i = 0; i < block.n; i++) {
+            if (block.docs[i] < at || block.docs[i] >= MAX_DOC) goto breach;
             at = block.docs[i] + 1;
         }
-        if (p->vt->head.flags & QD_OPERATOR_MAX_SCORE) {
+        if ((p->vt->head.flags & QD_OPERATOR_TWO_PHASE) && second_phase(p, it, &block)) goto breach;
+        for (uint32_t i = 0; i < block.n; i++, n++) {
+            if (n == MAX_DOC || !isfinite(block.scores[i])) goto breach;
+            docs[n] = block.docs[i];
+            scores[n] = block.scores[i];
+        }
+        if ((p->vt->head.flags & QD_OPERATOR_MAX_SCORE) && block.n) {
             float bound = p->vt->max_score(it, block.docs[0], at);
             for (uint32_t i = 0; i < block.n; i++)
                 if (!(block.scores[i] <= bound)) goto breach;
@@ -165,7 +180,7 @@ static void iterators_agree(probe *p)
 {
     static uint32_t docs[MAX_DOC + 1], later[MAX_DOC + 1];
     static float scores[MAX_DOC + 1], again[MAX_DOC + 1];
-    CHECK_EQ(p->c, parse(p, p->json, &p->query), 0); /* memory of the test before is gone */
+    CHECK_EQ(p->c, begin(p), 0);
     int32_t n = collect(p, 0, docs, scores);
     CHECK(p->c, n >= 0);
     for (uint32_t from = 1; from < MAX_DOC; from = from * 3 + 1) {
@@ -177,6 +192,59 @@ static void iterators_agree(probe *p)
     }
 }
 
+/* --- explaining --- */
+
+typedef struct lines {
+    uint32_t n, depth; /* depth of the last */
+    double first;
+    int broken;
+} lines;
+
+static int32_t take_line(const qd_explain_sink *sink, uint32_t depth, double value, int32_t count,
+                         qd_str text, qd_err *err)
+{
+    lines *l = (lines *)sink->host;
+    (void)count;
+    (void)err;
+    if (!isfinite(value) || !text.n || (l->n ? depth == 0 || depth > l->depth + 1 : depth != 0))
+        l->broken = 1;
+    if (l->n++ == 0) l->first = value;
+    l->depth = depth;
+    return 0;
+}
+
+static void explanations_tell_the_score(probe *p)
+{
+    static uint32_t docs[MAX_DOC + 1];
+    static float scores[MAX_DOC + 1];
+    CHECK_EQ(p->c, begin(p), 0);
+    int32_t n = collect(p, 0, docs, scores);
+    CHECK(p->c, n >= 0);
+    for (int32_t i = 0; i < n; i = i * 3 + 1) {
+        qd_segment_view view = segment_view(p->c->arena, p->nchildren);
+        lines l = {0, 0, 0, 0};
+        qd_explain_sink sink = {sizeof sink, 0, &l, take_line};
+        qd_operator_iter *it = NULL;
+        CHECK_EQ(p->c, p->vt->open_iter(&p->ctx, p->query, &view, 1, &it, p->c->err), 0);
+        int32_t rc = p->vt->explain(it, docs[i], &sink, p->c->err);
+        p->vt->close_iter(it);
+        CHECK_EQ(p->c, rc, 0);
+        CHECK(p->c, l.n >= 1 && !l.broken);
+        CHECK(p->c, fabs(l.first - (double)scores[i]) <= 1e-5 * (1 + fabs((double)scores[i])));
+    }
+}
+
+static void run_iterators(probe *p)
+{
+    if (begin(p) == 1) {
+        SKIP(p->c, "iterators agree from every start", "the sample needs none");
+        return;
+    }
+    RUN(p->c, "iterators agree from every start", iterators_agree(p));
+    if (p->vt->head.flags & QD_OPERATOR_EXPLAINS)
+        RUN(p->c, "explanations tell the score", explanations_tell_the_score(p));
+}
+
 void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtable *vt)
 {
     probe p = {.c = c, .vt = vt};
@@ -186,7 +254,10 @@ void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtab
                            .arena = c->arena,
                            .index = S("conformance"),
                            .now_ms = 1700000000000,
-                           .field_type = field_type};
+                           .field_type = field_type,
+                           .subquery = subquery,
+                           .analyze = segment_analyze};
+
     for (uint32_t i = 0; i < c->noptions; i++)
         if (c->options[i].key.n == 5 && memcmp(c->options[i].key.p, "query", 5) == 0)
             p.json = c->options[i].value;
@@ -199,6 +270,5 @@ void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtab
     if (c->outcome) return;
     if (vt->head.flags & QD_OPERATOR_REWRITES)
         RUN(c, "rewrite gives a tree of native nodes", rewrite_gives_a_tree(&p));
-    if (vt->head.flags & QD_OPERATOR_ITERATES)
-        RUN(c, "iterators agree from every start", iterators_agree(&p));
+    if (vt->head.flags & QD_OPERATOR_ITERATES) run_iterators(&p);
 }

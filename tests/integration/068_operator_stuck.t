@@ -45,7 +45,14 @@ cmp_ok($r->{json}{took}, '<', 3000, '... before it would have ended') or diag $r
 # Wrong answers are named.
 like(reason(search({mode => 'code', ms => 77})), qr/^operator \[toy_op\] of plugin \[toy-operator\]: next_block failed with the unknown code 77$/, 'an unknown code');
 like(reason(search({mode => 'code', ms => -5})), qr/operator \[toy_op\] of plugin \[toy-operator\]: next_block failed with QD_E_ARG, without a word/, 'a known one');
-like(reason(search({mode => 'nan'})), qr/^operator \[toy_op\] gave document \d+ a score that is no number$/, 'no number for a score');
+my $wrong = qr/^operator \[toy_op\] of plugin \[toy-operator\]: next_block gave/;
+like(reason(search({mode => $_})), qr/$wrong document \d+ a score that is no finite number$/, "a score: $_") for qw(nan inf);
+like(reason(search({mode => 'back'})), qr/$wrong documents out of order: document 1 after 1$/, 'documents that go back');
+like(reason(search({mode => 'beyond'})), qr/$wrong document \d+ of a segment of \d+ documents$/, 'a document behind the segment');
+like(reason(search({mode => 'many'})), qr/$wrong a block of 129 documents, of 128 at most$/, 'more than a block has room for');
+like(reason($n->post('/x/_search', {query => {toy_bounded => {mode => 'all'}}})), qr/^operator \[toy_bounded\] of plugin \[toy-operator\]: next_block gave document 0 the score 2, above the 1 of its max_score$/,
+    'a score above the bound');
+like(reason($n->post('/x/_search', {query => {toy_bounded => {mode => 'nobound'}}, size => 1, track_total_hits => \0})), qr/toy_bounded/, 'no number for a bound');
 is(search({mode => 'column', field => 'n'})->{json}{hits}{total}{value}, 2176, 'values of a number');
 like(reason(search({mode => 'column', field => 'k'})), qr/operator \[toy_op\]: field \[k\] is of type \[keyword\]; only numeric/, 'of a keyword');
 like(reason(search({mode => 'column', field => 'zz'})), qr/operator \[toy_op\]: field \[zz\] is not in the mapping/, 'of no field');

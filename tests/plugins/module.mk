@@ -70,7 +70,8 @@ $(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugi
 
 # An operator, and parts of analyzers, that misbehave on request.
 $(OUT)/tests/plugins/toy-operator.so: tests/plugins/toy_operator.c
+$(OUT)/tests/plugins/toy-views.so: tests/plugins/toy_views.c
 $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/toy_analysis.c
-$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/module.mk $(SDK_HEADERS)
+$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/module.mk $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(filter %.c,$^)

@@ -7,6 +7,10 @@
  *   parse  sleeps in parse
  *   code   fails with the code "ms"
  *   nan    scores that are no number
+ *   inf    scores that are not finite
+ *   back   documents that go back
+ *   beyond a document behind the segment's last one
+ *   many   a block of more documents than there is room for
  *   column asks for the values of "field"
  *   leak   keeps "ms" bytes of the mem service
  *   crash  writes to address "ms"
@@ -23,7 +27,6 @@ static const qd_svc_json *json;
 typedef struct request {
     char mode[16], field[32];
     long ms;
-    float boost;
 } request;
 
 struct qd_operator_iter {
@@ -132,6 +135,10 @@ static int32_t next_block(qd_operator_iter *it, uint32_t from, float min_score, 
         out->scores[out->n] = is(r, "nan") ? __builtin_nanf("") : 2;
         out->docs[out->n++] = d;
     }
+    if (is(r, "inf")) out->scores[0] = __builtin_inff();
+    if (is(r, "back") && out->n > 2) out->docs[2] = out->docs[1];
+    if (is(r, "beyond") && out->n) out->docs[out->n - 1] = it->view->max_doc + 7;
+    if (is(r, "many")) out->n = QD_OPERATOR_BLOCK + 1;
     if (is(r, "column") && out->n)
         rc = it->view->i64(it->view, (qd_str){r->field, strlen(r->field)}, out->docs, out->n,
                            values, has, err);
@@ -150,13 +157,35 @@ static const qd_operator_vtable vtable = {
     open_iter,
     next_block,
     NULL,
-    close_iter};
+    close_iter,
+    NULL,
+    NULL};
+
+/* The same, which promises that no score is above 1, or nothing at all. */
+static float one(qd_operator_iter *it, uint32_t from, uint32_t to)
+{
+    (void)from, (void)to;
+    return is(it->r, "nobound") ? __builtin_nanf("") : 1;
+}
+
+static const qd_operator_vtable bounded = {
+    QD_VTABLE(qd_operator_vtable, OPERATOR,
+              QD_OPERATOR_ITERATES | QD_OPERATOR_SCORES | QD_OPERATOR_MAX_SCORE),
+    parse,
+    NULL,
+    open_iter,
+    next_block,
+    one,
+    close_iter,
+    NULL,
+    NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
-    return host->provide(self, QD_KIND_OPERATOR, "toy_op", &vtable, err);
+    int32_t rc = host->provide(self, QD_KIND_OPERATOR, "toy_op", &vtable, err);
+    return rc ? rc : host->provide(self, QD_KIND_OPERATOR, "toy_bounded", &bounded, err);
 }
 
 static const qd_plugin plugin = {

@@ -244,6 +244,7 @@ static inline bool qdi_any(const uint64_t *a, uint32_t words)
 
 /* custom.c: plugins' iterators. */
 int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_err *err);
+void qdi_custom_ready(struct qdi_custom *c); /* after the fetch */
 void qdi_custom_close(struct qdi_custom *c); /* c and all opened before it */
 float qdi_custom_bound(struct qdi_custom *c, uint32_t from, uint32_t to);
 

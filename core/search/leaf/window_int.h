@@ -23,7 +23,7 @@ void qdi_add_boost(const qdi_lnode *l, const qdi_win *w, const uint64_t *out, do
 /* Clears a window of accumulators where bits are set. */
 void qdi_clear_acc(double *acc, const uint64_t *bits, uint32_t words);
 
-/* window_term.c, window_phrase.c, custom.c */
+/* window_term.c, window_phrase.c, custom_fill.c */
 void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                    double *acc);
 int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,

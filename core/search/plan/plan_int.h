@@ -89,7 +89,7 @@ struct qdi_node {
         } range;
         qdi_field *exists;
         qd_node_doc_set doc_set;
-        qd_node_custom custom;
+        qdi_node **children; /* of an operator that iterates */
     } u;
 };
 

@@ -1,6 +1,7 @@
 /*
  * spelling.c: the query operator `spelling`: parse reads its JSON object, rewrite says what it
- * means in native nodes. All memory comes from the request's arena: nothing is freed here.
+ * means in native nodes. The host reads boost and _name. All memory comes from the request's arena:
+ * nothing is freed here.
  */
 #include <quidditch/operator.h>
 #include <quidditch/plugin.h>
@@ -10,7 +11,6 @@ static const qd_svc_json *json;
 
 typedef struct spelling {
     qd_str field, text;
-    float boost;
     uint32_t prefix;
 } spelling;
 
@@ -37,7 +37,7 @@ static int32_t parse_value(const qd_query_ctx *ctx, qd_json_in *in, qd_str key, 
 {
     qd_jev v;
     int is_field = qd_plug_is(key, "field"), is_text = qd_plug_is(key, "query");
-    int is_prefix = qd_plug_is(key, "prefix"), is_boost = qd_plug_is(key, "boost");
+    int is_prefix = qd_plug_is(key, "prefix");
     int32_t rc = json->next(in, &v, err);
     if (rc) return rc;
     if (is_field || is_text) {
@@ -49,13 +49,6 @@ static int32_t parse_value(const qd_query_ctx *ctx, qd_json_in *in, qd_str key, 
         if (v.type != QD_JEV_TRUE && v.type != QD_JEV_FALSE)
             return fail(in, err, "[spelling] prefix wants true or false");
         s->prefix = v.type == QD_JEV_TRUE;
-        return 0;
-    }
-    if (is_boost) {
-        if (v.type != QD_JEV_INT && v.type != QD_JEV_FLOAT)
-            return fail(in, err, "[spelling] boost wants a number");
-        if (!(v.number >= 0)) return fail(in, err, "[spelling] boost must not be negative");
-        s->boost = (float)v.number;
         return 0;
     }
     return fail(in, err, "[spelling] query does not support this parameter");
@@ -70,7 +63,6 @@ static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, const void **out, 
     spelling *s = (spelling *)mem->arena(ctx->arena, sizeof *s);
     if (!s) return QD_E_NOMEM;
     memset(s, 0, sizeof *s);
-    s->boost = 1;
     for (;;) {
         qd_str key;
         rc = json->next(in, &ev, err);
@@ -103,7 +95,7 @@ static int32_t rewrite(const qd_query_ctx *ctx, const void *query, qd_query_node
 {
     const spelling *s = (const spelling *)query;
     (void)err;
-    qd_query_node *best = node(ctx, s, QD_NODE_DIS_MAX, s->boost);
+    qd_query_node *best = node(ctx, s, QD_NODE_DIS_MAX, 1);
     qd_query_node **children = (qd_query_node **)mem->arena(ctx->arena, 3 * sizeof *children);
     if (!best || !children) return QD_E_NOMEM;
     children[0] = node(ctx, s, QD_NODE_MATCH, 2);
@@ -121,6 +113,8 @@ static const qd_operator_vtable vtable = {
               QD_OPERATOR_REWRITES | QD_OPERATOR_SCORES | QD_OPERATOR_CACHEABLE),
     parse,
     rewrite,
+    NULL,
+    NULL,
     NULL,
     NULL,
     NULL,

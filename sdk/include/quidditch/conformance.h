@@ -50,6 +50,8 @@ typedef struct qd_conform {
     uint32_t seconds; /* how long what is done under load goes on at least; 0: a moment */
     char why[512];
     const qd_task *cancelled; /* a task that was cancelled */
+    /* As text of the json service. */
+    int32_t (*json_text)(struct qd_conform *, qd_json_in *, qd_str *raw, qd_err *);
 } qd_conform;
 
 /* Runs all tests of a storage tier; results go to c->result. name: as provided. */

@@ -1,5 +1,6 @@
 /* @NAME@: a query operator, {"@SYMBOL@": {"field": "...", "query": "..."}}. It becomes a match on
- * that field: put your own tree of native nodes into rewrite. */
+ * that field; the host reads "boost" and "_name". Put your own tree of native nodes into rewrite.
+ */
 #include <quidditch/operator.h>
 #include <quidditch/plugin.h>
 
@@ -8,7 +9,6 @@ static const qd_svc_json *json;
 
 typedef struct request {
     qd_str field, text;
-    float boost;
 } request;
 
 /* The next value as a string, copied: a reader's text lives until the next event. */
@@ -28,25 +28,12 @@ static int32_t take_string(const qd_query_ctx *ctx, qd_json_in *in, qd_str *out,
     return 0;
 }
 
-/* "boost", as in every query: a factor of the scores. */
-static int32_t take_boost(qd_json_in *in, float *out, qd_err *err)
-{
-    qd_jev v;
-    int32_t rc = json->next(in, &v, err);
-    if (rc) return rc;
-    if ((v.type != QD_JEV_INT && v.type != QD_JEV_FLOAT) || !(v.number >= 0))
-        return json->fail(in, err, QD_E_PARSE, QD_STR("[@SYMBOL@] boost wants a number from 0 on"));
-    *out = (float)v.number;
-    return 0;
-}
-
 static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, const void **out, qd_err *err)
 {
     qd_jev ev;
     request *r = (request *)mem->arena(ctx->arena, sizeof *r);
     if (!r) return QD_E_NOMEM;
     memset(r, 0, sizeof *r);
-    r->boost = 1;
     int32_t rc = json->next(in, &ev, err);
     if (rc) return rc;
     if (ev.type != QD_JEV_OBJECT)
@@ -56,8 +43,6 @@ static int32_t parse(const qd_query_ctx *ctx, qd_json_in *in, const void **out, 
             rc = take_string(ctx, in, &r->field, err);
         else if (qd_plug_is(ev.text, "query"))
             rc = take_string(ctx, in, &r->text, err);
-        else if (qd_plug_is(ev.text, "boost"))
-            rc = take_boost(in, &r->boost, err);
         else
             return json->fail(in, err, QD_E_PARSE,
                               QD_STR("[@SYMBOL@] query does not support this parameter"));
@@ -79,7 +64,7 @@ static int32_t rewrite(const qd_query_ctx *ctx, const void *query, qd_query_node
     memset(n, 0, sizeof *n);
     n->struct_size = sizeof *n;
     n->type = QD_NODE_MATCH;
-    n->boost = r->boost;
+    n->boost = 1;
     n->field = r->field;
     n->text = r->text;
     *out = n;
@@ -91,6 +76,8 @@ static const qd_operator_vtable vtable = {
               QD_OPERATOR_REWRITES | QD_OPERATOR_SCORES | QD_OPERATOR_CACHEABLE),
     parse,
     rewrite,
+    NULL,
+    NULL,
     NULL,
     NULL,
     NULL,

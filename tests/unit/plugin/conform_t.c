@@ -10,6 +10,9 @@
 #include "lib/store_crash.h"
 #include "plugin/conform.h"
 #include "unit/unit.h"
+#include "json/reader.h"
+#include <math.h>
+#include <quidditch/operator.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -480,9 +483,130 @@ static void a_filter_from_a_file_conforms(void **state)
     qd_plugin_host_close(h);
 }
 
+/* --- operators -------------------------------------------------------------------------------- */
+
+/* What an operator over every third document does wrong. */
+typedef enum flaw {
+    SOUND,
+    GOES_BACK,    /* documents of a block fall */
+    GOES_BEYOND,  /* one is not in the segment */
+    NO_NUMBER,    /* a score */
+    ABOVE_BOUND,  /* a score */
+    FORGETS_FROM, /* begins at document 0 again */
+    NOT_THE_SAME, /* scores depend on where it begins */
+    ADDS,         /* the second phase adds a document */
+    EXPLAINS_ELSE /* another score than it gave */
+} flaw;
+static flaw its_flaw;
+
+struct qd_operator_iter {
+    uint32_t begun, max_doc;
+};
+
+static int32_t thirds_parse(const qd_query_ctx *ctx, qd_json_in *in, const void **out, qd_err *err)
+{
+    qd_json_reader *r = (qd_json_reader *)(void *)in;
+    static const int nothing;
+    (void)ctx;
+    *out = &nothing;
+    if (qd_json_next(r) != QD_JSON_OBJECT || qd_json_next(r) != QD_JSON_OBJECT_END)
+        return r->event == QD_JSON_ERROR ? qd_json_fail(r, err)
+                                         : qd_err_set(err, QD_E_PARSE, "wants an empty object");
+    return 0;
+}
+
+static int32_t thirds_open(const qd_query_ctx *ctx, const void *query, const qd_segment_view *view,
+                           int32_t scores, qd_operator_iter **out, qd_err *err)
+{
+    static qd_operator_iter it;
+    (void)ctx, (void)query, (void)scores, (void)err;
+    it = (qd_operator_iter){UINT32_MAX, view->max_doc};
+    *out = &it;
+    return 0;
+}
+
+static float thirds_score(const qd_operator_iter *it, uint32_t doc)
+{
+    if (its_flaw == NO_NUMBER && doc == 300) return NAN;
+    if (its_flaw == ABOVE_BOUND && doc == 300) return 9;
+    return 1 + (float)(doc % 4) + (its_flaw == NOT_THE_SAME && it->begun ? 0.5f : 0);
+}
+
+static int32_t thirds_next(qd_operator_iter *it, uint32_t from, float min_score, qd_doc_block *out,
+                           qd_err *err)
+{
+    (void)min_score, (void)err;
+    if (it->begun == UINT32_MAX) it->begun = from;
+    if (its_flaw == FORGETS_FROM && from == it->begun) from = 0;
+    for (uint32_t d = (from + 2) / 3 * 3; d < it->max_doc && out->n < QD_OPERATOR_BLOCK; d += 3) {
+        out->docs[out->n] = d;
+        out->scores[out->n++] = thirds_score(it, d);
+    }
+    if (its_flaw == GOES_BACK && out->n > 9) out->docs[9] = out->docs[8] - 1;
+    if (its_flaw == GOES_BEYOND && !out->n) out->docs[out->n++] = it->max_doc;
+    return 0;
+}
+
+static float thirds_bound(qd_operator_iter *it, uint32_t from, uint32_t to)
+{
+    (void)it, (void)from, (void)to;
+    return 5;
+}
+
+static int32_t thirds_match(qd_operator_iter *it, float min_score, qd_doc_block *io, qd_err *err)
+{
+    (void)min_score, (void)err;
+    for (uint32_t i = 0; i < io->n; i++) io->scores[i] = thirds_score(it, io->docs[i]);
+    if (its_flaw == ADDS && io->n) io->docs[io->n - 1]++;
+    return 0;
+}
+
+static int32_t thirds_explain(qd_operator_iter *it, uint32_t doc, const qd_explain_sink *to,
+                              qd_err *err)
+{
+    return to->line(to, 0, (double)thirds_score(it, doc) + (its_flaw == EXPLAINS_ELSE), 0,
+                    QD_STR("a third"), err);
+}
+
+static void thirds_close(qd_operator_iter *it)
+{
+    (void)it;
+}
+
+static const qd_operator_vtable thirds = {
+    .head = QD_VTABLE(qd_operator_vtable, OPERATOR,
+                      QD_OPERATOR_ITERATES | QD_OPERATOR_SCORES | QD_OPERATOR_MAX_SCORE |
+                          QD_OPERATOR_TWO_PHASE | QD_OPERATOR_EXPLAINS),
+    .parse = thirds_parse,
+    .open_iter = thirds_open,
+    .next_block = thirds_next,
+    .max_score = thirds_bound,
+    .close_iter = thirds_close,
+    .match_block = thirds_match,
+    .explain = thirds_explain};
+
+/* Each flaw is found, and nothing in an operator without one. */
+static void flaws_of_operators_are_found(void **state)
+{
+    static const qd_pair sample = {{"query", 5}, {"{}", 2}};
+    (void)state;
+    for (flaw f = SOUND; f <= EXPLAINS_ELSE; f++) {
+        qd_conform_run run;
+        qd_buf out;
+        its_flaw = f;
+        qd_buf_init(&out, NULL, 1 << 20);
+        qd_conform_begin(&run, qd_env_system(), NULL, QD_STR("/nowhere"), &sample, 1, show, &out);
+        qd_conform_kind(&run, QD_KIND_OPERATOR, "thirds", &thirds);
+        uint32_t failures = qd_conform_end(&run);
+        if ((failures != 0) != (f != SOUND)) fail_msg("flaw %d: %s", (int)f, out.p);
+        qd_buf_fini(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flaws_of_operators_are_found),
         cmocka_unit_test(memory_tier_conforms),
         cmocka_unit_test(copying_tier_conforms),
         cmocka_unit_test(adverse_tier_conforms),
