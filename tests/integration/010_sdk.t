@@ -25,7 +25,7 @@ SKIP: {
     my ($rc, $out) = sh('pkg-config --variable=abi_major quidditch');
     is($out, "1\n", 'pkg-config knows the ABI');
 
-    for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling']) {
+    for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling'], ['bm25-operator', 'example-bm25']) {
         my ($folder, $name) = @$example;
         # Copied away: nothing of the product's tree is in reach.
         sh("cp -r '$home/share/quidditch/sdk/examples/$folder' '$dir/$name'");
