@@ -194,11 +194,51 @@ my @wrong = (
     ['controlPlane.mode=raft,controlPlane.raft.resources.memory=1Gi,controlPlane.raft.resources.limits.memory=2Gi', qr/controlPlane\.raft\.resources has memory or cpu.*: give one of them/],
     ['monitoring.serviceMonitor.enabled=true,monitoring.serviceMonitor.scrapeTimeout=1m', qr/scrapeTimeout is 1m and interval 30s: lower scrapeTimeout/],
     ['data.storage.size=big', qr/data.storage.size/s],
+    ['controlPlane.mode=raft,controlPlane.raft.enabled=false', qr/controlPlane\.raft\.enabled is false: leave one of them out/],
+    ['coordination.mode=auto,coordination.k8sNative=false', qr/coordination\.k8sNative=false does not: leave one/],
+    ['coordination.mode=auto,master.enabled=false,controlPlane.raft.enabled=true', qr/master\.enabled is false: leave one/],
+    # of two values for one thing none is left aside in silence
+    ['controlPlane.mode=raft,master.replicas=5', qr/master\.replicas is 5: set controlPlane\.raft\.replicas/],
+    ['master.enabled=true,controlPlane.raft.replicas=5', qr/controlPlane\.raft\.replicas is 5: set master\.replicas/],
+    ['master.enabled=true,controlPlane.raft.resources.memory=1Gi', qr/move controlPlane\.raft\.resources there/],
+    ['controlPlane.mode=raft,controlPlane.raft.resources.cpu=1', qr/give controlPlane\.raft\.resources\.memory too/],
+    ['data.resources.limits.memory=1000000', qr/data\.resources\.limits\.memory is 1000000 and .* 16Gi: lower/],
+    ['settings.metrics\.port=9999', qr/settings\.metrics\.port is set by the chart/],
+    ['zones={a},settings.node\.attr\.zone=b', qr/settings\.node\.attr\.zone is set by the chart/],
+    ['zones={a},data.nodeSelector.topology\.kubernetes\.io/zone=b', qr/take it out of data\.nodeSelector/],
+    ['zones={' . 'a' x 39 . '}', qr/52 characters at most: give a shorter fullnameOverride/],
+    ['clusterName=a..b', qr/clusterName/],
+    ['ingress.enabled=true,ingress.host=A.example.com:80', qr/ingress.host/],
+    ['data.resources.claims[0].name=x', qr/claims is not allowed/],
 );
 for my $w (@wrong) {
     my ($rc, $text) = Helm::template('quidditch', '--set', $w->[0]);
     isnt($rc, 0, "$w->[0]: refused");
     like($text, $w->[1], '... with what to change');
+}
+
+for my $name ('1st', 'my.release') {
+    my ($rc, $text) = Helm::template($name);
+    isnt($rc, 0, "a release $name: refused");
+    like($text, qr/\Q$name\E is no name of a Service.*give fullnameOverride/, '... with what to change');
+    ($rc, $text) = Helm::template($name, '--set', 'fullnameOverride=search');
+    is($rc, 0, '... taken with fullnameOverride') or diag $text;
+}
+
+# --- values that go together -----------------------------------------------------------------------------------------
+sub rendered { my ($file, $values) = @_; my (undef, $text) = Helm::template('quidditch', '--set', $values, '--show-only', "templates/$file.yaml"); return Manifests::parse($text) }
+for my $c (['cpu=1', {requests => {cpu => 1, memory => '16Gi'}, limits => {cpu => 1, memory => '16Gi'}}], ['memory=8Gi', {requests => {cpu => 8, memory => '8Gi'}, limits => {memory => '8Gi'}}]) {
+    my $set = Manifests::named('StatefulSet', 'quidditch-data', rendered('data', "data.resources.$c->[0]"));
+    is_deeply($set->{spec}{template}{spec}{containers}[0]{resources}, $c->[1], "data.resources.$c->[0]: the other stays, memory has a limit");
+}
+ok(Manifests::named('PodDisruptionBudget', 'quidditch-coordination-pdb', rendered('extras', 'coordination.replicas=1,coordination.autoscaling.enabled=true')), 'a budget where the autoscaler keeps more than one');
+is((grep { $_->{kind} eq 'Ingress' } rendered('extras', 'ingress.enabled=true,ingress.host=*.example.com'))[0]{spec}{rules}[0]{host}, '*.example.com', 'an ingress for all names of a domain');
+is(Manifests::named('StatefulSet', 'quidditch-data', rendered('data', 'data.annotations.prometheus\.io/scrape=off'))->{spec}{template}{metadata}{annotations}{'prometheus.io/scrape'}, 'off', "annotations of one's own go before the chart's");
+for my $zones ('a,b', 'a,b,c') {
+    my $pod = Manifests::named('StatefulSet', 'quidditch-master', rendered('master', "master.enabled=true,data.replicas=6,zones={$zones}"))->{spec}{template}{spec};
+    my $apart = $pod->{affinity}{podAntiAffinity}{requiredDuringSchedulingIgnoredDuringExecution}[0]{topologyKey};
+    my $spread = ($pod->{topologySpreadConstraints} || [])->[0]{topologyKey} // 'none';
+    is("$apart $spread", $zones eq 'a,b' ? 'kubernetes.io/hostname topology.kubernetes.io/zone' : 'topology.kubernetes.io/zone none', "zones $zones: three masters find a place");
 }
 
 # --- budgets: a majority of the voters stays, whichever pods go --------------------------------------------------------

@@ -35,6 +35,11 @@ is($kube->get("$apps/statefulsets/quidditch-data")->{json}{spec}{replicas}, 6, '
 ok_helm('rollback', 'quidditch', '1');
 is($kube->get("$apps/statefulsets/quidditch-data")->{json}{spec}{replicas}, 5, '... a rollback changes it back');
 
+# --- another name, other zones: other nodes, with empty volumes ---------------------------------------------------------
+my @kept = ('upgrade', 'quidditch', $chart, '--set', 'master.enabled=true');
+not_helm(qr/is called quidditch, the values call it books.*set clusterName=quidditch/, @kept, '--set', 'clusterName=books');
+not_helm(qr/those without zones go at once with all their copies\. Set zones=\[\] as before/, @kept, '--set', 'zones={a},data.replicas=5');
+
 # --- another mode -----------------------------------------------------------------------------------------------------
 my @native = ('upgrade', 'quidditch', $chart, '--set', 'coordination.k8sNative=true');
 not_helm(qr/was installed with the mode master, the values ask for k8s-native: its state would stay behind.*qd migrate start --to k8s-native/s, @native);
@@ -74,6 +79,12 @@ ok_helm('install', 'quidditch', $chart, '--set', 'master.enabled=true');
 my ($rc, $out) = Helm::run('install', 'search', $chart, '--kubeconfig', $kube->{kubeconfig}, '--namespace', 'search', '--create-namespace', '--set', 'coordination.k8sNative=true');
 is($rc, 0, 'a second release of another namespace') or diag $out;
 ok(there('/apis/apps/v1/namespaces/search/deployments/search-coordination'), '... with its own names');
+sub zones { my ($c, $zones, $n) = @_; return Helm::run($c, 'zones', $chart, '--kubeconfig', $kube->{kubeconfig}, '--namespace', 'search', '--set', "coordination.k8sNative=true,zones={$zones},data.replicas=$n") }
+is((zones('install', 'a,b', 4))[0], 0, 'a release with zones');
+is((zones('upgrade', 'a,b,c', 6))[0], 0, '... gets another');
+($rc, $out) = zones('upgrade', 'a,b', 4);
+isnt($rc, 0, '... and keeps it');
+like($out, qr/those of zone c go at once with all their copies\. Set zones=\{a,b,c\} as before/, '... in words');
 
 # --- server dry run of what values render ----------------------------------------------------------------------------
 for my $values ('coordination.mode=auto', 'zones={a,b},data.replicas=4,master.enabled=true', 'networkPolicy.enabled=true,ingress.enabled=true,ingress.host=a.example.com,coordination.autoscaling.enabled=true') {

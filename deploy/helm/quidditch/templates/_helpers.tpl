@@ -1,5 +1,9 @@
 {{- define "quidditch.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z][a-z0-9-]*$" $name) -}}
+{{- fail (printf "Services are named after the release, and %s is no name of a Service, which begins with a letter and has letters, digits and - alone: give fullnameOverride" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 {{- define "quidditch.clusterName" -}}
 {{- .Values.clusterName | default (include "quidditch.fullname" .) -}}
@@ -32,14 +36,15 @@ app.kubernetes.io/part-of: quidditch
 
 {{- define "quidditch.image" -}}
 {{- $ := index . 0 -}}
-{{- with $.Values.image.registry }}{{ . }}/{{ end }}{{ $.Values.image.repository }}/{{ index . 1 }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}
+{{- with $.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end }}{{ $.Values.image.repository }}/{{ index . 1 }}:{{ $.Values.image.tag | default $.Chart.AppVersion }}
 {{- end -}}
 
 {{/* A quantity of Kubernetes as a number. */}}
 {{- define "quidditch.number" -}}
-{{- $unit := regexFind "[A-Za-z]*$" (toString .) -}}
-{{- $factors := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
-{{- mulf (regexFind "^[0-9.]+" (toString .) | float64) (get $factors $unit) -}}
+{{- $text := ternary (printf "%f" .) (toString .) (kindIs "float64" .) -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $factors := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $factors $unit) -}}
 {{- end -}}
 
 {{/* (list name-of-the-value value): {memory, cpu} alone are requests and limits; memory has a limit always. */}}
@@ -52,9 +57,11 @@ app.kubernetes.io/part-of: quidditch
 {{- if $limits -}}
 {{- fail (printf "%s has memory or cpu, which are requests and limits at once, and limits: give one of them" $name) -}}
 {{- end -}}
-{{- $flat := pick $r "memory" "cpu" -}}
-{{- $requests = $flat -}}
-{{- $limits = $flat -}}
+{{- $limits = pick $r "memory" "cpu" -}}
+{{- $requests = merge (pick $r "memory" "cpu") $requests -}}
+{{- if not $requests.memory -}}
+{{- fail (printf "%s has cpu and no memory, and a node without a limit plans with the memory of its machine: give %s.memory too" $name $name) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $requests.memory (not $limits.memory) }}{{ $limits = merge (dict "memory" $requests.memory) $limits }}{{ end -}}
 {{- range $what := list "memory" "cpu" -}}
@@ -96,7 +103,8 @@ app.kubernetes.io/part-of: quidditch
 {{ include "quidditch.field" (list "POD_NAMESPACE" "metadata.namespace") }}
 - name: cluster.name
   value: {{ include "quidditch.clusterName" . | quote }}
-{{- $own := list "cluster.name" "node.name" "node.roles" "path.data" "network.host" "http.port" "http.allowed_hosts" "coordination.mode" "coordination.raft_peers" "coordination.master_addresses" "coordination.k8s_fallback" "coordination.k8s.namespace" "storage.tier" }}
+{{- $own := list "transport.port" "transport.rpc_port" "metrics.port" "cluster.name" "node.name" "node.roles" "path.data" "network.host" "http.port" "http.allowed_hosts" "coordination.mode" "coordination.raft_peers" "coordination.master_addresses" "coordination.k8s_fallback" "coordination.k8s.namespace" "storage.tier" }}
+{{- if .Values.zones }}{{ $own = concat $own (list "node.attr.zone" "cluster.routing.allocation.awareness.attributes") }}{{ end }}
 {{- range $key, $value := .Values.settings }}
 {{- if has $key $own }}{{ fail (printf "settings.%s is set by the chart's other values: take it out" $key) }}{{ end }}
 - name: {{ $key }}
@@ -169,7 +177,7 @@ readinessProbe:
 {{- define "quidditch.podAnnotations" -}}
 {{- $ := index . 0 -}}
 {{- $a := (index . 1).annotations | default dict -}}
-{{- if $.Values.monitoring.annotations }}{{ $a = merge (dict "prometheus.io/scrape" "true" "prometheus.io/port" (index . 2 | toString)) $a }}{{ end -}}
+{{- if $.Values.monitoring.annotations }}{{ $a = merge (deepCopy $a) (dict "prometheus.io/scrape" "true" "prometheus.io/port" (index . 2 | toString)) }}{{ end -}}
 {{- toYaml $a -}}
 {{- end -}}
 

@@ -20,11 +20,17 @@ contradict each other end the render with a sentence. quidditch.masters: how man
 {{- if eq $c.mode "auto" -}}
 {{- if or $k8s (eq $cp.mode "raft") -}}
 {{- fail (printf "coordination.mode=auto leaves the choice to the first start, %s does not: leave one of them out" (join ", " (concat $k8s $raft))) -}}
+{{- else if eq (toString $c.k8sNative) "false" -}}
+{{- fail "coordination.mode=auto leaves the choice to the first start, coordination.k8sNative=false does not: leave one of them out" -}}
+{{- else if and (eq (toString .Values.master.enabled) "false") (eq (toString $cp.raft.enabled) "true") -}}
+{{- fail "controlPlane.raft.enabled=true asks for masters, and master.enabled is false: leave one of them out" -}}
 {{- end -}}
 auto
 {{- else if $raft -}}
-{{- if and (eq (toString .Values.master.enabled) "false") -}}
-{{- fail (printf "%s asks for masters, and master.enabled is false: leave one of them out" (join ", " $raft)) -}}
+{{- range $name, $value := dict "master.enabled" .Values.master.enabled "controlPlane.raft.enabled" $cp.raft.enabled -}}
+{{- if eq (toString $value) "false" -}}
+{{- fail (printf "%s asks for masters, and %s is false: leave one of them out" (join ", " $raft) $name) -}}
+{{- end -}}
 {{- end -}}
 master
 {{- else if eq (toString $c.k8sNative) "false" -}}
@@ -36,14 +42,19 @@ k8s-native
 
 {{- define "quidditch.masters" -}}
 {{- $mode := include "quidditch.mode" . -}}
+{{- $n := int .Values.master.replicas -}}
+{{- $raft := int .Values.controlPlane.raft.replicas -}}
 {{- if eq $mode "k8s-native" -}}
-{{- if .Values.controlPlane.migration }}{{ .Values.master.replicas }}{{ else }}0{{ end -}}
+{{- if .Values.controlPlane.migration }}{{ $n }}{{ else }}0{{ end -}}
 {{- else if and (eq $mode "auto") (eq (toString .Values.master.enabled) "false") -}}
 0
 {{- else if eq (toString .Values.master.enabled) "true" -}}
-{{ .Values.master.replicas }}
+{{- if ne $raft 3 }}{{ if ne $n $raft }}{{ fail (printf "master.enabled=true takes master.replicas, which is %d, and controlPlane.raft.replicas is %d: set master.replicas" $n $raft) }}{{ end }}{{ end -}}
+{{- if .Values.controlPlane.raft.resources }}{{ fail "master.enabled=true takes master.resources: move controlPlane.raft.resources there" }}{{ end -}}
+{{ $n }}
 {{- else -}}
-{{ .Values.controlPlane.raft.replicas }}
+{{- if ne $n 3 }}{{ if ne $n $raft }}{{ fail (printf "without master.enabled=true controlPlane.raft.replicas is taken, which is %d, and master.replicas is %d: set controlPlane.raft.replicas" $raft $n) }}{{ end }}{{ end -}}
+{{ $raft }}
 {{- end -}}
 {{- end -}}
 
@@ -53,13 +64,26 @@ k8s-native
 {{- end -}}
 
 {{/*
-The mode that this release was last rendered with is in a ConfigMap, which outlives it. Another one is taken only when
+The mode, the cluster's name and the zones that this release was last rendered with are in a ConfigMap, which outlives it. Another one is taken only when
 the state has been moved: the root object in Kubernetes tells who is in charge.
 */}}
 {{- define "quidditch.keepsItsStore" -}}
 {{- $mode := include "quidditch.mode" . -}}
 {{- $name := printf "%s-control-plane" (include "quidditch.fullname" .) -}}
-{{- $was := dig "data" "mode" "" (lookup "v1" "ConfigMap" .Release.Namespace $name | default dict) -}}
+{{- $kept := dig "data" dict (lookup "v1" "ConfigMap" .Release.Namespace $name | default dict) -}}
+{{- $was := dig "mode" "" $kept -}}
+{{- $called := dig "clusterName" "" $kept -}}
+{{- if and $called (ne $called (include "quidditch.clusterName" .)) -}}
+{{- fail (printf "the cluster of this release is called %s, the values call it %s, and its nodes would not know each other: set clusterName=%s" $called (include "quidditch.clusterName" .) $called) -}}
+{{- end -}}
+{{- if hasKey $kept "zones" -}}
+{{- range $zone := splitList "," $kept.zones -}}
+{{- if not (has $zone ($.Values.zones | default (list ""))) -}}
+{{- $which := ternary (printf "those of zone %s" $zone) "those without zones" (ne $zone "") -}}
+{{- fail (printf "the values have other zones: data nodes would be made anew with empty volumes, and %s go at once with all their copies. Set zones=%s as before; or empty these nodes first (qd node stop NODE --reason remove) and then take them out of zones in the ConfigMap %s" $which (ternary "[]" (printf "{%s}" $kept.zones) (eq $kept.zones "")) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and $was (ne $was $mode) -}}
 {{- $root := dict -}}
 {{- if .Capabilities.APIVersions.Has "quidditch.io/v1/QuidditchState" -}}
