@@ -191,6 +191,7 @@ for my $np (Manifests::objects('patterns/network-policies/networkpolicy.yaml')) 
 }
 my ($hpa) = Manifests::objects('samples/hpa.yaml');
 ok(Manifests::named($hpa->{spec}{scaleTargetRef}{kind}, $hpa->{spec}{scaleTargetRef}{name}, @first), 'the autoscaler has a target');
+is((Manifests::objects('samples/servicemonitor.yaml'))[0]{spec}{jobLabel}, 'app', "the ServiceMonitor's job is that label, quidditch, which the alerts ask for");
 my ($ingress) = Manifests::objects('samples/ingress.yaml');
 my $backend = $ingress->{spec}{rules}[0]{http}{paths}[0]{backend}{service};
 ok((grep { $_->{port} == $backend->{port}{number} } @{Manifests::named('Service', $backend->{name}, @first)->{spec}{ports}}), 'so has the ingress');

@@ -233,6 +233,7 @@ for my $c (['cpu=1', {requests => {cpu => 1, memory => '16Gi'}, limits => {cpu =
 }
 ok(Manifests::named('PodDisruptionBudget', 'quidditch-coordination-pdb', rendered('extras', 'coordination.replicas=1,coordination.autoscaling.enabled=true')), 'a budget where the autoscaler keeps more than one');
 is((grep { $_->{kind} eq 'Ingress' } rendered('extras', 'ingress.enabled=true,ingress.host=*.example.com'))[0]{spec}{rules}[0]{host}, '*.example.com', 'an ingress for all names of a domain');
+is((grep { $_->{kind} eq 'ServiceMonitor' } rendered('extras', 'monitoring.serviceMonitor.enabled=true'))[0]{spec}{jobLabel}, 'app', 'the job of the ServiceMonitor is the label app, quidditch, which the alerts ask for');
 is(Manifests::named('StatefulSet', 'quidditch-data', rendered('data', 'data.annotations.prometheus\.io/scrape=off'))->{spec}{template}{metadata}{annotations}{'prometheus.io/scrape'}, 'off', "annotations of one's own go before the chart's");
 for my $zones ('a,b', 'a,b,c') {
     my $pod = Manifests::named('StatefulSet', 'quidditch-master', rendered('master', "master.enabled=true,data.replicas=6,zones={$zones}"))->{spec}{template}{spec};
