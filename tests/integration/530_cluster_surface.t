@@ -128,6 +128,8 @@ like(qd_node('stop', 'u1', '--holder', 'me'), qr/^0 the node may stop, it has th
 like(qd_node('may-stop', 'u2'), qr/^1 u2 may not stop:\n.*no quorum/, 'another one may not');
 like(qd_node('stop', 'u2', '--timeout', '0'), qr/^1 .*409.*no quorum/, 'and gets none');
 like(qd_node('release', 'u1'), qr/^0 the permit is given back/, 'qd node release');
+like(qd_node('stop', 'u1', '--pidfile', '/nowhere'), qr/^1 .*cannot open \[\/nowhere\]/, 'a pidfile that is not there');
+like(qd_node('may-stop', 'u2'), qr/^0 u2 may stop/, '... leaves no permit behind');
 like(qd_node('stop', 'nobody'), qr/^1 .*404: no node \[nobody\]/, 'a node that is not there');
 open my $pid, '>', "$n[2]{dir}/pid" or die;
 print $pid "$n[2]{pid}\n";

@@ -192,17 +192,28 @@ static int take(qd_client *c, const words *w, uint64_t until, qd_err *err)
     }
 }
 
-static int end_process(const char *file, uint64_t until, qd_err *err)
+/* The process of --pidfile, which is looked for before anything is asked: a permit that a stop
+ * leaves behind keeps new shards away from the node. */
+static int process_of(const char *file, int64_t *pid, qd_err *err)
 {
-    qd_env *env = qd_env_system();
     qd_buf b;
-    int64_t pid = 0;
+    *pid = 0;
     qd_buf_init(&b, NULL, 64);
     int rc = qd_file_read(file, &b, err);
-    if (!rc && (!qd_str_i64(qd_str_trim(qd_buf_view(&b)), &pid) || pid < 2))
+    if (!rc && (!qd_str_i64(qd_str_trim(qd_buf_view(&b)), pid) || *pid < 2))
         rc = qd_err_set(err, QD_E_ARG, "%s holds no process id", file);
     qd_buf_fini(&b);
-    if (!rc && !qd_proc_stop(pid))
+    if (!rc && !qd_proc_runs(*pid))
+        rc = qd_err_set(err, QD_E_NOTFOUND, "process %lld of %s does not run, or is another user's",
+                        (long long)*pid, file);
+    return rc;
+}
+
+static int end_process(const char *file, int64_t pid, uint64_t until, qd_err *err)
+{
+    qd_env *env = qd_env_system();
+    int rc = 0;
+    if (!qd_proc_stop(pid))
         rc = qd_err_set(err, QD_E_NOTFOUND, "process %lld of %s does not run, or is another user's",
                         (long long)pid, file);
     while (!rc && qd_proc_runs(pid)) {
@@ -220,8 +231,10 @@ static int stop(qd_client *c, const words *given, qd_err *err)
     words own = *given, *w = &own;
     if (w->seconds < 0) w->seconds = STOP_S;
     uint64_t until = qd_env_mono_ns(qd_env_system()) + (uint64_t)w->seconds * 1000000000u;
+    int64_t pid = 0;
     answer a;
-    int rc = take(c, w, until, err);
+    int rc = w->pidfile ? process_of(w->pidfile, &pid, err) : 0;
+    if (!rc) rc = take(c, w, until, err);
     if (rc) return rc;
     printf("the node may stop, it has the permit\n");
     patience_until(c, w, until);
@@ -231,7 +244,7 @@ static int stop(qd_client *c, const words *given, qd_err *err)
     if (rc) return rc;
     printf("flushed\n");
     fflush(stdout);
-    return w->pidfile ? end_process(w->pidfile, until, err) : 0;
+    return w->pidfile ? end_process(w->pidfile, pid, until, err) : 0;
 }
 
 static int release(qd_client *c, const words *w, qd_err *err)
