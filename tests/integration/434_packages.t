@@ -76,6 +76,20 @@ SKIP: {
     cmp_ok($exposure // 10, '<=', 2.0, 'systemd-analyze security: ' . ($exposure // 'no figure') . ' of 10');
 }
 
+# What quidditch-setup takes, and what not
+sub setup { my ($line) = @_; my $text = `PATH='$dir/x/usr/bin':\$PATH '$dir/x/usr/sbin/quidditch-setup' --config '$dir/s.yml' --dry-run $line 2>&1`; return ($? >> 8, $text) }
+sub settings { my ($text) = @_; open my $f, '>', "$dir/s.yml" or die; print $f $text; close $f }
+settings("cluster.name: x\n");
+for my $w (['--new --data /', qr/belongs to the system/], ['--new --logs /var/log', qr/belongs to the system/], ["--new --data /bin", qr/has files of others/],
+    ['--new --data /tmp/q', qr/sees nothing below \/tmp/], ['--new --http-port 9300', qr/both 9300: give two ports/], ['--join ,', qr/needs the address of a master/],
+    ['--new --accept-no-security --listen 0.0.0.0:9200', qr/neither an address nor a name/], ['--new --listen 192.0.2.1', qr/add --accept-no-security/]) {
+    my ($s, $text) = setup($w->[0]);
+    ok($s == 64 || $s == 78, "quidditch-setup $w->[0] is refused") or diag("$s: $text");
+    like($text, $w->[1], '... in words');
+}
+settings("cluster.name: x\ndiscovery.seed_hosts:\n  - 192.0.2.1\n- 192.0.2.2\nhttp.port: 9205\n");
+is((setup('--new --node n'))[1], "cluster.name: x\nhttp.port: 9205\nnode.name: n\n", 'a list over several lines goes whole');
+
 part('a box');
 my $box = QdBox->new($dir);
 if (!$box) {
@@ -123,11 +137,13 @@ box_is(q(for i in 1 2 3 4 5; do echo "{\"n\": $i}"; done | qd index books), 'doc
 is(count(), 5, 'are there');
 
 SKIP: {
-    skip 'SKIPPED: needs a box that boots', 9 unless $box->{boots};
+    skip 'SKIPPED: needs a box that boots', 10 unless $box->{boots};
     is((($box->run('systemd-analyze verify quidditch.service'))[1]), '', 'systemd-analyze verify finds nothing');
     like($of, qr/^Seccomp:\s+2$/m, 'system calls are filtered');
     like(($box->run('systemctl show -P StatusText quidditch'))[1], qr/^node \S+ of the cluster quidditch serves$/, 'systemd knows what it does');
     box_is('systemctl reload quidditch', 'it reloads');
+    box_is('echo QUIDDITCH_LOOKED=1 >>/etc/default/quidditch; echo node.attr.looked=1 >>/etc/default/quidditch; systemctl restart quidditch; '
+        . 'e=$(tr "\\0" "\\n" </proc/$(pgrep -o -x quidditchd)/environ); echo "$e" | grep -q ^QUIDDITCH_LOOKED= && ! echo "$e" | grep -q looked; r=$?; sed -i "/LOOKED/Id" /etc/default/quidditch; systemctl restart quidditch; exit $r', 'variables of /etc/default/quidditch, but for those with a dot');
     box_is('mkdir -p /etc/systemd/system/quidditch.service.d; printf "[Service]\nWatchdogSec=1\n" >/etc/systemd/system/quidditch.service.d/w.conf; systemctl daemon-reload; systemctl restart quidditch',
         'with a watchdog of one second');
     my (undef, $pid) = $box->run('systemctl show -P MainPID quidditch');
@@ -160,6 +176,10 @@ SKIP: {
 }
 $box->run('kill $(cat /tmp/n2.pid); timeout 60 sh -c "while test -e /tmp/n2.pid; do sleep 0.05; done"');
 box_is('curl -s -XPUT localhost:9200/books/_settings -H content-type:application/json -d \'{"index.number_of_replicas": 0}\'', 'one copy is enough again');
+
+(undef, $said) = $box->run("quidditch-setup --new --cluster third --data /srv/n3 --config /tmp/n3.yml");
+like($said, qr{the service reads /etc/quidditch/quidditch\.yml; this node is started by}, 'settings elsewhere do not restart the service');
+box_is('echo "{}" >/srv/n3/node.json; quidditch-setup --new --cluster fourth --config /tmp/n3.yml --no-start && test -d /srv/n3 -a ! -e /srv/n3/node.json', 'a folder whose data are moved aside is there again');
 
 part('upgrade, downgrade, purge');
 box_is('echo "node.attr.zone: z1" >>/etc/quidditch/quidditch.yml', 'the administrator changes the settings');
