@@ -25,6 +25,8 @@ my %a = (instance => 'a:9400');
     [
         {alert => 'QuidditchNodeDown', severity => 'warning', for => '2m', expr => 'up{job="quidditch"} == 0',
             summary => 'Prometheus does not reach {{ $labels.instance }}.'},
+        {alert => 'QuidditchNotScraped', severity => 'warning', for => '10m', expr => 'absent(up{job="quidditch"})',
+            summary => 'Prometheus scrapes no node in a job quidditch: a node that is down raises no alert.'},
         {alert => 'QuidditchClusterRed', severity => 'critical', for => '1m', expr => 'quidditch:cluster_status:max == 2',
             summary => 'A primary has no node: some documents can be neither read nor written.'},
         {alert => 'QuidditchClusterYellow', severity => 'warning', for => '15m', expr => 'quidditch:cluster_status:max == 1',
@@ -74,6 +76,8 @@ my %a = (instance => 'a:9400');
     {
         QuidditchNodeDown => {at => '5m', labels => {%a, job => 'quidditch'}, quiet => [["up{$i,job=\"quidditch\"}", '1x10']],
             fires => [["up{$i,job=\"quidditch\"}", '0x10']]},
+        QuidditchNotScraped => {at => '15m', labels => {job => 'quidditch'}, quiet => [["up{$i,job=\"quidditch\"}", '0x20']],
+            fires => [["up{$i,job=\"quidditch-data\"}", '1x20']]},
         QuidditchClusterRed => {at => '5m', quiet => [["quidditch_cluster_status{$i}", '1x10']],
             fires => [["quidditch_cluster_status{$i}", '2x10']]},
         QuidditchClusterYellow => {at => '20m', quiet => [["quidditch_cluster_status{$i}", '1x10 0x20']],
