@@ -209,6 +209,9 @@ my @wrong = (
     ['zones={' . 'a' x 39 . '}', qr/52 characters at most: give a shorter fullnameOverride/],
     ['clusterName=a..b', qr/clusterName/],
     ['ingress.enabled=true,ingress.host=A.example.com:80', qr/ingress.host/],
+    ['coordination.autoscaling.enabled=true,coordination.resources.requests.cpu=null', qr/give coordination\.resources\.requests\.cpu/],
+    ['data.storage.storageClass=-', qr/data.storage.storageClass/],
+    ['serviceAccount.name=A_b', qr/serviceAccount.name/],
     ['data.resources.claims[0].name=x', qr/claims is not allowed/],
 );
 for my $w (@wrong) {
