@@ -12,6 +12,7 @@
 #ifndef QD_REPLICATION_REPL_INT_H
 #define QD_REPLICATION_REPL_INT_H
 
+#include "base/awake.h"
 #include "base/log.h"
 #include "base/vec.h"
 #include "cluster/copies.h"
@@ -186,9 +187,8 @@ struct repl_shard {
     uint64_t fenced_ns;    /* since when, while the record names this copy still */
     bool stale;            /* the record could not be taken for want of memory */
     /* time (tick.c): under qd_replication.lock */
-    _Atomic bool awake;
+    qd_awake awake;
     bool mapped;
-    size_t awake_at;
     uint32_t idle_ticks; /* the ticker's */
     /* recovery of this copy */
     bool recovers;
@@ -209,8 +209,7 @@ struct qd_replication {
     qd_mutex lock;
     qd_cond tick;
     qd_map map;                  /* "<uuid>/<number>" -> repl_shard, one reference each */
-    QD_VEC(repl_shard *) awake;  /* those that the ticker looks at, a reference each */
-    size_t swept;                /* how far in map it has looked at the others */
+    qd_awake_set awake;          /* those that the ticker looks at */
     qd_state *state;             /* the newest that was shown */
     _Atomic bool stale;          /* a record could not be taken for want of memory */
     _Atomic uint64_t everywhere; /* a state that every node which is heard has applied */
@@ -264,6 +263,8 @@ void repl_rate_observe(qd_replication *r, qd_rate_kind kind, uint64_t bytes, uin
 void repl_record_take(repl_shard *g, const qd_state *s);
 
 /* --- tick.c --- */
+/* Before the first copy. */
+void repl_tick_init(qd_replication *r);
 /* The ticker; arg is the qd_replication. */
 void repl_tick(void *arg);
 /* The ticker looks at the copy again: something has happened. Not under the lock. [any] */

@@ -629,6 +629,7 @@ int qd_replication_open(const qd_replication_config *c, qd_replication **out, qd
     qd_rate_init(&r->rate, RATE_START, RATE_LEAST, 0, qd_env_mono_ns(r->env));
     qd_cond_init(&r->tick);
     qd_map_init(&r->map, NULL);
+    repl_tick_init(r);
     int rc = open_pools(r, err);
     if (!rc && r->rpc) rc = qd_rpc_serve(r->rpc, handlers, QD_COUNT_OF(handlers), r, err);
     if (!rc) rc = qd_thread_start(r->env, "replication", repl_tick, r, &r->ticker, err);
@@ -694,8 +695,7 @@ void qd_replication_close(qd_replication *r)
     qd_replication_stop(r);
     while (atomic_load(&r->calls)) qd_env_sleep_ns(r->env, 1000000);
     qd_state_unref(r->state);
-    for (size_t i = 0; i < r->awake.n; i++) repl_unref(r->awake.at[i]);
-    qd_vec_fini(&r->awake);
+    qd_awake_fini(&r->awake);
     qd_map_fini(&r->map);
     qd_cond_fini(&r->tick);
     qd_mutex_fini(&r->rate_lock);

@@ -8,43 +8,39 @@
 #define IDLE_TICKS 60u   /* until a copy is not looked at any more: longer than REPL_RETENTION_NS */
 #define SWEEP_TICKS 100u /* in which each of the others is looked at: 10 s */
 
-void repl_awake(repl_shard *g)
+static void ref(void *g)
 {
-    qd_replication *r = g->r;
-    if (atomic_load(&g->awake) || !g->mapped) return;
-    if (qd_vec_push(&r->awake, NULL, g)) return; /* the sweep finds it */
-    g->awake_at = r->awake.n - 1;
-    atomic_store(&g->awake, true);
     repl_ref(g);
 }
 
-/* Under qd_replication.lock; the caller has a reference of its own. */
-static void put_to_sleep(repl_shard *g)
+static void unref(void *g)
 {
-    qd_replication *r = g->r;
-    if (!atomic_load(&g->awake)) return;
-    repl_shard *last = r->awake.at[--r->awake.n];
-    r->awake.at[g->awake_at] = last;
-    last->awake_at = g->awake_at;
-    atomic_store(&g->awake, false);
     repl_unref(g);
+}
+
+void repl_tick_init(qd_replication *r)
+{
+    r->awake = (qd_awake_set){.offset = offsetof(repl_shard, awake), .ref = ref, .unref = unref};
+}
+
+void repl_awake(repl_shard *g)
+{
+    if (g->mapped) qd_awake_wake(&g->r->awake, g);
 }
 
 void repl_unmapped(repl_shard *g)
 {
-    put_to_sleep(g);
+    qd_awake_sleep(&g->r->awake, g);
     g->mapped = false;
 }
 
 void repl_wake(repl_shard *g)
 {
-    if (QD_LIKELY(atomic_load(&g->awake))) return;
+    if (QD_LIKELY(atomic_load(&g->awake.is))) return;
     qd_mutex_lock(&g->r->lock);
     repl_awake(g);
     qd_mutex_unlock(&g->r->lock);
 }
-
-typedef QD_VEC(repl_shard *) repl_list;
 
 /* What time brings; true: nothing more, until something happens. */
 static bool tick_one(repl_shard *g)
@@ -90,27 +86,12 @@ static bool tick_one(repl_shard *g)
 static void sleep_on(repl_shard *g)
 {
     qd_mutex_lock(&g->r->lock);
-    put_to_sleep(g);
+    qd_awake_sleep(&g->r->awake, g);
     qd_mutex_unlock(&g->r->lock);
     qd_mutex_lock(&g->lock);
     bool rest = repl_rests(g);
     qd_mutex_unlock(&g->lock);
     if (!rest) repl_wake(g);
-}
-
-/* Those that are awake, and some of the others; a reference each. Under the lock. */
-static void gather(qd_replication *r, repl_list *list)
-{
-    size_t sweep = r->map.n / SWEEP_TICKS + 1;
-    const qd_map_entry *e;
-    for (size_t i = 0; i < r->awake.n; i++) {
-        if (!qd_vec_push(list, NULL, r->awake.at[i])) repl_ref(r->awake.at[i]);
-    }
-    for (; sweep && (e = qd_map_next(&r->map, &r->swept)); sweep--) {
-        repl_shard *g = e->value;
-        if (!atomic_load(&g->awake) && !qd_vec_push(list, NULL, g)) repl_ref(g);
-    }
-    if (sweep) r->swept = 0;
 }
 
 void repl_tick(void *arg)
@@ -124,12 +105,12 @@ void repl_tick(void *arg)
             (void)qd_cond_wait_until(&r->tick, &r->lock, qd_env_mono_ns(r->env) + REPL_TICK_NS);
         }
         if (r->closing) break;
-        repl_list list = {0};
-        gather(r, &list);
+        qd_awake_list list = {0};
+        qd_awake_gather(&r->awake, &r->map, SWEEP_TICKS, &list);
         qd_mutex_unlock(&r->lock);
         for (size_t i = 0; i < list.n; i++) {
             repl_shard *g = list.at[i];
-            bool rest = tick_one(g), awake = atomic_load(&g->awake);
+            bool rest = tick_one(g), awake = atomic_load(&g->awake.is);
             g->idle_ticks = rest ? g->idle_ticks + 1 : 0;
             if (awake && g->idle_ticks > IDLE_TICKS) {
                 sleep_on(g);

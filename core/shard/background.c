@@ -13,9 +13,7 @@
 #define IDLE_TICK_NS UINT64_C(5000000000) /* without shards */
 #define TICK_NS 50000000u                 /* granularity of all intervals */
 #define SLOT_LEAST (UINT64_C(1) << 20)
-#define SWEEP_TICKS                                                                                \
-    200u /* in which each of the shards that sleep is looked at, to be sure: 10 s                  \
-          */
+#define SWEEP_TICKS 200u             /* in which each shard that sleeps is looked at: 10 s */
 #define FLUSH_PAUSE_NS 1000000000ull /* a flush that did not help is not tried at once again */
 
 void qdi_shard_submit(qd_shard *s, shard_job *job, const char *pool, void (*run)(qd_work *))
@@ -225,30 +223,34 @@ static bool look(looking *l, qd_shard *s)
 
 /* --- who is looked at ------------------------------------------------------------------------- */
 
+static void ref(void *s)
+{
+    qdi_shard_ref(s);
+}
+
+static void unref(void *s)
+{
+    qd_shard_unref(s);
+}
+
+void qdi_shards_tick_init(qd_shards *all)
+{
+    all->awake = (qd_awake_set){.offset = offsetof(qd_shard, awake), .ref = ref, .unref = unref};
+}
+
 void qdi_shard_awake(qd_shard *s)
 {
-    qd_shards *all = s->shards;
-    if (atomic_load(&s->awake) || s->ended || all->stop) return;
-    if (qd_vec_push(&all->awake, NULL, s)) return; /* the sweep finds it */
-    s->awake_at = all->awake.n - 1;
-    atomic_store(&s->awake, true);
-    qdi_shard_ref(s);
+    if (!s->ended && !s->shards->stop) qd_awake_wake(&s->shards->awake, s);
 }
 
 void qdi_shard_asleep(qd_shard *s)
 {
-    qd_shards *all = s->shards;
-    if (!atomic_load(&s->awake)) return;
-    qd_shard *last = all->awake.at[--all->awake.n];
-    all->awake.at[s->awake_at] = last;
-    last->awake_at = s->awake_at;
-    atomic_store(&s->awake, false);
-    qd_shard_unref(s); /* not the last one */
+    qd_awake_sleep(&s->shards->awake, s);
 }
 
 void qdi_shard_wake(qd_shard *s)
 {
-    if (QD_LIKELY(atomic_load(&s->awake))) return;
+    if (QD_LIKELY(atomic_load(&s->awake.is))) return;
     qd_mutex_lock(&s->shards->lock);
     qdi_shard_awake(s);
     qd_mutex_unlock(&s->shards->lock);
@@ -266,34 +268,17 @@ static void sleep_on(qd_shard *s)
     if (!rest) qdi_shard_wake(s);
 }
 
-typedef QD_VEC(qd_shard *) shard_list;
-
-/* Those that are awake, and some of the others, or all; a reference each. Under the lock. */
-static void gather(qd_shards *all, bool everyone, shard_list *list)
-{
-    size_t sweep = everyone ? SIZE_MAX : all->map.n / SWEEP_TICKS + 1;
-    if (everyone) all->swept = 0;
-    const qd_map_entry *e;
-    for (size_t i = 0; i < all->awake.n; i++) {
-        if (!qd_vec_push(list, NULL, all->awake.at[i])) qdi_shard_ref(all->awake.at[i]);
-    }
-    for (; sweep && (e = qd_map_next(&all->map, &all->swept)); sweep--) {
-        qd_shard *s = e->value;
-        if (!atomic_load(&s->awake) && !qd_vec_push(list, NULL, s)) qdi_shard_ref(s);
-    }
-    if (sweep) all->swept = 0;
-}
-
 static void look_around(qd_shards *all, looking *l)
 {
-    shard_list list = {0};
+    qd_awake_list list = {0};
     qd_mutex_lock(&all->lock);
-    gather(all, l->memory_short, &list); /* who sleeps may keep some that can be given back */
+    /* those that sleep may keep memory that can be given back */
+    qd_awake_gather(&all->awake, &all->map, l->memory_short ? 0 : SWEEP_TICKS, &list);
     qd_mutex_unlock(&all->lock);
     for (size_t i = 0; i < list.n; i++) {
         qd_shard *s = list.at[i];
         bool rest = look(l, s);
-        if (rest != !atomic_load(&s->awake)) {
+        if (rest != !atomic_load(&s->awake.is)) {
             if (rest) {
                 sleep_on(s);
             } else {

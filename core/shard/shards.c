@@ -38,6 +38,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     qd_cond_init(&s->idle);
     qd_cond_init(&s->tick);
     qd_map_init(&s->map, NULL);
+    qdi_shards_tick_init(s);
     qd_map_init(&s->metas, NULL);
     qd_map_init(&s->left, NULL);
     int rc = qd_thread_start(s->env, "shards", qdi_shards_tick, s, &s->ticker, err);
@@ -423,7 +424,7 @@ void qd_shards_close(qd_shards *s)
     qd_map_fini(&s->map);
     qd_map_fini(&s->metas);
     qd_vec_fini(&s->histories);
-    qd_vec_fini(&s->awake);
+    qd_awake_fini(&s->awake);
     qd_map_fini(&s->left);
     qd_cond_fini(&s->idle);
     qd_cond_fini(&s->tick);

@@ -2,6 +2,7 @@
 #ifndef QD_SHARD_SHARDS_INT_H
 #define QD_SHARD_SHARDS_INT_H
 
+#include "base/awake.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "runtime/waitq.h"
@@ -70,8 +71,7 @@ struct qd_shard {
         report_rc; /* what is to be reported: 0 started, else the failure; `reason` has its text */
     uint64_t reporting_ns; /* opened; since when that it has started is being committed; 0: not */
     uint32_t idle_ticks;   /* the ticker's: looks at empty buffers in a row */
-    _Atomic bool awake;    /* the ticker looks at it each time; set under qd_shards.lock */
-    size_t awake_at;       /* its place in qd_shards.awake; under that lock */
+    qd_awake awake;        /* the ticker looks at it each time; under qd_shards.lock */
     _Atomic uint64_t refresh_due_ns, sync_due_ns, report_due_ns, flush_due_ns;
     _Atomic uint64_t searched_ns; /* when a searcher was last asked for */
     _Atomic int64_t search_from;  /* what it must show before it is searched */
@@ -98,8 +98,7 @@ struct qd_shards {
     qd_mutex lock;
     qd_cond idle;
     qd_map map;                     /* "<uuid>/<number>" -> qd_shard, one reference each */
-    QD_VEC(qd_shard *) awake;       /* those that the ticker looks at, a reference each */
-    size_t swept;                   /* the ticker's: how far in map it has looked at the others */
+    qd_awake_set awake;             /* those that the ticker looks at */
     uint32_t live;                  /* shards not yet freed */
     qd_shard *ended;                /* taken out of the map and not yet freed: weak */
     uint64_t applied;               /* revision of the last state followed; under apply */
@@ -202,6 +201,8 @@ void qdi_shards_scrub(qd_shards *s, uint64_t now);
 void qdi_shard_damage_aside(qd_shard *s);
 /* Frees what is remembered of damaged files. */
 void qdi_shard_damage_fini(qd_shard *s);
+/* Before the first shard. */
+void qdi_shards_tick_init(qd_shards *all);
 /* Background thread. It looks at shards that are awake, where something was done lately, and at the
  * others now and then. */
 void qdi_shards_tick(void *arg);
