@@ -39,6 +39,11 @@ static qd_str scope_field_type(const qd_query_ctx *ctx, qd_str field)
     return type;
 }
 
+const qd_field *qd_operator_field(const qd_operator_scope *s, qd_str name)
+{
+    return s->builder ? qd_mapping_field(s->builder->c->mapping, name) : NULL;
+}
+
 static void scope_end(void *arg)
 {
     qd_operator_scope_unref(arg);
@@ -134,7 +139,7 @@ static int build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, 
     qd_operator_scope *s = NULL;
     building *x = NULL;
     bool ran;
-    b->uses_now |= !(vt->head.flags & QD_OPERATOR_CACHEABLE);
+    b->uncacheable |= !(vt->head.flags & QD_OPERATOR_CACHEABLE);
     if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
     if (!rc) rc = building_make(s, plugin_of(q)->json, &x, err);

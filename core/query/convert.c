@@ -20,9 +20,9 @@ int qdi_bad_node(const qdi_conversion *v, const char *why, qd_err *err)
 
 static int custom_terms(qdi_conversion *v, const qd_query_node *n, qd_node_custom *to, qd_err *err)
 {
-    qd_str *terms = qd_arena_calloc(v->b->arena, (n->ntexts + 1) * sizeof *terms);
     if (n->ntexts > NODES_MAX)
         return qdi_bad_node(v, "asks for statistics of more than 1024 terms", err);
+    qd_str *terms = qd_arena_calloc(v->b->arena, (n->ntexts + 1) * sizeof *terms);
     if (!terms) return qd_err_nomem(err, "query");
     int rc = qdi_query_copy(v->b, n->field, &to->field, err);
     for (uint32_t i = 0; i < n->ntexts && !rc; i++)
@@ -35,6 +35,7 @@ static int custom_terms(qdi_conversion *v, const qd_query_node *n, qd_node_custo
 static int custom_children(qdi_conversion *v, const qd_query_node *n, uint32_t depth,
                            qd_node_custom *to, qd_err *err)
 {
+    if (n->nchildren > NODES_MAX) return qdi_bad_node(v, "has more than 1024 nodes", err);
     const qd_node **list = qd_arena_calloc(v->b->arena, (n->nchildren + 1) * sizeof *list);
     if (!list) return qd_err_nomem(err, "query");
     int rc = 0;

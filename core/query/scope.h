@@ -52,6 +52,10 @@ QD_MUST_CHECK
 int qd_operator_failed(const qd_operator_scope *s, const char *what, int32_t rc, const qd_err *from,
                        qd_err *to);
 
+/* A field of the index, as the operator's query was built for it; NULL: there is none. Between
+ * qd_guest_enter and qd_guest_leave. */
+const struct qd_field *qd_operator_field(const qd_operator_scope *s, qd_str name);
+
 /* The env of its plugin's host; NULL: its calls run where they are made. [any] */
 qd_env *qd_operator_env(const qd_operator_scope *s);
 

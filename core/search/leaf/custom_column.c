@@ -1,44 +1,28 @@
 /* custom_column.c: columns as operators that iterate see them. */
+#include "mapping/field.h"
 #include "search/leaf/custom_int.h"
 #include <stdlib.h>
 
 typedef struct qdi_custom custom;
 
-/* The type that an operator asks for; the caller has entered. */
-static qd_str type_of(const custom *c, qd_str field)
+/* Who asks a field for what it cannot have is told so, in place of finding nothing: words, or
+ * numbers. *f NULL: nobody knows the mapping. The caller has entered. */
+static int check_field(const custom *c, qd_str field, bool words, const qd_field **f, qd_err *err)
 {
-    const qd_query_ctx *ctx = c->from->ctx;
-    return ctx && ctx->field_type ? ctx->field_type(ctx, field) : (qd_str){0};
-}
-
-typedef struct types {
-    const char *const *names;
-    size_t n;
-    const char *what; /* "numeric, date and boolean fields have values" */
-} types;
-
-static const char *const g_numbers[] = {"long",         "integer",       "short",   "byte",
-                                        "double",       "float",         "date",    "half_float",
-                                        "scaled_float", "unsigned_long", "boolean", "date_nanos"};
-static const char *const g_words[] = {"keyword", "ip"};
-static const types g_of_numbers = {g_numbers, QD_COUNT_OF(g_numbers),
-                                   "only numeric, date and boolean fields have values for it"};
-static const types g_of_words = {g_words, QD_COUNT_OF(g_words),
-                                 "only keyword and ip fields have strings for it"};
-
-/* Who asks a field for what it cannot have is told so, in place of finding nothing. */
-static int check_type(const custom *c, qd_str field, const types *known, qd_str *type, qd_err *err)
-{
-    const char *name = c->from->scope ? c->from->scope->name : "";
-    *type = type_of(c, field);
-    if (!c->from->ctx) return 0;
-    for (size_t i = 0; i < known->n; i++)
-        if (qd_str_is(*type, known->names[i])) return 0;
-    if (!type->n)
-        return qd_err_set(err, QD_E_ARG, "operator [%s]: field [%.*s] is not in the mapping", name,
-                          QD_STR_ARG(field));
-    return qd_err_set(err, QD_E_ARG, "operator [%s]: field [%.*s] is of type [%.*s]; %s", name,
-                      QD_STR_ARG(field), QD_STR_ARG(*type), known->what);
+    const qd_operator_scope *s = c->from->scope;
+    *f = s ? qd_operator_field(s, field) : NULL;
+    if (!s) return 0;
+    if (!*f)
+        return qd_err_set(err, QD_E_ARG, "operator [%s]: field [%.*s] is not in the mapping",
+                          s->name, QD_STR_ARG(field));
+    qd_value_class class = (*f)->value_class;
+    if (words ? class == QD_VALUE_TERM || class == QD_VALUE_IP
+              : class == QD_VALUE_I64 || class == QD_VALUE_BOOL)
+        return 0;
+    return qd_err_set(err, QD_E_ARG, "operator [%s]: field [%.*s] is of type [%s]; only %s for it",
+                      s->name, QD_STR_ARG(field), qd_field_type_name(*f),
+                      words ? "keyword and ip fields have strings"
+                            : "numeric, date and boolean fields have values");
 }
 
 /* A column of this segment, of the kind that the types have; NULL: no document has a value. */
@@ -86,11 +70,11 @@ static int reading_dict(reading *x, const qd_column *col, const uint32_t *ords, 
     return rc ? rc : qd_reads_fetch(x->reads, err);
 }
 
-/* A value as the SDK has it: doubles as their bits. */
-static int64_t value_of(qd_str type, int64_t v)
+/* A value as the SDK has it: floats as the bits of a double. */
+static int64_t value_of(const qd_field *f, int64_t v)
 {
-    bool is_double = qd_str_is(type, "double");
-    if (!is_double && !qd_str_is(type, "float")) return v;
+    bool is_double = f && f->number == QD_NUMBER_DOUBLE;
+    if (!is_double && !(f && f->number == QD_NUMBER_FLOAT)) return v;
     double d = is_double ? qd_sortable_to_f64(v) : qd_sortable_to_f32(v);
     memcpy(&v, &d, 8);
     return v;
@@ -115,10 +99,10 @@ static int check_docs(const custom *c, const uint32_t *docs, uint32_t n, qd_err 
 static int first_values(custom *c, qd_str field, const uint32_t *docs, uint32_t n, int64_t *out,
                         uint8_t *has, qd_err *err)
 {
-    qd_str type;
+    const qd_field *f;
     reading x;
     memset(has, 0, n);
-    int rc = check_type(c, field, &g_of_numbers, &type, err);
+    int rc = check_field(c, field, false, &f, err);
     const qd_column *col = rc ? NULL : column_of(c, field, QD_COLUMN_I64);
     if (!rc) rc = check_docs(c, docs, n, err);
     if (rc || !col || !n) return rc;
@@ -130,7 +114,7 @@ static int first_values(custom *c, qd_str field, const uint32_t *docs, uint32_t 
         rc = qd_column_values(x.rd, docs[i], &v, &m, err);
         if (rc || !m) continue;
         has[i] = 1;
-        out[i] = value_of(type, v[0]);
+        out[i] = value_of(f, v[0]);
     }
     reading_end(&x);
     return rc;
@@ -170,8 +154,8 @@ static void list_rest(const list *l, uint32_t i)
 }
 
 /* Values or ordinals of documents into one of the two. */
-static int list_values(custom *c, const qd_column *col, const list *l, qd_str type, int64_t *out,
-                       uint32_t *ords, qd_err *err)
+static int list_values(custom *c, const qd_column *col, const list *l, const qd_field *f,
+                       int64_t *out, uint32_t *ords, qd_err *err)
 {
     reading x;
     l->first[0] = 0;
@@ -194,7 +178,7 @@ static int list_values(custom *c, const qd_column *col, const list *l, qd_str ty
             if (ords)
                 ords[at] = (uint32_t)v[k];
             else
-                out[at] = value_of(type, v[k]);
+                out[at] = value_of(f, v[k]);
         }
         l->first[i + 1] = at;
     }
@@ -209,24 +193,23 @@ static int32_t view_i64_all(const qd_segment_view *v, qd_str field, const uint32
 {
     qdi_custom_iter *it = v->host;
     list l = {docs, n, cap, first, done};
-    qd_str type;
+    const qd_field *f;
     *done = 0;
     if (!qd_guest_enter()) return qdi_custom_gone(err);
     custom *c = it->host;
-    int rc = check_type(c, field, &g_of_numbers, &type, err);
+    int rc = check_field(c, field, false, &f, err);
     if (!rc) rc = check_docs(c, docs, n, err);
-    if (!rc) rc = list_values(c, column_of(c, field, QD_COLUMN_I64), &l, type, out, NULL, err);
+    if (!rc) rc = list_values(c, column_of(c, field, QD_COLUMN_I64), &l, f, out, NULL, err);
     qd_guest_leave();
     return rc;
 }
 
 static int ordinals_of(custom *c, qd_str field, const list *l, uint32_t *out, qd_err *err)
 {
-    qd_str type;
-    int rc = check_type(c, field, &g_of_words, &type, err);
+    const qd_field *f;
+    int rc = check_field(c, field, true, &f, err);
     if (!rc) rc = check_docs(c, l->docs, l->n, err);
-    return rc ? rc
-              : list_values(c, column_of(c, field, QD_COLUMN_ORDINAL), l, type, NULL, out, err);
+    return rc ? rc : list_values(c, column_of(c, field, QD_COLUMN_ORDINAL), l, f, NULL, out, err);
 }
 
 static int32_t view_ordinals(const qd_segment_view *v, qd_str field, const uint32_t *docs,
@@ -246,8 +229,8 @@ static int32_t view_ordinals(const qd_segment_view *v, qd_str field, const uint3
 
 static int dictionary(custom *c, qd_str field, const qd_column **col, uint32_t *n, qd_err *err)
 {
-    qd_str type;
-    int rc = check_type(c, field, &g_of_words, &type, err);
+    const qd_field *f;
+    int rc = check_field(c, field, true, &f, err);
     *col = rc ? NULL : column_of(c, field, QD_COLUMN_ORDINAL);
     *n = *col ? qd_column_stats_get(*col)->ordinals : 0;
     return rc;

@@ -119,18 +119,31 @@ static int add_score(const custom *c, qdi_custom_action what, uint32_t doc, floa
     return 0;
 }
 
+/* The next document at or after *doc that the rest of the query lets through, marked in out; one at
+ * or behind the window's end: there is none. */
+static int next_candidate(custom *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
+                          uint32_t *doc, qd_err *err)
+{
+    for (;; ++*doc) {
+        int rc = custom_to(c, *doc, doc, err);
+        if (rc || *doc >= w->to) return rc;
+        uint32_t at = *doc - w->from;
+        if (!(cand[at >> 6] >> (at & 63) & 1)) continue;
+        out[at >> 6] |= 1ull << (at & 63);
+        return 0;
+    }
+}
+
 /* --- one phase -------------------------------------------------------------------------------- */
 
 static int fill_matches(custom *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                         double *acc, qd_err *err)
 {
     for (uint32_t d = w->from;; d++) {
-        int rc = custom_to(c, d, &d, err);
+        int rc = next_candidate(c, w, cand, out, &d, err);
         if (rc || d >= w->to) return rc;
-        uint32_t at = d - w->from;
-        if (!(cand[at >> 6] >> (at & 63) & 1)) continue;
-        out[at >> 6] |= 1ull << (at & 63);
-        if (acc) rc = add_score(c, QDI_CUSTOM_NEXT, d, c->block->scores[c->at], &acc[at], err);
+        if (acc)
+            rc = add_score(c, QDI_CUSTOM_NEXT, d, c->block->scores[c->at], &acc[d - w->from], err);
         if (rc) return rc;
     }
 }
@@ -143,11 +156,8 @@ static int gather(custom *c, const qdi_win *w, const uint64_t *cand, uint64_t *o
     qdi_custom_iter *it = c->it;
     it->nmatched = 0;
     for (uint32_t d = w->from;; d++) {
-        int rc = custom_to(c, d, &d, err);
+        int rc = next_candidate(c, w, cand, out, &d, err);
         if (rc || d >= w->to) return rc;
-        uint32_t at = d - w->from;
-        if (!(cand[at >> 6] >> (at & 63) & 1)) continue;
-        out[at >> 6] |= 1ull << (at & 63);
         qd_doc_block *b = it->nmatched ? &it->matched[it->nmatched - 1] : NULL;
         if (!b || b->n == QD_OPERATOR_BLOCK) {
             b = &it->matched[it->nmatched++];

@@ -168,9 +168,9 @@ typedef struct qd_segment_view {
     uint32_t struct_size, max_doc;
     void *host;
     qd_arena *arena; /* as long as the iterator */
-    /* out[i] = value of docs[i], ascending, in a numeric, date or boolean field (doubles as their
-     * bits); has[i] = 1 when there is one; the smallest of several. QD_E_ARG: a field of another
-     * type, or none. */
+    /* out[i] = value of docs[i], ascending, in a numeric, date or boolean field (floats of any size
+     * as the bits of a double, scaled_float as the number times its factor); has[i] = 1 when there
+     * is one; the smallest of several. QD_E_ARG: a field of another type, or none. */
     int32_t (*i64)(const struct qd_segment_view *, qd_str field, const uint32_t *docs, uint32_t n,
                    int64_t *out, uint8_t *has, qd_err *);
     /* Documents and frequencies of a term, in order. NOTFOUND: none has it. */
