@@ -109,7 +109,7 @@ typedef struct qd_aggs_binding {
 QD_MUST_CHECK
 int qd_aggs_bind(const qd_aggs *a, const qd_aggs_binding *how, qd_aggs_bound **out, qd_err *err);
 /* Does some filter depend on the clock or on a plugin (results must not be cached)? [any] */
-bool qd_aggs_bound_uses_now(const qd_aggs_bound *b);
+bool qd_aggs_bound_uncacheable(const qd_aggs_bound *b);
 
 /* --- collect --------------------------------------------------------------------------------- */
 

@@ -108,7 +108,7 @@ struct qd_aggs_bound {
     const qd_aggs *tree;
     const qd_mapping *mapping;
     qdi_bound *at; /* by id */
-    bool uses_now;
+    bool uncacheable;
 };
 
 /* --- values of a batch ------------------------------------------------------------------------ */

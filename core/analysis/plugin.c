@@ -175,17 +175,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 }
 
 static const qd_plugin plugin = {
-    .magic = QD_PLUGIN_MAGIC,
-    .abi_major = QD_ABI_MAJOR,
-    .abi_minor = QD_ABI_MINOR,
-    .struct_size = sizeof(qd_plugin),
-    .conf_size = sizeof(qd_plugin_conf),
-    .dep_size = sizeof(qd_plugin_dep),
-    .name = "analysis",
-    .version = QD_VERSION,
-    .license = "Apache-2.0",
-    .build_id = "",
-    .init = init,
+    QD_PLUGIN_HEAD(0),       .name = "analysis", .version = QD_VERSION,
+    .license = "Apache-2.0", .build_id = "",     .init = init,
 };
 
 const qd_plugin *qd_analysis_plugin(void)

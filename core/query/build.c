@@ -281,7 +281,7 @@ int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built 
         if (named) memcpy(named, b.named.at, b.named.n * sizeof *named);
     }
     uint32_t clauses = b.leaves > b.uncounted ? b.leaves - b.uncounted : 1;
-    if (!rc) *out = (qd_query_built){root, named, (uint32_t)b.named.n, b.uses_now, clauses};
+    if (!rc) *out = (qd_query_built){root, named, (uint32_t)b.named.n, b.uncacheable, clauses};
     qd_vec_fini(&b.named);
     return rc && !b.bare_error ? qd_query_failed(c, rc, err) : rc;
 }

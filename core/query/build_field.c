@@ -258,7 +258,7 @@ static int date_term(qdi_builder *b, const qdi_field *f, qd_query_value v, const
 {
     qd_point p[2];
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
-    b->uses_now |= qd_date_math_uses_now(v.text);
+    b->uncacheable |= qd_date_math_uses_now(v.text);
     int rc = qd_field_range(f->f, &v, true, &v, true, &ctx, p, err);
     if (rc < 0) return rc;
     return rc ? qdi_query_none(b, out, err) : range_i64(b, f->name, p[0].i64, p[1].i64, out, err);
@@ -474,8 +474,8 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     if (!rc) rc = range_options(b, f, g, &ctx, err);
     if (rc) return rc;
     if (f->f->dates)
-        b->uses_now |= (g->has_from && qd_date_math_uses_now(g->from.text)) ||
-                       (g->has_to && qd_date_math_uses_now(g->to.text));
+        b->uncacheable |= (g->has_from && qd_date_math_uses_now(g->from.text)) ||
+                          (g->has_to && qd_date_math_uses_now(g->to.text));
     rc = qd_field_range(f->f, g->has_from ? &g->from : NULL, g->include_from,
                         g->has_to ? &g->to : NULL, g->include_to, &ctx, p, err);
     if (rc < 0) return rc;

@@ -15,10 +15,10 @@ typedef struct qdi_builder {
     qd_arena *arena;
     qd_query_limits limits;
     QD_VEC(qd_query_named) named;
-    bool uses_now, bare_error; /* bare_error: not to be wrapped as "failed to create query" */
-    uint32_t leaves;           /* clauses over the whole tree */
-    uint32_t uncounted;        /* of them, values of a terms query: one clause to Lucene */
-    uint32_t depth;            /* of queries that plugins return */
+    bool uncacheable, bare_error; /* bare_error: not to be wrapped as "failed to create query" */
+    uint32_t leaves;              /* clauses over the whole tree */
+    uint32_t uncounted;           /* of them, values of a terms query: one clause to Lucene */
+    uint32_t depth;               /* of queries that plugins return */
 } qdi_builder;
 
 /* The builder behind an SDK context; NULL when it is somebody else's. */

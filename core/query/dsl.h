@@ -84,7 +84,7 @@ typedef struct qd_query_built {
     const qd_node *root;         /* never NULL */
     const qd_query_named *named; /* in order of appearance; for one name the last one counts */
     uint32_t nnamed;
-    bool uses_now;    /* depends on the clock or on a plugin: results must not be cached */
+    bool uncacheable; /* depends on the clock or on a plugin: results must not be cached */
     uint32_t clauses; /* of the whole tree, as max_clauses counts them */
 } qd_query_built;
 

@@ -157,7 +157,7 @@ void qdi_search_cached_keep(search_cached *c, search_run *x, const qd_json_write
     if (!c->usable || x->timed_out || x->failed || !x->answer_from) return;
     /* the words of a request don't tell what an operator of a plugin looks at */
     for (uint32_t i = 0; i < x->nindices; i++) {
-        if (x->indices[i].uses_now) return;
+        if (x->indices[i].uncacheable) return;
     }
     request_cache_shard *list = qd_arena_calloc(x->arena, x->nshards * sizeof *list);
     if (!list) return;

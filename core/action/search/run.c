@@ -210,8 +210,8 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
         };
         rc = qd_aggs_bind(r->aggs, &how, &ix->aggs, err);
     }
-    ix->uses_now = !rc && (ix->query.uses_now || (r->post_filter && post.uses_now) ||
-                           (ix->aggs && qd_aggs_bound_uses_now(ix->aggs)));
+    ix->uncacheable = !rc && (ix->query.uncacheable || (r->post_filter && post.uncacheable) ||
+                              (ix->aggs && qd_aggs_bound_uncacheable(ix->aggs)));
     return rc;
 }
 

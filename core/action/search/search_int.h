@@ -193,8 +193,8 @@ typedef struct search_index {
     search_keys sort;
     qd_sort_value *after; /* NULL: none */
     qd_aggs_bound *aggs;
-    bool uses_now; /* some query depends on the clock or on a plugin: not to be cached */
-    int rc;        /* of binding: all its shards fail with it */
+    bool uncacheable; /* some query depends on the clock or on a plugin: not to be cached */
+    int rc;           /* of binding: all its shards fail with it */
     qd_err err;
 } search_index;
 

@@ -266,12 +266,12 @@ int qd_aggs_bind(const qd_aggs *a, const qd_aggs_binding *how, qd_aggs_bound **o
     b->tree = a;
     b->mapping = x.q->mapping;
     int rc = bind_level(&x, b->at, a->roots, a->nroots);
-    b->uses_now = x.uses_now;
+    b->uncacheable = x.uncacheable;
     if (rc == 0) *out = b;
     return rc;
 }
 
-bool qd_aggs_bound_uses_now(const qd_aggs_bound *b)
+bool qd_aggs_bound_uncacheable(const qd_aggs_bound *b)
 {
-    return b->uses_now;
+    return b->uncacheable;
 }

@@ -13,7 +13,7 @@ typedef struct qdi_binder {
     qd_arena *arena;
     int64_t max_buckets;
     uint64_t clauses; /* of all filters so far */
-    bool uses_now;    /* some filter depends on the clock or on a plugin */
+    bool uncacheable; /* some filter depends on the clock or on a plugin */
     qd_err *err;
 } qdi_binder;
 

@@ -53,7 +53,7 @@ int qdi_aggs_filters_bind(qdi_binder *x, qdi_bound *b)
         if (rc) return rc;
         nodes[i] = built.root;
         x->clauses += built.clauses;
-        x->uses_now |= built.uses_now;
+        x->uncacheable |= built.uncacheable;
         if (x->q->limits && x->clauses > x->q->limits->max_clauses)
             return qd_err_set(x->err, QD_E_LIMIT,
                               "The filters of the aggregations of a request hold more than [%u] "

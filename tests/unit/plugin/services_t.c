@@ -5,6 +5,7 @@
 #include "json/reader.h"
 #include "json/writer.h"
 #include <quidditch/analyzer.h>
+#include <quidditch/plugin.h>
 
 /* A built-in part: it keeps its self and host, nothing else. */
 static qd_self *me;
@@ -41,15 +42,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     return host->provide(self, QD_KIND_TOKEN_FILTER, "none", &vtable, err);
 }
 
-static const qd_plugin part = {.magic = QD_PLUGIN_MAGIC,
-                               .abi_major = QD_ABI_MAJOR,
-                               .abi_minor = QD_ABI_MINOR,
-                               .struct_size = sizeof(qd_plugin),
-                               .conf_size = sizeof(qd_plugin_conf),
-                               .dep_size = sizeof(qd_plugin_dep),
-                               .name = "part",
-                               .version = "1",
-                               .init = init};
+static const qd_plugin part = {QD_PLUGIN_HEAD(0), .name = "part", .version = "1", .init = init};
 
 typedef struct fixture {
     qd_loop *loop;

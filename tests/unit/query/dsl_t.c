@@ -484,13 +484,13 @@ static void names_and_now(void **state)
     qd_str json = QD_STR("{\"bool\":{\"_name\":\"all\",\"must\":[{\"match\":{\"title\":{\"query\":"
                          "\"a b\",\"_name\":\"m\"}}},{\"range\":{\"t\":{\"gte\":\"now\"}}}]}}");
     assert_int_equal(qd_query_parse(&x.c, json, &b, NULL), 0);
-    assert_true(b.uses_now);
+    assert_true(b.uncacheable);
     assert_int_equal(b.nnamed, 2);
     assert_true(qd_str_is(b.named[0].name, "m") && qd_str_is(b.named[1].name, "all"));
     assert_int_equal(b.named[0].node->kind, QD_NATIVE_BOOL);
     json = QD_STR("{\"range\":{\"n\":{\"gte\":1}}}");
     assert_int_equal(qd_query_parse(&x.c, json, &b, NULL), 0);
-    assert_false(b.uses_now);
+    assert_false(b.uncacheable);
     query_index_close(&x);
 }
 

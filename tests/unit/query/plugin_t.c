@@ -122,17 +122,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 }
 
 static const qd_plugin plugin = {
-    .magic = QD_PLUGIN_MAGIC,
-    .abi_major = QD_ABI_MAJOR,
-    .abi_minor = QD_ABI_MINOR,
-    .struct_size = sizeof(qd_plugin),
-    .conf_size = sizeof(qd_plugin_conf),
-    .dep_size = sizeof(qd_plugin_dep),
-    .name = "forest",
-    .version = "1",
-    .license = "Apache-2.0",
-    .build_id = "",
-    .init = init,
+    QD_PLUGIN_HEAD(0),       .name = "forest", .version = "1",
+    .license = "Apache-2.0", .build_id = "",   .init = init,
 };
 
 /* Where the plugin says that it does not know an option. */
@@ -206,10 +197,10 @@ static void trees_of_plugins(void **state)
     qd_query_built built;
     assert_int_equal(qd_query_parse(&x.c, QD_STR("{\"tree\":{\"kind\":\"ids\"}}"), &built, NULL),
                      0);
-    assert_false(built.uses_now);
+    assert_false(built.uncacheable);
     assert_int_equal(qd_query_parse(&x.c, QD_STR("{\"moody\":{\"kind\":\"ids\"}}"), &built, NULL),
                      0);
-    assert_true(built.uses_now);
+    assert_true(built.uncacheable);
     expect_place(&x, "{'bool':{'must':[{'tree':{'kind':'ids'}},{'tree':{'what':1}}]}}", "1", "51");
     expect_place(&x,
                  "{'bool':{'must':[{'tree':\n{'kind':'ids'}},\n {'tree':{'kind':\n'ids'}},\n"

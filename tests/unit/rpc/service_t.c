@@ -3,6 +3,7 @@
 #include "rpc/peers_service.h"
 #include "unit/lib/rpc_world.h"
 #include "unit/unit.h"
+#include <quidditch/plugin.h>
 
 static world w;
 
@@ -26,14 +27,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     return starting->peers ? 0 : QD_E_INTERNAL;
 }
 
-static const qd_plugin part = {.magic = QD_PLUGIN_MAGIC,
-                               .abi_major = QD_ABI_MAJOR,
-                               .abi_minor = QD_ABI_MINOR,
-                               .struct_size = sizeof(qd_plugin),
-                               .conf_size = sizeof(qd_plugin_conf),
-                               .dep_size = sizeof(qd_plugin_dep),
-                               .name = "coordination-part",
-                               .version = "1",
+static const qd_plugin part = {QD_PLUGIN_HEAD(0), .name = "coordination-part", .version = "1",
                                .init = init};
 
 static void on_message(void *arg, const qd_peer *from, qd_str bytes)
