@@ -5,21 +5,12 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use QdCluster;
 use QdNode;
 use Test::More;
+use Toys qw(toys);
 
-my $top = QdNode::top();
-my $toys = "$QdNode::OUT/tests/plugins";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toys) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel/toy-good.so"), 0, 'the toy is built: a token filter that writes capitals');
-my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-copy("$toys/toy-good.so", "$dir/toy-good.so") or die;
-chmod 0644, "$dir/toy-good.so";
+my $dir = toys('the toy is built: a token filter that writes capitals', 'toy-good');
 my %with = ('plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-good');
 my %without = (%with, 'plugins.allow' => 'coordination-raft,storage-nvme');
 my $analysis = {filter => {loud => {type => 'toy-good'}},

@@ -5,22 +5,11 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use QdNode;
 use Test::More;
+use Toys qw(toys);
 
-my $top = QdNode::top();
-my $toys = "$QdNode::OUT/tests/plugins";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toys) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel/toy-nolog.so $rel/toy-volatile.so"), 0, 'the toys are built: tiers in memory');
-my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-for my $n (qw(nolog volatile)) {
-    copy("$toys/toy-$n.so", "$dir/toy-$n.so") or die;
-    chmod 0644, "$dir/toy-$n.so";
-}
+my $dir = toys('the toys are built: tiers in memory', 'toy-nolog', 'toy-volatile');
 my %base = ('plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-nolog,toy-volatile');
 
 sub start_fails {

@@ -6,24 +6,15 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use POSIX ();
 use QdCluster;
 use QdNode;
 use Test::More;
 use Time::HiRes qw(time);
 use Timed;
+use Toys qw(toys);
 
-my $top = QdNode::top();
-my $toys = "$QdNode::OUT/tests/plugins";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toys) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel/toy-operator.so"), 0, 'the toy is built');
-my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-copy("$toys/toy-operator.so", "$dir/toy-operator.so") or die;
-chmod 0644, "$dir/toy-operator.so";
+my $dir = toys('the toy is built', 'toy-operator');
 
 my $n = QdNode->new('st', settings => {'plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-operator',
     'plugins.call_timeout' => '1s', 'node.processors' => 2});

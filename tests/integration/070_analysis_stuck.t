@@ -6,22 +6,13 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use QdNode;
 use Test::More;
 use Time::HiRes qw(time);
 use Timed;
+use Toys qw(toys);
 
-my $top = QdNode::top();
-my $toys = "$QdNode::OUT/tests/plugins";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toys) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel/toy-analysis.so"), 0, 'the toy is built');
-my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-copy("$toys/toy-analysis.so", "$dir/toy-analysis.so") or die;
-chmod 0644, "$dir/toy-analysis.so";
+my $dir = toys('the toy is built', 'toy-analysis');
 
 my $n = QdNode->new('as', settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-analysis', 'plugins.call_timeout' => '1s', 'node.processors' => 2});
 sub index_of {

@@ -5,20 +5,11 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
-use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use QdNode;
 use Test::More;
+use Toys qw(toys);
 
-my $top = QdNode::top();
-my $toys = "$QdNode::OUT/tests/plugins";
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-(my $rel = $toys) =~ s{^\Q$top\E/}{};
-is(system("make -s -C '$top' $cc $rel/toy-views.so"), 0, 'the toy is built');
-my $dir = tempdir('qd-plugins-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-copy("$toys/toy-views.so", "$dir/toy-views.so") or die;
-chmod 0644, "$dir/toy-views.so";
+my $dir = toys('the toy is built', 'toy-views');
 my $n = QdNode->new('vw', settings => {'plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-views'});
 $n->start;
 $n->put('/v', {settings => {number_of_shards => 2, number_of_replicas => 0, 'index.refresh_interval' => '-1'},
