@@ -54,5 +54,15 @@ return (
     ['an older revision is acted on', "$authority/authority.c", 'epoch == r.epoch && revision >= r.revision', 'epoch == r.epoch', $record_t],
     ['a copy lacks what was deleted', "$authority/handover_copy.c", 'if (!rc && *whole) rc = gather_deleted', 'if (!rc && *whole && !g.put.n) rc = gather_deleted', $handover_t],
     ['a comparison of another revision counts', "$authority/handover_copy.c", 'from.revision = sealed ? 0 : to.revision;', 'from.revision = 0; (void)sealed;', $handover_t],
+    ['a read that met the seal is answered', "$authority/stores.c", 'if (read_too_late(r, rc)) rc = QD_E_FENCED;', '(void)read_too_late;', $stores_t],
+    ['the epoch of a mirror is the cluster\'s', 'core/cluster/cluster.c', 'if (i.state != QD_COORD_MIRROR && i.state != QD_COORD_VOID) {', '{', 'cluster/cluster_t'],
     ['a mirror that was given up is kept', "$authority/handover.c", 'return y->state == QD_COORD_MIRROR ? drop_mirror(h, l, err) : forget_plan(h, l, err);', 'return forget_plan(h, l, err);', $handover_t],
+    # replication, shards, engine
+    ['a change of an earlier term takes a later one off the list', 'core/replication/group.c', 'if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;',
+        'if (!g->cas.n || !c) return;', 'replication/jobs_t'],
+    ['a resync that no primary began rolls back', 'core/replication/copy.c', 'if (!attempt) return REPL_COPY_NOT_SYNCED; /* no primary counts from 0 */', '', 'replication/machines_t'],
+    ['a copy rests though a job waits for a worker', 'core/replication/group.c', 'if (atomic_load(&g->job[i].late)) return false;', '', 'replication/jobs_t'],
+    ['a shard sleeps before its commit', 'core/shard/background.c', 'qd_engine_uncommitted(s->engine) < 0 && ', '', 'shard/awake_t'],
+    ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/engine_t'],
+    ['answers of uncacheable operators are kept', 'core/action/search/cache.c', 'if (x->indices[i].uncacheable) return;', '', 'action/cache_t'],
 );
