@@ -63,6 +63,6 @@ return (
     ['a resync that no primary began rolls back', 'core/replication/copy.c', 'if (!attempt) return REPL_COPY_NOT_SYNCED; /* no primary counts from 0 */', '', 'replication/machines_t'],
     ['a copy rests though a job waits for a worker', 'core/replication/group.c', 'if (atomic_load(&g->job[i].late)) return false;', '', 'replication/jobs_t'],
     ['a shard sleeps before its commit', 'core/shard/background.c', 'qd_engine_uncommitted(s->engine) < 0 && ', '', 'shard/awake_t'],
-    ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/engine_t'],
+    ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/stress_t'],
     ['answers of uncacheable operators are kept', 'core/action/search/cache.c', 'if (x->indices[i].uncacheable) return;', '', 'action/cache_t'],
 );
