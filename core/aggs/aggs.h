@@ -28,6 +28,7 @@
 
 struct qd_query_reading;
 struct qd_query_context;
+struct qd_plugin_host;
 
 #define QD_AGGS_DEPTH_MAX 50u     /* nested aggregations; deeper ones are refused */
 #define QD_AGGS_COUNT_MAX 1024u   /* aggregations of one request */
@@ -73,6 +74,11 @@ bool qd_aggs_needs_scores(const qd_aggs *a);
 bool qd_aggs_visits_all(const qd_aggs *a);
 /* Is there a global aggregation? It sees all documents: see qd_aggs_shard_run_global. [any] */
 bool qd_aggs_has_global(const qd_aggs *a);
+
+/* Refuses aggregations of plugins that have the name of a built-in one, after they are loaded:
+ * QD_E_EXISTS. [any] */
+QD_MUST_CHECK
+int qd_aggs_plugins_check(const struct qd_plugin_host *host, qd_err *err);
 
 /* --- bind ------------------------------------------------------------------------------------ */
 

@@ -13,9 +13,10 @@
 #include "aggs/aggs_int.h"
 #include "rpc/codec.h"
 
-struct qdi_parse;  /* parse/parse_int.h */
-struct qdi_binder; /* bind/bind_int.h */
-struct qdi_reduce; /* reduce/reduce_int.h */
+struct qdi_parse;        /* parse/parse_int.h */
+struct qdi_binder;       /* bind/bind_int.h */
+struct qdi_reduce;       /* reduce/reduce_int.h */
+struct qdi_plugin_batch; /* metric/plugin.c */
 
 enum {
     /* one of these four */
@@ -100,6 +101,13 @@ struct qd_agg_type {
 
 /* The type of a name in a request; NULL: unknown. [any] */
 const qd_agg_type *qdi_aggs_type_find(qd_str name);
+/* The type of a name that a plugin of how->host provides, made in arena. 1: *out; 0: none has it;
+ * QD_E_PLUGIN: the one that may have it was refused, or its table is wrong; QD_E_NOMEM. [any] */
+int qdi_aggs_plugin_type(const struct qd_query_reading *how, qd_str name, qd_arena *arena,
+                         const qd_agg_type **out, qd_err *err);
+/* Ends what results of plugins wait for in a merge: what `reduce` of such a type put into
+ * r->pending. [worker] */
+int qdi_aggs_plugin_settle(struct qdi_reduce *r, qd_err *err);
 /* The i-th type; NULL behind the last one. [any] */
 const qd_agg_type *qdi_aggs_type_at(uint32_t i);
 

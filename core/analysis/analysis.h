@@ -176,6 +176,8 @@ const char *qd_analyzers_missing(const qd_analyzers *as);
 qd_analyzers *qd_analyzers_ref(const qd_analyzers *as);
 /* Drops a reference; the last one frees. NULL is fine. [any] */
 void qd_analyzers_unref(const qd_analyzers *as);
+/* Who provides parts that are none of ours; NULL: nobody. [any] */
+const struct qd_plugin_host *qd_analyzers_plugins(const qd_analyzers *as);
 /* The analyzer of that name: the index's own or a built-in one; "default" is what the settings
  * name so, else standard. NULL when there is none. Borrowed from as. [any] */
 const qd_analyzer *qd_analyzers_get(const qd_analyzers *as, qd_str name);

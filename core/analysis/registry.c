@@ -379,6 +379,11 @@ static int build(qd_analyzers *as, const groups *g, const qd_analysis_files *fil
     return 0;
 }
 
+const struct qd_plugin_host *qd_analyzers_plugins(const qd_analyzers *as)
+{
+    return as->plugins;
+}
+
 int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_analysis_files *files,
                       qd_analyzers **out, qd_err *err)
 {

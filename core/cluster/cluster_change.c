@@ -70,6 +70,17 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
 }
 
+/* Segments of plugins' field types are of a format that older nodes do not read. */
+static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
+{
+    if (!m || s->features >= QD_FEATURES_FIELD_TYPES || !qd_mapping_foreign(m)) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "the mapping has a field of a plugin's type, for which the cluster's formats "
+                      "must be of level %u; they are of level %u: POST "
+                      "_cluster/upgrade/finalize when all nodes run this version",
+                      QD_FEATURES_FIELD_TYPES, s->features);
+}
+
 /*
  * Mappings are stored once for each content. A new one is put always; an old one goes when no other
  * index of the snapshot uses it and nobody has put it again since.
@@ -230,7 +241,8 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     rc = qd_index_meta_make(&src, &m, err);
     qd_settings_unref(src.settings);
     if (rc) return rc;
-    rc = qd_index_rules_check(m->values, m->replicas, err);
+    rc = check_formats(s, m->mapping, err);
+    if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
         rc = qd_cluster_shards_check(s, qd_config_values(c->config),
                                      (uint64_t)m->shards * (m->replicas + 1ull), err);
@@ -384,6 +396,10 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
+    if ((rc = check_formats(s, merged, err))) {
+        qd_mapping_unref(merged);
+        return rc;
+    }
     if (qd_str_eq(qd_mapping_json(merged), qd_mapping_json(m->mapping))) {
         qd_mapping_unref(merged);
         return QDI_CHANGE_NOTHING;

@@ -64,6 +64,8 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         out->point = f->indexed ? QD_POINT_B16 : QD_POINT_NONE;
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;
+    case QD_VALUE_OPAQUE:
+        break;
     }
 }
 
@@ -91,6 +93,8 @@ static int enter(qd_document_writer *w, const qd_field *f, document_field **out,
             pairs_info(f, &info);
             if ((rc = qd_buffer_field(w->b, &info, &d->pairs.number, err))) return rc;
         }
+        if (f->part && (rc = qd_buffer_field_part(w->b, d->words.number, f->part, f->conf, err)))
+            return rc;
         d->unit = w->unit;
     }
     if (d->doc != w->doc) {
@@ -290,6 +294,14 @@ static int on_ip(void *arg, const qd_field *f, const uint8_t (*v)[16], uint32_t 
     return rc;
 }
 
+static int on_part(void *arg, const qd_field *f, qd_str v, qd_err *err)
+{
+    qd_document_writer *w = arg;
+    document_field *d;
+    int rc = enter(w, f, &d, err);
+    return rc ? rc : qd_buffer_part(w->b, d->words.number, v, err);
+}
+
 /* A term of one of the engine's own DOCS fields, with a column or without. */
 static int own_term(qd_document_writer *w, const char *name, int column, uint64_t *unit,
                     uint32_t *number, qd_str term, qd_err *err)
@@ -347,6 +359,7 @@ qd_document_writer *qd_document_writer_make(qd_account *account)
         .terms = on_terms,
         .i64 = on_i64,
         .ip = on_ip,
+        .part = on_part,
         .field_name = on_field_name,
         .ignored = on_ignored,
         .stored = on_stored,

@@ -116,6 +116,7 @@ struct qd_engine {
     qd_account *account;
     qd_pool *merge_pool;
     uint64_t order_memory;
+    qd_part_types part_types;
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);

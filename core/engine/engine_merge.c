@@ -197,6 +197,7 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
         .order_memory = e->order_memory,
         .ordering = ordering,
         .ordered_user = {marked, ORIGIN_BYTES},
+        .types = e->part_types.find ? &e->part_types : NULL,
         .sync = false, /* the next commit point syncs what it names */
         .step = step,
         .arg = j,

@@ -199,6 +199,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->account = c->account;
     e->merge_pool = c->merge_pool;
     e->order_memory = c->order_memory;
+    e->part_types = c->part_types;
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->slot_idle = c->slot_idle;

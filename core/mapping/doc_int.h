@@ -26,6 +26,7 @@ typedef struct doc_value {
 typedef struct doc_field {
     uint32_t gen, first, last, n;
     bool ignored;
+    qd_str part; /* value of the index part; p NULL: none */
 } doc_field;
 
 typedef struct doc {
@@ -45,6 +46,8 @@ typedef struct doc {
 int qdi_doc_i64(doc *d, const qd_field *f, int64_t v, qd_err *err);
 int qdi_doc_str(doc *d, const qd_field *f, qd_str v, qd_err *err);
 int qdi_doc_ip(doc *d, const qd_field *f, const uint8_t v[16], qd_err *err);
+/* The value of f's index part, copied; a second one is QD_E_ARG. */
+int qdi_doc_part(doc *d, const qd_field *f, qd_str v, qd_err *err);
 /* A value of f was left out. */
 int qdi_doc_ignored(doc *d, const qd_field *f, qd_err *err);
 /* The present token as text: strings decoded, numbers as written, true, false. */

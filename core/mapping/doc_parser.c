@@ -354,6 +354,8 @@ static int value(qd_doc_parser *p, const target *t, qd_err *err)
 {
     switch (t->kind) {
     case TARGET_FIELD:
+        if (QD_UNLIKELY(t->field->type->whole) && p->d.r.event != QD_JSON_NULL)
+            return one_field(p, t->field, err);
         switch (p->d.r.event) {
         case QD_JSON_ARRAY:
             return push(p, t, true);

@@ -30,6 +30,8 @@ typedef struct qd_doc_sink {
     int (*ignored)(void *arg, const qd_field *f, qd_err *err);
     /* f->stored: a value as JSON text would show it. Strings come as their bytes. */
     int (*stored)(void *arg, const qd_field *f, const qd_str *v, uint32_t n, qd_err *err);
+    /* The value of f's index part, at most one a document. */
+    int (*part)(void *arg, const qd_field *f, qd_str v, qd_err *err);
 } qd_doc_sink;
 
 #endif

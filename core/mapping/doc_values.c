@@ -56,6 +56,18 @@ int qdi_doc_ip(doc *d, const qd_field *f, const uint8_t v[16], qd_err *err)
     return 0;
 }
 
+int qdi_doc_part(doc *d, const qd_field *f, qd_str v, qd_err *err)
+{
+    doc_field *s = touch(d, f);
+    if (!s) return qd_err_nomem(err, "values of a document");
+    if (s->part.p)
+        return qd_err_set(err, QD_E_ARG,
+                          "field [%.*s] of type [%s] has at most one value a document",
+                          QD_STR_ARG(f->name), f->type->name);
+    s->part = qd_arena_str(&d->arena, v);
+    return s->part.p ? 0 : qd_err_nomem(err, "values of a document");
+}
+
 int qdi_doc_ignored(doc *d, const qd_field *f, qd_err *err)
 {
     doc_field *s = touch(d, f);
@@ -163,7 +175,9 @@ int qdi_doc_deliver(doc *d, const qd_doc_sink *sink, qd_err *err)
         int rc = 0;
         if (s->n) rc = deliver_values(d, f, s, sink, err);
         if (rc == 0 && s->n && f->stored && sink->stored) rc = deliver_stored(d, f, s, sink, err);
-        if (rc == 0 && s->n && f->exists_by == QD_EXISTS_FIELD_NAME && sink->field_name) {
+        if (rc == 0 && s->part.p && sink->part) rc = sink->part(sink->arg, f, s->part, err);
+        bool has = s->n || s->part.p;
+        if (rc == 0 && has && f->exists_by == QD_EXISTS_FIELD_NAME && sink->field_name) {
             rc = sink->field_name(sink->arg, f, err);
         }
         if (rc == 0 && s->ignored && sink->ignored) rc = sink->ignored(sink->arg, f, err);

@@ -18,11 +18,12 @@
 
 /* What a field's values are in the sink, in columns and points. */
 typedef enum qd_value_class {
-    QD_VALUE_TEXT, /* analyzed text: terms, no column */
-    QD_VALUE_TERM, /* a term as it is; ordinal column of the same bytes */
-    QD_VALUE_I64,  /* int64 column and point */
-    QD_VALUE_BOOL, /* term "T" or "F"; int64 column 0 or 1 */
-    QD_VALUE_IP,   /* 16-byte point; ordinal column of 16 bytes */
+    QD_VALUE_TEXT,   /* analyzed text: terms, no column */
+    QD_VALUE_TERM,   /* a term as it is; ordinal column of the same bytes */
+    QD_VALUE_I64,    /* int64 column and point */
+    QD_VALUE_BOOL,   /* term "T" or "F"; int64 column 0 or 1 */
+    QD_VALUE_IP,     /* 16-byte point; ordinal column of 16 bytes */
+    QD_VALUE_OPAQUE, /* of a plugin's type: an index part alone */
 } qd_value_class;
 
 /* What the numbers of an int64 column are: how they decode, order and look. */
@@ -49,6 +50,8 @@ typedef enum qd_exists_by {
     QD_EXISTS_NEVER,      /* neither indexed nor in a column */
 } qd_exists_by;
 
+struct qd_part_type;
+struct qd_field_conf;
 struct qd_field_type; /* row of the table of types, mapping/type_int.h */
 
 typedef struct qd_field {
@@ -79,6 +82,11 @@ typedef struct qd_field {
     int64_t null_i64; /* and as encoded value */
     uint8_t null_ip[16];
 
+    /* of a plugin's type (sdk field.h) */
+    const struct qd_part_type *part;  /* its index part; NULL: none */
+    const struct qd_field_conf *conf; /* the field's parameters */
+    const char *unusable;             /* why no document can have it here; NULL: it can */
+
     /* for the parser and the renderer */
     struct qd_field *const *multi; /* multi-fields by name */
     uint32_t nmulti;
@@ -92,6 +100,8 @@ typedef struct qd_field {
 void qd_field_bare(qd_field *f, qd_str type, qd_str name);
 /* Is there a type of that name? [any] */
 bool qd_field_type_known(qd_str type);
+/* The index part of a type by its name: `find` of qd_part_types, with the plugin host. [any] */
+bool qd_field_part_find(const void *host, qd_str type, struct qd_part_type *out);
 /* Type name as in mappings ("long"). [any] */
 const char *qd_field_type_name(const qd_field *f);
 /* Numbers: neither dates nor booleans. [any] */

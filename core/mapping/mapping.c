@@ -445,13 +445,24 @@ static qd_mapping *new_mapping(const qd_analyzers *analyzers, const qd_mapping_s
     return m;
 }
 
+/* Definitions that stood in a mapping: their types may not be there any more. */
+static int read_stored(qd_mapping *m, qd_str json, mapping_def **out, qd_err *err)
+{
+    const qdi_type_source from = {qd_analyzers_plugins(m->analyzers), true};
+    return qdi_mapping_read(&from, &m->arena, json, out, err);
+}
+
 int qd_mapping_parse(qd_str json, const qd_analyzers *analyzers,
                      const qd_mapping_settings *settings, qd_mapping_reason reason,
                      qd_mapping **out, qd_err *err)
 {
     qd_mapping *m = new_mapping(analyzers, settings);
     if (!m) return qd_err_nomem(err, "mapping");
-    int rc = wrap_parse_error(qdi_mapping_read(&m->arena, json, &m->def, err), err);
+    int rc =
+        wrap_parse_error(qdi_mapping_read(&(qdi_type_source){qd_analyzers_plugins(m->analyzers),
+                                                             reason == QD_MAPPING_RECOVERY},
+                                          &m->arena, json, &m->def, err),
+                         err);
     if (rc == 0) rc = compile(m, NULL, reason, 0, err);
     if (rc == 0) rc = render(m, err);
     if (rc)
@@ -471,8 +482,12 @@ int qd_mapping_empty(const qd_analyzers *analyzers, const qd_mapping_settings *s
 static int join(qd_mapping *m, const qd_mapping *old, qd_str update, qd_err *err)
 {
     mapping_def *from = NULL;
-    int rc = qdi_mapping_read(&m->arena, old->json, &m->def, err);
-    if (rc == 0) rc = wrap_parse_error(qdi_mapping_read(&m->arena, update, &from, err), err);
+    int rc = read_stored(m, old->json, &m->def, err);
+    if (rc == 0)
+        rc = wrap_parse_error(
+            qdi_mapping_read(&(qdi_type_source){qd_analyzers_plugins(m->analyzers), false},
+                             &m->arena, update, &from, err),
+            err);
     return rc ? rc : qdi_mapping_merge(&m->arena, m->def, from, err);
 }
 
@@ -508,7 +523,7 @@ int qd_mapping_remake(const qd_mapping *old, const qd_analyzers *analyzers,
 {
     qd_mapping *m = new_mapping(analyzers, settings);
     if (!m) return qd_err_nomem(err, "mapping");
-    int rc = qdi_mapping_read(&m->arena, old->json, &m->def, err);
+    int rc = read_stored(m, old->json, &m->def, err);
     if (rc == 0) rc = compile(m, old, QD_MAPPING_RECOVERY, 0, err);
     if (rc == 0) rc = render(m, err);
     m->version = old->version;
@@ -618,5 +633,19 @@ bool qd_mapping_is_metadata(qd_str name)
     for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
         if (qd_str_is(name, names[i])) return true;
     }
+    return false;
+}
+
+const char *qd_mapping_missing(const qd_mapping *m)
+{
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (m->fields[i]->unusable) return m->fields[i]->unusable;
+    return NULL;
+}
+
+bool qd_mapping_foreign(const qd_mapping *m)
+{
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (m->fields[i]->type->own) return true;
     return false;
 }

@@ -99,6 +99,11 @@ const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m);
 bool qd_mapping_routing_required(const qd_mapping *m);
 /* Is name a metadata field that documents must not have ("_id", "_source", …)? [any] */
 bool qd_mapping_is_metadata(qd_str name);
+/* Why documents of this index cannot be parsed on this node: a field's type is a plugin's that is
+ * not there; NULL: they can. Lives as long as m. [any] */
+const char *qd_mapping_missing(const qd_mapping *m);
+/* Does any field have a plugin's type? [any] */
+bool qd_mapping_foreign(const qd_mapping *m);
 /* The analyzers the mapping was made with, borrowed. [any] */
 const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
 

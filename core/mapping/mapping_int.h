@@ -96,10 +96,22 @@ typedef struct field_builder {
     const qd_mapping_settings *settings;
 } field_builder;
 
+/* Where types come from that are none of ours. */
+typedef struct qdi_type_source {
+    const struct qd_plugin_host *plugins;
+    bool stored; /* a type that nobody provides is stood in for */
+} qdi_type_source;
+
+/* --- types/foreign.c ---- */
+/* The row of a plugin's type for one field, in the arena; *out NULL: there is none. */
+int qdi_foreign_row(const qdi_type_source *from, qd_arena *a, qd_str field, qd_str type,
+                    const qd_json_node *n, const struct qd_field_type **out, qd_err *err);
+
 /* --- mapping_parse.c ---- */
-int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err);
-int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi,
-                       qd_field_def **out, qd_err *err);
+int qdi_mapping_read(const qdi_type_source *from, qd_arena *a, qd_str json, mapping_def **out,
+                     qd_err *err);
+int qdi_field_def_read(const qdi_type_source *from, qd_arena *a, qd_str name, const qd_json_node *n,
+                       bool multi, qd_field_def **out, qd_err *err);
 /* Adds a child at its place; the caller knows that there is none of that name. 0 or QD_E_NOMEM. */
 int qdi_object_add(qd_arena *a, object_def *o, node_def *n);
 node_def *qdi_object_find(const object_def *o, qd_str name);

@@ -30,7 +30,9 @@ static bool same_value(const param_row *row, const param_value *x, const param_v
 static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from, qd_str name,
                        qd_err *err)
 {
-    if (into->type != from->type) {
+    bool same = into->type == from->type || (into->type->own && from->type->own &&
+                                             strcmp(into->type->name, from->type->name) == 0);
+    if (!same) {
         return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%s]",
                           QD_STR_ARG(name), into->type->name, from->type->name);
     }

@@ -274,7 +274,8 @@ static int read_strings(qd_arena *a, const qd_json_node *n, qd_str **out, uint32
     return 0;
 }
 
-static int read_multi(qd_arena *a, const qd_json_node *n, qd_field_def *f, qd_err *err)
+static int read_multi(const qdi_type_source *from, qd_arena *a, const qd_json_node *n,
+                      qd_field_def *f, qd_err *err)
 {
     if (n->type == QD_JSON_T_ARRAY && n->n == 0) return 0;
     if (n->type != QD_JSON_T_OBJECT) {
@@ -293,7 +294,7 @@ static int read_multi(qd_arena *a, const qd_json_node *n, qd_field_def *f, qd_er
                 "Field name [%.*s] which is a multi field of [%.*s] cannot contain '.'",
                 QD_STR_ARG(c->key), QD_STR_ARG(f->name));
         }
-        int rc = qdi_field_def_read(a, c->key, c, true, &sub, err);
+        int rc = qdi_field_def_read(from, a, c->key, c, true, &sub, err);
         if (rc) return rc;
         uint32_t at = f->nmulti++;
         while (at > 0 && qd_str_cmp(f->multi[at - 1]->name, sub->name) > 0) {
@@ -305,11 +306,12 @@ static int read_multi(qd_arena *a, const qd_json_node *n, qd_field_def *f, qd_er
     return 0;
 }
 
-static int one_param(qd_arena *a, const qd_json_node *c, bool multi, qd_field_def *f, qd_err *err)
+static int one_param(const qdi_type_source *from, qd_arena *a, const qd_json_node *c, bool multi,
+                     qd_field_def *f, qd_err *err)
 {
     if (qd_str_is(c->key, "type")) return 0;
     if (qd_str_is(c->key, "fields")) {
-        if (!multi) return read_multi(a, c, f, err);
+        if (!multi) return read_multi(from, a, c, f, err);
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Encountered a multi-field [%.*s] which itself contains a multi-field. "
                           "Defining chained "
@@ -340,8 +342,8 @@ static int one_param(qd_arena *a, const qd_json_node *c, bool multi, qd_field_de
                       QD_STR_ARG(f->name), f->type->name);
 }
 
-int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool multi,
-                       qd_field_def **out, qd_err *err)
+int qdi_field_def_read(const qdi_type_source *from, qd_arena *a, qd_str name, const qd_json_node *n,
+                       bool multi, qd_field_def **out, qd_err *err)
 {
     const qd_json_node *type = qd_json_get(n, "type");
     qd_str type_name = qd_json_text(type);
@@ -358,6 +360,10 @@ int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool mul
     }
     const struct qd_field_type *t = qdi_field_type(type_name);
     if (!t) {
+        int rc = qdi_foreign_row(from, a, name, type_name, n, &t, err);
+        if (rc) return rc;
+    }
+    if (!t) {
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "No handler for type [%.*s] declared on field [%.*s]",
                           QD_STR_ARG(type_name), QD_STR_ARG(name));
@@ -369,7 +375,7 @@ int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool mul
     f->name = name;
     f->params = params;
     for (const qd_json_node *c = n->first; c; c = c->next) {
-        int rc = one_param(a, c, multi, f, err);
+        int rc = one_param(from, a, c, multi, f, err);
         if (rc) return rc;
     }
     *out = f;
@@ -379,8 +385,8 @@ int qdi_field_def_read(qd_arena *a, qd_str name, const qd_json_node *n, bool mul
 /* --- objects from JSON -------------------------------------------------------------------------
  */
 
-static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level,
-                       qd_err *err);
+static int read_object(const qdi_type_source *from, qd_arena *a, const qd_json_node *n,
+                       object_def *o, bool root, int level, qd_err *err);
 
 static int read_dynamic(const qd_json_node *n, int *out, qd_err *err)
 {
@@ -443,7 +449,8 @@ static bool looks_like_object(const qd_json_node *n)
            (n->n == 2 && qd_json_get(n, "enabled") && qd_json_get(n, "dynamic"));
 }
 
-static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int level, qd_err *err)
+static int read_child(const qdi_type_source *from, qd_arena *a, const qd_json_node *c,
+                      object_def *o, int level, qd_err *err)
 {
     qd_str name = c->key;
     if (c->type != QD_JSON_T_OBJECT) {
@@ -473,7 +480,7 @@ static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int lev
             n->object = qdi_object_make(a, name);
             if (!n->object || qdi_object_add(a, o, n)) return qd_err_nomem(err, "mapping");
         }
-        return read_object(a, c, n->object, false, level + 1, err);
+        return read_object(from, a, c, n->object, false, level + 1, err);
     }
     if (n) {
         return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%.*s]",
@@ -483,26 +490,26 @@ static int read_child(qd_arena *a, const qd_json_node *c, object_def *o, int lev
     n = qd_arena_calloc(a, sizeof *n);
     if (!n) return qd_err_nomem(err, "mapping");
     n->name = name;
-    rc = qdi_field_def_read(a, name, c, false, &n->field, err);
+    rc = qdi_field_def_read(from, a, name, c, false, &n->field, err);
     if (rc) return rc;
     return qdi_object_add(a, o, n) ? qd_err_nomem(err, "mapping") : 0;
 }
 
-static int read_properties(qd_arena *a, const qd_json_node *n, object_def *o, int level,
-                           qd_err *err)
+static int read_properties(const qdi_type_source *from, qd_arena *a, const qd_json_node *n,
+                           object_def *o, int level, qd_err *err)
 {
     if (n->type == QD_JSON_T_ARRAY && n->n == 0) return 0; /* PHP writes an empty map so */
     if (n->type != QD_JSON_T_OBJECT)
         return qd_err_set(err, QD_E_ES_PARSE, "properties must be a map type");
     for (const qd_json_node *c = n->first; c; c = c->next) {
-        int rc = read_child(a, c, o, level, err);
+        int rc = read_child(from, a, c, o, level, err);
         if (rc) return rc;
     }
     return 0;
 }
 
-static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool root, int level,
-                       qd_err *err)
+static int read_object(const qdi_type_source *from, qd_arena *a, const qd_json_node *n,
+                       object_def *o, bool root, int level, qd_err *err)
 {
     if (level > MAPPING_LEVELS_MAX) {
         return qd_err_set(err, QD_E_ARG, "Limit of mapping depth [%d] has been exceeded",
@@ -517,7 +524,7 @@ static int read_object(qd_arena *a, const qd_json_node *n, object_def *o, bool r
             rc = qd_json_truth(c, &truth) ? bad_bool(c, err) : 0;
             if (rc == 0) o->enabled = truth ? TRI_TRUE : TRI_FALSE;
         } else if (qd_str_is(c->key, "properties")) {
-            rc = read_properties(a, c, o, level, err);
+            rc = read_properties(from, a, c, o, level, err);
         } else if (qd_str_is(c->key, "subobjects")) {
             rc = qd_json_truth(c, &truth) || !truth
                      ? qd_err_set(err, QD_E_MAPPER_PARSING, "only [subobjects: true] is supported")
@@ -638,7 +645,8 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
                       QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
 }
 
-int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err)
+int qdi_mapping_read(const qdi_type_source *from, qd_arena *a, qd_str json, mapping_def **out,
+                     qd_err *err)
 {
     qd_json_node *n = NULL;
     const qd_json_node *body;
@@ -656,7 +664,7 @@ int qdi_mapping_read(qd_arena *a, qd_str json, mapping_def **out, qd_err *err)
     d->date_detection = d->numeric_detection = d->source_enabled = d->routing_required = TRI_UNSET;
     d->root = qdi_object_make(a, QD_STR("_doc"));
     if (!d->root) return qd_err_nomem(err, "mapping");
-    rc = read_object(a, body, d->root, true, 0, err);
+    rc = read_object(from, a, body, d->root, true, 0, err);
     for (const qd_json_node *c = body->first; c && rc == 0; c = c->next)
         rc = root_param(a, c, d, err);
     *out = d;

@@ -101,6 +101,8 @@ struct qd_field_type {
     qd_number_class number;
     bool dates;
     bool numeric; /* neither dates nor booleans */
+    bool whole;   /* arrays and objects are one value: `value` stands before the whole of it */
+    const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
     const param_row *params;
     uint32_t nparams;

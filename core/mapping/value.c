@@ -95,7 +95,10 @@ void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_format *format,
                           qd_json_writer *w)
 {
-    if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM)
+    if (f->value_class == QD_VALUE_OPAQUE && !v->i64)
+        qd_json_raw_value(w, v->bytes); /* a number, true or false as the source has it */
+    else if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM ||
+             f->value_class == QD_VALUE_OPAQUE)
         qd_json_str(w, v->bytes);
     else if (f->value_class == QD_VALUE_IP)
         qd_field_write_bytes(f, (qd_str){(const char *)v->ip, 16}, w);

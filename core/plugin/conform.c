@@ -77,6 +77,12 @@ static uint64_t run_alloc_fail(qd_conform *c, uint64_t n)
     return qd_mem_fail_at(n, true);
 }
 
+static int64_t run_memory(qd_conform *c)
+{
+    qd_account *a = c->self ? qd_plugin_self_account(c->self) : NULL;
+    return qd_account_used(a ? a : &qd_account_general);
+}
+
 static qd_json_in *run_json_open(qd_conform *c, qd_str text)
 {
     (void)c;
@@ -140,6 +146,7 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
               .reason = run_reason,
               .err_clear = run_err_clear,
               .alloc_fail = run_alloc_fail,
+              .memory = run_memory,
               .json_open = run_json_open,
               .json_close = run_json_close,
               .json_text = run_json_text,
@@ -179,6 +186,12 @@ void qd_conform_kind(qd_conform_run *r, uint32_t kind, const char *name, const v
         break;
     case QD_KIND_TOKEN_FILTER:
         qd_conform_token_filter(c, name, vtable);
+        break;
+    case QD_KIND_AGGREGATION:
+        qd_conform_aggregation(c, name, vtable);
+        break;
+    case QD_KIND_FIELD:
+        qd_conform_field(c, name, vtable);
         break;
     case QD_KIND_FRONTEND:
         qd_conform_frontend(c, name, vtable);

@@ -389,3 +389,36 @@ bool qdi_guests_close(qd_guests *all)
     qd_free(all);
     return true;
 }
+
+/* --- errors ----------------------------------------------------------------------------------- */
+
+/* Is it one of quidditch/errors.def? */
+static bool known(int32_t rc)
+{
+    switch (rc) {
+#define QD_ERR(symbol, code, status, type, retry) case code:
+#include <quidditch/errors.def>
+#undef QD_ERR
+        return true;
+    default:
+        return false;
+    }
+}
+
+int qd_guest_failed(const qd_guest_call *c, const qd_err *from, qd_err *to)
+{
+    const char *plugin = owner(c);
+    int32_t rc = c->rc;
+    if (from->code && known(from->code)) {
+        qd_err_copy(to, from);
+        return from->code;
+    }
+    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT)
+        return qd_err_set(to, rc, "%s [%s] of plugin [%s]: %s returned %s", c->kind, c->name,
+                          plugin, c->what, qd_code_name(rc));
+    if (known(rc))
+        return qd_err_set(to, rc, "%s [%s] of plugin [%s]: %s failed with %s, without a word",
+                          c->kind, c->name, plugin, c->what, qd_code_name(rc));
+    return qd_err_set(to, QD_E_PLUGIN, "%s [%s] of plugin [%s]: %s failed with the unknown code %d",
+                      c->kind, c->name, plugin, c->what, rc);
+}

@@ -44,6 +44,11 @@ typedef struct qd_guest_call {
  * of the plugin's calls have not returned; QD_E_NOMEM. guests NULL: runs here. [worker] */
 QD_MUST_CHECK
 int qd_guest_run(qd_guests *guests, qd_guest_call *call, qd_task *task, bool *ran, qd_err *err);
+/* The error of a call that has returned a code, not 0, with `from`, which may be empty: from
+ * itself, or a sentence that names part, plugin, function and code. A code that
+ * quidditch/errors.def lacks is QD_E_PLUGIN. Returns its code. [any] */
+QD_MUST_CHECK
+int qd_guest_failed(const qd_guest_call *call, const qd_err *from, qd_err *to);
 /* The guests of a plugin's host; NULL for a NULL self. [any] */
 qd_guests *qd_plugin_guests(const qd_self *self);
 

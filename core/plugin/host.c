@@ -148,6 +148,11 @@ void *qd_plugin_service_arg(const qd_self *self, uint32_t id)
     return atomic_load(&self->host->service_args[id]);
 }
 
+const qd_plugin_host *qd_plugin_self_host(const qd_self *self)
+{
+    return self ? self->host : NULL;
+}
+
 qd_account *qd_plugin_self_account(qd_self *self)
 {
     QD_CHECK(self, QD_SELF_MAGIC);

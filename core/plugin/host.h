@@ -58,6 +58,8 @@ void qd_plugin_host_service_arg(qd_plugin_host *h, uint32_t id, void *arg);
 void *qd_plugin_service_arg(const qd_self *self, uint32_t id);
 /* Name of a plugin. [any] */
 const char *qd_plugin_self_name(const qd_self *self);
+/* The host that loaded it; NULL for NULL. [any] */
+const qd_plugin_host *qd_plugin_self_host(const qd_self *self);
 /* What the plugin's memory is charged to; NULL: it is built in. [any] */
 qd_account *qd_plugin_self_account(qd_self *self);
 /* Registers a built-in part through its descriptor (kept) and runs its init. An error is a defect

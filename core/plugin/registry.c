@@ -4,8 +4,10 @@
  * the host's own struct only, whatever size the plugin's had.
  */
 #include "plugin/host_int.h"
+#include <quidditch/aggregation.h>
 #include <quidditch/analyzer.h>
 #include <quidditch/coordination.h>
+#include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
 #include <quidditch/storage.h>
@@ -100,6 +102,20 @@ static const slot frontend_slots[] = {
     FR(open, 0), FR(address, 0), FR(drain, 0), FR(close, 0), {NULL, 0, 0},
 };
 
+#define AG(member, flag) SLOT(qd_aggregation_vtable, member, flag)
+static const slot aggregation_slots[] = {
+    AG(parse, 0), AG(open, 0),   AG(collect, 0), AG(result, 0),
+    AG(close, 0), AG(reduce, 0), AG(value, 0),   AG(write, QD_AGGREGATION_WRITES),
+    {NULL, 0, 0},
+};
+#define FI(member, flag) SLOT(qd_field_vtable, member, flag)
+static const slot field_slots[] = {
+    FI(check, 0),
+    FI(parse, 0),
+    FI(part, QD_FIELD_PART),
+    {NULL, 0, 0},
+};
+
 static const struct kind {
     const char *name;
     size_t size;
@@ -121,6 +137,10 @@ static const struct kind {
                               QD_TOKEN_FILTER_MAJOR, QD_TOKEN_FILTER_MINOR, token_filter_slots},
     [QD_KIND_FRONTEND] = {"frontend", sizeof(qd_frontend_vtable), 1, QD_FRONTEND_MAJOR,
                           QD_FRONTEND_MINOR, frontend_slots},
+    [QD_KIND_AGGREGATION] = {"aggregation", sizeof(qd_aggregation_vtable), 1, QD_AGGREGATION_MAJOR,
+                             QD_AGGREGATION_MINOR, aggregation_slots},
+    [QD_KIND_FIELD] = {"field", sizeof(qd_field_vtable), 15, QD_FIELD_MAJOR, QD_FIELD_MINOR,
+                       field_slots},
 };
 
 const char *qd_plugin_kind_name(uint32_t kind)
@@ -131,7 +151,7 @@ const char *qd_plugin_kind_name(uint32_t kind)
 uint32_t qd_plugin_kind_of(qd_str name)
 {
     for (uint32_t i = 1; i < QD_KIND_COUNT; i++)
-        if (qd_str_is(name, kinds[i].name)) return i;
+        if (kinds[i].name && qd_str_is(name, kinds[i].name)) return i;
     return 0;
 }
 

@@ -159,7 +159,7 @@ static int build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, 
     const void *parsed = x->parsed;
     const qd_query_node *tree = x->tree;
     rc = x->call.rc;
-    if (rc) rc = qd_operator_failed(s, x->call.what, rc, &x->err, err);
+    if (rc) rc = qd_guest_failed(&x->call, &x->err, err);
     building_free(&x->call);
     if (rc) return rc;
     if (!same_subqueries(plugin_of(q), s))
@@ -211,7 +211,7 @@ int qdi_parse_by_plugin(qdi_reading *rd, qdi_plugin_query *q, qd_str name, uint3
         rd->lookup_failed |= rc != 0; /* nothing is wrong with the text */
         if (!rc) {
             rc = x->call.rc;
-            if (rc) rc = qd_operator_failed(s, x->call.what, rc, &x->err, err);
+            if (rc) rc = qd_guest_failed(&x->call, &x->err, err);
             ran = false;
         }
         if (!ran) building_free(&x->call);

@@ -34,38 +34,6 @@ int qd_operator_call(qd_operator_scope *s, qd_guest_call *call, qd_task *task, b
     return rc;
 }
 
-/* Is it one of quidditch/errors.def? */
-static bool known(int32_t rc)
-{
-    switch (rc) {
-#define QD_ERR(symbol, code, status, type, retry) case code:
-#include <quidditch/errors.def>
-#undef QD_ERR
-        return true;
-    default:
-        return false;
-    }
-}
-
-int qd_operator_failed(const qd_operator_scope *s, const char *what, int32_t rc, const qd_err *from,
-                       qd_err *to)
-{
-    const char *plugin = s->sdk.self ? qd_plugin_self_name(s->sdk.self) : "";
-    if (from->code && known(from->code)) {
-        qd_err_copy(to, from);
-        return from->code;
-    }
-    if (rc == QD_E_NOMEM || rc == QD_E_BREAKER || rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT)
-        return qd_err_set(to, rc, "operator [%s] of plugin [%s]: %s returned %s", s->name, plugin,
-                          what, qd_code_name(rc));
-    if (known(rc))
-        return qd_err_set(to, rc, "operator [%s] of plugin [%s]: %s failed with %s, without a word",
-                          s->name, plugin, what, qd_code_name(rc));
-    return qd_err_set(to, QD_E_PLUGIN,
-                      "operator [%s] of plugin [%s]: %s failed with the unknown code %d", s->name,
-                      plugin, what, rc);
-}
-
 qd_env *qd_operator_env(const qd_operator_scope *s)
 {
     return qd_guests_env(qd_plugin_guests(s->sdk.self));

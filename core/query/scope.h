@@ -46,12 +46,6 @@ QD_MUST_CHECK
 int qd_operator_call(qd_operator_scope *s, qd_guest_call *call, qd_task *task, bool *ran,
                      qd_err *err);
 
-/* The error of a call that returned rc, not 0, with `from`, whose text may be empty: from itself,
- * or a sentence that names operator, plugin and code. Returns its code. [any] */
-QD_MUST_CHECK
-int qd_operator_failed(const qd_operator_scope *s, const char *what, int32_t rc, const qd_err *from,
-                       qd_err *to);
-
 /* A field of the index, as the operator's query was built for it; NULL: there is none. Between
  * qd_guest_enter and qd_guest_leave. */
 const struct qd_field *qd_operator_field(const qd_operator_scope *s, qd_str name);

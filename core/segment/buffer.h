@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "segment/parts.h"
 #include "segment/schema.h"
 #include "store/store.h"
 
@@ -107,6 +108,17 @@ int qd_buffer_source(qd_buffer *b, qd_str source, qd_err *err);
  * is not there; adding the column's value as well is harmless. [worker] */
 QD_MUST_CHECK
 int qd_buffer_id(qd_buffer *b, qd_str id, qd_err *err);
+
+/* The field has an index part of type t from its next document on; a field that has one already
+ * keeps it. conf is borrowed for the call. [worker] The type's errors, QD_E_LIMIT
+ * over 1,024. */
+QD_MUST_CHECK
+int qd_buffer_field_part(qd_buffer *b, uint32_t field, const qd_part_type *t,
+                         const qd_field_conf *conf, qd_err *err);
+/* Adds the document's value for the field's index part, at most one. On failure the document must
+ * be aborted. [worker] The type's errors. */
+QD_MUST_CHECK
+int qd_buffer_part(qd_buffer *b, uint32_t field, qd_str value, qd_err *err);
 
 /* Committed documents. [any: the owner] */
 uint32_t qd_buffer_docs(const qd_buffer *b);

@@ -25,7 +25,9 @@ typedef struct qd_check {
     uint64_t findings; /* counted by qd_check_found */
     uint64_t last;     /* hash of the last error told */
     uint64_t terms, postings, positions, values, points, documents, ids; /* walked */
-    uint32_t lives; /* generations of live documents */
+    uint32_t lives;                    /* generations of live documents */
+    uint32_t parts, parts_unread;      /* index parts; of types that nobody provides */
+    const struct qd_part_types *types; /* of index parts; NULL: their bytes are not looked into */
 } qd_check;
 
 /* Reports one finding. [worker] */

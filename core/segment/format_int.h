@@ -7,7 +7,16 @@
 
 #include "store/file.h"
 
-#define QDI_SEGMENT_FORMAT ((qd_file_format){{"qd-segment", 10}, 1, 1})
+#define QDI_SEGMENT_FORMAT ((qd_file_format){{"qd-segment", 10}, 2, 1})
+/* Version of a segment without index parts: older nodes read it. */
+#define QDI_SEGMENT_WITHOUT_PARTS 1u
+/* The format of a segment to be written. */
+static inline qd_file_format qdi_segment_format(bool parts)
+{
+    qd_file_format f = QDI_SEGMENT_FORMAT;
+    if (!parts) f.version = QDI_SEGMENT_WITHOUT_PARTS;
+    return f;
+}
 #define QDI_LIVE_FORMAT ((qd_file_format){{"qd-live", 7}, 1, 1})
 
 /* Sections of a segment; those without a byte are left out. The data sections come first (written
@@ -29,7 +38,10 @@ typedef enum qdi_section {
     QDI_SEC_COLUMN_INDEX = 33,
     QDI_SEC_POINT_INDEX = 34,
     QDI_SEC_STORED_INDEX = 35,
-    QDI_SEC_META = 36
+    QDI_SEC_META = 36,
+    QDI_SEC_PART_INDEX = 37,
+    /* not resident: index parts of field types, one section a part */
+    QDI_SEC_PART = 64
 } qdi_section;
 
 /* Sections of a live object. */

@@ -39,7 +39,8 @@ typedef struct qd_merge_options {
                               ordered in groups of neighbours; 0: 64 MiB */
     /* Called while the order is found, with the part of it that is done; NULL: never. */
     void (*ordering)(void *arg, double done);
-    qd_str ordered_user; /* attrs.user of a result in another order than KEPT */
+    qd_str ordered_user;        /* attrs.user of a result in another order than KEPT */
+    const qd_part_types *types; /* of index parts; NULL: a source with one fails the merge */
 } qd_merge_options;
 
 typedef struct qd_merge_result {

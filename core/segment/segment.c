@@ -2,6 +2,7 @@
 #include "base/bits.h"
 #include "segment/columns/columns_int.h"
 #include "segment/ids/ids_int.h"
+#include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/segment_int.h"
 #include "segment/stored/stored_int.h"
@@ -40,7 +41,7 @@ static int open_parts(qd_segment *s, qd_err *err)
     uint32_t id = qd_segment_field_find(s, QD_STR("_id"));
     const qd_column *c = id == QD_FIELD_NONE || !s->columns ? NULL : qd_columns_get(s->columns, id);
     if (rc == 0 && c) rc = qdi_ids_open(f, s->docs, c, s->account, &s->ids, err);
-    return rc;
+    return rc ? rc : qdi_index_parts_open(s, err);
 }
 
 int qd_segment_open(qd_store *store, qd_str name, qd_account *account, qd_segment **out,

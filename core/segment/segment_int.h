@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "segment/format_int.h"
+#include "segment/parts.h"
 #include "segment/segment.h"
 #include "segment/terms/dict_write_int.h"
 #include <stdatomic.h>
@@ -31,11 +32,13 @@ struct qd_segment {
     qd_points_set *points;
     qd_stored *stored;
     qd_ids *ids;
+    qd_part_info *parts; /* by field; nparts */
+    uint32_t nparts;
 };
 
 /* Bytes of the resident sections, gathered while the others are written. */
 typedef struct qdi_residents {
-    qd_buf columns, points, stored, meta;
+    qd_buf columns, points, stored, parts, meta;
 } qdi_residents;
 
 /* Empty buffers. */

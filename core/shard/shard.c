@@ -206,6 +206,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .account = &s->account,
         /* not that of forced merges, which wait for those under way */
         .merge_pool = qd_pools_get(all->pools, "merge"),
+        .part_types = {qd_field_part_find, qd_analyzers_plugins(m->analyzers)},
         .order_memory =
             all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
         .disk_full = &all->disk_full,
@@ -216,9 +217,10 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     };
     qdi_shard_engine_settings(m, &c.settings);
     const char *missing = qd_analyzers_missing(m->analyzers);
+    if (!missing) missing = qd_mapping_missing(m->mapping);
     int rc = missing ? qd_err_set(err, QD_E_PLUGIN, "%s", missing) : 0;
     qd_index_meta_unref(m);
-    if (rc) return rc; /* documents of its log could not be analyzed */
+    if (rc) return rc; /* documents of its log could not be parsed or analyzed */
     if (all->copies && all->copies->configure) {
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }

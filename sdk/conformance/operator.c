@@ -16,10 +16,13 @@ typedef struct probe {
     uint32_t nchildren; /* of SELF */
 } probe;
 
+/* Of fields that do not begin with n; the option "type" names another one. */
+static qd_str type_of_fields;
+
 static qd_str field_type(const qd_query_ctx *ctx, qd_str field)
 {
     (void)ctx;
-    return field.n && field.p[0] == 'n' ? S("long") : S("text");
+    return field.n && field.p[0] == 'n' ? S("long") : type_of_fields;
 }
 
 /* A query within: any object. */
@@ -261,6 +264,10 @@ void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtab
     for (uint32_t i = 0; i < c->noptions; i++)
         if (c->options[i].key.n == 5 && memcmp(c->options[i].key.p, "query", 5) == 0)
             p.json = c->options[i].value;
+    type_of_fields = S("text");
+    for (uint32_t i = 0; i < c->noptions; i++)
+        if (c->options[i].key.n == 4 && memcmp(c->options[i].key.p, "type", 4) == 0)
+            type_of_fields = c->options[i].value;
     RUN(c, "broken requests are errors", broken_requests_are_errors(&p));
     if (!p.json.n) {
         SKIP(c, "the sample is parsed", "give one: --option query='{...}'");

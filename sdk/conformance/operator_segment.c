@@ -239,6 +239,14 @@ static int32_t segment_child_next(qd_segment_child *c, uint32_t from, qd_doc_blo
     return 0;
 }
 
+/* A segment without index parts. */
+static int32_t segment_part(const qd_segment_view *v, qd_str field, qd_str *type,
+                            qd_part_reader **out, const qd_part_bytes **bytes, qd_err *err)
+{
+    (void)v, (void)field, (void)type, (void)out, (void)bytes, (void)err;
+    return QD_E_NOTFOUND;
+}
+
 static float segment_child_max_score(qd_segment_child *c, uint32_t from, uint32_t to)
 {
     (void)c, (void)from, (void)to;
@@ -275,6 +283,7 @@ qd_segment_view segment_view(qd_arena *arena, uint32_t nchildren)
         .child_open = segment_child_open,
         .child_next = segment_child_next,
         .child_max_score = segment_child_max_score,
+        .part = segment_part,
     };
 }
 

@@ -1,8 +1,10 @@
 /* headers.h: all public headers, for the tests of the ABI. */
 #include <quidditch/abi.h>
+#include <quidditch/aggregation.h>
 #include <quidditch/analyzer.h>
 #include <quidditch/conformance.h>
 #include <quidditch/coordination.h>
+#include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
 #include <quidditch/peers.h>

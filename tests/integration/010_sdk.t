@@ -25,7 +25,8 @@ SKIP: {
     my ($rc, $out) = sh('pkg-config --variable=abi_major quidditch');
     is($out, "1\n", 'pkg-config knows the ABI');
 
-    for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling'], ['bm25-operator', 'example-bm25']) {
+    for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling'], ['bm25-operator', 'example-bm25'],
+                     ['aggregation', 'example-geometric'], ['flat-vectors', 'example-vectors']) {
         my ($folder, $name) = @$example;
         # Copied away: nothing of the product's tree is in reach.
         sh("cp -r '$home/share/quidditch/sdk/examples/$folder' '$dir/$name'");
@@ -55,7 +56,7 @@ SKIP: {
     is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
     ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
 
-    for my $kind (qw(operator tokenizer token_filter char_filter analyzer storage coordination frontend)) {
+    for my $kind (qw(aggregation operator tokenizer token_filter char_filter analyzer field storage coordination frontend)) {
         my $new = "my-$kind" =~ tr/_/-/r;
         ($rc, $out) = sh("cd '$dir' && '$home/bin/qd' plugin new $kind $new");
         is($rc, 0, "qd plugin new $kind") or diag $out;

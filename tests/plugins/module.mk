@@ -75,3 +75,11 @@ $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/toy_analysis.c
 $(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/module.mk $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(filter %.c,$^)
+
+# An aggregation that misbehaves on request, and one with the name of a built-in aggregation.
+TOY_AGG_aggregation := toy_agg
+TOY_AGG_taken := avg
+$(OUT)/tests/plugins/toy-aggregation.so $(OUT)/tests/plugins/toy-taken.so: $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_aggregation.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' -DTOY_AGG='"$(TOY_AGG_$*)"' \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<

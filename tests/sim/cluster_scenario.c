@@ -255,8 +255,8 @@ static void clock_jumps(cluster *x)
 
 /* --- 21: upgrades ----------------------------------------------------------------------------- */
 
-#define OLDER 1u
-#define NEWER 2u
+#define OLDER QD_FEATURES_LEVEL /* of this build; the newer one is made up */
+#define NEWER (QD_FEATURES_LEVEL + 1u)
 
 /* Of formats, as any node knows it. */
 static uint32_t level(cluster *x)

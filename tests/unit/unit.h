@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +35,16 @@ static inline uint64_t unit_rounds(uint64_t n)
 static inline uint64_t unit_stride(uint64_t n)
 {
     return n * unit_share();
+}
+
+/* Leaks of what is allocated until the next call are no findings: a suite that finds a broken
+ * variant gives up with things open. */
+void __lsan_disable(void) __attribute__((weak));
+void __lsan_enable(void) __attribute__((weak));
+static inline void unit_may_leak(bool may)
+{
+    if (may && __lsan_disable) __lsan_disable();
+    if (!may && __lsan_enable) __lsan_enable();
 }
 
 #define unit_run(tests)                                                                            \

@@ -111,6 +111,8 @@ static int type_find(qdi_parse *p, const qd_json_node *n, const qd_agg_type **ou
     qdi_near near = {.n = 0};
     int64_t line, col;
     if ((*out = qdi_aggs_type_find(n->key))) return 0;
+    int found = qdi_aggs_plugin_type(p->how->reading, n->key, p->arena, out, p->err);
+    if (found) return found < 0 ? found : 0;
     for (uint32_t i = 0; qdi_aggs_type_at(i); i++)
         qdi_aggs_near_add(&near, n->key, qd_str_c(qdi_aggs_type_at(i)->name));
     place(p, n, &line, &col);

@@ -12,7 +12,8 @@
 /* Formats of state, shards and messages are numbered as one level: a node writes those of the
  * cluster's level (key "features"), and knows those up to its own. Raised by
  * POST /_cluster/upgrade/finalize once every node knows the higher one. */
-#define QD_FEATURES_LEVEL 1u
+#define QD_FEATURES_LEVEL 2u
+#define QD_FEATURES_FIELD_TYPES 2u /* fields of plugins' types: segments with index parts */
 
 /* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
 /* Which stores of the cluster's state a node opens: none, the one; both, so that it can move the

@@ -4,6 +4,7 @@
  * names it, or a later step asks for what it would provide.
  */
 #include "main/plugins.h"
+#include "aggs/aggs.h"
 #include "analysis/analysis.h"
 #include "base/log.h"
 #include "main/daemon/node.h"
@@ -18,6 +19,7 @@ int qd_node_plugins_check(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_aggs_plugins_check(h, err);
     if (rc == 0) rc = qd_node_need_coordination(node, h, err);
     if (rc == 0) rc = qd_node_need_storage(node, h, err);
     if (rc == 0) rc = qd_node_check_kubernetes(node, h, err);
@@ -38,6 +40,7 @@ static int plugins_start(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_aggs_plugins_check(h, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);
     if (rc != 0) {
         qd_plugin_host_close(h);

@@ -35,6 +35,7 @@ static void close_iter(qdi_custom_iter *it)
 {
     if (it->iter && it->vt->close_iter) it->vt->close_iter(it->iter);
     it->iter = NULL;
+    qdi_custom_parts_close(it);
 }
 
 /* Remembers a score of the block above what max_score says of its documents. */
@@ -138,6 +139,7 @@ static int32_t iterator_run(qd_guest_call *call)
 
 static void iterator_free(qdi_custom_iter *it)
 {
+    qdi_custom_parts_close(it);
     qd_err_fini(&it->err);
     qd_arena_fini(&it->arena);
     qd_free(it->blocks);
@@ -185,7 +187,7 @@ static int call(struct qdi_custom *c, qdi_custom_action what, qd_task *task, qd_
                                 it->bad_doc, (double)it->bad_score, (double)it->bad_bound);
     if (!it->call.rc) return 0;
     if (it->scope) {
-        rc = qd_operator_failed(it->scope, names[what], it->call.rc, &it->err, err);
+        rc = qd_guest_failed(&it->call, &it->err, err);
     } else {
         rc = it->call.rc;
         qd_err_copy(err, &it->err);

@@ -1,7 +1,7 @@
 /*
  * custom_int.h: what the files of operators that iterate share: custom.c calls the iterator,
- * custom_fill.c turns its blocks into windows, custom_view.c and custom_column.c are what it sees
- * of a segment.
+ * custom_fill.c turns its blocks into windows, custom_view.c, custom_column.c and custom_part.c are
+ * what it sees of a segment.
  *
  * A call of an operator may never return (plugin/guest.h), so an iterator, its view, its arena and
  * the blocks that it fills are an allocation of their own. Functions of the view reach the run
@@ -47,6 +47,7 @@ typedef struct qdi_custom_iter {
     qd_segment_view view;
     uint32_t lengths[256]; /* by norm byte */
     qd_arena arena;
+    struct qdi_custom_part *parts; /* that it opened */
     qd_operator_iter *iter;
     qd_err err;
     qdi_custom_action what;
@@ -114,8 +115,11 @@ QD_MUST_CHECK
 int qdi_custom_explain(struct qdi_custom *c, uint32_t doc, const qdi_custom_lines **out,
                        qd_err *err);
 
-/* custom_view.c, custom_column.c: the functions of a view. */
+/* custom_view.c, custom_column.c, custom_part.c: the functions of a view. */
 void qdi_custom_view(qdi_custom_iter *it);
 void qdi_custom_view_columns(qd_segment_view *v);
+void qdi_custom_view_parts(qd_segment_view *v);
+/* Closes the index parts that the iterator opened. */
+void qdi_custom_parts_close(qdi_custom_iter *it);
 
 #endif

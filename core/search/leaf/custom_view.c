@@ -430,4 +430,5 @@ void qdi_custom_view(qdi_custom_iter *it)
         .child_max_score = view_child_max_score,
     };
     qdi_custom_view_columns(v);
+    qdi_custom_view_parts(v);
 }

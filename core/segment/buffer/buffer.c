@@ -29,6 +29,7 @@ static void field_fini(qd_buffer *b, qdi_buffer_field *f)
     qd_vec_fini(&f->gaps);
     qdi_column_buffer_free(f->column);
     qdi_points_buffer_free(f->points);
+    qdi_index_part_end(&f->part);
     qd_free(f);
 }
 
@@ -245,6 +246,7 @@ void qd_buffer_doc_abort(qd_buffer *b)
         forget_words(b, f);
         if (f->column) qdi_column_buffer_rollback(f->column, b->docs);
         if (f->points) qdi_points_buffer_rollback(f->points, b->docs);
+        if (f->part.buffer) f->part.type.vt->cut(f->part.buffer, b->docs);
         f->touched = false;
     }
     if (b->stored) qdi_stored_buffer_rollback(b->stored, b->docs);
@@ -340,6 +342,27 @@ int qd_buffer_point_b16(qd_buffer *b, uint32_t field, const uint8_t v[16], qd_er
     return qdi_points_buffer_add(f->points, b->docs, &p, 1, err);
 }
 
+int qd_buffer_field_part(qd_buffer *b, uint32_t field, const qd_part_type *t,
+                         const qd_field_conf *conf, qd_err *err)
+{
+    QD_CHECK(b, QDI_BUFFER_MAGIC);
+    qd_assert(field < b->fields.n);
+    qdi_buffer_field *f = b->fields.at[field];
+    if (!f->part.buffer) return qdi_index_part_begin(&f->part, t, conf, err);
+    if (f->part.type.vt == t->vt) return 0;
+    return qd_err_set(err, QD_E_ARG, "field [%.*s] is already indexed in another way",
+                      QD_STR_ARG(f->info.name));
+}
+
+int qd_buffer_part(qd_buffer *b, uint32_t field, qd_str value, qd_err *err)
+{
+    qdi_buffer_field *f;
+    int rc = qdi_buffer_touch(b, field, &f, err);
+    if (rc) return rc;
+    qd_assert(f->part.buffer);
+    return f->part.type.vt->add(f->part.buffer, b->docs, value, err);
+}
+
 uint32_t qd_buffer_docs(const qd_buffer *b)
 {
     return b->docs;
@@ -351,6 +374,7 @@ static uint64_t field_bytes(const qdi_buffer_field *f)
     n += (f->stream.n + f->starts.n + f->ends.n) * 4;
     if (f->column) n += qdi_column_buffer_bytes(f->column);
     if (f->points) n += qdi_points_buffer_bytes(f->points);
+    if (f->part.buffer) n += f->part.type.vt->bytes(f->part.buffer);
     return n;
 }
 
@@ -393,6 +417,7 @@ static void field_reset(qd_buffer *b, qdi_buffer_field *f)
     f->max_position = 0;
     if (f->column) qdi_column_buffer_reset(f->column);
     if (f->points) qdi_points_buffer_reset(f->points);
+    if (f->part.buffer) f->part.type.vt->cut(f->part.buffer, 0);
     f->wrote = false;
 }
 

@@ -8,6 +8,7 @@
 #include "segment/buffer/stream_int.h"
 #include "segment/buffer/term_table_int.h"
 #include "segment/columns/columns_int.h"
+#include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/stored/stored_int.h"
 
@@ -35,7 +36,8 @@ typedef struct qdi_buffer_field {
 
     qdi_column_buffer *column;
     qdi_points_buffer *points;
-    bool column_ids; /* the ORDINAL column keeps ids of table */
+    qdi_index_part_buffer part; /* buffer NULL: none */
+    bool column_ids;            /* the ORDINAL column keeps ids of table */
 
     /* the document being added */
     bool touched;

@@ -375,6 +375,26 @@ static int write_points(flush *x, uint32_t n, qd_buf *resident)
     return rc;
 }
 
+/* Sections of the types' own. */
+static int write_index_parts(flush *x, uint32_t n, qd_buf *resident)
+{
+    qdi_index_parts_writer w = {.file = x->file, .index = resident};
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        const qdi_buffer_field *f = x->b->fields.at[x->fields[i]];
+        if (f->part.buffer) rc = qdi_index_part_write(&f->part, i, x->b->docs, &w, x->err);
+    }
+    return rc;
+}
+
+/* Does any field that has a value have an index part? */
+static bool has_index_parts(const qd_buffer *b)
+{
+    for (size_t i = 0; i < b->fields.n; i++)
+        if (b->fields.at[i]->wrote && b->fields.at[i]->part.buffer) return true;
+    return false;
+}
+
 static int write_parts(flush *x, const qd_segment_attrs *attrs, uint32_t n)
 {
     qd_buffer *b = x->b;
@@ -385,6 +405,7 @@ static int write_parts(flush *x, const qd_segment_attrs *attrs, uint32_t n)
     if (rc == 0) rc = qdi_stored_write(b->stored, b->docs, x->file, &r.stored, x->err);
     if (rc == 0 && b->has_ids)
         rc = qdi_ids_write(b->fields.at[b->id_field]->column, x->file, b->account, x->err);
+    if (rc == 0) rc = write_index_parts(x, n, &r.parts);
     qdi_meta_write(&r.meta, b->docs, attrs, x->infos, x->terms, n);
     if (rc == 0) rc = qdi_residents_write(&r, &x->inverted.term_index, x->file, x->err);
     qdi_residents_fini(&r);
@@ -455,7 +476,7 @@ int qd_buffer_flush(qd_buffer *b, qd_store *s, qd_str name, const uint8_t id[16]
     flush x = {.b = b, .err = err};
     qd_arena arena;
     qd_arena_init(&arena, b->account, 0);
-    qd_file_format format = QDI_SEGMENT_FORMAT;
+    qd_file_format format = qdi_segment_format(has_index_parts(b));
     int rc = qd_file_create(s, name, &format, id, b->account, &x.file, err);
     if (rc == 0) {
         rc = run(&x, s, name, attrs, &arena);

@@ -99,7 +99,9 @@ const char *qd_segment_section_name(uint32_t section)
         return "STORED_INDEX";
     case QDI_SEC_META:
         return "META";
+    case QDI_SEC_PART_INDEX:
+        return "PART_INDEX";
     default:
-        return "?";
+        return section >= QDI_SEC_PART ? "PART" : "?";
     }
 }

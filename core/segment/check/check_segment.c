@@ -6,6 +6,7 @@
 #include "segment/columns/columns_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/live.h"
+#include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/postings/postings_int.h"
 #include "segment/segment_int.h"
@@ -96,6 +97,7 @@ static int check_parts(qd_store *store, qd_segment *s, qd_str name, qd_check *c,
     if (rc == 0) rc = qdi_points_check(s->points, c, err);
     if (rc == 0 && s->stored) rc = qdi_stored_check(s->stored, c, err);
     if (rc == 0 && s->ids) rc = qdi_ids_check(s->ids, c, err);
+    if (rc == 0) rc = qdi_index_parts_check(s, c, err);
     if (rc == 0) check_counts(s, c, ids);
     if (rc == 0) rc = check_lives(store, s, name, c, err);
     return rc;

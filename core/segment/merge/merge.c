@@ -36,6 +36,7 @@ static int number_documents(qdi_merge *m, const qd_merge_source *sources)
         if (rc) return rc;
         m->deletions |= alive < docs;
         s->number = i;
+        m->segments[i] = s->segment;
         s->base = m->docs;
         s->map = m->maps[i];
         m->parts[i] = (qdi_merge_part){.columns = s->segment->columns,
@@ -114,6 +115,11 @@ static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
     if (rc == 0 && points) rc = qdi_points_merge(&in, m->file, &r.points, m->err);
     if (rc == 0 && stored) rc = qdi_stored_merge(&in, m->file, &r.stored, m->err);
     if (rc == 0 && ids) rc = qdi_ids_merge(&in, m->file, m->err);
+    if (rc == 0 && qdi_index_parts_any(m->segments, m->n)) {
+        qdi_index_parts_writer w = {
+            .file = m->file, .index = &r.parts, .poll = poll, .poll_arg = m};
+        rc = qdi_index_parts_merge(&in, m->segments, m->options->types, &w, m->err);
+    }
     qdi_meta_write(&r.meta, m->docs, attrs, m->fields, m->terms, m->nfields);
     if (rc == 0) rc = qdi_residents_write(&r, &m->inverted.term_index, m->file, m->err);
     qdi_residents_fini(&r);
@@ -170,7 +176,8 @@ static int prepare(qdi_merge *m, const qd_merge_source *sources)
     m->parts = qd_arena_calloc(&m->arena, m->n * sizeof *m->parts);
     m->maps = qd_arena_calloc(&m->arena, m->n * sizeof *m->maps);
     m->heap = qd_arena_alloc(&m->arena, m->n * sizeof(qdi_source *));
-    if (!m->sources || !m->parts || !m->maps || !m->heap)
+    m->segments = qd_arena_calloc(&m->arena, m->n * sizeof(qd_segment *));
+    if (!m->sources || !m->parts || !m->maps || !m->heap || !m->segments)
         return qd_err_nomem(m->err, "merge of segments");
     int rc = 0;
     for (uint32_t i = 0; i < m->n; i++) {
@@ -208,7 +215,7 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
     if (rc == 0) rc = prepare(&m, sources);
     uint64_t bytes = 0;
     if (rc == 0 && m.docs > 0) {
-        qd_file_format format = QDI_SEGMENT_FORMAT;
+        qd_file_format format = qdi_segment_format(qdi_index_parts_any(m.segments, n));
         rc = qd_file_create(s, name, &format, id, account, &m.file, err);
         if (rc == 0 && (rc = run(&m, out)) != 0)
             qd_file_abort(m.file);

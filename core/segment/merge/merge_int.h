@@ -7,6 +7,7 @@
 #include "segment/merge.h"
 #include "segment/merge/source_int.h"
 #include "segment/merge_in_int.h"
+#include "segment/parts/parts_int.h"
 #include "segment/postings/inverted_int.h"
 
 /* A term's postings before they are in order. */
@@ -28,6 +29,7 @@ typedef struct qdi_merge {
     qd_file_writer *file;
     qdi_source *sources;   /* n */
     qdi_merge_part *parts; /* the same as the other parts see them */
+    qd_segment **segments; /* and as index parts do */
     uint32_t **maps;       /* by source; NULL without deletions, unless permuted */
     uint32_t n, docs;
     bool deletions, permuted; /* permuted: all have maps, which need not ascend */

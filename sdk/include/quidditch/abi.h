@@ -21,7 +21,7 @@
  *        action fault uv; coordination, storage, operator, analyzer, frontend 0.1
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0
- *   1.3  slot boot_ns of the service clock; 1.4  kind storage 0.2
+ *   1.3  slot boot_ns of the service clock; 1.4  kind storage 0.2; 1.5  kind aggregation 0.1
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -33,7 +33,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 4
+#define QD_ABI_MINOR 5
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -57,9 +57,7 @@ typedef struct qd_plugin_metric qd_plugin_metric;
 typedef struct qd_json_in qd_json_in;   /* a JSON text being read */
 typedef struct qd_json_out qd_json_out; /* a JSON text being written */
 
-/* ---- kinds ------------------------------------------------------------------------------------
- */
-
+/* ---- kinds ---- */
 /* What may be registered by qd_host.provide. Names are unique within one kind. */
 enum {
     QD_KIND_COORDINATION = 1, /* qd_coord_vtable       coordination.h */
@@ -69,7 +67,9 @@ enum {
     QD_KIND_TOKENIZER = 5,    /* qd_tokenizer_vtable */
     QD_KIND_TOKEN_FILTER = 6, /* qd_token_filter_vtable */
     QD_KIND_FRONTEND = 7,     /* qd_frontend_vtable    frontend.h */
-    QD_KIND_COUNT = 8
+    QD_KIND_AGGREGATION = 8,  /* qd_aggregation_vtable aggregation.h; since 1.5 */
+    QD_KIND_FIELD = 9,        /* qd_field_vtable       field.h; since 1.5 */
+    QD_KIND_COUNT = 10
 };
 #define QD_COORDINATION_MAJOR 1
 #define QD_COORDINATION_MINOR 0
@@ -85,6 +85,10 @@ enum {
 #define QD_TOKEN_FILTER_MINOR 1
 #define QD_FRONTEND_MAJOR 0
 #define QD_FRONTEND_MINOR 1
+#define QD_AGGREGATION_MAJOR 0
+#define QD_AGGREGATION_MINOR 1
+#define QD_FIELD_MAJOR 0
+#define QD_FIELD_MINOR 1
 
 /* Head of every vtable and every service table. Unknown flag bits are refused, but for the upper 16
  * (hints). QD_VTABLE fills it. */
@@ -99,8 +103,7 @@ typedef struct qd_vtable {
     }
 #define QD_FLAG_HINTS 0xffff000000000000ull
 
-/* ---- settings ---------------------------------------------------------------------------------
- */
+/* ---- settings ---- */
 
 enum {
     QD_PCONF_END = 0,
@@ -136,8 +139,7 @@ typedef struct qd_pair {
     qd_str key, value;
 } qd_pair;
 
-/* ---- host services ----------------------------------------------------------------------------
- */
+/* ---- host services ---- */
 
 /* Ids for qd_host.service. Fetch each table once, in init. */
 enum {
@@ -337,8 +339,7 @@ typedef struct qd_host {
     void *(*data)(qd_self *);
 } qd_host;
 
-/* ---- the plugin -------------------------------------------------------------------------------
- */
+/* ---- the plugin ---- */
 
 #define QD_PLUGIN_MAGIC 0x31504451u /* "QDP1" */
 enum {
@@ -375,8 +376,7 @@ typedef struct qd_plugin {
 
 typedef const qd_plugin *(*qd_plugin_entry_fn)(void);
 
-/* ---- the note, read from the ELF file before it is loaded ---------------------------------------
- */
+/* ---- the note, read from the ELF file before it is loaded ---- */
 
 #define QD_NOTE_TYPE 1u
 #define QD_NOTE_KINDS 12

@@ -7,8 +7,10 @@
 #ifndef QUIDDITCH_CONFORMANCE_H
 #define QUIDDITCH_CONFORMANCE_H
 
+#include <quidditch/aggregation.h>
 #include <quidditch/analyzer.h>
 #include <quidditch/coordination.h>
+#include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
 #include <quidditch/storage.h>
@@ -52,6 +54,7 @@ typedef struct qd_conform {
     const qd_task *cancelled; /* a task that was cancelled */
     /* As text of the json service. */
     int32_t (*json_text)(struct qd_conform *, qd_json_in *, qd_str *raw, qd_err *);
+    int64_t (*memory)(struct qd_conform *); /* bytes that the plugin holds of the mem service */
 } qd_conform;
 
 /* Runs all tests of a storage tier; results go to c->result. name: as provided. */
@@ -60,12 +63,16 @@ void qd_conform_storage(qd_conform *c, const char *name, const qd_storage_vtable
 void qd_conform_coordination(qd_conform *c, const char *name, const qd_coord_vtable *vt);
 /* The same for a query operator. */
 void qd_conform_operator(qd_conform *c, const char *name, const qd_operator_vtable *vt);
+/* The same for an aggregation; option `aggregation` is a sample of its JSON. */
+void qd_conform_aggregation(qd_conform *c, const char *name, const qd_aggregation_vtable *vt);
 /* The same for a char filter. */
 void qd_conform_char_filter(qd_conform *c, const char *name, const qd_char_filter_vtable *vt);
 /* The same for a tokenizer. */
 void qd_conform_tokenizer(qd_conform *c, const char *name, const qd_tokenizer_vtable *vt);
 /* The same for a token filter. */
 void qd_conform_token_filter(qd_conform *c, const char *name, const qd_token_filter_vtable *vt);
+/* The same for a field type. */
+void qd_conform_field(qd_conform *c, const char *name, const qd_field_vtable *vt);
 /* The same for a front end. */
 void qd_conform_frontend(qd_conform *c, const char *name, const qd_frontend_vtable *vt);
 

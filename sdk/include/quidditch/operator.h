@@ -22,6 +22,7 @@
 #define QUIDDITCH_OPERATOR_H
 
 #include <quidditch/abi.h>
+#include <quidditch/field.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -230,6 +231,11 @@ typedef struct qd_segment_view {
     int32_t (*child_next)(qd_segment_child *, uint32_t from, qd_doc_block *out, qd_err *);
     /* No score of the child in [from, to) is above the result. */
     float (*child_max_score)(qd_segment_child *, uint32_t from, uint32_t to);
+    /* The index part of a field (field.h), opened by the field's type: a reader that only its own
+     * plugin understands, and its bytes; both until the iterator is closed. *type: name of the
+     * field's type. QD_E_NOTFOUND: the segment has none. */
+    int32_t (*part)(const struct qd_segment_view *, qd_str field, qd_str *type,
+                    struct qd_part_reader **out, const struct qd_part_bytes **bytes, qd_err *);
 } qd_segment_view;
 
 /* Takes the lines of an explanation. */

@@ -83,7 +83,7 @@ static const char *outcome(const char *map, const char *document)
     qd_mapping *m = mapping(map);
     qd_buf_init(&b, NULL, sizeof line - 1);
     qd_err_init(&e);
-    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored};
+    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored, NULL};
     char *copy = malloc(strlen(document) + 1); /* no byte readable behind it */
     memcpy(copy, document, strlen(document));
     qd_doc_input in = {.source = {copy, strlen(document)}, .id = QD_STR("1")};
@@ -421,7 +421,7 @@ static void steady_parsing_allocates_nothing(void **state)
     qd_doc_result result;
     qd_buf_init(&b, NULL, 1 << 16);
     qd_err_init(&e);
-    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored};
+    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored, NULL};
     qd_doc_input in = {
         .source = QD_STR(
             "{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-01-01\",\"o\":{\"k\":\"x\"}}"),

@@ -9,6 +9,7 @@
 #include "lib/store_adverse.h"
 #include "lib/store_crash.h"
 #include "plugin/conform.h"
+#include "unit/lib/conform_found.h"
 #include "unit/unit.h"
 #include "json/reader.h"
 #include <math.h>
@@ -290,28 +291,14 @@ static int32_t forgetful_truncate(qd_storage_log *log, uint64_t len, const qd_st
     return 0;
 }
 
-/* A broken tier makes the suite give up with files open: LeakSanitizer is not to count them. */
-void __lsan_disable(void) __attribute__((weak));
-void __lsan_enable(void) __attribute__((weak));
-
-/* Is the test named among the failed ones? */
-static bool failed(const qd_buf *out, const char *test)
-{
-    for (const char *at = out->p; (at = strstr(at, "not ok ")) != NULL; at++) {
-        const char *end = strchr(at, '\n'), *found = strstr(at, test);
-        if (found && (!end || found < end)) return true;
-    }
-    return false;
-}
-
 static bool is_caught(const qd_storage_vtable *vt, const char *test)
 {
-    if (__lsan_disable) __lsan_disable();
+    unit_may_leak(true);
     qd_buf out;
     (void)run_suite(QD_KIND_STORAGE, "broken", vt, NULL, &out);
-    bool found = failed(&out, test);
+    bool found = conform_found(&out, test);
     qd_buf_fini(&out);
-    if (__lsan_enable) __lsan_enable();
+    unit_may_leak(false);
     return found;
 }
 
@@ -324,9 +311,9 @@ static void caught(const qd_storage_vtable *vt, const char *test)
 
 #define BROKEN(slot, by, test)                                                                     \
     do {                                                                                           \
-        if (__lsan_disable) __lsan_disable();                                                      \
+        unit_may_leak(true);                                                                       \
         disk = store_crash_make(NULL);                                                             \
-        if (__lsan_enable) __lsan_enable();                                                        \
+        unit_may_leak(false);                                                                      \
         sound = *store_crash_vtable(disk);                                                         \
         sound.open = open_disk;                                                                    \
         qd_storage_vtable vt = sound;                                                              \
@@ -435,7 +422,7 @@ static void broken_stores_are_caught(void **state)
         {txn_without_token, NULL, "elections hand out rising terms"},
         {NULL, range_without_limit, "ranges are sorted and cut"},
     };
-    if (__lsan_disable) __lsan_disable(); /* a failed test keeps its results */
+    unit_may_leak(true); /* a failed test keeps its results */
     for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
         coord_memory *store = coord_memory_make(qd_env_system(), "/nowhere");
         coord_memory *second = coord_memory_make(qd_env_system(), "/nowhere/mirror");
@@ -444,17 +431,12 @@ static void broken_stores_are_caught(void **state)
         if (cases[i].txn) vt.txn = cases[i].txn;
         if (cases[i].range) vt.range = cases[i].range;
         qd_buf out;
-        char line[128], *at;
         assert_true(run_suite(QD_KIND_COORDINATION, "broken", &vt, NULL, &out) > 0);
-        at = strstr(out.p, cases[i].found);
-        assert_non_null(at);
-        while (at > out.p && at[-1] != '\n') at--;
-        snprintf(line, sizeof line, "%.6s", at);
-        assert_string_equal(line, "not ok");
+        assert_true(conform_found(&out, cases[i].found));
         qd_buf_fini(&out);
         coord_memory_free(store);
     }
-    if (__lsan_enable) __lsan_enable();
+    unit_may_leak(false);
 }
 
 static void a_filter_from_a_file_conforms(void **state)

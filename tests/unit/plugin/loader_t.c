@@ -142,9 +142,9 @@ static void one_defect_one_reason(void **state)
     static const struct {
         const char *toy, *parts[5];
     } cases[] = {
-        {"toy-major", {"wrong ABI major", "wanted 1.x", "found 2.4", "rebuild"}},
+        {"toy-major", {"wrong ABI major", "wanted 1.x", "found 2.5", "rebuild"}},
         {"toy-minor",
-         {"too new an ABI minor", "wanted 1.4 or older", "found 1.99", "QD_ABI_TARGET=4"}},
+         {"too new an ABI minor", "wanted 1.5 or older", "found 1.99", "QD_ABI_TARGET=5"}},
         {"toy-nonote", {"no note", "QD_PLUGIN_NOTE"}},
         {"toy-noentry", {"missing symbol", "wanted qd_plugin_entry", "QD_PLUGIN_ENTRY"}},
         {"toy-undefined", {"missing symbol", "toy_nowhere", "-z,defs"}},

@@ -1,0 +1,110 @@
+/*
+ * aggregation.h: the aggregation kind, version 0.1: a metric of one numeric field,
+ * {"aggs": {"<any name>": {"<name>": {"field": ..., ...}}}}.
+ *
+ *   parse    reads the JSON object behind the name, once a request
+ *   open, collect, result, close: once a shard; values come in blocks of (owner, value), never one
+ *            document at a time. An owner is a bucket of the aggregation above, 0 where there is
+ *            none; owners are numbered densely.
+ *   reduce, value, write: where the results of all shards come together
+ *
+ * The host reads the members field, missing, format and value_type itself and fetches the values:
+ * numbers, dates (milliseconds), booleans (0 and 1); a document with several values gives several.
+ * A partial result is bytes of the plugin's own, at most result_max for each owner. They travel
+ * between nodes: reduce, value and write refuse what they do not know (QD_E_CORRUPT). No bytes at
+ * all is the result of an owner without values.
+ *
+ * The same values and parameters give the same results: the host may keep an answer.
+ *
+ * Every call runs on a thread of the host's while its search waits: a call that takes longer than
+ * plugins.call_timeout, or than the search's own time, is left. What it was given stays until it
+ * returns, and close follows.
+ */
+#ifndef QUIDDITCH_AGGREGATION_H
+#define QUIDDITCH_AGGREGATION_H
+
+#include <quidditch/abi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* qd_vtable.flags */
+enum {
+    QD_AGGREGATION_WRITES = 1 /* write is there; else the host writes "value" */
+};
+#define QD_AGGREGATION_RESULT_MAX 65536u /* bytes: greatest result_max */
+#define QD_AGGREGATION_MEMBERS_MAX 16u   /* names of members */
+
+/* One aggregation of a request; keep while what was made with it lives. */
+typedef struct qd_aggregation_ctx {
+    uint32_t struct_size, reserved;
+    qd_self *self;
+    qd_arena *arena;     /* of what parse makes; lives as long as the request */
+    const qd_task *task; /* cancelled when nobody waits for the call any more */
+} qd_aggregation_ctx;
+
+/* Pairs of owner and value, in no order of values; borrow. */
+typedef struct qd_aggregation_block {
+    uint32_t struct_size, n;
+    uint32_t owners, reserved; /* owners are below it; it never shrinks between blocks */
+    const uint32_t *owner;     /* n of them; NULL: all of owner 0 */
+    const double *value;       /* n of them; never NaN */
+} qd_aggregation_block;
+
+/* Room for a result: the plugin writes up to room bytes to p and sets n (0 when it is called). */
+typedef struct qd_aggregation_bytes {
+    uint32_t room, n;
+    uint8_t *p;
+} qd_aggregation_bytes;
+
+typedef struct qd_aggregation_collector qd_aggregation_collector; /* defined by the plugin */
+
+typedef struct qd_aggregation_vtable {
+    qd_vtable head;
+    uint32_t result_max;     /* bytes of a partial result at most; 1 to QD_AGGREGATION_RESULT_MAX */
+    uint32_t result_version; /* of their form: results of another version are refused */
+    /* Names of the values for orders and pipelines, "a,b"; NULL: one value without a name. */
+    const char *members;
+    /* The reader stands before the value behind the name and must be left behind it; members of the
+     * host (qd_aggregation_host_member) are skipped. *out: keep, from ctx's arena. Errors by the
+     * json service's fail carry line and column. [worker] */
+    int32_t (*parse)(const qd_aggregation_ctx *, qd_json_in *, const void **out, qd_err *);
+    /* A collector of one shard; make: close. [worker] */
+    int32_t (*open)(const qd_aggregation_ctx *, const void *params, qd_aggregation_collector **out,
+                    qd_err *);
+    int32_t (*collect)(qd_aggregation_collector *, const qd_aggregation_block *, qd_err *);
+    /* What was collected for an owner; any owner may be asked for, once all is collected. [worker]
+     */
+    int32_t (*result)(qd_aggregation_collector *, uint32_t owner, qd_aggregation_bytes *out,
+                      qd_err *);
+    void (*close)(qd_aggregation_collector *);
+    /* n results (each with bytes) become one; commutative and associative. [worker] */
+    int32_t (*reduce)(const qd_aggregation_ctx *, const void *params, const qd_str *results,
+                      uint32_t n, qd_aggregation_bytes *out, qd_err *);
+    /* The value of a result with bytes for orders, pipelines and the answer: of the member-th name,
+     * 0 without names. NaN: none. [worker] */
+    int32_t (*value)(const qd_aggregation_ctx *, const void *params, qd_str result, uint32_t member,
+                     double *out, qd_err *);
+    /* WRITES: the members of the answer's object: keys and values, nothing around them; result may
+     * be without bytes. [worker] */
+    int32_t (*write)(const qd_aggregation_ctx *, const void *params, qd_str result, qd_json_out *,
+                     qd_err *);
+} qd_aggregation_vtable;
+
+/* Is it a member that the host reads? parse skips it. */
+static inline int32_t qd_aggregation_host_member(qd_str key)
+{
+    static const char *const names[] = {"field", "missing", "format", "value_type"};
+    uint32_t i, k;
+    for (i = 0; i < 4; i++) {
+        for (k = 0; k < key.n && names[i][k] && names[i][k] == key.p[k]; k++) {}
+        if (k == key.n && !names[i][k]) return 1;
+    }
+    return 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

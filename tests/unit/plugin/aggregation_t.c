@@ -1,0 +1,186 @@
+/*
+ * aggregation_t.c: the suite of the aggregation kind: a sound aggregation passes, and each of its
+ * broken variants is found by the test that is there for it.
+ */
+#include "base/str.h"
+#include "plugin/conform.h"
+#include "unit/lib/conform_found.h"
+#include "unit/unit.h"
+#include "json/reader.h"
+#include <quidditch/aggregation.h>
+
+/* What is broken. */
+static enum { NOTHING, OWNERS, LAST_PART, ORDER, CUT, ROOM, FORGETS, UNKNOWN, EMPTY } broken;
+
+struct qd_aggregation_collector {
+    double sum[8];
+    uint64_t n[8];
+};
+
+static int32_t agg_parse(const qd_aggregation_ctx *ctx, qd_json_in *in, const void **out,
+                         qd_err *err)
+{
+    qd_json_reader *r = (qd_json_reader *)(void *)in;
+    (void)ctx;
+    *out = NULL;
+    int ev = qd_json_next(r);
+    if (ev != QD_JSON_OBJECT)
+        return ev < 0 ? qd_json_fail(r, err) : qd_err_set(err, QD_E_PARSE, "no object");
+    while ((ev = qd_json_next(r)) == QD_JSON_KEY) {
+        if (broken != UNKNOWN && !qd_aggregation_host_member(r->text))
+            return qd_err_set(err, QD_E_PARSE, "unknown parameter");
+        if (qd_json_skip(r)) return qd_json_fail(r, err);
+    }
+    return ev < 0 ? qd_json_fail(r, err) : 0;
+}
+
+static int32_t agg_open(const qd_aggregation_ctx *ctx, const void *params,
+                        qd_aggregation_collector **out, qd_err *err)
+{
+    (void)ctx, (void)params;
+    *out = qd_calloc(NULL, sizeof **out);
+    return *out ? 0 : qd_err_nomem(err, "collector");
+}
+
+static int32_t agg_collect(qd_aggregation_collector *c, const qd_aggregation_block *b, qd_err *err)
+{
+    (void)err;
+    if (broken == FORGETS) memset(c, 0, sizeof *c);
+    for (uint32_t i = 0; i < b->n; i++) {
+        uint32_t o = b->owner && broken != OWNERS ? b->owner[i] : 0;
+        c->sum[o] += b->value[i];
+        c->n[o]++;
+    }
+    return 0;
+}
+
+static int32_t agg_result(qd_aggregation_collector *c, uint32_t owner, qd_aggregation_bytes *out,
+                          qd_err *err)
+{
+    (void)err;
+    if (owner >= 8) owner = broken == EMPTY ? 0 : 7;
+    if (!c->n[owner]) return 0;
+    memcpy(out->p, &c->sum[owner], 8);
+    memcpy(out->p + 8, &c->n[owner], 8);
+    if (broken == ROOM) out->p[out->room] = 0;
+    out->n = 16;
+    return 0;
+}
+
+static void agg_close(qd_aggregation_collector *c)
+{
+    qd_free(c);
+}
+
+static int32_t agg_reduce(const qd_aggregation_ctx *ctx, const void *params, const qd_str *results,
+                          uint32_t n, qd_aggregation_bytes *out, qd_err *err)
+{
+    double sum = 0, s;
+    uint64_t count = 0, k;
+    (void)ctx, (void)params;
+    for (uint32_t i = 0; i < n; i++) {
+        if (results[i].n != 16 && broken != CUT) return qd_err_set(err, QD_E_CORRUPT, "cut");
+        if (results[i].n != 16) continue;
+        memcpy(&s, results[i].p, 8);
+        memcpy(&k, results[i].p + 8, 8);
+        sum = broken == ORDER ? sum / 2 + s : sum + s;
+        count += k;
+        if (broken == LAST_PART && i) sum = s;
+    }
+    memcpy(out->p, &sum, 8);
+    memcpy(out->p + 8, &count, 8);
+    out->n = 16;
+    return 0;
+}
+
+static int32_t agg_value(const qd_aggregation_ctx *ctx, const void *params, qd_str result,
+                         uint32_t member, double *out, qd_err *err)
+{
+    double sum;
+    uint64_t n;
+    (void)ctx, (void)params;
+    if (result.n != 16) return qd_err_set(err, QD_E_CORRUPT, "cut");
+    memcpy(&sum, result.p, 8);
+    memcpy(&n, result.p + 8, 8);
+    *out = member ? (double)n : sum;
+    return 0;
+}
+
+static const qd_aggregation_vtable vtable = {.head =
+                                                 QD_VTABLE(qd_aggregation_vtable, AGGREGATION, 0),
+                                             .result_max = 16,
+                                             .result_version = 1,
+                                             .members = "sum,count",
+                                             .parse = agg_parse,
+                                             .open = agg_open,
+                                             .collect = agg_collect,
+                                             .result = agg_result,
+                                             .close = agg_close,
+                                             .reduce = agg_reduce,
+                                             .value = agg_value};
+
+static void show(void *arg, const char *text)
+{
+    qd_buf_printf(arg, "%s\n", text);
+}
+
+static uint32_t check(const qd_aggregation_vtable *vt, qd_buf *out)
+{
+    const qd_pair sample = {QD_STR("aggregation"), QD_STR("{\"field\": \"n\"}")};
+    qd_conform_run run;
+    qd_buf_init(out, NULL, 1 << 20);
+    qd_conform_begin(&run, qd_env_system(), NULL, QD_STR("/nowhere"), &sample, 1, show, out);
+    qd_conform_kind(&run, QD_KIND_AGGREGATION, "sums", vt);
+    return qd_conform_end(&run);
+}
+
+static void a_sound_aggregation_passes(void **state)
+{
+    (void)state;
+    qd_buf out;
+    broken = NOTHING;
+    uint32_t failures = check(&vtable, &out);
+    if (failures) print_message("%s\n", out.p);
+    assert_int_equal(failures, 0);
+    qd_buf_fini(&out);
+}
+
+static void broken_ones_are_found(void **state)
+{
+    static const struct {
+        unsigned how;
+        const char *test;
+    } all[] = {{OWNERS, "owners are kept apart"},       {LAST_PART, "reducing is collecting"},
+               {ORDER, "reducing is collecting"},       {CUT, "damaged results are errors"},
+               {ROOM, "owners are kept apart"},         {FORGETS, "owners are kept apart"},
+               {UNKNOWN, "broken requests are errors"}, {EMPTY, "owners are kept apart"}};
+    (void)state;
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        qd_buf out;
+        broken = all[i].how;
+        unit_may_leak(true);
+        uint32_t failures = check(&vtable, &out);
+        unit_may_leak(false);
+        assert_true(failures > 0);
+        bool found = conform_found(&out, all[i].test);
+        if (!found) print_message("variant %u:\n%s\n", all[i].how, out.p);
+        assert_true(found);
+        qd_buf_fini(&out);
+    }
+    qd_aggregation_vtable large = vtable;
+    large.result_max = QD_AGGREGATION_RESULT_MAX + 1;
+    qd_buf out;
+    broken = NOTHING;
+    assert_true(check(&large, &out) > 0);
+    assert_non_null(strstr(out.p, "not ok"));
+    qd_buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_aggregation_passes),
+        cmocka_unit_test(broken_ones_are_found),
+    };
+    return unit_run(tests);
+}
