@@ -65,6 +65,18 @@ config('');
     like((checked())[1], qr/\[y\] for setting \[http\.port\] \(environment\)/, 'one known by its name is read');
     is((checked('http.port=0'))[0], 0, '... and a flag goes before it');
 }
+# Addresses and ports.
+for ([qw(http.port transport.port)], [qw(metrics.port http.port)], [qw(transport.port transport.rpc_port)]) {
+    my ($one, $other) = @$_;
+    ($rc, $out) = checked("$one=9277", "$other=9277");
+    is($rc, 78, "$one and $other are one port");
+    like($out, qr/$one and $other are both 9277|$other and $one are both 9277/, '... which is said');
+}
+is((checked('http.port=9277', 'transport.port=9277', 'transport.host=127.0.0.2'))[0], 0, 'one port on two addresses is fine');
+is((checked('http.port=9300', 'transport.port=9300-9301'))[0], 0, '... and a range has others');
+($rc, $out) = checked('network.host=_nosuch0_', 'security.enabled=false');
+is($rc, 78, 'an interface that is not there');
+like($out, qr/\[_nosuch0_\]: this machine has no such address/, '... is told');
 # What plugins know is checked too.
 ($rc, $out) = checked('plugin.coordination-raft.histroy=1mb');
 is($rc, 78, 'an unknown setting of a plugin stops the start');

@@ -52,6 +52,10 @@ $r = $node->post('/_analyze', {analyzer => 'standard', text => 'Two words'});
 is(join(' ', map { $_->{token} } @{$r->{json}{tokens}}), 'two words', '_analyze');
 like($node->get('/metrics')->{content}, qr/^quidditch_indexing_docs_total 1$/m, 'metrics');
 
+for my $what (qw(metrics api)) {
+    like(`'@{[QdNode::qd()]}' $what nosuchword 2>&1`, qr/^qd $what: no name contains \[nosuchword\]$/, "qd $what with a word that nothing has");
+    is($? >> 8, 1, '... fails');
+}
 { # every metric of the table is shown, and those of the store of the cluster's state follow it
     my %type = $node->get('/metrics')->{content} =~ /^# TYPE (\w+) (\w+)$/mg;
     my %row = map { /^(\w+)\S*  (\w+)$/ ? ($1 => $2) : () } split /\n/, `'@{[QdNode::qd()]}' metrics`;

@@ -190,6 +190,7 @@ my @wrong = (
     ['data.replicas=three', qr/data.replicas.*(?:integer|Invalid type)/s],
     ['controlPlane.mode=masters', qr/controlPlane.mode.*(?:auto|one of)/s],
     ['data.resources.limits.memory=1Gi', qr/data\.resources\.limits\.memory is 1Gi and data\.resources\.requests\.memory 16Gi: lower the request too/],
+    ['data.resources.requests=null', qr/data\.resources has no memory.*give data\.resources\.requests\.memory/],
     ['coordination.resources.limits.cpu=500m', qr/coordination\.resources\.limits\.cpu is 500m and .* 2: lower the request too/],
     ['controlPlane.mode=raft,controlPlane.raft.resources.memory=1Gi,controlPlane.raft.resources.limits.memory=2Gi', qr/controlPlane\.raft\.resources has memory or cpu.*: give one of them/],
     ['monitoring.serviceMonitor.enabled=true,monitoring.serviceMonitor.scrapeTimeout=1m', qr/scrapeTimeout is 1m and interval 30s: lower scrapeTimeout/],

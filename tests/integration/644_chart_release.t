@@ -40,6 +40,8 @@ my @kept = ('upgrade', 'quidditch', $chart, '--set', 'master.enabled=true');
 not_helm(qr/is called quidditch, the values call it books.*set clusterName=quidditch/, @kept, '--set', 'clusterName=books');
 not_helm(qr/those without zones go at once with all their copies\. Set zones=\[\] as before/, @kept, '--set', 'zones={a},data.replicas=5');
 
+not_helm(qr/objects of this release are called quidditch, the values call them books.*set fullnameOverride=quidditch/, @kept, '--set', 'fullnameOverride=books', '--set', 'clusterName=quidditch');
+
 # --- another mode -----------------------------------------------------------------------------------------------------
 my @native = ('upgrade', 'quidditch', $chart, '--set', 'coordination.k8sNative=true');
 not_helm(qr/was installed with the mode master, the values ask for k8s-native: its state would stay behind.*qd migrate start --to k8s-native/s, @native);

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define LOG "http"
-#define ADDRESSES_MAX 16
 
 typedef QD_VEC(qd_pair) pairs;
 
@@ -65,31 +64,6 @@ static void end(const qd_frontend_vtable *vt, qd_frontend *f)
     qd_latch_init(&l, 1);
     vt->close(f, done, &l);
     (void)qd_latch_wait(&l);
-}
-
-/* All addresses of http.host, else of network.host, each once. */
-static int addresses(const qd_node *node, qd_addr *out, uint32_t *n, qd_err *err)
-{
-    const qd_values *v = qd_config_values(node->config);
-    uint32_t nwords;
-    const qd_str *words = qd_values_list(v, QD_SET_HTTP_HOST, &nwords);
-    if (!nwords || !words[0].n) words = qd_values_list(v, QD_SET_NETWORK_HOST, &nwords);
-    *n = 0;
-    for (uint32_t i = 0; i < nwords; i++) {
-        qd_addr found[ADDRESSES_MAX];
-        uint32_t nfound = 0;
-        int rc = qd_resolve_listen(words[i], found, ADDRESSES_MAX, &nfound, err);
-        if (rc) return rc;
-        for (uint32_t k = 0; k < nfound; k++) {
-            uint32_t at = 0;
-            while (at < *n && memcmp(&out[at], &found[k], sizeof *out) != 0) at++;
-            if (at == ADDRESSES_MAX)
-                return qd_err_set(err, QD_E_CONFIG, "network.host: more than %d addresses",
-                                  ADDRESSES_MAX);
-            if (at == *n) out[(*n)++] = found[k];
-        }
-    }
-    return *n ? 0 : qd_err_set(err, QD_E_CONFIG, "network.host: no address");
 }
 
 typedef struct other {
@@ -260,9 +234,9 @@ static int http_start(qd_node *node, qd_err *err)
 {
     node->frontends = qd_calloc(NULL, sizeof *node->frontends);
     if (!node->frontends) return qd_err_nomem(err, "front ends");
-    qd_addr at[ADDRESSES_MAX], local;
+    qd_addr at[QD_NODE_ADDRESSES_MAX], local;
     uint32_t n = 0;
-    int rc = addresses(node, at, &n, err);
+    int rc = qd_node_addresses(node, QD_SET_HTTP_HOST, at, &n, err);
     bool beside = !rc && wants_loopback(node, at, n, &local);
     if (!rc) rc = rest_start(node, at, n, beside ? &local : NULL, err);
     if (!rc) rc = metrics_start(node, at, n, beside ? &local : NULL, err);
@@ -274,4 +248,4 @@ static int http_start(qd_node *node, qd_err *err)
     return 0;
 }
 
-const qd_step qd_step_http = {"http", NULL, http_start, qd_node_http_close, NULL};
+const qd_step qd_step_http = {"http", qd_node_listen_check, http_start, qd_node_http_close, NULL};

@@ -169,6 +169,20 @@ const qd_str *qd_node_master_addresses(const qd_node *node, qd_arena *arena, uin
 /* The node is to stop: it is not ready any more. Returns for how many milliseconds it goes on
  * serving before its steps are stopped. */
 int64_t qd_node_stop_begin(qd_node *node);
+struct qd_addr;
+#define QD_NODE_ADDRESSES_MAX 16
+/* What the node listens on by http.host or transport.host (set), else by network.host: each address
+ * once, *n of out[QD_NODE_ADDRESSES_MAX], at least one. QD_E_CONFIG names the setting. [worker] */
+QD_MUST_CHECK
+int qd_node_addresses(const qd_node *node, uint32_t set, struct qd_addr *out, uint32_t *n,
+                      qd_err *err);
+/* transport.port: "9300", "9300-9400", "0". QD_E_CONFIG */
+QD_MUST_CHECK
+int qd_node_transport_ports(const qd_node *node, uint16_t *first, uint16_t *last, qd_err *err);
+/* Are there such addresses on this machine, and does no port serve two settings on one of them?
+ * QD_E_CONFIG */
+QD_MUST_CHECK
+int qd_node_listen_check(qd_node *node, qd_err *err);
 /* Lets requests under way end and closes all front ends; once more does nothing. */
 void qd_node_http_close(qd_node *node);
 /* Of a node that a service manager has started (systemd's Type=notify); without one nothing

@@ -14,23 +14,21 @@
 #include <string.h>
 
 #define LOG "transport"
-#define ADDRESSES_MAX 7
 #define AUTHORITIES_MAX 16
 #define TLS_FILE_MAX (1u << 20)
 
 /* --- addresses and ports --- */
 
 typedef struct listen_set {
-    qd_addr at[ADDRESSES_MAX];
+    qd_addr at[QD_NODE_ADDRESSES_MAX];
     uint32_t nat;
-    char hosts[ADDRESSES_MAX + 1][QD_ADDR_TEXT_MAX];
-    qd_rpc_listen listen[2 * (ADDRESSES_MAX + 1)];
+    char hosts[QD_NODE_ADDRESSES_MAX + 1][QD_ADDR_TEXT_MAX];
+    qd_rpc_listen listen[2 * (QD_NODE_ADDRESSES_MAX + 1)];
     uint32_t n;
     char publish[256];
 } listen_set;
 
-/* "9300", "9300-9400", "0". */
-static int ports_of(const qd_node *node, uint16_t *first, uint16_t *last, qd_err *err)
+int qd_node_transport_ports(const qd_node *node, uint16_t *first, uint16_t *last, qd_err *err)
 {
     qd_str text = qd_config_text(node->config, QD_SET_TRANSPORT_PORT), rest = text;
     uint64_t a = 0, b = 0;
@@ -45,29 +43,6 @@ static int ports_of(const qd_node *node, uint16_t *first, uint16_t *last, qd_err
     *first = (uint16_t)a;
     *last = (uint16_t)b;
     return 0;
-}
-
-static int addresses(const qd_node *node, listen_set *s, qd_err *err)
-{
-    const qd_values *v = qd_config_values(node->config);
-    uint32_t nwords;
-    const qd_str *words = qd_values_list(v, QD_SET_TRANSPORT_HOST, &nwords);
-    if (!nwords || !words[0].n) words = qd_values_list(v, QD_SET_NETWORK_HOST, &nwords);
-    for (uint32_t i = 0; i < nwords; i++) {
-        qd_addr found[ADDRESSES_MAX];
-        uint32_t n = 0;
-        int rc = qd_resolve_listen(words[i], found, ADDRESSES_MAX, &n, err);
-        if (rc) return rc;
-        for (uint32_t k = 0; k < n; k++) {
-            uint32_t at = 0;
-            while (at < s->nat && memcmp(&s->at[at], &found[k], sizeof *found) != 0) at++;
-            if (at == ADDRESSES_MAX)
-                return qd_err_set(err, QD_E_CONFIG, "transport.host: more than %d addresses",
-                                  ADDRESSES_MAX);
-            if (at == s->nat) s->at[s->nat++] = found[k];
-        }
-    }
-    return s->nat ? 0 : qd_err_set(err, QD_E_CONFIG, "transport.host: no address");
 }
 
 /* Loopback beside BIND_ADDR, as for HTTP. */
@@ -120,8 +95,8 @@ static int listen_make(const qd_node *node, listen_set *s, qd_err *err)
     uint16_t first, last;
     int64_t second = qd_config_i64(node->config, QD_SET_TRANSPORT_RPC_PORT);
     bool by_role = qd_config_by_role(node->config, QD_STR("transport.rpc_port"));
-    int rc = ports_of(node, &first, &last, err);
-    if (!rc) rc = addresses(node, s, err);
+    int rc = qd_node_transport_ports(node, &first, &last, err);
+    if (!rc) rc = qd_node_addresses(node, QD_SET_TRANSPORT_HOST, s->at, &s->nat, err);
     if (rc) return rc;
     publish(node, s);
     bool loopback = wants_loopback(node, s, &local);
@@ -341,7 +316,7 @@ static int rpc_check(qd_node *node, qd_err *err)
 {
     uint16_t first, last;
     tls_set *s;
-    int rc = ports_of(node, &first, &last, err);
+    int rc = qd_node_transport_ports(node, &first, &last, err);
     if (rc || !tls_on(node)) return rc;
     if (!(s = qd_calloc(NULL, sizeof *s))) return qd_err_nomem(err, "TLS");
     rc = tls_make(node, s, err);

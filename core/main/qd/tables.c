@@ -59,6 +59,10 @@ static int print(int argc, char **argv, const table *t)
     }
     qd_buf_init(&b, NULL, TEXT_BYTES_MAX);
     int rc = markdown ? t->markdown(&b) : t->list(filter, &b);
+    if (!rc && filter.n && !markdown && !b.n) {
+        fprintf(stderr, "qd %s: no name contains [%.*s]\n", t->name, QD_STR_ARG(filter));
+        rc = QD_E_NOTFOUND;
+    }
     if (!rc) fwrite(b.p ? b.p : "", 1, b.n, stdout);
     qd_buf_fini(&b);
     return qd_exit_status(rc);

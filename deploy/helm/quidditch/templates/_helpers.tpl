@@ -63,6 +63,9 @@ app.kubernetes.io/part-of: quidditch
 {{- fail (printf "%s has cpu and no memory, and a node without a limit plans with the memory of its machine: give %s.memory too" $name $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if not (or $requests.memory $limits.memory) -}}
+{{- fail (printf "%s has no memory, and a node without a limit plans with the memory of its machine: give %s.requests.memory" $name $name) -}}
+{{- end -}}
 {{- if and $requests.memory (not $limits.memory) }}{{ $limits = merge (dict "memory" $requests.memory) $limits }}{{ end -}}
 {{- range $what := list "memory" "cpu" -}}
 {{- $request := get $requests $what -}}

@@ -64,8 +64,9 @@ k8s-native
 {{- end -}}
 
 {{/*
-The mode, the cluster's name and the zones that this release was last rendered with are in a ConfigMap, which outlives it. Another one is taken only when
-the state has been moved: the root object in Kubernetes tells who is in charge.
+The mode, the cluster's name and the zones that this release was last rendered with are in a ConfigMap, which outlives it.
+Another mode is taken only when the state has been moved: the root object in Kubernetes tells who is in charge. The
+ConfigMap and the volume claims have the release's full name, so an upgrade that finds the one of another name is refused.
 */}}
 {{- define "quidditch.keepsItsStore" -}}
 {{- $mode := include "quidditch.mode" . -}}
@@ -75,6 +76,15 @@ the state has been moved: the root object in Kubernetes tells who is in charge.
 {{- $called := dig "clusterName" "" $kept -}}
 {{- if and $called (ne $called (include "quidditch.clusterName" .)) -}}
 {{- fail (printf "the cluster of this release is called %s, the values call it %s, and its nodes would not know each other: set clusterName=%s" $called (include "quidditch.clusterName" .) $called) -}}
+{{- end -}}
+{{- if and .Release.IsUpgrade (not $kept) -}}
+{{- range (lookup "v1" "ConfigMap" .Release.Namespace "" | default dict).items -}}
+{{- $labels := dig "metadata" "labels" dict . -}}
+{{- $other := trimSuffix "-control-plane" .metadata.name -}}
+{{- if and (ne $other .metadata.name) (eq (get $labels "app.kubernetes.io/name") "quidditch") (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) -}}
+{{- fail (printf "the objects of this release are called %s, the values call them %s, and the volumes would stay behind: set fullnameOverride=%s" $other (include "quidditch.fullname" $) $other) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if hasKey $kept "zones" -}}
 {{- range $zone := splitList "," $kept.zones -}}
