@@ -9,12 +9,14 @@
 #include <stdio.h>
 #define ZSTD_STATIC_LINKING_ONLY /* contexts in memory of ours */
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define RENDERED_MAX ((size_t)64 << 20)
 #define RENDERED_PACK 65536u
 #define PACK_ROOM 65536u
 #define SPILL_BYTES ((size_t)2 << 20)
 #define READ_BYTES 65536u
+#define WINDOW_LOG 17 /* items repeat themselves at once: a larger window takes memory only */
 
 struct doc_answer {
     qd_actions *a;
@@ -48,6 +50,28 @@ static ZSTD_customMem zstd_mem(qd_account *account)
     return (ZSTD_customMem){zstd_alloc, zstd_free, account};
 }
 
+static int zstd_failed(size_t code, qd_err *err)
+{
+    return ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation
+               ? qd_err_nomem(err, "answer of the bulk request")
+               : qd_err_set(err, QD_E_INTERNAL, "zstd: %s", ZSTD_getErrorName(code));
+}
+
+/* What zstd allocates at the first bytes it allocates here, before anything is written: later the
+ * operations would be carried out and their answer would be an error. */
+static int allocate_early(doc_answer *x, qd_err *err)
+{
+    ZSTD_inBuffer in = {"", 0, 0};
+    ZSTD_outBuffer out = {x->out, sizeof x->out, 0};
+    (void)ZSTD_CCtx_setParameter(x->zc, ZSTD_c_compressionLevel, 1);
+    (void)ZSTD_CCtx_setParameter(x->zc, ZSTD_c_windowLog, WINDOW_LOG);
+    size_t rc = ZSTD_compressStream2(x->zc, &out, &in, ZSTD_e_continue);
+    if (ZSTD_isError(rc)) return zstd_failed(rc, err);
+    return qd_buf_str(&x->packed, (qd_str){x->out, out.pos})
+               ? qd_err_nomem(err, "answer of the bulk request")
+               : 0;
+}
+
 int qdi_answer_open(qd_actions *a, doc_answer **out, qd_err *err)
 {
     doc_answer *x = qd_calloc(a->account, sizeof *x);
@@ -56,13 +80,12 @@ int qdi_answer_open(qd_actions *a, doc_answer **out, qd_err *err)
     qd_buf_init(&x->items, a->account, RENDERED_MAX);
     qd_buf_init(&x->packed, a->account, (size_t)1 << 31);
     x->zc = ZSTD_createCCtx_advanced(zstd_mem(a->account));
-    if (!x->zc) {
-        qd_free(x);
-        return qd_err_nomem(err, "answer of the bulk request");
-    }
-    (void)ZSTD_CCtx_setParameter(x->zc, ZSTD_c_compressionLevel, 1);
-    *out = x;
-    return 0;
+    int rc = x->zc ? allocate_early(x, err) : qd_err_nomem(err, "answer of the bulk request");
+    if (rc)
+        qdi_answer_close(x);
+    else
+        *out = x;
+    return rc;
 }
 
 void qdi_answer_close(doc_answer *x)
@@ -124,9 +147,7 @@ static int pack(doc_answer *x, bool end, qd_err *err)
         ZSTD_outBuffer out = {at, PACK_ROOM, 0};
         size_t left = ZSTD_compressStream2(x->zc, &out, &in, end ? ZSTD_e_end : ZSTD_e_continue);
         x->packed.n += out.pos;
-        if (ZSTD_isError(left)) {
-            return qd_err_set(err, QD_E_INTERNAL, "zstd: %s", ZSTD_getErrorName(left));
-        }
+        if (ZSTD_isError(left)) return zstd_failed(left, err);
         if (in.pos == in.size && (!end || left == 0)) break;
     }
     qd_buf_reset(&x->items);
@@ -179,9 +200,7 @@ int qdi_answer_next(doc_answer *x, qd_str *piece, qd_err *err)
             if (x->in.pos == x->in.size) break; /* all of it has been read */
         }
         size_t left = ZSTD_decompressStream(x->zd, &out, &x->in);
-        if (ZSTD_isError(left)) {
-            return qd_err_set(err, QD_E_INTERNAL, "zstd: %s", ZSTD_getErrorName(left));
-        }
+        if (ZSTD_isError(left)) return zstd_failed(left, err);
     }
     *piece = (qd_str){x->out, out.pos};
     return 0;
