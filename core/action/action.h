@@ -277,8 +277,8 @@ void qd_scrolls_close(qd_actions *a);
 /* Open scrolls. [any] */
 uint32_t qd_scrolls_count(const qd_actions *a);
 
-/* Answers what other nodes ask of this one: documents, searches, figures. After a->rpc, scrolls and
- * all that requests need is there. Without a->rpc nothing is answered. [worker] QD_E_NOMEM,
+/* Answers what other nodes ask of this one: documents, searches, statistics. After a->rpc, scrolls
+ * and all that requests need is there. Without a->rpc nothing is answered. [worker] QD_E_NOMEM,
  * QD_E_EXISTS. */
 QD_MUST_CHECK
 int qd_action_serve(qd_actions *a, qd_err *err);

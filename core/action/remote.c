@@ -2,7 +2,7 @@
 #include "action/api/forward_int.h"
 #include "action/api/node_part.h"
 #include "action/documents/wire.h"
-#include "action/indices/figures.h"
+#include "action/indices/copy_stats.h"
 #include "action/indices/indices_int.h"
 #include "action/nodes/tasks_int.h"
 #include "action/search/part_int.h"

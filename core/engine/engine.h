@@ -237,7 +237,7 @@ typedef struct qd_engine_stats {
     uint64_t refresh_listeners;
     qd_translog_stats translog;
 } qd_engine_stats;
-/* Figures of the moment. [any] */
+/* Statistics of the moment. [any] */
 void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out);
 /* Bytes in indexing buffers, for the node's budget. Adds to *used (may be NULL) how many slots hold
  * something. [any] */

@@ -570,7 +570,8 @@ int qd_engine_open(const qd_engine_config *c, qd_engine **out, qd_err *err)
     return rc;
 }
 
-/* --- end and figures ---------------------------------------------------------------------------
+/* --- end and statistics
+ * ---------------------------------------------------------------------------
  */
 
 void qd_engine_close(qd_engine *e, bool flush)

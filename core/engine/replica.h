@@ -71,7 +71,7 @@ typedef struct qd_engine_checkpoints {
     int64_t global_persisted; /* known after a power loss */
     int64_t shown;            /* of the newest reader */
 } qd_engine_checkpoints;
-/* Figures of the moment. [any] */
+/* Statistics of the moment. [any] */
 void qd_engine_checkpoints_get(qd_engine *e, qd_engine_checkpoints *out);
 /* The term of this copy. [any] */
 uint64_t qd_engine_primary_term(qd_engine *e);

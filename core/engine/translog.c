@@ -736,7 +736,8 @@ int qd_translog_read(qd_translog *t, const qd_translog_location *at, qd_arena *a
     return 0;
 }
 
-/* --- figures, end ---------------------------------------------------------------------------- */
+/* --- statistics, end ----------------------------------------------------------------------------
+ */
 
 void qd_translog_stats_get(qd_translog *t, qd_translog_stats *out)
 {

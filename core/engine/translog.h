@@ -183,7 +183,7 @@ int qd_translog_replay(qd_translog *t, int64_t above,
                        int (*each)(void *arg, const qd_translog_op *op,
                                    const qd_translog_location *at, qd_err *err),
                        void *arg, qd_err *err);
-/* Figures. [any] */
+/* Statistics. [any] */
 void qd_translog_stats_get(qd_translog *t, qd_translog_stats *out);
 /* 0, or the error that closed the log, with its text in err. [any] */
 int qd_translog_failure(qd_translog *t, qd_err *err);

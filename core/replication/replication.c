@@ -710,7 +710,8 @@ uint32_t repl_step_ms(const qd_replication *r)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-/* --- figures ---------------------------------------------------------------------------------- */
+/* --- statistics ----------------------------------------------------------------------------------
+ */
 
 int64_t qd_replication_stale_ms(qd_replication *r, const char *uuid, uint32_t number)
 {

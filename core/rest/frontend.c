@@ -137,7 +137,7 @@ void qd_rest_limits(uint64_t connections, uint64_t read_ns, uint64_t idle_ns)
     atomic_store(&the_limits.keep_alive_ns, idle_ns ? idle_ns : QD_HTTP_NEVER);
 }
 
-/* For figures: the server of the front-end opened first. */
+/* For statistics: the server of the front-end opened first. */
 static _Atomic(qd_http_server *) the_server;
 
 static void frontend_free(qd_frontend *f)

@@ -96,7 +96,7 @@ typedef struct qd_scrub_stats {
     uint64_t last_pass_wall_ms; /* when the last one ended; 0: none has */
     uint64_t files_damaged;     /* found since the node's start, by whomever */
 } qd_scrub_stats;
-/* Figures of the moment. [any] */
+/* Statistics of the moment. [any] */
 void qd_shards_scrub_stats_get(qd_shards *s, qd_scrub_stats *out);
 /* A shard held here, with a reference; NULL when it is not. [any] */
 qd_shard *qd_shards_get(qd_shards *s, const char *uuid, uint32_t number);

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # make.pl [DIR]: makes the dashboards and rules of this folder from alerts.pl and panels.pl, into DIR or in place. It
-# refuses a metric that neither core/action/cat/metrics.def nor plugins/coordination-common/figures.def has.
+# refuses a metric that neither core/action/cat/metrics.def nor plugins/coordination-common/metrics.def has.
 use strict;
 use warnings;
 use FindBin;
@@ -26,7 +26,7 @@ while ($core =~ /^QD_METRIC\(\w+, "(\w+)", (\w+)/mg) {
     my ($name, $type) = ($1, $2);
     $known{$_} = 1 for $type eq 'HISTOGRAM' ? map { "$name$_" } qw(_bucket _sum _count) : $name;
 }
-my $store = slurp("$top/plugins/coordination-common/figures.def");
+my $store = slurp("$top/plugins/coordination-common/metrics.def");
 while ($store =~ /^CR_ROW\(\w+, "(\w+)"/mg) {
     $known{"quidditch_plugin_coordination_${_}_$1"} = 1 for qw(raft k8s);
 }

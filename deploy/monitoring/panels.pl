@@ -96,7 +96,7 @@ my $index = '{index=~"$index"}';
         {title => 'Merges', unit => 'percentunit', help => 'Share of one thread.',
             targets => [["sum by (index) (rate(quidditch_index_merge_seconds_total$index\[5m]))", '{{index}}']]},
         {title => 'Open shards', targets => [["sum by (index) (quidditch_index_shards_open$index)", '{{index}}']]},
-        {title => 'Indices without figures', help => 'metrics.indices leaves them out.',
+        {title => 'Indices without statistics', help => 'metrics.indices leaves them out.',
             targets => [['max(quidditch_indices_not_shown)', 'indices']]},
     ]},
 ]

@@ -40,7 +40,7 @@ int32_t cr_init(qd_self *self, const qd_host *host, qd_err *err)
     }
     data_of = host->data;
     host->data_set(self, p);
-    cr_figures_make(&p->figures, self, host->service(self, QD_SERVICE_METRIC, QD_ABI_MINOR));
+    cr_metrics_make(&p->metrics, self, host->service(self, QD_SERVICE_METRIC, QD_ABI_MINOR));
     int32_t rc = host->provide(self, QD_KIND_COORDINATION, CR_HOME_NAME, &cr_vtable, err);
     if (rc) {
         host->data_set(self, NULL);

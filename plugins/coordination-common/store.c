@@ -139,7 +139,7 @@ void cr_store_look(qd_coord *c)
     uint64_t leader = c->view.leader, term = c->view.term;
     int64_t now = cr_now(c);
     cr_view_look(c);
-    cr_figures_show(c, leader);
+    cr_metrics_show(c, leader);
     qd_str a = cr_net_place(c, c->view.leader, c->view.leader_address);
     size_t n = a.n < sizeof c->leader_address ? a.n : 0;
     if (n) memcpy(c->leader_address, a.p, n);
@@ -642,7 +642,7 @@ int32_t cr_store_open(qd_coord *c, qd_err *err)
 void cr_store_free(qd_coord *c)
 {
     const cr_heap *h = c->heap;
-    cr_figures_clear(&c->plugin->figures);
+    cr_metrics_clear(&c->plugin->metrics);
     if (c->has_loop) uv_loop_close(&c->loop);
     cr_home_free(c);
     cr_members_drop(c->members);

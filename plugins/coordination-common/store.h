@@ -19,8 +19,8 @@
 
 #include "consensus.h"
 #include "entry.h"
-#include "figures.h"
 #include "machine.h"
+#include "metrics.h"
 #include "wire.h"
 #include <pthread.h>
 #include <quidditch/peers.h>
@@ -37,7 +37,7 @@ typedef struct cr_plugin {
     const qd_svc_rand *rand;
     const qd_svc_loop *loop;
     const qd_svc_peers *peers; /* NULL: the host has no transport */
-    cr_figures figures;
+    cr_metrics metrics;
     pthread_mutex_t lock;
     pthread_t ended; /* under lock: the thread of the store that was closed last, not yet joined */
     int any_ended;

@@ -71,7 +71,7 @@ static qd_str own_json(qd_request *q, node_part part, qd_err *err)
     qd_str text = {NULL, 0};
     if (!rc && !qd_buf_status(&b)) text = qd_arena_str(q->arena, qd_buf_view(&b));
     qd_buf_fini(&b);
-    if (!rc && !text.p) (void)qd_err_nomem(err, "figures of this node");
+    if (!rc && !text.p) (void)qd_err_nomem(err, "statistics of this node");
     return text;
 }
 
@@ -134,7 +134,7 @@ int qdi_nodes_answer(qd_request *q, qd_str filter, node_part part, qd_response *
     qd_state *s = qd_cluster_state(q->a->cluster);
     x.at = qd_arena_alloc(q->arena, (s->nnodes + 1) * sizeof *x.at);
     int rc = x.at ? qdi_node_parts(q, s, filter, part, keep, &x, &n, err)
-                  : qd_err_nomem(err, "figures of nodes");
+                  : qd_err_nomem(err, "statistics of nodes");
     if (!rc) {
         qd_json_object(&r->w);
         qdi_nodes_header(&r->w, n.total, n.failed);

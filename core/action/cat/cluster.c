@@ -1,6 +1,6 @@
 /* cluster.c: _cat/health, _cat/count, _cat/master, _cat itself. */
 #include "action/api/cat_table.h"
-#include "action/indices/figures.h"
+#include "action/indices/copy_stats.h"
 #include "base/str.h"
 
 /* --- health --- */
@@ -102,7 +102,7 @@ int qdi_api_cat_count(qd_request *q, qd_response *r, qd_err *err)
 {
     cat_table t;
     qd_resolved found;
-    figures f;
+    copy_stats_list f;
     int64_t n = 0;
     qdi_cat_init(&t, q);
     qdi_cat_column(&t, "epoch", "t,time", 0, "seconds since 1970-01-01 00:00:00");
@@ -111,11 +111,11 @@ int qdi_api_cat_count(qd_request *q, qd_response *r, qd_err *err)
     if (qdi_cat_help(&t, r)) return 0;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
-    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, 0, &f, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         qdi_stats pri, all;
         uint32_t open;
-        qdi_figures_sum(&f, s, found.at[i], &pri, &all, &open);
+        qdi_copy_stats_sum(&f, s, found.at[i], &pri, &all, &open);
         n += pri.v[QDI_DOCS];
     }
     qd_state_unref(s);

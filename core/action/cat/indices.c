@@ -1,6 +1,6 @@
 /* indices.c: _cat/indices, _cat/aliases. */
 #include "action/api/cat_table.h"
-#include "action/indices/figures.h"
+#include "action/indices/copy_stats.h"
 #include "base/str.h"
 
 #define CAT_INDICES_OPTIONS                                                                        \
@@ -58,13 +58,13 @@ static void columns(cat_table *t, const qdi_identity *id)
                    "indicates if the index is search throttled");
 }
 
-static void row(cat_table *t, const qdi_identity *id, const qd_state *s, const figures *f,
+static void row(cat_table *t, const qdi_identity *id, const qd_state *s, const copy_stats_list *f,
                 const qd_index_meta *m)
 {
     char date[48];
     qdi_stats pri, all;
     uint32_t open;
-    qdi_figures_sum(f, s, m, &pri, &all, &open);
+    qdi_copy_stats_sum(f, s, m, &pri, &all, &open);
     bool known = open > 0 && !m->closed;
     qdi_cat_c(t, qd_health_name(qd_index_health(s, m)));
     qdi_cat_c(t, m->closed ? "close" : "open");
@@ -107,7 +107,7 @@ int qdi_api_cat_indices(qd_request *q, qd_response *r, qd_err *err)
     cat_table t;
     qdi_identity id;
     qd_resolved found;
-    figures f;
+    copy_stats_list f;
     int health;
     qdi_identity_get(q->a, &id);
     qdi_cat_init(&t, q);
@@ -119,7 +119,7 @@ int qdi_api_cat_indices(qd_request *q, qd_response *r, qd_err *err)
     uint32_t options = CAT_INDICES_OPTIONS & ~(named ? (uint32_t)QD_IGNORE_UNAVAILABLE : 0);
     int rc = health_param(q, &health, err);
     if (!rc) rc = qd_param_indices(q, s, options, &found, err);
-    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, 0, &f, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         if (health >= 0 && (int)qd_index_health(s, found.at[i]) != health) continue;
         row(&t, &id, s, &f, found.at[i]);

@@ -229,10 +229,10 @@ static void cluster(qd_actions *a, qd_request *q, qd_buf *b)
     one(b, QD_M_TASKS, (int64_t)qd_tasks_count(a->tasks));
 }
 
-typedef struct index_figures {
+typedef struct index_stats {
     qd_str name;
     qdi_stats stats;
-} index_figures;
+} index_stats;
 
 static const struct {
     qdi_stat stat;
@@ -249,7 +249,7 @@ static const struct {
     {QDI_MERGES_TIME, QD_M_INDEX_MERGE_SECONDS_TOTAL},
 };
 
-static void index_sample(qd_buf *b, qd_metric m, const index_figures *f, int64_t v)
+static void index_sample(qd_buf *b, qd_metric m, const index_stats *f, int64_t v)
 {
     /* a name of an index has no quote, backslash or line break (cluster/state/index_name.c) */
     (void)qd_buf_printf(b, "%s{index=\"%.*s\"} ", qd_metrics[m].name, QD_STR_ARG(f->name));
@@ -279,7 +279,7 @@ static void indices(qd_actions *a, qd_request *q, qd_buf *b)
     uint32_t n = 0, left = 0, open;
     int64_t most = qd_config_i64(a->config, QD_SET_METRICS_INDICES);
     qd_state *s = qd_cluster_state(a->cluster);
-    index_figures *f = NULL;
+    index_stats *f = NULL;
     if (most > 0 && !qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN,
                                       q->arena, &all, NULL))
         f = qd_arena_alloc(q->arena, sizeof *f * (size_t)(all.n < most ? all.n : most));
@@ -290,7 +290,7 @@ static void indices(qd_actions *a, qd_request *q, qd_buf *b)
             continue;
         }
         qdi_stats_of_index(a, all.at[i], &x, &open);
-        if (open) f[n++] = (index_figures){all.at[i]->name, x};
+        if (open) f[n++] = (index_stats){all.at[i]->name, x};
     }
     for (size_t k = 0; n && k < QD_COUNT_OF(index_metrics); k++) {
         head(b, index_metrics[k].metric);

@@ -30,7 +30,7 @@ int qd_metrics_print_markdown(qd_buf *out)
              "A node that has not joined its cluster yet shows those of the process alone.\n"
              "A plugin's own metrics begin with `quidditch_plugin_<name>_`: those of "
              "`coordination-raft` and\n`coordination-k8s` stand in "
-             "[figures.def](../plugins/coordination-common/figures.def).\n\n"
+             "[metrics.def](../plugins/coordination-common/metrics.def).\n\n"
              "| metric | type | labels | meaning |\n| --- | --- | --- | --- |\n");
     for (uint32_t i = 0; i < QD_METRICS; i++) {
         const qd_metric_row *m = &qd_metrics[i];

@@ -1,22 +1,22 @@
 /* shards.c: _cat/shards, _cat/segments, _cat/recovery. */
 #include "action/api/cat_table.h"
-#include "action/indices/figures.h"
+#include "action/indices/copy_stats.h"
 #include "base/str.h"
 #include <stdio.h>
 
 #define CAT_SHARDS_OPTIONS (QD_INDICES_ALL | QD_EXPAND_HIDDEN | QD_IGNORE_UNAVAILABLE)
 
-/* Calls fn for the indices that the request names, with the figures of their copies. */
+/* Calls fn for the indices that the request names, with the statistics of their copies. */
 static int each_index(qd_request *q, uint32_t options, uint32_t flags, cat_table *t,
-                      void (*fn)(cat_table *t, const qd_state *s, const figures *f,
+                      void (*fn)(cat_table *t, const qd_state *s, const copy_stats_list *f,
                                  const qd_index_meta *m),
                       qd_response *r, qd_err *err)
 {
     qd_resolved found;
-    figures f;
+    copy_stats_list f;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, options, &found, err);
-    if (!rc) rc = qdi_figures_collect(q, s, &found, flags, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, flags, &f, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) fn(t, s, &f, found.at[i]);
     qd_state_unref(s);
     if (rc) {
@@ -119,15 +119,16 @@ static void place_cells(cat_table *t, const qd_state *s, const qd_shard_meta *r,
     }
 }
 
-static void shard_row(cat_table *t, const qd_state *state, const figures *f, const qd_index_meta *m,
-                      uint32_t number, const qd_shard_meta *r, uint32_t copy)
+static void shard_row(cat_table *t, const qd_state *state, const copy_stats_list *f,
+                      const qd_index_meta *m, uint32_t number, const qd_shard_meta *r,
+                      uint32_t copy)
 {
     static const qd_copy missing = {.recovery = QD_RECOVERY_EXISTING_STORE};
     static const qdi_stats none;
     const qd_copy *c = copy < r->ncopies ? &r->copies[copy] : &missing;
     bool primary = copy == 0;
     qd_str node = primary && !qd_copy_is_assigned(c) ? t->q->a->node_id : c->node;
-    const figure *is = qdi_figures_find(f, m->uuid, number, node);
+    const copy_stats *is = qdi_copy_stats_find(f, m->uuid, number, node);
     bool open = is && is->open;
     const char *reason = is && !open ? is->reason.p : "";
     const qdi_stats st = open ? is->stats : none;
@@ -152,7 +153,8 @@ static void shard_row(cat_table *t, const qd_state *state, const figures *f, con
     }
 }
 
-static void shard_rows(cat_table *t, const qd_state *s, const figures *f, const qd_index_meta *m)
+static void shard_rows(cat_table *t, const qd_state *s, const copy_stats_list *f,
+                       const qd_index_meta *m)
 {
     const qd_shard_meta *list = qd_state_shards(s, m);
     for (uint32_t k = 0; list && k < m->shards; k++) {
@@ -186,8 +188,8 @@ static void segment_name(uint64_t unit, char out[24])
     out[k] = 0;
 }
 
-static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m, const figure *f,
-                        const figure_segment *l)
+static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
+                        const copy_stats *f, const copy_segment *l)
 {
     char name[24];
     qdi_identity id;
@@ -196,7 +198,7 @@ static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
     qdi_identity_get(t->q->a, &id);
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, f->number);
-    qdi_cat_c(t, qdi_figure_primary(s, m, f) ? "p" : "r");
+    qdi_cat_c(t, qdi_copy_stats_primary(s, m, f) ? "p" : "r");
     node ? qdi_cat_str(t, qdi_host_of(node->transport_address)) : qdi_cat_null(t);
     qdi_cat_str(t, f->node);
     qdi_cat_c(t, name);
@@ -211,9 +213,10 @@ static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
     qdi_cat_c(t, "true");
 }
 
-static void segment_rows(cat_table *t, const qd_state *s, const figures *f, const qd_index_meta *m)
+static void segment_rows(cat_table *t, const qd_state *s, const copy_stats_list *f,
+                         const qd_index_meta *m)
 {
-    uint32_t first, n = qdi_figures_of(f, m->uuid, &first);
+    uint32_t first, n = qdi_copy_stats_of(f, m->uuid, &first);
     for (uint32_t i = first; i < first + n; i++) {
         for (uint32_t k = 0; k < f->at[i].nsegments; k++) {
             segment_row(t, s, m, &f->at[i], &f->at[i].segments[k]);
@@ -242,7 +245,7 @@ int qdi_api_cat_segments(qd_request *q, qd_response *r, qd_err *err)
     };
     cat_table t;
     if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
-    return each_index(q, QD_INDICES_SEARCH, QDI_FIGURES_SEGMENTS, &t, segment_rows, r, err);
+    return each_index(q, QD_INDICES_SEARCH, QDI_COPY_STATS_SEGMENTS, &t, segment_rows, r, err);
 }
 
 /* --- recovery: how each open shard came to be open --- */
@@ -257,7 +260,8 @@ static void percent_cell(cat_table *t, uint64_t part, uint64_t all, const char *
 static const char *const stages[] = {"init", "index", "translog", "finalize", "done"};
 
 /* From a peer: with what has come so far. */
-static void peer_row(cat_table *t, const qd_state *state, const qd_index_meta *m, const figure *f)
+static void peer_row(cat_table *t, const qd_state *state, const qd_index_meta *m,
+                     const copy_stats *f)
 {
     char text[48];
     const qd_recovery_progress *p = &f->recovery;
@@ -296,7 +300,7 @@ static void peer_row(cat_table *t, const qd_state *state, const qd_index_meta *m
 
 /* f NULL: of a closed index, which lies on disk as it is. */
 static void recovery_row(cat_table *t, const qd_state *state, const qd_index_meta *m,
-                         const figure *f, uint32_t number)
+                         const copy_stats *f, uint32_t number)
 {
     char text[48];
     const qd_node_meta *self = f ? qd_state_node(state, f->node) : NULL;
@@ -329,10 +333,10 @@ static void recovery_row(cat_table *t, const qd_state *state, const qd_index_met
     qdi_cat_c(t, "100.0%");
 }
 
-static void recovery_rows(cat_table *t, const qd_state *state, const figures *f,
+static void recovery_rows(cat_table *t, const qd_state *state, const copy_stats_list *f,
                           const qd_index_meta *m)
 {
-    uint32_t first, n = qdi_figures_of(f, m->uuid, &first), open = 0;
+    uint32_t first, n = qdi_copy_stats_of(f, m->uuid, &first), open = 0;
     bool active =
         qd_param_has(t->q, "active_only") && !qd_str_is(qd_param(t->q, "active_only"), "false");
     for (uint32_t i = first; i < first + n; i++) {

@@ -1,5 +1,5 @@
 /* stats.c: GET /_cluster/stats: sums over indices and nodes. */
-#include "action/indices/figures.h"
+#include "action/indices/copy_stats.h"
 #include "action/nodes/nodes_int.h"
 #include "base/str.h"
 #include <string.h>
@@ -127,14 +127,14 @@ static void write_analysis(qd_json_writer *w)
 }
 
 static void write_indices(qd_request *q, const qdi_identity *id, const qd_state *s,
-                          const figures *f, qd_json_writer *w)
+                          const copy_stats_list *f, qd_json_writer *w)
 {
     qdi_stats sum, docs = {0};
-    qdi_figures_node(f, QD_STR(""), &sum);
+    qdi_copy_stats_node(f, QD_STR(""), &sum);
     for (uint32_t i = 0; i < s->n; i++) {
         qdi_stats primaries, all;
         uint32_t open;
-        qdi_figures_sum(f, s, s->indices[i], &primaries, &all, &open);
+        qdi_copy_stats_sum(f, s, s->indices[i], &primaries, &all, &open);
         qdi_stats_add(&docs, &primaries);
     }
     open_part(w, "indices");
@@ -158,12 +158,12 @@ int qdi_api_cluster_stats(qd_request *q, qd_response *r, qd_err *err)
     qdi_node_sums *nodes = NULL;
     qdi_health h;
     qd_resolved all;
-    figures f;
+    copy_stats_list f;
     qdi_identity_get(q->a, &id);
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_state_resolve(s, (qd_str){NULL, 0}, QD_INDICES_ALL | QD_EXPAND_HIDDEN, q->arena,
                               &all, err);
-    if (!rc) rc = qdi_figures_collect(q, s, NULL, 0, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, NULL, 0, &f, err);
     if (!rc) rc = qdi_node_sums_get(q, s, qd_param(q, "node_id"), &counts, &nodes, err);
     if (!rc) {
         qdi_health_of(s, &all, &h);

@@ -283,10 +283,10 @@ int qdi_node_sums_get(qd_request *q, const qd_state *s, qd_str filter, node_coun
                       qdi_node_sums **out, qd_err *err)
 {
     qdi_node_sums *x = qd_arena_calloc(q->arena, sizeof *x);
-    if (!x) return qd_err_nomem(err, "figures of nodes");
+    if (!x) return qd_err_nomem(err, "statistics of nodes");
     x->arena = q->arena;
     x->hosts = qd_arena_alloc(q->arena, (s->nnodes + 1) * sizeof *x->hosts);
-    if (!x->hosts) return qd_err_nomem(err, "figures of nodes");
+    if (!x->hosts) return qd_err_nomem(err, "statistics of nodes");
     *out = x;
     return qdi_node_parts(q, s, filter, NODE_PART_CLUSTER, add_node, x, counts, err);
 }

@@ -1,7 +1,8 @@
 /*
  * request_cache.c: see request_cache.h. One short lock over a table and a list by use; texts are
- * counted, so that they are copied out without the lock. Figures are the shards' (qd_shard_counts),
- * changed without the lock as well: an entry's bytes are shared out among its shards.
+ * counted, so that they are copied out without the lock. Statistics are the shards'
+ * (qd_shard_counts), changed without the lock as well: an entry's bytes are shared out among its
+ * shards.
  */
 #include "action/indices/request_cache.h"
 #include "action/indices/request_cache_int.h"
@@ -93,7 +94,7 @@ static void put_in(qd_request_cache *c, entry *e)
     c->used += (int64_t)e->bytes;
 }
 
-/* Changes figures of an entry's shards that are still there. */
+/* Changes statistics of an entry's shards that are still there. */
 static void account_for(qd_request_cache *c, const entry *e, int64_t bytes, uint64_t evictions)
 {
     int64_t each = bytes / (int64_t)(e->nshards ? e->nshards : 1);
@@ -107,7 +108,7 @@ static void account_for(qd_request_cache *c, const entry *e, int64_t bytes, uint
     }
 }
 
-/* Entries taken out, a chain: their figures and references are given back. */
+/* Entries taken out, a chain: their statistics and references are given back. */
 static void let_go(qd_request_cache *c, entry *dropped, bool evicted)
 {
     for (entry *e = dropped, *next; e; e = next) {
@@ -218,7 +219,7 @@ void qdi_request_cache_put(qd_request_cache *c, request_cache_key key, qd_str te
     entry *dropped = NULL, *before = NULL, *e = make(c, key, text, shards, nshards);
     if (!e) return;
     int64_t bytes = (int64_t)e->bytes;
-    atomic_store(&e->refs, 2); /* the cache's, and ours until the figures are right */
+    atomic_store(&e->refs, 2); /* the cache's, and ours until the statistics are right */
     qd_mutex_lock(&c->lock);
     entry *same = find(c, key.question, e->hash);
     bool there = same && qd_str_eq(same->key.as_of, key.as_of); /* another search was first */

@@ -1,4 +1,4 @@
-/* stats.c: figures of shards gathered and summed. See stats_int.h. */
+/* stats.c: statistics of shards gathered and summed. See stats_int.h. */
 #include "action/indices/stats_int.h"
 #include "replication/replication.h"
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
-/* stats_api.c: _stats, _segments, _recovery: figures of indices and shards as JSON. */
-#include "action/indices/figures.h"
+/* stats_api.c: _stats, _segments, _recovery: statistics of indices and shards as JSON. */
+#include "action/indices/copy_stats.h"
 #include "base/str.h"
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +14,10 @@ typedef struct stats_request {
     uint32_t sections;
     int level; /* 0 cluster, 1 indices, 2 shards */
     const qd_state *state;
-    figures f;
+    copy_stats_list f;
 } stats_request;
 
-/* Figures of the primaries, and of all copies. */
+/* Statistics of the primaries, and of all copies. */
 typedef struct stats_pair {
     qdi_stats pri, all;
 } stats_pair;
@@ -35,7 +35,7 @@ static void write_pair(const stats_request *x, const stats_pair *s, qd_json_writ
 }
 
 /* "routing" of a copy. */
-static void write_routing(const qd_state *state, const qd_index_meta *m, const figure *f,
+static void write_routing(const qd_state *state, const qd_index_meta *m, const copy_stats *f,
                           bool relocating, qd_json_writer *w)
 {
     const qd_shard_meta *r = qd_state_shard(state, m, f->number);
@@ -44,7 +44,7 @@ static void write_routing(const qd_state *state, const qd_index_meta *m, const f
     qd_json_key_c(w, "routing");
     qd_json_object(w);
     qd_json_field_c(w, "state", qd_shard_state_name(c ? c->state : QD_SHARD_STARTED));
-    qd_json_field_bool(w, "primary", qdi_figure_primary(state, m, f));
+    qd_json_field_bool(w, "primary", qdi_copy_stats_primary(state, m, f));
     qd_json_field_str(w, "node", f->node);
     if (relocating) {
         qd_json_key_c(w, "relocating_node");
@@ -56,14 +56,14 @@ static void write_routing(const qd_state *state, const qd_index_meta *m, const f
     qd_json_object_end(w);
 }
 
-static qd_str allocation_id(const qd_state *state, const qd_index_meta *m, const figure *f)
+static qd_str allocation_id(const qd_state *state, const qd_index_meta *m, const copy_stats *f)
 {
     const qd_shard_meta *r = qd_state_shard(state, m, f->number);
     const qd_copy *c = r ? qd_shard_meta_copy_of(r, f->node) : NULL;
     return c ? c->allocation_id : QD_STR("");
 }
 
-static void write_shard(const stats_request *x, const qd_index_meta *m, const figure *f,
+static void write_shard(const stats_request *x, const qd_index_meta *m, const copy_stats *f,
                         qd_json_writer *w)
 {
     const qdi_stats *s = &f->stats;
@@ -97,7 +97,7 @@ static void write_shard(const stats_request *x, const qd_index_meta *m, const fi
 
 static void write_shards(const stats_request *x, const qd_index_meta *m, qd_json_writer *w)
 {
-    uint32_t first, n = qdi_figures_of(&x->f, m->uuid, &first);
+    uint32_t first, n = qdi_copy_stats_of(&x->f, m->uuid, &first);
     qd_json_key_c(w, "shards");
     qd_json_object(w);
     for (uint32_t i = first; i < first + n;) {
@@ -155,7 +155,7 @@ static void write_stats(const stats_request *x, const qd_state *state, const qd_
     uint32_t total = 0, open = 0;
     for (uint32_t i = 0; each && i < found->n; i++) {
         uint32_t n;
-        qdi_figures_sum(&x->f, state, found->at[i], &each[i].pri, &each[i].all, &n);
+        qdi_copy_stats_sum(&x->f, state, found->at[i], &each[i].pri, &each[i].all, &n);
         qdi_stats_add(&all.pri, &each[i].pri);
         qdi_stats_add(&all.all, &each[i].all);
         total += found->at[i]->shards * (found->at[i]->replicas + 1);
@@ -167,7 +167,7 @@ static void write_stats(const stats_request *x, const qd_state *state, const qd_
     qd_json_object(w);
     if (found->n) {
         write_pair(x, &all, w);
-    } else { /* nothing has no figures */
+    } else { /* nothing has no statistics */
         qd_json_key_c(w, "primaries");
         qd_json_object(w);
         qd_json_object_end(w);
@@ -200,7 +200,7 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
     x.state = s;
-    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &x.f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, 0, &x.f, err);
     if (!rc) write_stats(&x, s, &found, &r->w);
     qd_state_unref(s);
     return rc;
@@ -208,7 +208,7 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- _segments --- */
 
-static void write_segment(const qdi_identity *id, const figure_segment *l, qd_json_writer *w)
+static void write_segment(const qdi_identity *id, const copy_segment *l, qd_json_writer *w)
 {
     char name[32];
     snprintf(name, sizeof name, "_%llu", (unsigned long long)l->unit);
@@ -229,7 +229,7 @@ static void write_segment(const qdi_identity *id, const figure_segment *l, qd_js
 }
 
 static void write_shard_segments(const qdi_identity *id, const qd_state *s, const qd_index_meta *m,
-                                 const figure *f, qd_json_writer *w)
+                                 const copy_stats *f, qd_json_writer *w)
 {
     uint32_t committed = 0;
     for (uint32_t i = 0; i < f->nsegments; i++) committed += f->segments[i].committed;
@@ -244,10 +244,11 @@ static void write_shard_segments(const qdi_identity *id, const qd_state *s, cons
     qd_json_object_end(w);
 }
 
-static uint32_t write_index_segments(const qdi_identity *id, const qd_state *s, const figures *f,
-                                     const qd_index_meta *m, qd_json_writer *w)
+static uint32_t write_index_segments(const qdi_identity *id, const qd_state *s,
+                                     const copy_stats_list *f, const qd_index_meta *m,
+                                     qd_json_writer *w)
 {
-    uint32_t first, n = qdi_figures_of(f, m->uuid, &first), open = 0;
+    uint32_t first, n = qdi_copy_stats_of(f, m->uuid, &first), open = 0;
     qd_json_key(w, m->name);
     qd_json_object(w);
     qd_json_key_c(w, "shards");
@@ -281,9 +282,9 @@ int qdi_api_indices_segments(qd_request *q, qd_response *r, qd_err *err)
     qd_json_writer w;
     qdi_identity_get(q->a, &id);
     qd_state *s = qd_cluster_state(q->a->cluster);
-    figures f;
+    copy_stats_list f;
     int rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
-    if (!rc) rc = qdi_figures_collect(q, s, &found, QDI_FIGURES_SEGMENTS, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, QDI_COPY_STATS_SEGMENTS, &f, err);
     if (!rc) {
         qd_buf_init(&b, q->a->account, (size_t)1 << 30);
         qd_json_writer_init(&w, &b, false);
@@ -385,7 +386,7 @@ static void write_recovery_source(const qd_state *s, const qd_recovery_progress 
 
 /* f NULL: a shard of a closed index, which lies on disk as it is. */
 static void write_recovery(const qd_request *q, const qd_state *s, const qd_index_meta *m,
-                           const figure *f, uint32_t number, qd_json_writer *w)
+                           const copy_stats *f, uint32_t number, qd_json_writer *w)
 {
     static const char *const stages[] = {"INIT", "INDEX", "TRANSLOG", "FINALIZE", "DONE"};
     static const qd_recovery_progress none;
@@ -400,7 +401,7 @@ static void write_recovery(const qd_request *q, const qd_state *s, const qd_inde
     qd_json_field_int(w, "id", number);
     qd_json_field_c(w, "type", peer ? "PEER" : m->closed ? "EXISTING_STORE" : "EMPTY_STORE");
     qd_json_field_c(w, "stage", peer ? stages[p->stage] : "DONE");
-    qd_json_field_bool(w, "primary", !f || qdi_figure_primary(s, m, f));
+    qd_json_field_bool(w, "primary", !f || qdi_copy_stats_primary(s, m, f));
     write_wall(q, "start_time", "start_time_in_millis", began, w);
     if (ended) write_wall(q, "stop_time", "stop_time_in_millis", ended, w);
     qdi_write_ms(w, q->human, "total_time", "total_time_in_millis", took);
@@ -424,14 +425,14 @@ static void write_recovery(const qd_request *q, const qd_state *s, const qd_inde
     qd_json_object_end(w);
 }
 
-static bool under_way(const figure *f)
+static bool under_way(const copy_stats *f)
 {
     return f->recovery.uuid[0] && !f->recovery.stop_wall_ms;
 }
 
-static bool recovers(const figures *f, const qd_index_meta *m)
+static bool recovers(const copy_stats_list *f, const qd_index_meta *m)
 {
-    uint32_t first, n = qdi_figures_of(f, m->uuid, &first);
+    uint32_t first, n = qdi_copy_stats_of(f, m->uuid, &first);
     for (uint32_t k = first; k < first + n; k++) {
         if (under_way(&f->at[k])) return true;
     }
@@ -444,9 +445,9 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
     bool active_only;
     int rc = qd_param_bool(q, "active_only", false, &active_only, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
-    figures f;
+    copy_stats_list f;
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
-    if (!rc) rc = qdi_figures_collect(q, s, &found, 0, &f, err);
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, 0, &f, err);
     if (!rc) qd_json_object(&r->w);
     for (uint32_t i = 0; !rc && i < found.n; i++) {
         const qd_index_meta *m = found.at[i];
@@ -455,7 +456,7 @@ int qdi_api_indices_recovery(qd_request *q, qd_response *r, qd_err *err)
         qd_json_object(&r->w);
         qd_json_key_c(&r->w, "shards");
         qd_json_array(&r->w);
-        uint32_t first, n = qdi_figures_of(&f, m->uuid, &first), open = 0;
+        uint32_t first, n = qdi_copy_stats_of(&f, m->uuid, &first), open = 0;
         for (uint32_t k = first; k < first + n; k++) {
             if (!f.at[k].open || (active_only && !under_way(&f.at[k]))) continue;
             write_recovery(q, s, m, &f.at[k], f.at[k].number, &r->w);

@@ -1,10 +1,11 @@
-/* stats_int.h: figures of shards, summed for indices and nodes: for _stats, _cat and /metrics. */
+/* stats_int.h: statistics of shards, summed for indices and nodes: for _stats, _cat and /metrics.
+ */
 #ifndef QD_ACTION_STATS_INT_H
 #define QD_ACTION_STATS_INT_H
 
 #include "action/api/admin_int.h"
 
-/* Figures that are columns of _cat, then those that are not. */
+/* Statistics that are columns of _cat, then those that are not. */
 typedef enum qdi_stat {
 #define QD_STAT(id, column, aliases, meaning, kind) QDI_##id,
 #include "action/indices/stats.def"
@@ -38,7 +39,7 @@ typedef struct qdi_stats {
     char history_uuid[QD_UUID_TEXT];
 } qdi_stats;
 
-/* Figures of a shard; false when it is not open: those of its recovery alone. [worker] */
+/* Statistics of a shard; false when it is not open: those of its recovery alone. [worker] */
 bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out);
 /* Adds one to the sum. */
 void qdi_stats_add(qdi_stats *sum, const qdi_stats *one);
@@ -48,9 +49,9 @@ void qdi_stats_of_index(qd_actions *a, const qd_index_meta *m, qdi_stats *out, u
 void qdi_stats_of_node(qd_actions *a, qdi_stats *out);
 
 struct cat_table;
-/* The figures as columns shown on demand; pairs: each with its sibling "pri.". */
+/* The statistics as columns shown on demand; pairs: each with its sibling "pri.". */
 void qdi_cat_stat_columns(struct cat_table *t, bool pairs);
-/* The cell of the i-th figure. */
+/* The cell of the i-th statistic. */
 void qdi_cat_stat(struct cat_table *t, const qdi_stats *s, size_t i);
 
 /* Which sections of the statistics are wanted. */

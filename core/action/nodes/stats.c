@@ -1,5 +1,5 @@
 /*
- * stats.c: GET /_nodes/stats: figures of this node. Where Elasticsearch shows a Java heap the
+ * stats.c: GET /_nodes/stats: statistics of this node. Where Elasticsearch shows a Java heap the
  * node's memory account stands: what is counted against the memory that the node plans with.
  */
 #include "action/api/node_part.h"

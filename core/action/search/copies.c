@@ -3,7 +3,7 @@
  *
  * Adaptive selection (Suresh et al., C3, NSDI 2015, with Elasticsearch's constants): a node's rank
  * is what a request would take there: moving averages of the time until its answer comes and of the
- * work itself, and its queue, to the third power. Figures come with each answer and stand in a
+ * work itself, and its queue, to the third power. Statistics come with each answer and stand in a
  * small table; ranks are read without locks. Nodes that are not asked drift towards the best one,
  * so that they are tried again.
  */
@@ -23,24 +23,24 @@
 #define MOVED_NS UINT64_C(1000000000)
 #define MOVED_SLICE_MS 100
 
-typedef struct node_figures {
+typedef struct node_stats {
     _Atomic bool used;
     char id[64];
     _Atomic uint64_t response_ns, service_ns; /* bits of a double; 0: none yet */
     _Atomic uint64_t queue;
     _Atomic uint32_t outstanding; /* questions of this node without an answer */
-} node_figures;
+} node_stats;
 
 struct qd_search_nodes {
     qd_mutex lock; /* of making an entry */
     _Atomic uint32_t turn;
-    node_figures at[SLOTS];
+    node_stats at[SLOTS];
 };
 
 int qdi_search_nodes_open(qd_actions *a, qd_err *err)
 {
     struct qd_search_nodes *t = qd_calloc(NULL, sizeof *t);
-    if (!t) return qd_err_nomem(err, "figures of nodes");
+    if (!t) return qd_err_nomem(err, "statistics of nodes");
     qd_mutex_init(&t->lock);
     a->search_nodes = t;
     return 0;
@@ -54,13 +54,13 @@ void qdi_search_nodes_close(qd_actions *a)
     a->search_nodes = NULL;
 }
 
-/* --- figures --- */
+/* --- statistics --- */
 
-static node_figures *find(struct qd_search_nodes *t, qd_str node, bool make)
+static node_stats *find(struct qd_search_nodes *t, qd_str node, bool make)
 {
     uint32_t from = (uint32_t)qd_xxh3(node.p, node.n);
     for (uint32_t i = 0; t && i < SLOTS; i++) {
-        node_figures *f = &t->at[(from + i) % SLOTS];
+        node_stats *f = &t->at[(from + i) % SLOTS];
         if (atomic_load_explicit(&f->used, memory_order_acquire)) {
             if (qd_str_is(node, f->id)) return f;
             continue;
@@ -101,7 +101,7 @@ static void average(_Atomic uint64_t *v, double now)
 
 void qdi_copies_told(qd_actions *a, qd_str node, uint64_t ns, const search_load *load)
 {
-    node_figures *f = find(a->search_nodes, node, true);
+    node_stats *f = find(a->search_nodes, node, true);
     if (!f) return;
     if (!load) { /* it failed: as if it had been slow, so that others come first for a while */
         average(&f->response_ns, (double)(ns > FAILED_NS ? ns : FAILED_NS));
@@ -116,13 +116,13 @@ void qdi_copies_told(qd_actions *a, qd_str node, uint64_t ns, const search_load 
 
 void qdi_copies_asked(qd_actions *a, qd_str node, int by)
 {
-    node_figures *f = find(a->search_nodes, node, true);
+    node_stats *f = find(a->search_nodes, node, true);
     if (f) atomic_fetch_add(&f->outstanding, (uint32_t)by);
 }
 
 static double rank_of(struct qd_search_nodes *t, const qd_state *s, qd_str node)
 {
-    const node_figures *f = find(t, node, false);
+    const node_stats *f = find(t, node, false);
     if (!f || get(&f->response_ns) <= 0) return UNKNOWN_RANK;
     double clients = s->nnodes ? s->nnodes : 1;
     double waiting = (double)atomic_load(&f->outstanding) * clients +
@@ -138,7 +138,7 @@ void qdi_copies_write(qd_actions *a, qd_json_writer *w)
     qd_state *s = qd_cluster_state(a->cluster);
     for (uint32_t i = 0; t && i < s->nnodes; i++) {
         char text[32];
-        const node_figures *f = find(t, s->nodes[i].id, false);
+        const node_stats *f = find(t, s->nodes[i].id, false);
         if (!f || get(&f->response_ns) <= 0) continue;
         qd_json_key(w, s->nodes[i].id);
         qd_json_object(w);
@@ -156,9 +156,9 @@ void qdi_copies_write(qd_actions *a, qd_json_writer *w)
 /* Those that were not chosen come half the way to the one that was. */
 static void adjust(struct qd_search_nodes *t, const qd_str *nodes, uint32_t n)
 {
-    const node_figures *best = n > 1 ? find(t, nodes[0], false) : NULL;
+    const node_stats *best = n > 1 ? find(t, nodes[0], false) : NULL;
     for (uint32_t i = 1; best && i < n; i++) {
-        node_figures *f = find(t, nodes[i], false);
+        node_stats *f = find(t, nodes[i], false);
         if (!f || get(&f->response_ns) <= 0) continue;
         put(&f->response_ns, (get(&f->response_ns) + get(&best->response_ns)) / 2);
         put(&f->service_ns, (get(&f->service_ns) + get(&best->service_ns)) / 2);

@@ -192,7 +192,7 @@ typedef struct search_copies {
     uint32_t n, at;
 } search_copies;
 
-/* Figures of nodes for the choice, in a->search_nodes. */
+/* Statistics of nodes for the choice, in a->search_nodes. */
 int qdi_search_nodes_open(qd_actions *a, qd_err *err);
 /* Frees them. */
 void qdi_search_nodes_close(qd_actions *a);

@@ -68,11 +68,11 @@ int qd_bench_es_commit(qd_bench_es *e, qd_err *err);
 /* Waits for all merges that the policy wants, or merges to one segment, and commits that. */
 QD_MUST_CHECK
 int qd_bench_es_finish(qd_bench_es *e, bool merge, qd_err *err);
-typedef struct qd_bench_es_figures {
+typedef struct qd_bench_es_stats {
     uint64_t refreshes, syncs, translog_bytes, segments, segment_bytes;
-} qd_bench_es_figures;
+} qd_bench_es_stats;
 /* What it has done so far. */
-void qd_bench_es_figures_get(qd_bench_es *e, qd_bench_es_figures *out);
+void qd_bench_es_stats_get(qd_bench_es *e, qd_bench_es_stats *out);
 /* The newest reader, with a reference. */
 struct qd_reader *qd_bench_es_reader(qd_bench_es *e);
 /* Stops and closes. NULL is fine. */

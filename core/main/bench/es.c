@@ -200,11 +200,11 @@ int qd_bench_es_finish(qd_bench_es *e, bool merge, qd_err *err)
     return rc ? rc : qd_engine_flush(e->engine, true, err);
 }
 
-void qd_bench_es_figures_get(qd_bench_es *e, qd_bench_es_figures *out)
+void qd_bench_es_stats_get(qd_bench_es *e, qd_bench_es_stats *out)
 {
     qd_engine_stats st;
     qd_engine_stats_get(e->engine, &st);
-    *out = (qd_bench_es_figures){
+    *out = (qd_bench_es_stats){
         .refreshes = st.refresh_total,
         .translog_bytes = e->translog_bytes,
         .segments = st.segments,

@@ -200,7 +200,7 @@ static void worker_free(worker *w)
 typedef struct figures {
     double index_s, commit_s, merge_s, total_s, cpu_s, thread_cpu_s;
     uint64_t index_bytes;
-    qd_bench_es_figures es;
+    qd_bench_es_stats es;
 } figures;
 
 static int add_size(void *arg, qd_str name, uint64_t bytes)
@@ -275,7 +275,7 @@ static int measure(bench *b, worker *w)
     f.thread_cpu_s = (double)thread_cpu / 1e9;
     if (rc) return rc;
     if (b->engine) {
-        qd_bench_es_figures_get(b->engine, &f.es);
+        qd_bench_es_stats_get(b->engine, &f.es);
         f.index_bytes = f.es.segment_bytes;
     } else if (b->segments) {
         f.es.segments = qd_bench_segments_count(b->segments);

@@ -1,5 +1,5 @@
-/* figures.c: see figures.h. */
-#include "action/indices/figures.h"
+/* copy_stats.c: see copy_stats.h. */
+#include "action/indices/copy_stats.h"
 #include "action/transport/scatter.h"
 #include "action/transport/served_int.h"
 #include "base/vec.h"
@@ -17,22 +17,22 @@ typedef struct gathering {
     qd_actions *a;
     qd_arena *arena;
     uint32_t flags;
-    QD_VEC(figure) list;
+    QD_VEC(copy_stats) list;
     int rc;
 } gathering;
 
-static void take_segments(gathering *g, qd_engine *e, figure *f)
+static void take_segments(gathering *g, qd_engine *e, copy_stats *f)
 {
     qd_reader *r = qd_engine_reader(e);
-    figure_segment *at = r ? qd_arena_alloc(g->arena, (r->n + 1) * sizeof *at) : NULL;
+    copy_segment *at = r ? qd_arena_alloc(g->arena, (r->n + 1) * sizeof *at) : NULL;
     if (r && !at) g->rc = QD_E_NOMEM;
     for (uint32_t i = 0; at && i < r->n; i++) {
         const qd_reader_leaf *l = &r->leaf[i];
-        at[i] = (figure_segment){.unit = l->unit,
-                                 .bytes = qd_segment_bytes(l->segment),
-                                 .docs = qd_segment_docs(l->segment),
-                                 .live = l->docs_live,
-                                 .committed = qd_engine_committed(e, l->unit)};
+        at[i] = (copy_segment){.unit = l->unit,
+                               .bytes = qd_segment_bytes(l->segment),
+                               .docs = qd_segment_docs(l->segment),
+                               .live = l->docs_live,
+                               .committed = qd_engine_committed(e, l->unit)};
     }
     f->nsegments = at ? r->n : 0;
     f->segments = at;
@@ -44,7 +44,7 @@ static void take_shard(gathering *g, qd_shard *s)
     qd_engine *e;
     char reason[256] = "";
     qd_index_meta *m = qd_shard_index(s);
-    figure f = {.number = qd_shard_number(s), .node = g->a->node_id, .path = g->a->data_path};
+    copy_stats f = {.number = qd_shard_number(s), .node = g->a->node_id, .path = g->a->data_path};
     memcpy(f.uuid, m->uuid, sizeof f.uuid);
     qd_index_meta_unref(m);
     f.open = qdi_stats_of_shard(g->a, s, &f.stats);
@@ -60,7 +60,7 @@ static void take_shard(gathering *g, qd_shard *s)
         !qd_replication_recovery(g->a->replication, f.uuid, f.number, &f.recovery)) {
         f.recovery.uuid[0] = 0;
     }
-    if (f.open && (g->flags & QDI_FIGURES_SEGMENTS) && !qd_shard_enter(s, 0, &e, NULL)) {
+    if (f.open && (g->flags & QDI_COPY_STATS_SEGMENTS) && !qd_shard_enter(s, 0, &e, NULL)) {
         take_segments(g, e, &f);
         qd_shard_leave(s);
     }
@@ -108,7 +108,7 @@ static void write_recovery(qd_writer *w, const qd_recovery_progress *p)
     qd_write_varint(w, p->throttle_ns);
 }
 
-static void read_recovery(qd_body_reader *r, const figure *f, qd_recovery_progress *p)
+static void read_recovery(qd_body_reader *r, const copy_stats *f, qd_recovery_progress *p)
 {
     *p = (qd_recovery_progress){.shard = f->number};
     if (!qd_read_bool(r, "recovery")) return;
@@ -133,7 +133,7 @@ static void read_recovery(qd_body_reader *r, const figure *f, qd_recovery_progre
     p->throttle_ns = qd_read_varint(r, "throttled");
 }
 
-static void write_figure(qd_writer *w, const figure *f)
+static void write_copy(qd_writer *w, const copy_stats *f)
 {
     qd_write_c(w, f->uuid);
     qd_write_varint(w, f->number);
@@ -151,7 +151,7 @@ static void write_figure(qd_writer *w, const figure *f)
     qd_write_c(w, f->stats.history_uuid);
     qd_write_array(w, f->nsegments);
     for (uint32_t i = 0; i < f->nsegments; i++) {
-        const figure_segment *s = &f->segments[i];
+        const copy_segment *s = &f->segments[i];
         qd_write_varint(w, s->unit);
         qd_write_varint(w, s->bytes);
         qd_write_varint(w, s->docs);
@@ -160,10 +160,10 @@ static void write_figure(qd_writer *w, const figure *f)
     }
 }
 
-static void read_segments(qd_body_reader *r, qd_arena *arena, figure *f)
+static void read_segments(qd_body_reader *r, qd_arena *arena, copy_stats *f)
 {
     f->nsegments = (uint32_t)qd_read_array(r, "segments", SEGMENTS_MAX, 5);
-    figure_segment *at = qd_arena_alloc(arena, (f->nsegments + 1) * sizeof *at);
+    copy_segment *at = qd_arena_alloc(arena, (f->nsegments + 1) * sizeof *at);
     if (!at) qd_body_reader_nomem(r, "segments");
     for (uint32_t i = 0; at && i < f->nsegments; i++) {
         at[i].unit = qd_read_varint(r, "number of a segment");
@@ -176,9 +176,9 @@ static void read_segments(qd_body_reader *r, qd_arena *arena, figure *f)
     if (!at) f->nsegments = 0;
 }
 
-static void read_figure(qd_body_reader *r, qd_arena *arena, figure *f)
+static void read_copy(qd_body_reader *r, qd_arena *arena, copy_stats *f)
 {
-    *f = (figure){0};
+    *f = (copy_stats){0};
     qd_read_text(r, "uuid of an index", f->uuid, sizeof f->uuid);
     f->number = (uint32_t)qd_read_varint_max(r, "shard", UINT32_MAX);
     f->open = qd_read_bool(r, "open");
@@ -187,9 +187,9 @@ static void read_figure(qd_body_reader *r, qd_arena *arena, figure *f)
     f->opened_ns = qd_read_varint(r, "time of opening");
     f->opened_wall_ms = qd_read_zigzag(r, "end of opening");
     read_recovery(r, f, &f->recovery);
-    size_t n = qd_read_array(r, "figures", 4096, 1);
+    size_t n = qd_read_array(r, "statistics", 4096, 1);
     for (size_t i = 0; i < n; i++) {
-        int64_t v = qd_read_zigzag(r, "figure");
+        int64_t v = qd_read_zigzag(r, "statistic");
         if (i < QDI_STAT_COUNT) f->stats.v[i] = v; /* a newer node may have more */
     }
     f->stats.max_seq_no = qd_read_zigzag(r, "max_seq_no");
@@ -217,17 +217,17 @@ static void encode(void *arg, const scatter_part *p, qd_writer *w)
 }
 
 /* What a node answered; one that cannot be understood counts as failed. */
-static void take_answer(gathering *g, const scatter_part *p, figures *out)
+static void take_answer(gathering *g, const scatter_part *p, copy_stats_list *out)
 {
     qd_body_reader r;
     qd_err err;
     size_t had = g->list.n;
     qd_err_init(&err);
-    qd_body_reader_init(&r, p->answer, "figures of shards", p->version);
+    qd_body_reader_init(&r, p->answer, "statistics of shards", p->version);
     size_t n = p->err.code ? 0 : qd_read_array(&r, "shards", SHARDS_MAX, 8);
     for (size_t i = 0; i < n && !qd_body_reader_bad(&r); i++) {
-        figure f;
-        read_figure(&r, g->arena, &f);
+        copy_stats f;
+        read_copy(&r, g->arena, &f);
         f.node = p->node;
         if (qd_vec_push(&g->list, NULL, f)) g->rc = QD_E_NOMEM;
     }
@@ -240,7 +240,7 @@ static void take_answer(gathering *g, const scatter_part *p, figures *out)
 
 static int by_place(const void *a, const void *b)
 {
-    const figure *x = a, *y = b;
+    const copy_stats *x = a, *y = b;
     int c = strcmp(x->uuid, y->uuid);
     if (c) return c;
     if (x->number != y->number) return x->number < y->number ? -1 : 1;
@@ -258,13 +258,13 @@ static int add_nodes(scatter *nodes, const qd_state *s, qd_str own, qd_err *err)
     return rc;
 }
 
-int qdi_figures_collect(qd_request *q, const qd_state *s, const qd_resolved *indices,
-                        uint32_t flags, figures *out, qd_err *err)
+int qdi_copy_stats_collect(qd_request *q, const qd_state *s, const qd_resolved *indices,
+                           uint32_t flags, copy_stats_list *out, qd_err *err)
 {
     gathering g = {.a = q->a, .arena = q->arena, .flags = flags};
     asking x = {.flags = flags, .indices = indices};
     scatter nodes;
-    *out = (figures){0};
+    *out = (copy_stats_list){0};
     qdi_scatter_init(&nodes, q->a, &q->task, q->arena, s->nnodes);
     int rc = q->a->rpc ? add_nodes(&nodes, s, q->a->node_id, err) : 0;
     qdi_scatter_send(&nodes, QD_ACTION_NODE_SHARDS, TIMEOUT_MS, encode, &x);
@@ -275,9 +275,9 @@ int qdi_figures_collect(qd_request *q, const qd_state *s, const qd_resolved *ind
         if (p->node.n) take_answer(&g, p, out);
     }
     qdi_scatter_fini(&nodes);
-    if (!rc && g.rc) rc = qd_err_nomem(err, "figures of shards");
+    if (!rc && g.rc) rc = qd_err_nomem(err, "statistics of shards");
     out->at = qd_arena_alloc(q->arena, (g.list.n + 1) * sizeof *out->at);
-    if (!rc && !out->at) rc = qd_err_nomem(err, "figures of shards");
+    if (!rc && !out->at) rc = qd_err_nomem(err, "statistics of shards");
     if (!rc) {
         out->n = (uint32_t)g.list.n;
         if (out->n) memcpy(out->at, g.list.at, out->n * sizeof *out->at);
@@ -289,15 +289,16 @@ int qdi_figures_collect(qd_request *q, const qd_state *s, const qd_resolved *ind
 
 /* --- looking --- */
 
-const figure *qdi_figures_find(const figures *f, const char *uuid, uint32_t number, qd_str node)
+const copy_stats *qdi_copy_stats_find(const copy_stats_list *f, const char *uuid, uint32_t number,
+                                      qd_str node)
 {
-    figure key = {.number = number, .node = node};
+    copy_stats key = {.number = number, .node = node};
     if (f->n == 0 || strlen(uuid) >= sizeof key.uuid) return NULL;
     memcpy(key.uuid, uuid, strlen(uuid) + 1);
     return bsearch(&key, f->at, f->n, sizeof *f->at, by_place);
 }
 
-uint32_t qdi_figures_of(const figures *f, const char *uuid, uint32_t *first)
+uint32_t qdi_copy_stats_of(const copy_stats_list *f, const char *uuid, uint32_t *first)
 {
     uint32_t lo = 0, hi = f->n, n = 0;
     while (lo < hi) {
@@ -312,28 +313,28 @@ uint32_t qdi_figures_of(const figures *f, const char *uuid, uint32_t *first)
     return n;
 }
 
-bool qdi_figure_primary(const qd_state *s, const qd_index_meta *m, const figure *f)
+bool qdi_copy_stats_primary(const qd_state *s, const qd_index_meta *m, const copy_stats *f)
 {
     const qd_shard_meta *r = qd_state_shard(s, m, f->number);
     const qd_copy *p = r ? qd_shard_meta_primary(r) : NULL;
     return p && qd_str_eq(p->node, f->node);
 }
 
-void qdi_figures_sum(const figures *f, const qd_state *s, const qd_index_meta *m,
-                     qdi_stats *primaries, qdi_stats *all, uint32_t *open)
+void qdi_copy_stats_sum(const copy_stats_list *f, const qd_state *s, const qd_index_meta *m,
+                        qdi_stats *primaries, qdi_stats *all, uint32_t *open)
 {
-    uint32_t first, n = qdi_figures_of(f, m->uuid, &first);
+    uint32_t first, n = qdi_copy_stats_of(f, m->uuid, &first);
     *primaries = *all = (qdi_stats){0};
     *open = 0;
     for (uint32_t i = first; i < first + n; i++) {
         if (!f->at[i].open) continue;
         qdi_stats_add(all, &f->at[i].stats);
-        if (qdi_figure_primary(s, m, &f->at[i])) qdi_stats_add(primaries, &f->at[i].stats);
+        if (qdi_copy_stats_primary(s, m, &f->at[i])) qdi_stats_add(primaries, &f->at[i].stats);
         (*open)++;
     }
 }
 
-void qdi_figures_node(const figures *f, qd_str node, qdi_stats *out)
+void qdi_copy_stats_node(const copy_stats_list *f, qd_str node, qdi_stats *out)
 {
     *out = (qdi_stats){0};
     for (uint32_t i = 0; i < f->n; i++) {
@@ -358,20 +359,20 @@ static int gather_for(gathering *g, qd_body_reader *r, qd_err *err)
     }
     qd_state_unref(s);
     int rc = qd_body_reader_check(r, err);
-    return rc || !g->rc ? rc : qd_err_nomem(err, "figures of shards");
+    return rc || !g->rc ? rc : qd_err_nomem(err, "statistics of shards");
 }
 
 void qdi_node_shards_handle(void *arg, qd_rpc_request *request)
 {
     qdi_served s;
     gathering g = {.a = arg, .arena = &s.arena};
-    qdi_served_begin(&s, arg, request, QD_ACTION_NODE_SHARDS, "figures wanted",
+    qdi_served_begin(&s, arg, request, QD_ACTION_NODE_SHARDS, "statistics wanted",
                      QDI_SCATTER_BODY_MAX);
     int rc = gather_for(&g, &s.in, &s.err);
     if (!rc) {
         qd_write_array(&s.out, g.list.n);
-        for (size_t i = 0; i < g.list.n; i++) write_figure(&s.out, &g.list.at[i]);
+        for (size_t i = 0; i < g.list.n; i++) write_copy(&s.out, &g.list.at[i]);
     }
-    qdi_served_end(&s, rc, "figures of shards");
+    qdi_served_end(&s, rc, "statistics of shards");
     qd_vec_fini(&g.list);
 }

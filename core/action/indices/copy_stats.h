@@ -1,22 +1,22 @@
 /*
- * figures.h: figures of shard copies, gathered from the nodes that hold them: what _stats,
+ * copy_stats.h: statistics of shard copies, gathered from the nodes that hold them: what _stats,
  * _segments, _recovery and _cat show of shards.
  */
-#ifndef QD_ACTION_FIGURES_H
-#define QD_ACTION_FIGURES_H
+#ifndef QD_ACTION_COPY_STATS_H
+#define QD_ACTION_COPY_STATS_H
 
 #include "action/indices/stats_int.h"
 #include "replication/replication.h"
 #include "rpc/rpc.h"
 
-typedef struct figure_segment {
+typedef struct copy_segment {
     uint64_t unit, bytes;
     uint32_t docs, live;
     bool committed;
-} figure_segment;
+} copy_segment;
 
 /* One copy as its node sees it. */
-typedef struct figure {
+typedef struct copy_stats {
     char uuid[QD_UUID_TEXT];
     uint32_t number;
     qd_str node; /* id */
@@ -29,32 +29,33 @@ typedef struct figure {
     qd_recovery_progress
         recovery; /* from a peer; uuid empty: it came from its own disk, or is new */
     uint32_t nsegments;
-    const figure_segment *segments; /* with QDI_FIGURES_SEGMENTS */
-} figure;
+    const copy_segment *segments; /* with QDI_COPY_STATS_SEGMENTS */
+} copy_stats;
 
-typedef struct figures {
-    figure *at; /* by uuid, number, node */
+typedef struct copy_stats_list {
+    copy_stats *at; /* by uuid, number, node */
     uint32_t n;
     uint32_t nodes_failed; /* that did not answer: their copies are missing */
-} figures;
+} copy_stats_list;
 
-enum { QDI_FIGURES_SEGMENTS = 1 };
+enum { QDI_COPY_STATS_SEGMENTS = 1 };
 /* Gathers the copies of the indices (NULL: of all) from all nodes that hold some. All memory is of
  * the request's arena. QD_E_NOMEM */
 QD_MUST_CHECK
-int qdi_figures_collect(qd_request *q, const qd_state *s, const qd_resolved *indices,
-                        uint32_t flags, figures *out, qd_err *err);
+int qdi_copy_stats_collect(qd_request *q, const qd_state *s, const qd_resolved *indices,
+                           uint32_t flags, copy_stats_list *out, qd_err *err);
 /* A copy on a node, NULL. */
-const figure *qdi_figures_find(const figures *f, const char *uuid, uint32_t number, qd_str node);
+const copy_stats *qdi_copy_stats_find(const copy_stats_list *f, const char *uuid, uint32_t number,
+                                      qd_str node);
 /* The copies of one index: *first gets the place of the first one, returns how many follow. */
-uint32_t qdi_figures_of(const figures *f, const char *uuid, uint32_t *first);
+uint32_t qdi_copy_stats_of(const copy_stats_list *f, const char *uuid, uint32_t *first);
 /* Sums over the open copies of an index: of the primaries, of all. open: how many. */
-void qdi_figures_sum(const figures *f, const qd_state *s, const qd_index_meta *m,
-                     qdi_stats *primaries, qdi_stats *all, uint32_t *open);
+void qdi_copy_stats_sum(const copy_stats_list *f, const qd_state *s, const qd_index_meta *m,
+                        qdi_stats *primaries, qdi_stats *all, uint32_t *open);
 /* Sum over the open copies of a node (id; empty: of all nodes). */
-void qdi_figures_node(const figures *f, qd_str node, qdi_stats *out);
+void qdi_copy_stats_node(const copy_stats_list *f, qd_str node, qdi_stats *out);
 /* Is this copy its shard's primary? */
-bool qdi_figure_primary(const qd_state *s, const qd_index_meta *m, const figure *f);
+bool qdi_copy_stats_primary(const qd_state *s, const qd_index_meta *m, const copy_stats *f);
 
 /* What a node does for another: QD_ACTION_NODE_SHARDS; arg is the qd_actions. */
 void qdi_node_shards_handle(void *arg, qd_rpc_request *request);
