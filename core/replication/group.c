@@ -762,8 +762,8 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
         qd_assert(!g->leading && !g->pm.first && !g->pm.reads);
         qd_invariant(term >= g->pm.term); /* terms of this copy as primary only rise */
         repl_copy_leads(&g->cm);
-        repl_primary_init(&g->pm, g->aid, term, rec.revision - 1,
-                          g->async ? at.processed : at.persisted, at.max_seq_no,
+        repl_primary_init(&g->pm, g->others ? g->others->peer : NULL, g->aid, term,
+                          rec.revision - 1, g->async ? at.processed : at.persisted, at.max_seq_no,
                           QD_MUTANT(repl, LEAD_ALL_GLOBAL) ? at.persisted : at.global, repl_on_act,
                           g);
         g->leading = true;
@@ -772,6 +772,7 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
         for (uint32_t i = 0; i < rec.n; i++) {
             if (QD_MUTANT(repl, AWAY_IGNORED) && !copies[i].assigned) continue;
             if (copies[i].in_sync && strcmp(copies[i].aid, g->aid) != 0) {
+                qd_invariant(g->others); /* since a record named it */
                 (void)repl_primary_counted(&g->pm, copies[i].aid, copies[i].started);
             }
         }

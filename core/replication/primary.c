@@ -23,8 +23,15 @@ static uint32_t bit(const repl_primary *p, const repl_peer *c)
     for (repl_peer *c = (p)->peer; c < (p)->peer + (p)->top; c++)                                  \
         if (c->id)
 
-void repl_primary_init(repl_primary *p, const char *aid, uint64_t term, uint64_t revision,
-                       int64_t persisted, int64_t max_seq_no, int64_t global,
+void repl_primary_places(repl_primary *p, repl_peer *places)
+{
+    qd_invariant(!p->peer && p->top == 0);
+    memset(places, 0, REPL_PEERS_MAX * sizeof *places);
+    p->peer = places;
+}
+
+void repl_primary_init(repl_primary *p, repl_peer *places, const char *aid, uint64_t term,
+                       uint64_t revision, int64_t persisted, int64_t max_seq_no, int64_t global,
                        void (*act)(void *arg, const repl_act *a), void *arg)
 {
     *p = (repl_primary){.term = term,
@@ -38,6 +45,7 @@ void repl_primary_init(repl_primary *p, const char *aid, uint64_t term, uint64_t
                         .act = act,
                         .arg = arg};
     snprintf(p->aid, sizeof p->aid, "%s", aid);
+    if (places) repl_primary_places(p, places);
 }
 
 repl_peer *repl_primary_find(repl_primary *p, const char *aid)
@@ -60,7 +68,7 @@ repl_peer *repl_primary_peer(repl_primary *p, uint64_t id)
 
 static repl_peer *peer_add(repl_primary *p, const char *aid)
 {
-    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+    for (uint32_t i = 0; p->peer && i < REPL_PEERS_MAX; i++) {
         repl_peer *c = &p->peer[i];
         if (c->id) continue;
         *c = (repl_peer){.id = ++p->peer_ids, .persisted = -1, .needs = -1, .told = -2};
@@ -504,7 +512,7 @@ void repl_primary_record(repl_primary *p, const repl_record *r, uint64_t now)
     }
     const repl_record_copy *me = copy_of(r, p->aid);
     if (me && me->in_sync) p->in_sync = true;
-    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+    for (uint32_t i = 0; i < p->top; i++) {
         repl_peer *c = &p->peer[i];
         if (!c->id) continue;
         const repl_record_copy *now_is = copy_of(r, c->aid);
@@ -709,7 +717,7 @@ static void lag_look(repl_primary *p, repl_peer *c, uint64_t now)
 void repl_primary_tick(repl_primary *p, uint64_t now)
 {
     if (p->phase == REPL_FENCED) return;
-    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+    for (uint32_t i = 0; i < p->top; i++) {
         repl_peer *c = &p->peer[i];
         c->unheard = false;
         if (!c->id || !c->counts || c->failing || !c->synced) continue;

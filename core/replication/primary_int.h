@@ -140,8 +140,8 @@ typedef struct repl_primary {
     uint64_t revision; /* of the newest record seen or made */
     int64_t persisted, max_seq_no, global;
     int64_t acknowledged; /* the highest number ever acknowledged */
-    repl_peer peer[REPL_PEERS_MAX];
-    uint32_t top; /* places above are free */
+    repl_peer *peer;      /* REPL_PEERS_MAX places, the owner's; NULL: there are none yet */
+    uint32_t top;         /* places above are free */
     uint64_t peer_ids, batch_ids, attempts;
     /* of reads: the newest one that any copy was asked for, or has to be */
     uint64_t rounds, wanted;
@@ -155,11 +155,14 @@ typedef struct repl_primary {
 } repl_primary;
 
 /* A primary of `term` after its own recovery: only what its disk says. act is called within the
- * functions below; it must not call back. */
-void repl_primary_init(repl_primary *p, const char *aid, uint64_t term, uint64_t revision,
-                       int64_t persisted, int64_t max_seq_no, int64_t global,
+ * functions below; it must not call back. places: REPL_PEERS_MAX of them, for other copies, which
+ * stay the owner's and are cleared; NULL: they come by repl_primary_places. */
+void repl_primary_init(repl_primary *p, repl_peer *places, const char *aid, uint64_t term,
+                       uint64_t revision, int64_t persisted, int64_t max_seq_no, int64_t global,
                        void (*act)(void *arg, const repl_act *a), void *arg);
-/* Adds an in-sync copy of the record before repl_primary_begin; NULL: too many. */
+/* The places of a primary that has none, before another copy is added. */
+void repl_primary_places(repl_primary *p, repl_peer *places);
+/* Adds an in-sync copy of the record before repl_primary_begin; NULL: no place is free. */
 repl_peer *repl_primary_counted(repl_primary *p, const char *aid, bool started);
 /* Begins the resync, or is ACTIVE at once when no other copy counts. */
 void repl_primary_begin(repl_primary *p, uint64_t now);
@@ -196,7 +199,7 @@ typedef struct repl_answer {
 void repl_primary_answer(repl_primary *p, uint64_t peer, const repl_answer *a, uint64_t now);
 
 /* Recovery of a copy that does not count yet. Tracking: from now on it receives all new writes.
- * NULL: too many, or not ACTIVE. */
+ * NULL: no place is free, or not ACTIVE. */
 repl_peer *repl_primary_track(repl_primary *p, const char *aid);
 /* It asks to be in sync, with its durable checkpoint. It counts from now on; the record is changed
  * once it has everything that was acknowledged before. false: it is not tracked any more. */

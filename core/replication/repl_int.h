@@ -101,6 +101,7 @@ typedef struct repl_gone {
 /* What a primary keeps of other copies, by place of pm.peer: made when a record first names one, so
  * that a shard without replicas goes without. */
 typedef struct repl_others {
+    repl_peer peer[REPL_PEERS_MAX]; /* pm's */
     repl_follower follower[REPL_PEERS_MAX];
     char node[REPL_PEERS_MAX][64];
     repl_gone gone[REPL_PEERS_MAX];

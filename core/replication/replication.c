@@ -348,6 +348,7 @@ static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
     if (!g->others && names_others(g, m)) {
         g->others = qd_calloc(&g->r->account, sizeof *g->others);
         if (!g->others) return false;
+        repl_primary_places(&g->pm, g->others->peer);
     }
     repl_source_nodes(g); /* of copies that the new record may not name any more */
     note_left(g, s, m);
@@ -748,7 +749,7 @@ static void recovering(repl_shard *g, qd_recovery_counts *out)
     qd_mutex_lock(&g->lock);
     out->as_target += g->progress.uuid[0] && !g->progress.stop_wall_ms;
     out->throttle_ns += g->progress.throttle_ns;
-    for (uint32_t i = 0; g->leading && i < REPL_PEERS_MAX; i++) {
+    for (uint32_t i = 0; g->leading && i < g->pm.top; i++) {
         out->as_source += g->pm.peer[i].id && !g->pm.peer[i].started;
     }
     qd_mutex_unlock(&g->lock);

@@ -182,7 +182,7 @@ void pub_cut(world *w, node *n)
 static void pub_send(world *w, node *n)
 {
     if (n->shown < 0) return;
-    for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
+    for (uint32_t i = 0; i < n->pm.top; i++) {
         repl_peer *c = &n->pm.peer[i];
         if (!c->id || !c->started || c->failing) continue;
         if (n->follower[i].peer != c->id) {
@@ -204,7 +204,7 @@ static void refresh_look(world *w, node *n)
     for (size_t k = 0; k < QD_COUNT_OF(n->refresh); k++) {
         if (!n->refresh[k].op) continue;
         bool all = pub_max(w, n->shown) >= n->refresh[k].seq;
-        for (uint32_t i = 0; i < REPL_PEERS_MAX && all; i++) {
+        for (uint32_t i = 0; i < n->pm.top && all; i++) {
             repl_peer *c = &n->pm.peer[i];
             if (!c->id || !c->started) continue;
             all =

@@ -149,7 +149,7 @@ static void lead(world *w, node *n, uint64_t term)
              (unsigned long long)term);
     }
     repl_copy_leads(&n->cm);
-    repl_primary_init(&n->pm, n->aid, term, r.revision - 1, d_persisted(&n->d), n->d.max,
+    repl_primary_init(&n->pm, n->peer, n->aid, term, r.revision - 1, d_persisted(&n->d), n->d.max,
                       n->d.global, primary_act, n);
     for (uint32_t i = 0; i < r.n; i++) {
         if (r.copies[i].in_sync && strcmp(r.copies[i].aid, n->aid) != 0) {

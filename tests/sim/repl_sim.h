@@ -152,6 +152,7 @@ typedef struct node {
     uint64_t target_term;              /* promotion under way */
     repl_copy cm;
     repl_primary pm;
+    repl_peer peer[REPL_PEERS_MAX]; /* pm's */
     srec view;
     int shown; /* publication, -1 */
     uint64_t gen;

@@ -18,12 +18,14 @@ static void act(void *arg, const repl_act *a)
     s->peer[a->kind] = a->peer ? a->peer->id : 0;
 }
 
+static repl_peer places[REPL_PEERS_MAX];
+
 static void begin(repl_primary *p, seen *s, uint32_t copies)
 {
     static const char *const names[] = {"b", "c", "d"};
     repl_record_copy c[4] = {{"a", true, true, true}};
     *s = (seen){0};
-    repl_primary_init(p, "a", 3, 9, 10, 10, 8, act, s);
+    repl_primary_init(p, places, "a", 3, 9, 10, 10, 8, act, s);
     for (uint32_t i = 0; i < copies; i++) {
         assert_non_null(repl_primary_counted(p, names[i], true));
         c[i + 1] = (repl_record_copy){.assigned = true, .in_sync = true, .started = true};
@@ -330,7 +332,7 @@ static void answers_of_an_earlier_term_find_nobody(void **state)
     repl_primary_fence(&p, 4);
     repl_record_copy copies[] = {{"a", true, true, true}, {"c", true, true, true}};
     repl_record r = {.revision = 12, .term = 5, .primary = "a", .copies = copies, .n = 2};
-    repl_primary_init(&p, "a", 5, 11, 12, 12, 10, act, &s);
+    repl_primary_init(&p, places, "a", 5, 11, 12, 12, 10, act, &s);
     assert_non_null(repl_primary_counted(&p, "c", true));
     repl_primary_begin(&p, 3000);
     repl_primary_record(&p, &r, 3000);
