@@ -406,10 +406,10 @@ static int settle(forcing *f, int rc, qd_err *err)
 /* A write of a try that was cut off may land after this one has looked. */
 static int overtaken(qd_err *err)
 {
-    return qd_err_set(err, QD_E_CONFLICT,
-                      "the store that takes over was written meanwhile, by another command or by "
-                      "what a try that was cut off had sent: give the same command again, when no "
-                      "other one runs");
+    return qd_err_wrap(err, QD_E_CONFLICT,
+                       "the store that takes over was written meanwhile, by another command or by "
+                       "what a try that was cut off had sent: give the same command again, when "
+                       "no other one runs");
 }
 
 static int run(forcing *f, qd_err *err)
