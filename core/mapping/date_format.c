@@ -6,6 +6,7 @@
  * and P, an offset with colon or Z.
  */
 #include "mapping/date_format_int.h"
+#include <stdatomic.h>
 
 #define OPS_MAX 128
 #define ALTERNATIVES_MAX 64
@@ -363,6 +364,26 @@ const qd_date_format *qd_date_format_default(void)
     static const qd_date_format f = {
         .pattern = {"strict_date_optional_time||epoch_millis", 39}, .alternatives = both, .n = 2};
     return &f;
+}
+
+int qd_date_format_dynamic(const qd_date_format **out, qd_err *err)
+{
+    static const qd_str pattern = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis", 45};
+    static _Atomic(const qd_date_format *) made; /* for good, with its arena */
+    *out = atomic_load_explicit(&made, memory_order_acquire);
+    if (*out) return 0;
+    qd_arena arena;
+    qd_date_format *f;
+    qd_arena_init(&arena, NULL, 0);
+    int rc = qd_date_format_make(&arena, pattern, &f, err);
+    const qd_date_format *none = NULL;
+    if (!rc && atomic_compare_exchange_strong(&made, &none, f)) {
+        *out = f;
+        return 0;
+    }
+    if (!rc) *out = none; /* another thread was first */
+    qd_arena_fini(&arena);
+    return rc;
 }
 
 qd_str qd_date_format_pattern(const qd_date_format *f)

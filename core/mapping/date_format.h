@@ -53,6 +53,10 @@ QD_MUST_CHECK
 int qd_date_format_make(qd_arena *a, qd_str pattern, qd_date_format **out, qd_err *err);
 /* "strict_date_optional_time||epoch_millis", static. [any] */
 const qd_date_format *qd_date_format_default(void);
+/* "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis", made by the first call and kept for good.
+ * QD_E_NOMEM [any] */
+QD_MUST_CHECK
+int qd_date_format_dynamic(const qd_date_format **out, qd_err *err);
 /* The pattern as given. [any] */
 qd_str qd_date_format_pattern(const qd_date_format *f);
 

@@ -368,21 +368,22 @@ static int wrap_parse_error(int rc, qd_err *err)
 
 static int dynamic_formats(qd_mapping *m, qd_err *err)
 {
-    static const qd_str usual = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis", 45};
     const mapping_def *d = m->def;
     uint32_t n = d->has_date_formats ? d->ndate_formats : 2;
     m->date_formats = qd_arena_alloc(&m->arena, (n + 1) * sizeof *m->date_formats);
     if (!m->date_formats) return qd_err_nomem(err, "mapping");
     for (uint32_t i = 0; i < n; i++) {
         qd_date_format *f = NULL;
-        if (!d->has_date_formats && i == 0) {
+        int rc = 0;
+        if (d->has_date_formats) {
+            rc = qd_date_format_make(&m->arena, d->date_formats[i], &f, err);
+            m->date_formats[i] = f;
+        } else if (i == 0) {
             m->date_formats[i] = qd_date_format_default();
-            continue;
+        } else {
+            rc = qd_date_format_dynamic(&m->date_formats[i], err);
         }
-        int rc = qd_date_format_make(&m->arena, d->has_date_formats ? d->date_formats[i] : usual,
-                                     &f, err);
         if (rc) return wrap_parse_error(rc, err);
-        m->date_formats[i] = f;
     }
     m->ndate_formats = n;
     return 0;
