@@ -108,8 +108,8 @@ static int keep(qd_translog *t, translog_file *f, qd_err *err)
 
 /* A generation of which every byte is checked: all are durable before `durable` (see
  * qdi_translog_read_all). Of the newest one a torn tail is cut, a file without a whole header
- * removed. */
-static int open_checked(qd_translog *t, uint64_t number, uint64_t durable, qd_err *err)
+ * removed. named: the commit point names it or a later one. */
+static int open_checked(qd_translog *t, uint64_t number, uint64_t durable, bool named, qd_err *err)
 {
     qd_store_log *log;
     char name[TRANSLOG_NAME_MAX];
@@ -136,6 +136,9 @@ static int open_checked(qd_translog *t, uint64_t number, uint64_t durable, qd_er
         qdi_translog_file_unref(f);
         return qd_store_delete(t->store, file, err);
     }
+    /* A kill may have left the header in memory alone. Who begins the next generation says that
+     * this one is on the disk; a commit point said so already. */
+    if (!rc && !durable && !found.durable && !named) rc = qd_store_log_sync(log, err);
     f->bytes = found.end;
     f->head = found.head;
     if (durable != TRANSLOG_SEALED) {
@@ -215,7 +218,7 @@ static int open_all(qd_translog *t, const listing *l, uint64_t first, uint64_t r
         }
         if (!rc) {
             rc = number < replay && !last ? open_kept(t, number, l->numbers.at[i + 1], err)
-                                          : open_checked(t, number, durable, err);
+                                          : open_checked(t, number, durable, number <= replay, err);
         }
         if (rc) return rc;
     }

@@ -64,5 +64,7 @@ return (
     ['a copy rests though a job waits for a worker', 'core/replication/group.c', 'if (atomic_load(&g->job[i].late)) return false;', '', 'replication/jobs_t'],
     ['a shard sleeps before its commit', 'core/shard/background.c', 'qd_engine_uncommitted(s->engine) < 0 && ', '', 'shard/awake_t'],
     ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/stress_t'],
+    ['a header that a kill left in the page cache is not synced', 'core/engine/translog_open.c', 'if (!rc && !durable && !found.durable && !named)',
+        'if (!rc && named && !durable && !found.durable)', 'engine/crash_t'],
     ['answers of uncacheable operators are kept', 'core/action/search/cache.c', 'if (x->indices[i].uncacheable) return;', '', 'action/cache_t'],
 );

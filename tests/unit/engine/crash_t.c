@@ -510,11 +510,32 @@ static void a_failed_sync_is_not_believed_the_second_time(void **state)
     }
 }
 
+/* A process is killed at a step of the disk; the next one takes what it finds in the page cache,
+ * goes on, and the power goes: what the first one had not synced is lost only then. */
+static void a_kill_at_every_step_then_a_power_loss(void **state)
+{
+    (void)state;
+    for (uint64_t at = 1; at <= 120; at++) {
+        for (uint64_t seed = 1; seed <= 2; seed++) {
+            bench b;
+            setup(&b, seed * 1000 + at);
+            for (int i = 0; i < 5; i++) assert_true(step(b.e, &b.r, b.model, NULL));
+            store_crash_power_off_at(b.d, at);
+            while (step(b.e, &b.r, b.model, NULL) && qd_engine_flush(b.e, false, NULL) == 0) {}
+            next_life(&b, false);
+            for (int i = 0; i < 3; i++) assert_true(step(b.e, &b.r, b.model, NULL));
+            next_life(&b, true);
+            teardown(&b);
+        }
+    }
+}
+
 int main(void)
 {
     qd_log_level_set(NULL, QD_LOG_OFF);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills_and_power_losses_in_turn),
+        cmocka_unit_test(a_kill_at_every_step_then_a_power_loss),
         cmocka_unit_test(a_refresh_after_a_failed_one_takes_all),
         cmocka_unit_test(gaps_are_filled_at_recovery),
         cmocka_unit_test(a_full_disk_refuses_before_a_number_is_taken),
