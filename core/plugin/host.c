@@ -91,8 +91,9 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->config.allow = copy_texts(&h->arena, config->allow, config->nallow);
     h->config.sha256 = copy_pairs(&h->arena, config->sha256, config->nsha256);
     h->config.settings = copy_pairs(&h->arena, config->settings, config->nsettings);
-    h->table = (qd_host){sizeof h->table,  QD_ABI_MAJOR, QD_ABI_MINOR, config->flags, QD_VERSION,
-                         QD_BUILD_ID_HOST, qdi_service,  qdi_provide,  self_data_set, self_data};
+    h->table = (qd_host){sizeof h->table, QD_ABI_MAJOR,     QD_ABI_MINOR, config->flags,
+                         QD_VERSION,      QD_BUILD_ID_HOST, qdi_service,  qdi_provide,
+                         self_data_set,   self_data,        qdi_lookup};
     h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
     uint64_t limit = config->call_timeout_ns ? config->call_timeout_ns : CALL_TIMEOUT_NS;
     if (qdi_guests_open(config->env, limit, &h->guests) || !h->config.paths || !h->config.allow ||
@@ -115,6 +116,7 @@ void qd_plugin_host_close(qd_plugin_host *h)
     qd_assert(h->pieces == NULL); /* a plugin's stop waits for its own work */
     qdi_metrics_free(h);
     for (uint32_t kind = 0; kind < QD_KIND_COUNT; kind++) qd_vec_fini(&h->provided[kind]);
+    qd_vec_fini(&h->edges);
     for (size_t i = 0; i < h->plugins.n; i++)
         if (qd_account_used(&h->plugins.at[i]->account))
             qd_log_debug("plugin", "plugin [%s] kept %lld bytes", h->plugins.at[i]->name,
@@ -173,26 +175,34 @@ void qd_plugin_host_fault(qd_plugin_host *h,
     h->fault = fn;
 }
 
+int qdi_start_one(qd_self *self, qd_err *err)
+{
+    if (self->state != QD_PLUGIN_LOADED) return 0;
+    qd_err why;
+    qd_err_init(&why);
+    int rc = self->start_rc;
+    if (!rc && self->plugin.start) rc = self->plugin.start(self, &why);
+    self->start_rc = rc;
+    if (rc)
+        qd_err_set(err, rc, "plugin [%s] did not start: %s", self->name,
+                   why.code ? qd_err_reason(&why) : qd_code_name(rc));
+    else
+        self->state = QD_PLUGIN_STARTED;
+    qd_err_fini(&why);
+    return rc;
+}
+
 int qd_plugin_host_start(qd_plugin_host *h, qd_err *err)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
-    for (size_t i = 0; i < h->plugins.n; i++) {
-        qd_self *self = h->plugins.at[i];
-        if (self->state != QD_PLUGIN_LOADED) continue;
-        qd_err why;
-        qd_err_init(&why);
-        int rc = self->plugin.start ? self->plugin.start(self, &why) : 0;
-        if (rc) {
-            qd_err_set(err, rc, "plugin [%s] did not start: %s", self->name,
-                       why.code ? qd_err_reason(&why) : qd_code_name(rc));
-            qd_err_fini(&why);
-            qd_plugin_host_stop(h);
-            return rc;
-        }
-        qd_err_fini(&why);
-        self->state = QD_PLUGIN_STARTED;
-    }
-    return 0;
+    const qd_plugin_host *before = qdi_lookup_busy(h);
+    int rc = 0;
+    h->starting = true;
+    for (size_t i = 0; i < h->plugins.n && !rc; i++) rc = qdi_start_one(h->plugins.at[i], err);
+    h->starting = false;
+    (void)qdi_lookup_busy(before);
+    if (rc) qd_plugin_host_stop(h);
+    return rc;
 }
 
 static void stop_done(void *arg)
@@ -200,21 +210,33 @@ static void stop_done(void *arg)
     qd_latch_done(arg, 0);
 }
 
+static void stop_one(qd_self *self)
+{
+    uint32_t left, stuck;
+    self->state = QD_PLUGIN_STOPPED;
+    qd_guests_count(self->host->guests, self, &left, &stuck);
+    if (!self->plugin.stop || left) return; /* it may wait for that call */
+    qd_latch latch;
+    qd_latch_init(&latch, 1);
+    self->plugin.stop(self, stop_done, &latch);
+    (void)qd_latch_wait(&latch);
+}
+
+/* The last one that runs and that no other running one has looked up; NULL: all are stopped. */
+static qd_self *last_running(const qd_plugin_host *h)
+{
+    for (size_t i = h->plugins.n; i-- > 0;) {
+        qd_self *self = h->plugins.at[i];
+        bool runs = self->state == QD_PLUGIN_STARTED || self->state == QD_PLUGIN_LOADED;
+        if (runs && !qdi_used_by_running(self)) return self;
+    }
+    return NULL;
+}
+
 void qd_plugin_host_stop(qd_plugin_host *h)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
-    for (size_t i = h->plugins.n; i-- > 0;) {
-        qd_self *self = h->plugins.at[i];
-        if (self->state != QD_PLUGIN_STARTED && self->state != QD_PLUGIN_LOADED) continue;
-        self->state = QD_PLUGIN_STOPPED;
-        uint32_t left, stuck;
-        qd_guests_count(h->guests, self, &left, &stuck);
-        if (!self->plugin.stop || left) continue; /* it may wait for that call */
-        qd_latch latch;
-        qd_latch_init(&latch, 1);
-        self->plugin.stop(self, stop_done, &latch);
-        (void)qd_latch_wait(&latch);
-    }
+    for (qd_self *self; (self = last_running(h)) != NULL;) stop_one(self);
 }
 
 size_t qd_plugin_count(const qd_plugin_host *h)

@@ -35,7 +35,7 @@ typedef struct qd_plugin_value {
 struct qd_self {
     uint32_t magic;
     qd_plugin_host *host;
-    qd_plugin_state state;
+    _Atomic(qd_plugin_state) state;
     bool builtin;
     bool absent;      /* allowed, and no file of that name */
     bool init_called; /* its code may hold pointers into the process for ever */
@@ -56,8 +56,13 @@ struct qd_self {
     int32_t (*conf_check)(void *arg, const char *key, qd_str value, qd_err *err);
     void (*conf_apply)(void *arg, const char *key, qd_str value);
     void *conf_arg;
-    uint32_t mark; /* of the sort */
-    qd_elf *elf;   /* while loading */
+    uint32_t mark;      /* of the sort and of init */
+    uint32_t announced; /* kinds of its note, while init runs */
+    qd_self *under;     /* whose init is waiting for this one's; NULL: none */
+    int start_rc;       /* start has failed */
+    uint32_t search;    /* of lookup.c */
+    const qd_self *via;
+    qd_elf *elf; /* while loading */
     dev_t dev;
     ino_t ino;
 };
@@ -71,6 +76,11 @@ typedef struct qd_provided {
 
 typedef QD_VEC(qd_self *) qd_self_list;
 
+/* `from` has looked up something of `to`. */
+typedef struct qd_plugin_edge {
+    qd_self *from, *to;
+} qd_plugin_edge;
+
 struct qd_plugin_host {
     uint32_t magic;
     qd_plugin_host_config config; /* texts copied into the arena */
@@ -80,10 +90,14 @@ struct qd_plugin_host {
     qd_self_list plugins; /* in order of loading */
     qd_self_list refused;
     QD_VEC(qd_provided) provided[QD_KIND_COUNT];
-    qd_self *initialising; /* provide is legal for it alone */
+    qd_self *initialising;      /* provide is legal for it alone */
+    const qd_self_list *sorted; /* while they are initialised */
+    _Atomic bool loading, starting;
+    QD_VEC(qd_plugin_edge) edges; /* under lock */
+    uint32_t search;              /* under lock */
     const qd_vtable *services[QD_SERVICE_COUNT];
     _Atomic(void *) service_args[QD_SERVICE_COUNT];
-    qd_mutex lock;        /* metrics, pieces */
+    qd_mutex lock;        /* metrics, pieces, edges */
     struct piece *pieces; /* of the work service */
     qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
@@ -146,6 +160,26 @@ int32_t qdi_provide(qd_self *self, uint32_t kind, const char *name, const void *
                     qd_err *err);
 /* Forgets everything of self. */
 void qdi_provided_drop(qd_self *self);
+/* The host's version of a known kind. */
+void qdi_kind_version(uint32_t kind, uint16_t *major, uint16_t *minor);
+
+/* lookup.c */
+int32_t qdi_lookup(qd_self *self, uint32_t kind, const char *name, uint16_t major, uint16_t minor,
+                   const void **vtable, qd_self **owner, qd_err *err);
+/* This thread loads or starts the plugins of h from now on (NULL: of none); what it did before. */
+const qd_plugin_host *qdi_lookup_busy(const qd_plugin_host *h);
+/* Forgets what self has looked up. */
+void qdi_edges_drop(qd_self *self);
+/* Has a plugin that is not stopped looked it up? */
+bool qdi_used_by_running(qd_self *self);
+
+/* loader.c: initialises those waiting that announce the kind, one after another, until one provides
+ * the name. 0 also when none does; QD_E_NOMEM. */
+QD_MUST_CHECK
+int qdi_init_announcing(qd_plugin_host *h, uint32_t kind, qd_str name, qd_err *err);
+/* host.c: starts a plugin that is loaded, once. */
+QD_MUST_CHECK
+int qdi_start_one(qd_self *self, qd_err *err);
 
 /* settings.c */
 /* Parses self's values from the host's configuration by its schema. */

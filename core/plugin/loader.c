@@ -212,7 +212,7 @@ static int refuse_others(qd_plugin_host *h, const qd_plugin_found_list *files, q
 
 /* --- sort --- */
 
-enum { MARK_NEW, MARK_OPEN, MARK_SORTED, MARK_REFUSED };
+enum { MARK_NEW, MARK_OPEN, MARK_SORTED, MARK_REFUSED, MARK_INIT };
 
 typedef struct sorter {
     qd_plugin_host *h;
@@ -300,12 +300,16 @@ static int init_plugin(qd_self *self, qd_err *err)
     qd_plugin_host *h = self->host;
     int rc = qdi_settings_load(self, err);
     if (rc) return rc;
-    uint32_t announced = self->kinds;
+    uint32_t announced = self->announced = self->kinds;
     self->kinds = 0;
+    self->under = h->initialising;
     h->initialising = self;
     self->init_called = true;
+    const qd_plugin_host *before = qdi_lookup_busy(h);
     rc = self->plugin.init(self, &h->table, err);
-    h->initialising = NULL;
+    (void)qdi_lookup_busy(before);
+    h->initialising = self->under;
+    self->under = NULL;
     if (rc == 0 && !self->builtin && (self->kinds & ~announced))
         rc = qd_err_set(err, QD_E_ABI, "provides a kind that its note does not announce");
     if (rc) {
@@ -324,38 +328,93 @@ static int init_plugin(qd_self *self, qd_err *err)
     return 0;
 }
 
+/* Why a dependency's failure refuses this one too; NULL: it does not. */
+static const char *broken_dep(qd_self *self)
+{
+    qd_plugin_host *h = self->host;
+    for (uint32_t d = 0; d < self->ndeps; d++) {
+        const qd_self *dep = listed(&h->refused, qd_str_c(self->deps[d].name));
+        if (dep && !listed(&h->plugins, qd_str_c(self->deps[d].name)))
+            return qdi_text(h, "%s: dependency missing: wanted plugin [%s], found it refused: %s",
+                            self->file, dep->name, dep->reason);
+    }
+    return NULL;
+}
+
+/* Initialises one of the sorted, or refuses it; nothing when that has begun already. */
+static int init_one(qd_self *self, qd_err *err)
+{
+    qd_plugin_host *h = self->host;
+    if (self->mark != MARK_SORTED) return 0;
+    self->mark = MARK_INIT;
+    const char *broken = broken_dep(self);
+    if (broken) return refuse(self, broken) ? qd_err_nomem(err, "list of plugins") : 0;
+    qd_err why;
+    qd_err_init(&why);
+    int rc = init_plugin(self, &why);
+    if (rc) {
+        const char *what = self->init_called ? "init failed" : "bad settings";
+        const char *text = qdi_text(h, "%s: %s: %s", self->file, what, qd_err_reason(&why));
+        qd_err_fini(&why);
+        return refuse(self, text) ? qd_err_nomem(err, "list of plugins") : 0;
+    }
+    qd_err_fini(&why);
+    qd_log_info("plugin", "loaded plugin [%s] %s from %s, sha256 %s", self->name, self->version,
+                self->file, self->sha256);
+    return 0;
+}
+
 /* In order of dependencies: who depends on one that failed here is refused too. */
 static int init_sorted(qd_plugin_host *h, const qd_self_list *sorted, qd_err *err)
 {
-    for (size_t i = 0; i < sorted->n; i++) {
-        qd_self *self = sorted->at[i];
-        const char *broken = NULL;
-        for (uint32_t d = 0; d < self->ndeps && !broken; d++) {
-            const qd_self *dep = listed(&h->refused, qd_str_c(self->deps[d].name));
-            if (dep && !listed(&h->plugins, qd_str_c(self->deps[d].name)))
-                broken =
-                    qdi_text(h, "%s: dependency missing: wanted plugin [%s], found it refused: %s",
-                             self->file, dep->name, dep->reason);
-        }
-        if (broken) {
-            if (refuse(self, broken)) return qd_err_nomem(err, "list of plugins");
-            continue;
-        }
-        qd_err why;
-        qd_err_init(&why);
-        int rc = init_plugin(self, &why);
-        if (rc) {
-            const char *what = self->init_called ? "init failed" : "bad settings";
-            const char *text = qdi_text(h, "%s: %s: %s", self->file, what, qd_err_reason(&why));
-            qd_err_fini(&why);
-            if (refuse(self, text)) return qd_err_nomem(err, "list of plugins");
-            continue;
-        }
-        qd_err_fini(&why);
-        qd_log_info("plugin", "loaded plugin [%s] %s from %s, sha256 %s", self->name, self->version,
-                    self->file, self->sha256);
+    int rc = 0;
+    h->sorted = sorted;
+    for (size_t i = 0; i < sorted->n && !rc; i++) rc = init_one(sorted->at[i], err);
+    h->sorted = NULL;
+    return rc;
+}
+
+static qd_self *waiting(const qd_plugin_host *h, const char *name)
+{
+    qd_self *self = h->sorted ? listed(h->sorted, qd_str_c(name)) : NULL;
+    return self && self->mark == MARK_SORTED ? self : NULL;
+}
+
+/* Could its init run now? Not while that of a dependency, near or far, is under way. */
+static bool may_init(const qd_plugin_host *h, const qd_self *self)
+{
+    for (uint32_t d = 0; d < self->ndeps; d++) {
+        const char *name = self->deps[d].name;
+        for (const qd_self *s = h->initialising; s; s = s->under)
+            if (strcmp(s->name, name) == 0) return false;
+        const qd_self *dep = waiting(h, name);
+        if (dep && !may_init(h, dep)) return false;
     }
-    return 0;
+    return true;
+}
+
+/* A plugin behind those that it depends on; the sort has seen that these make no circle. */
+static int init_with_deps(qd_self *self, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t d = 0; d < self->ndeps && !rc; d++) {
+        qd_self *dep = waiting(self->host, self->deps[d].name);
+        if (dep) rc = init_with_deps(dep, err);
+    }
+    return rc ? rc : init_one(self, err);
+}
+
+int qdi_init_announcing(qd_plugin_host *h, uint32_t kind, qd_str name, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; h->sorted && i < h->sorted->n && !rc; i++) {
+        qd_self *self = h->sorted->at[i];
+        bool may = self->mark == MARK_SORTED && (self->kinds & (1u << kind));
+        if (!may || !may_init(h, self)) continue;
+        rc = init_with_deps(self, err);
+        if (qd_plugin_find(h, kind, name, NULL)) break;
+    }
+    return rc;
 }
 
 /* A block of settings is a need: its plugin must be there. */
@@ -405,7 +464,9 @@ int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
         const char *why;
         if (visit(s, loaded.at[i], &why)) rc = qd_err_nomem(err, "order of plugins");
     }
+    h->loading = true;
     if (rc == 0) rc = init_sorted(h, &sorted, err);
+    h->loading = false;
     if (rc == 0) rc = check_blocks(h, err);
     qd_free(s);
     qd_vec_fini(&files);

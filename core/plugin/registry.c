@@ -155,6 +155,12 @@ uint32_t qd_plugin_kind_of(qd_str name)
     return 0;
 }
 
+void qdi_kind_version(uint32_t kind, uint16_t *major, uint16_t *minor)
+{
+    *major = kinds[kind].major;
+    *minor = kinds[kind].minor;
+}
+
 static int check_slots(qd_self *self, const struct kind *k, const char *name, const char *copy,
                        size_t given, qd_err *err)
 {
@@ -224,6 +230,8 @@ int32_t qdi_provide(qd_self *self, uint32_t kind, const char *name, const void *
     char *copy = qd_arena_calloc(&h->arena, k->size);
     if (!copy) return qd_err_nomem(err, "a vtable");
     memcpy(copy, vtable, head->struct_size < k->size ? head->struct_size : k->size);
+    if (head->struct_size > k->size) /* lookup hands the copy out: QD_HAS must not go behind it */
+        ((qd_vtable *)(void *)copy)->struct_size = (uint32_t)k->size;
     rc = check_slots(self, k, name, copy, head->struct_size, err);
     if (rc) return rc;
     qd_provided p = {qd_arena_str(&h->arena, qd_str_c(name)), self, copy};
@@ -236,6 +244,7 @@ int32_t qdi_provide(qd_self *self, uint32_t kind, const char *name, const void *
 void qdi_provided_drop(qd_self *self)
 {
     qd_plugin_host *h = self->host;
+    qdi_edges_drop(self);
     for (uint32_t kind = 1; kind < QD_KIND_COUNT; kind++) {
         size_t kept = 0;
         for (size_t i = 0; i < h->provided[kind].n; i++)

@@ -219,7 +219,7 @@ static void loop_timer_stop(qd_plugin_timer *t)
     qd_free(t);
 }
 static const qd_svc_loop svc_loop = {
-    HEAD(qd_svc_loop), qd_op_complete, loop_post, loop_timer, loop_timer_stop,
+    HEAD(qd_svc_loop), qd_op_complete, loop_post, loop_timer, loop_timer_stop, qd_op_anywhere,
 };
 
 /* --- work --- */

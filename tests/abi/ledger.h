@@ -1001,3 +1001,5 @@ PIN(qd_segment_view, part, 168, int32_t (*)(const struct qd_segment_view *, qd_s
 PIN_SIZE(qd_field_value, 40)
 PIN_SIZE(qd_part_range, 16)
 PIN_SIZE(qd_part_source, 24)
+PIN(qd_host, lookup, 64, int32_t (*)(qd_self *, uint32_t, const char *, uint16_t, uint16_t, const void **, qd_self **, qd_err *))
+PIN(qd_svc_loop, prepare, 48, void (*)(qd_op *, void (*)(qd_op *, int32_t), void *))

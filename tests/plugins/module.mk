@@ -1,6 +1,6 @@
 # Plugins for the loader's tests: toy.c once for each line, sound but for what its macros say.
 TOYS := good twin major minor nonote noentry undefined initfail startfail loop-a loop-b lonely \
-	old-dep after-fail noslot badflag kind-minor kind-lies unstable rival required lies nouv idle
+	old-dep after-fail noslot badflag kind-minor kind-lies unstable rival required lies nouv idle older
 TOY_good :=
 TOY_twin := -DTOY_DEP='"toy-good"'
 TOY_major := -DTOY_MAJOR=2
@@ -24,6 +24,7 @@ TOY_rival := -DTOY_PROVIDES='"toy-good"'
 TOY_required := -DTOY_REQUIRED
 TOY_lies := -DTOY_LIES
 TOY_idle := -DTOY_IDLE=1
+TOY_older := -DTOY_MINOR=5 -DQD_ABI_TARGET=5
 TOY_nouv := -DTOY_FLAGS=QD_PLUGIN_NEEDS_UV
 TOY_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,$(TOYS))
 
@@ -83,3 +84,12 @@ $(OUT)/tests/plugins/toy-aggregation.so $(OUT)/tests/plugins/toy-taken.so: $(OUT
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' -DTOY_AGG='"$(TOY_AGG_$*)"' \
 		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
+
+# A tier over a tier, two that could close a circle, and one that looks up when it starts.
+TOY_WRAP_late := -DTOY_LATE
+WRAP_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,wrap wrap-b late)
+$(WRAP_FILES): $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_wrap.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_WRAP_$*) \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
+$(OUT)/tests/unit/plugin/lookup_t: $(WRAP_FILES) $(OUT)/tests/plugins/toy-volatile.so

@@ -68,9 +68,10 @@ static int32_t log_truncate(qd_storage_log *l, uint64_t len, const qd_storage_ca
 {
     (void)call;
     pthread_mutex_lock(&l->tier->lock);
-    if (len < l->e->len) l->e->len = len;
+    int32_t rc = len > l->e->len ? QD_E_ARG : 0;
+    if (!rc) l->e->len = len;
     pthread_mutex_unlock(&l->tier->lock);
-    return 0;
+    return rc;
 }
 
 static void log_close(qd_storage_log *l)

@@ -21,7 +21,7 @@ static int usage(FILE *to)
         "usage: qd plugin list [--config FILE] [-E KEY=VALUE] ...\n"
         "       qd plugin settings NAME [--config FILE] [-E KEY=VALUE] ...\n"
         "       qd plugin check FILE.so|NAME ... [--option|--setting KEY=VALUE] ...\n"
-        "                       [--seconds N] [--static]\n"
+        "                       [--seconds N] [--with NAME]... [--static]\n"
         "       qd plugin new KIND NAME [FOLDER]\n"
         "\n"
         "list shows the plugins that a node of this configuration loads, those it refuses with "

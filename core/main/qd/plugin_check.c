@@ -25,6 +25,7 @@ typedef struct checked {
     bool build_tree;
     QD_VEC(qd_pair) options;  /* for open */
     QD_VEC(qd_pair) settings; /* of the plugin, without its name */
+    QD_VEC(qd_str) with;      /* plugins loaded beside it, which it looks up */
     bool only_static;
     uint32_t seconds;      /* of what is done under load */
     uint32_t told, failed; /* over all files */
@@ -214,17 +215,23 @@ static int open_world(checked *c, world *w, qd_err *err)
     const char *slash = strrchr(c->file, '/');
     qd_str base = qd_str_c(slash ? slash + 1 : c->file);
     qd_str name = qd_str_sub(base, 0, base.n - 3);
-    qd_str folder = slash ? (qd_str){c->file, (size_t)(slash - c->file)} : QD_STR(".");
+    qd_str folders[2] = {slash ? (qd_str){c->file, (size_t)(slash - c->file)} : QD_STR(".")};
+    QD_VEC(qd_str) allow = {0};
+    qd_paths paths;
+    bool more = c->with.n && qd_paths_find(&paths, NULL) == 0;
+    if (more) folders[1] = qd_str_c(paths.plugins);
     qd_plugin_host_config config = {.env = qd_env_system(),
                                     .flags = QD_HOST_CHECKING,
                                     .uv_version = qd_loop_uv_version(),
-                                    .paths = &folder,
-                                    .npaths = 1,
+                                    .paths = folders,
+                                    .npaths = more && !qd_str_eq(folders[0], folders[1]) ? 2 : 1,
                                     .build_tree = c->build_tree,
-                                    .allow = &name,
-                                    .nallow = 1,
                                     .allow_unstable = true};
-    int rc = full_keys(c, name, w, err);
+    int rc = qd_vec_push(&allow, NULL, name);
+    for (size_t i = 0; i < c->with.n && !rc; i++) rc = qd_vec_push(&allow, NULL, c->with.at[i]);
+    rc = rc ? qd_err_nomem(err, "names of plugins") : full_keys(c, name, w, err);
+    config.allow = allow.at;
+    config.nallow = allow.n;
     config.settings = w->settings.at;
     config.nsettings = w->settings.n;
     if (rc == 0) rc = qd_loop_open(config.env, "check", &w->loop, err);
@@ -233,16 +240,21 @@ static int open_world(checked *c, world *w, qd_err *err)
     config.loop = w->loop;
     config.pool = w->pool;
     if (rc == 0) rc = qd_plugin_host_open(&config, &w->host, err);
+    qd_vec_fini(&allow);
     if (rc) return rc;
     qd_plugin_host_service(w->host, QD_SERVICE_ACTION, &fake_action.head);
     return qd_plugin_host_load(w->host, err);
 }
 
-static qd_self *loaded_self(const qd_plugin_host *h, const char **reason)
+/* The plugin that is checked, not those beside it; NULL and why when it was refused. */
+static qd_self *loaded_self(const checked *c, const qd_plugin_host *h, const char **reason)
 {
+    const char *slash = strrchr(c->file, '/'), *base = slash ? slash + 1 : c->file;
     for (size_t i = 0; i < qd_plugin_count(h); i++) {
         qd_plugin_info info;
         qd_plugin_info_get(h, i, &info);
+        size_t n = strlen(info.name);
+        if (strncmp(info.name, base, n) != 0 || strcmp(base + n, ".so") != 0) continue;
         if (info.state != QD_PLUGIN_REFUSED) return info.self;
         if (*info.sha256) *reason = info.reason;
     }
@@ -258,7 +270,7 @@ static int run_child(void *arg)
     qd_err_init(&err);
     const char *reason = "";
     int rc = open_world(c, &w, &err);
-    qd_self *self = rc ? NULL : loaded_self(w.host, &reason);
+    qd_self *self = rc ? NULL : loaded_self(c, w.host, &reason);
     printf("%sok 1 - it loads and initialises\n", self ? "" : "not ");
     if (!self) printf("# %s\n", rc ? qd_err_reason(&err) : reason);
     uint32_t failed = self ? 0 : 1;
@@ -345,12 +357,10 @@ static const char *file_of(const char *word, char out[QD_PATH_MAX + 80], qd_err 
 
 int qd_plugin_check(int argc, char **argv, qd_err *err)
 {
-    enum { OPTION = 1, SETTING, STATIC, SECONDS };
-    static const qd_option options[] = {{"option", true, OPTION},
-                                        {"setting", true, SETTING},
-                                        {"static", false, STATIC},
-                                        {"seconds", true, SECONDS},
-                                        {0}};
+    enum { OPTION = 1, SETTING, STATIC, SECONDS, WITH };
+    static const qd_option options[] = {{"option", true, OPTION},  {"setting", true, SETTING},
+                                        {"static", false, STATIC}, {"seconds", true, SECONDS},
+                                        {"with", true, WITH},      {0}};
     checked c = {0};
     QD_VEC(const char *) files = {0};
     qd_args a;
@@ -372,6 +382,9 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
                                 SECONDS_MAX, a.value);
             else
                 c.seconds = (uint32_t)n;
+        } else if (id == WITH) {
+            if (qd_vec_push(&c.with, NULL, qd_str_c(a.value)))
+                rc = qd_err_nomem(err, "names of plugins");
         } else if (id == STATIC)
             c.only_static = true;
         else if (qd_vec_push(&files, NULL, a.value))
@@ -393,5 +406,6 @@ int qd_plugin_check(int argc, char **argv, qd_err *err)
     qd_vec_fini(&files);
     qd_vec_fini(&c.options);
     qd_vec_fini(&c.settings);
+    qd_vec_fini(&c.with);
     return rc ? rc : c.failed ? 1 : 0;
 }

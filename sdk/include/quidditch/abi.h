@@ -22,6 +22,7 @@
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0
  *   1.3  slot boot_ns of the service clock; 1.4  kind storage 0.2; 1.5  kind aggregation 0.1
+ *   1.6  lookup; slot prepare of the service loop
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -33,7 +34,7 @@ extern "C" {
 #endif
 
 #define QD_ABI_MAJOR 1
-#define QD_ABI_MINOR 5
+#define QD_ABI_MINOR 6
 /* Define it lower before the first include to build for older hosts: newer members stay hidden. */
 #ifndef QD_ABI_TARGET
 #define QD_ABI_TARGET QD_ABI_MINOR
@@ -43,10 +44,12 @@ extern "C" {
 #define QD_BUILD_ID ""
 #endif
 
-/* Does table *t reach up to member m, and is m there? For members newer than the minor wanted. */
-#define QD_HAS(t, m)                                                                               \
-    ((t) != NULL && (t)->struct_size >= offsetof(__typeof__(*(t)), m) + sizeof((t)->m) &&          \
-     (t)->m != NULL)
+/* Does table *t reach up to member m, and is m there? For members newer than the minor wanted:
+ * QD_HAS for a qd_host, QD_HAS_SLOT for what begins with a qd_vtable. */
+#define QD_HAS(t, m) QD_HAS_BY(t, m, struct_size)
+#define QD_HAS_SLOT(t, m) QD_HAS_BY(t, m, head.struct_size)
+#define QD_HAS_BY(t, m, size)                                                                      \
+    ((t) != NULL && (t)->size >= offsetof(__typeof__(*(t)), m) + sizeof((t)->m) && (t)->m != NULL)
 
 /* Owned by the host; a plugin sees pointers only. */
 typedef struct qd_self qd_self;   /* one loaded plugin in one node */
@@ -250,6 +253,11 @@ typedef struct qd_svc_loop {
     int32_t (*timer)(qd_self *, int64_t delay_ns, void (*fn)(void *arg), void *arg,
                      qd_plugin_timer **out); /* [any]; once; fn runs [loop] */
     void (*timer_stop)(qd_plugin_timer *);   /* [loop]; always, also after fn */
+#if QD_ABI_TARGET >= 6
+    /* Readies an operation of the plugin's own for a vtable that lookup gave. done runs on the
+     * thread that completes it, perhaps within the submit: it may only hand over. [any] */
+    void (*prepare)(qd_op *, void (*done)(qd_op *, int32_t rc), void *user);
+#endif
 } qd_svc_loop;
 
 /* Work for the pool `generic`: run on a worker, then op.done as for every operation. */
@@ -263,40 +271,6 @@ typedef struct qd_svc_work {
     int32_t (*cancel)(qd_self *,
                       qd_plugin_work *); /* [any]; a request only: op.done still follows */
 } qd_svc_work;
-
-enum {
-    QD_JEV_END,
-    QD_JEV_OBJECT,
-    QD_JEV_OBJECT_END,
-    QD_JEV_ARRAY,
-    QD_JEV_ARRAY_END,
-    QD_JEV_KEY,
-    QD_JEV_STRING,
-    QD_JEV_INT,
-    QD_JEV_FLOAT,
-    QD_JEV_TRUE,
-    QD_JEV_FALSE,
-    QD_JEV_NULL
-};
-typedef struct qd_jev {
-    uint32_t type, reserved;
-    qd_str text;     /* of a key or string, decoded; of a number, as written; borrow until next */
-    int64_t integer; /* of QD_JEV_INT */
-    double number;   /* of QD_JEV_INT and QD_JEV_FLOAT */
-} qd_jev;
-/* Pull reader and writer. Depth and sizes are limited by the host. [any], one thread at a time. */
-typedef struct qd_svc_json {
-    qd_vtable head;
-    int32_t (*next)(qd_json_in *, qd_jev *, qd_err *); /* errors name line and column */
-    /* Over the value just begun, or the one that follows a key. */
-    int32_t (*skip)(qd_json_in *, qd_err *);
-    int32_t (*text)(qd_json_in *, qd_str *raw, qd_err *); /* the same, giving its bytes; borrow */
-    /* Sets an error with the present line and column. */
-    int32_t (*fail)(qd_json_in *, qd_err *, int32_t code, qd_str reason);
-    void (*put)(qd_json_out *, const qd_jev *);            /* errors are kept until the end */
-    qd_json_in *(*open)(qd_self *, qd_str text, qd_err *); /* text: keep until close; make: close */
-    void (*close)(qd_json_in *);                           /* of open only */
-} qd_svc_json;
 
 /* The request behind a call; every function takes NULL. [any] */
 typedef struct qd_svc_task {
@@ -337,6 +311,15 @@ typedef struct qd_host {
     /* One pointer of the plugin's own in this node: a process may run several nodes. [any] */
     void (*data_set)(qd_self *, void *data);
     void *(*data)(qd_self *);
+#if QD_ABI_TARGET >= 6
+    /* What another plugin provides: the host's copy of the vtable and the self that its open takes,
+     * both until this plugin has stopped. major, minor: of the kind that the caller was built for;
+     * newer slots may be missing (QD_HAS_SLOT). In init and start the host initialises and starts
+     * the provider first. Refused: PLUGIN nobody provides it; ABI another version of the kind;
+     * STATE a circle, or a thread of the plugin's own before all are started. [any] */
+    int32_t (*lookup)(qd_self *, uint32_t kind, const char *name, uint16_t major, uint16_t minor,
+                      const void **vtable, qd_self **owner, qd_err *);
+#endif
 } qd_host;
 
 /* ---- the plugin ---- */
@@ -397,4 +380,5 @@ typedef struct qd_note {
 #ifdef __cplusplus
 }
 #endif
+#include <quidditch/json.h>
 #endif

@@ -71,6 +71,15 @@ extern "C" {
 #endif
 #endif
 
+#if QD_ABI_TARGET >= 6
+/* lookup for the version of the kind that this source is compiled against; UNSUPPORTED on a host
+ * older than 1.6. Arguments: STORAGE, "nvme", &vtable, &owner. */
+#define QD_LOOKUP(host, self, KIND, name, vtable, owner, err)                                      \
+    (QD_HAS(host, lookup) ? (host)->lookup((self), QD_KIND_##KIND, (name), QD_##KIND##_MAJOR,      \
+                                           QD_##KIND##_MINOR, (vtable), (owner), (err))            \
+                          : QD_E_UNSUPPORTED)
+#endif
+
 /* View of a NUL-terminated text. */
 static inline qd_str qd_plug_str(const char *s)
 {

@@ -142,9 +142,9 @@ static void one_defect_one_reason(void **state)
     static const struct {
         const char *toy, *parts[5];
     } cases[] = {
-        {"toy-major", {"wrong ABI major", "wanted 1.x", "found 2.5", "rebuild"}},
+        {"toy-major", {"wrong ABI major", "wanted 1.x", "found 2.6", "rebuild"}},
         {"toy-minor",
-         {"too new an ABI minor", "wanted 1.5 or older", "found 1.99", "QD_ABI_TARGET=5"}},
+         {"too new an ABI minor", "wanted 1.6 or older", "found 1.99", "QD_ABI_TARGET=6"}},
         {"toy-nonote", {"no note", "QD_PLUGIN_NOTE"}},
         {"toy-noentry", {"missing symbol", "wanted qd_plugin_entry", "QD_PLUGIN_ENTRY"}},
         {"toy-undefined", {"missing symbol", "toy_nowhere", "-z,defs"}},
@@ -550,6 +550,20 @@ static void dynamic_settings_in_two_steps(void **state)
     end(&nd);
 }
 
+/* Built for the minor before: it sees a shorter table of the host. */
+static void one_of_an_older_minor_runs(void **state)
+{
+    (void)state;
+    place("toy-older", "toy-older", NULL);
+    node nd;
+    load_names(&nd, "toy-older", NULL);
+    assert_int_equal(nd.rc, 0);
+    assert_int_equal(info_of(&nd, "toy-older").state, QD_PLUGIN_LOADED);
+    assert_int_equal(info_of(&nd, "toy-older").self->plugin.abi_minor, 5);
+    assert_int_equal(qd_plugin_host_start(nd.host, &nd.err), 0);
+    end(&nd);
+}
+
 /* With the n-th allocation failing, loading ends with a code or a refusal and nothing leaks. */
 static void no_memory_is_an_error(void **state)
 {
@@ -594,6 +608,7 @@ int main(void)
         cmocka_unit_test_setup(settings_arrive_typed, empty_folder),
         cmocka_unit_test_setup(bad_settings_are_named, empty_folder),
         cmocka_unit_test_setup(dynamic_settings_in_two_steps, empty_folder),
+        cmocka_unit_test_setup(one_of_an_older_minor_runs, empty_folder),
         cmocka_unit_test_setup(no_memory_is_an_error, empty_folder),
     };
     int rc = unit_run(tests);
