@@ -237,6 +237,16 @@ int qdi_value_parse(const qd_setting_def *d, qd_str key, qd_str text, int64_t me
     return 0;
 }
 
+int qd_setting_memory(qd_str key, qd_str text, int64_t memory, int64_t min, int64_t *out,
+                      qd_err *err)
+{
+    qd_setting_def def = {.key = "", .type = QD_ST_MEMORY, .min = min, .max = INT64_MAX};
+    qdi_parsed parsed;
+    int rc = qdi_value_parse(&def, key, text, memory, &parsed, err);
+    if (!rc) *out = parsed.i;
+    return rc;
+}
+
 /* The position of text among values, with its case: what is compared as it stands. */
 static bool is_word(const char *values, qd_str text)
 {

@@ -77,6 +77,11 @@ typedef enum qd_ix {
 
 extern const qd_schema qd_schema_node, qd_schema_index;
 
+/* A text as values of MEMORY are written, bytes or a percentage of `memory`: into *out, at least
+ * `min`. QD_E_ARG, QD_E_ES_PARSE name the key. [any] */
+QD_MUST_CHECK
+int qd_setting_memory(qd_str key, qd_str text, int64_t memory, int64_t min, int64_t *out,
+                      qd_err *err);
 /* Definition of key, a group that covers it included; NULL when unknown. *id (may be NULL) gets its
  * position in the table. [any] */
 const qd_setting_def *qd_schema_find(const qd_schema *schema, qd_str key, uint32_t *id);

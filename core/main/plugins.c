@@ -5,6 +5,9 @@
 
 typedef QD_VEC(qd_pair) pairs;
 typedef QD_VEC(qd_str) names;
+typedef QD_VEC(qd_plugin_limit) limits;
+
+#define LIMIT_LEAST (1 << 20) /* of plugins.memory.limits.<name>, bytes */
 
 /* The settings below a prefix as pairs of name and text; of a list one pair an element. The keys
  * keep `keep` bytes of the prefix. */
@@ -43,6 +46,26 @@ static int allowed(const qd_values *values, names *out, qd_err *err)
     return rc ? qd_err_nomem(err, "settings of plugins") : 0;
 }
 
+/* plugins.memory.limits.<name>: bytes, or a percentage of the node's memory. */
+static int memory_limits(const qd_values *values, limits *out, qd_err *err)
+{
+    const qd_settings *s = qd_values_settings(values);
+    const qd_str prefix = QD_STR("plugins.memory.limits.");
+    size_t n, first = qd_settings_group(s, prefix, &n);
+    for (size_t i = first; i < first + n; i++) {
+        const qd_setting_value *v = qd_settings_at(s, i);
+        qd_plugin_limit one = {qd_str_sub(v->key, prefix.n, v->key.n), 0};
+        if (v->kind != QD_SETTING_TEXT)
+            return qd_err_set(err, QD_E_CONFIG, "[%.*s]: wanted bytes or a percentage",
+                              QD_STR_ARG(v->key));
+        int rc = qd_setting_memory(v->key, v->text, qd_values_memory(values), LIMIT_LEAST,
+                                   &one.bytes, err);
+        if (rc) return rc;
+        if (qd_vec_push(out, NULL, one)) return qd_err_nomem(err, "settings of plugins");
+    }
+    return 0;
+}
+
 int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env *env, qd_loop *loop,
                          qd_pool *pool, qd_plugin_host **out, qd_err *err)
 {
@@ -50,11 +73,14 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
     const qd_settings *settings = qd_values_settings(values);
     names folders = {0}, allow = {0};
     pairs hashes = {0}, blocks = {0};
+    limits limited = {0};
     uint32_t nmore;
     const qd_str *more = qd_values_list(values, QD_SET_PLUGINS_PATH, &nmore);
     int rc = allowed(values, &allow, err);
+    if (!rc) rc = memory_limits(values, &limited, err);
     if (rc) {
         qd_vec_fini(&allow);
+        qd_vec_fini(&limited);
         return rc;
     }
     rc = qd_vec_push(&folders, NULL, qd_str_c(paths->plugins));
@@ -80,11 +106,15 @@ int qd_main_plugins_open(const qd_config *config, const qd_paths *paths, qd_env 
         .trust_dir = qd_str_c(trust),
         .sha256 = hashes.at,
         .nsha256 = hashes.n,
+        .memory_limit = qd_values_i64(values, QD_SET_PLUGINS_MEMORY),
+        .limits = limited.at,
+        .nlimits = limited.n,
         .settings = blocks.at,
         .nsettings = blocks.n,
     };
     rc = rc ? qd_err_nomem(err, "settings of plugins") : qd_plugin_host_open(&hc, out, err);
     qd_vec_fini(&allow);
+    qd_vec_fini(&limited);
     qd_vec_fini(&folders);
     qd_vec_fini(&hashes);
     qd_vec_fini(&blocks);

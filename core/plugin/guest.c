@@ -102,6 +102,20 @@ static void late(guest *g, qd_guest_call *c)
     qd_mutex_unlock(&all->lock);
 }
 
+/* The call itself. Which limit refused memory is known to this thread alone. */
+static int32_t run(qd_guest_call *c)
+{
+    char name[32];
+    int64_t wanted, limit;
+    (void)qd_account_refusal(name, &wanted, &limit); /* of an earlier call */
+    int32_t rc = c->run(c);
+    c->limit = 0;
+    bool nomem = rc == QD_E_NOMEM || rc == QD_E_BREAKER;
+    if (nomem && c->self && qd_account_refused(&c->self->account))
+        (void)qd_account_refusal(name, &c->wanted, &c->limit);
+    return rc;
+}
+
 static void guest_main(void *arg)
 {
     guest *g = arg;
@@ -115,7 +129,7 @@ static void guest_main(void *arg)
         qd_guest_call *c = g->call;
         qd_mutex_unlock(&g->lock);
         qd_crash_call_set(&(qd_crash_call){owner(c), c->what, c->name});
-        int32_t rc = c->run(c);
+        int32_t rc = run(c);
         qd_crash_call_set(NULL);
         qd_mutex_lock(&g->lock);
         c->rc = rc;
@@ -405,10 +419,24 @@ static bool known(int32_t rc)
     }
 }
 
+static int over_limit(const qd_guest_call *c, qd_err *to)
+{
+    (void)qd_err_set(to, QD_E_BREAKER,
+                     "[plugin.%s] Data too large, data for [%s [%s]] would be [%lld/%lldb], which "
+                     "is larger than the limit of [%lld/%lldb]",
+                     owner(c), c->kind, c->name, (long long)c->wanted, (long long)c->wanted,
+                     (long long)c->limit, (long long)c->limit);
+    qd_err_detail_i64(to, "bytes_wanted", c->wanted);
+    qd_err_detail_i64(to, "bytes_limit", c->limit);
+    qd_err_detail_str(to, "durability", QD_STR("TRANSIENT"));
+    return QD_E_BREAKER;
+}
+
 int qd_guest_failed(const qd_guest_call *c, const qd_err *from, qd_err *to)
 {
     const char *plugin = owner(c);
     int32_t rc = c->rc;
+    if ((rc == QD_E_NOMEM || rc == QD_E_BREAKER) && c->limit) return over_limit(c, to);
     if (from->code && known(from->code)) {
         qd_err_copy(to, from);
         return from->code;

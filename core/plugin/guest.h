@@ -36,6 +36,8 @@ typedef struct qd_guest_call {
     char place[128];     /* in brackets */
     bool ends;           /* it gives back what others took: never refused for those that are late */
     int32_t rc;
+    /* what it would have come to and the limit, where the plugin's own limit is the reason of rc */
+    int64_t wanted, limit;
 } qd_guest_call;
 
 /* Runs the call on a guest and waits for it. 0: it has returned, call->rc is its result. Else the

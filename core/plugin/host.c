@@ -28,6 +28,13 @@ const char *qdi_text(qd_plugin_host *h, const char *fmt, ...)
     return s.p ? s.p : "";
 }
 
+static int64_t limit_of(const qd_plugin_host *h, qd_str name)
+{
+    for (size_t i = 0; i < h->config.nlimits; i++)
+        if (qd_str_eq(h->config.limits[i].plugin, name)) return h->config.limits[i].bytes;
+    return h->config.memory_limit;
+}
+
 qd_self *qdi_self_make(qd_plugin_host *h, qd_str name)
 {
     qd_self *self = qd_arena_calloc(&h->arena, sizeof *self);
@@ -37,7 +44,7 @@ qd_self *qdi_self_make(qd_plugin_host *h, qd_str name)
     self->name = qdi_text(h, "%.*s", QD_STR_ARG(name));
     self->component = qdi_text(h, "plugin.%.*s", QD_STR_ARG(name));
     self->version = self->license = self->file = self->sha256 = self->reason = "";
-    qd_account_init(&self->account, self->component, &h->account, 0);
+    qd_account_init(&self->account, self->component, &h->account, limit_of(h, name));
     return self;
 }
 
@@ -69,6 +76,16 @@ static const qd_pair *copy_pairs(qd_arena *a, const qd_pair *from, size_t n)
     return to;
 }
 
+static const qd_plugin_limit *copy_limits(qd_arena *a, const qd_plugin_limit *from, size_t n)
+{
+    qd_plugin_limit *to = qd_arena_calloc(a, (n + 1) * sizeof *to);
+    for (size_t i = 0; to && i < n; i++) {
+        to[i] = (qd_plugin_limit){qd_arena_str(a, from[i].plugin), from[i].bytes};
+        if (!to[i].plugin.p && from[i].plugin.n) return NULL;
+    }
+    return to;
+}
+
 qd_env *qd_plugin_host_env(const qd_plugin_host *host)
 {
     QD_CHECK(host, QD_PLUGIN_HOST_MAGIC);
@@ -83,6 +100,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->magic = QD_PLUGIN_HOST_MAGIC;
     qd_account_init(&h->account, "plugins", NULL, 0);
     qd_arena_init(&h->arena, &h->account, 0);
+    qd_arena_init(&h->values, &h->account, QD_PLUGIN_VALUES_MAX);
     qd_mutex_init(&h->lock);
     h->metrics_end = &h->metrics;
     h->config = *config;
@@ -90,6 +108,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->config.trust_dir = qd_arena_str(&h->arena, config->trust_dir);
     h->config.allow = copy_texts(&h->arena, config->allow, config->nallow);
     h->config.sha256 = copy_pairs(&h->arena, config->sha256, config->nsha256);
+    h->config.limits = copy_limits(&h->arena, config->limits, config->nlimits);
     h->config.settings = copy_pairs(&h->arena, config->settings, config->nsettings);
     h->table = (qd_host){sizeof h->table, QD_ABI_MAJOR,     QD_ABI_MINOR, config->flags,
                          QD_VERSION,      QD_BUILD_ID_HOST, qdi_service,  qdi_provide,
@@ -97,7 +116,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
     uint64_t limit = config->call_timeout_ns ? config->call_timeout_ns : CALL_TIMEOUT_NS;
     if (qdi_guests_open(config->env, limit, &h->guests) || !h->config.paths || !h->config.allow ||
-        !h->config.sha256 || !h->config.settings) {
+        !h->config.sha256 || !h->config.limits || !h->config.settings) {
         qd_plugin_host_close(h);
         return qd_err_nomem(err, "plugin host");
     }
@@ -123,6 +142,7 @@ void qd_plugin_host_close(qd_plugin_host *h)
                          (long long)qd_account_used(&h->plugins.at[i]->account));
     qd_vec_fini(&h->plugins);
     qd_vec_fini(&h->refused);
+    qd_arena_fini(&h->values);
     qd_arena_fini(&h->arena);
     qd_mutex_fini(&h->lock);
     h->magic = 0;
@@ -271,7 +291,11 @@ void qd_plugin_usage_each(const qd_plugin_host *h,
     for (size_t i = 0; i < h->plugins.n; i++) {
         const qd_self *self = h->plugins.at[i];
         if (self->builtin) continue;
-        qd_plugin_usage u = {.plugin = self->name, .memory = qd_account_used(&self->account)};
+        qd_plugin_usage u = {
+            .plugin = self->name,
+            .memory = qd_account_used(&self->account),
+            .memory_limit = atomic_load(&((qd_self *)(uintptr_t)self)->account.limit),
+            .memory_refused = (uint64_t)atomic_load(&((qd_self *)(uintptr_t)self)->account.trips)};
         qd_guests_count(h->guests, self, &u.calls_left, &u.calls_over_time);
         each(arg, &u);
     }

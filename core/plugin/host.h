@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "config/settings.h"
 #include "runtime/loop.h"
 #include "runtime/pool.h"
 #include <quidditch/abi.h>
@@ -18,6 +19,12 @@
 typedef struct qd_plugin_host qd_plugin_host;
 struct qd_json_reader;
 struct qd_json_writer;
+
+/* Bytes that a plugin may hold. */
+typedef struct qd_plugin_limit {
+    qd_str plugin;
+    int64_t bytes;
+} qd_plugin_limit;
 
 /* How to open a host. Everything is borrowed for the call, but env, loop and pool, which are kept.
  */
@@ -38,7 +45,10 @@ typedef struct qd_plugin_host_config {
     bool require_signature;   /* plugins.require_signature: NAME.so.sig by a key of trust_dir */
     qd_str trust_dir;         /* plugins.trust.d: Ed25519 public keys, *.pem */
     uint64_t call_timeout_ns; /* plugins.call_timeout (guest.h); 0: 5 s */
-    const qd_pair *settings;  /* "plugin.<name>.<key>": text; of a list one pair an element */
+    int64_t memory_limit;     /* plugins.memory.limit: bytes of each plugin; 0: none */
+    const qd_plugin_limit *limits; /* plugins.memory.limits.<name>, in its place */
+    size_t nlimits;
+    const qd_pair *settings; /* "plugin.<name>.<key>": text; of a list one pair an element */
     size_t nsettings;
 } qd_plugin_host_config;
 
@@ -145,6 +155,8 @@ void qd_plugin_metrics_each(const qd_plugin_host *h,
 typedef struct qd_plugin_usage {
     const char *plugin;
     int64_t memory;           /* bytes that it keeps by the mem service */
+    int64_t memory_limit;     /* 0: none */
+    uint64_t memory_refused;  /* allocations over the limit */
     uint32_t calls_left;      /* its calls that searches have left, and that have not returned; */
     uint32_t calls_over_time; /* those of them over plugins.call_timeout (guest.h) */
 } qd_plugin_usage;
@@ -152,13 +164,18 @@ typedef struct qd_plugin_usage {
 void qd_plugin_usage_each(const qd_plugin_host *h,
                           void (*each)(void *arg, const qd_plugin_usage *u), void *arg);
 
-/* A dynamic setting in two steps: 0 or the plugin's refusal; [worker]. Unknown or static settings
- * are QD_E_CONFIG. key: "plugin.<name>.<key>". */
+/* May a request set a dynamic setting "plugin.<name>.<key>"? 0, or why not: QD_E_ARG in
+ * Elasticsearch's words for one that is unknown or not dynamic (what: "persistent" or "transient"),
+ * the refusal of the schema, or the plugin's own. The plugin's call is one of guest.h. [worker] */
 QD_MUST_CHECK
-int qd_plugin_setting_check(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err);
-/* The second step, after every node agreed. */
-QD_MUST_CHECK
-int qd_plugin_setting_apply(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err);
+int qd_plugin_setting_check(qd_plugin_host *h, const qd_setting_value *v, const char *what,
+                            qd_err *err);
+/* Gives every dynamic setting of the plugins its value: the transient one, else the persistent one,
+ * else what it had at the start; NULL: there are none. Plugins whose value has changed are told.
+ * What cannot be applied stays as it was, with a line in the log. On one thread at a time.
+ * [worker] */
+void qd_plugin_settings_apply(qd_plugin_host *h, const qd_settings *persistent,
+                              const qd_settings *transient);
 
 /* A reader or writer of ours as plugins see it: the same object under an opaque name. */
 static inline qd_json_in *qd_plugin_json_in(struct qd_json_reader *r)

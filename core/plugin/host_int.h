@@ -20,6 +20,7 @@
 #define QD_PLUGIN_CONF_MAX 256
 #define QD_PLUGIN_FILE_MAX (256u << 20)
 #define QD_PLUGINS_MAX 256
+#define QD_PLUGIN_VALUES_MAX (4u << 20) /* bytes of all values that dynamic settings have had */
 
 /* A setting of a plugin with its value. */
 typedef struct qd_plugin_value {
@@ -29,6 +30,10 @@ typedef struct qd_plugin_value {
     int64_t i64;         /* bool, int, bytes, time, index of an enum */
     double f64;
     uint32_t nitems; /* of a list */
+    /* The latest value of a dynamic setting (NULL: this one), and all that it has had: readers may
+     * hold any of them until the host closes. */
+    _Atomic(struct qd_plugin_value *) now;
+    struct qd_plugin_value *past;
 } qd_plugin_value;
 
 /* One plugin in one node. All texts are in the host's arena. */
@@ -99,6 +104,7 @@ struct qd_plugin_host {
     _Atomic(void *) service_args[QD_SERVICE_COUNT];
     qd_mutex lock;        /* metrics, pieces, edges */
     struct piece *pieces; /* of the work service */
+    qd_arena values;      /* of settings that have changed; only qd_plugin_settings_apply adds */
     qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
     struct qd_guests *guests;
@@ -190,6 +196,12 @@ QD_MUST_CHECK
 int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, const qd_str *texts,
                       size_t n, qd_err *err);
 qd_plugin_value *qdi_setting_find(qd_self *self, const char *key);
+/* The value that a setting has now: v, or a later one. [any] */
+const qd_plugin_value *qdi_setting_now(const qd_plugin_value *v);
+/* The part of "plugin.<name>.<key>" behind the plugin's name; {NULL,0}: it is not this one's. */
+qd_str qdi_setting_key(const qd_self *self, qd_str key);
+/* QD_E_CONFIG that names the setting most like it. */
+int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err);
 
 /* guest.c */
 /* Opens the guests of a host: a call may take limit_ns. 0 or QD_E_NOMEM. */

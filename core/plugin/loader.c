@@ -481,6 +481,7 @@ int qd_plugin_builtin(qd_plugin_host *h, const qd_plugin *plugin, qd_err *err)
     qd_self *self = qdi_self_make(h, qd_str_c(plugin->name));
     if (!self) return qd_err_nomem(err, "a plugin");
     self->builtin = true;
+    atomic_store(&self->account.limit, 0); /* its memory is the node's own */
     int rc = qdi_plugin_adopt(self, plugin, NULL, err);
     if (rc) return rc;
     self->mark = MARK_SORTED;

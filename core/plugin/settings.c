@@ -111,6 +111,12 @@ int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, c
     return 0;
 }
 
+const qd_plugin_value *qdi_setting_now(const qd_plugin_value *v)
+{
+    const qd_plugin_value *now = atomic_load(&((qd_plugin_value *)(uintptr_t)v)->now);
+    return now ? now : v;
+}
+
 qd_plugin_value *qdi_setting_find(qd_self *self, const char *key)
 {
     for (uint32_t i = 0; i < self->nvalues; i++)
@@ -118,9 +124,7 @@ qd_plugin_value *qdi_setting_find(qd_self *self, const char *key)
     return NULL;
 }
 
-/* The part of "plugin.<name>.<key>" behind the plugin's name; {NULL,0} when it is not this
- * plugin's. */
-static qd_str key_of(const qd_self *self, qd_str key)
+qd_str qdi_setting_key(const qd_self *self, qd_str key)
 {
     size_t n = strlen(self->name);
     qd_str rest = qd_str_sub(key, 7, key.n);
@@ -129,7 +133,7 @@ static qd_str key_of(const qd_self *self, qd_str key)
     return qd_str_sub(rest, n + 1, rest.n);
 }
 
-static int refuse_unknown(qd_self *self, qd_str key, qd_err *err)
+int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err)
 {
     const char *best = NULL;
     size_t distance = 4; /* further away it is no misspelling */
@@ -153,7 +157,7 @@ static int load_one(qd_self *self, qd_plugin_value *v, qd_err *err)
     qd_str texts[64];
     size_t n = 0;
     for (size_t i = 0; i < config->nsettings; i++) {
-        qd_str key = key_of(self, config->settings[i].key);
+        qd_str key = qdi_setting_key(self, config->settings[i].key);
         if (!key.p || !qd_str_is(key, v->conf.key)) continue;
         if (n == QD_COUNT_OF(texts))
             return qd_err_set(err, QD_E_LIMIT, "plugin.%s.%s: more than %zu elements", self->name,
@@ -177,12 +181,12 @@ int qdi_settings_load(qd_self *self, qd_err *err)
     const qd_plugin_host_config *config = &self->host->config;
     char name[256];
     for (size_t i = 0; i < config->nsettings; i++) {
-        qd_str key = key_of(self, config->settings[i].key);
+        qd_str key = qdi_setting_key(self, config->settings[i].key);
         if (!key.p) continue;
-        if (key.n >= sizeof name) return refuse_unknown(self, key, err);
+        if (key.n >= sizeof name) return qdi_setting_unknown(self, key, err);
         memcpy(name, key.p, key.n);
         name[key.n] = 0;
-        if (!qdi_setting_find(self, name)) return refuse_unknown(self, key, err);
+        if (!qdi_setting_find(self, name)) return qdi_setting_unknown(self, key, err);
     }
     for (uint32_t i = 0; i < self->nvalues; i++) {
         int rc = load_one(self, &self->values[i], err);
@@ -191,9 +195,16 @@ int qdi_settings_load(qd_self *self, qd_err *err)
     return 0;
 }
 
+/* The value that a setting has now; NULL: no such setting. */
+static const qd_plugin_value *latest(qd_self *self, const char *key)
+{
+    qd_plugin_value *v = qdi_setting_find(self, key);
+    return v ? qdi_setting_now(v) : NULL;
+}
+
 static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
 {
-    const qd_plugin_value *v = qdi_setting_find(self, key);
+    const qd_plugin_value *v = latest(self, key);
     if (!v || !v->set) return QD_E_NOTFOUND;
     if (!bounded(v->conf.type) && v->conf.type != QD_PCONF_BOOL && v->conf.type != QD_PCONF_ENUM)
         return QD_E_ARG;
@@ -203,7 +214,7 @@ static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
 
 static int32_t conf_f64(qd_self *self, const char *key, double *out)
 {
-    const qd_plugin_value *v = qdi_setting_find(self, key);
+    const qd_plugin_value *v = latest(self, key);
     if (!v || !v->set) return QD_E_NOTFOUND;
     if (v->conf.type != QD_PCONF_FLOAT && v->conf.type != QD_PCONF_INT) return QD_E_ARG;
     *out = v->conf.type == QD_PCONF_INT ? (double)v->i64 : v->f64;
@@ -212,7 +223,7 @@ static int32_t conf_f64(qd_self *self, const char *key, double *out)
 
 static int32_t conf_str(qd_self *self, const char *key, qd_str *out)
 {
-    const qd_plugin_value *v = qdi_setting_find(self, key);
+    const qd_plugin_value *v = latest(self, key);
     if (!v || !v->set) return QD_E_NOTFOUND;
     if (v->conf.type == QD_PCONF_LIST) return QD_E_ARG;
     *out = v->text;
@@ -221,7 +232,7 @@ static int32_t conf_str(qd_self *self, const char *key, qd_str *out)
 
 static int32_t conf_list(qd_self *self, const char *key, uint32_t i, qd_str *out)
 {
-    const qd_plugin_value *v = qdi_setting_find(self, key);
+    const qd_plugin_value *v = latest(self, key);
     if (!v || !v->set || v->conf.type != QD_PCONF_LIST || i >= v->nitems) return QD_E_NOTFOUND;
     const char *p = v->text.p;
     while (i--) p += strlen(p) + 1;
@@ -248,48 +259,3 @@ const qd_svc_conf qdi_svc_conf = {
     conf_list,
     conf_watch,
 };
-
-/* The plugin and setting behind a full key; only dynamic ones may change. */
-static int find_dynamic(qd_plugin_host *h, qd_str key, qd_self **self, qd_plugin_value **v,
-                        qd_err *err)
-{
-    char name[256];
-    for (size_t i = 0; i < h->plugins.n; i++) {
-        qd_str rest = key_of(h->plugins.at[i], key);
-        if (!rest.p || rest.n >= sizeof name) continue;
-        *self = h->plugins.at[i];
-        memcpy(name, rest.p, rest.n);
-        name[rest.n] = 0;
-        *v = qdi_setting_find(*self, name);
-        if (!*v) return refuse_unknown(*self, rest, err);
-        if (!((*v)->conf.flags & QD_PCONF_DYNAMIC) || !(*self)->conf_apply)
-            return qd_err_set(err, QD_E_CONFIG, "final setting [%.*s], not updateable",
-                              QD_STR_ARG(key));
-        return 0;
-    }
-    return qd_err_set(err, QD_E_CONFIG, "unknown setting [%.*s]", QD_STR_ARG(key));
-}
-
-int qd_plugin_setting_check(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err)
-{
-    qd_self *self;
-    qd_plugin_value *v;
-    int rc = find_dynamic(h, key, &self, &v, err);
-    if (rc) return rc;
-    qd_arena scratch;
-    qd_arena_init(&scratch, &h->account, 1 << 20);
-    qd_plugin_value trial = {.conf = v->conf};
-    rc = qdi_setting_parse(&scratch, self->name, &trial, &value, 1, err);
-    if (rc == 0) rc = self->conf_check(self->conf_arg, v->conf.key, value, err);
-    qd_arena_fini(&scratch);
-    return rc;
-}
-
-int qd_plugin_setting_apply(qd_plugin_host *h, qd_str key, qd_str value, qd_err *err)
-{
-    qd_self *self;
-    qd_plugin_value *v;
-    int rc = find_dynamic(h, key, &self, &v, err);
-    if (rc == 0) self->conf_apply(self->conf_arg, v->conf.key, value);
-    return rc;
-}

@@ -73,7 +73,8 @@ $(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugi
 $(OUT)/tests/plugins/toy-operator.so: tests/plugins/toy_operator.c
 $(OUT)/tests/plugins/toy-views.so: tests/plugins/toy_views.c
 $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/toy_analysis.c
-$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/module.mk $(SDK_HEADERS)
+$(OUT)/tests/plugins/toy-services.so: tests/plugins/toy_services.c
+$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so $(OUT)/tests/plugins/toy-services.so: tests/plugins/module.mk $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(filter %.c,$^)
 

@@ -373,6 +373,18 @@ static void plugin_memory(void *arg, const qd_plugin_usage *u)
                         (long long)u->memory);
 }
 
+static void plugin_limit(void *arg, const qd_plugin_usage *u)
+{
+    (void)qd_buf_printf(arg, "quidditch_plugin_memory_limit_bytes{plugin=\"%s\"} %lld\n", u->plugin,
+                        (long long)u->memory_limit);
+}
+
+static void plugin_refused(void *arg, const qd_plugin_usage *u)
+{
+    (void)qd_buf_printf(arg, "quidditch_plugin_memory_refused_total{plugin=\"%s\"} %llu\n",
+                        u->plugin, (unsigned long long)u->memory_refused);
+}
+
 static void plugin_calls(void *arg, const qd_plugin_usage *u)
 {
     (void)qd_buf_printf(arg, "quidditch_plugin_calls_not_returned{plugin=\"%s\"} %u\n", u->plugin,
@@ -383,6 +395,10 @@ static void plugins(const qd_actions *a, qd_buf *b)
 {
     head(b, QD_M_PLUGIN_MEMORY_BYTES);
     qd_plugin_usage_each(a->plugins, plugin_memory, b);
+    head(b, QD_M_PLUGIN_MEMORY_LIMIT_BYTES);
+    qd_plugin_usage_each(a->plugins, plugin_limit, b);
+    head(b, QD_M_PLUGIN_MEMORY_REFUSED_TOTAL);
+    qd_plugin_usage_each(a->plugins, plugin_refused, b);
     head(b, QD_M_PLUGIN_CALLS_NOT_RETURNED);
     qd_plugin_usage_each(a->plugins, plugin_calls, b);
     qd_plugin_metrics_each(a->plugins, plugin_metric, b);

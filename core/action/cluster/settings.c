@@ -122,15 +122,13 @@ static int without_patterns(const qd_actions *a, const qd_settings *s, qd_settin
 }
 
 /* Settings of plugins are the plugins' to judge. */
-static int check_plugins(const qd_actions *a, const qd_settings *s, qd_err *err)
+static int check_plugins(const qd_actions *a, const qd_settings *s, const char *what, qd_err *err)
 {
     size_t n, first = qd_settings_group(s, QD_STR("plugin."), &n);
     int rc = 0;
     for (size_t i = first; i < first + n && !rc && a->plugins; i++) {
         const qd_setting_value *v = qd_settings_at(s, i);
-        if (v->kind != QD_SETTING_NULL) {
-            rc = qd_plugin_setting_check(a->plugins, v->key, v->text, err);
-        }
+        if (v->kind != QD_SETTING_NULL) rc = qd_plugin_setting_check(a->plugins, v, what, err);
     }
     return rc;
 }
@@ -142,7 +140,7 @@ static int check(const qd_actions *a, const qd_settings *s, const char *what, qd
     if (!rc) rc = qd_schema_check_dynamic(&qd_schema_node, named, what, err);
     if (!rc) rc = qd_schema_check(&qd_schema_node, named, false, err);
     if (!rc) rc = qd_index_defaults_check(named, err);
-    if (!rc) rc = check_plugins(a, named, err);
+    if (!rc) rc = check_plugins(a, named, what, err);
     qd_settings_unref(named);
     return rc;
 }
@@ -209,21 +207,6 @@ int qdi_api_cluster_put_settings(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- following --- */
 
-static void apply_plugins(qd_plugin_host *plugins, const qd_settings *s)
-{
-    size_t n, first = s && plugins ? qd_settings_group(s, QD_STR("plugin."), &n) : 0;
-    if (!s || !plugins) return;
-    for (size_t i = first; i < first + n; i++) {
-        qd_err err;
-        qd_err_init(&err);
-        const qd_setting_value *v = qd_settings_at(s, i);
-        if (qd_plugin_setting_apply(plugins, v->key, v->text, &err)) {
-            qd_log_warn(LOG, "[%.*s] was not applied: %s", QD_STR_ARG(v->key), qd_err_reason(&err));
-        }
-        qd_err_fini(&err);
-    }
-}
-
 /* By its name, so that one knows what to set anew. */
 static void not_used(void *arg, qd_str key, qd_str value, const char *why)
 {
@@ -249,6 +232,5 @@ void qd_action_settings_follow(qd_config *config, qd_plugin_host *plugins, const
                     qd_err_reason(&err));
     }
     qd_err_fini(&err);
-    apply_plugins(plugins, now->persistent);
-    apply_plugins(plugins, now->transient);
+    if (plugins) qd_plugin_settings_apply(plugins, now->persistent, now->transient);
 }

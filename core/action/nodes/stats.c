@@ -385,6 +385,8 @@ static void write_usage(void *arg, const qd_plugin_usage *u)
     qd_json_key_c(w, u->plugin);
     qd_json_object(w);
     qd_json_field_int(w, "memory_in_bytes", u->memory);
+    qd_json_field_int(w, "memory_limit_in_bytes", u->memory_limit);
+    qd_json_field_int(w, "memory_refused", (int64_t)u->memory_refused);
     qd_json_field_int(w, "calls_not_returned", u->calls_left);
     qd_json_field_int(w, "calls_over_time", u->calls_over_time);
     qd_json_object_end(w);

@@ -208,8 +208,10 @@ typedef struct qd_svc_conf {
     int32_t (*str)(qd_self *, const char *key, qd_str *out); /* keep until stop; text of any type */
     int32_t (*list)(qd_self *, const char *key, uint32_t i,
                     qd_str *out); /* QD_E_NOTFOUND behind the last */
-    /* Dynamic settings: check sees the new text and may refuse it, apply follows when every node
-     * agreed. [worker]. At most one watch a plugin. */
+    /* Dynamic settings. check, on the node that takes the request, may refuse a text. apply, on
+     * every node, says that the four above give a new value now; value.p NULL: it is not set any
+     * more; a list's items end with a NUL each. Also after a start, where the cluster has one. Both
+     * are left after plugins.call_timeout. [worker]. At most one watch a plugin. */
     int32_t (*watch)(qd_self *,
                      int32_t (*check)(void *arg, const char *key, qd_str value, qd_err *),
                      void (*apply)(void *arg, const char *key, qd_str value), void *arg);

@@ -532,21 +532,59 @@ static void bad_settings_are_named(void **state)
     }
 }
 
+static int check_setting(node *nd, const char *key, const char *value)
+{
+    qd_setting_value v = {.key = qd_str_c(key), .kind = QD_SETTING_TEXT, .text = qd_str_c(value)};
+    qd_err_fini(&nd->err);
+    qd_err_init(&nd->err);
+    return qd_plugin_setting_check(nd->host, &v, "persistent", &nd->err);
+}
+
+/* Settings of the cluster with one value. */
+static qd_settings *cluster_with(const char *key, const char *value)
+{
+    qd_settings *s;
+    assert_int_equal(qd_settings_new(NULL, &s, NULL), 0);
+    assert_int_equal(qd_settings_put(s, qd_str_c(key), qd_str_c(value), NULL), 0);
+    assert_int_equal(qd_settings_seal(s, NULL), 0);
+    return s;
+}
+
 static void dynamic_settings_in_two_steps(void **state)
 {
     (void)state;
     place("toy-good", "toy-good", NULL);
     node nd;
     load_names(&nd, "toy-good", NULL);
-    qd_str label = QD_STR("plugin.toy-good.label");
-    assert_int_equal(qd_plugin_setting_check(nd.host, label, QD_STR("abc"), NULL), 0);
-    assert_int_equal(qd_plugin_setting_apply(nd.host, label, QD_STR("abc"), NULL), 0);
-    assert_int_equal(qd_plugin_setting_check(nd.host, label, QD_STR("abcd"), &nd.err), QD_E_ARG);
+    assert_int_equal(check_setting(&nd, "plugin.toy-good.label", "abc"), 0);
+    assert_int_equal(check_setting(&nd, "plugin.toy-good.label", "abcd"), QD_E_ARG);
     assert_string_equal(qd_err_reason(&nd.err), "toys are short");
-    qd_err_fini(&nd.err);
-    assert_int_equal(
-        qd_plugin_setting_check(nd.host, QD_STR("plugin.toy-good.level"), QD_STR("3"), &nd.err),
-        QD_E_CONFIG);
+    assert_int_equal(check_setting(&nd, "plugin.toy-good.level", "3"), QD_E_ARG);
+    assert_string_equal(qd_err_reason(&nd.err),
+                        "persistent setting [plugin.toy-good.level], not dynamically updateable");
+    assert_int_equal(check_setting(&nd, "plugin.toy-good.lable", "3"), QD_E_CONFIG);
+    assert_non_null(strstr(qd_err_reason(&nd.err), "did you mean [plugin.toy-good.label]"));
+    assert_int_equal(check_setting(&nd, "plugin.absent.label", "3"), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&nd.err), "[plugin.absent.label], not recognized"));
+
+    qd_self *self = info_of(&nd, "toy-good").self;
+    qd_settings *a = cluster_with("plugin.toy-good.label", "abc");
+    qd_settings *b = cluster_with("plugin.toy-good.label", "xyz");
+    qd_str before, s;
+    assert_int_equal(qdi_svc_conf.str(self, "label", &before), 0);
+    for (int i = 0; i < 1000; i++) { /* values that come back take no more memory */
+        qd_plugin_settings_apply(nd.host, a, NULL);
+        assert_int_equal(qdi_svc_conf.str(self, "label", &s), 0);
+        assert_true(qd_str_is(s, "abc"));
+        qd_plugin_settings_apply(nd.host, a, b);
+        assert_int_equal(qdi_svc_conf.str(self, "label", &s), 0);
+        assert_true(qd_str_is(s, "xyz"));
+    }
+    qd_plugin_settings_apply(nd.host, NULL, NULL);
+    assert_int_equal(qdi_svc_conf.str(self, "label", &s), 0);
+    assert_true(qd_str_is(s, "toy") && qd_str_is(before, "toy")); /* what it had at the start */
+    qd_settings_unref(a);
+    qd_settings_unref(b);
     end(&nd);
 }
 
