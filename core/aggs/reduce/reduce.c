@@ -162,7 +162,8 @@ static int merge(qd_aggs_reducer *r, bool final, qd_aggs_partial **out, qd_err *
     }
     if (rc == 0 && final)
         rc = qdi_aggs_reduce_beside(&x, t->roots, t->nplain, t->nroots, p->at, err);
-    if (rc == 0 || x.pending) rc = qdi_aggs_plugin_settle(&x, rc ? NULL : err);
+    int ended = qdi_aggs_plugin_settle(&x, rc ? NULL : err);
+    if (rc == 0) rc = ended;
     qd_free(one);
     if (rc == 0)
         *out = p;
