@@ -134,6 +134,7 @@ typedef struct qd_aggs_shard_options {
     qd_aggs_fetch *fetch;          /* NULL without top_hits */
     void *fetch_arg;
     bool skip_block_statistics; /* always read values (benchmarks) */
+    bool skip_kernels;          /* terms look at each value by itself (benchmarks) */
 } qd_aggs_shard_options;
 
 /* Makes the collector of one shard. Filters are planned here. [worker] QD_E_NOMEM, QD_E_BREAKER,

@@ -12,16 +12,17 @@
 #include <quidditch/operator.h>
 #include <quidditch/storage.h>
 
-/* A slot: always there (flag 0), or there exactly when the flag is set. */
+/* A slot: always there (flag 0), or there exactly when the flag is set, or is not. */
 typedef struct slot {
     const char *name;
     size_t offset;
     uint64_t flag;
+    bool unless;
 } slot;
 
 #define SLOT(type, member, flag)                                                                   \
     {                                                                                              \
-#member, offsetof(type, member), (flag)                                                    \
+#member, offsetof(type, member), (flag), false                                             \
     }
 #define ST(member, flag) SLOT(qd_storage_vtable, member, flag)
 static const slot storage_slots[] = {
@@ -55,7 +56,7 @@ static const slot storage_slots[] = {
     ST(rename, QD_STORAGE_RENAME),
     ST(copy, QD_STORAGE_COPY),
     ST(sync_dir, QD_STORAGE_LAZY),
-    {NULL, 0, 0},
+    {NULL, 0, 0, false},
 };
 #define CO(member, flag) SLOT(qd_coord_vtable, member, flag)
 static const slot coordination_slots[] = {
@@ -76,7 +77,7 @@ static const slot coordination_slots[] = {
     CO(authority, QD_COORD_AUTHORITY),
     CO(export_at, QD_COORD_AUTHORITY),
     CO(import, QD_COORD_AUTHORITY),
-    {NULL, 0, 0},
+    {NULL, 0, 0, false},
 };
 #define OP(member, flag) SLOT(qd_operator_vtable, member, flag)
 static const slot operator_slots[] = {
@@ -88,32 +89,35 @@ static const slot operator_slots[] = {
     OP(close_iter, QD_OPERATOR_ITERATES),
     OP(match_block, QD_OPERATOR_TWO_PHASE),
     OP(explain, QD_OPERATOR_EXPLAINS),
-    {NULL, 0, 0},
+    {NULL, 0, 0, false},
 };
 #define ANALYZER_SLOTS(type)                                                                       \
     {                                                                                              \
-        SLOT(type, open, 0), SLOT(type, run, 0), SLOT(type, close, 0), {NULL, 0, 0},               \
+        SLOT(type, open, 0), SLOT(type, run, 0), SLOT(type, close, 0), {NULL, 0, 0, false},        \
     }
 static const slot char_filter_slots[] = ANALYZER_SLOTS(qd_char_filter_vtable);
 static const slot tokenizer_slots[] = ANALYZER_SLOTS(qd_tokenizer_vtable);
 static const slot token_filter_slots[] = ANALYZER_SLOTS(qd_token_filter_vtable);
 #define FR(member, flag) SLOT(qd_frontend_vtable, member, flag)
 static const slot frontend_slots[] = {
-    FR(open, 0), FR(address, 0), FR(drain, 0), FR(close, 0), {NULL, 0, 0},
+    FR(open, 0), FR(address, 0), FR(drain, 0), FR(close, 0), {NULL, 0, 0, false},
 };
 
 #define AG(member, flag) SLOT(qd_aggregation_vtable, member, flag)
+#define AM(member)                                                                                 \
+    {                                                                                              \
+#member, offsetof(qd_aggregation_vtable, member), QD_AGGREGATION_BUCKETS, true             \
+    }
 static const slot aggregation_slots[] = {
-    AG(parse, 0), AG(open, 0),   AG(collect, 0), AG(result, 0),
-    AG(close, 0), AG(reduce, 0), AG(value, 0),   AG(write, QD_AGGREGATION_WRITES),
-    {NULL, 0, 0},
+    AG(parse, 0), AG(open, 0), AG(close, 0), AG(keys, QD_AGGREGATION_BUCKETS), AM(collect),
+    AM(result),   AM(reduce),  AM(value),    AG(write, QD_AGGREGATION_WRITES), {NULL, 0, 0, false},
 };
 #define FI(member, flag) SLOT(qd_field_vtable, member, flag)
 static const slot field_slots[] = {
     FI(check, 0),
     FI(parse, 0),
     FI(part, QD_FIELD_PART),
-    {NULL, 0, 0},
+    {NULL, 0, 0, false},
 };
 
 static const struct kind {
@@ -137,7 +141,7 @@ static const struct kind {
                               QD_TOKEN_FILTER_MAJOR, QD_TOKEN_FILTER_MINOR, token_filter_slots},
     [QD_KIND_FRONTEND] = {"frontend", sizeof(qd_frontend_vtable), 1, QD_FRONTEND_MAJOR,
                           QD_FRONTEND_MINOR, frontend_slots},
-    [QD_KIND_AGGREGATION] = {"aggregation", sizeof(qd_aggregation_vtable), 1, QD_AGGREGATION_MAJOR,
+    [QD_KIND_AGGREGATION] = {"aggregation", sizeof(qd_aggregation_vtable), 15, QD_AGGREGATION_MAJOR,
                              QD_AGGREGATION_MINOR, aggregation_slots},
     [QD_KIND_FIELD] = {"field", sizeof(qd_field_vtable), 15, QD_FIELD_MAJOR, QD_FIELD_MINOR,
                        field_slots},
@@ -168,16 +172,17 @@ static int check_slots(qd_self *self, const struct kind *k, const char *name, co
     for (const slot *s = k->slots; s->name; s++) {
         void *fn;
         memcpy(&fn, copy + s->offset, sizeof fn);
-        bool wanted = s->flag == 0 || (flags & s->flag);
+        bool wanted = s->flag == 0 || ((flags & s->flag) != 0) != s->unless;
         if (wanted && !fn)
             return qd_err_set(
                 err, QD_E_ABI, "%s: %s [%s] lacks the slot %s%s: wanted a function, found %s",
                 self->name, k->name, name, s->name, s->flag ? ", which its flags promise" : "",
                 s->offset < given ? "NULL" : "a shorter table");
         if (!wanted && fn)
-            return qd_err_set(err, QD_E_ABI,
-                              "%s: %s [%s] has the slot %s without the flag for it (%#llx)",
-                              self->name, k->name, name, s->name, (unsigned long long)s->flag);
+            return qd_err_set(
+                err, QD_E_ABI, "%s: %s [%s] has the slot %s %s (%#llx)", self->name, k->name, name,
+                s->name, s->unless ? "beside a flag that excludes it" : "without the flag for it",
+                (unsigned long long)s->flag);
     }
     return 0;
 }

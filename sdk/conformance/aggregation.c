@@ -1,26 +1,19 @@
 /*
  * aggregation.c: the contract of the aggregation kind as tests. Parameters are an aggregation's
  * own, so a sample has to be given: option `aggregation`, the JSON behind its name. Values are made
- * up: positive numbers, 4,000 for each of five owners.
+ * up: positive numbers, 4,000 for each of five owners. aggregation_keys.c has the tests of buckets.
  */
-#include "suite.h"
+#include "aggregation_suite.h"
 #include <math.h>
 
 #define OWNERS 5u
 #define VALUES 4000u
 
-typedef struct probe {
-    qd_conform *c;
-    const qd_aggregation_vtable *vt;
-    qd_aggregation_ctx ctx;
-    qd_str json;
-    const void *params;
-    uint32_t members;
-} probe;
+typedef qd_aggregation_probe probe;
 
 static uint8_t space[3][QD_AGGREGATION_RESULT_MAX + 16];
 
-static int32_t parse(probe *p, qd_str json)
+int32_t qd_aggregation_probe_parse(probe *p, qd_str json)
 {
     qd_json_in *in = p->c->json_open(p->c, json);
     if (!in) return QD_E_NOMEM;
@@ -31,27 +24,34 @@ static int32_t parse(probe *p, qd_str json)
 
 static void sample_is_parsed(probe *p)
 {
-    CHECK_EQ(p->c, parse(p, p->json), 0);
-    CHECK_EQ(p->c, parse(p, p->json), 0);
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
 }
 
 static void broken_requests_are_errors(probe *p)
 {
     static const char *const bad[] = {"", "{", "{\"no_such_parameter_at_all\": 1}", "[1,", "nul"};
     for (size_t i = 0; i < COUNT(bad); i++) {
-        CHECK(p->c, parse(p, str_c(bad[i])) < 0);
+        CHECK(p->c, qd_aggregation_probe_parse(p, str_c(bad[i])) < 0);
         CHECK(p->c, *p->c->reason(p->c) != 0); /* with a text */
         p->c->err_clear(p->c);
     }
     for (size_t n = 0; n < p->json.n; n++) {
-        (void)parse(p, (qd_str){p->json.p, n});
+        (void)qd_aggregation_probe_parse(p, (qd_str){p->json.p, n});
         p->c->err_clear(p->c);
     }
 }
 
 static void table_is_sound(probe *p)
 {
+    if (p->vt->head.flags & QD_AGGREGATION_BUCKETS) {
+        CHECK_EQ(p->c, p->vt->result_max, 0);
+        CHECK(p->c, p->vt->key_type <= QD_AGGREGATION_TEXT);
+        CHECK(p->c, !p->vt->members && !(p->vt->head.flags & QD_AGGREGATION_WRITES));
+        return;
+    }
     CHECK(p->c, p->vt->result_max >= 1 && p->vt->result_max <= QD_AGGREGATION_RESULT_MAX);
+    CHECK_EQ(p->c, p->vt->key_type, 0);
     CHECK(p->c, p->members <= QD_AGGREGATION_MEMBERS_MAX);
 }
 
@@ -115,7 +115,7 @@ static int alike(probe *p, qd_str a, qd_str b)
 static void owners_are_kept_apart(probe *p)
 {
     qd_aggregation_collector *all, *one;
-    CHECK_EQ(p->c, parse(p, p->json), 0);
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
     CHECK_EQ(p->c, p->vt->open(&p->ctx, p->params, &all, p->c->err), 0);
     CHECK_EQ(p->c, feed(p, all, 0, 1, 0, 1, 100, 0), 0); /* more owners come later */
     CHECK_EQ(p->c, feed(p, all, 2, OWNERS - 1, 0, 1, 4096, 0), 0);
@@ -148,7 +148,7 @@ static void reducing_is_collecting(probe *p)
     qd_aggregation_collector *c;
     qd_str whole, part[3], pair[2], merged;
     static uint8_t kept[4][QD_AGGREGATION_RESULT_MAX];
-    CHECK_EQ(p->c, parse(p, p->json), 0);
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
     for (uint32_t k = 0; k < 4; k++) {
         qd_str r;
         CHECK_EQ(p->c, p->vt->open(&p->ctx, p->params, &c, p->c->err), 0);
@@ -177,7 +177,7 @@ static void damaged_results_are_errors(probe *p)
     qd_aggregation_collector *c;
     qd_str r, to;
     static uint8_t bad[QD_AGGREGATION_RESULT_MAX + 1];
-    CHECK_EQ(p->c, parse(p, p->json), 0);
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
     CHECK_EQ(p->c, p->vt->open(&p->ctx, p->params, &c, p->c->err), 0);
     CHECK_EQ(p->c, feed(p, c, 0, 0, 0, 1, 1000, 0), 0);
     CHECK_EQ(p->c, result(p, c, 0, 0, &r), 0);
@@ -218,6 +218,10 @@ void qd_conform_aggregation(qd_conform *c, const char *name, const qd_aggregatio
     }
     RUN(c, "the sample is parsed", sample_is_parsed(&p));
     if (c->outcome) return;
+    if (vt->head.flags & QD_AGGREGATION_BUCKETS) {
+        qd_aggregation_probe_keys(&p);
+        return;
+    }
     RUN(c, "owners are kept apart", owners_are_kept_apart(&p));
     RUN(c, "reducing is collecting", reducing_is_collecting(&p));
     RUN(c, "damaged results are errors", damaged_results_are_errors(&p));

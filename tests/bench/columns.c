@@ -7,6 +7,11 @@
  * documents a filter keeps. Each line of output: what, million documents a second (best of ROUNDS,
  * of all documents of the segment, kept or not), and its share of the plain sum's. A filter is
  * evaluated anew each time: its cost is part of the line.
+ *
+ * Then terms thrice, in turns: with its fused kernels, without them, and as the plugin of
+ * sdk/examples/aggregation-terms, loaded from BENCH_PLUGINS, whose calls guests run as in a node;
+ * the plugin's line ends with its rate as a share of the built-in one's without kernels, by the
+ * clock and by the processor time of all threads.
  */
 #include "aggs/aggs.h"
 #include "analysis/analysis.h"
@@ -14,6 +19,7 @@
 #include "bench/bench.h"
 #include "lib/store_crash.h"
 #include "mapping/mapping.h"
+#include "plugin/host.h"
 #include "query/dsl.h"
 #include "query/node.h"
 #include "search/plan/plan.h"
@@ -33,10 +39,11 @@ static void fill(qd_buffer *b)
         {.name = {"v", 1}, .column = QD_COLUMN_I64},
         {.name = {"d", 1}, .column = QD_COLUMN_I64},
         {.name = {"k", 1}, .column = QD_COLUMN_ORDINAL},
+        {.name = {"w", 1}, .column = QD_COLUMN_I64},
         {.name = {"keep", 4}, .index = QD_INDEX_DOCS, .column = QD_COLUMN_NONE}};
-    uint32_t f[4];
+    uint32_t f[5];
     char key[16];
-    for (uint32_t i = 0; i < 4; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &err));
+    for (uint32_t i = 0; i < 5; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &err));
     for (uint32_t i = 0; i < docs; i++) {
         uint64_t r = random_next();
         int64_t v = plain[i] = (int64_t)(r & 0x1ffff);
@@ -44,10 +51,12 @@ static void fill(qd_buffer *b)
         OK(qd_buffer_doc_begin(b, NULL, &err));
         OK(qd_buffer_column_i64(b, f[0], &v, 1, &err));
         OK(qd_buffer_column_i64(b, f[1], &d, 1, &err));
+        int64_t wide = (int64_t)(r >> 40 & 15) * 1000003;
+        OK(qd_buffer_column_i64(b, f[3], &wide, 1, &err));
         int n = snprintf(key, sizeof key, "key%02u", (unsigned)(r >> 40 & 15));
         OK(qd_buffer_column_bytes(b, f[2], (qd_str){key, (size_t)n}, &err));
-        if ((r >> 44) % 10 == 0) OK(qd_buffer_term(b, f[3], QD_STR("tenth"), &err));
-        if (r >> 63) OK(qd_buffer_term(b, f[3], QD_STR("half"), &err));
+        if ((r >> 44) % 10 == 0) OK(qd_buffer_term(b, f[4], QD_STR("tenth"), &err));
+        if (r >> 63) OK(qd_buffer_term(b, f[4], QD_STR("half"), &err));
         OK(qd_buffer_doc_commit(b, &err));
     }
 }
@@ -79,7 +88,18 @@ typedef struct bench {
     qd_analysis *analysis;
     qd_mapping *mapping;
     qd_searcher *searcher;
+    qd_plugin_host *plugins;
+    bool skip_kernels;
 } bench;
+
+/* Seconds of processors that the process has used. */
+static double used(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+static double last_used; /* of the last request */
 
 /* One request over the segment; its seconds. The answer goes to out. */
 static double run(bench *x, const char *text, const char *keep, bool statistics, qd_buf *out)
@@ -95,17 +115,19 @@ static double run(bench *x, const char *text, const char *keep, bool statistics,
     qd_collect_result collected;
     qd_plan *plan;
     qd_json_writer w;
-    double from = now();
+    double from = now(), began = used();
     qd_arena_init(&arena, &x->account, 0);
-    qd_query_reading reading = {.arena = &arena};
+    qd_query_reading reading = {.arena = &arena, .host = x->plugins};
     qd_query_context q = {
         .arena = &arena, .mapping = x->mapping, .analysis = x->analysis, .index = QD_STR("bench")};
     OK(qd_json_parse(&arena, qd_str_c(text), 0, &json, &err));
     qd_aggs_reading how = {.arena = &arena, .reading = &reading, .body = qd_str_c(text)};
     OK(qd_aggs_parse(&how, json, &tree, &err));
     OK(qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q}, &bound, &err));
-    qd_aggs_shard_options o = {
-        .searcher = x->searcher, .account = &x->account, .skip_block_statistics = !statistics};
+    qd_aggs_shard_options o = {.searcher = x->searcher,
+                               .account = &x->account,
+                               .skip_block_statistics = !statistics,
+                               .skip_kernels = x->skip_kernels};
     OK(qd_aggs_shard_make(bound, &o, &shard, &err));
     qd_node *node = qd_node_make(&arena, keep ? QD_NATIVE_TERM : QD_NATIVE_MATCH_ALL);
     if (keep) node->u.term = (qd_node_term){.field = QD_STR("keep"), .term = qd_str_c(keep)};
@@ -117,6 +139,7 @@ static double run(bench *x, const char *text, const char *keep, bool statistics,
     OK(qd_aggs_reducer_add(reducer, partial, &err));
     OK(qd_aggs_reducer_finish(reducer, &result, &err));
     double seconds = now() - from;
+    last_used = used() - began;
     qd_buf_reset(out);
     qd_json_writer_init(&w, out, false);
     qd_aggs_write(result, false, &w);
@@ -209,13 +232,74 @@ static void all_lines(bench *x)
     line(x, "histogram of a long, 16 buckets, random 50 %", histogram, "half", false, rate);
 }
 
+/* Terms with fused kernels, without them, and of the plugin, over one field with what is below. */
+static void trio(bench *x, const char *what, const char *field, const char *below, double rate)
+{
+    static const char *const how[] = {"fused kernels", "kernels off", "plugin"};
+    double best[3] = {1e9, 1e9, 1e9}, least[3] = {1e9, 1e9, 1e9};
+    char text[256], title[128];
+    qd_buf out, first;
+    qd_buf_init(&out, &x->account, 1 << 20);
+    qd_buf_init(&first, &x->account, 1 << 20);
+    for (uint32_t r = 0; r < rounds; r++)
+        for (uint32_t i = 0; i < 3; i++) {
+            snprintf(text, sizeof text, "{\"a\":{\"%s\":{\"field\":\"%s\"}%s}}",
+                     i == 2 ? "values" : "terms", field, below);
+            x->skip_kernels = i == 1;
+            double s = run(x, text, NULL, false, i ? &out : &first);
+            if (s < best[i]) best[i] = s;
+            if (last_used < least[i]) least[i] = last_used;
+            if (i && !qd_str_eq(qd_buf_view(&out), qd_buf_view(&first))) {
+                fprintf(stderr, "%s: %s: another answer\n", what, how[i]);
+                exit(1);
+            }
+        }
+    x->skip_kernels = false;
+    for (uint32_t i = 0; i < 3; i++) {
+        double own = docs / best[i] / 1e6;
+        snprintf(title, sizeof title, "terms of %s: %s", what, how[i]);
+        printf("%-58s %8.0f M/s  %5.1f %%", title, own, own / rate * 100);
+        if (i == 2)
+            printf("  %.2f of kernels off, %.2f by processor time", best[1] / best[2],
+                   least[1] / least[2]);
+        printf("\n");
+    }
+    qd_buf_fini(&out);
+    qd_buf_fini(&first);
+}
+
+static void plugin_lines(bench *x)
+{
+    static const char sum[] = ",\"aggs\":{\"s\":{\"sum\":{\"field\":\"v\"}}}";
+    const qd_str path = QD_STR(BENCH_PLUGINS), allow = QD_STR("example-values");
+    qd_plugin_host_config c = {.env = qd_env_system(),
+                               .paths = &path,
+                               .npaths = 1,
+                               .build_tree = true,
+                               .allow = &allow,
+                               .nallow = 1,
+                               .allow_unstable = true};
+    OK(qd_plugin_host_open(&c, &x->plugins, &err));
+    OK(qd_plugin_host_load(x->plugins, &err));
+    double rate = plain_rate();
+    trio(x, "a keyword of 16 values", "k", "", rate);
+    trio(x, "a keyword of 16 values, a sum below", "k", sum, rate);
+    trio(x, "16 far longs", "w", "", rate);
+    trio(x, "16 far longs, a sum below", "w", sum, rate);
+    trio(x, "131,072 longs", "v", "", rate);
+    trio(x, "131,072 longs, a sum below", "v", sum, rate);
+    trio(x, "1,048,576 doubles", "d", "", rate);
+    qd_plugin_host_close(x->plugins);
+    x->plugins = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static bench x;
     qd_store *store;
-    qd_str mapping =
-        QD_STR("{\"properties\":{\"v\":{\"type\":\"long\"},\"d\":{\"type\":\"double\"},"
-               "\"k\":{\"type\":\"keyword\"},\"keep\":{\"type\":\"keyword\"}}}");
+    qd_str mapping = QD_STR(
+        "{\"properties\":{\"v\":{\"type\":\"long\"},\"d\":{\"type\":\"double\"},"
+        "\"k\":{\"type\":\"keyword\"},\"w\":{\"type\":\"long\"},\"keep\":{\"type\":\"keyword\"}}}");
     if (argc > 1) docs = (uint32_t)strtoul(argv[1], NULL, 10);
     if (argc > 2) rounds = (uint32_t)strtoul(argv[2], NULL, 10);
     if (docs < 1 || docs > 1u << 28 || rounds < 1) {
@@ -235,6 +319,7 @@ int main(int argc, char **argv)
     x.searcher = make_searcher(store, &x.account);
     printf("%u documents, best of %u rounds, one thread\n", docs, rounds);
     all_lines(&x);
+    plugin_lines(&x);
     qd_searcher_unref(x.searcher);
     qd_mapping_unref(x.mapping);
     qd_analysis_free(x.analysis);

@@ -5,7 +5,12 @@
 #   make bench BENCH="--rounds 5 --fresh"    options of tests/bench/run.pl
 BENCH_COLUMNS := $(OUT)/tests/bench/columns
 $(OBJ)/tests/bench/%.o: CPPFLAGS_ALL += -Itests
-$(BENCH_COLUMNS): $(OBJ)/tests/bench/columns.o $(TEST_LIB) $(CORE_LIBS)
+BENCH_PLUGINS := $(OUT)/tests/bench/plugins
+$(BENCH_PLUGINS)/example-values.so: sdk/examples/aggregation-terms/values.c tests/bench/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_FLAGS) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
+$(OBJ)/tests/bench/columns.o: CPPFLAGS_ALL += -DBENCH_PLUGINS='"$(abspath $(BENCH_PLUGINS))"'
+$(BENCH_COLUMNS): $(OBJ)/tests/bench/columns.o $(TEST_LIB) $(CORE_LIBS) | $(BENCH_PLUGINS)/example-values.so
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
 # make bench-allocation: the allocator on 1,000 nodes and 100,000 shards.

@@ -78,9 +78,13 @@ $(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/te
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(filter %.c,$^)
 
-# An aggregation that misbehaves on request, and one with the name of a built-in aggregation.
+# Aggregations that misbehave on request, a version of them whose results are others, and one with the name of a built-in aggregation.
 TOY_AGG_aggregation := toy_agg
 TOY_AGG_taken := avg
+$(OUT)/tests/plugins/version-2/toy-aggregation.so: tests/plugins/toy_aggregation.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-aggregation"' -DTOY_AGG='"toy_agg"' -DTOY_VERSION=2 \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
 $(OUT)/tests/plugins/toy-aggregation.so $(OUT)/tests/plugins/toy-taken.so: $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_aggregation.c tests/plugins/module.mk $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' -DTOY_AGG='"$(TOY_AGG_$*)"' \

@@ -7,10 +7,21 @@
  *   long     a result says that it is longer than its room
  *   damaged  results that reduce refuses
  *   text     leaves an object open that it writes
+ * and buckets, toy_keys and toy_kept (the latter may be kept by caches), of the mode
+ *   sum      whose keys are the values
+ *   sleep    keys does not return
+ *   beyond   keys gives keys of a value that is not there
+ *   count    all values have one key, which counts calls
+ * TOY_VERSION is the version of results.
  */
 #include <quidditch/aggregation.h>
 #include <quidditch/plugin.h>
+#include <stdatomic.h>
 #include <time.h>
+
+#ifndef TOY_VERSION
+#define TOY_VERSION 1
+#endif
 
 static const qd_svc_mem *mem;
 static const qd_svc_json *json;
@@ -45,7 +56,7 @@ static int32_t parse(const qd_aggregation_ctx *ctx, qd_json_in *in, const void *
     memset(r, 0, sizeof *r);
     int32_t rc = json->next(in, &ev, err);
     while (!rc && (rc = json->next(in, &ev, err)) == 0 && ev.type == QD_JEV_KEY) {
-        if (qd_aggregation_host_member(ev.text)) {
+        if (qd_aggregation_bucket_member(ev.text)) {
             rc = json->skip(in, err);
             continue;
         }
@@ -146,7 +157,7 @@ static int32_t write(const qd_aggregation_ctx *ctx, const void *params, qd_str r
 static const qd_aggregation_vtable vtable = {
     QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_WRITES),
     8,
-    1,
+    TOY_VERSION,
     NULL,
     parse,
     open,
@@ -155,13 +166,43 @@ static const qd_aggregation_vtable vtable = {
     close,
     reduce,
     value,
-    write};
+    write,
+    0,
+    0,
+    NULL};
+
+static int32_t keys(qd_aggregation_collector *c, const qd_aggregation_values *v,
+                    qd_aggregation_keys *out, qd_err *err)
+{
+    static _Atomic int64_t calls;
+    uint32_t n = v->n < out->room ? v->n : out->room;
+    int64_t call = calls++;
+    (void)err;
+    if (is(c->r, "sleep")) nap();
+    for (uint32_t i = 0; i < n; i++) {
+        out->of[i] = i;
+        out->i64[i] = is(c->r, "count") ? call : v->i64[i];
+    }
+    if (is(c->r, "beyond")) out->of[n - 1] = n + 7;
+    out->n = out->done = n;
+    return 0;
+}
+
+#define KEYS_TABLE(flags)                                                                          \
+    {                                                                                              \
+        .head = QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_BUCKETS | (flags)),   \
+        .result_version = TOY_VERSION, .parse = parse, .open = open, .close = close, .keys = keys  \
+    }
+static const qd_aggregation_vtable keys_table = KEYS_TABLE(0);
+static const qd_aggregation_vtable kept_table = KEYS_TABLE(QD_AGGREGATION_CACHEABLE);
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
-    return host->provide(self, QD_KIND_AGGREGATION, TOY_AGG, &vtable, err);
+    int32_t rc = host->provide(self, QD_KIND_AGGREGATION, "toy_keys", &keys_table, err);
+    if (!rc) rc = host->provide(self, QD_KIND_AGGREGATION, "toy_kept", &kept_table, err);
+    return rc ? rc : host->provide(self, QD_KIND_AGGREGATION, TOY_AGG, &vtable, err);
 }
 
 static const qd_plugin plugin = {

@@ -93,23 +93,18 @@ static int check_hints(qdi_parse *p, const qdi_agg *a)
     return 0;
 }
 
-static int terms_parse(qdi_parse *p, qdi_agg *a)
+int qdi_terms_parse_sizes(qdi_parse *p, qdi_agg *a, int64_t least_min_doc_count)
 {
-    int64_t size = 10, shard_size = -1, shard_min = 0;
-    int rc = qdi_aggs_common(p, a, true);
+    int64_t size = 10, shard_size = -1, shard_min = 0, least = least_min_doc_count;
     a->min_doc_count = 1;
-    if (!rc) rc = check_hints(p, a);
-    if (!rc) rc = qdi_aggs_get_i64(p, a, "size", &size);
+    int rc = qdi_aggs_get_i64(p, a, "size", &size);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_size", &shard_size);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_min_doc_count", &shard_min);
-    if (!rc)
-        rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &qdi_terms_of(a)->show_error);
-    if (!rc) rc = parse_include(p, a);
     if (!rc) rc = qdi_aggs_parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
     if (!rc) rc = qdi_aggs_at_least(p, a, "size", "size", size, 1);
     if (!rc) rc = qdi_aggs_at_least(p, a, "shard_size", "shardSize", shard_size, 1);
-    if (!rc) rc = qdi_aggs_at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, 0);
+    if (!rc) rc = qdi_aggs_at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, least);
     if (!rc) rc = qdi_aggs_at_least(p, a, "shard_min_doc_count", "shardMinDocCount", shard_min, 0);
     if (rc) return rc;
     a->visits_all = a->min_doc_count == 0;
@@ -121,6 +116,16 @@ static int terms_parse(qdi_parse *p, qdi_agg *a)
     qdi_terms_of(a)->shard_min_doc_count =
         shard_min > a->min_doc_count ? a->min_doc_count : shard_min;
     return 0;
+}
+
+static int terms_parse(qdi_parse *p, qdi_agg *a)
+{
+    int rc = qdi_aggs_common(p, a, true);
+    if (!rc) rc = check_hints(p, a);
+    if (!rc)
+        rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &qdi_terms_of(a)->show_error);
+    if (!rc) rc = parse_include(p, a);
+    return rc ? rc : qdi_terms_parse_sizes(p, a, 0);
 }
 
 static int terms_bind(qdi_binder *x, qdi_bound *b)
@@ -144,7 +149,7 @@ static int64_t error_of(const qdi_out *const *in, const qdi_part *p, uint32_t n,
     return e;
 }
 
-static int terms_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
+int qdi_terms_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out, qd_err *err)
 {
     const qdi_agg *def = out->def;
     qdi_part *p;
@@ -219,7 +224,7 @@ const qd_agg_type qdi_aggs_terms = {
     .unmapped = "keyword",
     .factory = "TermsAggregatorFactory",
     .ops = &qdi_aggs_terms_ops,
-    .reduce = terms_reduce,
+    .reduce = qdi_terms_reduce,
     .write = terms_write,
     .typed_key = terms_typed_key,
 };

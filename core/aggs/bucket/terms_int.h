@@ -29,4 +29,23 @@ static inline qdi_terms *qdi_terms_of(const qdi_agg *a)
 
 extern const qdi_ops qdi_aggs_terms_ops;
 
+/* order, size, shard_size, min_doc_count, shard_min_doc_count, into a and its qdi_terms. */
+int qdi_terms_parse_sizes(struct qdi_parse *p, qdi_agg *a, int64_t least_min_doc_count);
+/* Merges buckets by key; final: orders and cuts. */
+int qdi_terms_reduce(struct qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
+                     qd_err *err);
+
+struct qd_ordinals;
+/* What a shard has found. */
+typedef struct qdi_terms_found {
+    const qdi_strings *strings;      /* of the keys, by number; NULL: keys are numbers, or .. */
+    const struct qd_ordinals *shard; /* .. the shard's ordinals; NULL: they are not */
+    bool sortable;                   /* doubles are sortable bits; else as the column has them */
+    const qdi_buckets *universe;     /* min_doc_count 0: numbers that exist; NULL: none */
+    uint64_t left_out;               /* documents of buckets that cannot be among the best */
+} qdi_terms_found;
+/* The best buckets of an owner; out->kind says what keys are. */
+int qdi_terms_build(qdi_aggr *a, uint32_t owner, const qdi_terms_found *f, qdi_out *out,
+                    qd_err *err);
+
 #endif

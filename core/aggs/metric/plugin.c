@@ -8,40 +8,14 @@
  * somebody looks at a value or the merge ends (qdi_aggs_plugin_settle).
  */
 #include "aggs/bind/bind_int.h"
-#include "aggs/parse/parse_int.h"
+#include "aggs/bucket/plugin_buckets.h"
+#include "aggs/plugin/plugin_int.h"
 #include "aggs/reduce/reduce_int.h"
-#include "plugin/guest.h"
 #include <math.h>
-#include <quidditch/aggregation.h>
-#include <stdio.h>
-
-#define PAIRS_MAX 65536u /* gathered before a call */
-#define BYTES_MAX                                                                                  \
-    ((size_t)1 << 30) /* of all results of a call, and of what they are written as                 \
-                       */
-
-/* The row of a plugin's type; of the request. */
-typedef struct plugin_row {
-    qd_agg_type type; /* first */
-    const qd_aggregation_vtable *vt;
-    qd_self *self;
-    uint32_t nmembers; /* values of a result; 1 without names */
-} plugin_row;
-
-/* What the calls of one aggregation share; of the request, and of calls that are left. */
-typedef struct scope {
-    qd_aggregation_ctx sdk;
-    _Atomic uint32_t refs;
-    qd_arena arena;
-    qd_task task; /* stands for the request's: only its stop is ever set */
-    const qd_aggregation_vtable *vt;
-    const void *parsed;
-    uint32_t nmembers;
-    char name[64], place[128];
-} scope;
 
 /* The value of a result. */
 typedef struct value {
+    uint32_t version;               /* of the bytes */
     qd_str bytes;                   /* n 0: no values */
     double *at;                     /* by member; NULL: not known (yet) */
     const qd_json_node *json;       /* WRITES, final: what the plugin wrote */
@@ -53,186 +27,10 @@ static value *value_of(const qdi_out *o)
     return o->value;
 }
 
-static const plugin_row *row_of(const qdi_agg *a)
-{
-    return (const plugin_row *)(const void *)a->type;
-}
-
-static scope *scope_of(const qdi_agg *a)
-{
-    return *(scope **)a->params;
-}
-
-/* --- calls ----------------------------------------------------------------------------------- */
-
-typedef struct plugin_call {
-    qd_guest_call call; /* first */
-    scope *s;
-    qd_account *account;
-    qd_err err;
-    /* parse */
-    qd_json_reader json;
-    /* of a shard */
-    qd_aggregation_collector *collector;
-    uint32_t *owner; /* NULL: all of owner 0 */
-    double *values;
-    uint32_t n, room, owners;
-    /* results of k owners, or of k merges: result i ends at ends[i] */
-    uint32_t k;
-    qd_buf bytes;
-    size_t *ends;
-    double *members; /* k times nmembers */
-    /* merges: parts of i end at last[i] */
-    qd_str *parts;
-    uint32_t *last;
-    qd_buf in; /* bytes of the parts */
-    bool final;
-    qd_buf text;       /* what they are written as */
-    size_t *text_ends; /* by merge */
-} plugin_call;
-
-static void scope_unref(void *arg)
-{
-    scope *s = arg;
-    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
-    qd_arena_fini(&s->arena);
-    qd_free(s);
-}
-
-static void call_free(plugin_call *x)
-{
-    if (!x) return;
-    qd_json_reader_fini(&x->json);
-    qd_err_fini(&x->err);
-    qd_free(x->owner);
-    qd_free(x->values);
-    qd_free(x->ends);
-    qd_free(x->members);
-    qd_free(x->parts);
-    qd_free(x->last);
-    qd_free(x->text_ends);
-    qd_buf_fini(&x->bytes);
-    qd_buf_fini(&x->in);
-    qd_buf_fini(&x->text);
-    scope_unref(x->s);
-    qd_free(x);
-}
-
-/* A call that was left has returned at last: nobody else ends it. */
-static void call_left(qd_guest_call *call)
-{
-    plugin_call *x = (plugin_call *)(void *)call;
-    if (x->collector) x->s->vt->close(x->collector);
-    call_free(x);
-}
-
-static plugin_call *call_make(scope *s, qd_account *account)
-{
-    plugin_call *x = qd_calloc(account, sizeof *x);
-    if (!x) return NULL;
-    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    x->s = s;
-    x->account = account;
-    x->json = (qd_json_reader)QD_JSON_READER(account);
-    qd_err_init(&x->err);
-    qd_buf_init(&x->bytes, account, BYTES_MAX);
-    qd_buf_init(&x->in, account, BYTES_MAX);
-    qd_buf_init(&x->text, account, BYTES_MAX);
-    x->call = (qd_guest_call){
-        .left = call_left, .self = s->sdk.self, .kind = "aggregation", .placed = "request"};
-    memcpy(x->call.name, s->name, sizeof x->call.name);
-    memcpy(x->call.place, s->place, sizeof x->call.place);
-    return x;
-}
-
-/* Runs x. It is the caller's no more, and *px is NULL, when it has not returned. */
-static int do_call(plugin_call **px, const char *what, int32_t (*run)(qd_guest_call *),
-                   qd_task *task, qd_err *err)
-{
-    plugin_call *x = *px;
-    bool ran;
-    x->call.what = what;
-    x->call.run = run;
-    int rc = qd_guest_run(qd_plugin_guests(x->s->sdk.self), &x->call, task, &ran, err);
-    if (rc) {
-        if (!ran) return rc;
-        atomic_store(&x->s->task.stop, QD_TASK_CANCELLED);
-        *px = NULL;
-        return rc;
-    }
-    return x->call.rc ? qd_guest_failed(&x->call, &x->err, err) : 0;
-}
-
-static int no_memory(qd_account *account, qd_err *err)
-{
-    return qdi_aggs_no_memory(account, 4096, "aggregations of plugins", err);
-}
-
-/* --- parse ------------------------------------------------------------------------------------ */
-
-static int32_t run_parse(qd_guest_call *call)
-{
-    plugin_call *x = (plugin_call *)(void *)call;
-    scope *s = x->s;
-    return s->vt->parse(&s->sdk, qd_plugin_json_in(&x->json), &s->parsed, &x->err);
-}
-
-/* Line and column of a node's value in the request. */
-static void place(const qdi_parse *p, const qd_json_node *n, uint32_t *line, uint32_t *column)
-{
-    const char *c = p->how->body.p, *begin = c, *end = c ? c + p->how->body.n : c;
-    *line = *column = 1;
-    if (!c || n->raw.p < c || n->raw.p > end) return;
-    for (; c < n->raw.p; c++)
-        if (*c == '\n') {
-            ++*line;
-            begin = c + 1;
-        }
-    *column = (uint32_t)(c - begin) + 1;
-}
-
-static int plugin_parse(qdi_parse *p, qdi_agg *a)
-{
-    const plugin_row *row = row_of(a);
-    uint32_t line, column;
-    int rc = qdi_aggs_common(p, a, true);
-    if (rc) return rc;
-    bool *waits = p->how->reading->must_not_wait;
-    if (waits) { /* a plugin may take its time */
-        *waits = true;
-        return qd_err_set(p->err, QD_E_STATE, "a plugin's aggregation in a brief search");
-    }
-    scope *s = qd_calloc(NULL, sizeof *s);
-    if (!s) return qd_err_nomem(p->err, "aggregations");
-    atomic_store(&s->refs, 1);
-    qd_arena_init(&s->arena, p->arena->account, p->arena->max);
-    s->task.magic = QD_TASK_MAGIC;
-    s->sdk = (qd_aggregation_ctx){
-        .struct_size = sizeof s->sdk, .self = row->self, .arena = &s->arena, .task = &s->task};
-    s->vt = row->vt;
-    s->nmembers = row->nmembers;
-    snprintf(s->name, sizeof s->name, "%s", a->type->name);
-    snprintf(s->place, sizeof s->place, "[%.*s]", QD_STR_ARG(a->name));
-    *(scope **)a->params = s;
-    if (qd_arena_on_reset(p->arena, scope_unref, s)) return qd_err_nomem(p->err, "aggregations");
-    plugin_call *x = call_make(s, p->arena->account);
-    qd_str text = qd_arena_str(&s->arena, a->json->raw);
-    if (!x || !text.p) {
-        call_free(x);
-        return qd_err_nomem(p->err, "aggregations");
-    }
-    place(p, a->json, &line, &column);
-    qd_json_reader_init(&x->json, text, QD_JSON_REQUEST | QD_JSON_ONE_VALUE, 0);
-    qd_json_reader_at(&x->json, line, column);
-    rc = do_call(&x, "parse", run_parse, NULL, p->err);
-    call_free(x);
-    return rc;
-}
-
 /* Which member a name is; nmembers: none. */
 static uint32_t member_of(const qdi_agg *a, qd_str name)
 {
-    const plugin_row *row = row_of(a);
+    const qdi_plugin_row *row = qdi_plugin_row_of(a);
     if (!row->vt->members) return 0;
     qd_str rest = qd_str_c(row->vt->members);
     for (uint32_t i = 0; rest.p; i++)
@@ -242,24 +40,18 @@ static uint32_t member_of(const qdi_agg *a, qd_str name)
 
 static bool plugin_has_member(const qdi_agg *a, qd_str m)
 {
-    return member_of(a, m) < row_of(a)->nmembers;
+    return member_of(a, m) < qdi_plugin_row_of(a)->nmembers;
 }
 
 /* --- a shard ---------------------------------------------------------------------------------- */
 
 typedef struct state {
-    plugin_call *x; /* NULL: it was left behind */
+    qdi_plugin_call *x; /* NULL: it was left behind */
 } state;
-
-static int32_t run_open(qd_guest_call *call)
-{
-    plugin_call *x = (plugin_call *)(void *)call;
-    return x->s->vt->open(&x->s->sdk, x->s->parsed, &x->collector, &x->err);
-}
 
 static int32_t run_collect(qd_guest_call *call)
 {
-    plugin_call *x = (plugin_call *)(void *)call;
+    qdi_plugin_call *x = (qdi_plugin_call *)(void *)call;
     qd_aggregation_block b = {.struct_size = sizeof b,
                               .n = x->n,
                               .owners = x->owners,
@@ -270,7 +62,7 @@ static int32_t run_collect(qd_guest_call *call)
 }
 
 /* Appends a result that the plugin wrote to `to`, and its values. */
-static int32_t take_result(plugin_call *x, uint32_t i, qd_aggregation_bytes *to)
+static int32_t take_result(qdi_plugin_call *x, uint32_t i, qd_aggregation_bytes *to)
 {
     const qd_aggregation_vtable *vt = x->s->vt;
     double *at = x->members + (size_t)i * x->s->nmembers;
@@ -290,7 +82,7 @@ static int32_t take_result(plugin_call *x, uint32_t i, qd_aggregation_bytes *to)
     return rc;
 }
 
-static int32_t room_for(plugin_call *x, qd_aggregation_bytes *to)
+static int32_t room_for(qdi_plugin_call *x, qd_aggregation_bytes *to)
 {
     *to = (qd_aggregation_bytes){.room = x->s->vt->result_max};
     to->p = (uint8_t *)qd_buf_reserve(&x->bytes, to->room);
@@ -299,7 +91,7 @@ static int32_t room_for(plugin_call *x, qd_aggregation_bytes *to)
 
 static int32_t run_results(qd_guest_call *call)
 {
-    plugin_call *x = (plugin_call *)(void *)call;
+    qdi_plugin_call *x = (qdi_plugin_call *)(void *)call;
     int32_t rc = 0;
     for (uint32_t i = 0; rc == 0 && i < x->k; i++) {
         qd_aggregation_bytes to;
@@ -312,57 +104,40 @@ static int32_t run_results(qd_guest_call *call)
     return rc;
 }
 
-static int32_t run_close(qd_guest_call *call)
-{
-    plugin_call *x = (plugin_call *)(void *)call;
-    x->s->vt->close(x->collector);
-    x->collector = NULL;
-    return 0;
-}
-
-static int gone(qd_err *err)
-{
-    return qd_err_set(err, QD_E_CANCELLED, "an earlier call of the aggregation was left");
-}
-
 static int plugin_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
-    if (!t) return no_memory(a->shard->account, err);
+    if (!t) return qdi_plugin_no_memory(a->shard->account, err);
     if (!a->src) return 0;
-    t->x = call_make(scope_of(a->def), a->shard->account);
-    if (!t->x) return no_memory(a->shard->account, err);
-    int rc = do_call(&t->x, "open", run_open, a->shard->o.task, err);
-    if (rc == 0 && !t->x->collector)
-        rc = qd_err_set(err, QD_E_PLUGIN, "aggregation [%s] opened no collector", t->x->s->name);
-    return rc;
+    return qdi_plugin_open(qdi_plugin_scope_of(a->def), a->shard->account, a->shard->o.task, &t->x,
+                           err);
 }
 
 static int flush(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
-    if (!t->x) return gone(err);
+    if (!t->x) return qdi_plugin_gone(err);
     if (t->x->n == 0) return 0;
     t->x->owners = a->owners ? a->owners : 1;
-    return do_call(&t->x, "collect", run_collect, a->shard->o.task, err);
+    return qdi_plugin_do_call(&t->x, "collect", run_collect, a->shard->o.task, err);
 }
 
 /* Room for more pairs, by calling the plugin where there is no more. */
 static int reserve(qdi_aggr *a, uint32_t more, qd_err *err)
 {
     state *t = a->state;
-    plugin_call *x = t->x;
-    if (!x) return gone(err);
+    qdi_plugin_call *x = t->x;
+    if (!x) return qdi_plugin_gone(err);
     if (x->n + more <= x->room) return 0;
     uint32_t room = x->room ? x->room : 4096;
-    while (room < PAIRS_MAX && room < x->n + more) room *= 2;
+    while (room < QDI_PLUGIN_VALUES_MAX && room < x->n + more) room *= 2;
     if (room > x->room) {
         double *v = qd_realloc(x->account, x->values, room * sizeof *v);
-        if (!v) return no_memory(x->account, err);
+        if (!v) return qdi_plugin_no_memory(x->account, err);
         x->values = v;
         if (!a->single) {
             uint32_t *o = qd_realloc(x->account, x->owner, room * sizeof *o);
-            if (!o) return no_memory(x->account, err);
+            if (!o) return qdi_plugin_no_memory(x->account, err);
             x->owner = o;
         }
         x->room = room;
@@ -374,10 +149,10 @@ static int add(qdi_aggr *a, const double *v, uint32_t n, uint32_t owner, qd_err 
 {
     state *t = a->state;
     while (n) {
-        uint32_t k = n < PAIRS_MAX ? n : PAIRS_MAX;
+        uint32_t k = n < QDI_PLUGIN_VALUES_MAX ? n : QDI_PLUGIN_VALUES_MAX;
         int rc = reserve(a, k, err);
         if (rc) return rc;
-        plugin_call *x = t->x;
+        qdi_plugin_call *x = t->x;
         memcpy(x->values + x->n, v, k * sizeof *v);
         if (x->owner)
             for (uint32_t i = 0; i < k; i++) x->owner[x->n + i] = owner;
@@ -399,7 +174,7 @@ static int plugin_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owne
     if (!rc) rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     if (!idx && !owner) return add(a, s->f64, s->n, 0, err);
-    if (!s->one || n > PAIRS_MAX) {
+    if (!s->one || n > QDI_PLUGIN_VALUES_MAX) {
         for (uint32_t i = 0; rc == 0 && i < n; i++) {
             uint32_t from, to;
             qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
@@ -409,7 +184,7 @@ static int plugin_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owne
     }
     rc = reserve(a, n, err);
     if (rc) return rc;
-    plugin_call *x = t->x;
+    qdi_plugin_call *x = t->x;
     for (uint32_t i = 0; i < n; i++) x->values[x->n + i] = s->f64[idx ? idx[i] : i];
     if (x->owner && owner)
         memcpy(x->owner + x->n, owner, n * sizeof *owner);
@@ -426,27 +201,28 @@ static int plugin_finish(qdi_aggr *a, qd_err *err)
     if (!a->src) return 0;
     int rc = flush(a, err);
     if (rc) return rc;
-    plugin_call *x = t->x;
+    qdi_plugin_call *x = t->x;
     x->k = a->owners;
     x->ends = qd_alloc(x->account, (x->k + 1ul) * sizeof *x->ends);
     x->members = qd_alloc(x->account, (x->k * (size_t)x->s->nmembers + 1) * sizeof *x->members);
     if (!x->ends || !x->members) {
         x->k = 0;
-        return no_memory(x->account, err);
+        return qdi_plugin_no_memory(x->account, err);
     }
-    rc = do_call(&t->x, "result", run_results, a->shard->o.task, err);
+    rc = qdi_plugin_do_call(&t->x, "result", run_results, a->shard->o.task, err);
     return rc;
 }
 
 static int plugin_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     const state *t = a->state;
-    const plugin_call *x = t->x;
+    const qdi_plugin_call *x = t->x;
     if (!x || owner >= x->k) return 0;
     size_t from = owner ? x->ends[owner - 1] : 0, n = x->ends[owner] - from;
+    value_of(out)->version = qdi_plugin_row_of(a->def)->vt->result_version;
     if (n == 0) return 0;
     value_of(out)->bytes = qd_arena_str(&a->shard->partial->arena, (qd_str){x->bytes.p + from, n});
-    return value_of(out)->bytes.p ? 0 : no_memory(a->shard->account, err);
+    return value_of(out)->bytes.p ? 0 : qdi_plugin_no_memory(a->shard->account, err);
 }
 
 static double plugin_metric(qdi_aggr *a, uint32_t owner, qd_str member)
@@ -459,11 +235,8 @@ static double plugin_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 
 static void plugin_close(qdi_aggr *a)
 {
-    state *t = a->state;
-    if (!t || !t->x) return;
-    t->x->call.ends = true;
-    if (t->x->collector) (void)do_call(&t->x, "close", run_close, NULL, NULL);
-    call_free(t->x);
+    const state *t = a->state;
+    if (t) qdi_plugin_close(t->x);
 }
 
 static const qdi_ops ops = {.reads = QDI_READS_VALUES,
@@ -479,8 +252,8 @@ static const qdi_ops ops = {.reads = QDI_READS_VALUES,
 /* Results of one aggregation that wait for the plugin. */
 typedef struct qdi_plugin_batch {
     qdi_reduce *r;
-    scope *s;
-    plugin_call *x;
+    qdi_plugin_scope *s;
+    qdi_plugin_call *x;
     qdi_out **outs;
     uint32_t room_outs, room_parts, room_last, nparts;
     int rc; /* of a call whose result nobody looks at */
@@ -490,7 +263,7 @@ typedef struct qdi_plugin_batch {
 
 static int32_t run_merges(qd_guest_call *call)
 {
-    plugin_call *x = (plugin_call *)(void *)call;
+    qdi_plugin_call *x = (qdi_plugin_call *)(void *)call;
     const qd_aggregation_vtable *vt = x->s->vt;
     const char *from = x->in.p;
     uint32_t p = 0;
@@ -525,7 +298,7 @@ static int32_t run_merges(qd_guest_call *call)
 /* What waits in b becomes results. */
 static int settle(qdi_plugin_batch *b, qd_err *err)
 {
-    plugin_call *x = b->x;
+    qdi_plugin_call *x = b->x;
     qd_arena *arena = b->r->arena;
     b->x = NULL;
     if (!x) return 0;
@@ -533,8 +306,8 @@ static int settle(qdi_plugin_batch *b, qd_err *err)
     x->ends = qd_alloc(x->account, (k + 1ul) * sizeof *x->ends);
     x->text_ends = qd_calloc(x->account, (k + 1ul) * sizeof *x->text_ends);
     x->members = qd_alloc(x->account, (k * (size_t)m + 1) * sizeof *x->members);
-    int rc = x->ends && x->members && x->text_ends ? 0 : no_memory(x->account, err);
-    if (rc == 0) rc = do_call(&x, "reduce", run_merges, NULL, err);
+    int rc = x->ends && x->members && x->text_ends ? 0 : qdi_plugin_no_memory(x->account, err);
+    if (rc == 0) rc = qdi_plugin_do_call(&x, "reduce", run_merges, NULL, err);
     qd_str bytes = {NULL, 0}, text = {NULL, 0};
     double *at = rc ? NULL : qd_arena_alloc(arena, (k * (size_t)m + 1) * sizeof *at);
     if (at) {
@@ -542,7 +315,7 @@ static int settle(qdi_plugin_batch *b, qd_err *err)
         bytes = qd_arena_str(arena, (qd_str){x->bytes.n ? x->bytes.p : "", x->bytes.n});
         text = qd_arena_str(arena, (qd_str){x->text.n ? x->text.p : "", x->text.n});
     }
-    if (rc == 0 && (!bytes.p || !text.p)) rc = no_memory(arena->account, err);
+    if (rc == 0 && (!bytes.p || !text.p)) rc = qdi_plugin_no_memory(arena->account, err);
     for (uint32_t i = 0; i < k; i++) {
         value *v = value_of(b->outs[i]);
         v->batch = NULL;
@@ -560,7 +333,7 @@ static int settle(qdi_plugin_batch *b, qd_err *err)
         else
             v->json = json;
     }
-    call_free(x);
+    qdi_plugin_call_free(x);
     return rc;
 }
 
@@ -573,7 +346,7 @@ int qdi_aggs_plugin_settle(qdi_reduce *r, qd_err *err)
             qd_err_copy(err, &b->err);
         }
         if (rc == 0 && err) rc = settle(b, err);
-        call_free(b->x);
+        qdi_plugin_call_free(b->x);
         qd_err_fini(&b->err);
         qd_free(b->outs);
     }
@@ -583,7 +356,7 @@ int qdi_aggs_plugin_settle(qdi_reduce *r, qd_err *err)
 
 static int batch_of(qdi_reduce *r, const qdi_agg *def, qdi_plugin_batch **out, qd_err *err)
 {
-    scope *s = scope_of(def);
+    qdi_plugin_scope *s = qdi_plugin_scope_of(def);
     qdi_plugin_batch *b = r->pending;
     while (b && b->s != s) b = b->next;
     if (!b) {
@@ -596,7 +369,7 @@ static int batch_of(qdi_reduce *r, const qdi_agg *def, qdi_plugin_batch **out, q
         r->pending = b;
     }
     if (!b->x) {
-        b->x = call_make(s, r->arena->account);
+        b->x = qdi_plugin_call_make(s, r->arena->account);
         if (!b->x) return qdi_aggs_reduce_no_memory(r, sizeof *b->x, err);
         b->x->final = r->final;
         b->nparts = b->room_parts = b->room_last = 0;
@@ -610,16 +383,19 @@ static int plugin_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
     qdi_plugin_batch *b = NULL;
     int rc = batch_of(r, out->def, &b, err);
     if (rc) return rc;
-    plugin_call *x = b->x;
+    qdi_plugin_call *x = b->x;
     qd_account *account = r->arena->account;
     rc = qdi_aggs_grow(account, &b->outs, &b->room_outs, x->k + 1, sizeof(qdi_out *), err);
     if (!rc) rc = qdi_aggs_grow(account, &x->last, &b->room_last, x->k + 1, sizeof(uint32_t), err);
     if (!rc)
         rc = qdi_aggs_grow(account, &x->parts, &b->room_parts, b->nparts + k + 1, sizeof(qd_str),
                            err);
+    value_of(out)->version = b->s->vt->result_version;
     for (uint32_t i = 0; rc == 0 && i < k; i++) {
         qd_str bytes = value_of(in[i])->bytes;
         if (!bytes.n) continue;
+        rc = qdi_plugin_check_version(out->def, value_of(in[i])->version, err);
+        if (rc) return rc;
         if (qd_buf_str(&x->in, bytes)) rc = qdi_aggs_reduce_no_memory(r, bytes.n, err);
         x->parts[b->nparts++] = bytes;
     }
@@ -635,30 +411,29 @@ static double plugin_value(const qdi_out *o, qd_str member)
     const value *v = value_of(o);
     uint32_t m = member_of(o->def, member);
     if (v->batch && !v->batch->rc) v->batch->rc = settle(v->batch, &v->batch->err);
-    return v->at && m < row_of(o->def)->nmembers ? v->at[m] : NAN;
+    return v->at && m < qdi_plugin_row_of(o->def)->nmembers ? v->at[m] : NAN;
 }
 
 /* --- wire and answer -------------------------------------------------------------------------- */
 
 static void plugin_send(const qdi_out *o, qd_writer *w)
 {
-    qd_write_varint(w, row_of(o->def)->vt->result_version);
+    qd_write_varint(w, qdi_plugin_row_of(o->def)->vt->result_version);
     qd_write_str(w, value_of(o)->bytes);
 }
 
 static void plugin_receive(qd_body_reader *r, qdi_out *o, const qd_aggs *tree, qd_arena *arena)
 {
-    const qd_aggregation_vtable *vt = row_of(o->def)->vt;
-    (void)tree;
-    if (qd_read_varint_max(r, "aggregation.version", UINT32_MAX) != vt->result_version)
-        qd_body_reader_fail(r, "aggregation.version", "is of another version of the plugin");
-    value_of(o)->bytes = qd_read_str_copy(r, "aggregation.result", vt->result_max, arena);
+    (void)tree; /* a wrong version is refused in the merge, where the error can tell whose it is */
+    value_of(o)->version = (uint32_t)qd_read_varint_max(r, "aggregation.version", UINT32_MAX);
+    value_of(o)->bytes =
+        qd_read_str_copy(r, "aggregation.result", QD_AGGREGATION_RESULT_MAX, arena);
 }
 
 static void plugin_write(const qdi_out *o, bool typed, qd_json_writer *w)
 {
     const value *v = value_of(o);
-    if (!(row_of(o->def)->vt->head.flags & QD_AGGREGATION_WRITES)) {
+    if (!(qdi_plugin_row_of(o->def)->vt->head.flags & QD_AGGREGATION_WRITES)) {
         qdi_aggs_write_single(o, typed, w);
         return;
     }
@@ -670,9 +445,9 @@ static void plugin_write(const qdi_out *o, bool typed, qd_json_writer *w)
 
 static const qd_agg_type plugin_type = {
     .flags = QDI_METRIC | QDI_VALUES,
-    .params_size = sizeof(scope *),
     .value_size = sizeof(value),
-    .parse = plugin_parse,
+    .parse = qdi_plugin_parse,
+    .bind = qdi_plugin_bind,
     .ops = &ops,
     .reduce = plugin_reduce,
     .value = plugin_value,
@@ -680,6 +455,59 @@ static const qd_agg_type plugin_type = {
     .receive = plugin_receive,
     .write = plugin_write,
 };
+
+/* What its flags do not say of a table. */
+static int check_table(const qd_aggregation_vtable *vt, const qd_self *self, qd_str name,
+                       qd_err *err)
+{
+    bool buckets = vt->head.flags & QD_AGGREGATION_BUCKETS;
+    uint32_t most = buckets ? 0 : QD_AGGREGATION_RESULT_MAX, least = buckets ? 0 : 1;
+    const char *plugin = qd_plugin_self_name(self);
+    if (vt->result_max < least || vt->result_max > most)
+        return qd_err_set(err, QD_E_PLUGIN,
+                          "aggregation [%.*s] of plugin [%s]: result_max is %u, wanted %u to %u",
+                          QD_STR_ARG(name), plugin, vt->result_max, least, most);
+    if (vt->key_type > (buckets ? QD_AGGREGATION_TEXT : 0))
+        return qd_err_set(
+            err, QD_E_PLUGIN, "aggregation [%.*s] of plugin [%s]: key_type is %u, wanted 0 to %u",
+            QD_STR_ARG(name), plugin, vt->key_type, buckets ? QD_AGGREGATION_TEXT : 0);
+    bool texts = vt->head.flags & QD_AGGREGATION_TEXTS;
+    if (!buckets ? texts : vt->head.flags & QD_AGGREGATION_WRITES || vt->members)
+        return qd_err_set(err, QD_E_PLUGIN,
+                          "aggregation [%.*s] of plugin [%s]: its table is of a metric and of "
+                          "buckets",
+                          QD_STR_ARG(name), plugin);
+    return 0;
+}
+
+static int row_make(const qd_aggregation_vtable *vt, qd_self *self, qd_str name, qd_arena *arena,
+                    const qd_agg_type **out, qd_err *err)
+{
+    int rc = check_table(vt, self, name, err);
+    if (rc) return rc;
+    qdi_plugin_row *row = qd_arena_alloc(arena, sizeof *row);
+    qdi_plugin_scope **held = qd_arena_calloc(arena, sizeof(qdi_plugin_scope *));
+    qd_str key = qd_arena_str(arena, name);
+    if (!row || !held || !key.p) return qd_err_nomem(err, "aggregations");
+    *row =
+        (qdi_plugin_row){.type = plugin_type, .vt = vt, .self = self, .nmembers = 1, .scope = held};
+    if (vt->head.flags & QD_AGGREGATION_BUCKETS) row->type = qdi_aggs_plugin_buckets;
+    if (vt->head.flags & QD_AGGREGATION_TEXTS) {
+        row->type.flags |= QDI_TAKES_BYTES;
+        row->type.unmapped = "keyword";
+    }
+    row->type.name = row->type.key = key.p;
+    if (row->type.flags & QDI_MULTI) row->type.factory = key.p;
+    for (const char *c = vt->members; c && *c; c++) row->nmembers += *c == ',';
+    if (row->nmembers > QD_AGGREGATION_MEMBERS_MAX)
+        return qd_err_set(err, QD_E_PLUGIN,
+                          "aggregation [%.*s] has %u members, at most %u are "
+                          "allowed",
+                          QD_STR_ARG(name), row->nmembers, QD_AGGREGATION_MEMBERS_MAX);
+    if (vt->members) row->type.has_member = plugin_has_member;
+    *out = &row->type;
+    return 1;
+}
 
 int qdi_aggs_plugin_type(const qd_query_reading *how, qd_str name, qd_arena *arena,
                          const qd_agg_type **out, qd_err *err)
@@ -695,24 +523,7 @@ int qdi_aggs_plugin_type(const qd_query_reading *how, qd_str name, qd_arena *are
                           "refused: %s",
                           QD_STR_ARG(name), plugin, reason);
     if (!vt) return 0;
-    if (!vt->result_max || vt->result_max > QD_AGGREGATION_RESULT_MAX)
-        return qd_err_set(
-            err, QD_E_PLUGIN, "aggregation [%.*s] of plugin [%s]: result_max is %u, wanted 1 to %u",
-            QD_STR_ARG(name), qd_plugin_self_name(self), vt->result_max, QD_AGGREGATION_RESULT_MAX);
-    plugin_row *row = qd_arena_alloc(arena, sizeof *row);
-    qd_str key = qd_arena_str(arena, name);
-    if (!row || !key.p) return qd_err_nomem(err, "aggregations");
-    *row = (plugin_row){.type = plugin_type, .vt = vt, .self = self, .nmembers = 1};
-    row->type.name = row->type.key = key.p;
-    for (const char *c = vt->members; c && *c; c++) row->nmembers += *c == ',';
-    if (row->nmembers > QD_AGGREGATION_MEMBERS_MAX)
-        return qd_err_set(err, QD_E_PLUGIN,
-                          "aggregation [%.*s] has %u members, at most %u are "
-                          "allowed",
-                          QD_STR_ARG(name), row->nmembers, QD_AGGREGATION_MEMBERS_MAX);
-    if (vt->members) row->type.has_member = plugin_has_member;
-    *out = &row->type;
-    return 1;
+    return row_make(vt, self, name, arena, out, err);
 }
 
 int qd_aggs_plugins_check(const qd_plugin_host *host, qd_err *err)

@@ -173,6 +173,7 @@ static void write_out(const qdi_out *o, qd_writer *w)
         qd_write_zigzag(w, o->error);
         qd_write_varint(w, o->other);
         write_buckets(o, w);
+        if (o->def->type->send) o->def->type->send(o, w);
     } else {
         o->def->type->send(o, w);
     }
@@ -201,6 +202,7 @@ static qdi_out *read_out(qd_body_reader *r, const qdi_agg *def, const qd_aggs_bo
         o->error = qd_read_zigzag(r, "aggregation.error");
         o->other = qd_read_varint(r, "aggregation.other");
         read_buckets(r, o, b, arena);
+        if (def->type->receive) def->type->receive(r, o, b->tree, arena);
     } else {
         def->type->receive(r, o, b->tree, arena);
     }

@@ -210,7 +210,7 @@ static int32_t write(const qd_aggregation_ctx *ctx, const void *params, qd_str r
 }
 
 static const qd_aggregation_vtable vtable = {
-    QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_WRITES),
+    QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_WRITES | QD_AGGREGATION_CACHEABLE),
     ROW_BYTES,
     1,
     "value,count",
@@ -221,7 +221,10 @@ static const qd_aggregation_vtable vtable = {
     close,
     reduce,
     value,
-    write};
+    write,
+    0,
+    0,
+    NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {

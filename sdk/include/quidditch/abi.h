@@ -20,9 +20,9 @@
  *   1.0  first: descriptor, note, services mem log err conf metric clock rand loop work json task
  *        action fault uv; coordination, storage, operator, analyzer, frontend 0.1
  *   1.1  service peers; slot stale_ms of the service action
- *   1.2  kind coordination 1.0
- *   1.3  slot boot_ns of the service clock; 1.4  kind storage 0.2; 1.5  kind aggregation 0.1
- *   1.6  lookup; slot prepare of the service loop
+ *   1.2  kind coordination 1.0; 1.3  slot boot_ns of the service clock
+ *   1.4  kind storage 0.2; 1.5  kind aggregation 0.1
+ *   1.6  lookup; slot prepare of the service loop; kind aggregation 0.2
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -89,7 +89,7 @@ enum {
 #define QD_FRONTEND_MAJOR 0
 #define QD_FRONTEND_MINOR 1
 #define QD_AGGREGATION_MAJOR 0
-#define QD_AGGREGATION_MINOR 1
+#define QD_AGGREGATION_MINOR 2
 #define QD_FIELD_MAJOR 0
 #define QD_FIELD_MINOR 1
 

@@ -1,20 +1,22 @@
 /*
- * aggregation.h: the aggregation kind, version 0.1: a metric of one numeric field,
- * {"aggs": {"<any name>": {"<name>": {"field": ..., ...}}}}.
+ * aggregation.h: the aggregation kind, version 0.2: {"aggs": {"<any name>": {"<name>": {"field":
+ * ..., ...}}}}. A plugin brings a metric, or (flag BUCKETS) buckets.
  *
  *   parse    reads the JSON object behind the name, once a request
- *   open, collect, result, close: once a shard; values come in blocks of (owner, value), never one
- *            document at a time. An owner is a bucket of the aggregation above, 0 where there is
- *            none; owners are numbered densely.
- *   reduce, value, write: where the results of all shards come together
+ *   open, close: a collector, once a shard
+ *   metrics: collect, result: values come in blocks of (owner, value), never one document at a
+ *            time. An owner is a bucket of the aggregation above, 0 where there is none; owners are
+ *            numbered densely. reduce, value, write: where the results of all shards come together
+ *   buckets: keys maps values to keys, in blocks. A key depends on the value and the parameters
+ *            alone: the host asks for a value's keys once a shard, or again, and remembers them.
+ *            Documents, children, orders, sizes, merging and writing are the host's.
  *
- * The host reads the members field, missing, format and value_type itself and fetches the values:
- * numbers, dates (milliseconds), booleans (0 and 1); a document with several values gives several.
- * A partial result is bytes of the plugin's own, at most result_max for each owner. They travel
- * between nodes: reduce, value and write refuse what they do not know (QD_E_CORRUPT). No bytes at
- * all is the result of an owner without values.
- *
- * The same values and parameters give the same results: the host may keep an answer.
+ * The host reads the members field, missing, format and value_type itself, of buckets order, size,
+ * shard_size, min_doc_count, shard_min_doc_count and keyed too, and fetches the values: numbers,
+ * dates (milliseconds), booleans (0 and 1), with TEXTS strings; a document may have several.
+ * A partial result of a metric is bytes of the plugin's own, at most result_max for each owner.
+ * They travel between nodes: reduce, value and write refuse what they do not know (QD_E_CORRUPT).
+ * No bytes at all is the result of an owner without values.
  *
  * Every call runs on a thread of the host's while its search waits: a call that takes longer than
  * plugins.call_timeout, or than the search's own time, is left. What it was given stays until it
@@ -31,10 +33,23 @@ extern "C" {
 
 /* qd_vtable.flags */
 enum {
-    QD_AGGREGATION_WRITES = 1 /* write is there; else the host writes "value" */
+    QD_AGGREGATION_WRITES = 1,   /* write is there; else the host writes "value" */
+    QD_AGGREGATION_BUCKETS = 2,  /* keys is there; collect, result, reduce, value, write are not */
+    QD_AGGREGATION_TEXTS = 4,    /* BUCKETS: fields of strings, too */
+    QD_AGGREGATION_CACHEABLE = 8 /* same values and parameters: same results; they may be kept */
 };
 #define QD_AGGREGATION_RESULT_MAX 65536u /* bytes: greatest result_max */
 #define QD_AGGREGATION_MEMBERS_MAX 16u   /* names of members */
+#define QD_AGGREGATION_KEYS_MAX 1024u    /* keys of one value */
+#define QD_AGGREGATION_TEXT_MAX 32766u   /* bytes of a key that is a text */
+
+/* What values and keys are. */
+enum {
+    QD_AGGREGATION_LIKE_VALUES = 0, /* keys alone: what the values are, in the field's format */
+    QD_AGGREGATION_I64 = 1,         /* integers, dates, booleans */
+    QD_AGGREGATION_F64 = 2,
+    QD_AGGREGATION_TEXT = 3 /* strings; addresses as 16 bytes */
+};
 
 /* One aggregation of a request; keep while what was made with it lives. */
 typedef struct qd_aggregation_ctx {
@@ -58,12 +73,35 @@ typedef struct qd_aggregation_bytes {
     uint8_t *p;
 } qd_aggregation_bytes;
 
+/* BUCKETS: values to map, of one type all; borrow. The host gives a value once or a few times,
+ * however many documents have it. */
+typedef struct qd_aggregation_values {
+    uint32_t struct_size, n, type, reserved;
+    const int64_t *i64; /* n of them, I64 */
+    const double *f64;  /* n of them, F64; never NaN */
+    const qd_str *text; /* n of them, TEXT */
+} qd_aggregation_values;
+
+/* Room for the keys of values: the plugin sets n and done (0 when it is called). A value may have
+ * none, or several, which stand together; when its keys may not fit into what is left of room, the
+ * plugin stops before it and is called again from there. */
+typedef struct qd_aggregation_keys {
+    uint32_t struct_size, room; /* at least QD_AGGREGATION_KEYS_MAX */
+    uint32_t n;                 /* keys */
+    uint32_t done;              /* values mapped, the first ones; at least one */
+    uint32_t *of;               /* by key: number of its value; ascending */
+    int64_t *i64;               /* the keys, as the plugin's key_type says; the others are NULL */
+    double *f64;                /* never NaN */
+    qd_str *text; /* keep until the next call or close; may be a value's own; addresses: 16 bytes */
+} qd_aggregation_keys;
+
 typedef struct qd_aggregation_collector qd_aggregation_collector; /* defined by the plugin */
 
 typedef struct qd_aggregation_vtable {
     qd_vtable head;
-    uint32_t result_max;     /* bytes of a partial result at most; 1 to QD_AGGREGATION_RESULT_MAX */
-    uint32_t result_version; /* of their form: results of another version are refused */
+    uint32_t result_max;     /* bytes of a partial result at most; 1 to QD_AGGREGATION_RESULT_MAX;
+                                BUCKETS: 0 */
+    uint32_t result_version; /* of their form, or of the keys' meaning: others are refused */
     /* Names of the values for orders and pipelines, "a,b"; NULL: one value without a name. */
     const char *members;
     /* The reader stands before the value behind the name and must be left behind it; members of the
@@ -90,18 +128,36 @@ typedef struct qd_aggregation_vtable {
      * be without bytes. [worker] */
     int32_t (*write)(const qd_aggregation_ctx *, const void *params, qd_str result, qd_json_out *,
                      qd_err *);
+    uint32_t key_type, reserved; /* BUCKETS: LIKE_VALUES, I64, F64 or TEXT; else 0 */
+    /* BUCKETS: the keys of values. [worker] */
+    int32_t (*keys)(qd_aggregation_collector *, const qd_aggregation_values *,
+                    qd_aggregation_keys *out, qd_err *err);
 } qd_aggregation_vtable;
 
-/* Is it a member that the host reads? parse skips it. */
-static inline int32_t qd_aggregation_host_member(qd_str key)
+/* Is key one of n names? */
+static inline int32_t qd_aggregation_is_listed(qd_str key, const char *const *names, uint32_t n)
 {
-    static const char *const names[] = {"field", "missing", "format", "value_type"};
     uint32_t i, k;
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < n; i++) {
         for (k = 0; k < key.n && names[i][k] && names[i][k] == key.p[k]; k++) {}
         if (k == key.n && !names[i][k]) return 1;
     }
     return 0;
+}
+
+/* Is it a member that the host reads, of any aggregation? parse skips it. */
+static inline int32_t qd_aggregation_host_member(qd_str key)
+{
+    static const char *const names[] = {"field", "missing", "format", "value_type"};
+    return qd_aggregation_is_listed(key, names, 4);
+}
+
+/* The same of one with BUCKETS. */
+static inline int32_t qd_aggregation_bucket_member(qd_str key)
+{
+    static const char *const names[] = {"order",         "size",  "shard_size",
+                                        "min_doc_count", "keyed", "shard_min_doc_count"};
+    return qd_aggregation_host_member(key) || qd_aggregation_is_listed(key, names, 6);
 }
 
 #ifdef __cplusplus

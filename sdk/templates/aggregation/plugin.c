@@ -129,18 +129,23 @@ static int32_t value(const qd_aggregation_ctx *ctx, const void *params, qd_str r
     return rc;
 }
 
-static const qd_aggregation_vtable vtable = {QD_VTABLE(qd_aggregation_vtable, AGGREGATION, 0),
-                                             sizeof(row),
-                                             1,
-                                             NULL,
-                                             parse,
-                                             open,
-                                             collect,
-                                             result,
-                                             close,
-                                             reduce,
-                                             value,
-                                             NULL};
+/* CACHEABLE: the same values give the same results, so the host may keep an answer. */
+static const qd_aggregation_vtable vtable = {
+    QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_CACHEABLE),
+    sizeof(row),
+    1,
+    NULL,
+    parse,
+    open,
+    collect,
+    result,
+    close,
+    reduce,
+    value,
+    NULL,
+    0,
+    0,
+    NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {

@@ -245,7 +245,7 @@ int lib_run(lib *l, const char *aggs, int64_t lo, int64_t hi, qd_buf *out)
     const qd_aggs_result *result;
     qd_err_fini(&l->err);
     qd_arena_init(&arena, &l->request, 0);
-    qd_query_reading reading = {.arena = &arena};
+    qd_query_reading reading = {.arena = &arena, .host = l->host};
     qd_aggs_reading how = {.arena = &arena,
                            .reading = &reading,
                            .body = qd_str_c(aggs),

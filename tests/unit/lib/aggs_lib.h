@@ -54,10 +54,11 @@ typedef struct lib {
     int64_t max_buckets;
     qd_aggs_flavour flavour;
     bool typed;
-    struct qd_task *task; /* of binding; NULL: none */
-    bool wire;            /* results go through their encoded form */
-    qd_buf last;          /* the last one encoded */
-    uint64_t damage;      /* not 0: a byte of what is encoded is changed, or its end is cut off */
+    struct qd_task *task;              /* of binding; NULL: none */
+    const struct qd_plugin_host *host; /* of aggregations of plugins; NULL: none */
+    bool wire;                         /* results go through their encoded form */
+    qd_buf last;                       /* the last one encoded */
+    uint64_t damage; /* not 0: a byte of what is encoded is changed, or its end is cut off */
 } lib;
 
 uint64_t lib_random(lib *l, uint64_t n);

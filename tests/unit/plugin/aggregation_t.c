@@ -7,6 +7,7 @@
 #include "unit/lib/conform_found.h"
 #include "unit/unit.h"
 #include "json/reader.h"
+#include <math.h>
 #include <quidditch/aggregation.h>
 
 /* What is broken. */
@@ -176,11 +177,140 @@ static void broken_ones_are_found(void **state)
     qd_buf_fini(&out);
 }
 
+/* --- buckets ---------------------------------------------------------------------------------- */
+
+static enum {
+    SOUND,
+    PLACE,
+    CALLS,
+    FALLING,
+    OVER,
+    STUCK,
+    NANS,
+    FORGETFUL,
+    SHARED,
+    CROWDED,
+    REFUSES
+} wrong;
+
+struct keys_collector {
+    uint32_t calls;
+    char texts[4096][4];
+};
+
+static int32_t keys_open(const qd_aggregation_ctx *ctx, const void *params,
+                         qd_aggregation_collector **out, qd_err *err)
+{
+    (void)ctx, (void)params;
+    struct keys_collector *c = qd_calloc(NULL, sizeof *c);
+    *out = (qd_aggregation_collector *)(void *)c;
+    return c ? 0 : qd_err_nomem(err, "collector");
+}
+
+/* A text: its first and its last byte, unless the latter is 3; a number: itself. */
+static int32_t keys_keys(qd_aggregation_collector *collector, const qd_aggregation_values *v,
+                         qd_aggregation_keys *o, qd_err *err)
+{
+    static char shared[4096][4];
+    struct keys_collector *c = (struct keys_collector *)(void *)collector;
+    char(*texts)[4] = wrong == SHARED ? shared : c->texts;
+    c->calls++;
+    if (wrong == REFUSES) return qd_err_set(err, QD_E_ARG, "no");
+    for (; o->done < v->n && o->n + 2 <= o->room; o->done++) {
+        uint32_t i = o->done;
+        if (v->type == QD_AGGREGATION_TEXT) {
+            char last = v->text[i].p[v->text[i].n - 1];
+            for (uint32_t k = 0; k < 2 && last != '3'; k++) {
+                texts[o->n][0] = k ? last : v->text[i].p[0];
+                o->text[o->n] = (qd_str){texts[o->n], 1};
+                o->of[o->n++] = i;
+            }
+            continue;
+        }
+        if (wrong == FORGETFUL && i > 100) continue;
+        if (v->type == QD_AGGREGATION_I64)
+            o->i64[o->n] = v->i64[i] + (wrong == PLACE ? i : 0) + (wrong == CALLS ? c->calls : 0);
+        else
+            o->f64[o->n] = wrong == NANS ? (double)NAN : v->f64[i];
+        o->of[o->n++] = i;
+    }
+    if (wrong == OVER && o->n >= o->room - 1) o->of[o->room] = 0;
+    if (wrong == STUCK) o->done = o->n = 0;
+    if (wrong == FALLING && o->n > 1) o->of[0] = o->done - 1;
+    for (uint32_t k = 0; wrong == CROWDED && v->type == QD_AGGREGATION_I64 && k < o->room; k++) {
+        o->of[k] = 0;
+        o->i64[k] = k;
+        o->n = o->room;
+    }
+    return 0;
+}
+
+static const qd_aggregation_vtable keys_table = {
+    .head = QD_VTABLE(qd_aggregation_vtable, AGGREGATION,
+                      QD_AGGREGATION_BUCKETS | QD_AGGREGATION_TEXTS),
+    .result_version = 1,
+    .parse = agg_parse,
+    .open = keys_open,
+    .close = agg_close,
+    .keys = keys_keys};
+
+static void sound_buckets_pass(void **state)
+{
+    (void)state;
+    qd_buf out;
+    broken = NOTHING;
+    wrong = SOUND;
+    uint32_t failures = check(&keys_table, &out);
+    if (failures) print_message("%s\n", out.p);
+    assert_int_equal(failures, 0);
+    assert_non_null(strstr(out.p, "texts of keys stay until the next call"));
+    qd_buf_fini(&out);
+}
+
+static void broken_buckets_are_found(void **state)
+{
+    static const struct {
+        unsigned how;
+        const char *test;
+    } all[] = {{PLACE, "keys of integers depend on the value alone"},
+               {CALLS, "keys of integers depend on the value alone"},
+               {FALLING, "some type of values is taken"},
+               {OVER, "keys of integers fit their room"},
+               {STUCK, "some type of values is taken"},
+               {NANS, "some type of values is taken"},
+               {FORGETFUL, "keys of integers depend on the value alone"},
+               {SHARED, "texts of keys stay until the next call"},
+               {CROWDED, "some type of values is taken"},
+               {REFUSES, "some type of values is taken"}};
+    (void)state;
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        qd_buf out;
+        broken = NOTHING;
+        wrong = all[i].how;
+        unit_may_leak(true);
+        uint32_t failures = check(&keys_table, &out);
+        unit_may_leak(false);
+        bool found = failures > 0 && conform_found(&out, all[i].test);
+        if (!found) print_message("variant %u:\n%s\n", all[i].how, out.p);
+        assert_true(found);
+        qd_buf_fini(&out);
+    }
+    qd_aggregation_vtable other = keys_table;
+    other.key_type = QD_AGGREGATION_TEXT + 1;
+    qd_buf out;
+    wrong = SOUND;
+    assert_true(check(&other, &out) > 0);
+    assert_true(conform_found(&out, "the table is sound"));
+    qd_buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_aggregation_passes),
         cmocka_unit_test(broken_ones_are_found),
+        cmocka_unit_test(sound_buckets_pass),
+        cmocka_unit_test(broken_buckets_are_found),
     };
     return unit_run(tests);
 }
