@@ -6,8 +6,12 @@
 #include "cluster/authority/authority.h"
 #include "cluster/copies.h"
 #include "lib/coord_memory.h"
+#include "mapping/mapping.h"
+#include "plugin/host.h"
 #include "runtime/sync.h"
+#include "unit/lib/string_part.h"
 #include "unit/unit.h"
+#include <quidditch/plugin.h>
 
 typedef struct node {
     qd_coord_store *store;
@@ -47,6 +51,7 @@ static qd_authority *folder; /* of the nodes to be opened; NULL: none is kept */
 static int64_t session_ttl_ms = 30000;
 static uint32_t features; /* of the nodes to be opened; 0: this build's */
 static int64_t timeout_ms = 120000;
+static qd_plugin_host *plugins; /* of the nodes to be opened */
 
 static void store_open(node *n, qd_env *env, const char *store, const char *id)
 {
@@ -75,6 +80,7 @@ static int join_try(node *n, const char *id, qd_err *err)
         .control = true,
         .session_ttl_ms = session_ttl_ms,
         .timeout_ms = timeout_ms,
+        .plugins = plugins,
         .listener = pass,
         .listener_arg = next_gate,
         .authority = folder,
@@ -639,6 +645,90 @@ static void formats_are_raised_when_all_know_them(void **state)
     coord_memory_free(store);
 }
 
+/* --- a plugin's field type, whose segments are of a format of level 2 --- */
+
+static int32_t type_check(const qd_field_conf *c, qd_err *err)
+{
+    (void)c, (void)err;
+    return 0;
+}
+
+static int32_t type_parse(const qd_field_conf *c, qd_json_in *in, const qd_field_sink *sink,
+                          qd_err *err)
+{
+    (void)c, (void)in, (void)sink;
+    return qd_err_set(err, QD_E_ARG, "no document comes here");
+}
+
+static int32_t type_init(qd_self *self, const qd_host *host, qd_err *err)
+{
+    static qd_field_vtable type = {.head = QD_VTABLE(qd_field_vtable, FIELD, QD_FIELD_PART),
+                                   .param_size = sizeof(qd_field_param),
+                                   .check = type_check,
+                                   .parse = type_parse};
+    type.part = string_part_type().vt;
+    return host->provide(self, QD_KIND_FIELD, "strings", &type, err);
+}
+
+static qd_plugin_host *host_with_type(void)
+{
+    static const qd_plugin plugin = {
+        QD_PLUGIN_HEAD(0),       .name = "strings", .version = "1.0.0",
+        .license = "Apache-2.0", .build_id = "",    .init = type_init,
+    };
+    qd_plugin_host_config c = {.env = qd_env_system()};
+    qd_plugin_host *h;
+    assert_int_equal(qd_plugin_host_open(&c, &h, NULL), 0);
+    assert_int_equal(qd_plugin_builtin(h, &plugin, NULL), 0);
+    assert_int_equal(qd_plugin_host_load(h, NULL), 0);
+    return h;
+}
+
+static void refused_below_level_2(int rc, qd_err *err)
+{
+    assert_int_equal(rc, QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(err), "must be of level 2; they are of level 1: POST "
+                                               "_cluster/upgrade/finalize when all nodes run"));
+    qd_err_fini(err);
+}
+
+/* A node of the former level in the cluster could not read such segments: a new index and a new
+ * field of an old one are refused with the level and the way out, which then works. */
+static void field_types_of_plugins_wait_for_their_level(void **state)
+{
+    static const char with[] = "{\"properties\":{\"s\":{\"type\":\"strings\"}}}";
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *s = settings("index.number_of_replicas", "0");
+    coord_memory *store = coord_memory_make(qd_env_system(), "types");
+    qd_err_init(&err);
+    features = 1;
+    node old = node_open("types", "node-old");
+    features = 0;
+    plugins = host_with_type();
+    node new = node_open("types", "node-new");
+    refused_below_level_2(create(&new, "a", s, with, &err), &err);
+    assert_int_equal(create(&new, "a", s, "{}", &err), 0);
+    qd_state *now = qd_cluster_state(new.cluster);
+    assert_int_equal(now->n, 1);
+    qd_str uuid = qd_str_c(now->indices[0]->uuid);
+    refused_below_level_2(qd_cluster_put_mapping(new.cluster, uuid, qd_str_c(with), NULL, &err),
+                          &err);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    refused_below_level_2(create(&new, "b", s, with, &err), &err); /* nobody has finalized */
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(create(&new, "b", s, with, &err), 0);
+    assert_int_equal(qd_cluster_put_mapping(new.cluster, uuid, qd_str_c(with), NULL, &err), 0);
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&new);
+    qd_plugin_host_close(plugins);
+    plugins = NULL;
+    coord_memory_free(store);
+}
+
 static bool has_replica(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -846,6 +936,7 @@ int main(void)
         cmocka_unit_test(routing_is_elasticsearchs),
         cmocka_unit_test(a_document_finds_its_node_at_once),
         cmocka_unit_test(formats_are_raised_when_all_know_them),
+        cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
     };
     return unit_run(tests);
 }

@@ -1,196 +1,18 @@
 /* index_parts_t.c: a type's own section in a segment: what a buffer was given is read back after
  * flush, merge (with deletions, in another order) and a power loss; damage and unknown types have
- * names. The type of this test keeps one byte string a document, in the order of documents. */
+ * names. */
 #include "base/bits.h"
 #include "segment/check.h"
 #include "segment/merge.h"
 #include "segment/parts/parts_int.h"
 #include "segment/segment_int.h"
 #include "unit/lib/parts.h"
+#include "unit/lib/string_part.h"
 #include "unit/unit.h"
 
-#define MOST 4096u
-
-/* --- a type ----------------------------------------------------------------------------------- */
-
-/* Records of a document's number, a length and bytes, ascending. */
-struct qd_part_buffer {
-    qd_buf bytes;
-    uint32_t docs[MOST], starts[MOST], n;
-};
-struct qd_part_reader {
-    const qd_part_bytes *bytes;
-    const uint8_t *p;
-};
-
-static int buffers; /* begun and not ended */
-static const qd_field_conf type_conf = {.struct_size = sizeof type_conf};
-
-static int32_t begin(const qd_field_conf *conf, qd_part_buffer **out, qd_err *err)
-{
-    qd_part_buffer *b = calloc(1, sizeof *b);
-    assert_true(conf == &type_conf);
-    if (!b) return qd_err_nomem(err, "buffer");
-    qd_buf_init(&b->bytes, NULL, 1 << 24);
-    buffers++;
-    *out = b;
-    return 0;
-}
-
-static void put_record(qd_buf *b, uint32_t doc, qd_str v)
-{
-    uint8_t head[8];
-    qd_put_u32le(head, doc);
-    qd_put_u32le(head + 4, (uint32_t)v.n);
-    qd_buf_add(b, head, 8);
-    qd_buf_str(b, v);
-}
-
-static int32_t add(qd_part_buffer *b, uint32_t doc, qd_str v, qd_err *err)
-{
-    if (qd_str_is(v, "refused")) return qd_err_set(err, QD_E_ARG, "value is refused");
-    assert_true(b->n < MOST && (b->n == 0 || b->docs[b->n - 1] < doc));
-    b->docs[b->n] = doc;
-    b->starts[b->n++] = (uint32_t)b->bytes.n;
-    put_record(&b->bytes, doc, v);
-    return 0;
-}
-
-static void cut(qd_part_buffer *b, uint32_t doc)
-{
-    while (b->n && b->docs[b->n - 1] >= doc) b->bytes.n = b->starts[--b->n];
-}
-
-static uint64_t bytes_of(const qd_part_buffer *b)
-{
-    return b->bytes.n;
-}
-
-static int32_t write_part(qd_part_buffer *b, uint32_t docs, const qd_part_sink *s, qd_err *err)
-{
-    assert_true(b->n == 0 || b->docs[b->n - 1] < docs);
-    return s->write(s, b->bytes.p, b->bytes.n, err);
-}
-
-static void end(qd_part_buffer *b)
-{
-    qd_buf_fini(&b->bytes);
-    free(b);
-    buffers--;
-}
-
-static int32_t plan(qd_self *self, const qd_part_bytes *b, qd_part_range *r, uint32_t *n,
-                    qd_err *err)
-{
-    (void)self;
-    (void)err;
-    r[0] = (qd_part_range){0, b->length};
-    *n = 1;
-    return 0;
-}
-
-static int32_t open_part(qd_self *self, const qd_part_bytes *b, qd_part_reader **out, qd_err *err)
-{
-    const void *p;
-    (void)self;
-    int32_t rc = b->read(b, &(qd_part_range){0, b->length}, 1, &p, err);
-    if (rc) return rc;
-    qd_part_reader *r = calloc(1, sizeof *r);
-    if (!r) return qd_err_nomem(err, "reader");
-    *r = (qd_part_reader){b, p};
-    *out = r;
-    return 0;
-}
-
-static void close_part(qd_part_reader *r)
-{
-    free(r);
-}
-
-/* The value of a document; n = SIZE_MAX: none. */
-static qd_str value_of(const uint8_t *p, uint64_t length, uint32_t doc)
-{
-    for (uint64_t at = 0; at < length;) {
-        uint32_t n = qd_get_u32le(p + at + 4);
-        if (qd_get_u32le(p + at) == doc) return (qd_str){(const char *)p + at + 8, n};
-        at += 8 + n;
-    }
-    return (qd_str){NULL, SIZE_MAX};
-}
-
-static int32_t merge_parts(qd_self *self, const qd_part_source *s, uint32_t n, uint32_t docs,
-                           const qd_part_sink *sink, qd_err *err)
-{
-    const void *p[8];
-    qd_str *values = calloc(docs, sizeof *values);
-    bool *has = calloc(docs, 1);
-    qd_buf out;
-    (void)self;
-    qd_buf_init(&out, NULL, 1 << 24);
-    int32_t rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        const qd_part_bytes *b = s[i].bytes;
-        rc = b->read(b, &(qd_part_range){0, b->length}, 1, &p[i], err);
-        for (uint32_t d = 0; rc == 0 && d < s[i].docs; d++) {
-            qd_str v = value_of(p[i], b->length, d);
-            if (v.n == SIZE_MAX || s[i].map[d] == QD_PART_GONE) continue;
-            assert_true(s[i].map[d] < docs && !has[s[i].map[d]]);
-            values[s[i].map[d]] = v;
-            has[s[i].map[d]] = true;
-        }
-    }
-    for (uint32_t d = 0; rc == 0 && d < docs; d++)
-        if (has[d]) put_record(&out, d, values[d]);
-    if (rc == 0) rc = sink->write(sink, out.p, out.n, err);
-    qd_buf_fini(&out);
-    free(values);
-    free(has);
-    return rc;
-}
-
-static int32_t check_part(qd_self *self, const qd_part_bytes *b, const qd_part_findings *f,
-                          qd_err *err)
-{
-    const void *p;
-    (void)self;
-    int32_t rc = b->read(b, &(qd_part_range){0, b->length}, 1, &p, err);
-    for (uint64_t at = 0; rc == 0 && at < b->length;) {
-        const uint8_t *q = (const uint8_t *)p + at;
-        if (b->length - at < 8) return b->corrupt(b, at, QD_STR("a record is cut"), err);
-        if (qd_get_u32le(q) >= b->docs) f->found(f, at, QD_STR("document out of range"));
-        at += 8 + qd_get_u32le(q + 4);
-    }
-    return rc;
-}
-
-static const qd_part_vtable vtable = {.version = 3,
-                                      .version_min = 2,
-                                      .begin = begin,
-                                      .add = add,
-                                      .cut = cut,
-                                      .bytes = bytes_of,
-                                      .write = write_part,
-                                      .end = end,
-                                      .plan = plan,
-                                      .open = open_part,
-                                      .close = close_part,
-                                      .merge = merge_parts,
-                                      .check = check_part};
-
-static qd_part_type the_type(void)
-{
-    return (qd_part_type){QD_STR("strings"), &vtable, NULL};
-}
-
-static bool find(const void *arg, qd_str name, qd_part_type *out)
-{
-    if (arg || !qd_str_is(name, "strings")) return false;
-    *out = the_type();
-    return true;
-}
-static const qd_part_types types = {find, NULL}, no_types = {find, &types};
-
 /* --- segments --------------------------------------------------------------------------------- */
+
+static const qd_part_types types = {string_part_find, NULL}, no_types = {string_part_find, &types};
 
 static bool has_value(uint32_t n)
 {
@@ -208,10 +30,10 @@ static int flush(parts *x, qd_buffer *b, uint32_t from, uint32_t to, const char 
     uint32_t field, tag;
     const qd_field_info info = {.name = QD_STR("v")},
                         body = {.name = QD_STR("body"), .index = QD_INDEX_FREQS, .norms = 1};
-    const qd_part_type t = the_type();
+    const qd_part_type t = string_part_type();
     OK(x, qd_buffer_field(b, &info, &field, &x->err));
     OK(x, qd_buffer_field(b, &body, &tag, &x->err));
-    OK(x, qd_buffer_field_part(b, field, &t, &type_conf, &x->err));
+    OK(x, qd_buffer_field_part(b, field, &t, &string_part_conf, &x->err));
     for (uint32_t n = from; n < to; n++) {
         for (int aborted = n % 7 == 0; aborted >= 0; aborted--) {
             char text[64];
@@ -239,13 +61,13 @@ static void compare(parts *x, qd_segment *s, uint32_t doc, uint32_t n)
 {
     char text[64];
     const qd_part_info *info = qd_segment_part_of(s, qd_segment_field_find(s, QD_STR("v")));
-    const qd_part_type t = the_type();
+    const qd_part_type t = string_part_type();
     qd_part_view v;
     qd_part_reader *r;
     assert_non_null(info);
     OK(x, qd_part_view_open(&v, s, info, &x->arena, &x->account, &x->err));
     OK(x, qd_part_open(&v, &t, &r, &x->err));
-    qd_str got = value_of(r->p, v.bytes.length, doc), want = value_for(n, text);
+    qd_str got = string_part_value(r, doc), want = value_for(n, text);
     if (has_value(n))
         assert_true(qd_str_eq(got, want));
     else
@@ -292,7 +114,7 @@ static void flushed_values_are_read_back(void **state)
     check(&x, "seg-a", NULL, 0);
     check(&x, "seg-b", &no_types, 0);
     qd_buffer_destroy(b);
-    assert_int_equal(buffers, 0);
+    assert_int_equal(string_part_buffers, 0);
     parts_end(&x);
 }
 
@@ -426,7 +248,7 @@ static void other_versions_have_a_sentence(void **state)
         const char *reason;
     } cases[] = {{1, 2, QD_E_FORMAT_NEW, "reads up to 2"}, {4, 9, QD_E_FORMAT_OLD, "from 4 on"}};
     for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
-        qd_part_vtable other = vtable;
+        qd_part_vtable other = *string_part_type().vt;
         qd_part_type t = {QD_STR("strings"), &other, NULL};
         qd_part_view v;
         qd_part_reader *r;
@@ -478,7 +300,7 @@ static void a_power_loss_leaves_all_or_nothing(void **state)
         parts_end(&x);
     }
     assert_true(whole > 0 && absent > 0);
-    assert_int_equal(buffers, 0);
+    assert_int_equal(string_part_buffers, 0);
 }
 
 static void a_refused_value_fails_its_document(void **state)
@@ -488,11 +310,11 @@ static void a_refused_value_fails_its_document(void **state)
     qd_buffer *b;
     uint32_t field;
     const qd_field_info info = {.name = QD_STR("v")};
-    const qd_part_type t = the_type();
+    const qd_part_type t = string_part_type();
     parts_begin(&x, false);
     OK(&x, qd_buffer_create(&x.account, &b, &x.err));
     OK(&x, qd_buffer_field(b, &info, &field, &x.err));
-    OK(&x, qd_buffer_field_part(b, field, &t, &type_conf, &x.err));
+    OK(&x, qd_buffer_field_part(b, field, &t, &string_part_conf, &x.err));
     OK(&x, qd_buffer_doc_begin(b, NULL, &x.err));
     assert_int_equal(qd_buffer_part(b, field, QD_STR("refused"), &x.err), QD_E_ARG);
     qd_err_fini(&x.err);
@@ -500,7 +322,7 @@ static void a_refused_value_fails_its_document(void **state)
     qd_buffer_doc_abort(b);
     assert_int_equal(qd_buffer_docs(b), 0);
     qd_buffer_destroy(b);
-    assert_int_equal(buffers, 0);
+    assert_int_equal(string_part_buffers, 0);
     parts_end(&x);
 }
 
