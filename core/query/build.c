@@ -17,11 +17,6 @@ static qd_str field_type_of(const qd_query_ctx *ctx, qd_str field)
     return f ? qd_str_c(qd_field_type_name(f)) : (qd_str){"", 0};
 }
 
-qdi_builder *qdi_builder_of(const qd_query_ctx *ctx)
-{
-    return ctx->field_type == field_type_of ? (qdi_builder *)(uintptr_t)ctx : NULL;
-}
-
 qd_node *qdi_query_node(qdi_builder *b, qd_node_kind kind, qd_err *err)
 {
     qd_node *n = qd_node_make(b->arena, kind);

@@ -6,9 +6,6 @@
 
 #include "query/query_int.h"
 
-/* A qd_query_node whose self is a qd_node of ours; only from operators of this module. */
-#define QDI_NODE_HOST 0x10000u
-
 typedef struct qdi_builder {
     qd_query_ctx sdk; /* first: given to operators' rewrite */
     const qd_query_context *c;
@@ -21,14 +18,12 @@ typedef struct qdi_builder {
     uint32_t depth;               /* of queries that plugins return */
 } qdi_builder;
 
-/* The builder behind an SDK context; NULL when it is somebody else's. */
-qdi_builder *qdi_builder_of(const qd_query_ctx *ctx);
 /* A tree of an operator's on its way to native nodes. */
 typedef struct qdi_conversion {
     qdi_builder *b;
     const qd_operator_vtable *vt;
     const qd_query_ctx *ctx;
-    struct qd_operator_scope *scope; /* NULL: one of ours */
+    struct qd_operator_scope *scope;
     const qdi_plugin_query *q;
     qd_str name;
     uint32_t nodes;

@@ -13,21 +13,6 @@ static const qdi_plugin_query *plugin_of(const qd_query *q)
     return (const qdi_plugin_query *)q;
 }
 
-/* Ours under another name: it knows our contexts, and returns. */
-static int build_ours(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
-{
-    const qd_operator_vtable *vt = plugin_of(q)->vt;
-    const void *parsed = NULL;
-    qd_query_node *tree = NULL;
-    qdi_conversion v = {.b = b, .vt = vt, .ctx = &b->sdk, .name = plugin_of(q)->name};
-    qd_json_reader r = QD_JSON_READER(b->arena->account);
-    qd_json_reader_init(&r, plugin_of(q)->json, QD_JSON_REQUEST, 0);
-    int rc = vt->parse(&b->sdk, qd_plugin_json_in(&r), &parsed, err);
-    qd_json_reader_fini(&r);
-    if (!rc) rc = vt->rewrite(&b->sdk, parsed, &tree, err);
-    return rc ? rc : qdi_convert(&v, tree, out, err);
-}
-
 /* Type of a field as an operator asks for it. */
 static qd_str scope_field_type(const qd_query_ctx *ctx, qd_str field)
 {
@@ -140,7 +125,6 @@ static int build_plugin(qdi_builder *b, const qd_query *q, const qd_node **out, 
     building *x = NULL;
     bool ran;
     b->uncacheable |= !(vt->head.flags & QD_OPERATOR_CACHEABLE);
-    if (qdi_operator_is_builtin(vt)) return build_ours(b, q, out, err);
     int rc = scope_make(b, q, &s, err);
     if (!rc) rc = building_make(s, plugin_of(q)->json, &x, err);
     if (rc) return rc;

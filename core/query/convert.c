@@ -246,7 +246,7 @@ static int convert_field_node(qdi_conversion *v, const qd_query_node *n, const q
     qdi_field f = qdi_field_find(v->b, n->field);
     qd_query_value text = {n->text, true};
     if (n->type == QD_NODE_EXISTS) return qdi_field_exists(v->b, n->field, out, err);
-    if (f.cls == QDI_F_NONE) return qdi_query_none(v->b, out, err);
+    if (f.cls == QDI_F_NONE && n->type <= QD_NODE_SUBQUERY) return qdi_query_none(v->b, out, err);
     switch (n->type) {
     case QD_NODE_TERM:
         return qdi_field_term(v->b, &f, text, n->flags & QD_NODE_NO_CASE, out, err);
@@ -293,11 +293,6 @@ static int convert_kind(qdi_conversion *v, const qd_query_node *n, uint32_t dept
         return qdi_convert_custom(v, n->self, n, depth, out, err);
     case QD_NODE_SUBQUERY:
         return convert_subquery(v, n, out, err);
-    case QDI_NODE_HOST:
-        if (!qdi_operator_is_builtin(v->vt))
-            return qdi_bad_node(v, "has a node of an unknown type", err);
-        *out = n->self;
-        return 0;
     default:
         return convert_field_node(v, n, out, err);
     }

@@ -8,10 +8,10 @@
  *   qd_query_build  qd_query -> qd_node, once an index; analysis, values, dates, fields. Refuses
  *                   what does not fit the mapping (query_shard_exception, illegal_argument …).
  *
- * qd_query_parse does both. A query is found by its name among the operators of the plugin host,
- * our own ones stand there by the same vtable (query/operators.h); without a host only ours are
- * known. Pure: no clock, no I/O; `now` comes with the context. Everything lives in the arenas
- * given; a parsed query and a tree are immutable and may be used by many threads.
+ * qd_query_parse does both. A query is found by its name among the rows of types.def, then among
+ * the operators of the plugin host, where there is one. Pure: no clock, no I/O; `now` comes with
+ * the context. Everything lives in the arenas given; a parsed query and a tree are immutable and
+ * may be used by many threads.
  */
 #ifndef QD_QUERY_DSL_H
 #define QD_QUERY_DSL_H

@@ -1,13 +1,15 @@
 /*
- * operators.h: our queries as a plugin like any other, for the place where plugins are registered.
+ * operators.h: operators of plugins beside the host's queries, for the place where plugins are
+ * loaded.
  */
 #ifndef QD_QUERY_OPERATORS_H
 #define QD_QUERY_OPERATORS_H
 
-#include <quidditch/abi.h>
+#include "plugin/host.h"
 
-/* Our operators as a built-in plugin, for qd_plugin_builtin: they register by the vtable of
- * quidditch/operator.h like anybody's. Static. [any] */
-const qd_plugin *qd_query_plugin(void);
+/* Refuses operators of plugins that have the name of a query of the host's, after they are loaded:
+ * QD_E_EXISTS. [any] */
+QD_MUST_CHECK
+int qd_query_plugins_check(const qd_plugin_host *host, qd_err *err);
 
 #endif

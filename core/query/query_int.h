@@ -154,8 +154,6 @@ typedef struct qdi_reading {
     } counted;                  /* up to the plugin's query read last */
 } qdi_reading;
 
-/* The reading behind an SDK context; NULL when it is somebody else's. */
-qdi_reading *qdi_reading_of(const qd_query_ctx *ctx);
 /* One query, as dsl.h's qd_query_read. */
 QD_MUST_CHECK
 int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_err *err);
@@ -263,14 +261,14 @@ int qdi_xcontent_err(qd_json_reader *r, qd_err *err, const char *fmt, ...) QD_PR
 /* Wraps err: "[line:col] [query] failed to parse field [field]". */
 int qdi_field_failed(qd_json_reader *r, qd_err *err, const char *query, qd_str field);
 
-/* --- operators ----------------------------------------------------------------------------- */
+/* --- queries by name ------------------------------------------------------------------------- */
 
-/* The operator of that name; NULL when nobody provides it. */
+/* The row of that name; NULL: none. */
+const qd_query_type *qdi_query_type_find(qd_str name);
+/* A plugin's operator of that name; NULL when nobody provides it. */
 const qd_operator_vtable *qdi_operator_find(const qd_plugin_host *host, qd_str name,
                                             qd_self **self);
-/* Is it one of ours? */
-bool qdi_operator_is_builtin(const qd_operator_vtable *vt);
-/* Names of all operators into out (room for max); returns how many. */
-size_t qdi_operator_names(const qd_plugin_host *host, qd_str *out, size_t max);
+/* Names of all rows and operators into out (room for max); returns how many. */
+size_t qdi_query_names(const qd_plugin_host *host, qd_str *out, size_t max);
 
 #endif

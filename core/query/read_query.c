@@ -1,5 +1,5 @@
 /*
- * read_query.c: a query object, found by its name among the operators; types/ has what each reads.
+ * read_query.c: a query object, found by its name; types/ has what each reads.
  *
  * Reading recurses once for a query within a query, which max_nested_depth bounds.
  */
@@ -26,7 +26,7 @@ static int unknown_query(qdi_reading *rd, qd_json_reader *r, qd_str name, qd_err
     qd_str names[128];
     char hint[256];
     uint32_t line, column;
-    size_t n = qdi_operator_names(rd->how->host, names, QD_COUNT_OF(names));
+    size_t n = qdi_query_names(rd->how->host, names, QD_COUNT_OF(names));
     qdi_suggest(name, names, n, hint, sizeof hint);
     qd_json_position(r, r->token, &line, &column);
     (void)qd_err_set(err, QD_E_NAMED_OBJECT, "[%u:%u] unknown field [%.*s]", line, column,
@@ -78,26 +78,29 @@ static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
     return rc;
 }
 
+static int read_row(qdi_reading *rd, qd_json_reader *r, const qd_query_type *type,
+                    const qd_query **out, qd_err *err)
+{
+    qd_query *q = qdi_query_make(rd, type, err);
+    if (!q) return QD_E_NOMEM;
+    int rc = type->read(rd, r, q, err);
+    *out = q;
+    return rc ? rc : qdi_check_boost(q->boost, err);
+}
+
 static int read_named(qdi_reading *rd, qd_json_reader *r, qd_str name, const qd_query **out,
                       qd_err *err)
 {
     qd_self *self = NULL;
-    const qd_operator_vtable *vt = qdi_operator_find(rd->how->host, name, &self);
-    if (!vt) return unknown_query(rd, r, name, err);
+    const qd_query_type *type = qdi_query_type_find(name);
+    const qd_operator_vtable *vt = type ? NULL : qdi_operator_find(rd->how->host, name, &self);
+    if (!type && !vt) return unknown_query(rd, r, name, err);
     if (rd->depth >= rd->limits.max_nested_depth || rd->depth >= DEPTH_MAX)
         return qd_err_set(err, QD_E_ARG,
                           "The nested depth of the query exceeds the maximum nested depth for "
                           "queries set in [indices.query.bool.max_nested_depth]");
     rd->depth++;
-    int rc;
-    if (qdi_operator_is_builtin(vt)) {
-        const void *parsed = NULL;
-        rc = vt->parse(&rd->sdk, qd_plugin_json_in(r), &parsed, err);
-        *out = parsed;
-        if (!rc) rc = qdi_check_boost((*out)->boost, err);
-    } else {
-        rc = read_plugin(rd, r, name, vt, self, out, err);
-    }
+    int rc = type ? read_row(rd, r, type, out, err) : read_plugin(rd, r, name, vt, self, out, err);
     rd->depth--;
     return rc;
 }

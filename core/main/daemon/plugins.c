@@ -17,8 +17,8 @@ int qd_node_plugins_check(qd_node *node, qd_err *err)
     qd_plugin_host *h = NULL;
     int rc = qd_main_plugins_open(node->config, &node->paths, node->env, NULL, NULL, &h, err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
-    if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
     if (rc == 0) rc = qd_node_need_coordination(node, h, err);
     if (rc == 0) rc = qd_node_need_storage(node, h, err);
@@ -37,9 +37,9 @@ static int plugins_start(qd_node *node, qd_err *err)
     qd_plugin_host_service_arg(h, QD_SERVICE_ACTION, &node->actions);
     qd_plugin_host_service(h, QD_SERVICE_PEERS, qd_rpc_peers_service());
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
-    if (rc == 0) rc = qd_plugin_builtin(h, qd_query_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
+    if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);
     if (rc != 0) {

@@ -1,6 +1,6 @@
 /*
  * plugin_t.c: operators of plugins: their trees become native ones, wrong ones are refused, and
- * ours are found through the plugin host like anybody's.
+ * no operator takes the name of a query of the host's.
  */
 #include "query/operators.h"
 #include "query_lib.h"
@@ -178,7 +178,6 @@ static void trees_of_plugins(void **state)
     (void)state;
     query_index_open(&x);
     assert_int_equal(qd_plugin_host_open(&c, &h, NULL), 0);
-    assert_int_equal(qd_plugin_builtin(h, qd_query_plugin(), NULL), 0);
     assert_int_equal(qd_plugin_builtin(h, &plugin, NULL), 0);
     assert_int_equal(qd_plugin_host_load(h, NULL), 0);
     x.c.host = h;
@@ -211,10 +210,43 @@ static void trees_of_plugins(void **state)
     query_index_close(&x);
 }
 
+static int32_t init_taken(qd_self *self, const qd_host *host, qd_err *err)
+{
+    return host->provide(self, QD_KIND_OPERATOR, "match", &tree_vt, err);
+}
+
+/* A query of the host's is found before any operator: one of its name would never run. */
+static void names_of_queries_are_taken(void **state)
+{
+    static const qd_plugin taken = {
+        QD_PLUGIN_HEAD(0),       .name = "taken", .version = "1",
+        .license = "Apache-2.0", .build_id = "",  .init = init_taken,
+    };
+    const qd_plugin *const both[] = {&plugin, &taken};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        qd_plugin_host *h;
+        qd_plugin_host_config c = {.env = qd_env_system()};
+        qd_err err;
+        qd_err_init(&err);
+        assert_int_equal(qd_plugin_host_open(&c, &h, NULL), 0);
+        assert_int_equal(qd_plugin_builtin(h, both[i], NULL), 0);
+        assert_int_equal(qd_plugin_host_load(h, NULL), 0);
+        assert_int_equal(qd_query_plugins_check(h, &err), i ? QD_E_EXISTS : 0);
+        if (i)
+            assert_string_equal(
+                qd_err_reason(&err),
+                "plugin [taken] provides the operator [match], which is a built-in one");
+        qd_err_fini(&err);
+        qd_plugin_host_close(h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees_of_plugins),
+        cmocka_unit_test(names_of_queries_are_taken),
     };
     return unit_run(tests);
 }
