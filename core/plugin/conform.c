@@ -100,6 +100,15 @@ static int32_t run_json_text(qd_conform *c, qd_json_in *in, qd_str *raw, qd_err 
     return qd_json_raw(r, raw) ? qd_json_fail(r, err) : 0;
 }
 
+/* A writer of its own for each answer, over a buffer that is emptied. */
+static qd_json_out *run_json_out(qd_conform *c)
+{
+    qd_conform_run *r = run_of(c);
+    qd_buf_reset(&r->thrown);
+    qd_json_writer_init(&r->writer, &r->thrown, false);
+    return qd_plugin_json_out(&r->writer);
+}
+
 static void run_json_close(qd_conform *c, qd_json_in *in)
 {
     (void)c;
@@ -150,6 +159,7 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
               .json_open = run_json_open,
               .json_close = run_json_close,
               .json_text = run_json_text,
+              .json_out = run_json_out,
               .result = run_result},
         .env = env,
         .line = line,
@@ -161,6 +171,7 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
     r->c.arena = &r->arena;
     qd_err_init(&r->err);
     qd_arena_init(&r->arena, NULL, 0);
+    qd_buf_init(&r->thrown, NULL, 64 << 20);
     qd_mutex_init(&r->lock);
     qd_cond_init(&r->ended);
 }
@@ -196,6 +207,9 @@ void qd_conform_kind(qd_conform_run *r, uint32_t kind, const char *name, const v
     case QD_KIND_FRONTEND:
         qd_conform_frontend(c, name, vtable);
         break;
+    case QD_KIND_ROUTE:
+        qd_conform_route(c, name, vtable);
+        break;
     default:
         qd_conform_told(r, false, name, "unknown kind");
     }
@@ -213,6 +227,7 @@ uint32_t qd_conform_end(qd_conform_run *r)
     }
     qd_err_fini(&r->err);
     qd_arena_fini(&r->arena);
+    qd_buf_fini(&r->thrown);
     qd_cond_fini(&r->ended);
     qd_mutex_fini(&r->lock);
     return r->c.failures;

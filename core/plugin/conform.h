@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "plugin/host.h"
 #include "runtime/task.h"
+#include "json/writer.h"
 #include <quidditch/conformance.h>
 
 /* State of a run; the suite sees `c`. */
@@ -17,6 +18,8 @@ typedef struct qd_conform_run {
     qd_err err;
     qd_task cancelled;
     qd_arena arena; /* emptied after each test */
+    qd_json_writer writer;
+    qd_buf thrown; /* what goes nowhere */
     qd_mutex lock;
     qd_cond ended;
     struct pending *pending; /* one for each operation prepared */

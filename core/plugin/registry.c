@@ -10,6 +10,7 @@
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
+#include <quidditch/route.h>
 #include <quidditch/storage.h>
 
 /* A slot: always there (flag 0), or there exactly when the flag is set, or is not. */
@@ -120,6 +121,12 @@ static const slot field_slots[] = {
     {NULL, 0, 0, false},
 };
 
+static const slot route_slots[] = {
+    SLOT(qd_route_vtable, routes, 0),
+    SLOT(qd_route_vtable, handle, 0),
+    {NULL, 0, 0, false},
+};
+
 static const struct kind {
     const char *name;
     size_t size;
@@ -145,6 +152,8 @@ static const struct kind {
                              QD_AGGREGATION_MINOR, aggregation_slots},
     [QD_KIND_FIELD] = {"field", sizeof(qd_field_vtable), 15, QD_FIELD_MAJOR, QD_FIELD_MINOR,
                        field_slots},
+    [QD_KIND_ROUTE] = {"route", sizeof(qd_route_vtable), 0, QD_ROUTE_MAJOR, QD_ROUTE_MINOR,
+                       route_slots},
 };
 
 const char *qd_plugin_kind_name(uint32_t kind)

@@ -254,7 +254,7 @@ static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
 static int prepare(rest_call *c, rest_match *m, qd_err *err)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
-    int rc = qdi_route(r, qd_http_arena(c->x), m, err);
+    int rc = qdi_route(c->f->routes, r, qd_http_arena(c->x), m, err);
     int may = qdi_access_check(c->f->access, r, rc ? NULL : m, qd_http_arena(c->x), &c->extra,
                                &c->preflight, rc ? NULL : err);
     if (!rc) rc = may;

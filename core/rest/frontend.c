@@ -1,4 +1,5 @@
 /* frontend.c: the REST front-end behind the SDK's vtable: options, loops, listening. */
+#include "action/api/plugin_routes.h"
 #include "base/log.h"
 #include "config/value.h"
 #include "rest/rest_int.h"
@@ -147,6 +148,7 @@ static void frontend_free(qd_frontend *f)
     qd_http_close(f->server);
     while (f->nloops) qd_loop_close(f->loops[--f->nloops]);
     qdi_access_free(f->access);
+    qdi_routes_free(f->routes);
     qd_free(f);
 }
 
@@ -166,6 +168,14 @@ void qd_rest_http_stats(void *arg, qd_action_http_stats *out)
     if (server) qd_http_stats_get(server, &s);
     *out =
         (qd_action_http_stats){s.open, s.opened, s.requests, s.bytes_in, s.bytes_out, s.rejected};
+}
+
+static int plugin_routes(const qd_self *self, qd_frontend *f, qd_err *err)
+{
+    const qd_actions *a = qd_plugin_service_arg(self, QD_SERVICE_ACTION);
+    uint32_t n;
+    const qd_api *rows = qd_plugin_routes_rows(a ? a->routes : NULL, &n);
+    return n ? qdi_routes_more(rows, n, &f->routes, err) : 0;
 }
 
 static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend **out, qd_err *err)
@@ -188,6 +198,7 @@ static int32_t rest_open(qd_self *self, const qd_frontend_config *c, qd_frontend
     if (!rc) rc = qdi_access_make(c, &f->access, err);
     if (!rc) rc = number(c, "loops", 1, &loops, err);
     if (!rc) rc = qdi_routes_make(err);
+    if (!rc && !f->observe) rc = plugin_routes(self, f, err);
     if (!rc)
         rc = open_loops(f,
                         loops < 1                ? 1

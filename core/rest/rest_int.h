@@ -32,12 +32,20 @@ struct qd_frontend {
     qd_account *in_flight;
     rest_identity identity;
     qd_access *access;
-    bool observe; /* only what an observer asks for */
+    struct rest_routes *routes; /* of plugins; NULL: there are none */
+    bool observe;               /* only what an observer asks for */
     char server_headers[256];
 };
 
 /* Builds the table of routes once. QD_E_NOMEM. */
 int qdi_routes_make(qd_err *err);
+
+/* Routes beside that table: those of a node's plugins, which go before it. */
+typedef struct rest_routes rest_routes;
+/* Makes them of n rows, which are kept. QD_E_NOMEM. */
+int qdi_routes_more(const qd_api *rows, uint32_t n, rest_routes **out, qd_err *err);
+/* NULL is fine. */
+void qdi_routes_free(rest_routes *routes);
 
 typedef struct rest_match {
     const qd_api *api;        /* NULL: none */
@@ -45,8 +53,10 @@ typedef struct rest_match {
     qd_pair *params;          /* of path and query, decoded, in the arena */
     uint32_t nparams, nparts; /* the first nparts are of the path */
 } rest_match;
-/* Finds the API of a request and decodes its parameters. QD_E_HTTP_BAD for broken escapes. */
-int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err *err);
+/* Finds the API of a request, first among `more` (NULL: none), and decodes its parameters.
+ * QD_E_HTTP_BAD for broken escapes. */
+int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena, rest_match *out,
+              qd_err *err);
 
 /* Content type and Accept of a request under an identity. */
 typedef struct rest_media {

@@ -17,7 +17,11 @@ typedef struct route {
     uint32_t n, fixed;      /* fixed: bit (PARTS_MAX - i) for each fixed part */
 } route;
 
-static QD_VEC(route) by_parts[PARTS_MAX + 1];
+struct rest_routes {
+    QD_VEC(route) by_parts[PARTS_MAX + 1];
+};
+
+static rest_routes built_in;
 
 /* Eight bits of a part, at the place of the i-th of a path: what most others differ in. */
 static uint64_t sign_of(qd_str part, uint32_t i)
@@ -32,7 +36,7 @@ static bool is_param(qd_str part)
     return part.n > 2 && part.p[0] == '{';
 }
 
-static int add(const qd_api *api, qd_str path, qd_err *err)
+static int add(rest_routes *to, const qd_api *api, qd_str path, qd_err *err)
 {
     route r = {.api = api};
     for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
@@ -45,7 +49,7 @@ static int add(const qd_api *api, qd_str path, qd_err *err)
         }
         r.part[r.n++] = part;
     }
-    return qd_vec_push(&by_parts[r.n], NULL, r) ? qd_err_nomem(err, "routes") : 0;
+    return qd_vec_push(&to->by_parts[r.n], NULL, r) ? qd_err_nomem(err, "routes") : 0;
 }
 
 static int more_fixed_first(const void *a, const void *b)
@@ -54,21 +58,43 @@ static int more_fixed_first(const void *a, const void *b)
     return (x->fixed < y->fixed) - (x->fixed > y->fixed);
 }
 
-int qdi_routes_make(qd_err *err)
+static int add_all(rest_routes *to, const qd_api *rows, uint32_t n, qd_err *err)
 {
-    if (by_parts[0].n) return 0;
-    for (uint32_t i = 0; i < qd_apis_n; i++) {
-        for (qd_str rest = qd_str_c(qd_apis[i].paths); rest.p;) {
-            int rc = add(&qd_apis[i], qd_str_split(&rest, ';'), err);
+    for (uint32_t i = 0; i < n; i++) {
+        for (qd_str rest = qd_str_c(rows[i].paths); rest.p;) {
+            int rc = add(to, &rows[i], qd_str_split(&rest, ';'), err);
             if (rc) return rc;
         }
     }
-    for (uint32_t n = 0; n <= PARTS_MAX; n++) {
-        if (by_parts[n].n) {
-            qsort(by_parts[n].at, by_parts[n].n, sizeof(route), more_fixed_first);
-        }
+    for (uint32_t k = 0; k <= PARTS_MAX; k++) {
+        if (to->by_parts[k].n)
+            qsort(to->by_parts[k].at, to->by_parts[k].n, sizeof(route), more_fixed_first);
     }
     return 0;
+}
+
+int qdi_routes_make(qd_err *err)
+{
+    return built_in.by_parts[0].n ? 0 : add_all(&built_in, qd_apis, qd_apis_n, err);
+}
+
+int qdi_routes_more(const qd_api *rows, uint32_t n, rest_routes **out, qd_err *err)
+{
+    rest_routes *more = qd_calloc(NULL, sizeof *more);
+    if (!more) return qd_err_nomem(err, "routes");
+    int rc = add_all(more, rows, n, err);
+    if (rc)
+        qdi_routes_free(more);
+    else
+        *out = more;
+    return rc;
+}
+
+void qdi_routes_free(rest_routes *routes)
+{
+    if (!routes) return;
+    for (uint32_t k = 0; k <= PARTS_MAX; k++) qd_vec_fini(&routes->by_parts[k]);
+    qd_free(routes);
 }
 
 static bool has_method(const qd_api *api, qd_str method)
@@ -151,18 +177,48 @@ static void allow(char *list, size_t room, const char *methods)
     }
 }
 
+/* A path in the table, cut into its parts. */
+typedef struct asked {
+    qd_str part[PARTS_MAX];
+    uint32_t n;
+    uint64_t sign;
+    bool named, known; /* it exists under its own name; it exists */
+} asked;
+
 /* The methods of a path that has not the one asked for. */
-static void allowed_methods(const qd_str *part, uint32_t n, uint64_t sign, rest_match *out)
+static void allowed_methods(const rest_routes *of, const asked *p, rest_match *out)
 {
     bool named = false;
-    for (size_t i = 0; i < by_parts[n].n; i++) {
-        const route *x = &by_parts[n].at[i];
-        if (!matches(x, sign, part)) continue;
+    for (size_t i = 0; i < of->by_parts[p->n].n; i++) {
+        const route *x = &of->by_parts[p->n].at[i];
+        if (!matches(x, p->sign, p->part)) continue;
         if (named && is_param(x->part[0])) break;
         named |= x->n && !is_param(x->part[0]);
         allow(out->allowed, sizeof out->allowed, x->api->methods);
         if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
     }
+}
+
+/* A path that exists under its own name is no index: GET /_bulk is not GET /{index}. */
+static const route *find(const rest_routes *in, qd_str method, asked *p)
+{
+    for (size_t i = 0; i < in->by_parts[p->n].n; i++) {
+        const route *x = &in->by_parts[p->n].at[i];
+        if (!matches(x, p->sign, p->part)) continue;
+        if (p->named && is_param(x->part[0])) break;
+        if (has_method(x->api, method)) return x;
+        p->named |= x->n && !is_param(x->part[0]);
+        p->known = true;
+    }
+    return NULL;
+}
+
+/* Among the routes of plugins; a parameter at the beginning stands for an index. */
+static const route *find_more(const rest_routes *more, qd_str method, asked *p)
+{
+    const route *x = more ? find(more, method, p) : NULL;
+    bool index = x && is_param(x->part[0]);
+    return index && p->part[0].n && p->part[0].p[0] == '_' ? NULL : x;
 }
 
 /* A key given twice keeps its last value; a part of the path is never replaced. */
@@ -196,38 +252,31 @@ static int query_params(qd_str query, qd_arena *arena, rest_match *m, qd_err *er
     return rc;
 }
 
-int qdi_route(const qd_http_request *r, qd_arena *arena, rest_match *out, qd_err *err)
+int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena, rest_match *out,
+              qd_err *err)
 {
-    qd_str part[PARTS_MAX];
     qd_pair params[REST_PARAMS_MAX]; /* not zeroed: most requests have few */
-    const route *found = NULL;
-    bool named = false, path_known = false;
+    asked p;
     *out = (rest_match){.params = params};
-    uint32_t n = split_path(r->path, part);
-    if (n > PARTS_MAX) {
+    p.sign = 0;
+    p.named = p.known = false;
+    p.n = split_path(r->path, p.part);
+    if (p.n > PARTS_MAX) {
         out->params = NULL;
         return 0;
     }
-    uint64_t sign = 0;
-    for (uint32_t i = 0; i < n; i++) sign |= sign_of(part[i], i);
-    for (size_t i = 0; i < by_parts[n].n && !found; i++) {
-        const route *x = &by_parts[n].at[i];
-        if (!matches(x, sign, part)) continue;
-        /* a path that exists under its own name is no index: GET /_bulk is not GET /{index} */
-        if (named && is_param(x->part[0])) break;
-        if (has_method(x->api, r->method)) {
-            found = x;
-        } else {
-            named |= x->n && !is_param(x->part[0]);
-            path_known = true;
-        }
+    for (uint32_t i = 0; i < p.n; i++) p.sign |= sign_of(p.part[i], i);
+    const route *found = find_more(more, r->method, &p);
+    if (!found) found = find(&built_in, r->method, &p);
+    if (!found && p.known) {
+        allowed_methods(&built_in, &p, out);
+        if (more) allowed_methods(more, &p, out);
     }
-    if (!found && path_known) allowed_methods(part, n, sign, out);
     int rc = 0;
     for (uint32_t i = 0; found && i < found->n && !rc; i++) {
         if (!is_param(found->part[i])) continue;
         qd_str value;
-        rc = decode(part[i], false, arena, &value, err);
+        rc = decode(p.part[i], false, arena, &value, err);
         if (!rc)
             rc = add_param(out, qd_str_sub(found->part[i], 1, found->part[i].n - 2), value, err);
     }

@@ -10,5 +10,6 @@
 #include <quidditch/operator.h>
 #include <quidditch/peers.h>
 #include <quidditch/plugin.h>
+#include <quidditch/route.h>
 #include <quidditch/storage.h>
 #include <quidditch/types.h>

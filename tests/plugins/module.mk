@@ -73,8 +73,7 @@ $(OUT)/tests/plugins/toy-volatile.so: sdk/templates/storage/plugin.c tests/plugi
 $(OUT)/tests/plugins/toy-operator.so: tests/plugins/toy_operator.c
 $(OUT)/tests/plugins/toy-views.so: tests/plugins/toy_views.c
 $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/toy_analysis.c
-$(OUT)/tests/plugins/toy-services.so: tests/plugins/toy_services.c
-$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so $(OUT)/tests/plugins/toy-services.so: tests/plugins/module.mk $(SDK_HEADERS)
+$(OUT)/tests/plugins/toy-operator.so $(OUT)/tests/plugins/toy-views.so $(OUT)/tests/plugins/toy-analysis.so: tests/plugins/module.mk $(SDK_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $(filter %.c,$^)
 
@@ -98,3 +97,13 @@ $(WRAP_FILES): $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_wrap.c tests/plu
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_WRAP_$*) \
 		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
 $(OUT)/tests/unit/plugin/lookup_t: $(WRAP_FILES) $(OUT)/tests/plugins/toy-volatile.so
+
+# One that uses the services of the host, and ones whose route is taken or breaks the rules.
+TOY_PATH_route-health := -DTOY_METHODS='"GET"' -DTOY_PATH='"/_cluster/{what}"'
+TOY_PATH_route-toy := -DTOY_METHODS='"POST|GET"' -DTOY_PATH='"/_toy/{other}"'
+TOY_PATH_route-index := -DTOY_METHODS='"GET"' -DTOY_PATH='"/toys/{other}"'
+SERVICE_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,services route-health route-toy route-index)
+$(SERVICE_FILES): $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_services.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_PATH_$*) \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<

@@ -1,15 +1,20 @@
 /*
- * toy_services.c: uses the services of the host as a test asks it to. It logs every new value of
- * its settings; label "slow" is judged, and "stuck" applied, after 5 s; "odd" is refused, and
- * "code" with a code that no list has.
+ * toy_services.c: uses the services of the host as a test asks it to. With TOY_PATH it has that one
+ * route and nothing else. It logs every new value of its settings; label "slow" is judged, and
+ * "stuck" applied, after 5 s; "odd" is refused, and "code" with a code that no list has.
  */
 #include <quidditch/analyzer.h>
 #include <quidditch/plugin.h>
+#include <quidditch/route.h>
+#include <stdio.h>
 #include <time.h>
 
 static const qd_svc_err *errs;
 static const qd_svc_conf *conf;
 static const qd_svc_log *logs;
+static const qd_svc_json *json;
+static const qd_svc_mem *mem;
+static const qd_svc_task *tasks;
 
 static void nap(long s)
 {
@@ -42,7 +47,106 @@ static void conf_apply(void *arg, const char *key, qd_str value)
                 value.p ? "" : "unset ", (int)value.n, value.p ? value.p : "", (long long)rate);
 }
 
+/* --- routes --- */
+
+static void put(qd_json_out *out, uint32_t type, qd_str text)
+{
+    qd_jev e;
+    memset(&e, 0, sizeof e);
+    e.type = type;
+    e.text = text;
+    json->put(out, &e);
+}
+
+static void field(qd_json_out *out, qd_str key, qd_str value)
+{
+    put(out, QD_JEV_KEY, key);
+    put(out, QD_JEV_STRING, value);
+}
+
+static int32_t echo(const qd_route_request *r, qd_route_answer *a)
+{
+    char n[16];
+    snprintf(n, sizeof n, "%u", r->nparts);
+    put(a->json, QD_JEV_OBJECT, QD_STR(""));
+    field(a->json, QD_STR("method"), r->method);
+    field(a->json, QD_STR("path"), r->path);
+    field(a->json, QD_STR("body"), r->body);
+    field(a->json, QD_STR("parts"), qd_plug_str(n));
+    put(a->json, QD_JEV_KEY, QD_STR("params"));
+    put(a->json, QD_JEV_OBJECT, QD_STR(""));
+    for (uint32_t i = 0; i < r->nparams; i++) field(a->json, r->params[i].key, r->params[i].value);
+    put(a->json, QD_JEV_OBJECT_END, QD_STR(""));
+    put(a->json, QD_JEV_OBJECT_END, QD_STR(""));
+    return 0;
+}
+
+/* Does what the path says. */
+static int32_t act(qd_self *self, const qd_route_request *r, qd_route_answer *a, qd_err *err)
+{
+    qd_str to = qd_plug_option(r->params + r->nparts, r->nparams - r->nparts, "to", QD_STR("200")),
+           what = r->params[0].value;
+    char text[16] = "";
+    if (qd_plug_is(what, "text")) {
+        a->format = QD_FORMAT_TEXT;
+        a->status = 202;
+        return a->write(a, QD_STR("plain words\n"));
+    }
+    if (qd_plug_is(what, "code")) return 77;
+    if (qd_plug_is(what, "fail"))
+        return qd_plug_fail(errs, err, QD_E_NOTFOUND, "there is no such toy");
+    if (qd_plug_is(what, "format")) a->format = 99;
+    if (qd_plug_is(what, "open")) put(a->json, QD_JEV_OBJECT, QD_STR(""));
+    if (qd_plug_is(what, "memory")) return mem->alloc(self, (size_t)1 << 40) ? 0 : QD_E_NOMEM;
+    if (qd_plug_is(what, "status") && to.n < sizeof text) {
+        memcpy(text, to.p, to.n);
+        int status = 0;
+        for (const char *p = text; *p; p++) status = status * 10 + *p - '0';
+        a->status = status;
+    }
+    if (qd_plug_is(what, "big"))
+        for (int32_t rc = 0; rc == 0;)
+            if ((rc = a->write(
+                     a, (qd_str){"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+                                 64})) != 0)
+                return rc;
+    if (qd_plug_is(what, "slow")) {
+        for (int i = 0; i < 600 && !tasks->cancelled(r->task); i++) {
+            struct timespec t = {0, 10000000};
+            nanosleep(&t, NULL);
+        }
+        qd_plug_log(logs, self, QD_LEVEL_INFO, "slow %s",
+                    tasks->cancelled(r->task) ? "is cancelled" : "has ended");
+        return echo(r, a); /* all that it was given is there */
+    }
+    return 0;
+}
+
+static int32_t handle(qd_self *self, const qd_route_request *r, qd_route_answer *a, qd_err *err)
+{
+    return r->route == 0 ? act(self, r, a, err) : echo(r, a);
+}
+
+static const qd_route routes[] = {
+#ifdef TOY_PATH
+    {TOY_METHODS, TOY_PATH, NULL, "One that is refused", QD_ROUTE_READ, 0},
+#else
+    {"GET", "/_toy/{do}", "to", "Does what it says", QD_ROUTE_READ, 0},
+    {"GET|POST|PUT", "/_toy/echo/{a}/{b}", "x,y", "Says what was asked",
+     QD_ROUTE_WRITE | QD_ROUTE_BODY, 0},
+    {"DELETE", "/_toy/echo/{a}/{b}", "x", "The same", QD_ROUTE_WRITE | QD_ROUTE_BODY_REQUIRED, 0},
+    {"GET", "/{index}/_toy", NULL, "The same of an index", QD_ROUTE_READ, 0},
+#endif
+};
+static const qd_route_vtable route_table = {QD_VTABLE(qd_route_vtable, ROUTE, 0), routes,
+                                            sizeof routes / sizeof routes[0], sizeof(qd_route),
+                                            handle};
+
 /* --- the plugin --- */
+
+#ifndef TOY_NAME
+#define TOY_NAME "toy-services"
+#endif
 
 static int32_t filter_open(qd_self *self, const qd_analyzer_config *config, void **out, qd_err *err)
 {
@@ -67,8 +171,12 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     conf = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
     logs = (const qd_svc_log *)host->service(self, QD_SERVICE_LOG, 0);
+    json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
+    mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
+    tasks = (const qd_svc_task *)host->service(self, QD_SERVICE_TASK, 0);
     int32_t rc = conf->watch(self, conf_check, conf_apply, self);
-    return rc ? rc : host->provide(self, QD_KIND_TOKEN_FILTER, "toy_services", &filter, err);
+    if (rc == 0) rc = host->provide(self, QD_KIND_TOKEN_FILTER, TOY_NAME, &filter, err);
+    return rc ? rc : host->provide(self, QD_KIND_ROUTE, TOY_NAME, &route_table, err);
 }
 
 static const qd_plugin_conf settings[] = {
@@ -80,7 +188,7 @@ static const qd_plugin_conf settings[] = {
     {NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL},
 };
 static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "toy-services", "1.0.0", "Apache-2.0", QD_BUILD_ID, NULL,
-    settings,          init,           NULL,    NULL};
+    QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0", QD_BUILD_ID, NULL,
+    settings,          init,     NULL,    NULL};
 QD_PLUGIN_ENTRY(plugin)
-QD_PLUGIN_NOTE("toy-services", "1.0.0", 0, 1, QD_NOTE_FOR(TOKEN_FILTER))
+QD_PLUGIN_NOTE(TOY_NAME, "1.0.0", 0, 2, QD_NOTE_FOR(TOKEN_FILTER), QD_NOTE_FOR(ROUTE))

@@ -52,7 +52,7 @@ static void count_query(qd_action_counters *c, int status, uint64_t ns)
 void qd_count_request(qd_actions *a, const qd_api *api, int status, uint64_t ns)
 {
     qd_action_counters *c = a->counters;
-    if (!c) return;
+    if (!c || api < qd_apis || api >= qd_apis + qd_apis_n) return; /* a plugin's */
     api_counters *x = &c->api[api - qd_apis];
     add(&x->requests, 1);
     add(&x->ns, ns);

@@ -10,6 +10,7 @@
 #include "action/action_int.h"
 #include "action/api/admin_int.h"
 #include "action/api/counters.h"
+#include "action/api/plugin_routes.h"
 #include "action/transport/ask_int.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -512,6 +513,7 @@ int32_t qd_actions_submit(qd_actions *a, qd_action_call *call, qd_err *err)
     running *x = NULL;
     qd_err why;
     const qd_api *api = qd_api_find(call->action);
+    if (!api) api = qd_plugin_routes_find(a->routes, call->action);
     if (!api) {
         return qd_err_set(err, QD_E_ARG, "no action of the name [%.*s]", QD_STR_ARG(call->action));
     }

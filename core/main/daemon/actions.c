@@ -89,6 +89,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .config = node->config,
         .pools = &node->pools,
         .tasks = node->tasks,
+        .routes = node->routes,
         .plugins = node->plugins,
         .account = &node->request_account,
         .vital = &node->vital_account,

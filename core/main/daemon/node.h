@@ -40,6 +40,7 @@ typedef struct qd_node {
     qd_loop *loop;         /* of a thread of its own: plugins' posts and timers, housekeeping */
     qd_pools pools;        /* by Elasticsearch's names */
     qd_tasks *tasks;
+    struct qd_plugin_routes *routes; /* of plugins */
     /* of later steps, typed where they are used */
     struct qd_plugin_host *plugins;
     struct qd_wire *wire;                /* what the transport stands on */

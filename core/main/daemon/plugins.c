@@ -4,6 +4,7 @@
  * names it, or a later step asks for what it would provide.
  */
 #include "main/plugins.h"
+#include "action/api/plugin_routes.h"
 #include "aggs/aggs.h"
 #include "analysis/analysis.h"
 #include "base/log.h"
@@ -20,11 +21,20 @@ int qd_node_plugins_check(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
+    qd_plugin_routes *routes = NULL;
+    if (rc == 0) rc = qd_plugin_routes_open(h, &routes, err);
+    qd_plugin_routes_close(routes);
     if (rc == 0) rc = qd_node_need_coordination(node, h, err);
     if (rc == 0) rc = qd_node_need_storage(node, h, err);
     if (rc == 0) rc = qd_node_check_kubernetes(node, h, err);
     qd_plugin_host_close(h);
     return rc;
+}
+
+static void routes_close(qd_node *node)
+{
+    qd_plugin_routes_close(node->routes);
+    node->routes = NULL;
 }
 
 static int plugins_start(qd_node *node, qd_err *err)
@@ -41,8 +51,10 @@ static int plugins_start(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
+    if (rc == 0) rc = qd_plugin_routes_open(h, &node->routes, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);
     if (rc != 0) {
+        routes_close(node);
         qd_plugin_host_close(h);
         return rc;
     }
@@ -54,6 +66,7 @@ static void plugins_stop(qd_node *node)
 {
     qd_plugin_host_close(node->plugins);
     node->plugins = NULL;
+    routes_close(node);
 }
 
 const qd_step qd_step_plugins = {"plugins", NULL, plugins_start, plugins_stop, NULL};

@@ -34,7 +34,7 @@ static int usage(FILE *to)
         "--setting: one of its own; --seconds: how long tests under load go on; --static: no code\n"
         "of it runs); it prints TAP and ends with 1 when something failed. new writes a skeleton "
         "with a test; KIND: operator, tokenizer,\n"
-        "token_filter, char_filter, field, storage, coordination, frontend.\n");
+        "token_filter, char_filter, field, storage, coordination, frontend, route.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 

@@ -22,7 +22,7 @@
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0; 1.3  slot boot_ns of the service clock
  *   1.4  kind storage 0.2; 1.5  kind aggregation 0.1
- *   1.6  lookup; slot prepare of the service loop; kind aggregation 0.2
+ *   1.6  lookup; slot prepare of the service loop; kinds aggregation 0.2, route 0.1
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -72,7 +72,8 @@ enum {
     QD_KIND_FRONTEND = 7,     /* qd_frontend_vtable    frontend.h */
     QD_KIND_AGGREGATION = 8,  /* qd_aggregation_vtable aggregation.h; since 1.5 */
     QD_KIND_FIELD = 9,        /* qd_field_vtable       field.h; since 1.5 */
-    QD_KIND_COUNT = 10
+    QD_KIND_ROUTE = 10,       /* qd_route_vtable       route.h; since 1.6 */
+    QD_KIND_COUNT = 11
 };
 #define QD_COORDINATION_MAJOR 1
 #define QD_COORDINATION_MINOR 0
@@ -92,6 +93,8 @@ enum {
 #define QD_AGGREGATION_MINOR 2
 #define QD_FIELD_MAJOR 0
 #define QD_FIELD_MINOR 1
+#define QD_ROUTE_MAJOR 0
+#define QD_ROUTE_MINOR 1
 
 /* Head of every vtable and every service table. Unknown flag bits are refused, but for the upper 16
  * (hints). QD_VTABLE fills it. */

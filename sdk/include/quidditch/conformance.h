@@ -13,6 +13,7 @@
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
+#include <quidditch/route.h>
 #include <quidditch/storage.h>
 
 #ifdef __cplusplus
@@ -55,6 +56,7 @@ typedef struct qd_conform {
     /* As text of the json service. */
     int32_t (*json_text)(struct qd_conform *, qd_json_in *, qd_str *raw, qd_err *);
     int64_t (*memory)(struct qd_conform *); /* bytes that the plugin holds of the mem service */
+    qd_json_out *(*json_out)(struct qd_conform *); /* a writer whose text goes nowhere */
 } qd_conform;
 
 /* Runs all tests of a storage tier; results go to c->result. name: as provided. */
@@ -75,6 +77,8 @@ void qd_conform_token_filter(qd_conform *c, const char *name, const qd_token_fil
 void qd_conform_field(qd_conform *c, const char *name, const qd_field_vtable *vt);
 /* The same for a front end. */
 void qd_conform_frontend(qd_conform *c, const char *name, const qd_frontend_vtable *vt);
+/* Of the routes of a plugin: the table, and what handle answers to requests of each row. */
+void qd_conform_route(qd_conform *c, const char *name, const qd_route_vtable *vt);
 
 #ifdef __cplusplus
 }
