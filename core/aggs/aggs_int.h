@@ -164,6 +164,8 @@ typedef struct qdi_buckets {
     uint32_t groups;
 } qdi_buckets;
 int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
+/* Fetches ahead what putting or finding them looks at. */
+void qdi_aggs_buckets_ahead(const qdi_buckets *b, uint32_t owner, int64_t key);
 bool qdi_aggs_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out);
 /* Lists the buckets of each owner: list[group[o]] to list[group[o + 1]]. */
 int qdi_aggs_buckets_group(qdi_buckets *b);

@@ -100,6 +100,11 @@ int qdi_aggs_buckets_put(qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *
     return 0;
 }
 
+void qdi_aggs_buckets_ahead(const qdi_buckets *b, uint32_t owner, int64_t key)
+{
+    if (b->n) __builtin_prefetch(&b->slots[hash_of(owner, key) & b->mask]);
+}
+
 bool qdi_aggs_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, uint32_t *out)
 {
     if (!b->n) return false;

@@ -1,6 +1,6 @@
 /*
- * columns.c: columns [DOCS [ROUNDS]]: aggregations over columns against a plain sum of the same
- * values, decoded, in memory larger than the last-level cache; one thread, no HTTP.
+ * columns.c: columns [DOCS [ROUNDS [terms]]]: aggregations over columns against a plain sum of the
+ * same values, decoded, in memory larger than the last-level cache; one thread, no HTTP.
  *
  * One segment, in a tier in memory, of DOCS documents (8388608 by default): a long of 17 random
  * bits, a double, a keyword of 16 values, and a keyword that says which random 10 % and 50 % of the
@@ -8,10 +8,10 @@
  * of all documents of the segment, kept or not), and its share of the plain sum's. A filter is
  * evaluated anew each time: its cost is part of the line.
  *
- * Then terms thrice, in turns: with its fused kernels, without them, and as the plugin of
- * sdk/examples/aggregation-terms, loaded from BENCH_PLUGINS, whose calls guests run as in a node;
- * the plugin's line ends with its rate as a share of the built-in one's without kernels, by the
- * clock and by the processor time of all threads.
+ * Then (alone: terms) terms thrice, in turns: with its fused kernels, without them, and as the
+ * plugin of sdk/examples/aggregation-terms, loaded from BENCH_PLUGINS, whose calls guests run as in
+ * a node; the plugin's line ends with its rate as a share of the built-in one's without kernels, by
+ * the clock and by the processor time of all threads.
  */
 #include "aggs/aggs.h"
 #include "analysis/analysis.h"
@@ -303,7 +303,7 @@ int main(int argc, char **argv)
     if (argc > 1) docs = (uint32_t)strtoul(argv[1], NULL, 10);
     if (argc > 2) rounds = (uint32_t)strtoul(argv[2], NULL, 10);
     if (docs < 1 || docs > 1u << 28 || rounds < 1) {
-        fprintf(stderr, "usage: columns [DOCS [ROUNDS]]\n");
+        fprintf(stderr, "usage: columns [DOCS [ROUNDS [terms]]]\n");
         return 2;
     }
     qd_err_init(&err);
@@ -318,7 +318,7 @@ int main(int argc, char **argv)
     if (!plain || !x.analysis) return 1;
     x.searcher = make_searcher(store, &x.account);
     printf("%u documents, best of %u rounds, one thread\n", docs, rounds);
-    all_lines(&x);
+    if (argc <= 3) all_lines(&x);
     plugin_lines(&x);
     qd_searcher_unref(x.searcher);
     qd_mapping_unref(x.mapping);

@@ -97,6 +97,7 @@ same(sub { +{a => {$_[0] => {field => 'v', format => '0.000'}}} }, 'a format');
 same(sub { +{a => {$_[0] => {field => 'd', format => 'yyyy/MM'}}} }, 'a format of dates');
 same(sub { +{a => {$_[0] => {field => 'k', size => 5}, aggs => \%avg}} }, 'with an index that lacks the field', path => '/x,y/_search');
 same(sub { +{a => {$_[0] => {field => 'nosuch'}}} }, 'no field');
+same(sub { +{a => {$_[0] => {field => '_index'}, aggs => \%avg}} }, 'names of indices', path => '/x,y/_search');
 same(sub { +{a => {$_[0] => {field => 'k'}}} }, 'no documents', query => {match_none => {}});
 same(sub { +{g => {global => {}, aggs => {a => {$_[0] => {field => 'i', size => 7}}}}} }, 'below global', query => {term => {k => 'k1'}});
 same(sub { +{f => {filter => {term => {b => JSON::PP::true}}, aggs => {a => {$_[0] => {field => 'k', size => 7}}}}} }, 'below a filter');

@@ -20,8 +20,9 @@ typedef qdi_keys_state state;
 #define ASKED (UINT32_MAX - 2)
 #define SEVERAL 0x80000000u /* and the place of the list: their number, then they */
 #define NARROW_MAX 65536u   /* numbers between a column's bounds that have a table */
-#define MET_MAX 262144u     /* numbers that are remembered; beyond, the plugin sees all values */
-#define TRIED MET_MAX       /* of so many values at least half must have been met before */
+#define MET_MAX                                                                                    \
+    262144u /* numbers that are remembered, and of so many values at least half                    \
+               must have been; else the plugin sees all values */
 #define ASK_BYTES_MAX ((size_t)8 << 20) /* of texts in a call */
 
 static int no_memory(qdi_aggr *a, qd_err *err)
@@ -35,7 +36,7 @@ static int buckets_open(qdi_aggr *a, qd_err *err)
     qdi_plugin_scope *s = qdi_plugin_scope_of(a->def);
     if (!t) return no_memory(a, err);
     qdi_aggs_strings_init(&t->strings, a->shard->account);
-    t->keys.account = t->met.account = a->shard->account;
+    t->keys.account = a->shard->account;
     t->kind = qdi_plugin_keys_kind(a->def, a->bound->values);
     if (!a->src) return 0;
     if (a->bound->values == QDI_ORD) a->src->want_dict = true;
@@ -88,16 +89,40 @@ static int buckets_leaf(qdi_aggr *a, qd_err *err)
     return 0;
 }
 
-/* The number of a value that was met before, or is new. */
-static inline int meet_one(qdi_aggr *a, int64_t v, uint32_t *at, qd_err *err)
+static int met_grow(qdi_keys_met *m, qd_account *account, qd_err *err)
 {
-    qdi_buckets *m = &((state *)a->state)->met;
-    uint32_t *recent = &m->recent[(uint64_t)v * 0x9e3779b97f4a7c15ull >> 58];
-    if (!*recent || m->key[*recent - 1] != v) {
-        if (qdi_aggs_buckets_put(m, 0, v, at)) return no_memory(a, err);
-        *recent = *at + 1;
+    uint32_t size = m->slots ? (m->mask + 1) * 2 : 256;
+    int rc = qdi_aggs_grow(account, &m->v, &m->cap, size / 2, sizeof *m->v, err);
+    if (!rc) rc = qdi_aggs_grow(account, &m->docs, &m->cap_docs, size / 2, sizeof *m->docs, err);
+    struct qdi_keys_slot *slots = rc ? NULL : qd_calloc(account, size * sizeof *slots);
+    if (!rc && !slots) rc = qdi_plugin_no_memory(account, err);
+    if (rc) return rc;
+    for (uint32_t i = 0; i < m->n; i++) {
+        uint32_t h = (uint32_t)((uint64_t)m->v[i] * 0x9e3779b97f4a7c15ull >> 32) & (size - 1);
+        while (slots[h].at) h = (h + 1) & (size - 1);
+        slots[h] = (struct qdi_keys_slot){.v = m->v[i], .at = i + 1};
     }
-    *at = *recent - 1;
+    qd_free(m->slots);
+    m->slots = slots;
+    m->mask = size - 1;
+    return 0;
+}
+
+int qdi_keys_met_put(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *at, qd_err *err)
+{
+    if (!m->slots || m->n >= (m->mask + 1) / 2) {
+        int rc = met_grow(m, account, err);
+        if (rc) return rc;
+    }
+    uint32_t h = (uint32_t)((uint64_t)v * 0x9e3779b97f4a7c15ull >> 32) & m->mask;
+    for (; m->slots[h].at; h = (h + 1) & m->mask)
+        if (m->slots[h].v == v) {
+            *at = m->slots[h].at - 1;
+            return 0;
+        }
+    m->slots[h] = (struct qdi_keys_slot){.v = v, .at = m->n + 1};
+    m->v[m->n] = v;
+    *at = m->n++;
     return 0;
 }
 
@@ -107,7 +132,8 @@ static int met_table(qdi_aggr *a, uint32_t n, qd_err *err)
     state *t = a->state;
     table *b = &t->always;
     t->tried += n;
-    t->direct = t->met.n > MET_MAX || (t->tried >= TRIED && t->met.n > t->tried / 2);
+    uint32_t most = a->shard->o.remembered ? a->shard->o.remembered : MET_MAX;
+    t->direct = t->met.n > most || (t->tried >= most && t->met.n > t->tried / 2);
     int rc = qdi_aggs_grow(a->shard->account, &b->of, &b->cap, t->met.n, sizeof *b->of, err);
     for (; rc == 0 && b->n < t->met.n; b->n++) b->of[b->n] = UNSEEN;
     return rc;
@@ -118,7 +144,10 @@ static int meet(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     const qdi_source *s = a->src;
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < s->n; i++) rc = meet_one(a, s->v[i], &t->numbers[i], err);
+    for (uint32_t i = 0; rc == 0 && i < s->n; i++) {
+        if (i + QDI_KEYS_AHEAD < s->n) qdi_keys_met_ahead(&t->met, s->v[i + QDI_KEYS_AHEAD]);
+        rc = qdi_keys_met_find(&t->met, a->shard->account, s->v[i], &t->numbers[i], err);
+    }
     return rc ? rc : met_table(a, s->n, err);
 }
 
@@ -129,7 +158,8 @@ static int meet_and_count(qdi_aggr *a, qd_err *err)
     const qdi_source *s = a->src;
     int rc = 0;
     for (uint32_t i = 0, at; rc == 0 && i < s->n; i++) {
-        rc = meet_one(a, s->v[i], &at, err);
+        if (i + QDI_KEYS_AHEAD < s->n) qdi_keys_met_ahead(&t->met, s->v[i + QDI_KEYS_AHEAD]);
+        rc = qdi_keys_met_find(&t->met, a->shard->account, s->v[i], &at, err);
         if (rc == 0) t->met.docs[at]++;
     }
     return rc ? rc : met_table(a, s->n, err);
@@ -187,7 +217,7 @@ static int ask_numbers(qdi_aggr *a, const uint32_t *at, uint32_t n, qd_err *err)
     int rc = reals ? qdi_aggs_grow(x->account, &x->values, &t->room_values, n, 8, err)
                    : qdi_aggs_grow(x->account, &x->numbers, &t->room_numbers, n, 8, err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
-        int64_t v = t->narrow ? t->base + at[i] : t->met.key[at[i]];
+        int64_t v = t->narrow ? t->base + at[i] : t->met.v[at[i]];
         if (reals)
             x->values[i] = qd_field_f64(a->src->field, v);
         else
@@ -243,12 +273,6 @@ static int ask_some(qdi_aggr *a, const uint32_t *at, uint32_t n, uint32_t *used,
     for (uint32_t i = 0, j; rc == 0 && i < t->x->nkeys; i = j) {
         uint32_t of = t->x->key_of[i];
         for (j = i + 1; j < t->x->nkeys && t->x->key_of[j] == of; j++) {}
-        if (j - i > QD_AGGREGATION_KEYS_MAX)
-            return qd_err_set(err, QD_E_PLUGIN,
-                              "aggregation [%s] of plugin [%s]: keys gave %u keys for a value, at "
-                              "most %u are allowed",
-                              a->def->type->name, qd_plugin_self_name(t->x->s->sdk.self), j - i,
-                              QD_AGGREGATION_KEYS_MAX);
         rc = learn_one(a, at[of], i, j, err);
     }
     return rc;
@@ -257,7 +281,7 @@ static int ask_some(qdi_aggr *a, const uint32_t *at, uint32_t n, uint32_t *used,
 static int ask_all(qdi_aggr *a, qd_err *err)
 {
     const state *t = a->state;
-    int rc = 0;
+    int rc = qdi_keys_flush(a, err); /* its values stand where those asked for will */
     for (uint32_t i = 0, used = 0; rc == 0 && i < t->nask; i += used) {
         uint32_t most = t->nask - i;
         if (most > QDI_PLUGIN_VALUES_MAX) most = QDI_PLUGIN_VALUES_MAX;
@@ -486,7 +510,9 @@ static void buckets_close(qdi_aggr *a)
     qdi_plugin_close(t->x);
     qdi_aggs_strings_fini(&t->strings);
     qdi_aggs_buckets_fini(&t->keys);
-    qdi_aggs_buckets_fini(&t->met);
+    qd_free(t->met.slots);
+    qd_free(t->met.v);
+    qd_free(t->met.docs);
     qd_free(t->leaf.of);
     qd_free(t->leaf.lists);
     qd_free(t->always.of);

@@ -15,6 +15,39 @@ typedef struct qdi_keys_table {
     uint32_t cap_lists, nlists;
 } qdi_keys_table;
 
+/* Numbers met, with numbers of their own: found by one look at memory. */
+typedef struct qdi_keys_met {
+    struct qdi_keys_slot {
+        int64_t v;
+        uint32_t at, reserved; /* at: its number + 1, 0: free */
+    } * slots;
+    uint32_t mask, n, cap, cap_docs; /* at most half of the slots are taken */
+    int64_t *v;                      /* by number */
+    uint64_t *docs;                  /* by number: documents counted */
+} qdi_keys_met;
+
+/* The number of a value, new ones behind the others. QD_E_NOMEM, QD_E_BREAKER. */
+int qdi_keys_met_put(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *at, qd_err *err);
+#define QDI_KEYS_AHEAD 16u /* values for which memory is fetched ahead */
+/* Fetches ahead what finding a value looks at. */
+static inline void qdi_keys_met_ahead(const qdi_keys_met *m, int64_t v)
+{
+    uint64_t h = (uint64_t)v * 0x9e3779b97f4a7c15ull;
+    if (m->slots) __builtin_prefetch(&m->slots[(h >> 32) & m->mask]);
+}
+/* The same, inline where the first slot has it. */
+static inline int qdi_keys_met_find(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *at,
+                                    qd_err *err)
+{
+    uint64_t h = (uint64_t)v * 0x9e3779b97f4a7c15ull;
+    const struct qdi_keys_slot *s = m->slots ? &m->slots[(h >> 32) & m->mask] : NULL;
+    if (QD_LIKELY(s && s->at && s->v == v)) {
+        *at = s->at - 1;
+        return 0;
+    }
+    return qdi_keys_met_put(m, account, v, at, err);
+}
+
 typedef struct qdi_keys_state {
     qdi_plugin_call *x;          /* NULL: it was left behind */
     qdi_values kind;             /* of keys */
@@ -22,13 +55,13 @@ typedef struct qdi_keys_state {
     qdi_buckets keys;            /* of keys that are numbers, of several owners: of these */
     qdi_keys_table leaf, always; /* of the leaf, and of numbers met */
     qdi_keys_table *table;       /* the one in use */
-    qdi_buckets met;             /* numbers met, with their numbers */
-    uint64_t tried;              /* values that were looked for among them */
-    bool direct;                 /* too few of them were there: values are gathered */
-    bool counts;                 /* documents of the leaf may be only counted: */
-    qdi_counts count;            /* by what their values are */
-    bool met_counts;             /* met counts documents */
-    bool narrow;                 /* the leaf's numbers are known by their distance from base */
+    qdi_keys_met met;
+    uint64_t tried;   /* values that were looked for among them */
+    bool direct;      /* too few of them were there: values are gathered */
+    bool counts;      /* documents of the leaf may be only counted: */
+    qdi_counts count; /* by what their values are */
+    bool met_counts;  /* met counts documents */
+    bool narrow;      /* the leaf's numbers are known by their distance from base */
     int64_t base;
     const uint32_t *at; /* what the batch's values are */
     uint64_t batch;

@@ -50,6 +50,9 @@ static int count_each(qdi_aggr *a, uint32_t pairs, qd_err *err)
     qdi_keys_state *t = a->state;
     int rc = 0;
     for (uint32_t p = 0, bucket; rc == 0 && p < pairs; p++) {
+        uint32_t q = p + QDI_KEYS_AHEAD;
+        if (q < pairs && t->kind != QDI_ORD)
+            qdi_aggs_buckets_ahead(&a->buckets, a->single ? 0 : t->pair_owner[q], t->x->key[q]);
         rc = bucket_of_key(a, a->single ? 0 : t->pair_owner[p], p, &bucket, err);
         if (rc == 0) a->buckets.docs[bucket]++;
     }

@@ -45,28 +45,34 @@ static int32_t wrong(qdi_plugin_call *x, const char *what, uint64_t found, uint6
                       (unsigned long long)found, (unsigned long long)most);
 }
 
-/* One key into x. */
-static int32_t take(qdi_plugin_call *x, const room *r, uint32_t i, uint32_t of)
+/* A text into x. */
+static int32_t take_text(qdi_plugin_call *x, qd_str text, uint32_t at)
 {
-    uint32_t at = x->nkeys;
-    x->key_of[at] = of;
-    if (r->i64) {
-        x->key[at] = r->i64[i];
-    } else if (r->f64) {
-        if (isnan(r->f64[i]))
-            return qd_err_set(&x->err, QD_E_PLUGIN,
-                              "aggregation [%s] of plugin [%s]: keys gave a key that is no number",
-                              x->s->name, qd_plugin_self_name(x->s->sdk.self));
-        x->key[at] = qd_sortable_f64(r->f64[i] + 0.0); /* of both zeros the positive one */
-    } else {
-        if (r->text[i].n > QD_AGGREGATION_TEXT_MAX)
-            return wrong(x, "a text of length", r->text[i].n, QD_AGGREGATION_TEXT_MAX);
-        x->key[at] = (int64_t)x->bytes.n;
-        x->key_bytes[at] = (uint32_t)r->text[i].n;
-        if (r->text[i].n && qd_buf_str(&x->bytes, r->text[i])) return x->bytes.failed;
+    if (text.n > QD_AGGREGATION_TEXT_MAX)
+        return wrong(x, "a text of length", text.n, QD_AGGREGATION_TEXT_MAX);
+    x->key[at] = (int64_t)x->bytes.n;
+    x->key_bytes[at] = (uint32_t)text.n;
+    return text.n && qd_buf_str(&x->bytes, text) ? x->bytes.failed : 0;
+}
+
+/* n keys into x, behind those that are there. */
+static int32_t take(qdi_plugin_call *x, const room *r, uint32_t n)
+{
+    int64_t *to = x->key + x->nkeys;
+    int32_t rc = 0;
+    bool nan = false;
+    if (r->i64) memcpy(to, r->i64, n * sizeof *to);
+    for (uint32_t i = 0; r->f64 && i < n; i++) {
+        nan |= isnan(r->f64[i]);
+        to[i] = qd_sortable_f64(r->f64[i] + 0.0); /* of both zeros the positive one */
     }
-    x->nkeys++;
-    return 0;
+    if (nan)
+        return qd_err_set(&x->err, QD_E_PLUGIN,
+                          "aggregation [%s] of plugin [%s]: keys gave a key that is no number",
+                          x->s->name, qd_plugin_self_name(x->s->sdk.self));
+    for (uint32_t i = 0; rc == 0 && r->text && i < n; i++)
+        rc = take_text(x, r->text[i], x->nkeys + i);
+    return rc;
 }
 
 /* What a call of the plugin gave for values from number `from` on. */
@@ -86,15 +92,21 @@ static int32_t take_all(qdi_plugin_call *x, const room *r, const qd_aggregation_
     if (!rc) rc = qdi_aggs_grow(x->account, &x->key, &x->room_key, want, 8, &x->err);
     if (!rc && r->text)
         rc = qdi_aggs_grow(x->account, &x->key_bytes, &x->room_bytes, want, 4, &x->err);
-    for (uint32_t i = 0; rc == 0 && i < out->n; i++) {
+    for (uint32_t i = 0, first = 0; rc == 0 && i < out->n; i++) {
+        if (r->of[i] != r->of[first]) first = i;
+        if (i - first >= QD_AGGREGATION_KEYS_MAX)
+            return wrong(x, "to a value a number of keys of", i - first + 1,
+                         QD_AGGREGATION_KEYS_MAX);
         if (r->of[i] >= out->done) return wrong(x, "value number", r->of[i], out->done - 1);
         if (i && r->of[i] < r->of[i - 1])
             return qd_err_set(&x->err, QD_E_PLUGIN,
                               "aggregation [%s] of plugin [%s]: keys gave value number %u after %u",
                               x->s->name, qd_plugin_self_name(x->s->sdk.self), r->of[i],
                               r->of[i - 1]);
-        rc = take(x, r, i, from + r->of[i]);
+        x->key_of[x->nkeys + i] = from + r->of[i];
     }
+    if (rc == 0) rc = take(x, r, out->n);
+    x->nkeys = want;
     return rc;
 }
 
