@@ -86,6 +86,8 @@ int qdi_engine_publish(qd_engine *e, int64_t seq_no, qd_err *err)
         s->live_mutable = false;
     }
     e->reader_version++;
+    qd_assert(r->version == e->reader_version); /* one publisher at a time */
+    qd_assert(r->n == e->segments.n && r->max_seq_no == seq_no);
     e->shown_seq_no = seq_no;
     uint64_t term = atomic_load(&e->primary_term);
     if (atomic_load(&e->mode) == QD_ENGINE_PRIMARY) {

@@ -20,6 +20,7 @@ qd_reader *qd_reader_make(const qd_reader_leaf *leaves, uint32_t n, uint64_t ver
         l->base = r->docs;
         uint32_t docs = qd_segment_docs(l->segment);
         l->docs_live = l->live ? qd_live_count(l->live) : docs;
+        qd_assert(l->docs_live <= docs);
         r->docs += docs;
         r->docs_live += l->docs_live;
     }

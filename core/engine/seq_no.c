@@ -55,6 +55,7 @@ static int make_room(qd_seq_no *s, int64_t seq_no)
     if (need <= bits) return 0;
     while (bits < need) bits *= 2;
     if (bits > RING_MAX) return QD_E_NOMEM;
+    qd_assert((bits & (bits - 1)) == 0); /* a number's bit is found by a mask */
     uint64_t *ring = qd_calloc(s->account, bits / 8);
     if (!ring) return QD_E_NOMEM;
     for (int64_t n = s->processed + 1; n < s->next; n++) {
@@ -71,6 +72,7 @@ int qd_seq_no_assign(qd_seq_no *s, int64_t *out)
     qd_mutex_lock(&s->lock);
     int rc = make_room(s, s->next);
     if (!rc) *out = s->next++;
+    qd_assert(rc || *out > s->processed); /* a new number is not processed yet */
     holds(s);
     qd_mutex_unlock(&s->lock);
     return rc;
@@ -109,7 +111,7 @@ void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
 {
     qd_mutex_lock(&s->lock);
     if (checkpoint >= s->next) s->next = checkpoint + 1;
-    int64_t ring_end = s->processed + (int64_t)s->ring_bits;
+    int64_t had = s->processed, ring_end = s->processed + (int64_t)s->ring_bits;
     for (int64_t n = s->processed + 1; n <= checkpoint && n <= ring_end; n++) {
         bit_put(s->ahead, s->ring_bits, n, false);
     }
@@ -117,6 +119,7 @@ void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
     if (checkpoint > s->persisted) s->persisted = checkpoint;
     if (checkpoint > s->covered) s->covered = checkpoint;
     move_on(s);
+    qd_assert(s->processed >= had && s->processed >= checkpoint && s->covered >= checkpoint);
     holds(s);
     qd_mutex_unlock(&s->lock);
 }
@@ -137,8 +140,8 @@ void qd_seq_no_processed(qd_seq_no *s, int64_t seq_no)
         qd_assert(seq_no < s->next);
         bit_put(s->ahead, s->ring_bits, seq_no, true);
         move_on(s);
-        qd_assert(s->processed < s->next);
     }
+    holds(s);
     qd_mutex_unlock(&s->lock);
 }
 
@@ -147,6 +150,7 @@ int64_t qd_seq_no_gap(qd_seq_no *s, int64_t after)
     qd_mutex_lock(&s->lock);
     int64_t n = (after > s->processed ? after : s->processed) + 1;
     while (n < s->next && bit_get(s->ahead, s->ring_bits, n)) n++;
+    qd_assert(n > s->processed && n > after);
     if (n >= s->next) n = -1;
     qd_mutex_unlock(&s->lock);
     return n;
@@ -156,6 +160,7 @@ qd_seq_no_mark qd_seq_no_mark_get(qd_seq_no *s)
 {
     qd_mutex_lock(&s->lock);
     qd_seq_no_mark m = {s->processed, s->resets};
+    holds(s);
     qd_mutex_unlock(&s->lock);
     return m;
 }
@@ -163,6 +168,8 @@ qd_seq_no_mark qd_seq_no_mark_get(qd_seq_no *s)
 void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m)
 {
     qd_mutex_lock(&s->lock);
+    qd_assert(m->resets <= s->resets); /* a mark is older than now, */
+    qd_assert(m->resets < s->resets || m->checkpoint <= s->processed); /* and so is what it saw */
     if (m->resets == s->resets && m->checkpoint > s->persisted) s->persisted = m->checkpoint;
     holds(s);
     qd_mutex_unlock(&s->lock);

@@ -66,6 +66,7 @@ void repl_copy_resynced(repl_copy *c, bool last)
 void repl_copy_recovering(repl_copy *c)
 {
     c->synced_term = c->term;
+    repl_copy_holds(c);
 }
 
 void repl_copy_lease(repl_copy *c, uint64_t sent_ns, uint64_t now)
@@ -73,6 +74,8 @@ void repl_copy_lease(repl_copy *c, uint64_t sent_ns, uint64_t now)
     c->lease_term = c->term;
     if (now + REPL_LEASE_KEPT_NS > c->lease_until_ns) c->lease_until_ns = now + REPL_LEASE_KEPT_NS;
     if (sent_ns > c->lease_sent_ns) c->lease_sent_ns = sent_ns;
+    qd_invariant(c->lease_until_ns >= now + REPL_LEASE_KEPT_NS); /* a lease is never shortened */
+    repl_copy_holds(c);
 }
 
 void repl_copy_release(repl_copy *c, uint64_t term, uint64_t sent_ns)

@@ -263,6 +263,7 @@ static void global_look(repl_primary *p)
     qd_invariant(g <= p->persisted);
     if (g <= p->global) return;
     p->global = g;
+    qd_invariant(p->global <= p->max_seq_no);
     emit(p, &(repl_act){.kind = REPL_ACT_GLOBAL, .to = g});
 }
 
@@ -363,6 +364,7 @@ void repl_primary_batch(repl_primary *p, repl_batch *b, int64_t min, int64_t max
     qd_invariant(min <= max);
     *b = (repl_batch){.id = ++p->batch_ids, .min = min, .max = max, .user = user, .total = 1};
     b->prev = p->last;
+    qd_invariant(!p->last || p->last->id < b->id); /* the list is in order of numbers */
     if (p->last) {
         p->last->next = b;
     } else {

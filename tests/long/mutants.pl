@@ -66,5 +66,8 @@ return (
     ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/stress_t'],
     ['a header that a kill left in the page cache is not synced', 'core/engine/translog_open.c', 'if (!rc && !durable && !found.durable && !named)',
         'if (!rc && named && !durable && !found.durable)', 'engine/crash_t'],
+    ['a copy is told a global checkpoint that there is not', 'core/replication/primary.c', 'c->told = p->global;', 'c->told = p->global + 1;', 'replication/machines_t'],
+    ['what a commit covers is not covered', 'core/engine/seq_no.c', 'if (checkpoint > s->covered) s->covered = checkpoint;',
+        'if (checkpoint < s->covered) s->covered = checkpoint;', 'engine/copies_t'],
     ['answers of uncacheable operators are kept', 'core/action/search/cache.c', 'if (x->indices[i].uncacheable) return;', '', 'action/cache_t'],
 );
