@@ -115,8 +115,9 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
                          self_data_set,   self_data,        qdi_lookup};
     h->uv = (qd_svc_uv){{sizeof h->uv, QD_ABI_MAJOR, QD_ABI_MINOR, 0}, config->uv_version, 0};
     uint64_t limit = config->call_timeout_ns ? config->call_timeout_ns : CALL_TIMEOUT_NS;
-    if (qdi_guests_open(config->env, limit, &h->guests) || !h->config.paths || !h->config.allow ||
-        !h->config.sha256 || !h->config.limits || !h->config.settings) {
+    if (qdi_guests_open(config->env, limit, &h->guests) || qdi_jobs_open(h, &h->jobs) ||
+        !h->config.paths || !h->config.allow || !h->config.sha256 || !h->config.limits ||
+        !h->config.settings) {
         qd_plugin_host_close(h);
         return qd_err_nomem(err, "plugin host");
     }
@@ -133,6 +134,7 @@ void qd_plugin_host_close(qd_plugin_host *h)
     qd_plugin_host_stop(h);
     if (!returned) return; /* a plugin still runs in what would be freed: the process is ending */
     qd_assert(h->pieces == NULL); /* a plugin's stop waits for its own work */
+    qdi_jobs_close(h->jobs);
     qdi_metrics_free(h);
     for (uint32_t kind = 0; kind < QD_KIND_COUNT; kind++) qd_vec_fini(&h->provided[kind]);
     qd_vec_fini(&h->edges);
@@ -187,6 +189,12 @@ const char *qd_plugin_self_name(const qd_self *self)
     return self->name;
 }
 
+void qd_plugin_host_tasks(qd_plugin_host *h, struct qd_tasks *tasks)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    h->tasks = tasks;
+}
+
 void qd_plugin_host_fault(qd_plugin_host *h,
                           int32_t (*fn)(void *arg, const char *plugin, const char *point),
                           void *arg)
@@ -234,6 +242,7 @@ static void stop_one(qd_self *self)
 {
     uint32_t left, stuck;
     self->state = QD_PLUGIN_STOPPED;
+    qdi_jobs_stop(self);
     qd_guests_count(self->host->guests, self, &left, &stuck);
     if (!self->plugin.stop || left) return; /* it may wait for that call */
     qd_latch latch;

@@ -18,6 +18,7 @@
 
 typedef struct qd_plugin_host qd_plugin_host;
 struct qd_json_reader;
+struct qd_tasks;
 struct qd_json_writer;
 
 /* Bytes that a plugin may hold. */
@@ -61,6 +62,8 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
 void qd_plugin_host_close(qd_plugin_host *h);
 /* Offers a service table of a higher module (QD_SERVICE_ACTION); before load. table is kept. */
 void qd_plugin_host_service(qd_plugin_host *h, uint32_t id, const qd_vtable *table);
+/* Where the jobs of plugins are listed and cancelled; before load. NULL: nowhere. tasks is kept. */
+void qd_plugin_host_tasks(qd_plugin_host *h, struct qd_tasks *tasks);
 /* What the functions of a service get by qd_plugin_service_arg; may be set later than the table.
  * [any] */
 void qd_plugin_host_service_arg(qd_plugin_host *h, uint32_t id, void *arg);

@@ -65,6 +65,7 @@ struct qd_self {
     uint32_t announced; /* kinds of its note, while init runs */
     qd_self *under;     /* whose init is waiting for this one's; NULL: none */
     int start_rc;       /* start has failed */
+    bool jobs_closed;   /* under the lock of the jobs */
     uint32_t search;    /* of lookup.c */
     const qd_self *via;
     qd_elf *elf; /* while loading */
@@ -108,6 +109,8 @@ struct qd_plugin_host {
     qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
     struct qd_guests *guests;
+    struct qd_jobs *jobs;
+    struct qd_tasks *tasks; /* lists what jobs run; NULL: nobody does */
     int32_t (*fault)(void *arg, const char *plugin, const char *point);
     void *fault_arg;
 };
@@ -212,10 +215,20 @@ int qdi_guests_open(qd_env *env, uint64_t limit_ns, struct qd_guests **out);
 QD_MUST_CHECK
 bool qdi_guests_close(struct qd_guests *all);
 
+/* jobs.c */
+/* 0 or QD_E_NOMEM. */
+QD_MUST_CHECK
+int qdi_jobs_open(qd_plugin_host *h, struct qd_jobs **out);
+/* Cancels the plugin's jobs and waits until none is left; it starts no more. [worker] */
+void qdi_jobs_stop(qd_self *self);
+/* NULL is fine; every plugin has stopped. */
+void qdi_jobs_close(struct qd_jobs *all);
+
 /* services.c, services_json.c, metrics.c, settings.c */
 extern const qd_svc_json qdi_svc_json;
 extern const qd_svc_metric qdi_svc_metric;
 extern const qd_svc_conf qdi_svc_conf;
+extern const struct qd_svc_jobs qdi_svc_jobs;
 const void *qdi_service(qd_self *self, uint32_t id, uint16_t min_minor);
 void qdi_metrics_free(qd_plugin_host *h);
 

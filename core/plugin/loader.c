@@ -313,6 +313,7 @@ static int init_plugin(qd_self *self, qd_err *err)
     if (rc == 0 && !self->builtin && (self->kinds & ~announced))
         rc = qd_err_set(err, QD_E_ABI, "provides a kind that its note does not announce");
     if (rc) {
+        qdi_jobs_stop(self);
         qdi_provided_drop(self);
         self->kinds = announced;
         if (err && !err->code)

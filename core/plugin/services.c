@@ -6,6 +6,7 @@
 #include "plugin/host_int.h"
 #include "plugin/op.h"
 #include "runtime/task.h"
+#include <quidditch/jobs.h>
 
 #define HEAD(type)                                                                                 \
     {                                                                                              \
@@ -305,6 +306,7 @@ static const qd_vtable *const tables[QD_SERVICE_COUNT] = {
     [QD_SERVICE_RAND] = &svc_rand.head,         [QD_SERVICE_LOOP] = &svc_loop.head,
     [QD_SERVICE_WORK] = &svc_work.head,         [QD_SERVICE_JSON] = &qdi_svc_json.head,
     [QD_SERVICE_TASK] = &svc_task.head,         [QD_SERVICE_FAULT] = &svc_fault.head,
+    [QD_SERVICE_JOBS] = &qdi_svc_jobs.head,
 };
 
 const void *qdi_service(qd_self *self, uint32_t id, uint16_t min_minor)

@@ -6,6 +6,7 @@
 #include <quidditch/coordination.h>
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
+#include <quidditch/jobs.h>
 #include <quidditch/json.h>
 #include <quidditch/operator.h>
 #include <quidditch/peers.h>

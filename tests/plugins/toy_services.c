@@ -4,8 +4,10 @@
  * "stuck" applied, after 5 s; "odd" is refused, and "code" with a code that no list has.
  */
 #include <quidditch/analyzer.h>
+#include <quidditch/jobs.h>
 #include <quidditch/plugin.h>
 #include <quidditch/route.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -15,6 +17,7 @@ static const qd_svc_log *logs;
 static const qd_svc_json *json;
 static const qd_svc_mem *mem;
 static const qd_svc_task *tasks;
+static const qd_svc_jobs *jobs;
 
 static void nap(long s)
 {
@@ -45,6 +48,92 @@ static void conf_apply(void *arg, const char *key, qd_str value)
     conf->i64(self, "rate", &rate);
     qd_plug_log(logs, self, QD_LEVEL_INFO, "%s is now %s[%.*s], rate %lld", key,
                 value.p ? "" : "unset ", (int)value.n, value.p ? value.p : "", (long long)rate);
+}
+
+/* --- jobs --- */
+
+/* Of one node; the tests have one node a process. */
+static qd_self *job_self;
+static uint64_t job_id;
+static _Atomic int started, ended, ticks, running;
+
+static int32_t job_run(void *arg, const qd_task *task, qd_err *err)
+{
+    const char *what = (const char *)arg;
+    if (atomic_fetch_add(&running, 1) && strcmp(what, "again") == 0)
+        qd_plug_log(logs, job_self, QD_LEVEL_INFO, "two runs at a time");
+    struct timespec t = {0, 10000000};
+    if (strcmp(what, "long") == 0)
+        while (!tasks->cancelled(task)) nanosleep(&t, NULL);
+    if (strcmp(what, "long") == 0)
+        qd_plug_log(logs, job_self, QD_LEVEL_INFO, "the long job is cancelled");
+    if (strcmp(what, "itself") == 0) jobs->cancel(job_self, job_id);
+    if (strcmp(what, "again") == 0) atomic_fetch_add(&ticks, 1);
+    atomic_fetch_sub(&running, 1);
+    return strcmp(what, "failing") == 0 ? qd_plug_fail(errs, err, QD_E_IO, "the toy is worn out")
+                                        : 0;
+}
+
+static void job_ended(void *arg)
+{
+    atomic_fetch_add(&ended, 1);
+    qd_plug_log(logs, job_self, QD_LEVEL_INFO, "job %s has ended", (const char *)arg);
+}
+
+static int32_t job_add(qd_self *self, const char *name, int64_t delay_ns, int64_t period_ns,
+                       qd_err *err)
+{
+    qd_job_spec s = {sizeof s,  0,       name,      delay_ns,
+                     period_ns, job_run, job_ended, (void *)(uintptr_t)name};
+    int32_t rc = jobs->start(self, &s, &job_id, err);
+    if (rc == 0) atomic_fetch_add(&started, 1);
+    return rc;
+}
+
+/* Refused, and nothing happens. */
+static int32_t bad_jobs(qd_self *self, qd_err *err)
+{
+    qd_job_spec s = {sizeof s, 0, "bad", 0, 0, job_run, NULL, NULL};
+    uint64_t id;
+    int wrong = jobs->start(self, NULL, &id, NULL) != QD_E_ARG;
+    wrong += jobs->start(self, &s, NULL, NULL) != QD_E_ARG;
+    s.struct_size = 8;
+    wrong += jobs->start(self, &s, &id, NULL) != QD_E_ARG;
+    s.struct_size = sizeof s;
+    s.run = NULL;
+    wrong += jobs->start(self, &s, &id, NULL) != QD_E_ARG;
+    s.run = job_run;
+    s.name = "";
+    wrong += jobs->start(self, &s, &id, NULL) != QD_E_ARG;
+    s.name = "bad";
+    s.delay_ns = -1;
+    wrong += jobs->start(self, &s, &id, NULL) != QD_E_ARG;
+    s.delay_ns = 0;
+    s.period_ns = 1;
+    wrong += jobs->start(self, &s, &id, NULL) != QD_E_ARG;
+    wrong += jobs->cancel(self, 123456789) != QD_E_NOTFOUND;
+    return wrong ? qd_plug_fail(errs, err, QD_E_INTERNAL, "%d bad jobs were not refused", wrong)
+                 : 0;
+}
+
+static int32_t job_act(qd_self *self, qd_str to, qd_route_answer *a, qd_err *err)
+{
+    char text[96];
+    int32_t rc = 0;
+    if (qd_plug_is(to, "once")) rc = job_add(self, "once", 0, 0, err);
+    if (qd_plug_is(to, "later")) rc = job_add(self, "later", 200000000, 0, err);
+    if (qd_plug_is(to, "again")) rc = job_add(self, "again", 0, 20000000, err);
+    if (qd_plug_is(to, "itself")) rc = job_add(self, "itself", 50000000, 20000000, err);
+    if (qd_plug_is(to, "failing")) rc = job_add(self, "failing", 0, 20000000, err);
+    if (qd_plug_is(to, "long")) rc = job_add(self, "long", 0, 0, err);
+    if (qd_plug_is(to, "cancel")) rc = jobs->cancel(self, job_id);
+    if (qd_plug_is(to, "bad")) rc = bad_jobs(self, err);
+    for (int i = 0; qd_plug_is(to, "fill") && rc == 0; i++)
+        rc = job_add(self, "fill", 3600000000000, 0, err);
+    snprintf(text, sizeof text, "started %d ended %d ticks %d", atomic_load(&started),
+             atomic_load(&ended), atomic_load(&ticks));
+    a->format = QD_FORMAT_TEXT;
+    return rc ? rc : a->write(a, qd_plug_str(text));
 }
 
 /* --- routes --- */
@@ -93,6 +182,7 @@ static int32_t act(qd_self *self, const qd_route_request *r, qd_route_answer *a,
         return a->write(a, QD_STR("plain words\n"));
     }
     if (qd_plug_is(what, "code")) return 77;
+    if (qd_plug_is(what, "job")) return job_act(self, to, a, err);
     if (qd_plug_is(what, "fail"))
         return qd_plug_fail(errs, err, QD_E_NOTFOUND, "there is no such toy");
     if (qd_plug_is(what, "format")) a->format = 99;
@@ -174,9 +264,19 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     tasks = (const qd_svc_task *)host->service(self, QD_SERVICE_TASK, 0);
+    jobs = (const qd_svc_jobs *)host->service(self, QD_SERVICE_JOBS, 6);
+    job_self = self;
     int32_t rc = conf->watch(self, conf_check, conf_apply, self);
     if (rc == 0) rc = host->provide(self, QD_KIND_TOKEN_FILTER, TOY_NAME, &filter, err);
     return rc ? rc : host->provide(self, QD_KIND_ROUTE, TOY_NAME, &route_table, err);
+}
+
+static void stop(qd_self *self, void (*done)(void *arg), void *arg)
+{
+    qd_plug_log(logs, self, QD_LEVEL_INFO, "stop: %d of %d jobs have ended, %d run",
+                atomic_load(&ended), atomic_load(&started), atomic_load(&running));
+    if (job_add(self, "once", 0, 0, NULL) == 0) __builtin_trap(); /* nothing begins any more */
+    done(arg);
 }
 
 static const qd_plugin_conf settings[] = {
@@ -189,6 +289,6 @@ static const qd_plugin_conf settings[] = {
 };
 static const qd_plugin plugin = {
     QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0", QD_BUILD_ID, NULL,
-    settings,          init,     NULL,    NULL};
+    settings,          init,     NULL,    stop};
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE(TOY_NAME, "1.0.0", 0, 2, QD_NOTE_FOR(TOKEN_FILTER), QD_NOTE_FOR(ROUTE))

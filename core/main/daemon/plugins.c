@@ -46,6 +46,7 @@ static int plugins_start(qd_node *node, qd_err *err)
     qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service());
     qd_plugin_host_service_arg(h, QD_SERVICE_ACTION, &node->actions);
     qd_plugin_host_service(h, QD_SERVICE_PEERS, qd_rpc_peers_service());
+    qd_plugin_host_tasks(h, node->tasks);
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);
     if (rc == 0) rc = qd_plugin_builtin(h, qd_rest_plugin(), err);
     if (rc == 0) rc = qd_plugin_host_load(h, err);
