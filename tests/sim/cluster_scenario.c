@@ -221,7 +221,8 @@ static void mapping_race(cluster *x)
         expect(x, asked[0] != 2 || type == 1, "a field was refused for its own type");
         expect(x, asked[1] != 2 || type == 0, "a field was refused for its own type");
     }
-    expect(x, decided >= RACES / 2, "most who asked were not told who has won");
+    /* with the state in Kubernetes a leader's end takes a lease, longer than most who ask wait */
+    expect(x, decided >= RACES / 3, "too few who asked were told who has won");
 }
 
 /* --- 15 to 19: time and disks ----------------------------------------------------------------- */

@@ -364,7 +364,7 @@ static int run_route(qd_request *q, qd_response *r, qd_err *err)
 {
     const qd_plugin_routes *all = q->a->routes;
     const source *s = &all->sources.at[q->api - all->rows.at];
-    route_call *c;
+    route_call *c = NULL;
     int rc = make(s, q, &c, err);
     if (rc) return rc;
     bool ran;
