@@ -11,7 +11,7 @@ use Long;
 $ENV{ASAN_OPTIONS} = 'detect_stack_use_after_return=0:verify_asan_link_order=0:' . ($ENV{ASAN_OPTIONS} // '');
 $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1';
 $ENV{QD_FULL} = 1; # all rounds, as without sanitizers
-step('the daemon builds with ASan and UBSan', sub { build('SAN=address,undefined all') });
+step('the daemon builds with ASan and UBSan', sub { build('SAN=address,undefined all', map { "build/san-address-undefined/tests/$_" } qw(powerloss librecorder.so)) });
 my $daemon = 'QD_OUT=build/san-address-undefined';
 step('everything at once on the daemon', "$daemon SECONDS=60 prove -v tests/integration/312_everything_at_once.t");
 step("$_ on the daemon", "$daemon prove tests/integration/$_")

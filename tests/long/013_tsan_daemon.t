@@ -9,7 +9,7 @@ use Long;
 
 my $stress = count(STRESS => 5);
 $ENV{TSAN_OPTIONS} = "suppressions=@{[Cwd::getcwd()]}/tests/lib/tsan.supp " . ($ENV{TSAN_OPTIONS} // '');
-step('the daemon builds with TSan', sub { build('SAN=thread all') });
+step('the daemon builds with TSan', sub { build('SAN=thread all', map { "build/san-thread/tests/$_" } qw(powerloss librecorder.so)) });
 my $daemon = 'QD_OUT=build/san-thread QD_WRAP="setarch -R"';
 step("everything at once on the daemon, seed $_", "$daemon SECONDS=60 SEED=$_ prove -v tests/integration/312_everything_at_once.t") for 1 .. $stress;
 step("$_ on the daemon", "$daemon prove tests/integration/$_") for qw(042_bulk.t 210_search.t 220_admin.t 300_kill.t);
