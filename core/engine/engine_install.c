@@ -520,7 +520,7 @@ static int commit(qd_install *i, arrival *a, qd_err *err)
     qd_engine *e = i->e;
     engine_segments list = {0};
     qd_translog_stats log;
-    int64_t done;
+    int64_t done, durable;
     engine_live **old_files = qd_calloc(e->account, ((size_t)i->p->n + 1) * sizeof(engine_live *));
     int rc = old_files && !qd_vec_reserve(&list, e->account, i->p->n + 1)
                  ? 0
@@ -528,7 +528,9 @@ static int commit(qd_install *i, arrival *a, qd_err *err)
     if (!rc) rc = qdi_engine_sync_files(e, &a->s, err);
     qd_translog_stats_get(e->translog, &log);
     if (!rc && log.current_bytes >= ROLL_BYTES) rc = qd_translog_roll(e->translog, NULL, err);
-    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    qd_seq_no_get(&e->seq_no, NULL, &done, &durable);
+    /* a power loss takes no operation from below the commit point: the log would have a hole */
+    if (!rc && durable < i->p->max_seq_no) rc = qd_translog_sync_all(e->translog, err);
     if (!rc && done < i->p->max_seq_no) atomic_store(&e->complete_from, i->p->max_seq_no + 1);
     if (!rc && QD_MUTANT(engine, TRIM_UNCOVERED)) {
         rc = qdi_engine_log_trim(e, qd_translog_generation_above(e->translog, INT64_MAX - 1),
