@@ -46,10 +46,10 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     int len = snprintf(prefix, sizeof prefix, "%s/", e->folder);
     const uint8_t *segment = qd_segment_id(s->segment);
     /* primaries of different terms may have deletions in a segment they share: each one numbers
-     * them by its term, also when it writes what it had shown after it was replaced */
+     * them by its term, also when it is alone, or writes what it had shown after it was replaced */
     uint64_t generation = s->file ? s->file->generation + 1 : 1;
     uint64_t least = (atomic_load(&e->office_term) & 0x3fffffff) << 32;
-    if (!qdi_engine_follows(e) && generation <= least) generation = least + 1;
+    if (generation <= least) generation = least + 1;
     qdi_engine_id(e, id);
     char name[ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES];
     qd_str object = qdi_engine_live_name(e, segment, generation, name);

@@ -69,5 +69,9 @@ return (
     ['a copy is told a global checkpoint that there is not', 'core/replication/primary.c', 'c->told = p->global;', 'c->told = p->global + 1;', 'replication/machines_t'],
     ['what a commit covers is not covered', 'core/engine/seq_no.c', 'if (checkpoint > s->covered) s->covered = checkpoint;',
         'if (checkpoint < s->covered) s->covered = checkpoint;', 'engine/copies_t'],
+    ['a commit point covers what the log may lose', 'core/engine/engine_install.c',
+        'if (!rc && durable < i->p->max_seq_no) rc', 'if (!rc && durable < -2) rc', 'engine/copies_t'],
+    ['a lone primary numbers live documents by the file before', 'core/engine/engine_flush.c',
+        'if (generation <= least) generation', 'if (!qdi_engine_follows(e) && generation <= least) generation', 'engine/copies_t'],
     ['answers of uncacheable operators are kept', 'core/action/search/cache.c', 'if (x->indices[i].uncacheable) return;', '', 'action/cache_t'],
 );

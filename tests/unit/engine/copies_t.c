@@ -553,6 +553,67 @@ static void leases_retain_operations(void **state)
     side_free(&p);
 }
 
+/* A replica's operations may not be durable yet when a publication covers them. */
+static void a_commit_point_leaves_no_hole_in_the_log(void **state)
+{
+    (void)state;
+    side p, r;
+    qd_buf b;
+    qd_engine_ops *o;
+    uint32_t n;
+    side_make(&p, QD_ENGINE_PRIMARY, "0123456789abcdef");
+    side_make(&r, QD_ENGINE_REPLICA, "0123456789abcdef");
+    qd_buf_init(&b, NULL, 1 << 20);
+    for (int i = 0; i < 6; i++) put_doc(&p, i, i, &b);
+    qd_translog_location at;
+    assert_int_equal(qd_engine_replicate(r.e, 1, qd_buf_view(&b), NULL, &at, NULL), 0);
+    qd_engine_global_checkpoint_set(p.e, 5);
+    assert_int_equal(qd_engine_refresh(p.e, NULL), 0);
+    assert_int_equal(take_over(&p, &r, NULL), 0);
+    side_reopen(&r, QD_ENGINE_REPLICA, false);
+    qd_buf_reset(&b);
+    put_doc(&p, 6, 6, &b);
+    send(&r, 1, &b);
+    assert_int_equal(qd_engine_ops_from(r.e), 0);
+    qd_buf_reset(&b);
+    assert_int_equal(qd_engine_ops_open(r.e, 0, 6, &o, NULL), 0);
+    assert_int_equal(qd_engine_ops_next(o, SIZE_MAX / 2, &b, &n, NULL, NULL), 0);
+    assert_int_equal(n, 7);
+    qd_engine_ops_close(o);
+    qd_buf_fini(&b);
+    side_free(&p);
+    side_free(&r);
+}
+
+/* Two primaries of different terms delete in the segment that they share, one of them alone. */
+static void live_documents_have_names_of_their_term(void **state)
+{
+    (void)state;
+    side p, r;
+    qd_buf b;
+    side_make(&p, QD_ENGINE_PRIMARY, "0123456789abcdef");
+    side_make(&r, QD_ENGINE_REPLICA, "0123456789abcdef");
+    qd_buf_init(&b, NULL, 1 << 20);
+    for (int i = 0; i < 6; i++) put_doc(&p, i, i, &b);
+    send(&r, 1, &b);
+    qd_engine_global_checkpoint_set(p.e, 5);
+    assert_int_equal(qd_engine_refresh(p.e, NULL), 0);
+    assert_int_equal(take_over(&p, &r, NULL), 0);
+    /* each is the only copy for a while, p first */
+    qd_engine_replicated_set(p.e, false);
+    put_doc(&p, 1, 10, NULL);
+    assert_int_equal(qd_engine_flush(p.e, true, NULL), 0);
+    assert_int_equal(qd_engine_promote(r.e, 2, NULL), 0);
+    qd_engine_replicated_set(r.e, false);
+    put_doc(&r, 2, 20, NULL);
+    assert_int_equal(qd_engine_flush(r.e, true, NULL), 0);
+    assert_int_equal(qd_engine_term_raise(p.e, 2, NULL), 0);
+    assert_int_equal(take_over(&r, &p, NULL), 0);
+    qd_buf_fini(&b);
+    side_free(&p);
+    side_free(&r);
+}
+
 static void errors_of_the_disk(void **state)
 {
     (void)state;
@@ -765,6 +826,8 @@ int main(void)
         cmocka_unit_test(a_publication_on_the_wire),
         cmocka_unit_test(another_history_is_replaced_as_a_whole),
         cmocka_unit_test(leases_retain_operations),
+        cmocka_unit_test(a_commit_point_leaves_no_hole_in_the_log),
+        cmocka_unit_test(live_documents_have_names_of_their_term),
         cmocka_unit_test(errors_of_the_disk),
         cmocka_unit_test(power_is_lost_at_every_step),
         cmocka_unit_test(a_copy_follows_under_load),
