@@ -141,7 +141,7 @@ static const char *join(char out[QD_RPC_ADDRESS_MAX], const char *host, uint16_t
 static int listen_all(qd_rpc *rpc, qd_err *err)
 {
     const qd_rpc_config *c = &rpc->c;
-    for (uint32_t i = 0; i < c->nlisten && i < QD_COUNT_OF(rpc->own); i++) {
+    for (uint32_t i = 0; i < c->nlisten; i++) {
         const qd_rpc_listen *at = &c->listen[i];
         uint32_t first = at->follow ? rpc->ports[0] : at->port, port = first;
         uint32_t last = !at->follow && at->port_last > first ? at->port_last : first;
@@ -197,6 +197,9 @@ static void publish(qd_rpc *rpc)
 
 int qd_rpc_open(const qd_rpc_config *config, qd_rpc **out, qd_err *err)
 {
+    if (config->nlisten > QD_RPC_LISTEN_MAX)
+        return qd_err_set(err, QD_E_ARG, "%u addresses to listen on, more than %d", config->nlisten,
+                          QD_RPC_LISTEN_MAX);
     qd_rpc *rpc = qd_calloc(config->account, sizeof *rpc);
     if (!rpc) return qd_err_nomem(err, "transport");
     rpc->magic = QD_RPC_MAGIC;

@@ -82,6 +82,8 @@ typedef struct qd_rpc_node {
 /* ---- opening ----------------------------------------------------------------------------------
  */
 
+#define QD_RPC_LISTEN_MAX 34 /* addresses of one node, of both ports */
+
 /* An address to listen on. */
 typedef struct qd_rpc_listen {
     const char *host;         /* numeric */
@@ -107,7 +109,7 @@ typedef struct qd_rpc_config {
     uint16_t publish_port; /* 0: the first one listened on */
     qd_str rest_address;   /* told to those who send HTTP here; empty: there is no REST */
     const qd_rpc_listen *listen;
-    uint32_t nlisten;
+    uint32_t nlisten; /* at most QD_RPC_LISTEN_MAX */
     /* 0 stands for the default of each */
     uint64_t connect_timeout_ns; /* 30 s; handshake included */
     uint64_t ping_ns; /* 1 s; three without a sign of life end a connection; UINT64_MAX: none */
@@ -121,7 +123,7 @@ typedef struct qd_rpc_config {
 } qd_rpc_config;
 
 /* Opens, listens and answers from now on. QD_E_IO: an address cannot be listened on; the text names
- * the setting and port. [worker] */
+ * the setting and port. QD_E_ARG: too many of them. [worker] */
 QD_MUST_CHECK
 int qd_rpc_open(const qd_rpc_config *config, qd_rpc **out, qd_err *err);
 /* Takes no more, ends all calls with QD_E_CLOSED, waits for the handlers under way and frees it.

@@ -301,7 +301,7 @@ struct rpc_loop {
     rpc_conn *conns;
     uint32_t nconns, unknown; /* unknown: accepted, without a handshake yet */
     rpc_conn *dirty;
-    qd_wire_listener *listeners[16];
+    qd_wire_listener *listeners[QD_RPC_LISTEN_MAX];
     uint32_t nlisteners;
     id_map locals; /* calls of the node to itself, by request */
     uint64_t next_local;
@@ -386,9 +386,9 @@ struct qd_rpc {
     qd_account control, data; /* messages of CONTROL; of the other classes */
     rpc_loop *loops;
     uint32_t nloops;
-    uint16_t ports[16];
+    uint16_t ports[QD_RPC_LISTEN_MAX];
     char address[QD_RPC_ADDRESS_MAX];
-    char own[16][QD_RPC_ADDRESS_MAX]; /* addresses listened on */
+    char own[QD_RPC_LISTEN_MAX][QD_RPC_ADDRESS_MAX]; /* addresses listened on */
     uint32_t nown;
     rpc_who *self;
     _Atomic uint32_t roles_more; /* that this node got after it was opened */

@@ -141,6 +141,13 @@ my $two = QdNode->new('t', settings => {'network.host' => '127.0.0.1,127.0.0.2,1
 $two->start;
 is(HTTP::Tiny->new->get("http://$_:$two->{port}/")->{status}, 200, "it listens on $_") for '127.0.0.1', '127.0.0.2';
 is($two->stop, 0, '... and stops');
+my @many = map { "127.0.0.$_" } 1 .. 16;
+my $many = QdNode->new('t16', settings => {'network.host' => join(',', @many)});
+$many->start;
+is(HTTP::Tiny->new->get("http://$_:$many->{port}/")->{status}, 200, "it listens on $_") for @many[0, 15];
+is($many->stop, 0, '... and stops');
+($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/other2", '-E', 'network.host=' . join(',', @many, '127.0.0.17'));
+like($out, qr/network\.host: more than 16 addresses/, 'more addresses than there is room for');
 ($rc, $out) = daemon('--config', $file, '-E', "path.data=$node->{dir}/other2", '-E', 'network.host=_nosuch0_', '-E', 'security.enabled=false');
 like($out, qr/\[_nosuch0_\]: this machine has no such address/, 'an interface that is not there');
 

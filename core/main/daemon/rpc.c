@@ -28,6 +28,8 @@ typedef struct listen_set {
     char publish[256];
 } listen_set;
 
+_Static_assert(2 * (QD_NODE_ADDRESSES_MAX + 1) <= QD_RPC_LISTEN_MAX, "a place for each address");
+
 int qd_node_transport_ports(const qd_node *node, uint16_t *first, uint16_t *last, qd_err *err)
 {
     qd_str text = qd_config_text(node->config, QD_SET_TRANSPORT_PORT), rest = text;
