@@ -7,8 +7,7 @@
 #include "base/str.h"
 #include "node_int.h"
 
-/* until a sync that is due has begun, on a node that has other things to do               \
- */
+/* until a sync that is due has begun, on a node that has other things to do */
 #define LOOK_MS 600
 
 void async_begin(world *w)
@@ -33,8 +32,11 @@ void async_stands(world *w, int id, uint64_t until_ns)
 {
     machine *m = &w->m[id];
     if (now_ns(w) > m->stood_until) m->stood_ns = 0;
-    if (until_ns > m->stood_until) m->stood_ns += until_ns - now_ns(w);
-    m->stood_until = until_ns;
+    /* what it puts off waits for the end that was set first, whatever is set on top */
+    if (until_ns > m->stood_until) {
+        m->stood_ns += until_ns - now_ns(w);
+        m->stood_until = until_ns;
+    }
 }
 
 /* From when on what a machine acknowledged may not be on its disk. */
