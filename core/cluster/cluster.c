@@ -347,6 +347,21 @@ static int name_cluster(qd_cluster *c, qd_err *err)
     return rc;
 }
 
+/* The cluster may have been formed behind the reading at the start. */
+void qdi_cluster_named(qd_cluster *c)
+{
+    char uuid[64];
+    qd_err err;
+    if (!c->rpc) return;
+    qd_rpc_cluster_uuid(c->rpc, uuid);
+    if (uuid[0]) return;
+    qd_err_init(&err);
+    if (name_cluster(c, &err)) {
+        qd_log_debug(CLUSTER_LOG, "the cluster's uuid: %s", qd_err_reason(&err));
+    }
+    qd_err_fini(&err);
+}
+
 /* Puts this node into the cluster, which another one may form meanwhile: then it is named first. */
 static int join(qd_cluster *c, qd_str uuid, qd_err *err)
 {

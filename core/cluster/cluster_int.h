@@ -146,6 +146,9 @@ qd_str qdi_allocation_id(qd_cluster *c, cluster_txn *t);
 /* Ends the session of this node's former process, opens one, announces the node. QD_E_STATE: a
  * process with this node's identity lives. */
 int qdi_session_begin(qd_cluster *c, qd_err *err);
+/* Of a node that is refused: has the cluster been formed since its start? Then the masters hear its
+ * uuid from this node, too. [session's keeper] */
+void qdi_cluster_named(qd_cluster *c);
 /* Answers other nodes that wait for a revision, from now on; those that can be answered now; none
  * any more. */
 int qdi_applied_open(qd_cluster *c, qd_err *err);

@@ -324,6 +324,7 @@ void qdi_session_keep(void *arg)
             said = now;
             qd_log_warn(CLUSTER_LOG, "session of this node: %s", qd_err_reason(&err));
         }
+        if (rc) qdi_cluster_named(c);
         if (!rc) said = 0;
         /* without its record it is none of the cluster, whose formats it does not know */
         bool over = rc && (rc == QD_E_STATE || qd_coord_failed(c->store));
