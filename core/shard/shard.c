@@ -535,6 +535,8 @@ static void reopen(qd_shard *s)
         qd_waitq_wake(&s->changed);
         qd_mutex_unlock(&s->lock);
         atomic_store(&s->reopening, false);
+        /* the copy may have been given to this node again meanwhile, under a higher term */
+        qdi_shard_follow(s);
         if (rc && rc != QD_E_NOTFOUND) { /* the store does not answer: tell it later */
             qd_log_warn(SHARD_LOG, "%s failed, which could not be reported: %s", s->name,
                         qd_err_reason(&err));

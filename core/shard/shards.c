@@ -332,6 +332,20 @@ static void follow_index(qd_shards *all, const qd_index_meta *m, const qd_shard_
     if (here && changed) queue_meta(all, m);
 }
 
+void qdi_shard_follow(qd_shard *s)
+{
+    qd_shards *all = s->shards;
+    if (!all->cluster) return;
+    qd_mutex_lock(&all->apply);
+    qd_state *now = qd_cluster_shown(all->cluster);
+    bool newest = now && !all->stop && now->revision >= all->applied;
+    const qd_index_meta *m = newest ? qd_state_index_uuid(now, qd_str_c(s->uuid)) : NULL;
+    const qd_shard_meta *r = m ? qd_state_shard(now, m, 0) : NULL;
+    if (r) follow_index(all, m, r);
+    qd_state_unref(now);
+    qd_mutex_unlock(&all->apply);
+}
+
 /* An index of the state that was followed last is not in this one. A record that cannot be read any
  * more is no deletion: its files stay. */
 static void end_index(qd_shards *all, const qd_state *now, const qd_index_meta *m)

@@ -158,6 +158,9 @@ int qdi_shard_make(qd_shards *s, const qd_index_meta *m, uint32_t number, const 
                    const qd_copy *c, qd_shard **out, qd_err *err);
 /* Takes over changed metadata: mapping, settings. */
 void qdi_shard_index_set(qd_shard *s, const qd_index_meta *m);
+/* Follows the newest state's record of the shard's index once more: a change that was left to the
+ * shard's own doing was not. The caller has a reference. [worker] */
+void qdi_shard_follow(qd_shard *s);
 /* Engine settings of an index. */
 void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out);
 /* One more reference. */
