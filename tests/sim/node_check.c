@@ -26,12 +26,29 @@ static proc *holder(world *w, qd_str node)
     return NULL;
 }
 
+/* The copies of a shard: node, state. */
+static const char *copies_of(const qd_shard_meta *r, char *out, size_t n)
+{
+    static const char *const states[] = {"unassigned", "initializing", "started", "relocating"};
+    size_t at = 0;
+    out[0] = 0;
+    for (uint32_t i = 0; i < r->ncopies && at < n; i++) {
+        const qd_copy *c = &r->copies[i];
+        at += (size_t)snprintf(out + at, n - at, "%s%.*s %s", i ? ", " : "", QD_STR_ARG(c->node),
+                               states[c->state]);
+    }
+    return out;
+}
+
 static const char *shard_missing(world *w, const qd_state *s, const qd_index_meta *m, uint32_t i)
 {
     const qd_shard_meta *r = qd_state_shard(s, m, i);
     if (!r) return missing(w, "shard %u has no record", i);
     if (r->nin_sync != r->ncopies) {
-        return missing(w, "shard %u: %u copies, %u of them in sync", i, r->ncopies, r->nin_sync);
+        char copies[160];
+        return missing(w, "shard %u: %u copies, %u of them in sync: %s; term %llu", i, r->ncopies,
+                       r->nin_sync, copies_of(r, copies, sizeof copies),
+                       (unsigned long long)r->primary_term);
     }
     for (uint32_t k = 0; k < r->ncopies; k++) {
         const qd_copy *c = &r->copies[k];
