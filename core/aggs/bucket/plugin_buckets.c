@@ -37,8 +37,10 @@ qdi_values qdi_plugin_keys_kind(const qdi_agg *a, qdi_values values)
 
 static int buckets_parse(qdi_parse *p, qdi_agg *a)
 {
+    qdi_terms_sizes sizes;
     int rc = qdi_plugin_parse(p, a);
-    return rc ? rc : qdi_terms_parse_sizes(p, a, 1);
+    if (!rc) rc = qdi_terms_read_sizes(p, a, &sizes);
+    return rc ? rc : qdi_terms_set_sizes(p, a, &sizes, 1);
 }
 
 /* Keys that are no values of the field are not written in its format. */

@@ -93,15 +93,20 @@ static int check_hints(qdi_parse *p, const qdi_agg *a)
     return 0;
 }
 
-int qdi_terms_parse_sizes(qdi_parse *p, qdi_agg *a, int64_t least_min_doc_count)
+int qdi_terms_read_sizes(qdi_parse *p, qdi_agg *a, qdi_terms_sizes *out)
 {
-    int64_t size = 10, shard_size = -1, shard_min = 0, least = least_min_doc_count;
+    *out = (qdi_terms_sizes){.size = 10, .shard_size = -1};
     a->min_doc_count = 1;
-    int rc = qdi_aggs_get_i64(p, a, "size", &size);
-    if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_size", &shard_size);
+    int rc = qdi_aggs_get_i64(p, a, "size", &out->size);
+    if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_size", &out->shard_size);
     if (!rc) rc = qdi_aggs_get_i64(p, a, "min_doc_count", &a->min_doc_count);
-    if (!rc) rc = qdi_aggs_get_i64(p, a, "shard_min_doc_count", &shard_min);
-    if (!rc) rc = qdi_aggs_parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
+    return rc ? rc : qdi_aggs_get_i64(p, a, "shard_min_doc_count", &out->shard_min_doc_count);
+}
+
+int qdi_terms_set_sizes(qdi_parse *p, qdi_agg *a, const qdi_terms_sizes *s, int64_t least)
+{
+    int64_t size = s->size, shard_size = s->shard_size, shard_min = s->shard_min_doc_count;
+    int rc = qdi_aggs_parse_order(p, a, (qdi_order){.by = QDI_BY_COUNT});
     if (!rc) rc = qdi_aggs_at_least(p, a, "size", "size", size, 1);
     if (!rc) rc = qdi_aggs_at_least(p, a, "shard_size", "shardSize", shard_size, 1);
     if (!rc) rc = qdi_aggs_at_least(p, a, "min_doc_count", "minDocCount", a->min_doc_count, least);
@@ -120,12 +125,14 @@ int qdi_terms_parse_sizes(qdi_parse *p, qdi_agg *a, int64_t least_min_doc_count)
 
 static int terms_parse(qdi_parse *p, qdi_agg *a)
 {
+    qdi_terms_sizes sizes;
     int rc = qdi_aggs_common(p, a, true);
     if (!rc) rc = check_hints(p, a);
+    if (!rc) rc = qdi_terms_read_sizes(p, a, &sizes);
     if (!rc)
         rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &qdi_terms_of(a)->show_error);
     if (!rc) rc = parse_include(p, a);
-    return rc ? rc : qdi_terms_parse_sizes(p, a, 0);
+    return rc ? rc : qdi_terms_set_sizes(p, a, &sizes, 0);
 }
 
 static int terms_bind(qdi_binder *x, qdi_bound *b)

@@ -29,8 +29,16 @@ static inline qdi_terms *qdi_terms_of(const qdi_agg *a)
 
 extern const qdi_ops qdi_aggs_terms_ops;
 
-/* order, size, shard_size, min_doc_count, shard_min_doc_count, into a and its qdi_terms. */
-int qdi_terms_parse_sizes(struct qdi_parse *p, qdi_agg *a, int64_t least_min_doc_count);
+/* As the request has them; shard_size -1: it has none. */
+typedef struct qdi_terms_sizes {
+    int64_t size, shard_size, shard_min_doc_count;
+} qdi_terms_sizes;
+/* Reads size, shard_size, min_doc_count and shard_min_doc_count. Errors of other members come after
+ * these and before those of limits. */
+int qdi_terms_read_sizes(struct qdi_parse *p, qdi_agg *a, qdi_terms_sizes *out);
+/* Reads order, checks limits, and sets what was read in a and its qdi_terms. */
+int qdi_terms_set_sizes(struct qdi_parse *p, qdi_agg *a, const qdi_terms_sizes *s,
+                        int64_t least_min_doc_count);
 /* Merges buckets by key; final: orders and cuts. */
 int qdi_terms_reduce(struct qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
                      qd_err *err);

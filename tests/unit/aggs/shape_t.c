@@ -187,6 +187,16 @@ static void refusals(void **state)
                "[avg] scripts are not supported in aggregations");
     lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0}}}", QD_E_XCONTENT,
                "[1:35] [terms] failed to parse field [size]");
+    /* a limit is checked behind all members, a number that is none before them */
+    lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0,\"include\":1}}}", QD_E_XCONTENT,
+               "[1:47] [terms] include doesn't support values of type: VALUE_NUMBER");
+    lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"shard_size\":0,\"order\":1}}}",
+               QD_E_XCONTENT, "[1:51] [terms] order doesn't support values of type: VALUE_NUMBER");
+    lib_refuse(&l,
+               "{\"a\":{\"terms\":{\"field\":\"k\",\"show_term_doc_count_error\":[],"
+               "\"shard_min_doc_count\":[]}}}",
+               QD_E_XCONTENT,
+               "[1:81] [terms] shard_min_doc_count doesn't support values of type: START_ARRAY");
     lib_refuse(&l, "{\"a\":{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"2d\"}}}",
                QD_E_XCONTENT, "[1:57] [date_histogram] failed to parse field [calendar_interval]");
     lib_refuse(&l,
