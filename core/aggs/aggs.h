@@ -134,8 +134,6 @@ typedef struct qd_aggs_shard_options {
     qd_aggs_fetch *fetch;          /* NULL without top_hits */
     void *fetch_arg;
     bool skip_block_statistics; /* always read values (benchmarks) */
-    bool skip_kernels;          /* terms look at each value by itself (benchmarks) */
-    uint32_t remembered;        /* numbers whose keys a plugin is not asked again; 0: the default */
 } qd_aggs_shard_options;
 
 /* Makes the collector of one shard. Filters are planned here. [worker] QD_E_NOMEM, QD_E_BREAKER,

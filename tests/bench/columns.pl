@@ -27,7 +27,8 @@ my ($head, @lines) = grep { !/^\[/ } split /\n/, $out;    # less what the plugin
 my $page = "# Aggregations over columns\n\nWritten by `make bench` (tests/bench/columns.c, .pl): $head, $cpu. The yardstick is a plain AVX2 sum\n"
     . "of the same values, decoded to 64-bit integers, in memory larger than the last-level cache. Shares are\n"
     . "of its rate over all documents, also where a filter keeps some of them; the filter's own cost is in.\n"
-    . "Terms of a plugin are compared with the built-in ones without fused kernels.\n\n"
+    . "Rows `fused` and `general` are terms, built in and of a plugin: `fused` where kernels of the built-in one count by\n"
+    . "ordinals, `general` where it goes value by value. Plugin and built-in one run in turns: medians of their ratios.\n\n"
     . "| what | M documents/s | share |\n|---|---|---|\n";
 for (@lines) { $page .= "| $1 | $2 | " . ($3 // '') . ($4 ? ", $4" : '') . " |\n" if /^(.*?)\s{2,}(\d+) M\/s(?:\s+([\d.]+ %)(?:\s+(.+))?)?/ }
 report('columns', $page);

@@ -132,8 +132,7 @@ static int met_table(qdi_aggr *a, uint32_t n, qd_err *err)
     state *t = a->state;
     table *b = &t->always;
     t->tried += n;
-    uint32_t most = a->shard->o.remembered ? a->shard->o.remembered : MET_MAX;
-    t->direct = t->met.n > most || (t->tried >= most && t->met.n > t->tried / 2);
+    t->direct = t->met.n > MET_MAX || (t->tried >= MET_MAX && t->met.n > t->tried / 2);
     int rc = qdi_aggs_grow(a->shard->account, &b->of, &b->cap, t->met.n, sizeof *b->of, err);
     for (; rc == 0 && b->n < t->met.n; b->n++) b->of[b->n] = UNSEEN;
     return rc;

@@ -18,7 +18,6 @@
 #include "segment/automaton.h"
 #include "segment/segment.h"
 #include "store/reads.h"
-#include <math.h>
 
 #define UNSEEN UINT32_MAX
 #define SKIPPED (UINT32_MAX - 1)
@@ -167,8 +166,7 @@ static int open_ordinals(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     const qdi_source *s = a->src;
     qd_searcher *searcher = a->shard->o.searcher;
-    if (s->has_missing || s->ids || a->def->min_doc_count == 0 ||
-        qdi_terms_of(a->def)->include.any || a->shard->o.skip_kernels)
+    if (s->has_missing || s->ids || a->def->min_doc_count == 0 || qdi_terms_of(a->def)->include.any)
         return 0;
     int rc = qd_searcher_ordinals(searcher, s->field->name, a->shard->o.task, &t->shard, err);
     if (rc || !t->shard || !a->single || a->def->nplain) return rc;
@@ -196,7 +194,7 @@ static int table_of(qdi_aggr *a, uint32_t n, int64_t base, qd_err *err)
 {
     state *t = a->state;
     t->base = base;
-    int rc = a->shard->o.skip_kernels ? 0 : a->nsubs ? qdi_aggs_slots_begin(a, n, err) : 1;
+    int rc = a->nsubs ? qdi_aggs_slots_begin(a, n, err) : 1;
     if (rc < 0) return rc;
     t->counting = rc;
     if (t->counting) return qdi_counts_reset(&t->count, a->shard->account, n, err);
@@ -216,9 +214,7 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
     if (a->bound->values != QDI_ORD) {
         const qd_column_stats *st = a->src->column ? a->src->stats : NULL;
         bool narrow = st && st->min <= st->max && (uint64_t)st->max - (uint64_t)st->min < TABLE_MAX;
-        if (!a->single || !narrow || a->src->has_missing || a->src->converted ||
-            a->shard->o.skip_kernels)
-            return 0;
+        if (!a->single || !narrow || a->src->has_missing || a->src->converted) return 0;
         return table_of(a, (uint32_t)((uint64_t)st->max - (uint64_t)st->min) + 1, st->min, err);
     }
     uint32_t n = a->src->ordinals + 1; /* and the missing value */
@@ -421,7 +417,7 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     if (t->counting) return count(a, idx, n, err);
     rc = qdi_aggs_source_index(a->shard, s, err);
     if (rc) return rc;
-    if (t->nbucket && s->one && n <= QDI_EMIT && a->nsubs) return pairs_by_table(a, idx, n, err);
+    if (t->nbucket && s->one && n <= QDI_EMIT) return pairs_by_table(a, idx, n, err);
     rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)
                                      : collect_numbers(a, idx, owner, n, err);
     return rc ? rc : qdi_aggs_emit_flush(a, err);

@@ -213,11 +213,8 @@ static int over_the_wire(lib *l, const qd_aggs_bound *bound, qd_aggs_partial **p
 static int run_shard(lib *l, const qd_aggs *tree, const qd_aggs_bound *bound, const qd_node *query,
                      uint32_t s, qd_aggs_reducer *reducer)
 {
-    qd_aggs_shard_options o = {.searcher = l->searcher[s],
-                               .account = &l->request,
-                               .shard = s,
-                               .fetch = fetch,
-                               .remembered = l->remembered};
+    qd_aggs_shard_options o = {
+        .searcher = l->searcher[s], .account = &l->request, .shard = s, .fetch = fetch};
     qd_aggs_shard *shard = NULL;
     qd_aggs_partial *partial = NULL;
     qd_collect_result result;

@@ -55,7 +55,6 @@ typedef struct lib {
     qd_aggs_flavour flavour;
     bool typed;
     struct qd_task *task;              /* of binding; NULL: none */
-    uint32_t remembered;               /* of a shard's options */
     const struct qd_plugin_host *host; /* of aggregations of plugins; NULL: none */
     bool wire;                         /* results go through their encoded form */
     qd_buf last;                       /* the last one encoded */
