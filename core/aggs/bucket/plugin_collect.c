@@ -98,7 +98,7 @@ static int met_grow(qdi_keys_met *m, qd_account *account, qd_err *err)
     if (!rc && !slots) rc = qdi_plugin_no_memory(account, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < m->n; i++) {
-        uint32_t h = (uint32_t)((uint64_t)m->v[i] * 0x9e3779b97f4a7c15ull >> 32) & (size - 1);
+        uint32_t h = qdi_keys_met_hash(m->v[i], size - 1);
         while (slots[h].at) h = (h + 1) & (size - 1);
         slots[h] = (struct qdi_keys_slot){.v = m->v[i], .at = i + 1};
     }
@@ -114,7 +114,7 @@ int qdi_keys_met_put(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *
         int rc = met_grow(m, account, err);
         if (rc) return rc;
     }
-    uint32_t h = (uint32_t)((uint64_t)v * 0x9e3779b97f4a7c15ull >> 32) & m->mask;
+    uint32_t h = qdi_keys_met_hash(v, m->mask);
     for (; m->slots[h].at; h = (h + 1) & m->mask)
         if (m->slots[h].v == v) {
             *at = m->slots[h].at - 1;
@@ -229,13 +229,11 @@ static int ask_numbers(qdi_aggr *a, const uint32_t *at, uint32_t n, qd_err *err)
 static int entry_of(qdi_aggr *a, uint32_t i, uint32_t *out, qd_err *err)
 {
     state *t = a->state;
-    int64_t key = t->x->key[i];
-    if (t->kind == QDI_ORD) {
-        if (qdi_aggs_strings_put(&t->strings, qdi_plugin_keys_text(t->x, i), out))
-            return no_memory(a, err);
-        key = *out;
-    }
+    int64_t key;
+    int rc = qdi_keys_number(t, i, &key, err);
+    if (rc) return rc;
     if (a->single) return qdi_aggs_bucket(a, 0, key, out, err);
+    *out = (uint32_t)key;
     if (t->kind == QDI_ORD) return 0;
     return qdi_aggs_buckets_put(&t->keys, 0, key, out) ? no_memory(a, err) : 0;
 }
@@ -415,25 +413,25 @@ static int buckets_finish(qdi_aggr *a, qd_err *err)
     return rc ? rc : qdi_keys_flush(a, err);
 }
 
-/* With children, a value and a key a document: the pairs of a whole batch go to them at once. */
+/* With children, a value and a key a document: pairs wait for their children until there is no more
+ * room. */
 static int pairs(qdi_aggr *a, const uint32_t *idx, uint32_t from, uint32_t n, uint32_t *done,
                  qd_err *err)
 {
     const state *t = a->state;
     const uint32_t *of = t->table->of, *at = t->at;
-    int rc = a->en ? qdi_aggs_emit_flush(a, err) : 0;
-    uint32_t k = 0;
-    for (; from < n; from++) {
+    uint32_t first = a->en, k = first;
+    for (; from < n && k < QDI_EMIT; from++) {
         uint32_t doc = idx ? idx[from] : from, e = of[at[doc]];
         if (QD_UNLIKELY(e >= SEVERAL) && e != NONE) break;
         a->eidx[k] = doc;
         a->ebucket[k] = e;
         k += e != NONE;
     }
-    for (uint32_t i = 0; i < k; i++) a->buckets.docs[a->ebucket[i]]++;
+    for (uint32_t i = first; i < k; i++) a->buckets.docs[a->ebucket[i]]++;
     *done = from;
     a->en = k;
-    return rc || k < QDI_EMIT ? rc : qdi_aggs_emit_flush(a, err);
+    return k < QDI_EMIT ? 0 : qdi_aggs_emit_flush(a, err);
 }
 
 static int collect_pairs(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,

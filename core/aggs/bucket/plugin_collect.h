@@ -28,19 +28,22 @@ typedef struct qdi_keys_met {
 
 /* The number of a value, new ones behind the others. QD_E_NOMEM, QD_E_BREAKER. */
 int qdi_keys_met_put(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *at, qd_err *err);
+/* Where a value is looked for first. */
+static inline uint32_t qdi_keys_met_hash(int64_t v, uint32_t mask)
+{
+    return (uint32_t)((uint64_t)v * 0x9e3779b97f4a7c15ull >> 32) & mask;
+}
 #define QDI_KEYS_AHEAD 16u /* values for which memory is fetched ahead */
 /* Fetches ahead what finding a value looks at. */
 static inline void qdi_keys_met_ahead(const qdi_keys_met *m, int64_t v)
 {
-    uint64_t h = (uint64_t)v * 0x9e3779b97f4a7c15ull;
-    if (m->slots) __builtin_prefetch(&m->slots[(h >> 32) & m->mask]);
+    if (m->slots) __builtin_prefetch(&m->slots[qdi_keys_met_hash(v, m->mask)]);
 }
 /* The same, inline where the first slot has it. */
 static inline int qdi_keys_met_find(qdi_keys_met *m, qd_account *account, int64_t v, uint32_t *at,
                                     qd_err *err)
 {
-    uint64_t h = (uint64_t)v * 0x9e3779b97f4a7c15ull;
-    const struct qdi_keys_slot *s = m->slots ? &m->slots[(h >> 32) & m->mask] : NULL;
+    const struct qdi_keys_slot *s = m->slots ? &m->slots[qdi_keys_met_hash(v, m->mask)] : NULL;
     if (QD_LIKELY(s && s->at && s->v == v)) {
         *at = s->at - 1;
         return 0;
@@ -76,6 +79,17 @@ typedef struct qdi_keys_state {
     uint32_t npairs, room_pairs, room_docs, room_owners;
 } qdi_keys_state;
 
+/* A key of the last call as a number: itself, or its text's. */
+static inline int qdi_keys_number(qdi_keys_state *t, uint32_t i, int64_t *out, qd_err *err)
+{
+    uint32_t number;
+    *out = t->x->key[i];
+    if (t->kind != QDI_ORD) return 0;
+    if (qdi_aggs_strings_put(&t->strings, qdi_plugin_keys_text(t->x, i), &number))
+        return qdi_plugin_no_memory(t->x->account, err);
+    *out = number;
+    return 0;
+}
 /* A bucket of a document that may be in it by another value, too: once for t->pair. */
 int qdi_keys_emit_once(qdi_aggr *a, uint32_t doc, uint32_t bucket, qd_err *err);
 /* Collects without a table. */

@@ -25,15 +25,9 @@ static int reserve(qdi_aggr *a, uint32_t pairs, uint32_t values, qd_err *err)
 
 static int bucket_of_key(qdi_aggr *a, uint32_t owner, uint32_t i, uint32_t *bucket, qd_err *err)
 {
-    qdi_keys_state *t = a->state;
-    int64_t key = t->x->key[i];
-    if (t->kind == QDI_ORD) {
-        uint32_t number;
-        if (qdi_aggs_strings_put(&t->strings, qdi_plugin_keys_text(t->x, i), &number))
-            return qdi_plugin_no_memory(a->shard->account, err);
-        key = number;
-    }
-    return qdi_aggs_bucket(a, owner, key, bucket, err);
+    int64_t key;
+    int rc = qdi_keys_number(a->state, i, &key, err);
+    return rc ? rc : qdi_aggs_bucket(a, owner, key, bucket, err);
 }
 
 /* Has each value one key? */
