@@ -209,8 +209,7 @@ static int plugin_finish(qdi_aggr *a, qd_err *err)
         x->k = 0;
         return qdi_plugin_no_memory(x->account, err);
     }
-    rc = qdi_plugin_do_call(&t->x, "result", run_results, a->shard->o.task, err);
-    return rc;
+    return qdi_plugin_do_call(&t->x, "result", run_results, a->shard->o.task, err);
 }
 
 static int plugin_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -279,6 +278,8 @@ static int32_t run_merges(qd_guest_call *call)
         if (p > first)
             rc = vt->reduce(&x->s->sdk, x->s->parsed, x->parts + first, p - first, &to, &x->err);
         if (rc == 0) rc = take_result(x, i, &to);
+        if (rc == 0 && atomic_load_explicit(&x->s->task.stop, memory_order_relaxed))
+            rc = QD_E_CANCELLED;
         if (rc || !x->final || !(vt->head.flags & QD_AGGREGATION_WRITES)) continue;
         qd_json_writer w;
         qd_json_writer_init(&w, &x->text, false);
