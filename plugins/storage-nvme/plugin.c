@@ -318,15 +318,7 @@ static void stop(qd_self *self, void (*done)(void *arg), void *arg)
     done(arg);
 }
 
-static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS),
-                                 "storage-nvme",
-                                 "0.1.0",
-                                 "Apache-2.0",
-                                 QD_BUILD_ID,
-                                 NULL,
-                                 NULL,
-                                 init,
-                                 NULL,
-                                 stop};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS), "storage-nvme", "0.1.0",
+                                 "Apache-2.0", QD_PLUGIN_TAIL(NULL, init, NULL, stop)};
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("storage-nvme", "0.1.0", QD_PLUGIN_SPAWNS_THREADS, 1, QD_NOTE_FOR(STORAGE))

@@ -90,6 +90,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     err_svc = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     conf_svc = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
+    if (!err_svc || !conf_svc) return qd_plug_no_service(host, self, err);
 #ifdef TOY_UNDEFINED
     if (toy_nowhere()) return QD_E_INTERNAL;
 #endif

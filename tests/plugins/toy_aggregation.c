@@ -1,7 +1,7 @@
 /*
  * toy_aggregation.c: an aggregation, toy_agg: the sum of a field, which does what its "mode" says:
  *   sum      only that
- *   sleep    collect does not return for ten minutes
+ *   hang     collect does not return for ten minutes
  *   late     reduce does not
  *   code     collect fails with the code 77
  *   long     a result says that it is longer than its room
@@ -9,7 +9,7 @@
  *   text     leaves an object open that it writes
  * and buckets, toy_keys and toy_kept (the latter may be kept by caches), of the mode
  *   sum      whose keys are the values
- *   sleep    keys does not return
+ *   hang     keys does not return
  *   beyond   keys gives keys of a value that is not there
  *   count    all values have one key, which counts calls
  * TOY_VERSION is the version of results.
@@ -84,7 +84,7 @@ static int32_t open(const qd_aggregation_ctx *ctx, const void *params,
 static int32_t collect(qd_aggregation_collector *c, const qd_aggregation_block *b, qd_err *err)
 {
     (void)err;
-    if (is(c->r, "sleep")) nap();
+    if (is(c->r, "hang")) nap();
     if (is(c->r, "code")) return 77;
     if (b->owners > c->n) {
         double *p = (double *)mem->realloc(c->self, c->sums, b->owners * sizeof *p);
@@ -178,7 +178,7 @@ static int32_t keys(qd_aggregation_collector *c, const qd_aggregation_values *v,
     uint32_t n = v->n < out->room ? v->n : out->room;
     int64_t call = calls++;
     (void)err;
-    if (is(c->r, "sleep")) nap();
+    if (is(c->r, "hang")) nap();
     for (uint32_t i = 0; i < n; i++) {
         out->of[i] = i;
         out->i64[i] = is(c->r, "count") ? call : v->i64[i];
@@ -200,13 +200,14 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
+    if (!mem || !json) return qd_plug_no_service(host, self, err);
     int32_t rc = host->provide(self, QD_KIND_AGGREGATION, "toy_keys", &keys_table, err);
     if (!rc) rc = host->provide(self, QD_KIND_AGGREGATION, "toy_kept", &kept_table, err);
     return rc ? rc : host->provide(self, QD_KIND_AGGREGATION, TOY_AGG, &vtable, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE(TOY_NAME, "1.0.0", 0, 1, QD_NOTE_FOR(AGGREGATION))

@@ -111,8 +111,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     return rc ? rc : host->provide(self, QD_KIND_TOKEN_FILTER, "toy_same", &same, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "toy-analysis", "0.1.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "toy-analysis", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("toy-analysis", "0.1.0", 0, 3, QD_NOTE_FOR(CHAR_FILTER), QD_NOTE_FOR(TOKENIZER),

@@ -184,12 +184,13 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
+    if (!mem || !json) return qd_plug_no_service(host, self, err);
     int32_t rc = host->provide(self, QD_KIND_OPERATOR, "toy_op", &vtable, err);
     return rc ? rc : host->provide(self, QD_KIND_OPERATOR, "toy_bounded", &bounded, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "toy-operator", "0.1.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "toy-operator", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("toy-operator", "0.1.0", 0, 1, QD_NOTE_FOR(OPERATOR))

@@ -265,6 +265,8 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     tasks = (const qd_svc_task *)host->service(self, QD_SERVICE_TASK, 0);
     jobs = (const qd_svc_jobs *)host->service(self, QD_SERVICE_JOBS, 6);
+    if (!errs || !conf || !logs || !json || !mem || !tasks || !jobs)
+        return qd_plug_no_service(host, self, err);
     job_self = self;
     int32_t rc = conf->watch(self, conf_check, conf_apply, self);
     if (rc == 0) rc = host->provide(self, QD_KIND_TOKEN_FILTER, TOY_NAME, &filter, err);
@@ -287,8 +289,7 @@ static const qd_plugin_conf settings[] = {
     {"password", QD_PCONF_SECRET, QD_PCONF_DYNAMIC, NULL, NULL, 0, 0, "not shown", NULL},
     {NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL},
 };
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0", QD_BUILD_ID, NULL,
-    settings,          init,     NULL,    stop};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0",
+                                 QD_PLUGIN_TAIL(settings, init, NULL, stop)};
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE(TOY_NAME, "1.0.0", 0, 2, QD_NOTE_FOR(TOKEN_FILTER), QD_NOTE_FOR(ROUTE))

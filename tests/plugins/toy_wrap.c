@@ -244,6 +244,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     conf = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
     loops = (const qd_svc_loop *)host->service(self, QD_SERVICE_LOOP, 0);
+    if (!mem || !errs || !conf || !loops) return qd_plug_no_service(host, self, err);
     if (!QD_HAS_SLOT(loops, prepare))
         return qd_plug_fail(errs, err, QD_E_ABI, "the host has no prepare");
     world *w = (world *)mem->calloc(self, sizeof *w);
@@ -306,9 +307,8 @@ static const qd_plugin_conf settings[] = {
     {"thread", QD_PCONF_BOOL, 0, "false", NULL, 0, 0, "looks up on another thread", NULL},
     {NULL, 0, 0, NULL, NULL, 0, 0, NULL, NULL},
 };
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0", QD_BUILD_ID, NULL,
-    settings,          init,     start,   stop};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), TOY_NAME, "1.0.0", "Apache-2.0",
+                                 QD_PLUGIN_TAIL(settings, init, start, stop)};
 QD_PLUGIN_ENTRY(plugin)
 #ifdef TOY_LATE
 QD_PLUGIN_NOTE(TOY_NAME, "1.0.0", 0, 1, QD_NOTE_FOR(TOKEN_FILTER))

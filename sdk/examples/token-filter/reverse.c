@@ -99,20 +99,12 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
-    if (!mem || !errs) return QD_E_ABI;
+    if (!mem || !errs) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_TOKEN_FILTER, "example_reverse", &vtable, err);
 }
 
-static const qd_plugin plugin = {QD_PLUGIN_HEAD(0),
-                                 "example-reverse",
-                                 "1.0.0",
-                                 "Apache-2.0",
-                                 QD_BUILD_ID,
-                                 NULL,
-                                 NULL,
-                                 init,
-                                 NULL,
-                                 NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "example-reverse", "1.0.0", "Apache-2.0",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("example-reverse", "1.0.0", 0, 1, QD_NOTE_FOR(TOKEN_FILTER))

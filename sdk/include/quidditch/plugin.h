@@ -4,7 +4,7 @@
  *
  *   static const qd_plugin_conf conf[] = {...};
  *   static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "my-plugin", "1.0.0", "Apache-2.0",
- *                                    QD_BUILD_ID, NULL, conf, init, start, stop};
+ *                                    QD_PLUGIN_TAIL(conf, init, start, stop)};
  *   QD_PLUGIN_ENTRY(plugin)
  *   QD_PLUGIN_NOTE("my-plugin", "1.0.0", 0, 1, QD_NOTE_FOR(TOKEN_FILTER))
  */
@@ -24,6 +24,9 @@ extern "C" {
 #define QD_PLUGIN_HEAD(flags)                                                                      \
     QD_PLUGIN_MAGIC, QD_ABI_MAJOR, QD_ABI_TARGET, sizeof(qd_plugin), (flags),                      \
         sizeof(qd_plugin_conf), sizeof(qd_plugin_dep)
+
+/* The last members of one without dependencies; conf, start and stop may be NULL. */
+#define QD_PLUGIN_TAIL(conf, init, start, stop) QD_BUILD_ID, NULL, (conf), (init), (start), (stop)
 
 /* The one exported symbol. */
 #ifdef __cplusplus
@@ -111,6 +114,14 @@ __attribute__((format(printf, 4, 5))) static inline int32_t qd_plug_fail(const q
     v.p = text;
     v.n = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
     return svc->set(err, code, v);
+}
+
+/* What init returns where a service that it takes is NULL. */
+static inline int32_t qd_plug_no_service(const qd_host *host, qd_self *self, qd_err *err)
+{
+    const qd_svc_err *svc = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
+    return svc ? qd_plug_fail(svc, err, QD_E_ABI, "the host lacks a service that the plugin needs")
+               : QD_E_ABI;
 }
 
 /* Logs a printf line of at most 1023 bytes. */

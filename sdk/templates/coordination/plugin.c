@@ -787,19 +787,12 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     mem = (const qd_svc_mem *)host->service(self, QD_SERVICE_MEM, 0);
     clocks = (const qd_svc_clock *)host->service(self, QD_SERVICE_CLOCK, 0);
     loops = (const qd_svc_loop *)host->service(self, QD_SERVICE_LOOP, 0);
+    if (!mem || !clocks || !loops) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_COORDINATION, "@NAME@", &vtable, err);
 }
 
-static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS),
-                                 "@NAME@",
-                                 "0.1.0",
-                                 "",
-                                 QD_BUILD_ID,
-                                 NULL,
-                                 NULL,
-                                 init,
-                                 NULL,
-                                 NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS), "@NAME@", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("@NAME@", "0.1.0", QD_PLUGIN_SPAWNS_THREADS, 1, QD_NOTE_FOR(COORDINATION))

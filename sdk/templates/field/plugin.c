@@ -67,12 +67,12 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
     errors = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
-    if (!json || !errors) return QD_E_ABI;
+    if (!json || !errors) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_FIELD, "@SYMBOL@", &vtable, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "Apache-2.0", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "Apache-2.0",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("@NAME@", "0.1.0", 0, 1, QD_NOTE_FOR(FIELD))

@@ -231,6 +231,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     confs = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
     actions = (const qd_svc_action *)host->service(self, QD_SERVICE_ACTION, 0);
+    if (!mem || !errs || !confs || !actions) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_FRONTEND, "@NAME@", &vtable, err);
 }
 
@@ -243,16 +244,8 @@ static const qd_plugin_conf conf[] = {
      .help = "Port to listen on; 0: any that is free, told in the log."},
     {.key = NULL}};
 
-static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS),
-                                 "@NAME@",
-                                 "0.1.0",
-                                 "",
-                                 QD_BUILD_ID,
-                                 NULL,
-                                 conf,
-                                 init,
-                                 NULL,
-                                 NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(QD_PLUGIN_SPAWNS_THREADS), "@NAME@", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(conf, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("@NAME@", "0.1.0", QD_PLUGIN_SPAWNS_THREADS, 1, QD_NOTE_FOR(FRONTEND))

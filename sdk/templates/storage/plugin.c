@@ -472,11 +472,12 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     loops = (const qd_svc_loop *)host->service(self, QD_SERVICE_LOOP, 0);
     clocks = (const qd_svc_clock *)host->service(self, QD_SERVICE_CLOCK, 0);
     tasks = (const qd_svc_task *)host->service(self, QD_SERVICE_TASK, 0);
+    if (!mem || !errs || !loops || !clocks || !tasks) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_STORAGE, "@NAME@", &vtable, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("@NAME@", "0.1.0", 0, 1, QD_NOTE_FOR(STORAGE))

@@ -38,11 +38,12 @@ static const qd_token_filter_vtable vtable = {
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
+    if (!errs) return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_TOKEN_FILTER, "@SYMBOL@", &vtable, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "@NAME@", "0.1.0", "",
+                                 QD_PLUGIN_TAIL(NULL, init, NULL, NULL)};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("@NAME@", "0.1.0", 0, 1, QD_NOTE_FOR(TOKEN_FILTER))
