@@ -355,15 +355,17 @@ static void documents_are_counted_once(void **state)
     (void)state;
     qd_buf_init(&out, NULL, 1 << 26);
     for (shape = 0; shape < 8; shape++)
-        for (uint32_t texts = 0; texts < 2; texts++) {
+        for (uint32_t i = 0; i < 4; i++) {
+            bool texts = i & 1, child = i & 2; /* which gets each document of a bucket */
             lib l;
             char text[256];
             qd_json_node *root;
             lib_begin(&l, 90 + shape, 6000, 5, make);
             l.host = h;
             snprintf(text, sizeof text,
-                     "{\"a\":{\"values\":{\"field\":\"%s\",\"size\":999,\"mode\":\"two\"}}}",
-                     texts ? "k" : "n");
+                     "{\"a\":{\"values\":{\"field\":\"%s\",\"size\":999,\"mode\":\"two\"}%s}}",
+                     texts ? "k" : "n",
+                     child ? ",\"aggs\":{\"c\":{\"value_count\":{\"field\":\"s\"}}}" : "");
             assert_int_equal(lib_run(&l, text, INT64_MIN, INT64_MAX, &out), 0);
             assert_int_equal(qd_json_parse(&l.arena, qd_buf_view(&out), 0, &root, &l.err), 0);
             uint32_t seen = 0;
@@ -373,6 +375,10 @@ static void documents_are_counted_once(void **state)
                 int64_t k = key.p[0], docs;
                 if (!texts) assert_int_equal(qd_i64_parse(key, &k), 0);
                 assert_int_equal(qd_i64_parse(qd_json_get(b, "doc_count")->text, &docs), 0);
+                assert_int_equal(docs, naive(&l, texts, k));
+                if (!child) continue;
+                qd_str given = qd_json_get(qd_json_get(b, "c"), "value")->text;
+                assert_int_equal(qd_i64_parse(given, &docs), 0);
                 assert_int_equal(docs, naive(&l, texts, k));
             }
             uint32_t wanted = 0;
