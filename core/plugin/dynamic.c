@@ -1,7 +1,7 @@
 /*
  * dynamic.c: settings of plugins that change while the node runs. The plugin judges a value before
- * the cluster keeps it, and every node tells its plugin of the value that then holds; both calls
- * are supervised, as a plugin that hangs must not hold up the cluster's state.
+ * the cluster keeps it. Every node then has the new value at once, and a worker tells the plugin:
+ * the cluster's state never waits for a plugin. Both calls are supervised.
  */
 #include "plugin/guest.h"
 #include "plugin/host_int.h"
@@ -34,7 +34,8 @@ static void call_free(qd_guest_call *call)
 }
 
 /* Asks the plugin (check) or tells it. The call has a copy of the value: it may be left. */
-static int call_plugin(qd_self *self, const char *key, qd_str value, bool check, qd_err *err)
+static int call_plugin(qd_self *self, const char *key, qd_str value, bool check, qd_task *task,
+                       qd_err *err)
 {
     conf_call *c = qd_calloc(NULL, sizeof *c + value.n + 1);
     if (!c) return qd_err_nomem(err, "a setting of a plugin");
@@ -53,7 +54,7 @@ static int call_plugin(qd_self *self, const char *key, qd_str value, bool check,
     c->check = check;
     qd_err_init(&c->err);
     bool ran;
-    int rc = qd_guest_run(qd_plugin_guests(self), &c->call, NULL, &ran, err);
+    int rc = qd_guest_run(qd_plugin_guests(self), &c->call, task, &ran, err);
     if (rc && ran) return rc; /* it is the guest's now */
     if (!rc && c->call.rc) rc = qd_guest_failed(&c->call, &c->err, err);
     call_free(&c->call);
@@ -112,7 +113,7 @@ int qd_plugin_setting_check(qd_plugin_host *h, const qd_setting_value *value, co
     size_t n;
     const qd_str *texts = texts_of(value, &n);
     rc = qdi_setting_parse(&scratch, self->name, &trial, texts, n, err);
-    if (rc == 0) rc = call_plugin(self, v->conf.key, trial.text, true, err);
+    if (rc == 0) rc = call_plugin(self, v->conf.key, trial.text, true, NULL, err);
     qd_arena_fini(&scratch);
     return rc;
 }
@@ -165,7 +166,7 @@ static const qd_setting_value *set_in(const qd_settings *s, qd_str key)
     return v && v->kind != QD_SETTING_NULL ? v : NULL;
 }
 
-/* Sets one; true: it has another value now, and the plugin is to be told. */
+/* Sets one; true: it has another value now. */
 static bool set_one(qd_self *self, qd_plugin_value *v, const qd_setting_value *wanted)
 {
     qd_plugin_value *next = v;
@@ -181,21 +182,10 @@ static bool set_one(qd_self *self, qd_plugin_value *v, const qd_setting_value *w
     return true;
 }
 
-static void tell(qd_self *self, const qd_plugin_value *v)
+/* All of a plugin have their values before it is told of the first. */
+static bool set_all(qd_self *self, const qd_settings *persistent, const qd_settings *transient)
 {
-    const qd_plugin_value *now = qdi_setting_now(v);
-    qd_err err;
-    qd_err_init(&err);
-    if (call_plugin(self, v->conf.key, now->set ? now->text : (qd_str){NULL, 0}, false, &err))
-        qd_log_warn(self->component, "[plugin.%s.%s] was not applied: %s", self->name, v->conf.key,
-                    qd_err_reason(&err));
-    qd_err_fini(&err);
-}
-
-/* All have their values before the plugin is told of the first. */
-static void apply_all(qd_self *self, const qd_settings *persistent, const qd_settings *transient)
-{
-    bool changed[QD_PLUGIN_CONF_MAX] = {false};
+    bool changed[QD_PLUGIN_CONF_MAX] = {false}, any = false;
     for (uint32_t i = 0; i < self->nvalues; i++) {
         qd_plugin_value *v = &self->values[i];
         char key[512];
@@ -204,9 +194,11 @@ static void apply_all(qd_self *self, const qd_settings *persistent, const qd_set
         const qd_setting_value *wanted = set_in(transient, qd_str_c(key));
         if (!wanted) wanted = set_in(persistent, qd_str_c(key));
         changed[i] = set_one(self, v, wanted);
+        any |= changed[i];
     }
     for (uint32_t i = 0; i < self->nvalues; i++)
-        if (changed[i]) tell(self, &self->values[i]);
+        if (changed[i]) atomic_store(&self->values[i].untold, true);
+    return any;
 }
 
 /* Kept by the cluster, but of no use here. */
@@ -226,12 +218,97 @@ static void warn_unused(qd_plugin_host *h, const qd_settings *s)
     }
 }
 
+/* --- telling --- */
+
+static void tell(qd_self *self, const qd_plugin_value *v)
+{
+    const qd_plugin_value *now = qdi_setting_now(v);
+    qd_err err;
+    qd_err_init(&err);
+    int rc = call_plugin(self, v->conf.key, now->set ? now->text : (qd_str){NULL, 0}, false,
+                         &self->host->telling.task, &err);
+    if (rc && !qd_task_stopped(&self->host->telling.task))
+        qd_log_warn(self->component, "[plugin.%s.%s] was not applied: %s", self->name, v->conf.key,
+                    qd_err_reason(&err));
+    qd_err_fini(&err);
+}
+
+static void tell_all(qd_plugin_host *h)
+{
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        qd_self *self = h->plugins.at[i];
+        for (uint32_t k = 0; k < self->nvalues && !qd_task_stopped(&h->telling.task); k++)
+            if (atomic_exchange(&self->values[k].untold, false)) tell(self, &self->values[k]);
+    }
+}
+
+/* Under the lock. */
+static void set_idle(qd_plugin_host *h)
+{
+    h->telling.active = false;
+    qd_cond_broadcast(&h->telling.idle);
+}
+
+static void run_telling(qd_work *work)
+{
+    qd_plugin_host *h = QD_CONTAINER_OF(work, qd_plugin_host, telling.work);
+    qd_mutex_lock(&h->lock);
+    while (h->telling.again && !h->telling.end) {
+        h->telling.again = false;
+        qd_mutex_unlock(&h->lock);
+        tell_all(h);
+        qd_mutex_lock(&h->lock);
+    }
+    set_idle(h);
+    qd_mutex_unlock(&h->lock);
+}
+
+void qdi_telling_open(qd_plugin_host *h)
+{
+    qd_cond_init(&h->telling.idle);
+    h->telling.work.run = run_telling;
+    h->telling.task.magic = QD_TASK_MAGIC;
+}
+
+void qdi_telling_end(qd_plugin_host *h)
+{
+    qd_mutex_lock(&h->lock);
+    h->telling.end = true;
+    atomic_store(&h->telling.task.stop, QD_TASK_CANCELLED);
+    while (h->telling.active) qd_cond_wait(&h->telling.idle, &h->lock);
+    qd_mutex_unlock(&h->lock);
+}
+
+static void refused_telling(qd_plugin_host *h)
+{
+    qd_mutex_lock(&h->lock);
+    set_idle(h);
+    qd_mutex_unlock(&h->lock);
+}
+
+/* By one work at a time, so that a plugin hears of the latest value last. */
+static void begin_telling(qd_plugin_host *h)
+{
+    qd_mutex_lock(&h->lock);
+    bool begin = !h->telling.active && !h->telling.end;
+    h->telling.again = true;
+    if (begin) h->telling.active = true;
+    qd_mutex_unlock(&h->lock);
+    if (!begin) return;
+    if (!h->config.pool) /* a tool's host */
+        run_telling(&h->telling.work);
+    else if (qd_pool_submit_forced(h->config.pool, &h->telling.work, NULL))
+        refused_telling(h); /* the pool is closed: the node ends */
+}
+
 void qd_plugin_settings_apply(qd_plugin_host *h, const qd_settings *persistent,
                               const qd_settings *transient)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    bool changed = false;
     for (size_t i = 0; i < h->plugins.n; i++)
-        if (!h->plugins.at[i]->builtin) apply_all(h->plugins.at[i], persistent, transient);
+        if (!h->plugins.at[i]->builtin) changed |= set_all(h->plugins.at[i], persistent, transient);
     warn_unused(h, persistent);
     warn_unused(h, transient);
+    if (changed) begin_telling(h);
 }

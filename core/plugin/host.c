@@ -102,6 +102,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     qd_arena_init(&h->arena, &h->account, 0);
     qd_arena_init(&h->values, &h->account, QD_PLUGIN_VALUES_MAX);
     qd_mutex_init(&h->lock);
+    qdi_telling_open(h);
     h->metrics_end = &h->metrics;
     h->config = *config;
     h->config.paths = copy_texts(&h->arena, config->paths, config->npaths);
@@ -129,6 +130,7 @@ void qd_plugin_host_close(qd_plugin_host *h)
 {
     if (!h) return;
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qdi_telling_end(h); /* it calls through the guests */
     bool returned = qdi_guests_close(h->guests);
     if (returned) h->guests = NULL;
     qd_plugin_host_stop(h);
@@ -146,6 +148,7 @@ void qd_plugin_host_close(qd_plugin_host *h)
     qd_vec_fini(&h->refused);
     qd_arena_fini(&h->values);
     qd_arena_fini(&h->arena);
+    qd_cond_fini(&h->telling.idle);
     qd_mutex_fini(&h->lock);
     h->magic = 0;
     qd_free(h);

@@ -174,9 +174,9 @@ QD_MUST_CHECK
 int qd_plugin_setting_check(qd_plugin_host *h, const qd_setting_value *v, const char *what,
                             qd_err *err);
 /* Gives every dynamic setting of the plugins its value: the transient one, else the persistent one,
- * else what it had at the start; NULL: there are none. Plugins whose value has changed are told.
- * What cannot be applied stays as it was, with a line in the log. On one thread at a time.
- * [worker] */
+ * else what it had at the start; NULL: there are none. All have it when this returns; plugins whose
+ * value has changed are told on the pool. What cannot be applied stays as it was, with a line in
+ * the log. On one thread at a time. [worker] */
 void qd_plugin_settings_apply(qd_plugin_host *h, const qd_settings *persistent,
                               const qd_settings *transient);
 

@@ -12,6 +12,7 @@
 #include "plugin/elf.h"
 #include "plugin/host.h"
 #include "runtime/sync.h"
+#include "runtime/task.h"
 #include <sys/types.h>
 
 #define QD_PLUGIN_HOST_MAGIC 0x51504854u /* TPHQ */
@@ -34,6 +35,7 @@ typedef struct qd_plugin_value {
      * hold any of them until the host closes. */
     _Atomic(struct qd_plugin_value *) now;
     struct qd_plugin_value *past;
+    _Atomic bool untold; /* it has changed, and the plugin has not been told yet */
 } qd_plugin_value;
 
 /* One plugin in one node. All texts are in the host's arena. */
@@ -87,6 +89,16 @@ typedef struct qd_plugin_edge {
     qd_self *from, *to;
 } qd_plugin_edge;
 
+/* A worker tells plugins of new values: they take their time, and what sets them does not wait. */
+typedef struct qd_plugin_telling {
+    qd_work work;
+    qd_cond idle;
+    bool active; /* submitted, or running */
+    bool again;  /* values have changed since it looked at them */
+    bool end;
+    qd_task task; /* cancelled by the end */
+} qd_plugin_telling;
+
 struct qd_plugin_host {
     uint32_t magic;
     qd_plugin_host_config config; /* texts copied into the arena */
@@ -103,10 +115,11 @@ struct qd_plugin_host {
     uint32_t search;              /* under lock */
     const qd_vtable *services[QD_SERVICE_COUNT];
     _Atomic(void *) service_args[QD_SERVICE_COUNT];
-    qd_mutex lock;        /* metrics, pieces, edges */
+    qd_mutex lock;        /* metrics, pieces, edges, telling */
     struct piece *pieces; /* of the work service */
     qd_arena values;      /* of settings that have changed; only qd_plugin_settings_apply adds */
     qd_svc_uv uv;
+    qd_plugin_telling telling;
     struct qd_plugin_metric *metrics, **metrics_end;
     struct qd_guests *guests;
     struct qd_jobs *jobs;
@@ -205,6 +218,11 @@ const qd_plugin_value *qdi_setting_now(const qd_plugin_value *v);
 qd_str qdi_setting_key(const qd_self *self, qd_str key);
 /* QD_E_CONFIG that names the setting most like it. */
 int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err);
+
+/* dynamic.c */
+void qdi_telling_open(qd_plugin_host *h);
+/* Plugins are told of no more values; a call under way is left. [worker] */
+void qdi_telling_end(qd_plugin_host *h);
 
 /* guest.c */
 /* Opens the guests of a host: a call may take limit_ns. 0 or QD_E_NOMEM. */

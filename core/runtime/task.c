@@ -302,10 +302,10 @@ int qd_task_check(qd_task *t, qd_err *err)
     int rc = qd_task_poll(t);
     if (QD_LIKELY(rc == 0) || !err) return rc;
     if (rc == QD_E_CANCELLED) {
-        shard *s = shard_of(t->tasks, t->id);
-        qd_mutex_lock(&s->lock); /* cancel_reason is written under it */
+        shard *s = t->tasks ? shard_of(t->tasks, t->id) : NULL; /* NULL: it is in no list */
+        if (s) qd_mutex_lock(&s->lock); /* cancel_reason is written under it */
         qd_err_set(err, rc, "task cancelled [%s]", t->cancel_reason);
-        qd_mutex_unlock(&s->lock);
+        if (s) qd_mutex_unlock(&s->lock);
         return rc;
     }
     return qd_err_set(err, rc, "the deadline of [%s] passed", t->action);

@@ -5,13 +5,14 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP ();
 use QdCluster;
 use QdNode;
 use Test::More;
 use Toys qw(toys);
 
 my $dir = toys('the toy is built', 'toy-services');
-my $c = QdCluster->new('ps', nodes => 3, settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-services', 'plugins.call_timeout' => '1s', 'plugin.toy-services.rate' => 5});
+my $c = QdCluster->new('ps', nodes => 3, settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-services', 'plugins.call_timeout' => '4s', 'plugin.toy-services.rate' => 5});
 $c->node(2)->{settings}{'plugins.allow'} = '+none';
 delete $c->node(2)->{settings}{'plugin.toy-services.rate'};
 $c->start;
@@ -46,21 +47,29 @@ like(reason(put($a, rate => 'x')), qr/^400 .*plugin\.toy-services\.rate: wanted 
 like(reason(put($a, label => ['a', 'b'])), qr/^400 .*plugin\.toy-services\.label: wanted a text, found a list/, 'a list for a text');
 like(reason(put($a, label => 'odd')), qr/^400 illegal_argument_exception: label wants an even text/, "the plugin's own refusal");
 like(reason(put($a, label => 'code')), qr/setting \[label\] of plugin \[toy-services\]: check failed with the unknown code 77/, 'a code that no list has');
-like(reason(put($a, label => 'slow')), qr/^500 .*setting \[label\] of plugin \[toy-services\] has not returned from check for 1000 ms/, 'a check that does not return');
+like(reason(put($a, label => 'slow')), qr/^500 .*setting \[label\] of plugin \[toy-services\] has not returned from check for 4000 ms/, 'a check that does not return');
 like(reason(put($without, label => 'x')), qr/^400 illegal_argument_exception: persistent setting \[plugin\.toy-services\.label\], not recognized/, 'a node without the plugin refuses it');
 like($without->log_text, qr/\[plugin\.toy-services\.label\] was not applied: .*not recognized/, '... and says that it does not use what the others have');
 is($a->get('/_cluster/settings?flat_settings=true')->{json}{persistent}{'plugin.toy-services.label'}, 'calm', 'nothing of it is kept');
 
 # --- an apply that hangs holds up neither the cluster's state nor the node
-is(put($a, label => 'stuck')->{status}, 200, 'a value that the plugin does not get over');
-is($a->put('/i', {settings => {number_of_replicas => 0}})->{status}, 200, 'the state goes on');
-ok($a->wait_for(sub { $a->log_text =~ /setting \[label\] of plugin \[toy-services\] has not returned from apply/ }), 'the log names it');
+my $overdue = qr/setting \[label\] of plugin \[toy-services\] has not returned from apply/;
+$r = put($a, label => 'stuck');
+is_deeply([$r->{status}, $r->{json}{acknowledged}], [200, JSON::PP::true], 'a value that the plugin does not get over');
+$r = $a->put('/i', {settings => {number_of_replicas => 0}});
+is_deeply([$r->{status}, $r->{json}{acknowledged}], [200, JSON::PP::true], 'the state goes on');
+is(put($a, rate => 4)->{status}, 200, 'other settings, too');
+unlike($_->log_text, $overdue, "... while the plugin hangs: $_->{name}") for $a, $b;
+ok($_->wait_for(sub { $_->log_text =~ $overdue }), "the log names it: $_->{name}") for $a, $b;
+told('rate is now [4], rate 4', 'and what came after it is told');
+is(put($a, rate => 8)->{status}, 200, 'as it was');
+told('rate is now [8]', '...');
 
 # --- what takes precedence, and what is left when it goes
 is($a->put('/_cluster/settings', {transient => {'plugin.toy-services.rate' => 2}})->{status}, 200, 'transient');
 told('rate is now [2]', 'it goes before the persistent one');
 is($a->put('/_cluster/settings', {transient => {'plugin.toy-services.rate' => undef}})->{status}, 200, 'removed');
-ok($a->wait_for(sub { (() = $a->log_text =~ /rate is now \[8\]/g) == 2 }), 'the persistent one holds again');
+ok($a->wait_for(sub { (() = $a->log_text =~ /rate is now \[8\]/g) == 3 }), 'the persistent one holds again');
 is(put($a, rate => undef, words => undef)->{status}, 200, 'this one, too');
 told('rate is now [5], rate 5', 'the one of quidditch.yml');
 told('words is now unset []', 'one without a default');
