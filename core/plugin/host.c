@@ -231,6 +231,7 @@ int qd_plugin_host_start(qd_plugin_host *h, qd_err *err)
     h->starting = true;
     for (size_t i = 0; i < h->plugins.n && !rc; i++) rc = qdi_start_one(h->plugins.at[i], err);
     h->starting = false;
+    h->started = !rc;
     (void)qdi_lookup_busy(before);
     if (rc) qd_plugin_host_stop(h);
     return rc;
@@ -244,7 +245,6 @@ static void stop_done(void *arg)
 static void stop_one(qd_self *self)
 {
     uint32_t left, stuck;
-    self->state = QD_PLUGIN_STOPPED;
     qdi_jobs_stop(self);
     qd_guests_count(self->host->guests, self, &left, &stuck);
     if (!self->plugin.stop || left) return; /* it may wait for that call */
@@ -254,21 +254,11 @@ static void stop_one(qd_self *self)
     (void)qd_latch_wait(&latch);
 }
 
-/* The last one that runs and that no other running one has looked up; NULL: all are stopped. */
-static qd_self *last_running(const qd_plugin_host *h)
-{
-    for (size_t i = h->plugins.n; i-- > 0;) {
-        qd_self *self = h->plugins.at[i];
-        bool runs = self->state == QD_PLUGIN_STARTED || self->state == QD_PLUGIN_LOADED;
-        if (runs && !qdi_used_by_running(self)) return self;
-    }
-    return NULL;
-}
-
 void qd_plugin_host_stop(qd_plugin_host *h)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
-    for (qd_self *self; (self = last_running(h)) != NULL;) stop_one(self);
+    qdi_telling_end(h);
+    for (qd_self *self; (self = qdi_stop_begin(h)) != NULL;) stop_one(self);
 }
 
 size_t qd_plugin_count(const qd_plugin_host *h)

@@ -108,18 +108,19 @@ struct qd_plugin_host {
     qd_self_list plugins; /* in order of loading */
     qd_self_list refused;
     QD_VEC(qd_provided) provided[QD_KIND_COUNT];
-    qd_self *initialising;      /* provide is legal for it alone */
-    const qd_self_list *sorted; /* while they are initialised */
-    _Atomic bool loading, starting;
-    QD_VEC(qd_plugin_edge) edges; /* under lock */
-    uint32_t search;              /* under lock */
+    qd_self *initialising;          /* provide is legal for it alone */
+    const qd_self_list *sorted;     /* while they are initialised */
+    _Atomic bool starting, started; /* started: all of them, for ever */
+    const void *loader;             /* of lookup.c: the thread that has loaded them */
+    QD_VEC(qd_plugin_edge) edges;   /* under lock */
+    uint32_t search;                /* under lock */
     const qd_vtable *services[QD_SERVICE_COUNT];
     _Atomic(void *) service_args[QD_SERVICE_COUNT];
     qd_mutex lock;        /* metrics, pieces, edges, telling */
     struct piece *pieces; /* of the work service */
     qd_arena values;      /* of settings that have changed; only qd_plugin_settings_apply adds */
-    qd_svc_uv uv;
     qd_plugin_telling telling;
+    qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
     struct qd_guests *guests;
     struct qd_jobs *jobs;
@@ -190,10 +191,13 @@ int32_t qdi_lookup(qd_self *self, uint32_t kind, const char *name, uint16_t majo
                    const void **vtable, qd_self **owner, qd_err *err);
 /* This thread loads or starts the plugins of h from now on (NULL: of none); what it did before. */
 const qd_plugin_host *qdi_lookup_busy(const qd_plugin_host *h);
+/* The calling thread loads the plugins of h. */
+void qdi_lookup_loads(qd_plugin_host *h);
 /* Forgets what self has looked up. */
 void qdi_edges_drop(qd_self *self);
-/* Has a plugin that is not stopped looked it up? */
-bool qdi_used_by_running(qd_self *self);
+/* Marks as stopped the last one that runs and that no other running one has looked up: nobody looks
+ * it up from now on. NULL: all are stopped. */
+qd_self *qdi_stop_begin(qd_plugin_host *h);
 
 /* loader.c: initialises those waiting that announce the kind, one after another, until one provides
  * the name. 0 also when none does; QD_E_NOMEM. */

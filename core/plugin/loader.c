@@ -449,6 +449,7 @@ static int check_blocks(qd_plugin_host *h, qd_err *err)
 int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
 {
     QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    qdi_lookup_loads(h);
     qd_self_list loaded = {0}, sorted = {0};
     qd_plugin_found_list files = {0};
     int rc = 0;
@@ -465,9 +466,7 @@ int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
         const char *why;
         if (visit(s, loaded.at[i], &why)) rc = qd_err_nomem(err, "order of plugins");
     }
-    h->loading = true;
     if (rc == 0) rc = init_sorted(h, &sorted, err);
-    h->loading = false;
     if (rc == 0) rc = check_blocks(h, err);
     qd_free(s);
     qd_vec_fini(&files);

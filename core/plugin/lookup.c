@@ -5,8 +5,14 @@
 #include "plugin/host_int.h"
 #include <stdio.h>
 
-/* Which host this thread loads or starts; look-ups of other threads wait for the end of that. */
+/* Which host this thread loads or starts. Others look up when all are started; a tool, which starts
+ * none, on the thread that has loaded them. */
 static _Thread_local const qd_plugin_host *busy_here;
+
+void qdi_lookup_loads(qd_plugin_host *h)
+{
+    h->loader = &busy_here;
+}
 
 const qd_plugin_host *qdi_lookup_busy(const qd_plugin_host *h)
 {
@@ -70,13 +76,22 @@ static int refuse_circle(const qd_self *self, uint32_t kind, const char *name, c
                       self->name, qd_plugin_kind_name(kind), name, chain);
 }
 
-/* Keeps that self uses owner, or refuses it. */
+static int check_running(const qd_self *self, const qd_self *owner, qd_err *err)
+{
+    const qd_self *stopped = owner->state == QD_PLUGIN_STOPPED  ? owner
+                             : self->state == QD_PLUGIN_STOPPED ? self
+                                                                : NULL;
+    return stopped ? qd_err_set(err, QD_E_CLOSED, "plugin [%s] is stopped", stopped->name) : 0;
+}
+
+/* Keeps that self uses owner, or refuses it: either the edge holds up owner's stop, or the stop
+ * has begun before. */
 static int add_edge(qd_self *self, qd_self *owner, uint32_t kind, const char *name, qd_err *err)
 {
     qd_plugin_host *h = self->host;
-    int rc = 0;
     qd_mutex_lock(&h->lock);
-    if (!has_edge(h, self, owner)) {
+    int rc = check_running(self, owner, err);
+    if (!rc && !has_edge(h, self, owner)) {
         if (reaches(h, owner, self)) {
             char chain[1024] = "";
             add_name(chain, sizeof chain, self->name);
@@ -101,17 +116,28 @@ void qdi_edges_drop(qd_self *self)
     qd_mutex_unlock(&h->lock);
 }
 
-bool qdi_used_by_running(qd_self *self)
+/* Has a plugin that is not stopped looked it up? */
+static bool used_by_running(const qd_plugin_host *h, const qd_self *self)
 {
-    qd_plugin_host *h = self->host;
-    bool used = false;
-    qd_mutex_lock(&h->lock);
-    for (size_t i = 0; i < h->edges.n && !used; i++) {
+    for (size_t i = 0; i < h->edges.n; i++) {
         const qd_plugin_edge *e = &h->edges.at[i];
-        used = e->to == self && e->from->state != QD_PLUGIN_STOPPED;
+        if (e->to == self && e->from->state != QD_PLUGIN_STOPPED) return true;
     }
+    return false;
+}
+
+qd_self *qdi_stop_begin(qd_plugin_host *h)
+{
+    qd_self *found = NULL;
+    qd_mutex_lock(&h->lock);
+    for (size_t i = h->plugins.n; i-- > 0 && !found;) {
+        qd_self *self = h->plugins.at[i];
+        bool runs = self->state == QD_PLUGIN_STARTED || self->state == QD_PLUGIN_LOADED;
+        if (runs && !used_by_running(h, self)) found = self;
+    }
+    if (found) found->state = QD_PLUGIN_STOPPED;
     qd_mutex_unlock(&h->lock);
-    return used;
+    return found;
 }
 
 /* --- looking up --- */
@@ -194,16 +220,6 @@ static int check_version(const qd_self *self, uint32_t kind, const char *name, u
     return 0;
 }
 
-/* A provider runs before who has looked it up does. */
-static int check_state(qd_self *self, qd_self *owner, qd_err *err)
-{
-    if (owner->state == QD_PLUGIN_STOPPED || self->state == QD_PLUGIN_STOPPED)
-        return qd_err_set(err, QD_E_CLOSED, "plugin [%s] is stopped",
-                          owner->state == QD_PLUGIN_STOPPED ? owner->name : self->name);
-    if (self->host->starting && owner->state == QD_PLUGIN_LOADED) return qdi_start_one(owner, err);
-    return 0;
-}
-
 int32_t qdi_lookup(qd_self *self, uint32_t kind, const char *name, uint16_t major, uint16_t minor,
                    const void **vtable, qd_self **owner, qd_err *err)
 {
@@ -216,9 +232,10 @@ int32_t qdi_lookup(qd_self *self, uint32_t kind, const char *name, uint16_t majo
     if (!qd_plugin_kind_name(kind))
         return qd_err_set(err, QD_E_ABI, "plugin [%s] looks up [%s] of the unknown kind %u",
                           self->name, name, kind);
-    if ((h->loading || h->starting) && busy_here != h)
+    bool here = busy_here == h;
+    if (!h->started && !here && h->loader != &busy_here)
         return qd_err_set(err, QD_E_STATE,
-                          "plugin [%s] looks up %s [%s] while the plugins are loaded: wanted the "
+                          "plugin [%s] looks up %s [%s] before all plugins are started: wanted the "
                           "thread of init or start, found another one",
                           self->name, qd_plugin_kind_name(kind), name);
     int rc = check_version(self, kind, name, major, minor, err);
@@ -226,7 +243,8 @@ int32_t qdi_lookup(qd_self *self, uint32_t kind, const char *name, uint16_t majo
     qd_self *other = NULL;
     if (!rc) rc = find(self, kind, name, &found, &other, err);
     if (!rc) rc = add_edge(self, other, kind, name, err);
-    if (!rc) rc = check_state(self, other, err);
+    /* A provider runs before who has looked it up does. */
+    if (!rc && here && h->starting) rc = qdi_start_one(other, err);
     if (rc) return rc;
     *vtable = found;
     *owner = other;

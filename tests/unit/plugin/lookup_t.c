@@ -7,6 +7,7 @@
 #include "plugin/conform.h"
 #include "plugin/host_int.h"
 #include "unit/unit.h"
+#include <pthread.h>
 #include <quidditch/storage.h>
 
 typedef struct node {
@@ -164,6 +165,48 @@ static void what_does_not_fit_is_told(void **state)
     }
 }
 
+/* One look-up of a storage tier. */
+typedef struct asked {
+    qd_self *self;
+    const char *name;
+    int32_t rc;
+} asked;
+
+static void *ask(void *arg)
+{
+    asked *a = arg;
+    const void *vt;
+    qd_self *owner;
+    a->rc = qdi_lookup(a->self, QD_KIND_STORAGE, a->name, QD_STORAGE_MAJOR, QD_STORAGE_MINOR, &vt,
+                       &owner, NULL);
+    return NULL;
+}
+
+static int32_t on_another_thread(asked *a)
+{
+    pthread_t t;
+    assert_int_equal(pthread_create(&t, NULL, ask, a), 0);
+    pthread_join(t, NULL);
+    return a->rc;
+}
+
+/* Of a provider that is loaded and not started, a job or another thread gets nothing. */
+static void nobody_else_looks_up_before_all_are_started(void **state)
+{
+    (void)state;
+    node nd;
+    load(&nd, "toy-late,toy-volatile", NULL);
+    asked a = {.self = info_of(&nd, "toy-late").self, .name = "toy-volatile"};
+    assert_int_equal(on_another_thread(&a), QD_E_STATE);
+    assert_int_equal(nd.host->edges.n, 0);
+    (void)ask(&a); /* a tool, which loads and never starts */
+    assert_int_equal(a.rc, 0);
+    assert_int_equal(info_of(&nd, "toy-volatile").state, QD_PLUGIN_LOADED);
+    assert_int_equal(qd_plugin_host_start(nd.host, &nd.err), 0);
+    assert_int_equal(on_another_thread(&a), 0);
+    end(&nd);
+}
+
 /* In start the other one is started first; on a thread of its own it may look up afterwards. */
 static void it_may_look_up_when_it_starts(void **state)
 {
@@ -174,13 +217,17 @@ static void it_may_look_up_when_it_starts(void **state)
     assert_int_equal(qd_plugin_host_start(nd.host, &nd.err), 0);
     assert_int_equal(nd.host->edges.n, 1);
     qd_self *late = info_of(&nd, "toy-late").self, *low = info_of(&nd, "toy-volatile").self;
-    assert_true(qdi_used_by_running(low) && !qdi_used_by_running(late));
-    qd_plugin_host_stop(nd.host); /* toy-volatile stands last, and stops last */
-    const void *vt;
-    qd_self *owner;
-    assert_int_equal(qdi_lookup(late, QD_KIND_STORAGE, "toy-volatile", QD_STORAGE_MAJOR,
-                                QD_STORAGE_MINOR, &vt, &owner, &nd.err),
-                     QD_E_CLOSED);
+    asked a = {.self = late, .name = "toy-volatile"};
+    assert_int_equal(on_another_thread(&a), 0);
+    assert_ptr_equal(qdi_stop_begin(nd.host), late); /* toy-volatile stands last, and stops last */
+    assert_int_equal(on_another_thread(&a), QD_E_CLOSED);
+    assert_ptr_equal(qdi_stop_begin(nd.host), low);
+    assert_null(qdi_stop_begin(nd.host));
+    nd.host->edges.n = 0;
+    a = (asked){.self = late, .name = "toy-volatile"};
+    assert_int_equal(on_another_thread(&a), QD_E_CLOSED);
+    assert_int_equal(nd.host->edges.n, 0); /* what is stopped is not kept as used */
+    late->state = low->state = QD_PLUGIN_STARTED;
     end(&nd);
     load(&nd, "toy-late,toy-volatile", thread);
     assert_int_equal(qd_plugin_host_start(nd.host, &nd.err), QD_E_STATE);
@@ -196,6 +243,7 @@ int main(void)
         cmocka_unit_test(the_order_of_names_does_not_matter),
         cmocka_unit_test(circles_are_refused_by_their_chain),
         cmocka_unit_test(what_does_not_fit_is_told),
+        cmocka_unit_test(nobody_else_looks_up_before_all_are_started),
         cmocka_unit_test(it_may_look_up_when_it_starts),
     };
     return unit_run(tests);
