@@ -7,7 +7,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 use Timed;
 use Toys qw(toys);
 
@@ -52,6 +52,7 @@ like(reason($n->get('/_toy/format')), qr/^500 .*answered in the format 99/, 'an 
 like(reason($n->get('/_toy/open')), qr/^500 .*left an object or array of its answer open/, 'JSON that is not closed');
 like(reason($n->get('/_toy/memory')), qr/^429 circuit_breaking_exception: \[plugin\.toy-services\] Data too large/, 'more memory than there is for it');
 like(reason($n->get('/_toy/big')), qr/^429 circuit_breaking_exception: \[plugin\.toy-services\] Data too large/, 'an answer without end');
+like(reason($n->get('/_toy/much?to=32')), qr/^429 circuit_breaking_exception: \[plugin\.toy-services\] Data too large, data for \[route \[GET \/_toy\/\{do\}\]\] would be .* limit of \[16777216\//, 'JSON without end, of a plugin that does not notice');
 my $kept = do { my ($s) = values %{ $n->get('/_nodes/stats/plugins')->{json}{nodes} }; $s->{plugins}{'toy-services'}{memory_in_bytes} };
 cmp_ok($kept, '<', 1 << 20, 'nothing of it is kept');
 
@@ -66,6 +67,12 @@ my $pid = fork // die;
 if (!$pid) { $n->get('/_toy/slow'); require POSIX; POSIX::_exit(0) }
 ok($n->wait_for(sub { $n->get('/_tasks')->{content} =~ /plugin\.toy-services\[GET \\?\/_toy\\?\/\{do\}\]/ }), '_tasks lists it');
 waitpid $pid, 0;
+is($n->stop, 0, 'ends');
+$n->{settings}{'plugins.memory.limits.toy-services'} = '512mb';
+$n->start;
+for my $path ('/_toy/much?to=65', '/_toy/big') {
+    like(reason($n->get($path)), qr/^500 plugin_exception: route \[\/_toy\/\{do\}\] of plugin \[toy-services\]: the answer is larger than 67108864 bytes/, "$path: an answer larger than the host takes");
+}
 is($n->stop, 0, 'ends');
 
 # --- paths that are taken, or are none

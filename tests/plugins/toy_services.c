@@ -170,12 +170,29 @@ static int32_t echo(const qd_route_request *r, qd_route_answer *a)
     return 0;
 }
 
+static int number(qd_str text)
+{
+    int n = 0;
+    for (size_t i = 0; i < text.n && i < 6; i++) n = n * 10 + text.p[i] - '0';
+    return n;
+}
+
+#define LINE "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
+
+/* So many MiB, whatever becomes of them. */
+static int32_t write_much(qd_route_answer *a, int mib)
+{
+    put(a->json, QD_JEV_ARRAY, QD_STR(""));
+    for (int i = 0; i < mib << 14; i++) put(a->json, QD_JEV_STRING, QD_STR(LINE));
+    put(a->json, QD_JEV_ARRAY_END, QD_STR(""));
+    return 0;
+}
+
 /* Does what the path says. */
 static int32_t act(qd_self *self, const qd_route_request *r, qd_route_answer *a, qd_err *err)
 {
     qd_str to = qd_plug_option(r->params + r->nparts, r->nparams - r->nparts, "to", QD_STR("200")),
            what = r->params[0].value;
-    char text[16] = "";
     if (qd_plug_is(what, "text")) {
         a->format = QD_FORMAT_TEXT;
         a->status = 202;
@@ -188,18 +205,11 @@ static int32_t act(qd_self *self, const qd_route_request *r, qd_route_answer *a,
     if (qd_plug_is(what, "format")) a->format = 99;
     if (qd_plug_is(what, "open")) put(a->json, QD_JEV_OBJECT, QD_STR(""));
     if (qd_plug_is(what, "memory")) return mem->alloc(self, (size_t)1 << 40) ? 0 : QD_E_NOMEM;
-    if (qd_plug_is(what, "status") && to.n < sizeof text) {
-        memcpy(text, to.p, to.n);
-        int status = 0;
-        for (const char *p = text; *p; p++) status = status * 10 + *p - '0';
-        a->status = status;
-    }
+    if (qd_plug_is(what, "status")) a->status = number(to);
+    if (qd_plug_is(what, "much")) return write_much(a, number(to));
     if (qd_plug_is(what, "big"))
         for (int32_t rc = 0; rc == 0;)
-            if ((rc = a->write(
-                     a, (qd_str){"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-                                 64})) != 0)
-                return rc;
+            if ((rc = a->write(a, QD_STR(LINE))) != 0) return rc;
     if (qd_plug_is(what, "slow")) {
         for (int i = 0; i < 600 && !tasks->cancelled(r->task); i++) {
             struct timespec t = {0, 10000000};

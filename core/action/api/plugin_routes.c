@@ -253,17 +253,29 @@ static void left(qd_guest_call *call)
     let_go((route_call *)call);
 }
 
+/* How the answer was written counts, whether the plugin has looked at it or not. Here, as only this
+ * thread knows which limit has refused memory. */
 static int32_t run_call(qd_guest_call *call)
 {
     route_call *c = (route_call *)call;
-    return c->s->vt->handle(c->s->self, &c->request, &c->answer, &c->err);
+    int32_t rc = c->s->vt->handle(c->s->self, &c->request, &c->answer, &c->err);
+    int status = qd_buf_status(&c->out);
+    if (status == QD_E_NOMEM) return QD_E_BREAKER;
+    if (status != QD_E_LIMIT) return rc;
+    qd_err_fini(&c->err);
+    qd_err_init(&c->err);
+    return qd_err_set(
+        &c->err, QD_E_PLUGIN,
+        "route [%s] of plugin [%s]: the answer is larger than %zu bytes, the limit of "
+        "an answer",
+        c->s->route.path, qd_plugin_self_name(c->s->self), ANSWER_MAX);
 }
 
 static int32_t write_bytes(qd_route_answer *answer, qd_str bytes)
 {
     route_call *c = QD_CONTAINER_OF(answer, route_call, answer);
-    if (bytes.n > ANSWER_MAX - c->out.n) return QD_E_LIMIT;
-    return qd_buf_str(&c->out, bytes) ? QD_E_BREAKER : 0;
+    int rc = qd_buf_str(&c->out, bytes);
+    return rc == QD_E_NOMEM ? QD_E_BREAKER : rc;
 }
 
 /* The path, from the row's and the values of its parameters, which come first. */
@@ -344,7 +356,6 @@ static int take(route_call *c, qd_response *r, qd_err *err)
 {
     const qd_route_answer *a = &c->answer;
     const char *plugin = qd_plugin_self_name(c->s->self), *path = c->s->route.path;
-    if (qd_buf_status(&c->out)) return qd_err_nomem(err, "the answer of a plugin");
     if (a->status < 200 || a->status > 599)
         return qd_err_set(err, QD_E_PLUGIN, "route [%s] of plugin [%s] answered with the status %d",
                           path, plugin, a->status);

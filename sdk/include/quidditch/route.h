@@ -58,7 +58,8 @@ typedef struct qd_route_answer {
     uint32_t format; /* QD_FORMAT_JSON at first, QD_FORMAT_TEXT */
     uint32_t reserved;
     qd_json_out *json; /* writes the body, pretty where that was asked for */
-    /* Appends to the body. LIMIT: more than 64 MiB; BREAKER: over the plugin's memory. */
+    /* Appends to the body. LIMIT: more than 64 MiB; BREAKER: over the plugin's memory. Then, also
+     * where json writes too much, the host answers with an error that says so. */
     int32_t (*write)(struct qd_route_answer *, qd_str bytes);
 } qd_route_answer;
 
