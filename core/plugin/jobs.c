@@ -4,6 +4,7 @@
  */
 #include "base/list.h"
 #include "plugin/host_int.h"
+#include "runtime/crash.h"
 #include "runtime/task.h"
 #include <quidditch/jobs.h>
 #include <stdio.h>
@@ -59,7 +60,10 @@ static uint64_t now_ns(const struct qd_jobs *all)
  * waits for that. Under no lock. */
 static void finish(struct qd_jobs *all, job *j)
 {
+    const qd_crash_call *before =
+        qd_crash_call_set(&(qd_crash_call){j->self->name, "ended", j->spec.name});
     if (j->spec.ended) j->spec.ended(j->spec.arg);
+    (void)qd_crash_call_set(before);
     qd_mutex_lock(&all->lock);
     QD_LIST_REMOVE(all->first, j);
     qd_free(j); /* under the lock: its account goes when the plugin has no job left */
@@ -75,7 +79,10 @@ static void run_once(job *j)
     qd_tasks *tasks = j->self->host->tasks;
     qd_err err;
     qd_err_init(&err);
+    const qd_crash_call *before =
+        qd_crash_call_set(&(qd_crash_call){j->self->name, "run", j->spec.name});
     int32_t rc = j->spec.run(j->spec.arg, &j->task, &err);
+    (void)qd_crash_call_set(before);
     if (rc)
         qd_log_warn(component, "job [%s] failed: %s", j->spec.name,
                     err.code ? qd_err_reason(&err) : qd_code_name(rc));

@@ -12,8 +12,8 @@ use Test::More;
 use Toys qw(toys);
 
 plan skip_all => 'a sanitizer has handlers of its own' if $QdNode::OUT =~ /address|thread/;
-my $dir = toys('the toy is built', 'toy-operator');
-my %with = ('plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-operator');
+my $dir = toys('the toy is built', 'toy-operator', 'toy-services');
+my %with = ('plugins.path' => $dir, 'plugins.allow' => 'coordination-raft,storage-nvme,toy-operator,toy-services');
 
 # Its end by that signal: the status of a wait has it in the low bits.
 sub died_by {
@@ -42,6 +42,10 @@ is($n->get('/x/_count')->{json}{count}, 1, 'started again the document is there'
 $n->post('/x/_search', {query => {toy_op => {mode => 'deep', ms => 1}}});
 died_by($n, POSIX::SIGSEGV(), 'a plugin that overflows its stack');
 like($n->log_text, qr/\[crash .* SIGSEGV at address 0x[0-9a-f]+, in toy-operator\.so\+0x[0-9a-f]+ .* ran; quidditch/, '... leaves its line too');
+$n->start;
+$n->get('/_toy/job?to=crash'); # it may crash before the answer
+died_by($n, POSIX::SIGSEGV(), 'a job of a plugin that crashes');
+like($n->log_text, qr/\[crash .* SIGSEGV at address 0x10, in toy-services\.so\+0x[0-9a-f]+ .*, thread \[generic[^\]]*\], while run of \[crash\] of plugin \[toy-services\] ran; quidditch/, '... names job and plugin') or diag $n->log_text =~ /^(.*\[crash .*)$/m;
 for my $signal (qw(SEGV ABRT BUS FPE ILL)) {
     $n->start unless $n->{pid};
     $n->signal($signal);

@@ -57,12 +57,15 @@ static qd_self *job_self;
 static uint64_t job_id;
 static _Atomic int started, ended, ticks, running;
 
+static volatile uintptr_t nowhere = 16;
+
 static int32_t job_run(void *arg, const qd_task *task, qd_err *err)
 {
     const char *what = (const char *)arg;
     if (atomic_fetch_add(&running, 1) && strcmp(what, "again") == 0)
         qd_plug_log(logs, job_self, QD_LEVEL_INFO, "two runs at a time");
     struct timespec t = {0, 10000000};
+    if (strcmp(what, "crash") == 0) *(volatile int *)nowhere = 1;
     if (strcmp(what, "long") == 0)
         while (!tasks->cancelled(task)) nanosleep(&t, NULL);
     if (strcmp(what, "long") == 0)
@@ -125,6 +128,7 @@ static int32_t job_act(qd_self *self, qd_str to, qd_route_answer *a, qd_err *err
     if (qd_plug_is(to, "again")) rc = job_add(self, "again", 0, 20000000, err);
     if (qd_plug_is(to, "itself")) rc = job_add(self, "itself", 50000000, 20000000, err);
     if (qd_plug_is(to, "failing")) rc = job_add(self, "failing", 0, 20000000, err);
+    if (qd_plug_is(to, "crash")) rc = job_add(self, "crash", 0, 0, err);
     if (qd_plug_is(to, "long")) rc = job_add(self, "long", 0, 0, err);
     if (qd_plug_is(to, "cancel")) rc = jobs->cancel(self, job_id);
     if (qd_plug_is(to, "bad")) rc = bad_jobs(self, err);
