@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 078_kept_plugins.t: plugins that were built once and are kept in tests/abi/kept meet the present node. Each file's note
+# 082_kept_plugins.t: plugins that were built once and are kept in tests/abi/kept meet the present node. Each file's note
 # names its kinds; the SDK's headers name the host's. Where they fit, the node loads the file and its parts give right
 # answers; where a kind of major 0 has moved, the node refuses the file by name and both versions. A file whose kinds
 # are all stable loads for as long as their majors live.
