@@ -80,8 +80,8 @@ qd_account *qd_plugin_self_account(qd_self *self);
 QD_MUST_CHECK
 int qd_plugin_builtin(qd_plugin_host *h, const qd_plugin *plugin, qd_err *err);
 /* Reads the folder, checks, sorts, loads and initialises every allowed plugin. Refusals are logged
- * and kept. Errors: QD_E_NOMEM; QD_E_CONFIG when a settings block names a plugin that is not there
- * or was refused (the configuration needs it). [worker] */
+ * and kept. Errors: QD_E_NOMEM; QD_E_CONFIG when a settings block or a limit names a plugin that is
+ * not there or was refused (the configuration needs it). [worker] */
 QD_MUST_CHECK
 int qd_plugin_host_load(qd_plugin_host *h, qd_err *err);
 /* Starts all in order of dependencies. The first failure stops those started and is returned.

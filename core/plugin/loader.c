@@ -418,32 +418,54 @@ int qdi_init_announcing(qd_plugin_host *h, uint32_t kind, qd_str name, qd_err *e
     return rc;
 }
 
-/* A block of settings is a need: its plugin must be there. */
-static int check_blocks(qd_plugin_host *h, qd_err *err)
+/* A setting of a plugin is a need: the plugin must be there. prefix: of the key, before the name.
+ */
+static int check_needed(const qd_plugin_host *h, const char *prefix, qd_str name, qd_str key,
+                        qd_err *err)
 {
-    for (size_t i = 0; i < h->config.nsettings; i++) {
+    if (listed(&h->plugins, name)) return 0;
+    const qd_self *gone = listed(&h->refused, name);
+    if (gone)
+        return qd_err_set(err, QD_E_CONFIG,
+                          "setting [%s%.*s] needs plugin [%s], which was refused: %s", prefix,
+                          QD_STR_ARG(key), gone->name, gone->reason);
+    const char *best = NULL;
+    size_t distance = 4;
+    for (size_t k = 0; k < h->plugins.n; k++) {
+        size_t d = qd_str_distance(name, qd_str_c(h->plugins.at[k]->name));
+        if (d < distance) distance = d, best = h->plugins.at[k]->name;
+    }
+    return qd_err_set(err, QD_E_CONFIG, "unknown setting [%s%.*s]: there is no plugin [%.*s]%s%s%s",
+                      prefix, QD_STR_ARG(key), QD_STR_ARG(name), best ? ", did you mean [" : "",
+                      best ? best : "", best ? "]?" : "");
+}
+
+static int check_blocks(const qd_plugin_host *h, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < h->config.nsettings && !rc; i++) {
         qd_str key = h->config.settings[i].key, rest = qd_str_sub(key, 7, key.n);
         if (!qd_str_starts(key, QD_STR("plugin.")))
             return qd_err_set(err, QD_E_CONFIG, "unknown setting [%.*s]", QD_STR_ARG(key));
-        qd_str name = qd_str_split(&rest, '.');
-        if (listed(&h->plugins, name)) continue;
-        const qd_self *gone = listed(&h->refused, name);
-        if (gone)
-            return qd_err_set(err, QD_E_CONFIG,
-                              "setting [%.*s] needs plugin [%s], which was refused: %s",
-                              QD_STR_ARG(key), gone->name, gone->reason);
-        const char *best = NULL;
-        size_t distance = 4;
-        for (size_t k = 0; k < h->plugins.n; k++) {
-            size_t d = qd_str_distance(name, qd_str_c(h->plugins.at[k]->name));
-            if (d < distance) distance = d, best = h->plugins.at[k]->name;
-        }
-        return qd_err_set(err, QD_E_CONFIG,
-                          "unknown setting [%.*s]: there is no plugin [%.*s]%s%s%s",
-                          QD_STR_ARG(key), QD_STR_ARG(name), best ? ", did you mean [" : "",
-                          best ? best : "", best ? "]?" : "");
+        rc = check_needed(h, "", qd_str_split(&rest, '.'), key, err);
     }
-    return 0;
+    return rc;
+}
+
+static int check_limits(const qd_plugin_host *h, qd_err *err)
+{
+    static const char prefix[] = "plugins.memory.limits.";
+    int rc = 0;
+    for (size_t i = 0; i < h->config.nlimits && !rc; i++) {
+        qd_str name = h->config.limits[i].plugin;
+        const qd_self *self = listed(&h->plugins, name);
+        rc = self && self->builtin
+                 ? qd_err_set(err, QD_E_CONFIG,
+                              "setting [%s%s]: [%s] is built in, and its memory is the node's own",
+                              prefix, self->name, self->name)
+                 : check_needed(h, prefix, name, name, err);
+    }
+    return rc;
 }
 
 int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
@@ -468,6 +490,7 @@ int qd_plugin_host_load(qd_plugin_host *h, qd_err *err)
     }
     if (rc == 0) rc = init_sorted(h, &sorted, err);
     if (rc == 0) rc = check_blocks(h, err);
+    if (rc == 0) rc = check_limits(h, err);
     qd_free(s);
     qd_vec_fini(&files);
     qd_vec_fini(&loaded);

@@ -532,6 +532,35 @@ static void bad_settings_are_named(void **state)
     }
 }
 
+static void limits_name_plugins_that_are_loaded(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    place("toy-twin", "toy-twin", NULL);
+    static const struct {
+        const char *name, *text;
+    } cases[] = {
+        {"toy-good", NULL},
+        {"toy-god", "unknown setting [plugins.memory.limits.toy-god]: there is no plugin "
+                    "[toy-god], did you mean [toy-good]?"},
+        {"toy-twin", "setting [plugins.memory.limits.toy-twin] needs plugin [toy-twin], which was "
+                     "refused"},
+    };
+    for (size_t i = 0; i < QD_COUNT_OF(cases); i++) {
+        qd_str allow = QD_STR("toy-good");
+        qd_plugin_limit limit = {qd_str_c(cases[i].name), 1 << 20};
+        qd_plugin_host_config config = basic(&allow, 1);
+        config.limits = &limit;
+        config.nlimits = 1;
+        node nd;
+        load(&nd, &config);
+        assert_int_equal(nd.rc, cases[i].text ? QD_E_CONFIG : 0);
+        if (cases[i].text && !strstr(qd_err_reason(&nd.err), cases[i].text))
+            fail_msg("no \"%s\" in: %s", cases[i].text, qd_err_reason(&nd.err));
+        end(&nd);
+    }
+}
+
 static int check_setting(node *nd, const char *key, const char *value)
 {
     qd_setting_value v = {.key = qd_str_c(key), .kind = QD_SETTING_TEXT, .text = qd_str_c(value)};
@@ -645,6 +674,7 @@ int main(void)
         cmocka_unit_test_setup(whoever_needs_it_is_told, empty_folder),
         cmocka_unit_test_setup(settings_arrive_typed, empty_folder),
         cmocka_unit_test_setup(bad_settings_are_named, empty_folder),
+        cmocka_unit_test_setup(limits_name_plugins_that_are_loaded, empty_folder),
         cmocka_unit_test_setup(dynamic_settings_in_two_steps, empty_folder),
         cmocka_unit_test_setup(one_of_an_older_minor_runs, empty_folder),
         cmocka_unit_test_setup(no_memory_is_an_error, empty_folder),
