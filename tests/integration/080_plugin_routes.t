@@ -44,6 +44,12 @@ like(reason($n->get('/_toy/a/b/c/d/e')), qr/^400 no handler found/, 'a path that
 is($n->get('/_cluster/health')->{status}, 200, 'built-in paths stay');
 is($n->get('/_toy')->{status} >= 400, 1, 'the name alone is no index');
 
+# --- counted by their rows
+my $count = sub { my ($of, $what) = @_; return $n->get('/metrics')->{content} =~ /^quidditch_api_$of\{api="plugin\.toy-services\[\Q$what\E\]"\} (\d+)$/m ? $1 : 0 };
+is($count->('requests_total', 'GET /{index}/_toy'), 1, 'requests are counted');
+my ($all, $failed) = map { $count->("${_}_total", 'DELETE /_toy/echo/{a}/{b}') } qw(requests failed);
+is("$all|$failed", '2|1', '... failed ones, too');
+
 # --- what goes wrong
 like(reason($n->get('/_toy/fail')), qr/^404 \S+: there is no such toy$/, "the plugin's error");
 like(reason($n->get('/_toy/code')), qr/^500 plugin_exception: route \[GET \/_toy\/\{do\}\] of plugin \[toy-services\]: handle failed with the unknown code 77/, 'a code that no list has');

@@ -74,7 +74,7 @@ void action_parts_open(qd_actions *a, qd_pools *pools, store_crash *disk, uint32
     open_plugins(a, pools);
     action_must(store_crash_open(disk, &a->store, &err), &err, "store");
     action_must(qdi_routes_make(&err), &err, "routes");
-    action_must(qd_action_counters_open(&a->counters, &err), &err, "counters");
+    action_must(qd_action_counters_open(NULL, &a->counters, &err), &err, "counters");
     action_must(qd_request_cache_open(a, qd_config_i64(a->config, QD_SET_REQUEST_CACHE), 0,
                                       &a->request_cache, &err),
                 &err, "request cache");

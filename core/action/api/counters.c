@@ -1,5 +1,6 @@
 /* counters.c: counters of actions. See counters.h. */
 #include "action/api/counters.h"
+#include "action/api/plugin_routes.h"
 #include "base/str.h"
 #include <string.h>
 
@@ -11,17 +12,23 @@ struct qd_action_counters {
     _Atomic uint64_t queries, queries_failed, query_ns;
     _Atomic uint64_t bucket[QD_LATENCY_BUCKETS];
     _Atomic uint64_t documents, documents_refused;
-    api_counters api[]; /* by the table of APIs */
+    uint32_t n;
+    api_counters api[]; /* by the table of APIs, and those of plugins behind it */
 };
 
 const double qd_latency_bounds[QD_LATENCY_BUCKETS - 1] = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
 };
 
-int qd_action_counters_open(qd_action_counters **out, qd_err *err)
+int qd_action_counters_open(const qd_plugin_routes *routes, qd_action_counters **out, qd_err *err)
 {
-    *out = qd_calloc(NULL, sizeof **out + qd_apis_n * sizeof(api_counters));
-    return *out ? 0 : qd_err_nomem(err, "counters of actions");
+    uint32_t n;
+    (void)qd_plugin_routes_rows(routes, &n);
+    n += qd_apis_n;
+    *out = qd_calloc(NULL, sizeof **out + n * sizeof(api_counters));
+    if (!*out) return qd_err_nomem(err, "counters of actions");
+    (*out)->n = n;
+    return 0;
 }
 
 void qd_action_counters_close(qd_action_counters *c)
@@ -49,11 +56,29 @@ static void count_query(qd_action_counters *c, int status, uint64_t ns)
     if (status >= 400) add(&c->queries_failed, 1);
 }
 
+/* The i-th of the table and of the plugins' routes behind it. */
+static const qd_api *api_at(const qd_actions *a, uint32_t i)
+{
+    uint32_t n;
+    const qd_api *rows = qd_plugin_routes_rows(a->routes, &n);
+    return i < qd_apis_n ? &qd_apis[i] : i - qd_apis_n < n ? &rows[i - qd_apis_n] : NULL;
+}
+
+static uint32_t place_of(const qd_actions *a, const qd_api *api)
+{
+    uint32_t n;
+    bool own = api >= qd_apis && api < qd_apis + qd_apis_n;
+    return own ? (uint32_t)(api - qd_apis)
+               : qd_apis_n + (uint32_t)(api - qd_plugin_routes_rows(a->routes, &n));
+}
+
 void qd_count_request(qd_actions *a, const qd_api *api, int status, uint64_t ns)
 {
     qd_action_counters *c = a->counters;
-    if (!c || api < qd_apis || api >= qd_apis + qd_apis_n) return; /* a plugin's */
-    api_counters *x = &c->api[api - qd_apis];
+    if (!c) return;
+    uint32_t i = place_of(a, api);
+    qd_assert(i < c->n);
+    api_counters *x = &c->api[i];
     add(&x->requests, 1);
     add(&x->ns, ns);
     if (status >= 500) {
@@ -85,11 +110,13 @@ void qd_action_counts_get(const qd_actions *a, qd_action_counts *out)
     for (uint32_t i = 0; i < QD_LATENCY_BUCKETS; i++) out->bucket[i] = get(&c->bucket[i]);
 }
 
-void qd_api_counts_get(const qd_actions *a, uint32_t i, qd_api_counts *out)
+const char *qd_api_counts_get(const qd_actions *a, uint32_t i, qd_api_counts *out)
 {
     *out = (qd_api_counts){0};
-    if (!a->counters) return;
+    const qd_api *api = api_at(a, i);
+    if (!api || !a->counters || i >= a->counters->n) return api ? api->name : NULL;
     const api_counters *x = &a->counters->api[i];
     *out =
         (qd_api_counts){get(&x->requests), get(&x->failed_4xx), get(&x->failed_5xx), get(&x->ns)};
+    return api->name;
 }

@@ -10,9 +10,11 @@
 
 typedef struct qd_action_counters qd_action_counters;
 
-/* Makes the counters of a node, all zero; goes into qd_actions.counters. QD_E_NOMEM. */
+/* Makes the counters of a node with these routes of plugins (NULL: none), all zero; goes into
+ * qd_actions.counters. QD_E_NOMEM. */
 QD_MUST_CHECK
-int qd_action_counters_open(qd_action_counters **out, qd_err *err);
+int qd_action_counters_open(const struct qd_plugin_routes *routes, qd_action_counters **out,
+                            qd_err *err);
 /* Frees them; no action runs. NULL is fine. */
 void qd_action_counters_close(qd_action_counters *c);
 
@@ -37,7 +39,8 @@ void qd_action_counts_get(const qd_actions *a, qd_action_counts *out);
 typedef struct qd_api_counts {
     uint64_t requests, failed_4xx, failed_5xx, ns;
 } qd_api_counts;
-/* Counts of the i-th API of the table. */
-void qd_api_counts_get(const qd_actions *a, uint32_t i, qd_api_counts *out);
+/* Counts of the i-th API of the table and of the plugins' routes behind it; its name, NULL when
+ * there is none. */
+const char *qd_api_counts_get(const qd_actions *a, uint32_t i, qd_api_counts *out);
 
 #endif

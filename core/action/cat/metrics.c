@@ -189,12 +189,12 @@ static void apis(const qd_actions *a, qd_buf *b)
                                   QD_M_API_SERVER_ERRORS_TOTAL, QD_M_API_SECONDS_TOTAL};
     for (size_t k = 0; k < QD_COUNT_OF(m); k++) {
         head(b, m[k]);
-        for (uint32_t i = 0; i < qd_apis_n; i++) {
-            qd_api_counts c;
-            qd_api_counts_get(a, i, &c);
+        qd_api_counts c;
+        const char *name;
+        for (uint32_t i = 0; (name = qd_api_counts_get(a, i, &c)) != NULL; i++) {
             if (!c.requests) continue;
             uint64_t counts[] = {c.requests, c.failed_4xx + c.failed_5xx, c.failed_5xx};
-            (void)qd_buf_printf(b, "%s{api=\"%s\"} ", qd_metrics[m[k]].name, qd_apis[i].name);
+            (void)qd_buf_printf(b, "%s{api=\"%s\"} ", qd_metrics[m[k]].name, name);
             if (k < QD_COUNT_OF(counts)) {
                 (void)qd_buf_printf(b, "%llu\n", (unsigned long long)counts[k]);
             } else {

@@ -82,7 +82,7 @@ static int actions_start(qd_node *node, qd_err *err)
 {
     struct qd_action_counters *counters;
     int rc = make_breakers(node, err);
-    if (!rc) rc = qd_action_counters_open(&counters, err);
+    if (!rc) rc = qd_action_counters_open(node->routes, &counters, err);
     if (rc) return rc;
     node->actions = (qd_actions){
         .env = node->env,
