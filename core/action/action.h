@@ -175,6 +175,7 @@ struct qd_request {
     const qd_api *api;
     const qd_pair *params; /* of path and query, decoded */
     uint32_t nparams;
+    qd_str path;          /* as it was asked for; empty: not over HTTP */
     qd_str body;          /* whole; empty when there is none */
     uint32_t body_format; /* QD_FORMAT_* */
     uint32_t accept;      /* QD_FORMAT_* that the client wants; 0: any */
@@ -205,6 +206,8 @@ void qd_request_warn(qd_request *q, const char *text);
 /* Of a call that answers: its warnings, one a line, each what stands behind "Warning: "; NULL:
  * none. Valid within its `answer`. */
 const char *qd_action_warnings(const qd_action_call *call);
+/* Before the submit: the path that the client asked for, undecoded; kept until the call is done. */
+void qd_action_path_set(qd_action_call *call, const qd_str *path);
 
 /* --- parameters ---------------------------------------------------------------------------------
  */

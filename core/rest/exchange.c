@@ -291,6 +291,7 @@ static int prepare(rest_call *c, rest_match *m, qd_err *err)
                    .trace = qd_http_header_get(c->x, "traceparent")},
         .answer = on_answer,
     };
+    qd_action_path_set(&c->call, &r->path);
     return 0;
 }
 

@@ -2,23 +2,23 @@
  * route.c: from method and path to an API. Routes are kept by number of parts, those with fixed
  * parts first, so that the first that matches is the most specific one.
  */
+#include "action/api/paths.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 #include "rest/rest_int.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define PARTS_MAX 12u
-
 typedef struct route {
     uint64_t sign, mask; /* sign_of its fixed parts; of a path it must be the same under mask */
     const qd_api *api;
-    qd_str part[PARTS_MAX]; /* "{x}" is a parameter */
-    uint32_t n, fixed;      /* fixed: bit (PARTS_MAX - i) for each fixed part */
+    qd_str part[QD_API_PARTS_MAX]; /* "{x}" is a parameter */
+    bool index;        /* its first part stands for an index, whose name never begins with '_' */
+    uint32_t n, fixed; /* fixed: bit (QD_API_PARTS_MAX - i) for each fixed part */
 } route;
 
 struct rest_routes {
-    QD_VEC(route) by_parts[PARTS_MAX + 1];
+    QD_VEC(route) by_parts[QD_API_PARTS_MAX + 1];
 };
 
 static rest_routes built_in;
@@ -31,24 +31,18 @@ static uint64_t sign_of(qd_str part, uint32_t i)
     return ((c + 29 * part.n) & 255) << (8 * i);
 }
 
-static bool is_param(qd_str part)
-{
-    return part.n > 2 && part.p[0] == '{';
-}
-
 static int add(rest_routes *to, const qd_api *api, qd_str path, qd_err *err)
 {
     route r = {.api = api};
-    for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
-        qd_str part = qd_str_split(&rest, '/');
-        qd_assert(r.n < PARTS_MAX);
-        if (!is_param(part)) {
-            r.fixed |= 1u << (PARTS_MAX - r.n);
-            r.sign |= sign_of(part, r.n);
-            if (r.n < 8) r.mask |= UINT64_C(255) << (8 * r.n);
-        }
-        r.part[r.n++] = part;
+    r.n = qd_api_path_split(path, r.part);
+    qd_assert(r.n <= QD_API_PARTS_MAX);
+    for (uint32_t i = 0; i < r.n; i++) {
+        if (qd_api_part_param(r.part[i])) continue;
+        r.fixed |= 1u << (QD_API_PARTS_MAX - i);
+        r.sign |= sign_of(r.part[i], i);
+        if (i < 8) r.mask |= UINT64_C(255) << (8 * i);
     }
+    r.index = to != &built_in && r.n && qd_api_part_param(r.part[0]);
     return qd_vec_push(&to->by_parts[r.n], NULL, r) ? qd_err_nomem(err, "routes") : 0;
 }
 
@@ -66,7 +60,7 @@ static int add_all(rest_routes *to, const qd_api *rows, uint32_t n, qd_err *err)
             if (rc) return rc;
         }
     }
-    for (uint32_t k = 0; k <= PARTS_MAX; k++) {
+    for (uint32_t k = 0; k <= QD_API_PARTS_MAX; k++) {
         if (to->by_parts[k].n)
             qsort(to->by_parts[k].at, to->by_parts[k].n, sizeof(route), more_fixed_first);
     }
@@ -93,16 +87,14 @@ int qdi_routes_more(const qd_api *rows, uint32_t n, rest_routes **out, qd_err *e
 void qdi_routes_free(rest_routes *routes)
 {
     if (!routes) return;
-    for (uint32_t k = 0; k <= PARTS_MAX; k++) qd_vec_fini(&routes->by_parts[k]);
+    for (uint32_t k = 0; k <= QD_API_PARTS_MAX; k++) qd_vec_fini(&routes->by_parts[k]);
     qd_free(routes);
 }
 
 static bool has_method(const qd_api *api, qd_str method)
 {
-    for (qd_str rest = qd_str_c(api->methods); rest.p;) {
-        if (qd_str_eq(qd_str_split(&rest, '|'), method)) return true;
-    }
-    return qd_str_is(method, "HEAD") && (api->flags & QD_API_HEAD);
+    return qd_api_method_in(api->methods, method) ||
+           (qd_str_is(method, "HEAD") && (api->flags & QD_API_HEAD));
 }
 
 static int hex(char c)
@@ -144,20 +136,16 @@ static int decode(qd_str s, bool plus, qd_arena *arena, qd_str *out, qd_err *err
 
 static uint32_t split_path(qd_str path, qd_str *part)
 {
-    uint32_t n = 0;
     while (path.n && path.p[path.n - 1] == '/') path.n--; /* a trailing slash means nothing */
-    for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
-        if (n == PARTS_MAX) return PARTS_MAX + 1;
-        part[n++] = qd_str_split(&rest, '/');
-    }
-    return n;
+    return qd_api_path_split(path, part);
 }
 
 static bool matches(const route *r, uint64_t sign, const qd_str *part)
 {
     if ((r->sign ^ sign) & r->mask) return false;
+    if (r->index && part[0].n && part[0].p[0] == '_') return false;
     for (uint32_t i = 0; i < r->n; i++) {
-        if (!is_param(r->part[i]) && !qd_str_eq(r->part[i], part[i])) return false;
+        if (!qd_api_part_param(r->part[i]) && !qd_str_eq(r->part[i], part[i])) return false;
     }
     return true;
 }
@@ -179,7 +167,7 @@ static void allow(char *list, size_t room, const char *methods)
 
 /* A path in the table, cut into its parts. */
 typedef struct asked {
-    qd_str part[PARTS_MAX];
+    qd_str part[QD_API_PARTS_MAX];
     uint32_t n;
     uint64_t sign;
     bool named, known; /* it exists under its own name; it exists */
@@ -192,8 +180,8 @@ static void allowed_methods(const rest_routes *of, const asked *p, rest_match *o
     for (size_t i = 0; i < of->by_parts[p->n].n; i++) {
         const route *x = &of->by_parts[p->n].at[i];
         if (!matches(x, p->sign, p->part)) continue;
-        if (named && is_param(x->part[0])) break;
-        named |= x->n && !is_param(x->part[0]);
+        if (named && qd_api_part_param(x->part[0])) break;
+        named |= x->n && !qd_api_part_param(x->part[0]);
         allow(out->allowed, sizeof out->allowed, x->api->methods);
         if (x->api->flags & QD_API_HEAD) allow(out->allowed, sizeof out->allowed, "HEAD");
     }
@@ -205,20 +193,12 @@ static const route *find(const rest_routes *in, qd_str method, asked *p)
     for (size_t i = 0; i < in->by_parts[p->n].n; i++) {
         const route *x = &in->by_parts[p->n].at[i];
         if (!matches(x, p->sign, p->part)) continue;
-        if (p->named && is_param(x->part[0])) break;
+        if (p->named && qd_api_part_param(x->part[0])) break;
         if (has_method(x->api, method)) return x;
-        p->named |= x->n && !is_param(x->part[0]);
+        p->named |= x->n && !qd_api_part_param(x->part[0]);
         p->known = true;
     }
     return NULL;
-}
-
-/* Among the routes of plugins; a parameter at the beginning stands for an index. */
-static const route *find_more(const rest_routes *more, qd_str method, asked *p)
-{
-    const route *x = more ? find(more, method, p) : NULL;
-    bool index = x && is_param(x->part[0]);
-    return index && p->part[0].n && p->part[0].p[0] == '_' ? NULL : x;
 }
 
 /* A key given twice keeps its last value; a part of the path is never replaced. */
@@ -261,12 +241,12 @@ int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena
     p.sign = 0;
     p.named = p.known = false;
     p.n = split_path(r->path, p.part);
-    if (p.n > PARTS_MAX) {
+    if (p.n > QD_API_PARTS_MAX) {
         out->params = NULL;
         return 0;
     }
     for (uint32_t i = 0; i < p.n; i++) p.sign |= sign_of(p.part[i], i);
-    const route *found = find_more(more, r->method, &p);
+    const route *found = more ? find(more, r->method, &p) : NULL;
     if (!found) found = find(&built_in, r->method, &p);
     if (!found && p.known) {
         allowed_methods(&built_in, &p, out);
@@ -274,7 +254,7 @@ int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena
     }
     int rc = 0;
     for (uint32_t i = 0; found && i < found->n && !rc; i++) {
-        if (!is_param(found->part[i])) continue;
+        if (!qd_api_part_param(found->part[i])) continue;
         qd_str value;
         rc = decode(p.part[i], false, arena, &value, err);
         if (!rc)

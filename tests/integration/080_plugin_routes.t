@@ -19,7 +19,7 @@ sub reason { my $r = shift; my $e = $r->{json}{error}; return "$r->{status} " . 
 
 # --- what the plugin is given
 my $r = $n->get('/_toy/echo/one/%C3%A9%20x?x=1&y=a%26b');
-is_deeply($r->{json}, {method => 'GET', path => "/_toy/echo/one/\x{e9} x", body => '', parts => '2', params => {a => 'one', b => "\x{e9} x", x => '1', y => 'a&b'}}, 'path and query, decoded') or diag $r->{content};
+is_deeply($r->{json}, {method => 'GET', path => '/_toy/echo/one/%C3%A9%20x', body => '', parts => '2', params => {a => 'one', b => "\x{e9} x", x => '1', y => 'a&b'}}, 'the path as it is, its parts and the query decoded') or diag $r->{content};
 is($n->post('/_toy/echo/a/b', {k => 1})->{json}{body}, '{"k":1}', 'a body');
 is($n->put('/_toy/echo/a/b', {})->{json}{method}, 'PUT', 'the method');
 is($n->request('DELETE', '/_toy/echo/a/b?x=1', {})->{json}{method}, 'DELETE', 'of a row of its own');
@@ -41,6 +41,8 @@ like(reason($n->request('DELETE', '/_toy/text')), qr/^405 Incorrect HTTP method 
 like(reason($n->request('DELETE', '/_toy/echo/a/b')), qr/^400 .*request body is required/, 'a body that is missing');
 like(reason($n->request('GET', '/_toy/text', {a => 1})), qr/^400 .*does not support having a body/, 'a body where none is');
 like(reason($n->get('/_toy/a/b/c/d/e')), qr/^400 no handler found/, 'a path that is not there');
+like(reason($n->request('DELETE', '/some-index/_toy')), qr/^405 .*allowed: \[.*GET/, 'another method of a path below an index');
+like(reason($n->request($_, '/_nothing/_toy')), qr/^400 no handler found for uri \[\/_nothing\/_toy\]/, "$_ of an unknown path is none below an index") for qw(GET DELETE);
 is($n->get('/_cluster/health')->{status}, 200, 'built-in paths stay');
 is($n->get('/_toy')->{status} >= 400, 1, 'the name alone is no index');
 

@@ -4,6 +4,8 @@
  * gives it copies, and takes over what it has written once it has returned.
  */
 #include "action/api/plugin_routes.h"
+#include "action/api/paths.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "plugin/guest.h"
@@ -11,7 +13,6 @@
 #include <stdio.h>
 
 #define ROUTES_MAX 64u
-#define PARTS_MAX 12u
 #define ANSWER_MAX ((size_t)64 << 20)
 #define ARENA_MAX ((size_t)16 << 20)
 
@@ -28,14 +29,10 @@ struct qd_plugin_routes {
     qd_arena arena;
     QD_VEC(qd_api) rows;
     QD_VEC(source) sources; /* beside the rows */
+    qd_map by_name;         /* of the rows */
 };
 
 /* --- rules --- */
-
-static bool is_param(qd_str part)
-{
-    return part.n > 2 && part.p[0] == '{' && part.p[part.n - 1] == '}';
-}
 
 static bool all_of(qd_str s, const char *chars)
 {
@@ -44,27 +41,17 @@ static bool all_of(qd_str s, const char *chars)
     return s.n > 0;
 }
 
-static uint32_t split(qd_str path, qd_str part[PARTS_MAX])
-{
-    uint32_t n = 0;
-    for (qd_str rest = qd_str_sub(path, 1, path.n); rest.n;) {
-        if (n == PARTS_MAX) return PARTS_MAX + 1;
-        part[n++] = qd_str_split(&rest, '/');
-    }
-    return n;
-}
-
 static bool path_ok(const char *path)
 {
     static const char fixed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
-    qd_str part[PARTS_MAX], whole = qd_str_c(path ? path : "");
+    qd_str part[QD_API_PARTS_MAX], whole = qd_str_c(path ? path : "");
     bool named = false;
     if (whole.n < 2 || whole.n > 512 || whole.p[0] != '/' || whole.p[whole.n - 1] == '/')
         return false;
-    uint32_t n = split(whole, part);
-    if (n > PARTS_MAX) return false;
+    uint32_t n = qd_api_path_split(whole, part);
+    if (n > QD_API_PARTS_MAX) return false;
     for (uint32_t i = 0; i < n; i++) {
-        bool param = is_param(part[i]);
+        bool param = qd_api_part_param(part[i]);
         if (!all_of(param ? qd_str_sub(part[i], 1, part[i].n - 2) : part[i], fixed)) return false;
         if (!param && !named && part[i].p[0] != '_') return false;
         named |= !param;
@@ -72,18 +59,11 @@ static bool path_ok(const char *path)
     return named;
 }
 
-static bool has_method(const char *methods, qd_str one)
-{
-    for (qd_str rest = qd_str_c(methods); rest.p;)
-        if (qd_str_eq(qd_str_split(&rest, '|'), one)) return true;
-    return false;
-}
-
 static bool methods_ok(const char *methods)
 {
     if (!methods || !*methods) return false;
     for (qd_str rest = qd_str_c(methods); rest.p;)
-        if (!has_method("GET|POST|PUT|DELETE", qd_str_split(&rest, '|'))) return false;
+        if (!qd_api_method_in("GET|POST|PUT|DELETE", qd_str_split(&rest, '|'))) return false;
     return true;
 }
 
@@ -100,18 +80,18 @@ static const char *broken_rule(const qd_route *r)
 static bool share_method(const char *a, const char *b)
 {
     for (qd_str rest = qd_str_c(a); rest.p;)
-        if (has_method(b, qd_str_split(&rest, '|'))) return true;
+        if (qd_api_method_in(b, qd_str_split(&rest, '|'))) return true;
     return false;
 }
 
 /* Is there a path that both match? A name of an index never begins with '_'. */
 static bool overlap(qd_str a, qd_str b)
 {
-    qd_str x[PARTS_MAX], y[PARTS_MAX];
-    uint32_t n = split(a, x);
-    if (n > PARTS_MAX || split(b, y) != n || !n) return false;
+    qd_str x[QD_API_PARTS_MAX], y[QD_API_PARTS_MAX];
+    uint32_t n = qd_api_path_split(a, x);
+    if (n > QD_API_PARTS_MAX || qd_api_path_split(b, y) != n || !n) return false;
     for (uint32_t i = 0; i < n; i++) {
-        bool px = is_param(x[i]), py = is_param(y[i]);
+        bool px = qd_api_part_param(x[i]), py = qd_api_part_param(y[i]);
         if (!px && !py && !qd_str_eq(x[i], y[i])) return false;
         if (i == 0 && px != py && (px ? y : x)[0].p[0] == '_') return false;
     }
@@ -187,12 +167,16 @@ int qd_plugin_routes_open(const qd_plugin_host *host, qd_plugin_routes **out, qd
     qd_plugin_routes *all = qd_calloc(NULL, sizeof *all);
     if (!all) return qd_err_nomem(err, "routes of plugins");
     qd_arena_init(&all->arena, NULL, 1 << 20);
+    qd_map_init(&all->by_name, NULL);
     const qd_route_vtable *vt;
     size_t pos = 0;
     qd_self *self;
     int rc = 0;
     while (!rc && (vt = qd_plugin_next(host, QD_KIND_ROUTE, &pos, NULL, &self)))
         rc = add_table(all, self, vt, err);
+    for (size_t i = 0; i < all->rows.n && !rc; i++)
+        if (qd_map_put(&all->by_name, qd_str_c(all->rows.at[i].name), &all->rows.at[i], NULL))
+            rc = qd_err_nomem(err, "routes of plugins");
     if (rc) {
         qd_plugin_routes_close(all);
         return rc;
@@ -204,6 +188,7 @@ int qd_plugin_routes_open(const qd_plugin_host *host, qd_plugin_routes **out, qd
 void qd_plugin_routes_close(qd_plugin_routes *all)
 {
     if (!all) return;
+    qd_map_fini(&all->by_name);
     qd_vec_fini(&all->rows);
     qd_vec_fini(&all->sources);
     qd_arena_fini(&all->arena);
@@ -218,9 +203,7 @@ const qd_api *qd_plugin_routes_rows(const qd_plugin_routes *all, uint32_t *n)
 
 const qd_api *qd_plugin_routes_find(const qd_plugin_routes *all, qd_str name)
 {
-    for (size_t i = 0; all && i < all->rows.n; i++)
-        if (qd_str_is(name, all->rows.at[i].name)) return &all->rows.at[i];
-    return NULL;
+    return all && all->rows.n ? qd_map_get(&all->by_name, name) : NULL;
 }
 
 /* --- running --- */
@@ -278,22 +261,13 @@ static int32_t write_bytes(qd_route_answer *answer, qd_str bytes)
     return rc == QD_E_NOMEM ? QD_E_BREAKER : rc;
 }
 
-/* The path, from the row's and the values of its parameters, which come first. */
-static int fill_path(route_call *c, qd_route_request *r)
+/* Parameters of the path come first, but a front-end may leave some out. */
+static uint32_t path_params(const char *path, uint32_t nparams)
 {
-    qd_str part[PARTS_MAX];
-    qd_buf path;
-    uint32_t n = split(qd_str_c(c->s->route.path), part);
-    qd_buf_init(&path, qd_plugin_self_account(c->s->self), 1 << 20);
-    for (uint32_t i = 0; i < n; i++) {
-        bool param = is_param(part[i]) && r->nparts < r->nparams;
-        (void)qd_buf_char(&path, '/');
-        (void)qd_buf_str(&path, param ? r->params[r->nparts++].value : part[i]);
-    }
-    r->path = qd_arena_str(&c->arena, qd_buf_view(&path));
-    int rc = qd_buf_status(&path) || !r->path.p ? QD_E_NOMEM : 0;
-    qd_buf_fini(&path);
-    return rc;
+    qd_str part[QD_API_PARTS_MAX];
+    uint32_t n = qd_api_path_split(qd_str_c(path), part), found = 0;
+    for (uint32_t i = 0; i < n; i++) found += qd_api_part_param(part[i]);
+    return found < nparams ? found : nparams;
 }
 
 /* Copies of all that the request has. */
@@ -315,9 +289,10 @@ static int fill(route_call *c, const qd_request *q)
         if (!params[i].key.p || (!params[i].value.p && q->params[i].value.n)) return QD_E_NOMEM;
     }
     r->method = qd_str_c(c->s->method);
+    r->nparts = path_params(c->s->route.path, r->nparams);
+    r->path = qd_arena_str(&c->arena, q->path);
     r->body = qd_arena_str(&c->arena, q->body);
-    if (!r->body.p && q->body.n) return QD_E_NOMEM;
-    return fill_path(c, r);
+    return (!r->path.p && q->path.n) || (!r->body.p && q->body.n) ? QD_E_NOMEM : 0;
 }
 
 static int make(const source *s, const qd_request *q, route_call **out, qd_err *err)

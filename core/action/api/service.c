@@ -29,6 +29,7 @@
 #define STALE_SLOT 3                 /* of a call's host: how old its answer may be */
 #define NODE_SLOT 4                  /* of the same: the node whose actions it was given to */
 #define WARNINGS_SLOT 5              /* what is told beside it */
+#define PATH_SLOT 6                  /* as the client asked for it, a qd_str; NULL: none */
 #define FEED_BYTES ((size_t)2 << 20) /* a batch of a streamed body */
 
 typedef struct running {
@@ -453,6 +454,7 @@ static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, runni
         .api = api,
         .params = call->params,
         .nparams = call->nparams,
+        .path = call->host[PATH_SLOT] ? *(const qd_str *)call->host[PATH_SLOT] : QD_STR(""),
         .body = {(const char *)call->body.data, call->body.len},
         .body_format = call->format,
         .accept = call->accept,
@@ -633,6 +635,11 @@ static void resume(qd_action_call *call)
 const char *qd_action_warnings(const qd_action_call *call)
 {
     return call->host[WARNINGS_SLOT];
+}
+
+void qd_action_path_set(qd_action_call *call, const qd_str *path)
+{
+    call->host[PATH_SLOT] = (void *)(uintptr_t)path;
 }
 
 static int64_t stale_ms(const qd_action_call *call)

@@ -41,7 +41,7 @@ typedef struct qd_route_request {
     uint32_t struct_size;
     uint32_t route;        /* index in the table */
     qd_str method;         /* GET also where HEAD was asked for */
-    qd_str path;           /* decoded */
+    qd_str path;           /* as it was asked for, escapes and all; empty: not over HTTP */
     const qd_pair *params; /* of path and query, decoded; the first nparts are of the path */
     uint32_t nparams, nparts;
     qd_str body;     /* at most http.max_content_length */
