@@ -33,12 +33,12 @@ static void call_free(qd_guest_call *call)
     qd_free(call);
 }
 
-/* Asks the plugin (check) or tells it. The call has a copy of the value: it may be left. */
-static int call_plugin(qd_self *self, const char *key, qd_str value, bool check, qd_task *task,
-                       qd_err *err)
+/* Asks the plugin (check) or tells it. The call has a copy of the value: it may be left. NULL: out
+ * of memory. */
+static conf_call *call_make(qd_self *self, const char *key, qd_str value, bool check)
 {
     conf_call *c = qd_calloc(NULL, sizeof *c + value.n + 1);
-    if (!c) return qd_err_nomem(err, "a setting of a plugin");
+    if (!c) return NULL;
     if (value.n) memcpy(c->text, value.p, value.n);
     c->call = (qd_guest_call){.run = run_call,
                               .left = call_free,
@@ -53,8 +53,15 @@ static int call_plugin(qd_self *self, const char *key, qd_str value, bool check,
     c->value = (qd_str){value.p ? c->text : NULL, value.n};
     c->check = check;
     qd_err_init(&c->err);
+    return c;
+}
+
+/* Runs it and frees it. c NULL: there was no memory for it. */
+static int call_run(conf_call *c, qd_task *task, qd_err *err)
+{
+    if (!c) return qd_err_nomem(err, "a setting of a plugin");
     bool ran;
-    int rc = qd_guest_run(qd_plugin_guests(self), &c->call, task, &ran, err);
+    int rc = qd_guest_run(qd_plugin_guests(c->self), &c->call, task, &ran, err);
     if (rc && ran) return rc; /* it is the guest's now */
     if (!rc && c->call.rc) rc = qd_guest_failed(&c->call, &c->err, err);
     call_free(&c->call);
@@ -113,7 +120,7 @@ int qd_plugin_setting_check(qd_plugin_host *h, const qd_setting_value *value, co
     size_t n;
     const qd_str *texts = texts_of(value, &n);
     rc = qdi_setting_parse(&scratch, self->name, &trial, texts, n, err);
-    if (rc == 0) rc = call_plugin(self, v->conf.key, trial.text, true, NULL, err);
+    if (rc == 0) rc = call_run(call_make(self, v->conf.key, trial.text, true), NULL, err);
     qd_arena_fini(&scratch);
     return rc;
 }
@@ -134,30 +141,58 @@ static bool has_texts(const qd_plugin_value *v, const qd_str *texts, size_t n)
     return true;
 }
 
-/* A value that the setting has had, or a new one. */
+static void value_free(qd_plugin_value *v)
+{
+    qd_arena_fini(&v->arena);
+    qd_free(v);
+}
+
+void qdi_values_free(qd_self *self)
+{
+    for (uint32_t i = 0; i < self->nvalues; i++) {
+        qd_plugin_value *v = &self->values[i];
+        for (qd_plugin_value *past; (past = v->past) != NULL;) {
+            v->past = past->past;
+            value_free(past);
+        }
+        v->now = NULL;
+    }
+}
+
+/* A value that the setting has had and that is still there, or a new one, with texts of its own. */
 static int value_for(qd_self *self, qd_plugin_value *v, const qd_setting_value *wanted,
                      qd_plugin_value **out, qd_err *err)
 {
-    qd_arena *arena = &self->host->values;
     size_t n;
     const qd_str *texts = texts_of(wanted, &n);
     *out = v;
     if (has_texts(v, texts, n)) return 0;
     for (*out = v->past; *out; *out = (*out)->past)
         if (has_texts(*out, texts, n)) return 0;
-    qd_plugin_value *made = qd_arena_calloc(arena, sizeof *made);
-    if (!made)
-        return qd_err_set(err, QD_E_LIMIT,
-                          "settings of plugins have had too many values since the start: more than "
-                          "%u bytes",
-                          QD_PLUGIN_VALUES_MAX);
+    qd_plugin_value *made = qd_calloc(&self->values_account, sizeof *made);
+    if (!made) return qd_err_nomem(err, "a setting");
     made->conf = v->conf;
-    int rc = qdi_setting_parse(arena, self->name, made, texts, n, err);
-    if (rc) return rc;
+    qd_arena_init_small(&made->arena, &self->values_account, 0);
+    int rc = qdi_setting_parse(&made->arena, self->name, made, texts, n, err);
+    if (rc) {
+        value_free(made);
+        return rc;
+    }
     made->past = v->past;
     v->past = made;
     *out = made;
     return 0;
+}
+
+/* Another one is in its place: it goes, unless the plugin may have kept its text. Under the lock.
+ */
+static void replaced(qd_plugin_value *v, qd_plugin_value *old)
+{
+    if (old == v || old->lent) return;
+    qd_plugin_value **at = &v->past;
+    while (*at != old) at = &(*at)->past;
+    *at = old->past;
+    value_free(old);
 }
 
 static const qd_setting_value *set_in(const qd_settings *s, qd_str key)
@@ -177,8 +212,12 @@ static bool set_one(qd_self *self, qd_plugin_value *v, const qd_setting_value *w
         qd_log_warn(self->component, "[%.*s] was not applied: %s", QD_STR_ARG(wanted->key),
                     qd_err_reason(&err));
     qd_err_fini(&err);
-    if (rc || next == qdi_setting_now(v)) return false;
-    atomic_store(&v->now, next);
+    qd_plugin_value *old = qdi_setting_now(v); /* nobody else changes it */
+    if (rc || next == old) return false;
+    qd_mutex_lock(&self->host->values);
+    v->now = next;
+    replaced(v, old);
+    qd_mutex_unlock(&self->host->values);
     return true;
 }
 
@@ -220,13 +259,15 @@ static void warn_unused(qd_plugin_host *h, const qd_settings *s)
 
 /* --- telling --- */
 
-static void tell(qd_self *self, const qd_plugin_value *v)
+static void tell(qd_self *self, qd_plugin_value *v)
 {
-    const qd_plugin_value *now = qdi_setting_now(v);
     qd_err err;
     qd_err_init(&err);
-    int rc = call_plugin(self, v->conf.key, now->set ? now->text : (qd_str){NULL, 0}, false,
-                         &self->host->telling.task, &err);
+    qd_mutex_lock(&self->host->values);
+    const qd_plugin_value *now = qdi_setting_now(v);
+    conf_call *c = call_make(self, v->conf.key, now->set ? now->text : (qd_str){NULL, 0}, false);
+    qd_mutex_unlock(&self->host->values);
+    int rc = call_run(c, &self->host->telling.task, &err);
     if (rc && !qd_task_stopped(&self->host->telling.task))
         qd_log_warn(self->component, "[plugin.%s.%s] was not applied: %s", self->name, v->conf.key,
                     qd_err_reason(&err));

@@ -45,6 +45,7 @@ qd_self *qdi_self_make(qd_plugin_host *h, qd_str name)
     self->component = qdi_text(h, "plugin.%.*s", QD_STR_ARG(name));
     self->version = self->license = self->file = self->sha256 = self->reason = "";
     qd_account_init(&self->account, self->component, &h->account, limit_of(h, name));
+    qd_account_init(&self->values_account, "settings", &h->account, QD_PLUGIN_VALUES_MAX);
     return self;
 }
 
@@ -100,7 +101,7 @@ int qd_plugin_host_open(const qd_plugin_host_config *config, qd_plugin_host **ou
     h->magic = QD_PLUGIN_HOST_MAGIC;
     qd_account_init(&h->account, "plugins", NULL, 0);
     qd_arena_init(&h->arena, &h->account, 0);
-    qd_arena_init(&h->values, &h->account, QD_PLUGIN_VALUES_MAX);
+    qd_mutex_init(&h->values);
     qd_mutex_init(&h->lock);
     qdi_telling_open(h);
     h->metrics_end = &h->metrics;
@@ -140,15 +141,17 @@ void qd_plugin_host_close(qd_plugin_host *h)
     qdi_metrics_free(h);
     for (uint32_t kind = 0; kind < QD_KIND_COUNT; kind++) qd_vec_fini(&h->provided[kind]);
     qd_vec_fini(&h->edges);
-    for (size_t i = 0; i < h->plugins.n; i++)
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        qdi_values_free(h->plugins.at[i]);
         if (qd_account_used(&h->plugins.at[i]->account))
             qd_log_debug("plugin", "plugin [%s] kept %lld bytes", h->plugins.at[i]->name,
                          (long long)qd_account_used(&h->plugins.at[i]->account));
+    }
     qd_vec_fini(&h->plugins);
     qd_vec_fini(&h->refused);
-    qd_arena_fini(&h->values);
     qd_arena_fini(&h->arena);
     qd_cond_fini(&h->telling.idle);
+    qd_mutex_fini(&h->values);
     qd_mutex_fini(&h->lock);
     h->magic = 0;
     qd_free(h);

@@ -21,7 +21,7 @@
 #define QD_PLUGIN_CONF_MAX 256
 #define QD_PLUGIN_FILE_MAX (256u << 20)
 #define QD_PLUGINS_MAX 256
-#define QD_PLUGIN_VALUES_MAX (4u << 20) /* bytes of all values that dynamic settings have had */
+#define QD_PLUGIN_VALUES_MAX (4u << 20) /* bytes of values of one plugin's dynamic settings */
 
 /* A setting of a plugin with its value. */
 typedef struct qd_plugin_value {
@@ -31,10 +31,11 @@ typedef struct qd_plugin_value {
     int64_t i64;         /* bool, int, bytes, time, index of an enum */
     double f64;
     uint32_t nitems; /* of a list */
-    /* The latest value of a dynamic setting (NULL: this one), and all that it has had: readers may
-     * hold any of them until the host closes. */
-    _Atomic(struct qd_plugin_value *) now;
-    struct qd_plugin_value *past;
+    /* Of a dynamic setting, under host->values: its present value (NULL: this one), and with it all
+     * whose texts the plugin has read: it may keep them until it stops. */
+    struct qd_plugin_value *now, *past;
+    bool lent;           /* its text has been read */
+    qd_arena arena;      /* of its texts, when it is one of past */
     _Atomic bool untold; /* it has changed, and the plugin has not been told yet */
 } qd_plugin_value;
 
@@ -57,7 +58,7 @@ struct qd_self {
     uint32_t nvalues;
     qd_plugin_conf *schema; /* copy ending with key NULL, for info */
     uint32_t kinds;
-    qd_account account;
+    qd_account account, values_account; /* the latter: of the host's, for dynamic settings */
     void *data;
     void *handle; /* of dlopen */
     int32_t (*conf_check)(void *arg, const char *key, qd_str value, qd_err *err);
@@ -118,7 +119,7 @@ struct qd_plugin_host {
     _Atomic(void *) service_args[QD_SERVICE_COUNT];
     qd_mutex lock;        /* metrics, pieces, edges, telling */
     struct piece *pieces; /* of the work service */
-    qd_arena values;      /* of settings that have changed; only qd_plugin_settings_apply adds */
+    qd_mutex values;      /* of dynamic settings; only qd_plugin_settings_apply changes them */
     qd_plugin_telling telling;
     qd_svc_uv uv;
     struct qd_plugin_metric *metrics, **metrics_end;
@@ -216,8 +217,8 @@ QD_MUST_CHECK
 int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, const qd_str *texts,
                       size_t n, qd_err *err);
 qd_plugin_value *qdi_setting_find(qd_self *self, const char *key);
-/* The value that a setting has now: v, or a later one. [any] */
-const qd_plugin_value *qdi_setting_now(const qd_plugin_value *v);
+/* The value that a setting has now: v, or a later one. Under host->values where it is dynamic. */
+qd_plugin_value *qdi_setting_now(qd_plugin_value *v);
 /* The part of "plugin.<name>.<key>" behind the plugin's name; {NULL,0}: it is not this one's. */
 qd_str qdi_setting_key(const qd_self *self, qd_str key);
 /* QD_E_CONFIG that names the setting most like it. */
@@ -225,6 +226,8 @@ int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err);
 
 /* dynamic.c */
 void qdi_telling_open(qd_plugin_host *h);
+/* Frees all values that its settings have had since the start. */
+void qdi_values_free(qd_self *self);
 /* Plugins are told of no more values; a call under way is left. [worker] */
 void qdi_telling_end(qd_plugin_host *h);
 

@@ -111,10 +111,9 @@ int qdi_setting_parse(qd_arena *arena, const char *plugin, qd_plugin_value *v, c
     return 0;
 }
 
-const qd_plugin_value *qdi_setting_now(const qd_plugin_value *v)
+qd_plugin_value *qdi_setting_now(qd_plugin_value *v)
 {
-    const qd_plugin_value *now = atomic_load(&((qd_plugin_value *)(uintptr_t)v)->now);
-    return now ? now : v;
+    return v->now ? v->now : v;
 }
 
 qd_plugin_value *qdi_setting_find(qd_self *self, const char *key)
@@ -195,49 +194,79 @@ int qdi_settings_load(qd_self *self, qd_err *err)
     return 0;
 }
 
-/* The value that a setting has now; NULL: no such setting. */
-static const qd_plugin_value *latest(qd_self *self, const char *key)
+/* The value that a setting has now; NULL: no such setting. give() follows: it may be freed then,
+ * unless its text is lent. */
+static qd_plugin_value *take(qd_self *self, const char *key)
 {
     qd_plugin_value *v = qdi_setting_find(self, key);
-    return v ? qdi_setting_now(v) : NULL;
+    if (!v || !(v->conf.flags & QD_PCONF_DYNAMIC)) return v;
+    qd_mutex_lock(&self->host->values);
+    return qdi_setting_now(v);
+}
+
+static void give(qd_self *self, const qd_plugin_value *v)
+{
+    if (v && (v->conf.flags & QD_PCONF_DYNAMIC)) qd_mutex_unlock(&self->host->values);
+}
+
+static void lend(qd_plugin_value *v)
+{
+    if (v->conf.flags & QD_PCONF_DYNAMIC) v->lent = true;
 }
 
 static int32_t conf_i64(qd_self *self, const char *key, int64_t *out)
 {
-    const qd_plugin_value *v = latest(self, key);
-    if (!v || !v->set) return QD_E_NOTFOUND;
-    if (!bounded(v->conf.type) && v->conf.type != QD_PCONF_BOOL && v->conf.type != QD_PCONF_ENUM)
-        return QD_E_ARG;
-    *out = v->i64;
-    return 0;
+    const qd_plugin_value *v = take(self, key);
+    int32_t rc = 0;
+    if (!v || !v->set)
+        rc = QD_E_NOTFOUND;
+    else if (!bounded(v->conf.type) && v->conf.type != QD_PCONF_BOOL &&
+             v->conf.type != QD_PCONF_ENUM)
+        rc = QD_E_ARG;
+    else
+        *out = v->i64;
+    give(self, v);
+    return rc;
 }
 
 static int32_t conf_f64(qd_self *self, const char *key, double *out)
 {
-    const qd_plugin_value *v = latest(self, key);
-    if (!v || !v->set) return QD_E_NOTFOUND;
-    if (v->conf.type != QD_PCONF_FLOAT && v->conf.type != QD_PCONF_INT) return QD_E_ARG;
-    *out = v->conf.type == QD_PCONF_INT ? (double)v->i64 : v->f64;
-    return 0;
+    const qd_plugin_value *v = take(self, key);
+    int32_t rc = 0;
+    if (!v || !v->set)
+        rc = QD_E_NOTFOUND;
+    else if (v->conf.type != QD_PCONF_FLOAT && v->conf.type != QD_PCONF_INT)
+        rc = QD_E_ARG;
+    else
+        *out = v->conf.type == QD_PCONF_INT ? (double)v->i64 : v->f64;
+    give(self, v);
+    return rc;
 }
 
 static int32_t conf_str(qd_self *self, const char *key, qd_str *out)
 {
-    const qd_plugin_value *v = latest(self, key);
-    if (!v || !v->set) return QD_E_NOTFOUND;
-    if (v->conf.type == QD_PCONF_LIST) return QD_E_ARG;
-    *out = v->text;
-    return 0;
+    qd_plugin_value *v = take(self, key);
+    int32_t rc = !v || !v->set ? QD_E_NOTFOUND : v->conf.type == QD_PCONF_LIST ? QD_E_ARG : 0;
+    if (!rc) {
+        lend(v);
+        *out = v->text;
+    }
+    give(self, v);
+    return rc;
 }
 
 static int32_t conf_list(qd_self *self, const char *key, uint32_t i, qd_str *out)
 {
-    const qd_plugin_value *v = latest(self, key);
-    if (!v || !v->set || v->conf.type != QD_PCONF_LIST || i >= v->nitems) return QD_E_NOTFOUND;
-    const char *p = v->text.p;
-    while (i--) p += strlen(p) + 1;
-    *out = qd_str_c(p);
-    return 0;
+    qd_plugin_value *v = take(self, key);
+    bool has = v && v->set && v->conf.type == QD_PCONF_LIST && i < v->nitems;
+    if (has) {
+        const char *p = v->text.p;
+        while (i--) p += strlen(p) + 1;
+        lend(v);
+        *out = qd_str_c(p);
+    }
+    give(self, v);
+    return has ? 0 : QD_E_NOTFOUND;
 }
 
 static int32_t conf_watch(qd_self *self,

@@ -617,6 +617,50 @@ static void dynamic_settings_in_two_steps(void **state)
     end(&nd);
 }
 
+/* A text of n bytes, all alike but for the number in front of them. */
+static qd_settings *cluster_with_long(const char *key, int number, size_t n)
+{
+    char *text = malloc(n + 1);
+    assert_non_null(text);
+    memset(text, 'x', n);
+    snprintf(text + n - 8, 9, "%08d", number);
+    qd_settings *s = cluster_with(key, text);
+    free(text);
+    return s;
+}
+
+/* What a plugin has not read goes with the next value; what it has read stays, up to a limit. */
+static void values_that_nobody_has_read_are_freed(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    node nd;
+    load_names(&nd, "toy-good", NULL);
+    qd_self *self = info_of(&nd, "toy-good").self;
+    qd_str first = {NULL, 0}, s;
+    for (int i = 0; i < 500; i++) {
+        qd_settings *a = cluster_with_long("plugin.toy-good.label", i, 64 << 10);
+        qd_plugin_settings_apply(nd.host, a, NULL);
+        qd_settings_unref(a);
+        assert_true(qd_account_used(&self->values_account) < 256 << 10);
+    }
+    int last = 0;
+    for (int i = 0; i < 100; i++) {
+        qd_settings *a = cluster_with_long("plugin.toy-good.label", i, 64 << 10);
+        qd_plugin_settings_apply(nd.host, a, NULL);
+        qd_settings_unref(a);
+        assert_int_equal(qdi_svc_conf.str(self, "label", &s), 0);
+        if (i == 0) first = s;
+        last = atoi(s.p + s.n - 8);
+    }
+    assert_true(last > 40 && last < 99); /* the limit of a plugin: it keeps the last one */
+    assert_string_equal(first.p + first.n - 8, "00000000");
+    qd_plugin_settings_apply(nd.host, NULL, NULL);
+    assert_int_equal(qdi_svc_conf.str(self, "label", &s), 0);
+    assert_true(qd_str_is(s, "toy"));
+    end(&nd);
+}
+
 /* Built for the minor before: it sees a shorter table of the host. */
 static void one_of_an_older_minor_runs(void **state)
 {
@@ -676,6 +720,7 @@ int main(void)
         cmocka_unit_test_setup(bad_settings_are_named, empty_folder),
         cmocka_unit_test_setup(limits_name_plugins_that_are_loaded, empty_folder),
         cmocka_unit_test_setup(dynamic_settings_in_two_steps, empty_folder),
+        cmocka_unit_test_setup(values_that_nobody_has_read_are_freed, empty_folder),
         cmocka_unit_test_setup(one_of_an_older_minor_runs, empty_folder),
         cmocka_unit_test_setup(no_memory_is_an_error, empty_folder),
     };
