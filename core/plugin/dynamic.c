@@ -68,6 +68,41 @@ static int call_run(conf_call *c, qd_task *task, qd_err *err)
     return rc;
 }
 
+/* --- what is shown --- */
+
+int qd_plugin_settings_defaults(const qd_plugin_host *h, qd_settings *to, qd_err *err)
+{
+    QD_CHECK(h, QD_PLUGIN_HOST_MAGIC);
+    int rc = 0;
+    for (size_t i = 0; i < h->plugins.n; i++) {
+        const qd_self *self = h->plugins.at[i];
+        for (uint32_t k = 0; k < self->nvalues && !rc; k++) {
+            const qd_plugin_value *v = &self->values[k];
+            char key[512];
+            if (!v->set || v->conf.type == QD_PCONF_SECRET) continue;
+            snprintf(key, sizeof key, "plugin.%s.%s", self->name, v->conf.key);
+            qd_str items[QD_PLUGIN_ITEMS_MAX], at = v->text;
+            for (uint32_t n = 0; n < v->nitems; n++) items[n] = qd_str_split(&at, 0);
+            rc = v->conf.type == QD_PCONF_LIST
+                     ? qd_settings_put_list(to, qd_str_c(key), items, v->nitems, err)
+                     : qd_settings_put(to, qd_str_c(key), v->text, err);
+        }
+    }
+    return rc;
+}
+
+bool qd_plugin_setting_secret(const qd_plugin_host *h, qd_str key)
+{
+    for (size_t i = 0; h && i < h->plugins.n; i++) {
+        const qd_self *self = h->plugins.at[i];
+        qd_str rest = qdi_setting_key(self, key);
+        for (uint32_t k = 0; rest.p && k < self->nvalues; k++)
+            if (qd_str_is(rest, self->values[k].conf.key))
+                return self->values[k].conf.type == QD_PCONF_SECRET;
+    }
+    return false;
+}
+
 /* --- check --- */
 
 static bool is_dynamic(const qd_self *self, const qd_plugin_value *v)

@@ -180,6 +180,13 @@ int qd_plugin_setting_check(qd_plugin_host *h, const qd_setting_value *v, const 
 void qd_plugin_settings_apply(qd_plugin_host *h, const qd_settings *persistent,
                               const qd_settings *transient);
 
+/* Puts what the settings of plugins have without the cluster's: of the configuration, or their
+ * defaults; no secrets. QD_E_NOMEM, QD_E_LIMIT. [any] */
+QD_MUST_CHECK
+int qd_plugin_settings_defaults(const qd_plugin_host *h, qd_settings *to, qd_err *err);
+/* Is "plugin.<name>.<key>" a setting that is never shown? h NULL: no. [any] */
+bool qd_plugin_setting_secret(const qd_plugin_host *h, qd_str key);
+
 /* A reader or writer of ours as plugins see it: the same object under an opaque name. */
 static inline qd_json_in *qd_plugin_json_in(struct qd_json_reader *r)
 {

@@ -20,6 +20,7 @@
 #define QD_PLUGIN_DEPS_MAX 16
 #define QD_PLUGIN_CONF_MAX 256
 #define QD_PLUGIN_FILE_MAX (256u << 20)
+#define QD_PLUGIN_ITEMS_MAX 64u /* of a list in the configuration */
 #define QD_PLUGINS_MAX 256
 #define QD_PLUGIN_VALUES_MAX (4u << 20) /* bytes of values of one plugin's dynamic settings */
 
@@ -225,9 +226,9 @@ qd_str qdi_setting_key(const qd_self *self, qd_str key);
 int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err);
 
 /* dynamic.c */
-void qdi_telling_open(qd_plugin_host *h);
 /* Frees all values that its settings have had since the start. */
 void qdi_values_free(qd_self *self);
+void qdi_telling_open(qd_plugin_host *h);
 /* Plugins are told of no more values; a call under way is left. [worker] */
 void qdi_telling_end(qd_plugin_host *h);
 

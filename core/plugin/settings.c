@@ -153,7 +153,7 @@ int qdi_setting_unknown(qd_self *self, qd_str key, qd_err *err)
 static int load_one(qd_self *self, qd_plugin_value *v, qd_err *err)
 {
     const qd_plugin_host_config *config = &self->host->config;
-    qd_str texts[64];
+    qd_str texts[QD_PLUGIN_ITEMS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < config->nsettings; i++) {
         qd_str key = qdi_setting_key(self, config->settings[i].key);

@@ -12,15 +12,22 @@ use Test::More;
 use Toys qw(toys);
 
 my $dir = toys('the toy is built', 'toy-services');
-my $c = QdCluster->new('ps', nodes => 3, settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-services', 'plugins.call_timeout' => '4s', 'plugin.toy-services.rate' => 5});
+my $c = QdCluster->new('ps', nodes => 3, settings => {'plugins.path' => $dir, 'plugins.allow' => '+toy-services', 'plugins.call_timeout' => '4s', 'plugin.toy-services.rate' => 5, 'plugin.toy-services.password' => 'hushhush'});
 $c->node(2)->{settings}{'plugins.allow'} = '+none';
-delete $c->node(2)->{settings}{'plugin.toy-services.rate'};
+delete $c->node(2)->{settings}{"plugin.toy-services.$_"} for qw(rate password);
 $c->start;
 my ($a, $b, $without) = map { $c->node($_) } 0 .. 2;
 
 sub put { my ($on, %set) = @_; return $on->put('/_cluster/settings', {persistent => {map { ("plugin.toy-services.$_" => $set{$_}) } keys %set}}) }
 sub reason { my $r = shift; return "$r->{status} " . ($r->{json}{error}{type} // '') . ': ' . ($r->{json}{error}{reason} // '') }
 sub told { my ($text, $what) = @_; ok($_->wait_for(sub { $_[0] // 1; $_->log_text =~ /\Q$text\E/ }), "$what: " . $_->{name}) for $a, $b }
+
+# --- what is shown
+my $shown = $a->get('/_cluster/settings?include_defaults=true&flat_settings=true');
+is_deeply({map { ($_ => $shown->{json}{defaults}{$_}) } grep { /^plugin\.toy-services\./ } keys %{ $shown->{json}{defaults} || {} }},
+    {'plugin.toy-services.rate' => '5', 'plugin.toy-services.label' => 'even', 'plugin.toy-services.fixed' => '1'}, 'the defaults, and what quidditch.yml says in their place');
+unlike($a->get($_)->{content}, qr/hushhush/, "no secret in $_") for '/_cluster/settings?include_defaults=true', '/_nodes', '/_nodes/settings?flat_settings=true';
+like($a->get('/_nodes/settings?flat_settings=true')->{content}, qr/"plugin\.toy-services\.rate"/, 'the others are there');
 
 # --- a value that holds
 my $r = put($a, label => 'calm');
@@ -34,7 +41,9 @@ my $before = () = $a->log_text =~ /label is now/g;
 is(put($a, rate => 8)->{status}, 200, 'another one');
 told('rate is now [8]', 'the new value');
 is(scalar(() = $a->log_text =~ /label is now/g), $before, 'what stays as it is is not told again');
-is($a->get('/_cluster/settings?flat_settings=true')->{json}{persistent}{'plugin.toy-services.rate'}, '8', 'the cluster shows it');
+$shown = $a->get('/_cluster/settings?flat_settings=true&include_defaults=true');
+is($shown->{json}{persistent}{'plugin.toy-services.rate'}, '8', 'the cluster shows it');
+ok(!exists $shown->{json}{defaults}{'plugin.toy-services.rate'}, '... and then no default');
 
 # --- refusals
 like(reason(put($a, fixed => 2)), qr/^400 illegal_argument_exception: persistent setting \[plugin\.toy-services\.fixed\], not dynamically updateable$/, 'one that is not dynamic');

@@ -28,6 +28,7 @@ static void write_set(qd_json_writer *w, const char *key, qd_settings *s, bool f
 
 typedef struct showing {
     const qd_state *state;
+    const qd_plugin_host *plugins;
 } showing;
 
 static bool shown_as_default(void *arg, qd_str key)
@@ -35,6 +36,7 @@ static bool shown_as_default(void *arg, qd_str key)
     const showing *s = arg;
     const qd_setting_def *def = qd_schema_find(&qd_schema_node, key, NULL);
     if (def && (def->flags & QD_SF_SECRET)) return false;
+    if (qd_plugin_setting_secret(s->plugins, key)) return false;
     return !(s->state->persistent && qd_settings_get(s->state->persistent, key)) &&
            !(s->state->transient && qd_settings_get(s->state->transient, key));
 }
@@ -44,7 +46,7 @@ static int write_defaults(const qd_actions *a, const qd_state *state, bool flat,
                           qd_err *err)
 {
     qd_settings *all = NULL;
-    showing s = {state};
+    showing s = {state, a->plugins};
     int rc = qd_settings_new(NULL, &all, err);
     for (uint32_t i = 0; i < qd_schema_node.n && !rc; i++) {
         const qd_setting_def *d = &qd_schema_node.defs[i];
@@ -52,6 +54,7 @@ static int write_defaults(const qd_actions *a, const qd_state *state, bool flat,
         rc = qd_settings_put(all, qd_str_c(d->key), qd_str_c(d->value), err);
     }
     if (!rc) rc = qd_settings_merge(all, qd_config_settings(a->config), err);
+    if (!rc && a->plugins) rc = qd_plugin_settings_defaults(a->plugins, all, err);
     if (!rc) rc = qd_settings_put(all, QD_STR("client.type"), QD_STR("node"), err);
     if (!rc) rc = qd_settings_seal(all, err);
     if (!rc) {

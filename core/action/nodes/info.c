@@ -89,9 +89,10 @@ void qdi_machine_get(const qd_actions *a, qdi_machine *out)
 
 static bool not_secret(void *arg, qd_str key)
 {
-    (void)arg;
+    const qd_actions *a = arg;
     const qd_setting_def *def = qd_schema_find(&qd_schema_node, key, NULL);
-    return !def || !(def->flags & QD_SF_SECRET);
+    if (def && (def->flags & QD_SF_SECRET)) return false;
+    return !qd_plugin_setting_secret(a->plugins, key);
 }
 
 static void write_settings(const qd_request *q, qd_json_writer *w)
@@ -112,7 +113,7 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
         qd_json_object(w);
         qd_json_object_end(w);
     } else {
-        qd_settings_write(all, w, flat, not_secret, NULL);
+        qd_settings_write(all, w, flat, not_secret, (void *)(uintptr_t)a);
     }
     qd_settings_unref(all);
 }
