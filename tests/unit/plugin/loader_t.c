@@ -6,6 +6,7 @@
 #include "unit/unit.h"
 #include <elf.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -661,6 +662,56 @@ static void values_that_nobody_has_read_are_freed(void **state)
     end(&nd);
 }
 
+/* Reads a setting until it is told to end. */
+typedef struct reader {
+    qd_self *self;
+    pthread_t thread;
+    _Atomic bool *end;
+    uint32_t bad;
+} reader;
+
+static void *read_label(void *arg)
+{
+    reader *r = arg;
+    qd_str s, kept = {NULL, 0};
+    while (!atomic_load(r->end)) {
+        r->bad += qdi_svc_conf.str(r->self, "label", &s) != 0 || s.n < 3 || s.p[s.n] != 0;
+        if (!kept.p) kept = s;
+        r->bad += kept.p[kept.n] != 0;
+    }
+    return NULL;
+}
+
+/* Others read while it changes; a worker tells the plugin, and the end waits for that. */
+static void settings_change_under_their_readers(void **state)
+{
+    (void)state;
+    place("toy-good", "toy-good", NULL);
+    qd_str allow = QD_STR("toy-good");
+    qd_plugin_host_config config = basic(&allow, 1);
+    assert_int_equal(qd_pool_open(qd_env_system(), "generic", 2, 8, &config.pool, NULL), 0);
+    node nd;
+    load(&nd, &config);
+    _Atomic bool ends = false;
+    reader readers[2];
+    for (size_t i = 0; i < 2; i++) {
+        readers[i] = (reader){.self = info_of(&nd, "toy-good").self, .end = &ends};
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, read_label, &readers[i]), 0);
+    }
+    for (int i = 0; i < 300; i++) {
+        qd_settings *a = cluster_with_long("plugin.toy-good.label", i, 64);
+        qd_plugin_settings_apply(nd.host, i % 3 ? a : NULL, NULL);
+        qd_settings_unref(a);
+    }
+    atomic_store(&ends, true);
+    for (size_t i = 0; i < 2; i++) {
+        pthread_join(readers[i].thread, NULL);
+        assert_int_equal(readers[i].bad, 0);
+    }
+    end(&nd);
+    qd_pool_close(config.pool);
+}
+
 /* Built for the minor before: it sees a shorter table of the host. */
 static void one_of_an_older_minor_runs(void **state)
 {
@@ -721,6 +772,7 @@ int main(void)
         cmocka_unit_test_setup(limits_name_plugins_that_are_loaded, empty_folder),
         cmocka_unit_test_setup(dynamic_settings_in_two_steps, empty_folder),
         cmocka_unit_test_setup(values_that_nobody_has_read_are_freed, empty_folder),
+        cmocka_unit_test_setup(settings_change_under_their_readers, empty_folder),
         cmocka_unit_test_setup(one_of_an_older_minor_runs, empty_folder),
         cmocka_unit_test_setup(no_memory_is_an_error, empty_folder),
     };
