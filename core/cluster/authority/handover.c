@@ -480,6 +480,7 @@ int qd_handover_turn(qd_handover *h, uint64_t *again_ns, qd_err *err)
     *again_ns = LATER_NS;
     int rc = qdi_handover_look(h, &l, &why);
     if (!rc && l.from < 0) {
+        qdi_handover_unfollow(h); /* a retired store has ended that watch: waits would not wait */
         *again_ns = NEVER;
     } else if (!rc) {
         note_look(h, &l);
