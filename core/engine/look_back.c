@@ -23,6 +23,7 @@ typedef struct look {
     QD_VEC(uint64_t) terms; /* of the records from base on that count; 0: there is none */
     int64_t known;          /* the highest checkpoint that was known where the reading stands */
     uint64_t generation;
+    uint64_t copied; /* records before this offset were behind the last mark of the one before */
     char *text;
     size_t room;
 } look;
@@ -70,11 +71,12 @@ static int take_record(void *arg, const qd_translog_op *op, const qd_translog_lo
     look *k = arg;
     int rc = 0;
     int64_t seq_no = (int64_t)op->seq_no;
-    (void)at;
     uint64_t *term = term_at(k, seq_no, &rc);
     if (rc) return qd_err_nomem(err, "numbers of a log");
     if (!term) return 0;
-    if (!found(k) && seq_no <= k->known && *term != op->primary_term) {
+    bool again =
+        !*term && at->offset < k->copied; /* the disk has lost what they were copied from */
+    if (!found(k) && !again && seq_no <= k->known && *term != op->primary_term) {
         snprintf(k->text, k->room,
                  "operation [%lld] of term %llu stands in generation %llu of its log, begun when "
                  "all up to [%lld] were acknowledged, %s",
@@ -127,7 +129,20 @@ static int head_of(look *k, uint64_t generation, translog_head *head, qd_err *er
                                           err);
 }
 
-static int take_generation(look *k, uint64_t durable, qd_err *err)
+/* Copies end with the first mark. */
+static int find_copies(look *k, const translog_head *head, qd_store_log *log, const char *name,
+                       uint64_t durable, qd_err *err)
+{
+    translog_found f;
+    k->copied = 0;
+    if (!head->before_durable) return 0;
+    int rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
+                                   k->account, NULL, NULL, &f, err);
+    k->copied = f.first_mark ? f.first_mark : UINT64_MAX;
+    return rc;
+}
+
+static int take_generation(look *k, const translog_head *head, uint64_t durable, qd_err *err)
 {
     char name[TRANSLOG_NAME_MAX];
     qd_store_log *log;
@@ -135,8 +150,10 @@ static int take_generation(look *k, uint64_t durable, qd_err *err)
     qd_str file = qdi_translog_name(k->folder, k->generation, name, sizeof name);
     int rc = qd_store_log_open(k->log_store, file, false, &log, err);
     if (rc) return rc;
-    rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
-                               k->account, take_record, k, &f, err);
+    rc = find_copies(k, head, log, name, durable, err);
+    if (!rc)
+        rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
+                                   k->account, take_record, k, &f, err);
     qd_store_log_close(log);
     if (!rc && f.checkpoint > k->known) k->known = f.checkpoint;
     return rc;
@@ -165,7 +182,7 @@ static int look_at_log(look *k, qd_err *err)
         }
         take_head(k, &head);
         if (!last && head_of(k, k->generations.at[i + 1], &next, NULL)) next.before_durable = 0;
-        rc = take_generation(k, next.before_durable, err);
+        rc = take_generation(k, &head, next.before_durable, err);
     }
     return rc;
 }

@@ -82,7 +82,8 @@ typedef struct translog_found {
     uint64_t end;     /* of the good records; 0: not even a header, the file may go */
     uint64_t durable; /* where the highest mark says that what is durable ends; 0: there is none */
     uint64_t records; /* end of the last record, 0: there is none */
-    int64_t checkpoint; /* highest of the marks, -1 */
+    uint64_t first_mark; /* its offset; 0: there is none */
+    int64_t checkpoint;  /* highest of the marks, -1 */
     translog_head head;
 } translog_found;
 #define TRANSLOG_SEALED UINT64_MAX

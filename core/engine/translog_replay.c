@@ -19,7 +19,7 @@ typedef struct replay {
     size_t cap, have; /* bytes of the window */
     uint64_t base;    /* file offset of buf[0] */
     int64_t checkpoint;
-    uint64_t durable, records; /* as in translog_found */
+    uint64_t durable, records, first_mark; /* as in translog_found */
     qd_account *account;
 } replay;
 
@@ -92,6 +92,7 @@ static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *
             if (!qdi_mark_decode(p, got, r->generation, &durable, &checkpoint)) return 0;
             if (checkpoint > r->checkpoint) r->checkpoint = checkpoint;
             if (durable > r->durable) r->durable = durable;
+            if (!r->first_mark) r->first_mark = *at;
         } else {
             qd_translog_op op;
             if (!qdi_record_decode(p, got, r->generation, &op)) return 0;
@@ -175,6 +176,7 @@ out:
     found->checkpoint = r.checkpoint;
     found->durable = r.durable;
     found->records = r.records;
+    found->first_mark = r.first_mark;
     return rc;
 }
 

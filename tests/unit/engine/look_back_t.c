@@ -151,6 +151,38 @@ static void what_is_as_it_should_be(void **state)
     finds(&w, NULL);
 }
 
+/* What a sync that failed left in the page cache is written once more; then the power goes. */
+static void copies_of_an_unsure_tail(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        world w = made();
+        add(&w, 0, 1, 1);
+        qd_translog_location at;
+        for (uint64_t i = 2; i < 4; i++) {
+            qd_translog_op op = {
+                .type = QD_TRANSLOG_NOOP, .seq_no = i, .primary_term = 1, .auto_id_ms = -1};
+            assert_int_equal(qd_translog_add(w.log, &op, &at, NULL), 0);
+        }
+        qd_translog_checkpoint_set(w.log, 3);
+        store_crash_fail_at(w.disk, STORE_CRASH_SYNCS, 1, QD_E_IO, false);
+        assert_int_equal(qd_translog_checkpoint_sync(w.log, NULL), QD_E_IO);
+        (void)!qd_translog_close(w.log, false, NULL);
+        qd_env *env = qd_env_system();
+        assert_int_equal(qd_translog_open(env, w.store, FOLDER, &WHO, 1, 1, NULL, &w.log, NULL), 0);
+        if (lost) { /* and then a number is given again */
+            add(&w, 4, 4, 1);
+            add(&w, 2, 2, 2);
+        }
+        assert_int_equal(qd_translog_close(w.log, true, NULL), 0);
+        qd_store_close(w.store);
+        store_crash_crash(w.disk, 3);
+        assert_int_equal(store_crash_open(w.disk, &w.store, NULL), 0);
+        assert_int_equal(qd_translog_open(env, w.store, FOLDER, &WHO, 1, 1, NULL, &w.log, NULL), 0);
+        finds(&w, lost ? "operation [2] of term 2" : NULL);
+    }
+}
+
 /* A copy passed over the primary's operation and kept its own in the log; the primary's came with
  * a segment. */
 static void a_segment_that_contradicts_the_log(void **state)
@@ -228,6 +260,7 @@ int main(void)
         cmocka_unit_test(acknowledged_numbers_that_were_rolled_back),
         cmocka_unit_test(a_number_of_two_terms),
         cmocka_unit_test(what_is_as_it_should_be),
+        cmocka_unit_test(copies_of_an_unsure_tail),
         cmocka_unit_test(a_segment_that_contradicts_the_log),
     };
     return unit_run(tests);
