@@ -43,7 +43,8 @@ void async_stands(world *w, int id, uint64_t until_ns)
 static uint64_t unsynced_since(const world *w, const machine *m)
 {
     uint64_t now = now_ns(w), since = ms(w->interval_ms + LOOK_MS);
-    if (m->slow_until + since > now) since += 3 * ms(m->slow_ms);
+    /* one that began while they were slow ends later */
+    if (m->slow_until + since + 3 * ms(m->slow_ms) > now) since += 3 * ms(m->slow_ms);
     if (m->stood_until + since > now) since += m->stood_ns;
     return now > since ? now - since : 0;
 }
