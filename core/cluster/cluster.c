@@ -398,6 +398,7 @@ static int copy_self(qd_cluster *c, const qd_node_meta *n, qd_err *err)
         .version = qd_arena_str(a, n->version),
         .ephemeral = qd_arena_str(a, n->ephemeral.n ? n->ephemeral : qd_str_c(made)),
         .wants = qd_arena_str(a, n->wants),
+        .tiers = qd_arena_str(a, n->tiers),
         .stores = n->stores,
         .features = n->features ? n->features : QD_FEATURES_LEVEL,
         .attributes = pairs,

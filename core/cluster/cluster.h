@@ -159,11 +159,15 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
 QD_MUST_CHECK
 int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
                             qd_err *err);
-/* Tells the others how full this node's tier is, and of its shards, as text, those whose size is
- * worth telling: "<uuid>/<n>=<bytes> ...". Belongs to the node's session. */
+/* What a node tells of its disks. */
+typedef struct qd_disk_report {
+    uint64_t total, available; /* bytes of its own tier */
+    qd_str shards;             /* those whose size is worth telling: "<uuid>/<n>=<bytes> ..." */
+    qd_str tiers;              /* those beside its own: "<name>=<total>/<available> ..." */
+} qd_disk_report;
+/* Tells the others. Belongs to the node's session. */
 QD_MUST_CHECK
-int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
-                           qd_err *err);
+int qd_cluster_report_disk(qd_cluster *c, const qd_disk_report *told, qd_err *err);
 /* Of a node that holds data: what it has written until now shall be missed in older copies of its
  * folder, as at a start (authority.h). last: it stops, and waits 2 s at most, from now on for all.
  * One caller at a time. [worker] QD_E_CONFLICT: another process has taken this node's identity. */

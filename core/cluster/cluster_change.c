@@ -81,6 +81,18 @@ static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
                       QD_FEATURES_FIELD_TYPES, s->features);
 }
 
+/* An older node looks for the index's shards on its own tier alone. */
+static int check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err)
+{
+    qd_str tier = qd_values_text(m->values, QD_IX_STORAGE_TIER);
+    if (!tier.n || s->features >= QD_FEATURES_STORAGE_TIERS) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "index.storage.tier is [%.*s], for which the cluster's formats must be of "
+                      "level %u; they are of level %u: POST _cluster/upgrade/finalize when all "
+                      "nodes run this version",
+                      QD_STR_ARG(tier), QD_FEATURES_STORAGE_TIERS, s->features);
+}
+
 /*
  * Mappings are stored once for each content. A new one is put always; an old one goes when no other
  * index of the snapshot uses it and nobody has put it again since.
@@ -242,6 +254,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qd_settings_unref(src.settings);
     if (rc) return rc;
     rc = check_formats(s, m->mapping, err);
+    if (!rc) rc = check_tier(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
         rc = qd_cluster_shards_check(s, qd_config_values(c->config),

@@ -35,6 +35,7 @@ static qd_str record(qd_cluster *c, cluster_txn *t)
     qd_json_field_int(&w, "features", c->self.features);
     if (c->self.stores) qd_json_field_int(&w, "stores", c->self.stores);
     if (c->self.wants.n) qd_json_field_str(&w, "wants", c->self.wants);
+    if (c->self.tiers.n) qd_json_field_str(&w, "tiers", c->self.tiers);
     qd_json_key_c(&w, "attributes");
     qd_json_object(&w);
     for (uint32_t i = 0; i < c->self.nattributes; i++) {
@@ -403,37 +404,32 @@ int qd_cluster_mark(qd_cluster *c, bool last, qd_err *err)
 
 /* --- disk ------------------------------------------------------------------------------------ */
 
-typedef struct disk_args {
-    uint64_t total, available;
-    qd_str sizes;
-} disk_args;
-
 static int put_disk(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
-    const disk_args *a = arg;
+    const qd_disk_report *a = arg;
     qd_buf b;
     qd_json_writer w;
-    (void)s;
     (void)err;
     qd_mutex_lock(&c->lock);
     uint64_t session = c->session;
     qd_mutex_unlock(&c->lock);
     if (!session) return QDI_CHANGE_NOTHING; /* it comes again with the next session */
-    qd_buf_init(&b, NULL, a->sizes.n * 2 + RECORD_MAX);
+    qd_buf_init(&b, NULL, (a->shards.n + a->tiers.n) * 2 + RECORD_MAX);
     qd_json_writer_init(&w, &b, false);
     qd_json_object(&w);
     qd_json_field_int(&w, "total", (int64_t)a->total);
     qd_json_field_int(&w, "free", (int64_t)a->available);
-    if (a->sizes.n) qd_json_field_str(&w, "shards", a->sizes);
+    if (a->shards.n) qd_json_field_str(&w, "shards", a->shards);
+    if (a->tiers.n && s->features >= QD_FEATURES_STORAGE_TIERS)
+        qd_json_field_str(&w, "tiers", a->tiers);
     qd_json_object_end(&w);
     qdi_txn_put(t, qdi_txn_key(t, "disk/%.*s", QD_STR_ARG(c->self.id)), qdi_txn_value(t, &b),
                 session);
     return 0;
 }
 
-int qd_cluster_report_disk(qd_cluster *c, uint64_t total, uint64_t available, qd_str sizes,
-                           qd_err *err)
+int qd_cluster_report_disk(qd_cluster *c, const qd_disk_report *told, qd_err *err)
 {
-    disk_args a = {total, available, sizes};
+    qd_disk_report a = *told;
     return qdi_change(c, put_disk, &a, NULL, err);
 }

@@ -40,7 +40,7 @@ static int write_note(qd_shard *s, qd_str text, qd_err *err)
 {
     char note[96];
     int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
-    return qd_store_publish(s->shards->store, (qd_str){note, (size_t)n}, QD_STR("aside"),
+    return qd_store_publish(s->log_tier->store, (qd_str){note, (size_t)n}, QD_STR("aside"),
                             NOTE_VERSION, text, err);
 }
 
@@ -58,18 +58,31 @@ void qd_shard_set_aside(qd_shard *s, qd_str text)
     qd_shard_fail(s, text, QD_E_IO);
 }
 
+/* The segments, where they are on another tier than the note. */
+static int move_segments(qd_shard *s, qd_str prefix, names *x, qd_err *err)
+{
+    size_t from = x->at.n;
+    if (s->tier == s->log_tier) return 0;
+    int rc = qd_store_list(s->tier->store, prefix, collect, x, err);
+    for (size_t i = from; i < x->at.n && !rc; i++)
+        rc = qd_store_set_aside(s->tier->store, x->at.at[i], err);
+    return rc;
+}
+
 int qdi_shard_aside(qd_shard *s, bool *moved, qd_err *err)
 {
     char prefix[96], note[96];
-    qd_store *store = s->shards->store;
+    qd_store *store = s->log_tier->store;
     int len = snprintf(prefix, sizeof prefix, "%s/", s->folder);
     int n = snprintf(note, sizeof note, "%s/" NOTE, s->folder);
     names x = {.note = {note, (size_t)n}};
+    qd_str all = {prefix, (size_t)len};
     *moved = false;
     qd_arena_init(&x.arena, &s->account, (size_t)64 << 20);
-    int rc = qd_store_list(store, (qd_str){prefix, (size_t)len}, collect, &x, err);
+    int rc = qd_store_list(store, all, collect, &x, err);
     if (!rc && x.noted) {
         for (size_t i = 0; i < x.at.n && !rc; i++) rc = qd_store_set_aside(store, x.at.at[i], err);
+        if (!rc) rc = move_segments(s, all, &x, err);
         if (!rc) rc = qd_store_set_aside(store, x.note, err);
         *moved = !rc;
         if (!rc) {
@@ -93,8 +106,8 @@ void qdi_shard_aside_void(qd_shard *s)
     qd_err_init(&err);
     qd_arena_init(&x.arena, &s->account, (size_t)64 << 20);
     /* no other name begins so */
-    int rc = qd_store_list(s->shards->store, x.note, collect, &x, &err);
-    if (!rc && x.noted) rc = qd_store_delete(s->shards->store, x.note, &err);
+    int rc = qd_store_list(s->log_tier->store, x.note, collect, &x, &err);
+    if (!rc && x.noted) rc = qd_store_delete(s->log_tier->store, x.note, &err);
     if (rc)
         qd_log_warn(SHARD_LOG, "%s the note of files to keep is still there: %s", s->name,
                     qd_err_reason(&err));

@@ -13,6 +13,7 @@
 #include "shard/shards_int.h"
 #include "json/tree.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define META_ARENA_MAX ((size_t)256 << 20)
@@ -101,13 +102,31 @@ static void listing_fini(listing *l)
     qd_arena_fini(&l->arena);
 }
 
-static int list_all(qd_shards *all, listing *l, qd_err *err)
+/* What lies on n tiers; of several each has what lies on it alone. */
+static int list_all(const shard_tier *tiers, uint32_t n, listing *l, qd_err *err)
 {
     *l = (listing){0};
     qd_arena_init(&l->arena, NULL, NAMES_MAX);
-    int rc = qd_store_list_all(all->store, QD_STR(""), collect, l, err);
+    int rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = qd_store_list_all(tiers[i].store, QD_STR(""), collect, l, err);
     if (rc) listing_fini(l);
     return rc;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+}
+
+/* Each uuid once: of an index there may be logs on one tier and segments on another. */
+static void uuids_once(listing *l)
+{
+    size_t n = 0;
+    if (l->uuids.n) qsort(l->uuids.at, l->uuids.n, sizeof(qd_str), by_text);
+    for (size_t i = 0; i < l->uuids.n; i++)
+        if (!n || !qd_str_eq(l->uuids.at[i], l->uuids.at[n - 1])) l->uuids.at[n++] = l->uuids.at[i];
+    l->uuids.n = n;
 }
 
 static qd_str meta_name(qd_str uuid, char buf[80])
@@ -124,8 +143,12 @@ static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *e
     qd_arena arena;
     qd_json_node *root;
     qd_arena_init(&arena, NULL, META_ARENA_MAX);
-    int rc = qd_store_fetch(all->store, meta_name(uuid, name), QD_STR("index"), 1, NULL, &text, &n,
-                            NULL, err);
+    int rc = QD_E_NOTFOUND;
+    for (uint32_t i = 0; i < all->ntiers && rc == QD_E_NOTFOUND; i++) {
+        if (err) qd_err_fini(err);
+        rc = qd_store_fetch(all->tiers[i].store, meta_name(uuid, name), QD_STR("index"), 1, NULL,
+                            &text, &n, NULL, err);
+    }
     if (!rc) rc = qd_json_parse(&arena, (qd_str){text, n}, 0, &root, err);
     if (!rc) {
         const qd_json_node *record = qd_json_get(root, "index");
@@ -148,8 +171,9 @@ int qd_shards_dangling(qd_shards *all, int (*each)(void *arg, qd_str uuid, const
                        void *arg, qd_err *err)
 {
     listing l;
-    int rc = list_all(all, &l, err);
+    int rc = list_all(all->tiers, all->ntiers, &l, err);
     if (rc) return rc;
+    uuids_once(&l);
     /* after the listing: an index is recorded before its first file is made */
     qd_state *state = qd_cluster_state(all->cluster);
     for (size_t i = 0; i < l.uuids.n && !rc; i++) {
@@ -192,14 +216,16 @@ static uint64_t term_above(qd_shards *all, qd_str uuid, uint32_t number)
 {
     char folder[80];
     qd_arena arena;
-    qd_commit c = {0};
+    uint64_t term = 0; /* where it cannot be read, opening the shard says why */
     int n = snprintf(folder, sizeof folder, "indices/%.*s/%u", QD_STR_ARG(uuid), number);
     qd_arena_init(&arena, NULL, META_ARENA_MAX);
-    if (qd_commit_read(all->store, (qd_str){folder, (size_t)n}, &arena, &c, NULL)) {
-        c.primary_term = 0; /* opening the shard will say what is wrong with it */
+    for (uint32_t i = 0; i < all->ntiers; i++) {
+        qd_commit c = {0};
+        int rc = qd_commit_read(all->tiers[i].store, (qd_str){folder, (size_t)n}, &arena, &c, NULL);
+        if (!rc && c.primary_term > term) term = c.primary_term;
     }
     qd_arena_fini(&arena);
-    return c.primary_term + TERM_DISTANCE;
+    return term + TERM_DISTANCE;
 }
 
 int qd_shards_import(qd_shards *all, qd_str uuid, qd_str *name, qd_arena *arena, qd_err *err)
@@ -226,7 +252,7 @@ static int remove_folder(qd_shards *all, qd_str uuid, qd_err *err)
 {
     char prefix[80];
     int n = snprintf(prefix, sizeof prefix, "indices/%.*s/", QD_STR_ARG(uuid));
-    return qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
+    return qdi_tiers_delete_all(all, (qd_str){prefix, (size_t)n}, err);
 }
 
 int qd_shards_delete_dangling(qd_shards *all, qd_str uuid, qd_err *err)
@@ -238,13 +264,13 @@ int qd_shards_delete_dangling(qd_shards *all, qd_str uuid, qd_err *err)
 /* --- at start ------------------------------------------------------------------------------------
  */
 
-static void tidy_strange(qd_shards *all, qd_str name)
+static void tidy_strange(qd_store *store, qd_str name)
 {
     qd_err err;
     qd_err_init(&err);
-    if (qd_file_probe(all->store, name, NULL)) {
+    if (qd_file_probe(store, name, NULL)) {
         qd_log_warn(SHARD_LOG, "unknown file [%.*s] is left alone", QD_STR_ARG(name));
-    } else if (qd_store_set_aside(all->store, name, &err)) {
+    } else if (qd_store_set_aside(store, name, &err)) {
         qd_log_warn(SHARD_LOG, "[%.*s] is a whole file that nothing points to: %s",
                     QD_STR_ARG(name), qd_err_reason(&err));
     } else {
@@ -290,18 +316,18 @@ static void tidy_shard(qd_shards *all, const qd_state *state, const shard_folder
     qdi_leftover_found(all, uuid, f->number);
 }
 
-void qd_shards_tidy(qd_shards *all)
+static void tidy_tier(qd_shards *all, const shard_tier *t)
 {
     listing l;
     qd_err err;
     qd_err_init(&err);
-    if (list_all(all, &l, &err)) {
-        qd_log_warn(SHARD_LOG, "what lies on the tier could not be listed: %s",
+    if (list_all(t, 1, &l, &err)) {
+        qd_log_warn(SHARD_LOG, "what lies on the tier [%s] could not be listed: %s", t->name,
                     qd_err_reason(&err));
     } else {
         qd_state *state = qd_cluster_state(all->cluster);
         for (size_t i = 0; i < l.uuids.n; i++) tidy_folder(all, state, l.uuids.at[i]);
-        for (size_t i = 0; i < l.strange.n; i++) tidy_strange(all, l.strange.at[i]);
+        for (size_t i = 0; i < l.strange.n; i++) tidy_strange(t->store, l.strange.at[i]);
         for (size_t i = 0; i < l.foreign.n; i++) {
             qd_log_warn(SHARD_LOG, "[%.*s] is not the tier's own and is left alone",
                         QD_STR_ARG(l.foreign.at[i]));
@@ -309,7 +335,12 @@ void qd_shards_tidy(qd_shards *all)
         for (size_t i = 0; i < l.shards.n; i++) tidy_shard(all, state, &l.shards.at[i]);
         qd_state_unref(state);
         listing_fini(&l);
-        qdi_leftovers_look(all);
     }
     qd_err_fini(&err);
+}
+
+void qd_shards_tidy(qd_shards *all)
+{
+    for (uint32_t i = 0; i < all->ntiers; i++) tidy_tier(all, &all->tiers[i]);
+    qdi_leftovers_look(all);
 }

@@ -44,8 +44,8 @@ static void look_at(qd_shards *all, qd_str folder)
     char what[SHARD_HISTORY_TEXT];
     qd_err err;
     qd_err_init(&err);
-    if (qd_engine_look_back(all->store, all->store, folder, all->account, what, sizeof what,
-                            &err)) {
+    if (qd_engine_look_back(all->tiers[0].store, all->tiers[0].store, folder, all->account, what,
+                            sizeof what, &err)) {
         /* its opening tells, too */
         qd_log_warn(SHARD_LOG, "[%.*s] was not looked at for numbers that were given twice: %s",
                     QD_STR_ARG(folder), qd_err_reason(&err));
@@ -83,7 +83,7 @@ static int read_found(qd_shards *all, qd_str text, qd_err *err)
         if (!good) continue;
         int len = snprintf(name, sizeof name, "%.*s/commit", QD_STR_ARG(folder->text));
         size_t there = 0;
-        rc = qd_store_list(all->store, (qd_str){name, (size_t)len}, count, &there, err);
+        rc = qd_store_list(all->tiers[0].store, (qd_str){name, (size_t)len}, count, &there, err);
         if (rc) break;
         if (!there) continue;
         qd_log_warn(SHARD_LOG,
@@ -114,7 +114,7 @@ static int write_found(qd_shards *all, qd_err *err)
     qd_json_array_end(&w);
     qd_json_object_end(&w);
     int rc = qd_buf_status(&b);
-    if (!rc) rc = qd_store_publish(all->store, NAME, NAME, VERSION, qd_buf_view(&b), err);
+    if (!rc) rc = qd_store_publish(all->tiers[0].store, NAME, NAME, VERSION, qd_buf_view(&b), err);
     qd_buf_fini(&b);
     return rc;
 }
@@ -123,7 +123,7 @@ static int look(qd_shards *all, qd_err *err)
 {
     folders f = {.at = {0}};
     qd_arena_init(&f.arena, NULL, FOLDERS_MAX);
-    int rc = qd_store_list(all->store, QD_STR("indices/"), collect, &f, err);
+    int rc = qd_store_list(all->tiers[0].store, QD_STR("indices/"), collect, &f, err);
     if (!rc && f.at.n) {
         qd_log_info(SHARD_LOG, "%zu shard folders are looked at, once, for numbers given twice",
                     f.at.n);
@@ -140,7 +140,7 @@ void qd_shards_look_back(qd_shards *all)
     size_t n = 0;
     qd_err err;
     qd_err_init(&err);
-    int rc = qd_store_fetch(all->store, NAME, NAME, VERSION, NULL, &text, &n, NULL, &err);
+    int rc = qd_store_fetch(all->tiers[0].store, NAME, NAME, VERSION, NULL, &text, &n, NULL, &err);
     if (!rc) rc = read_found(all, (qd_str){text, n}, &err);
     qd_free(text);
     if (rc) {

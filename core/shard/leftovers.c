@@ -46,7 +46,7 @@ void qdi_shard_files_remove(qd_shards *all, const char *uuid, uint32_t number, c
     counting c = {0};
     qd_err_init(&err);
     int n = snprintf(prefix, sizeof prefix, "indices/%s/%u/", uuid, number);
-    if (qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, &err)) {
+    if (qdi_tiers_delete_all(all, (qd_str){prefix, (size_t)n}, &err)) {
         qd_log_warn(SHARD_LOG, "%s files that are not needed any more could not be removed: %s",
                     name, qd_err_reason(&err));
     }
@@ -55,8 +55,10 @@ void qdi_shard_files_remove(qd_shards *all, const char *uuid, uint32_t number, c
     n = snprintf(prefix, sizeof prefix, "indices/%s/", uuid);
     qd_str folder = {prefix, (size_t)n};
     /* what stays of these is cleared at the next start */
-    int rc = qd_store_list(all->store, folder, count_others, &c, NULL);
-    if (!rc && !c.others) rc = qd_store_delete_all(all->store, folder, NULL);
+    int rc = 0;
+    for (uint32_t i = 0; i < all->ntiers && !rc; i++)
+        rc = qd_store_list(all->tiers[i].store, folder, count_others, &c, NULL);
+    if (!rc && !c.others) rc = qdi_tiers_delete_all(all, folder, NULL);
     (void)rc;
 }
 

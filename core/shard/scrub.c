@@ -82,19 +82,25 @@ static int look(void *arg, qd_shard *s)
     return 0;
 }
 
+static int set_aside(qd_shard *s, qd_str name)
+{
+    int rc = qd_store_set_aside(s->tier->store, name, NULL);
+    return rc && s->tier != s->log_tier ? qd_store_set_aside(s->log_tier->store, name, NULL) : rc;
+}
+
 void qdi_shard_damage_aside(qd_shard *s)
 {
     char name[96];
     if (!s->aside || !s->damaged.n) return;
     for (size_t i = 0; i < s->damaged.n; i++) {
-        if (qd_store_set_aside(s->shards->store, qd_str_c(s->damaged.at[i]), NULL)) continue;
+        if (set_aside(s, qd_str_c(s->damaged.at[i]))) continue;
         qd_log_warn(SHARD_LOG, "%s %s is in lost+found", s->name, s->damaged.at[i]);
     }
     /* without it nothing of this folder is taken for a copy */
     int n = snprintf(name, sizeof name, "%s/commit", s->folder);
     qd_err err;
     qd_err_init(&err);
-    if (qd_store_delete(s->shards->store, (qd_str){name, (size_t)n}, &err)) {
+    if (qd_store_delete(s->log_tier->store, (qd_str){name, (size_t)n}, &err)) {
         qd_log_warn(SHARD_LOG, "%s %s", s->name, qd_err_reason(&err));
     }
     qd_err_fini(&err);
@@ -169,7 +175,11 @@ static bool next_file(qd_shards *all, const qd_shard *s)
     char prefix[96];
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
     listing l = {.all = all, .prefix = (size_t)n};
-    int rc = qd_store_list(all->store, (qd_str){prefix, (size_t)n}, pick, &l, NULL);
+    qd_str folder = {prefix, (size_t)n};
+    int rc = 0;
+    /* "commit" is before all segments */
+    if (s->log_tier != s->tier) rc = qd_store_list(s->log_tier->store, folder, pick, &l, NULL);
+    if (!l.found) rc = qd_store_list(s->tier->store, folder, pick, &l, NULL);
     return rc >= 0 && l.found; /* what cannot be listed is the next pass's */
 }
 
@@ -196,7 +206,7 @@ static int open_file(qd_shard *s, qd_str name, qd_file **out, qd_err *err)
         if (qd_str_eq(qd_file_name(f), name)) *out = qd_file_ref(f);
     }
     qd_reader_unref(r);
-    return *out ? 0 : qd_file_open(s->shards->store, name, NULL, &s->account, out, err);
+    return *out ? 0 : qd_file_open(s->tier->store, name, NULL, &s->account, out, err);
 }
 
 /* A portion of the file where it stands; *bytes gets how many were read. */
@@ -209,7 +219,7 @@ static int verify_file(qd_shard *s, qd_str name, uint64_t most, uint64_t *bytes,
         qd_commit c;
         qd_arena a;
         qd_arena_init(&a, &s->account, 0);
-        int rc = qd_commit_read(all->store, qd_str_c(s->folder), &a, &c, err);
+        int rc = qd_commit_read(s->log_tier->store, qd_str_c(s->folder), &a, &c, err);
         qd_arena_fini(&a);
         all->scrub.at = UINT64_MAX;
         return rc;
@@ -319,13 +329,13 @@ static void portion(qd_shards *all)
 static void run(qd_work *w)
 {
     qd_shards *all = w->user;
-    uint64_t damaged = qd_store_damaged(all->store);
+    uint64_t damaged = qdi_tiers_damaged(all);
     bool again = all->scrub.waiting && qd_env_mono_ns(all->env) >= all->scrub.looked_ns + LOOK_NS;
     if (all->scrub.due) portion(all);
-    if (qd_store_damaged(all->store) != all->scrub.seen || again) {
+    if (qdi_tiers_damaged(all) != all->scrub.seen || again) {
         all->scrub.waiting = false;
         all->scrub.looked_ns = qd_env_mono_ns(all->env);
-        damaged = qd_store_damaged(all->store);
+        damaged = qdi_tiers_damaged(all);
         (void)qd_shards_each(all, look, NULL);
     }
     qd_mutex_lock(&all->lock);
@@ -361,7 +371,7 @@ void qdi_shards_scrub(qd_shards *all, uint64_t now)
     }
     all->scrub.due = portion_due(all, now);
     bool again = all->scrub.waiting && now >= all->scrub.looked_ns + LOOK_NS;
-    if (!all->scrub.due && !again && qd_store_damaged(all->store) == all->scrub.seen) return;
+    if (!all->scrub.due && !again && qdi_tiers_damaged(all) == all->scrub.seen) return;
     all->scrub.work = (qd_work){.run = run, .user = all};
     qd_mutex_lock(&all->lock);
     all->live++;

@@ -170,7 +170,6 @@ static void abandon(qd_shard *s, void *copies_arg)
 
 static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out, qd_err *err)
 {
-    qd_shards *all = s->shards;
     char prefix[96];
     /* a new primary has no commit point yet, what is there is the rest of another copy; one that
      * was open before must have it */
@@ -186,7 +185,7 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
     if (rc != QD_E_NOTFOUND || s->existing) return rc;
     if (err) qd_err_fini(err);
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
-    rc = qd_store_delete_all(all->store, (qd_str){prefix, (size_t)n}, err);
+    rc = qdi_tiers_delete_all(s->shards, (qd_str){prefix, (size_t)n}, err);
     return rc ? rc : qd_engine_create(c, out, err);
 }
 
@@ -196,8 +195,6 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     qd_index_meta *m = qd_shard_index(s);
     qd_engine_config c = {
         .env = all->env,
-        .log_store = all->store,
-        .segment_store = all->store,
         .folder = qd_str_c(s->folder),
         .name = qd_str_c(s->name),
         .primary_term = atomic_load(&s->primary_term),
@@ -209,7 +206,6 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
         .part_types = {qd_field_part_find, qd_analyzers_plugins(m->analyzers)},
         .order_memory =
             all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
-        .disk_full = &all->disk_full,
         .write_doc = write_doc,
         .slot_idle = slot_idle,
         .write_doc_arg = s,
@@ -219,8 +215,13 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     const char *missing = qd_analyzers_missing(m->analyzers);
     if (!missing) missing = qd_mapping_missing(m->mapping);
     int rc = missing ? qd_err_set(err, QD_E_PLUGIN, "%s", missing) : 0;
+    if (!rc) rc = qdi_tier_of(all, m, &s->tier, err);
     qd_index_meta_unref(m);
     if (rc) return rc; /* documents of its log could not be parsed or analyzed */
+    s->log_tier = qdi_tier_of_log(all, s->tier);
+    c.log_store = s->log_tier->store;
+    c.segment_store = s->tier->store;
+    c.disk_full = &s->log_tier->disk_full;
     if (all->copies && all->copies->configure) {
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }

@@ -26,7 +26,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     qd_shards *s = qd_calloc(NULL, sizeof *s);
     if (!s) return qd_err_nomem(err, "shards");
     s->env = c->env;
-    s->store = c->store;
+    qdi_tiers_init(s, c);
     s->pools = c->pools;
     s->account = c->account;
     s->buffer_bytes = c->buffer_bytes;
@@ -112,13 +112,13 @@ uint64_t qd_shards_buffer_bytes(qd_shards *s)
  * ------------------------------------------------------------------------------------- */
 
 /* Is this what was saved last? Damage is reported, and mended by saving again. */
-static bool meta_saved(qd_shards *all, qd_str name, qd_str text)
+static bool meta_saved(qd_store *store, qd_str name, qd_str text)
 {
     char *saved = NULL;
     size_t n = 0;
     qd_err err;
     qd_err_init(&err);
-    int rc = qd_store_fetch(all->store, name, QD_STR("index"), 1, NULL, &saved, &n, NULL, &err);
+    int rc = qd_store_fetch(store, name, QD_STR("index"), 1, NULL, &saved, &n, NULL, &err);
     bool same = !rc && qd_str_eq((qd_str){saved, n}, text);
     if (rc == QD_E_CORRUPT) qd_log_error(SHARD_LOG, "%s; written anew", qd_err_reason(&err));
     qd_free(saved);
@@ -143,9 +143,11 @@ static void save_meta(qd_shards *all, const qd_index_meta *m)
     qd_json_raw_value(&w, qd_mapping_json(m->mapping));
     qd_json_object_end(&w);
     int n = snprintf(name, sizeof name, "indices/%s/meta", m->uuid);
+    shard_tier *t = NULL;
     int rc = qd_buf_status(&b);
-    if (!rc && !meta_saved(all, (qd_str){name, (size_t)n}, qd_buf_view(&b))) {
-        rc = qd_store_publish(all->store, (qd_str){name, (size_t)n}, QD_STR("index"), 1,
+    if (!rc) rc = qdi_tier_of(all, m, &t, &err);
+    if (!rc && !meta_saved(t->store, (qd_str){name, (size_t)n}, qd_buf_view(&b))) {
+        rc = qd_store_publish(t->store, (qd_str){name, (size_t)n}, QD_STR("index"), 1,
                               qd_buf_view(&b), &err);
     }
     if (rc) {
@@ -164,8 +166,10 @@ static void drop_deleted(qd_shards *all, const qd_index_meta *m)
     bool deleted = qd_state_buried(s, qd_str_c(m->uuid));
     qd_state_unref(s);
     int n = snprintf(name, sizeof name, "indices/%s/meta", m->uuid);
-    int rc = deleted ? qd_store_delete(all->store, (qd_str){name, (size_t)n}, NULL) : 0;
-    (void)rc; /* what stays is cleared at the next start */
+    for (uint32_t i = 0; i < all->ntiers && deleted; i++) {
+        int rc = qd_store_delete(all->tiers[i].store, (qd_str){name, (size_t)n}, NULL);
+        (void)rc; /* what stays is cleared at the next start */
+    }
 }
 
 static void save_metas(qd_work *w)

@@ -19,11 +19,24 @@
 typedef struct qd_shards qd_shards;
 typedef struct qd_shard qd_shard;
 
+#define QD_TIERS_MAX 16u
+
+/* A storage tier beside the node's own. */
+typedef struct qd_shards_tier {
+    qd_str name;      /* in storage.tiers.<name> */
+    const char *path; /* its folder, for statistics; kept */
+    qd_store *store;
+} qd_shards_tier;
+
 typedef struct qd_shards_config {
     qd_env *env;
-    qd_store *store;      /* of the node's tier */
-    qd_pools *pools;      /* generic, refresh, flush, force_merge, write are used */
-    qd_account *account;  /* parent of all shards' memory */
+    qd_store *store;              /* of the node's own tier, which has logs */
+    qd_str tier;                  /* its name; empty: it has none */
+    const char *path;             /* its folder, for statistics; kept; NULL: none */
+    const qd_shards_tier *others; /* for indices that name one; stores are kept */
+    uint32_t nothers;             /* fewer than QD_TIERS_MAX */
+    qd_pools *pools;              /* generic, refresh, flush, force_merge, write are used */
+    qd_account *account;          /* parent of all shards' memory */
     qd_config *config;    /* disk watermarks, measured in the background; may be NULL: defaults */
     int64_t buffer_bytes; /* of documents not yet in segments: qd_config_index_early */
     uint32_t slots;       /* indexing slots of a shard: threads of the write pool */
@@ -83,7 +96,17 @@ int qd_shards_import(qd_shards *s, qd_str uuid, qd_str *name, qd_arena *arena, q
 QD_MUST_CHECK
 int qd_shards_delete_dangling(qd_shards *s, qd_str uuid, qd_err *err);
 
-/* Is the tier so full that writes are refused? [any] */
+/* What all tiers of the node are capable of (QD_STORE_*). [any] */
+uint32_t qd_shards_tier_caps(const qd_shards *s);
+/* A tier's room: total 0 where it does not tell. */
+typedef struct qd_tier_space {
+    const char *name, *path;
+    bool durable;
+    uint64_t total, available;
+} qd_tier_space;
+/* Calls each for every tier, the node's own first. [worker] */
+void qd_shards_tiers(qd_shards *s, void (*each)(void *arg, const qd_tier_space *t), void *arg);
+/* Is a tier so full that writes of its shards are refused? [any] */
 bool qd_shards_disk_full(qd_shards *s);
 /* Bytes in indexing buffers of all shards. [any] */
 uint64_t qd_shards_buffer_bytes(qd_shards *s);

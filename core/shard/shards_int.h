@@ -39,6 +39,7 @@ struct qd_shard {
     _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];
     char folder[SHARD_FOLDER_MAX], name[320];
+    struct shard_tier *tier, *log_tier; /* of segments; of translog and commit points */
     qd_account account;
 
     qd_mutex lock; /* phase, index, reason */
@@ -80,6 +81,19 @@ struct qd_shard {
     uint64_t quiet_ns;
 };
 
+/* A tier of the node (tiers.c). */
+typedef struct shard_tier {
+    char name[64];
+    const char *path;
+    qd_store *store;
+    uint32_t caps;          /* QD_STORE_* */
+    _Atomic bool disk_full; /* read by every write */
+    /* ticker only, while no look at the watermarks is queued */
+    bool over;  /* the flood stage was exceeded at the last look */
+    bool below; /* it was below the high watermark */
+    uint64_t total, available;
+} shard_tier;
+
 /* A shard's folder with a trace of numbers that were given twice. */
 typedef struct shard_history {
     char folder[SHARD_FOLDER_MAX], what[SHARD_HISTORY_TEXT];
@@ -87,7 +101,8 @@ typedef struct shard_history {
 
 struct qd_shards {
     qd_env *env;
-    qd_store *store;
+    shard_tier tiers[QD_TIERS_MAX]; /* first the node's own */
+    uint32_t ntiers;
     qd_pools *pools;
     qd_account *account;
     qd_cluster *_Atomic cluster; /* comes when threads run already */
@@ -114,16 +129,12 @@ struct qd_shards {
     qd_cond tick;
     qd_config *config;
     _Atomic uint64_t closed_due_ns; /* when primaries of closed indices are reported again */
-    _Atomic bool disk_full;         /* read by every write */
     /* ticker only, but for queued: */
     struct {
         uint64_t due_ns; /* next look at the watermarks */
-        bool over;       /* the flood stage was exceeded at the last look */
-        bool below;      /* it was below the high watermark */
-        uint64_t total, available;
         /* the work's: what was told last */
         _Atomic uint64_t told_total;
-        uint64_t told_available, told_sizes;
+        uint64_t told_available, told_texts;
         qd_work work;
         _Atomic bool queued;
     } flood;
@@ -149,6 +160,18 @@ struct qd_shards {
         _Atomic bool queued;
     } mark;
 };
+
+/* The node's tiers, before anything is opened. */
+void qdi_tiers_init(qd_shards *all, const qd_shards_config *c);
+/* The tier on which an index's files lie, or will. QD_E_CONFIG: it names one that this node has
+ * not, and nothing of it is here. [worker] */
+int qdi_tier_of(qd_shards *all, const qd_index_meta *m, shard_tier **out, qd_err *err);
+/* Where logs and commit points of shards are whose segments are on t. */
+shard_tier *qdi_tier_of_log(qd_shards *all, shard_tier *t);
+/* Removes everything below a prefix on all tiers, as qd_store_delete_all. [worker] */
+int qdi_tiers_delete_all(qd_shards *all, qd_str prefix, qd_err *err);
+/* Sum of qd_store_damaged. */
+uint64_t qdi_tiers_damaged(const qd_shards *all);
 
 /* Marks what was written since the last time, if it is time to (mark.c). Of the ticker. */
 void qdi_shards_mark(qd_shards *all, uint64_t now);

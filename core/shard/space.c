@@ -19,7 +19,9 @@
 
 bool qd_shards_disk_full(qd_shards *s)
 {
-    return atomic_load(&s->disk_full);
+    bool full = false;
+    for (uint32_t i = 0; i < s->ntiers; i++) full |= atomic_load(&s->tiers[i].disk_full);
+    return full;
 }
 
 /* What writes leave free. A buffer's segment is smaller than the buffer. */
@@ -29,20 +31,21 @@ static uint64_t margin_of(uint64_t total, uint64_t buffered)
     return (part < MARGIN_MAX ? part : MARGIN_MAX) + buffered / 2;
 }
 
-static void refuse_or_not(qd_shards *all, uint64_t total, uint64_t available, uint64_t buffered)
+static void refuse_or_not(shard_tier *t, uint64_t total, uint64_t available, uint64_t buffered)
 {
     uint64_t margin = margin_of(total, buffered);
-    bool was = atomic_load(&all->disk_full);
+    bool was = atomic_load(&t->disk_full);
     /* with some distance, so that it does not flap */
     bool full = available < margin + (was ? margin / 4 : 0);
     if (full == was) return;
-    atomic_store(&all->disk_full, full);
+    atomic_store(&t->disk_full, full);
     if (full) {
-        qd_log_error(SHARD_LOG, "disk full: %llu of %llu bytes are free, writes are refused",
-                     (unsigned long long)available, (unsigned long long)total);
+        qd_log_error(SHARD_LOG,
+                     "disk full: %llu of %llu bytes are free on tier [%s], writes are refused",
+                     (unsigned long long)available, (unsigned long long)total, t->name);
     } else {
-        qd_log_info(SHARD_LOG, "%llu bytes are free again: writes are accepted",
-                    (unsigned long long)available);
+        qd_log_info(SHARD_LOG, "%llu bytes are free again on tier [%s]: writes are accepted",
+                    (unsigned long long)available, t->name);
     }
 }
 
@@ -55,16 +58,24 @@ static uint64_t mark_bytes(const qd_values *v, qd_set mark, qd_set headroom, uin
     return capped && left > (uint64_t)most ? (uint64_t)most : left;
 }
 
-/* Has this node a shard of the index? */
-static bool held(qd_shards *all, const qd_index_meta *m)
+static const shard_tier *shard_tier_of(qd_shard *s)
 {
-    bool yes = false;
-    for (uint32_t k = 0; k < m->shards && !yes; k++) {
+    qdi_gate_enter(&s->gate);
+    const shard_tier *t = s->engine ? s->log_tier : NULL;
+    qdi_gate_leave(&s->gate);
+    return t;
+}
+
+/* The tier where this node has shards of the index; NULL: it has none that are open. */
+static const shard_tier *held_on(qd_shards *all, const qd_index_meta *m)
+{
+    const shard_tier *t = NULL;
+    for (uint32_t k = 0; k < m->shards && !t; k++) {
         qd_shard *s = qd_shards_get(all, m->uuid, k);
-        yes = s != NULL;
+        if (s) t = shard_tier_of(s);
         qd_shard_unref(s);
     }
-    return yes;
+    return t;
 }
 
 static int set_block(qd_shards *all, const qd_index_meta *m, bool on, qd_err *err)
@@ -82,7 +93,8 @@ static int set_block(qd_shards *all, const qd_index_meta *m, bool on, qd_err *er
     return rc;
 }
 
-/* Is a copy of the index on another node whose disk is above the high watermark? */
+/* Is a copy of the index on another node whose disk, that of its own tier, is above the high
+ * watermark? */
 static bool full_elsewhere(qd_shards *all, const qd_state *s, const qd_index_meta *m)
 {
     const qd_values *v = qd_config_values(all->config);
@@ -101,15 +113,26 @@ static bool full_elsewhere(qd_shards *all, const qd_state *s, const qd_index_met
     return false;
 }
 
+/* Is there a tier that changes an index that is, or is not, blocked? */
+static bool acts(const qd_shards *all, bool blocked)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < all->ntiers; i++)
+        any |= blocked ? all->tiers[i].below : all->tiers[i].over;
+    return any;
+}
+
 /* Blocks, or frees, every index held here that is not so yet. */
 static void flood_blocks(qd_shards *all)
 {
-    bool on = all->flood.over;
     qd_state *state = qd_cluster_state(all->cluster);
     for (uint32_t i = 0; i < state->n; i++) {
         const qd_index_meta *m = state->indices[i];
-        if (qd_values_bool(m->values, QD_IX_BLOCK_READ_ONLY_DELETE) == on || !held(all, m))
-            continue;
+        bool blocked = qd_values_bool(m->values, QD_IX_BLOCK_READ_ONLY_DELETE);
+        if (!acts(all, blocked)) continue;
+        const shard_tier *t = held_on(all, m);
+        bool on = t && t->over;
+        if (!t || blocked == on || !(t->over || t->below)) continue;
         if (!on && full_elsewhere(all, state, m)) continue;
         qd_err err;
         qd_err_init(&err);
@@ -130,6 +153,12 @@ static void flood_blocks(qd_shards *all)
 }
 
 /* --- telling the others ---------------------------------------------------------------------- */
+
+/* Of the node's own tier. */
+static const shard_tier *own_tier(const qd_shards *all)
+{
+    return &all->tiers[0];
+}
 
 #define TOLD_SIZE_UNIT 26 /* bits: shards are told in steps of 64 MB, smaller ones are not */
 #define SIZES_MAX ((size_t)1 << 20)
@@ -153,45 +182,64 @@ static int add_size(void *arg, qd_shard *s)
 }
 
 /* What the others are told of: nothing is available where writes are refused. */
-static uint64_t for_writes(const qd_shards *all)
+static uint64_t for_writes(const shard_tier *t)
 {
-    return atomic_load(&all->disk_full) ? 0 : all->flood.available;
+    return atomic_load(&t->disk_full) ? 0 : t->available;
 }
 
-static bool worth_telling(const qd_shards *all, uint64_t sizes)
+/* The tiers beside the node's own, "<name>=<total>/<available> ...": in steps of a hundredth. */
+static void tell_others(const qd_shards *all, qd_buf *b)
+{
+    for (uint32_t i = 1; i < all->ntiers; i++) {
+        const shard_tier *t = &all->tiers[i];
+        uint64_t step = t->total / 100 + 1;
+        if (t->total)
+            qd_buf_printf(b, "%s=%llu/%llu ", t->name, (unsigned long long)t->total,
+                          (unsigned long long)(for_writes(t) / step * step));
+    }
+}
+
+static bool worth_telling(const qd_shards *all, uint64_t texts)
 {
     const qd_node_meta *self = qd_cluster_self(all->cluster);
     qd_state *s = qd_cluster_state(all->cluster);
     const qd_node_meta *n = qd_state_node(s, self->id);
     bool unknown = n && !n->disk_total; /* also after the session was lost */
     qd_state_unref(s);
-    uint64_t a = for_writes(all), b = all->flood.told_available;
+    const shard_tier *t = own_tier(all);
+    uint64_t a = for_writes(t), b = all->flood.told_available;
     if ((a == 0) != (b == 0)) return true; /* health goes by it */
-    return unknown || all->flood.total != all->flood.told_total || sizes != all->flood.told_sizes ||
-           (a > b ? a - b : b - a) > all->flood.total / 100;
+    return unknown || t->total != all->flood.told_total || texts != all->flood.told_texts ||
+           (a > b ? a - b : b - a) > t->total / 100;
 }
 
 /* The allocation of shards goes by it. */
 static void tell_disk(qd_shards *all)
 {
-    qd_buf b;
+    qd_buf b, o;
     qd_err err;
     qd_err_init(&err);
     qd_buf_init(&b, NULL, SIZES_MAX);
+    qd_buf_init(&o, NULL, SIZES_MAX);
     (void)qd_shards_each(all, add_size, &b);
-    qd_str text = qd_buf_status(&b) ? (qd_str){NULL, 0} : qd_str_trim(qd_buf_view(&b));
-    uint64_t sizes = text.n ? qd_xxh3(text.p, text.n) : 0;
-    if (worth_telling(all, sizes)) {
-        uint64_t available = for_writes(all);
-        int rc = qd_cluster_report_disk(all->cluster, all->flood.total, available, text, &err);
+    tell_others(all, &o);
+    const shard_tier *t = own_tier(all);
+    qd_disk_report told = {.total = t->total, .available = for_writes(t)};
+    if (!qd_buf_status(&b)) told.shards = qd_str_trim(qd_buf_view(&b));
+    if (!qd_buf_status(&o)) told.tiers = qd_str_trim(qd_buf_view(&o));
+    uint64_t texts = told.shards.n ? qd_xxh3(told.shards.p, told.shards.n) : 0;
+    if (told.tiers.n) texts ^= qd_xxh3(told.tiers.p, told.tiers.n);
+    if (worth_telling(all, texts)) {
+        int rc = qd_cluster_report_disk(all->cluster, &told, &err);
         if (rc) {
             qd_log_debug(SHARD_LOG, "free space was not told: %s", qd_err_reason(&err));
         } else {
-            all->flood.told_total = all->flood.total;
-            all->flood.told_available = available;
-            all->flood.told_sizes = sizes;
+            all->flood.told_total = told.total;
+            all->flood.told_available = told.available;
+            all->flood.told_texts = texts;
         }
     }
+    qd_buf_fini(&o);
     qd_buf_fini(&b);
     qd_err_fini(&err);
 }
@@ -200,7 +248,7 @@ static void flood_run(qd_work *w)
 {
     qd_shards *all = (qd_shards *)(void *)((char *)w - offsetof(qd_shards, flood.work));
     tell_disk(all);
-    if (all->flood.over || all->flood.below) flood_blocks(all);
+    if (acts(all, true) || acts(all, false)) flood_blocks(all);
     qd_mutex_lock(&all->lock);
     atomic_store(&all->flood.queued, false);
     all->live--;
@@ -224,32 +272,45 @@ static void flood_queue(qd_shards *all)
     qd_mutex_unlock(&all->lock);
 }
 
-static void look_at_disk(qd_shards *all, uint64_t now, uint64_t total, uint64_t available)
+/* A tier's place among the watermarks; true: it crossed one since the last look. */
+static bool look_at_tier(qd_shards *all, shard_tier *t)
 {
     const qd_values *v = qd_config_values(all->config);
     bool on = qd_values_bool(v, QD_SET_DISK_THRESHOLD);
-    if (atomic_load(&all->flood.queued)) return;
-    bool over =
-        on && available < mark_bytes(v, QD_SET_DISK_FLOOD, QD_SET_DISK_FLOOD_HEADROOM, total);
-    bool below =
-        on && available >= mark_bytes(v, QD_SET_DISK_HIGH, QD_SET_DISK_HIGH_HEADROOM, total);
+    uint64_t flood = mark_bytes(v, QD_SET_DISK_FLOOD, QD_SET_DISK_FLOOD_HEADROOM, t->total),
+             high = mark_bytes(v, QD_SET_DISK_HIGH, QD_SET_DISK_HIGH_HEADROOM, t->total);
+    bool over = on && t->available < flood, below = on && t->available >= high;
+    bool crossed = (over && !t->over) || (below && t->over);
+    if (over || below) t->over = over;
+    t->below = below;
+    return crossed;
+}
+
+static void look_at_disks(qd_shards *all, uint64_t now)
+{
+    const qd_values *v = qd_config_values(all->config);
+    bool full = atomic_load(&own_tier(all)->disk_full), told_full = all->flood.told_available == 0;
     bool due = now >= all->flood.due_ns;
-    bool full = atomic_load(&all->disk_full), told_full = all->flood.told_available == 0;
-    bool crossed = (over && !all->flood.over) || (below && all->flood.over) ||
-                   (atomic_load(&all->flood.told_total) && full != told_full);
+    bool crossed = atomic_load(&all->flood.told_total) && full != told_full;
+    for (uint32_t i = 0; i < all->ntiers; i++)
+        if (all->tiers[i].total) crossed |= look_at_tier(all, &all->tiers[i]);
     if (!due && !crossed) return;
     all->flood.due_ns = now + (uint64_t)qd_values_ms(v, QD_SET_DISK_INTERVAL) * 1000000u;
-    if (over || below) all->flood.over = over;
-    all->flood.below = below;
-    all->flood.total = total;
-    all->flood.available = available;
     flood_queue(all);
 }
 
 void qdi_shards_space(qd_shards *all, uint64_t now, uint64_t buffered)
 {
-    uint64_t total = 0, available = 0;
-    if (qd_store_capacity(all->store, &total, &available, NULL) || total == 0) return;
-    refuse_or_not(all, total, available, buffered);
-    if (all->config && all->cluster) look_at_disk(all, now, total, available);
+    bool queued = atomic_load(&all->flood.queued), any = false;
+    for (uint32_t i = 0; i < all->ntiers; i++) {
+        shard_tier *t = &all->tiers[i];
+        uint64_t total = 0, available = 0;
+        if (qd_store_capacity(t->store, &total, &available, NULL) || total == 0) continue;
+        any = true;
+        refuse_or_not(t, total, available, buffered);
+        if (queued) continue; /* the work reads them */
+        t->total = total;
+        t->available = available;
+    }
+    if (any && !queued && all->config && all->cluster) look_at_disks(all, now);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # 067_tiers.t: a tier that cannot hold shards stops the start: one without logs always, one that is not durable
-# unless storage.tiers.<tier>.unsafe_not_durable says so, and then loudly. Settings of tiers that do nothing are told.
+# unless storage.tiers.<tier>.unsafe_not_durable says so, and then loudly. Tiers have folders and names of their own.
 use strict;
 use warnings;
 use FindBin;
@@ -41,18 +41,21 @@ for my $time (1, 2) {
     $n->start;
     like($n->log_text, qr/UNSAFE: storage\.tiers\.hot\.unsafe_not_durable is true: .*\[toy-volatile\].*LOST/, "start $time says what is accepted");
     my ($info) = values %{ $n->get('/_nodes')->{json}{nodes} };
-    is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::false}, '_nodes shows it');
+    is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::false, tiers => {hot => {durable => JSON::PP::false}}}, '_nodes shows it');
     is($info->{settings}{storage}{tiers}{hot}{unsafe_not_durable}, 'true', 'with the setting');
     is($n->put("/i$time", {settings => {number_of_shards => 1, number_of_replicas => 0}})->{status}, 200, 'an index');
     is($n->put("/i$time/_doc/1?refresh=true", {a => 1})->{status}, 201, 'takes documents');
     $n->stop;
 }
 
-# Settings of a tier that this node does not use.
+# A second tier, and what it must not be.
 my $w = QdNode->new('wa', settings => {%base, 'storage.tiers.warm.plugin' => 'storage-nvme', 'storage.tiers.warm.path' => "$dir/warm"});
 $w->start;
-like($w->log_text, qr/storage\.tiers\.warm is not used by this node: storage\.tier is \[hot\]/, 'a second tier: the log says that it does nothing');
 my ($info) = values %{ $w->get('/_nodes')->{json}{nodes} };
-is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::true}, '_nodes shows the tier in use');
+my $durable = {durable => JSON::PP::true};
+is_deeply($info->{storage}, {tier => 'hot', durable => JSON::PP::true, tiers => {hot => $durable, warm => $durable}}, '_nodes shows the tiers');
 is($w->stop, 0, 'ends');
+start_fails({'storage.tiers.a,b.plugin' => 'storage-nvme'}, qr/storage\.tiers\.<name>: \[a,b\] is no name of a tier/, 'a name with a comma');
+start_fails({'storage.tiers.coordination.plugin' => 'storage-nvme'}, qr/\[coordination\] is no name of a tier/, 'a name that is taken');
+start_fails({'storage.tiers.warm.plugin' => 'toy-volatile'}, qr/storage\.tiers\.warm\.plugin: \[toy-volatile\] does not keep/, 'a second tier that is not durable');
 done_testing;

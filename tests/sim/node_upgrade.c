@@ -8,7 +8,7 @@
 #include "node_int.h"
 
 #define OLDER 1u
-#define NEWER 2u
+#define NEWER QD_FEATURES_LEVEL
 #define STOP_MS 6000  /* then it is killed */
 #define START_MS 3000 /* then the next one's turn has come */
 #define PATH "/_cluster/upgrade/finalize"

@@ -248,7 +248,7 @@ static bool waits(const running *x)
     if (api->flags & QD_API_ADMIN) return true;
     if (!x->served) return false; /* of the parts behind it none is looked at yet */
     if ((q->a->rpc && qdi_many_nodes(q->a)) || waits_for_copies(q)) return true;
-    if (!q->a->store || (qd_store_caps(q->a->store) & QD_STORE_MMAP)) return false;
+    if (!q->a->shards || (qd_shards_tier_caps(q->a->shards) & QD_STORE_MMAP)) return false;
     return api->flags & QD_API_READ;
 }
 

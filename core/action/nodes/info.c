@@ -288,13 +288,26 @@ static void write_attributes(const qd_actions *a, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-/* The tier of the node's shards, and whether it keeps them. */
+static void write_tier(void *arg, const qd_tier_space *t)
+{
+    qd_json_writer *w = arg;
+    qd_json_key_c(w, t->name);
+    qd_json_object(w);
+    qd_json_field_bool(w, "durable", t->durable);
+    qd_json_object_end(w);
+}
+
+/* The tiers of the node's shards, and whether they keep them; "tier" is the node's own. */
 static void write_storage(const qd_actions *a, qd_json_writer *w)
 {
     qd_json_key_c(w, "storage");
     qd_json_object(w);
     qd_json_field_str(w, "tier", qd_config_text(a->config, QD_SET_STORAGE_TIER));
-    qd_json_field_bool(w, "durable", qd_store_caps(a->store) & QD_STORE_DURABLE);
+    qd_json_field_bool(w, "durable", qd_shards_tier_caps(a->shards) & QD_STORE_DURABLE);
+    qd_json_key_c(w, "tiers");
+    qd_json_object(w);
+    qd_shards_tiers(a->shards, write_tier, w);
+    qd_json_object_end(w);
     qd_json_object_end(w);
 }
 

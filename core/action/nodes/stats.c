@@ -296,6 +296,24 @@ static void write_history(void *arg, qd_str folder, qd_str what)
     qd_json_object_end(w);
 }
 
+typedef struct tier_row {
+    const stats_request *x;
+    qd_json_writer *w;
+} tier_row;
+
+static void write_tier(void *arg, const qd_tier_space *t)
+{
+    const tier_row *r = arg;
+    bool human = r->x->q->human;
+    qd_json_object(r->w);
+    qd_json_field_str(r->w, "path", qd_str_c(t->path));
+    qd_json_field_str(r->w, "tier", qd_str_c(t->name));
+    qdi_write_bytes(r->w, human, "total", "total_in_bytes", (int64_t)t->total);
+    qdi_write_bytes(r->w, human, "free", "free_in_bytes", (int64_t)t->available);
+    qdi_write_bytes(r->w, human, "available", "available_in_bytes", (int64_t)t->available);
+    qd_json_object_end(r->w);
+}
+
 static void write_fs(const stats_request *x, qd_json_writer *w)
 {
     open_part(w, "fs");
@@ -305,10 +323,7 @@ static void write_fs(const stats_request *x, qd_json_writer *w)
     qd_json_object_end(w);
     qd_json_key_c(w, "data");
     qd_json_array(w);
-    qd_json_object(w);
-    qd_json_field_str(w, "path", x->q->a->data_path);
-    write_disk(x, w);
-    qd_json_object_end(w);
+    qd_shards_tiers(x->q->a->shards, write_tier, &(tier_row){x, w});
     qd_json_array_end(w);
     write_scrub(x, w);
     qd_json_key_c(w, "suspect_histories");

@@ -67,7 +67,7 @@ static void fan_help(qd_work *w)
 
 bool qdi_search_waits(const qd_actions *a)
 {
-    return qd_fiber_here() && !(a->store && (qd_store_caps(a->store) & QD_STORE_MMAP));
+    return qd_fiber_here() && !(a->shards && (qd_shards_tier_caps(a->shards) & QD_STORE_MMAP));
 }
 
 static uint32_t fan_helpers(qd_pool *pool, uint32_t n, bool fibers)

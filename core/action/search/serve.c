@@ -258,7 +258,7 @@ int qdi_search_serve(qd_actions *a, qd_err *err)
 {
     if (!a->rpc) return 0;
     /* where the tier cannot be mapped a search waits for it off its worker */
-    uint32_t waits = qd_store_caps(a->store) & QD_STORE_MMAP ? 0 : QD_RPC_ON_FIBER;
+    uint32_t waits = qd_shards_tier_caps(a->shards) & QD_STORE_MMAP ? 0 : QD_RPC_ON_FIBER;
     qd_rpc_row rows[QD_COUNT_OF(handlers)];
     for (size_t i = 0; i < QD_COUNT_OF(handlers); i++) {
         rows[i] = handlers[i];

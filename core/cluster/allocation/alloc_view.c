@@ -179,6 +179,8 @@ static int make_nodes(making *m)
             .up = true,
             .disk_total = (int64_t)n->disk_total,
             .disk_free = (int64_t)n->disk_free,
+            .tiers = n->tiers,
+            .tier_spaces = n->tier_spaces,
         };
     }
     return 0;
@@ -322,6 +324,7 @@ static int make_index(making *m, const qd_index_meta *meta, qd_alloc_index *out)
         .closed = meta->closed,
         .flood_block = qd_values_bool(v, QD_IX_BLOCK_READ_ONLY_DELETE),
         .tiers = qd_values_text(v, QD_IX_TIER_PREFERENCE),
+        .storage_tier = qd_values_text(v, QD_IX_STORAGE_TIER),
         .enable = (qd_alloc_enable)qd_values_i64(v, QD_IX_ALLOC_ENABLE),
         .enable_set = qd_values_is_set(v, QD_IX_ALLOC_ENABLE),
         .rebalance = (qd_alloc_rebalance)qd_values_i64(v, QD_IX_REBALANCE_ENABLE),

@@ -41,6 +41,8 @@ typedef struct qd_alloc_node {
     qd_alloc_leave leave;
     int64_t permit_until_ms;       /* wall clock; RESTARTS */
     int64_t disk_total, disk_free; /* bytes; total 0: not measured */
+    qd_str tiers;                  /* storage tiers on which it may hold shards: "hot,warm" */
+    qd_str tier_spaces;            /* "<name>=<total>/<free> ...", of tiers beside its own */
 } qd_alloc_node;
 
 typedef enum qd_alloc_copy_state {
@@ -138,7 +140,8 @@ typedef struct qd_alloc_index {
     qd_alloc_filters filters;
     const qd_alloc_pair *initial; /* index.routing.allocation.initial_recovery.*, as require */
     uint32_t ninitial;
-    qd_str tiers; /* index.routing.allocation.include._tier_preference */
+    qd_str tiers;        /* index.routing.allocation.include._tier_preference */
+    qd_str storage_tier; /* index.storage.tier; empty: each node's own */
     qd_alloc_enable enable;
     bool enable_set; /* the index has its own */
     qd_alloc_rebalance rebalance;

@@ -185,6 +185,14 @@ void qdi_alloc_traffic(alloc_work *w);
 qd_alloc_decision *qdi_alloc_decide(alloc_work *w, qd_alloc_action action, uint32_t g,
                                     uint32_t node, const char *fmt, ...) QD_PRINTF(5, 6);
 
+/* --- disk.c --- */
+/* The disk on which a node has, or would have, the files of an index. */
+typedef struct alloc_disk {
+    int64_t total, free;
+    int64_t low, high, flood; /* bytes to be left free; -1: usage or watermarks are not known */
+} alloc_disk;
+void qdi_alloc_disk_of(const alloc_work *w, uint32_t index, uint32_t node, alloc_disk *out);
+
 /* --- awareness.c --- */
 /* Ids of the values of awareness attributes. */
 int qdi_alloc_awareness_make(alloc_work *w, qd_err *err);

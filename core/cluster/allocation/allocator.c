@@ -97,7 +97,7 @@ static bool nodes_matter(const qd_state *old, const qd_state *now)
     for (uint32_t i = 0; old->nodes != now->nodes && i < now->nnodes; i++) {
         const qd_node_meta *x = &old->nodes[i], *y = &now->nodes[i];
         if (!qd_str_eq(x->id, y->id) || x->mod_revision != y->mod_revision ||
-            x->disk_free != y->disk_free) {
+            x->disk_free != y->disk_free || !qd_str_eq(x->tier_spaces, y->tier_spaces)) {
             return true;
         }
     }

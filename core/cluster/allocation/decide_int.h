@@ -13,6 +13,7 @@ qd_alloc_verdict qdi_alloc_aware_remain(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_filter_allocate(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_filter_remain(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_tier(const alloc_ask *a);
+qd_alloc_verdict qdi_alloc_storage_tier(const alloc_ask *a);
 /* disk.c */
 qd_alloc_verdict qdi_alloc_disk_allocate(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_disk_remain(const alloc_ask *a);

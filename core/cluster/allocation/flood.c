@@ -4,11 +4,14 @@
  */
 #include "cluster/allocation/allocation_int.h"
 
-static void worst_disk(const alloc_work *w, uint32_t node, int *worst, uint32_t *where)
+static void worst_disk(const alloc_work *w, uint32_t index, uint32_t node, int *worst,
+                       uint32_t *where)
 {
-    if (node == QD_ALLOC_NONE || w->flood[node] < 0) return;
-    int64_t have = w->view->nodes[node].disk_free;
-    int level = have < w->flood[node] ? 2 : have < w->high[node] ? 1 : 0;
+    alloc_disk d;
+    if (node == QD_ALLOC_NONE) return;
+    qdi_alloc_disk_of(w, index, node, &d);
+    if (d.flood < 0) return;
+    int level = d.free < d.flood ? 2 : d.free < d.high ? 1 : 0;
     if (level > *worst) *worst = level, *where = node;
 }
 
@@ -17,7 +20,8 @@ void qdi_alloc_flood(alloc_work *w)
     const qd_alloc_view *v = w->view;
     bool any = false; /* mostly there is nothing to do */
     for (uint32_t n = 0; n < v->nnodes && !any; n++)
-        any = w->flood[n] >= 0 && v->nodes[n].disk_free < w->flood[n];
+        any =
+            w->flood[n] >= 0 && (v->nodes[n].disk_free < w->flood[n] || v->nodes[n].tier_spaces.n);
     for (uint32_t i = 0; i < v->nindices; i++) {
         const qd_alloc_index *x = &v->indices[i];
         if (!any && !(x->flood_block && v->disks_new)) continue;
@@ -25,8 +29,8 @@ void qdi_alloc_flood(alloc_work *w)
         uint32_t where = QD_ALLOC_NONE;
         for (uint32_t s = x->first; s < x->first + x->nshards; s++)
             for (uint32_t g = w->first[s]; g < w->first[s + 1]; g++) {
-                worst_disk(w, w->now.node[g], &worst, &where);
-                worst_disk(w, w->now.from[g], &worst, &where);
+                worst_disk(w, i, w->now.node[g], &worst, &where);
+                worst_disk(w, i, w->now.from[g], &worst, &where);
             }
         qd_alloc_decision *d;
         if (worst == 2 && !x->flood_block)

@@ -122,6 +122,14 @@ static bool has_tier(const qd_alloc_node *n, char letter)
            (memchr(n->roles.p, letter, n->roles.n) || memchr(n->roles.p, 'd', n->roles.n));
 }
 
+/* May the node hold shards on the storage tier (empty: its own)? */
+static bool stores_on(const qd_alloc_node *n, qd_str tier)
+{
+    bool has = !tier.n;
+    for (qd_str rest = n->tiers; !has && rest.n;) has = qd_str_eq(qd_str_split(&rest, ','), tier);
+    return has;
+}
+
 qd_str qdi_alloc_tier_pick(const alloc_work *w, qd_str tiers)
 {
     while (tiers.p) {
@@ -160,7 +168,7 @@ uint32_t qd_alloc_nodes_for(const qd_alloc_view *v, uint32_t index)
     for (uint32_t n = 0; n < v->nnodes; n++) {
         const qd_alloc_node *y = &v->nodes[n];
         if (!y->up || !qdi_alloc_holds_data(y) || y->leave == QD_ALLOC_REMOVED) continue;
-        if (tiered && !has_tier(y, letter)) continue;
+        if ((tiered && !has_tier(y, letter)) || !stores_on(y, x->storage_tier)) continue;
         count += filters_allow(y, &v->settings.filters) && filters_allow(y, &x->filters);
     }
     return count;
@@ -188,7 +196,7 @@ static int sig_make(alloc_work *w, const qd_alloc_index *x)
     for (uint32_t n = 0; n < v->nnodes; n++) {
         const qd_alloc_node *y = &v->nodes[n];
         if (!w->data[n] || y->leave == QD_ALLOC_REMOVED) continue;
-        if (tiered && !has_tier(y, letter)) continue;
+        if ((tiered && !has_tier(y, letter)) || !stores_on(y, x->storage_tier)) continue;
         if (!filters_allow(y, &v->settings.filters) || !filters_allow(y, &x->filters)) continue;
         s.nodes[n >> 6] |= 1ull << (n & 63);
         s.n++;
@@ -220,6 +228,8 @@ int qdi_alloc_sigs_make(alloc_work *w, qd_err *err)
         key_add(&key, 'r', x->filters.require, x->filters.nrequire);
         qd_buf_char(&key, 't');
         qd_buf_str(&key, x->tiers);
+        qd_buf_char(&key, '\0');
+        qd_buf_str(&key, x->storage_tier);
         rc = qd_buf_status(&key);
         if (rc) break;
         void *at = qd_map_get(&seen, qd_buf_view(&key));
@@ -313,4 +323,19 @@ qd_alloc_verdict qdi_alloc_tier(const alloc_ask *a)
                          "index has a preference for tiers [%.*s] and node does not meet the "
                          "required [%.*s] tier",
                          QD_STR_ARG(tiers), QD_STR_ARG(tier));
+}
+
+qd_alloc_verdict qdi_alloc_storage_tier(const alloc_ask *a)
+{
+    qd_str tier = alloc_index_of(a->w, a->g)->storage_tier;
+    const qd_alloc_node *n = &a->w->view->nodes[a->node];
+    if (!tier.n)
+        return qdi_alloc_say(a, QD_ALLOC_YES, "index has no storage tier [index.storage.tier]");
+    if (stores_on(n, tier))
+        return qdi_alloc_say(a, QD_ALLOC_YES, "node has the storage tier [%.*s] of the index",
+                             QD_STR_ARG(tier));
+    return qdi_alloc_say(a, QD_ALLOC_NO,
+                         "index has the storage tier [%.*s] [index.storage.tier] and node has "
+                         "[%.*s] [storage.tiers]",
+                         QD_STR_ARG(tier), QD_STR_ARG(n->tiers));
 }

@@ -12,8 +12,10 @@
 /* Formats of state, shards and messages are numbered as one level: a node writes those of the
  * cluster's level (key "features"), and knows those up to its own. Raised by
  * POST /_cluster/upgrade/finalize once every node knows the higher one. */
-#define QD_FEATURES_LEVEL 2u
+#define QD_FEATURES_LEVEL 3u
 #define QD_FEATURES_FIELD_TYPES 2u /* fields of plugins' types: segments with index parts */
+#define QD_FEATURES_STORAGE_TIERS                                                                  \
+    3u /* index.storage.tier: shards on a tier beside the node's own */
 
 /* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
 /* Which stores of the cluster's state a node opens: none, the one; both, so that it can move the
@@ -27,9 +29,11 @@ typedef struct qd_node_meta {
     qd_str ephemeral;          /* random, made by each process; empty only in old records */
     uint32_t stores;           /* of the state that it opens: QD_NODE_STORES_* */
     qd_str wants;              /* mode that its settings ask for; empty: none, or the cluster's */
+    qd_str tiers;              /* on which it may hold shards: "hot,warm"; empty: it tells none */
     const qd_pair *attributes; /* node.attr.* without the prefix, by key */
     uint32_t nattributes;
-    uint64_t disk_total, disk_free; /* bytes of the tier; 0: not told */
+    uint64_t disk_total, disk_free; /* bytes of its own tier; 0: not told */
+    qd_str tier_spaces;             /* "<name>=<total>/<free> ...", of tiers beside its own */
     qd_str shard_sizes;             /* "<uuid>/<n>=<bytes> ...", of its large shards */
     uint64_t session;      /* of the coordination store; 0: not known (of qd_cluster_self) */
     uint64_t mod_revision; /* of its record */

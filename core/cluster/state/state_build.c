@@ -167,6 +167,7 @@ static int read_disk(const state_building *b, qd_arena *scratch, qd_node_meta *o
     if (rc) return state_passes(rc) ? rc : 0;
     out->disk_total = bytes_of(root, "total");
     out->disk_free = bytes_of(root, "free");
+    out->tier_spaces = member(root, "tiers", &b->s->part[QD_STATE_NODES]->arena);
     out->shard_sizes = member(root, "shards", &b->s->part[QD_STATE_NODES]->arena);
     return 0;
 }
@@ -189,6 +190,7 @@ static int read_node(const state_building *b, qd_str id, const qd_state_kv *kv, 
             .version = member(root, "version", a),
             .ephemeral = member(root, "ephemeral_id", a),
             .wants = member(root, "wants", a),
+            .tiers = member(root, "tiers", a),
             .features = (uint32_t)bytes_of(root, "features"),
             .stores = (uint32_t)bytes_of(root, "stores"),
             .session = kv->session,

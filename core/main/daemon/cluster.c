@@ -40,6 +40,14 @@ static void role_letters(const qd_node *node, char out[16], bool *data)
     out[k] = 0;
 }
 
+/* "hot,warm": the node's own tier first. */
+static void tier_names(const qd_node *node, char *out, size_t n)
+{
+    size_t at = 0;
+    for (uint32_t i = 0; i <= node->nothers && at < n; i++)
+        at += (size_t)snprintf(out + at, n - at, "%s%s", i ? "," : "", node->tier_name[i]);
+}
+
 static int open_shards(qd_node *node, qd_err *err)
 {
     qd_pool_stats write;
@@ -48,6 +56,10 @@ static int open_shards(qd_node *node, qd_err *err)
     qd_shards_config c = {
         .env = node->env,
         .store = node->store,
+        .tier = qd_str_c(node->tier_name[0]),
+        .path = node->data,
+        .others = node->others,
+        .nothers = node->nothers,
         .pools = &node->pools,
         .account = &node->index_account,
         .config = node->config,
@@ -196,11 +208,13 @@ static int open_cluster(qd_node *node, const qd_cluster_config *c, qd_err *err)
 
 static int cluster_start(qd_node *node, qd_err *err)
 {
-    char roles[16], host[QD_RPC_ADDRESS_MAX], http[QD_RPC_ADDRESS_MAX + 8];
+    char tiers[QD_TIERS_MAX * 65] = "", roles[16], host[QD_RPC_ADDRESS_MAX],
+                              http[QD_RPC_ADDRESS_MAX + 8];
     bool data;
     qd_pair attributes[QD_NODE_ATTRIBUTES_MAX];
     uint32_t nattributes = qd_node_attributes(qd_config_settings(node->config), attributes);
     role_letters(node, roles, &data);
+    if (data) tier_names(node, tiers, sizeof tiers);
     int rc = open_shards(node, err);
     if (rc) return rc;
     qd_mutex_init(&node->following);
@@ -222,6 +236,7 @@ static int cluster_start(qd_node *node, qd_err *err)
                            : node->mode.own ? QD_NODE_STORES_ONE
                                             : QD_NODE_STORES_NONE,
                  .wants = qd_str_c(qd_node_wants(node)),
+                 .tiers = qd_str_c(tiers),
                  .attributes = attributes,
                  .nattributes = nattributes},
         .data = data,

@@ -1,6 +1,6 @@
 /*
  * disks.c: the disks below the folders of this node: path.data, its store of cluster
- * state, the tier of its shards. Folders of one file system are one disk.
+ * state, the tiers of its shards. Folders of one file system are one disk.
  */
 #include "cluster/cluster.h"
 #include "main/daemon/node.h"
@@ -20,10 +20,11 @@ static const char *name(void *arg, uint32_t disk)
 
 qd_cluster_disks qd_node_disks(qd_node *node)
 {
-    const char *const folders[] = {node->data, node->coordination_path, node->tier_path};
+    const char *folders[2 + QD_TIERS_MAX] = {node->data, node->coordination_path};
+    for (uint32_t i = 0; i <= node->nothers; i++) folders[2 + i] = node->tier_path[i];
     uint64_t seen[QD_COUNT_OF(folders)];
     qd_cluster_disks out = {0, probe, name, node};
-    for (size_t i = 0; i < QD_COUNT_OF(folders); i++) {
+    for (size_t i = 0; i < 3 + node->nothers; i++) {
         qd_file_info info;
         qd_err err;
         uint32_t k = 0;

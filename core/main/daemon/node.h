@@ -23,15 +23,16 @@ typedef struct qd_node {
     qd_env *env;
     qd_paths paths;
     qd_config *config;
-    char conf_file[QD_PATH_MAX];      /* empty: none was found */
-    char data[QD_PATH_MAX];           /* path.data, absolute */
-    char logs[QD_PATH_MAX];           /* path.logs, absolute; empty: standard error only */
-    char tier_path[QD_PATH_MAX + 64]; /* of the tier of its shards */
+    char conf_file[QD_PATH_MAX]; /* empty: none was found */
+    char data[QD_PATH_MAX];      /* path.data, absolute */
+    char logs[QD_PATH_MAX];      /* path.logs, absolute; empty: standard error only */
+    char tier_path[QD_TIERS_MAX][QD_PATH_MAX + 64]; /* of the tiers of its shards, its own first */
+    char tier_name[QD_TIERS_MAX][64];
     /* of its store of cluster state; empty: it has none */
     char coordination_path[QD_PATH_MAX + 32];
-    const char *disks[3]; /* of data, tier_path and coordination_path one for each disk */
-    char name[256];       /* node.name */
-    uint64_t start_ns;    /* mono */
+    const char *disks[2 + QD_TIERS_MAX]; /* of data, coordination_path and tier_path one a disk */
+    char name[256];                      /* node.name */
+    uint64_t start_ns;                   /* mono */
     int64_t start_wall_ms;
     qd_file_lock *lock;    /* path.data/node.lock */
     qd_loop *main_loop;    /* of the main thread: signals only */
@@ -46,6 +47,8 @@ typedef struct qd_node {
     struct qd_wire *wire;                /* what the transport stands on */
     struct qd_rpc *rpc;                  /* transport to other nodes */
     qd_store *store;                     /* tier of this node's shards */
+    qd_shards_tier others[QD_TIERS_MAX]; /* tiers beside it */
+    uint32_t nothers;
     struct qd_coord_store *coordination; /* the store in charge */
     struct qd_authority *authority;      /* path.data/authority.json: what was acted on */
     qd_mutex deciding;                   /* mode, coordination, authority: requests look at them */

@@ -729,6 +729,34 @@ static void field_types_of_plugins_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+/* A node of a former level would look for such shards on its own tier. */
+static void tiers_of_indices_wait_for_their_level(void **state)
+{
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *s = settings("index.storage.tier", "warm");
+    coord_memory *store = coord_memory_make(qd_env_system(), "tiers");
+    qd_err_init(&err);
+    features = 2;
+    node old = node_open("tiers", "node-old");
+    features = 0;
+    node new = node_open("tiers", "node-new");
+    assert_int_equal(create(&new, "a", s, "{}", &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "index.storage.tier is [warm], for which the "
+                                                "cluster's formats must be of level 3; they are "
+                                                "of level 2"));
+    qd_err_fini(&err);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(level, QD_FEATURES_LEVEL);
+    assert_int_equal(create(&new, "a", s, "{}", &err), 0);
+    qd_settings_unref(s);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 static bool has_replica(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -937,6 +965,7 @@ int main(void)
         cmocka_unit_test(a_document_finds_its_node_at_once),
         cmocka_unit_test(formats_are_raised_when_all_know_them),
         cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
+        cmocka_unit_test(tiers_of_indices_wait_for_their_level),
     };
     return unit_run(tests);
 }

@@ -1,0 +1,115 @@
+/*
+ * tiers.c: on which of the node's tiers an index lies.
+ *
+ * All files that a node has of one index lie on one tier: the one where they are, else the one that
+ * index.storage.tier names, else the node's own. A tier without logs takes the segments only; their
+ * translog and commit points are on the node's own tier, which has logs.
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "shard/shards_int.h"
+#include <stdio.h>
+#include <string.h>
+
+static void add(qd_shards *all, qd_str name, const char *path, qd_store *store)
+{
+    shard_tier *t = &all->tiers[all->ntiers++];
+    snprintf(t->name, sizeof t->name, "%.*s", QD_STR_ARG(name));
+    t->path = path ? path : "";
+    t->store = store;
+    t->caps = store ? qd_store_caps(store) : UINT32_MAX;
+}
+
+void qdi_tiers_init(qd_shards *all, const qd_shards_config *c)
+{
+    qd_assert(c->nothers < QD_TIERS_MAX);
+    add(all, c->tier, c->path, c->store);
+    for (uint32_t i = 0; i < c->nothers; i++)
+        add(all, c->others[i].name, c->others[i].path, c->others[i].store);
+}
+
+uint32_t qd_shards_tier_caps(const qd_shards *all)
+{
+    uint32_t caps = UINT32_MAX;
+    for (uint32_t i = 0; i < all->ntiers; i++) caps &= all->tiers[i].caps;
+    return caps;
+}
+
+void qd_shards_tiers(qd_shards *all, void (*each)(void *arg, const qd_tier_space *t), void *arg)
+{
+    for (uint32_t i = 0; i < all->ntiers; i++) {
+        const shard_tier *x = &all->tiers[i];
+        qd_tier_space t = {.name = x->name, .path = x->path, .durable = x->caps & QD_STORE_DURABLE};
+        if (qd_store_capacity(all->tiers[i].store, &t.total, &t.available, NULL))
+            t.total = t.available = 0;
+        each(arg, &t);
+    }
+}
+
+/* Its metadata is beside the files, and may be there before them. */
+static int is_file(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    return !qd_str_ends(name, QD_STR("/meta"));
+}
+
+static int holds(const shard_tier *t, const char *uuid, bool *yes, qd_err *err)
+{
+    char prefix[96];
+    int n = snprintf(prefix, sizeof prefix, "indices/%s/", uuid);
+    int rc = qd_store_list(t->store, (qd_str){prefix, (size_t)n}, is_file, NULL, err);
+    *yes = rc == 1;
+    return rc < 0 ? rc : 0;
+}
+
+static shard_tier *named(qd_shards *all, qd_str name)
+{
+    for (uint32_t i = 0; i < all->ntiers; i++)
+        if (qd_str_is(name, all->tiers[i].name)) return &all->tiers[i];
+    return NULL;
+}
+
+int qdi_tier_of(qd_shards *all, const qd_index_meta *m, shard_tier **out, qd_err *err)
+{
+    qd_str wanted = qd_values_text(m->values, QD_IX_STORAGE_TIER);
+    shard_tier *t = wanted.n ? named(all, wanted) : &all->tiers[0];
+    bool here = false;
+    *out = t;
+    if (all->ntiers == 1 && t) return 0;
+    int rc = t ? holds(t, m->uuid, &here, err) : 0;
+    for (uint32_t i = 0; i < all->ntiers && !rc && !here; i++) {
+        if (&all->tiers[i] == t) continue;
+        /* beside a tier without logs there are logs, which are no reason to take their tier */
+        if (t && !(t->caps & QD_STORE_APPEND) && i == 0) continue;
+        rc = holds(&all->tiers[i], m->uuid, &here, err);
+        if (here) *out = &all->tiers[i];
+    }
+    if (rc || *out) return rc;
+    return qd_err_set(err, QD_E_CONFIG,
+                      "index.storage.tier is [%.*s], which is none of the tiers of this node "
+                      "(storage.tiers.*)",
+                      QD_STR_ARG(wanted));
+}
+
+shard_tier *qdi_tier_of_log(qd_shards *all, shard_tier *t)
+{
+    return t->caps & QD_STORE_APPEND ? t : &all->tiers[0];
+}
+
+int qdi_tiers_delete_all(qd_shards *all, qd_str prefix, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < all->ntiers; i++) {
+        int one = qd_store_delete_all(all->tiers[i].store, prefix, rc ? NULL : err);
+        if (!rc) rc = one;
+    }
+    return rc;
+}
+
+uint64_t qdi_tiers_damaged(const qd_shards *all)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < all->ntiers; i++) sum += qd_store_damaged(all->tiers[i].store);
+    return sum;
+}
