@@ -194,6 +194,52 @@ static void test_tier(void **state)
     end(&b);
 }
 
+/* The disk that counts is that of the index's tier; bytes in GiB. */
+static void test_storage_tier(void **state)
+{
+    (void)state;
+    char room[128];
+    bench b = begin(4, 1, 0);
+    b.m.view.settings.low.headroom = b.m.view.settings.high.headroom = -1;
+    b.m.view.settings.flood.headroom = -1;
+    b.m.indices[0].storage_tier = QD_STR("warm");
+    snprintf(room, sizeof room, "cold=1/1 warm=%llu/%llu", 1000ull << 30, 140ull << 30);
+    b.m.nodes[0].tiers = b.m.nodes[2].tiers = b.m.nodes[3].tiers = QD_STR("hot,cold,warm");
+    b.m.nodes[1].tiers = QD_STR("hot,warmer");
+    b.m.nodes[2].tier_spaces = qd_str_c(room);
+    b.m.nodes[3].disk_free = 0; /* of its own tier */
+    explain(&b, 1);
+    says(&b, 1, "storage_tier", QD_ALLOC_NO,
+         "index has the storage tier [warm] [index.storage.tier] and node has [hot,warmer] "
+         "[storage.tiers]");
+    says(&b, 2, "storage_tier", QD_ALLOC_YES, "node has the storage tier [warm] of the index");
+    says(&b, 2, "disk_threshold", QD_ALLOC_NO,
+         "having less than the minimum required [150gb] free space, actual free: [140gb], actual "
+         "used: [86%]");
+    says(&b, 3, "disk_threshold", QD_ALLOC_YES, "disk usage is unavailable");
+    /* its own tier is told as such */
+    b.m.nodes[3].tiers = QD_STR("warm,hot");
+    explain(&b, 1);
+    says(&b, 3, "disk_threshold", QD_ALLOC_NO, "actual free: [0b]");
+    end(&b);
+    /* and an index is blocked for its own disk alone */
+    b = begin(2, 0, 0);
+    b.m.view.settings.flood.headroom = b.m.view.settings.high.headroom = -1;
+    b.m.view.disks_new = true;
+    b.m.indices[0].storage_tier = QD_STR("warm");
+    b.m.nodes[0].tiers = b.m.nodes[1].tiers = QD_STR("hot,warm");
+    b.m.nodes[0].disk_free = 1;
+    snprintf(room, sizeof room, "warm=%llu/%llu", 1000ull << 30, 500ull << 30);
+    b.m.nodes[0].tier_spaces = qd_str_c(room);
+    assert_int_equal(decisions(&b, QD_ALLOC_BLOCK), 0);
+    snprintf(room, sizeof room, "warm=%llu/%llu", 1000ull << 30, 49ull << 30);
+    b.m.nodes[0].tier_spaces = qd_str_c(room);
+    assert_int_equal(decisions(&b, QD_ALLOC_BLOCK), 1);
+    b.m.nodes[0].tier_spaces = QD_STR("warm=1000/2000 warm="); /* of no use */
+    assert_int_equal(decisions(&b, QD_ALLOC_BLOCK), 0);
+    end(&b);
+}
+
 static void test_filters(void **state)
 {
     (void)state;
@@ -406,12 +452,19 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_yes),       cmocka_unit_test(test_awareness),
-        cmocka_unit_test(test_same_host), cmocka_unit_test(test_disk),
-        cmocka_unit_test(test_flood),     cmocka_unit_test(test_tier),
-        cmocka_unit_test(test_filters),   cmocka_unit_test(test_rest_of_deciders),
-        cmocka_unit_test(test_delayed),   cmocka_unit_test(test_no_copy),
-        cmocka_unit_test(test_commands),  cmocka_unit_test(test_bad_view),
+        cmocka_unit_test(test_yes),
+        cmocka_unit_test(test_awareness),
+        cmocka_unit_test(test_same_host),
+        cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_storage_tier),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_tier),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_rest_of_deciders),
+        cmocka_unit_test(test_delayed),
+        cmocka_unit_test(test_no_copy),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_bad_view),
         cmocka_unit_test(test_memory),
     };
     return unit_run(tests);
