@@ -133,7 +133,6 @@ typedef struct qd_aggs_shard_options {
     uint32_t shard;                /* number in the request: breaks ties of top_hits */
     qd_aggs_fetch *fetch;          /* NULL without top_hits */
     void *fetch_arg;
-    bool skip_block_statistics; /* always read values (benchmarks) */
 } qd_aggs_shard_options;
 
 /* Makes the collector of one shard. Filters are planned here. [worker] QD_E_NOMEM, QD_E_BREAKER,

@@ -103,7 +103,7 @@ static double used(void)
 static double last_used; /* of the last request */
 
 /* One request over the segment; its seconds. The answer goes to out. */
-static double run(bench *x, const char *text, const char *keep, bool statistics, qd_buf *out)
+static double run(bench *x, const char *text, const char *keep, qd_buf *out)
 {
     qd_arena arena;
     qd_json_node *json;
@@ -125,8 +125,7 @@ static double run(bench *x, const char *text, const char *keep, bool statistics,
     qd_aggs_reading how = {.arena = &arena, .reading = &reading, .body = qd_str_c(text)};
     OK(qd_aggs_parse(&how, json, &tree, &err));
     OK(qd_aggs_bind(tree, &(qd_aggs_binding){.query = &q}, &bound, &err));
-    qd_aggs_shard_options o = {
-        .searcher = x->searcher, .account = &x->account, .skip_block_statistics = !statistics};
+    qd_aggs_shard_options o = {.searcher = x->searcher, .account = &x->account};
     OK(qd_aggs_shard_make(bound, &o, &shard, &err));
     qd_node *node = qd_node_make(&arena, keep ? QD_NATIVE_TERM : QD_NATIVE_MATCH_ALL);
     if (keep) node->u.term = (qd_node_term){.field = QD_STR("keep"), .term = qd_str_c(keep)};
@@ -185,14 +184,13 @@ static double plain_rate(void)
     return rate;
 }
 
-static void line(bench *x, const char *what, const char *text, const char *keep, bool statistics,
-                 double rate)
+static void line(bench *x, const char *what, const char *text, const char *keep, double rate)
 {
     double best = 1e9;
     qd_buf out;
     qd_buf_init(&out, &x->account, 1 << 20);
     for (uint32_t r = 0; r < rounds; r++) {
-        double s = run(x, text, keep, statistics, &out);
+        double s = run(x, text, keep, &out);
         if (s < best) best = s;
     }
     double own = docs / best / 1e6;
@@ -212,23 +210,22 @@ static void all_lines(bench *x)
         "{\"a\":{\"terms\":{\"field\":\"k\"},\"aggs\":{\"s\":{\"sum\":{\"field\":\"v\"}}}}}";
     static const char histogram[] = "{\"a\":{\"histogram\":{\"field\":\"v\",\"interval\":8192}}}";
     double rate = plain_rate();
-    line(x, "sum of a long, all documents", sum, NULL, false, rate);
-    line(x, "sum of a long, filter keeping a random 50 %", sum, "half", false, rate);
-    line(x, "sum of a long, filter keeping a random 10 %", sum, "tenth", false, rate);
-    line(x, "stats of a long, all documents", stats, NULL, false, rate);
-    line(x, "stats of a long, filter keeping a random 50 %", stats, "half", false, rate);
-    line(x, "max of a long, all documents, block statistics", max, NULL, true, rate);
-    line(x, "max of a long, all documents, without them", max, NULL, false, rate);
-    line(x, "max of a long, filter keeping a random 50 %", max, "half", false, rate);
-    line(x, "sum of a double, all documents", real, NULL, false, rate);
-    line(x, "sum of a double, filter keeping a random 50 %", real, "half", false, rate);
-    line(x, "terms of a keyword of 16 values, all documents", terms, NULL, false, rate);
-    line(x, "terms of a keyword of 16 values, random 50 %", terms, "half", false, rate);
-    line(x, "terms of a keyword of 16 values, random 10 %", terms, "tenth", false, rate);
-    line(x, "terms of a keyword with a sum below, all documents", both, NULL, false, rate);
-    line(x, "terms of a keyword with a sum below, random 50 %", both, "half", false, rate);
-    line(x, "histogram of a long, 16 buckets, all documents", histogram, NULL, false, rate);
-    line(x, "histogram of a long, 16 buckets, random 50 %", histogram, "half", false, rate);
+    line(x, "sum of a long, all documents", sum, NULL, rate);
+    line(x, "sum of a long, filter keeping a random 50 %", sum, "half", rate);
+    line(x, "sum of a long, filter keeping a random 10 %", sum, "tenth", rate);
+    line(x, "stats of a long, all documents", stats, NULL, rate);
+    line(x, "stats of a long, filter keeping a random 50 %", stats, "half", rate);
+    line(x, "max of a long, all documents, block statistics", max, NULL, rate);
+    line(x, "max of a long, filter keeping a random 50 %", max, "half", rate);
+    line(x, "sum of a double, all documents", real, NULL, rate);
+    line(x, "sum of a double, filter keeping a random 50 %", real, "half", rate);
+    line(x, "terms of a keyword of 16 values, all documents", terms, NULL, rate);
+    line(x, "terms of a keyword of 16 values, random 50 %", terms, "half", rate);
+    line(x, "terms of a keyword of 16 values, random 10 %", terms, "tenth", rate);
+    line(x, "terms of a keyword with a sum below, all documents", both, NULL, rate);
+    line(x, "terms of a keyword with a sum below, random 50 %", both, "half", rate);
+    line(x, "histogram of a long, 16 buckets, all documents", histogram, NULL, rate);
+    line(x, "histogram of a long, 16 buckets, random 50 %", histogram, "half", rate);
 }
 
 static int by_size(const void *a, const void *b)
@@ -260,7 +257,7 @@ static void pair(bench *x, const char *what, const char *form, double rate)
         double seconds[2], processors[2];
         for (uint32_t k = 0; k < 2; k++) {
             uint32_t i = (k + r) & 1;
-            seconds[i] = run(x, text[i], NULL, false, &out[i]);
+            seconds[i] = run(x, text[i], NULL, &out[i]);
             processors[i] = last_used;
             if (seconds[i] < best[i]) best[i] = seconds[i];
         }

@@ -292,7 +292,7 @@ static int by_block(qdi_aggr *a, const uint32_t *idx, uint32_t n, qd_err *err)
     qd_column_block_info info;
     uint32_t number[2];
     if (!t->counting || t->reals || n > QDI_EMIT || !s->stats->dense || s->stats->multi ||
-        s->batch == b->number || a->shard->o.skip_block_statistics)
+        s->batch == b->number)
         return 0;
     qd_column_block_at(s->column, b->first, &info);
     if (!info.docs || info.to <= b->last) return 0;

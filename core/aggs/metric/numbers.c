@@ -43,7 +43,7 @@ static bool by_block(qdi_aggr *a, row *r)
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
     if (t->want & (QDI_WANT_SUM | QDI_WANT_SQUARES) || !b->contiguous || s->has_missing ||
-        s->converted || a->shard->o.skip_block_statistics || s->batch == b->number)
+        s->converted || s->batch == b->number)
         return false;
     if (!s->column) return true;
     qd_column_block_info info;
