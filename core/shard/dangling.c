@@ -27,6 +27,7 @@ typedef struct shard_folder {
 } shard_folder;
 
 typedef struct listing {
+    qd_shards *all;
     qd_arena arena;
     QD_VEC(qd_str) uuids;        /* folders below indices/ */
     QD_VEC(shard_folder) shards; /* and below these */
@@ -50,7 +51,7 @@ static bool is_number(qd_str s, uint32_t *number)
 static bool is_shard_file(qd_str s)
 {
     uint64_t n;
-    if (qd_str_is(s, "commit")) return true;
+    if (qd_str_is(s, "commit") || qd_str_is(s, "aside")) return true;
     if (qd_str_starts(s, QD_STR("translog-"))) return qd_str_u64(qd_str_sub(s, 9, s.n), &n);
     return qd_str_starts(s, QD_STR("seg-")) || qd_str_starts(s, QD_STR("live-"));
 }
@@ -60,6 +61,14 @@ static int keep(listing *l, void *list, qd_str s)
     QD_VEC(qd_str) *names = list;
     qd_str copy = qd_arena_str(&l->arena, s);
     return !copy.p || qd_vec_push(names, NULL, copy) ? QD_E_NOMEM : 0;
+}
+
+static bool stopping(qd_shards *all)
+{
+    qd_mutex_lock(&all->lock);
+    bool stop = all->stop;
+    qd_mutex_unlock(&all->lock);
+    return stop;
 }
 
 /* A file of a shard: its folder, once. */
@@ -80,11 +89,12 @@ static int collect(void *arg, qd_str name, bool of_tier)
     if (!of_tier) return keep(l, &l->foreign, name);
     qd_str top = qd_str_split(&rest, '/');
     if (qd_str_is(top, "lost+found") || qd_str_is(name, SHARD_HISTORIES)) return 0;
+    if (qd_str_is(top, "answers")) return 0; /* of requests that run */
     qd_str uuid = rest.p ? qd_str_split(&rest, '/') : (qd_str){NULL, 0};
     bool ours = qd_str_is(top, "indices") && is_uuid(uuid) && rest.p;
     if (ours) {
         bool known = l->uuids.n && qd_str_eq(l->uuids.at[l->uuids.n - 1], uuid);
-        if (!known && keep(l, &l->uuids, uuid)) return QD_E_NOMEM;
+        if (!known && (stopping(l->all) || keep(l, &l->uuids, uuid))) return QD_E_CLOSED;
         qd_str part = qd_str_split(&rest, '/');
         bool shard = rest.p && is_number(part, &number);
         if (shard && keep_shard(l, number)) return QD_E_NOMEM;
@@ -103,9 +113,9 @@ static void listing_fini(listing *l)
 }
 
 /* What lies on n tiers; of several each has what lies on it alone. */
-static int list_all(const shard_tier *tiers, uint32_t n, listing *l, qd_err *err)
+static int list_all(qd_shards *all, const shard_tier *tiers, uint32_t n, listing *l, qd_err *err)
 {
-    *l = (listing){0};
+    *l = (listing){.all = all};
     qd_arena_init(&l->arena, NULL, NAMES_MAX);
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc; i++)
@@ -171,7 +181,7 @@ int qd_shards_dangling(qd_shards *all, int (*each)(void *arg, qd_str uuid, const
                        void *arg, qd_err *err)
 {
     listing l;
-    int rc = list_all(all->tiers, all->ntiers, &l, err);
+    int rc = list_all(all, all->tiers, all->ntiers, &l, err);
     if (rc) return rc;
     uuids_once(&l);
     /* after the listing: an index is recorded before its first file is made */
@@ -280,13 +290,15 @@ static void tidy_strange(qd_store *store, qd_str name)
     qd_err_fini(&err);
 }
 
-static void tidy_folder(qd_shards *all, const qd_state *state, qd_str uuid)
+/* What came or went since the start is its shards' business. */
+static void tidy_folder(qd_shards *all, const qd_state *then, const qd_state *now, qd_str uuid)
 {
     qd_err err;
     qd_index_meta *m = NULL;
-    if (qd_state_index_uuid(state, uuid)) return;
+    bool buried = qd_state_buried(then, uuid);
+    if (qd_state_index_uuid(now, uuid) || (!buried && qd_state_buried(now, uuid))) return;
     qd_err_init(&err);
-    if (qd_state_buried(state, uuid)) {
+    if (buried) {
         if (remove_folder(all, uuid, &err)) {
             qd_log_warn(SHARD_LOG, "files of the deleted index [%.*s] could not be removed: %s",
                         QD_STR_ARG(uuid), qd_err_reason(&err));
@@ -316,31 +328,61 @@ static void tidy_shard(qd_shards *all, const qd_state *state, const shard_folder
     qdi_leftover_found(all, uuid, f->number);
 }
 
-static void tidy_tier(qd_shards *all, const shard_tier *t)
+static void tidy_tier(qd_shards *all, const qd_state *then, const shard_tier *t)
 {
     listing l;
     qd_err err;
     qd_err_init(&err);
-    if (list_all(t, 1, &l, &err)) {
+    int rc = list_all(all, t, 1, &l, &err);
+    if (rc && !stopping(all)) {
         qd_log_warn(SHARD_LOG, "what lies on the tier [%s] could not be listed: %s", t->name,
                     qd_err_reason(&err));
-    } else {
-        qd_state *state = qd_cluster_state(all->cluster);
-        for (size_t i = 0; i < l.uuids.n; i++) tidy_folder(all, state, l.uuids.at[i]);
+    } else if (!rc) {
+        qd_state *now = qd_cluster_state(all->cluster); /* after the listing */
+        for (size_t i = 0; i < l.uuids.n; i++) tidy_folder(all, then, now, l.uuids.at[i]);
         for (size_t i = 0; i < l.strange.n; i++) tidy_strange(t->store, l.strange.at[i]);
         for (size_t i = 0; i < l.foreign.n; i++) {
             qd_log_warn(SHARD_LOG, "[%.*s] is not the tier's own and is left alone",
                         QD_STR_ARG(l.foreign.at[i]));
         }
-        for (size_t i = 0; i < l.shards.n; i++) tidy_shard(all, state, &l.shards.at[i]);
-        qd_state_unref(state);
+        for (size_t i = 0; i < l.shards.n; i++) tidy_shard(all, now, &l.shards.at[i]);
+        qd_state_unref(now);
         listing_fini(&l);
     }
     qd_err_fini(&err);
 }
 
+typedef struct tidying {
+    qd_work work; /* first */
+    qd_shards *all;
+    qd_state *then; /* at the start */
+} tidying;
+
+static void tidy_run(qd_work *w)
+{
+    tidying *x = (tidying *)(void *)w;
+    qd_shards *all = x->all;
+    for (uint32_t i = 0; i < all->ntiers; i++) tidy_tier(all, x->then, &all->tiers[i]);
+    qdi_leftovers_look(all);
+    qd_state_unref(x->then);
+    qd_free(x);
+    qd_mutex_lock(&all->lock);
+    all->live--;
+    qd_cond_broadcast(&all->idle);
+    qd_mutex_unlock(&all->lock);
+}
+
 void qd_shards_tidy(qd_shards *all)
 {
-    for (uint32_t i = 0; i < all->ntiers; i++) tidy_tier(all, &all->tiers[i]);
-    qdi_leftovers_look(all);
+    tidying *x = qd_calloc(NULL, sizeof *x);
+    if (!x) {
+        qd_log_warn(SHARD_LOG, "what lies on the tiers is not looked at: out of memory");
+        return;
+    }
+    *x = (tidying){.work.run = tidy_run, .all = all, .then = qd_cluster_state(all->cluster)};
+    qd_mutex_lock(&all->lock);
+    all->live++;
+    qd_mutex_unlock(&all->lock);
+    if (qd_pool_submit_forced(qd_pools_get(all->pools, "generic"), &x->work, NULL))
+        tidy_run(&x->work);
 }

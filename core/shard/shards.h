@@ -82,7 +82,8 @@ void qd_shards_look_back(qd_shards *s);
 void qd_shards_histories(qd_shards *s, void (*each)(void *arg, qd_str folder, qd_str what),
                          void *arg);
 /* At start, once the first state is applied: removes what a crash left of deleted indices, names
- * dangling ones, moves whole files that nothing points to into lost+found. [worker] */
+ * dangling ones, moves whole files that nothing points to into lost+found; on a worker of its own,
+ * since it reads all folders. Once. [worker] */
 void qd_shards_tidy(qd_shards *s);
 /* Calls each for every index whose files lie here though the cluster does not know it; m is NULL
  * when its metadata cannot be read. A result other than 0 ends it and is returned. [worker] */

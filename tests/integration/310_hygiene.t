@@ -23,6 +23,12 @@ $node->start;
     $second->{keep} = 0;
 }
 
+# What lies on the tiers is looked at beside the work, after the start.
+sub says {
+    my ($what, $name) = @_;
+    ok($node->wait_for(sub { $node->log_text =~ $what }, 30), $name) or diag $node->log_text;
+}
+
 # --- dangling: the folder comes from a life of which the coordination store knows nothing
 sub make {
     my ($name, $docs) = @_;
@@ -43,8 +49,8 @@ ok($node->wait_for(sub { !-e "$hot/indices/$gone" }, 10), 'its folder goes');
 $node->kill9;
 system("cp -a $node->{dir}/saved/$gone $hot/indices/") == 0 or die;
 $node->start;
-ok(!-e "$hot/indices/$gone", 'what a crash left of a deleted index is removed at start');
-like($node->log_text, qr/files of the deleted index \[\Q$gone\E\] are removed/, 'and said');
+ok($node->wait_for(sub { !-e "$hot/indices/$gone" }, 30), 'what a crash left of a deleted index is removed after the start');
+says(qr/files of the deleted index \[\Q$gone\E\] are removed/, 'and said');
 is($node->get('/gone')->{status}, 404, 'it is not there');
 $node->stop;
 
@@ -53,7 +59,7 @@ remove_tree("$node->{dir}/data/coordination");
 unlink "$node->{dir}/data/authority.json"; # else it refuses a store that knows less than itself
 unlink "$node->{dir}/data/node.json";
 $node->start;
-like($node->log_text, qr/dangling index \[lost\/\Q$uuid\E\]/, 'a dangling index is named at start');
+says(qr/dangling index \[lost\/\Q$uuid\E\]/, 'a dangling index is named');
 is($node->get('/lost')->{status}, 404, 'but is not there');
 my %dangling = map { $_->{index_uuid} => $_->{index_name} } @{ $node->get('/_dangling')->{json}{dangling_indices} };
 is_deeply(\%dangling, { $uuid => 'lost', $kept => 'kept' }, 'GET /_dangling lists them');
@@ -91,12 +97,13 @@ for my $f ("$shard/notes.txt", "$hot/.tmp/half") { open my $h, '>', $f or die "$
 chmod 0600, "$shard/notes.txt";
 $node->start;
 ok($node->wait_for(sub { ($node->get('/_cluster/health')->{json}{status} // 'red') ne 'red' }, 60), 'the shards are up');
+$node->wait_for(sub { grep { /old-backup$/ } glob "$hot/lost+found/*" }, 30);
 my @aside = map { s{.*/}{}r } sort glob "$hot/lost+found/*";
 is(scalar(grep { /seg-0{32}$/ } @aside), 1, 'a whole segment of another name is moved to lost+found') or diag "@aside";
 is(scalar(grep { /old-backup$/ } @aside), 1, 'so is a whole file that is none of ours') or diag "@aside";
 ok(!-e "$shard/seg-00000000000000000000000000000000", 'and is gone from the shard');
 ok(-e "$shard/notes.txt", 'a foreign file is left alone');
-like($node->log_text, qr/notes\.txt/, 'and named');
+says(qr/notes\.txt/, 'and named');
 ok(!-e "$hot/.tmp/half", 'a half-made file is removed');
 is($node->get('/lost/_doc/37')->{json}{found} ? 1 : 0, 1, 'the shard is well');
 
