@@ -175,14 +175,6 @@ void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m)
     qd_mutex_unlock(&s->lock);
 }
 
-int64_t qd_seq_no_covered(qd_seq_no *s)
-{
-    qd_mutex_lock(&s->lock);
-    int64_t covered = s->covered;
-    qd_mutex_unlock(&s->lock);
-    return covered;
-}
-
 void qd_seq_no_all_persisted(qd_seq_no *s)
 {
     qd_mutex_lock(&s->lock);
@@ -197,5 +189,16 @@ void qd_seq_no_get(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable)
     if (max) *max = s->next - 1;
     if (local) *local = s->processed;
     if (durable) *durable = s->persisted;
+    qd_mutex_unlock(&s->lock);
+}
+
+void qd_seq_no_get_all(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable,
+                       int64_t *covered)
+{
+    qd_mutex_lock(&s->lock);
+    *max = s->next - 1;
+    *local = s->processed;
+    *durable = s->persisted;
+    *covered = s->covered;
     qd_mutex_unlock(&s->lock);
 }

@@ -56,11 +56,12 @@ qd_seq_no_mark qd_seq_no_mark_get(qd_seq_no *s);
 /* All up to the mark are durable; nothing where the numbers were reset since it was taken. Called
  * by the translog alone, which knows. [any] */
 void qd_seq_no_persisted(qd_seq_no *s, const qd_seq_no_mark *m);
-/* All up to here are durable whatever the log has. [any] */
-int64_t qd_seq_no_covered(qd_seq_no *s);
 /* All that is processed is durable. The same. [any] */
 void qd_seq_no_all_persisted(qd_seq_no *s);
 /* Highest assigned, local checkpoint, durable checkpoint. Any pointer may be NULL. [any] */
 void qd_seq_no_get(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable);
+/* The same of one moment with *covered: all up to there are durable whatever the log has. [any] */
+void qd_seq_no_get_all(qd_seq_no *s, int64_t *max, int64_t *local, int64_t *durable,
+                       int64_t *covered);
 
 #endif

@@ -300,9 +300,8 @@ void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64
                          int64_t *durable)
 {
     qd_mutex_lock(&t->lock);
-    qd_seq_no_get(t->numbers, max, processed, persisted);
-    int64_t least = t->unsynced_min < t->pending_min ? t->unsynced_min : t->pending_min;
-    int64_t covered = qd_seq_no_covered(t->numbers);
+    int64_t covered, least = t->unsynced_min < t->pending_min ? t->unsynced_min : t->pending_min;
+    qd_seq_no_get_all(t->numbers, max, processed, persisted, &covered);
     *durable = least > *processed ? *processed : least - 1;
     if (*durable < covered) *durable = covered;
     qd_assert(*persisted <= *processed && *processed <= *max);

@@ -403,6 +403,46 @@ static void many_writers_share_syncs(void **state)
     free(x.have);
 }
 
+typedef struct coverer {
+    qd_seq_no *numbers;
+    int64_t to;
+} coverer;
+
+static void cover_many(void *arg)
+{
+    coverer *c = arg;
+    for (int64_t n = 0; n <= c->to; n++) qd_seq_no_cover(c->numbers, n);
+}
+
+/* A copy installs segments, which cover numbers, while somebody asks for its checkpoints. */
+static void numbers_are_of_one_moment(void **state)
+{
+    (void)state;
+    qd_err err;
+    qd_store *s;
+    qd_translog *t;
+    qd_thread *thread;
+    qd_seq_no numbers;
+    store_crash *d = store_crash_make(NULL);
+    coverer c = {&numbers, 200000};
+    int64_t max = -1, processed = -1, persisted, durable;
+    qd_err_init(&err);
+    assert_int_equal(store_crash_open(d, &s, &err), 0);
+    assert_int_equal(qd_translog_create(qd_env_system(), s, FOLDER, &WHO, NULL, &t, &err), 0);
+    assert_int_equal(qd_seq_no_init(&numbers, -1, NULL), 0);
+    qd_translog_tell(t, &numbers);
+    assert_int_equal(qd_thread_start(qd_env_system(), "coverer", cover_many, &c, &thread, &err), 0);
+    while (processed < c.to) {
+        qd_translog_numbers(t, &max, &processed, &persisted, &durable);
+        assert_true(max == processed && persisted == processed && durable == processed);
+    }
+    qd_thread_join(qd_env_system(), thread);
+    (void)qd_translog_close(t, false, NULL);
+    qd_seq_no_fini(&numbers);
+    qd_store_close(s);
+    store_crash_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -413,6 +453,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_is_named),
         cmocka_unit_test(a_failed_sync_is_final),
         cmocka_unit_test(many_writers_share_syncs),
+        cmocka_unit_test(numbers_are_of_one_moment),
     };
     return unit_run(tests);
 }
