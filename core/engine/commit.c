@@ -77,6 +77,10 @@ int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err)
     char name[512];
     qd_buf b;
     qd_json_writer w;
+    /* what decode refuses is not written: the shard could not be opened any more */
+    qd_assert(c->generation >= 1 && c->local_checkpoint >= -1 && c->operations_from >= 0);
+    qd_assert(c->translog_first >= 1 && c->translog_first <= c->translog_generation);
+    qd_assert(c->n <= QD_COMMIT_SEGMENTS_MAX && c->leases_n <= QD_LEASES_MAX);
     qd_buf_init(&b, NULL, COMMIT_BYTES_MAX);
     qd_json_writer_init(&w, &b, true);
     encode(&w, c);

@@ -199,6 +199,7 @@ static int write_pairs(qd_document_writer *w, const qd_field *f, const qd_tokens
         w->start.at[i] = x->inc; /* borrowed for increments: pairs have no offsets */
         used += a.n + 1 + b.n;
     }
+    qd_assert(used + QD_TERM_SLACK <= bytes && w->pair_text.cap >= bytes);
     memset(w->pair_text.at + used, 0, QD_TERM_SLACK);
     return 0;
 }

@@ -22,6 +22,7 @@ int qdi_engine_buffer_get(qd_engine *e, engine_buffer **out, qd_err *err)
             return rc;
         }
     }
+    qd_assert(qd_buffer_docs(b->b) == 0 && b->deletes.n == 0); /* nothing of its last life */
     qd_buffer_stored_codec(b->b, qdi_engine_settings(e).stored_codec);
     b->unit = atomic_fetch_add(&e->next_unit, 1);
     b->min_seq_no = b->max_seq_no = -1;
@@ -42,6 +43,7 @@ void qdi_engine_buffer_free(engine_buffer *b)
 
 void qdi_engine_buffer_put(qd_engine *e, engine_buffer *b)
 {
+    qd_assert(!b->segment && !b->entry); /* both have gone to the list, or with their file */
     qd_buffer_reset(b->b);
     qd_buffer_trim(b->b);
     qd_vec_fini(&b->deletes);
@@ -71,9 +73,12 @@ engine_segment *qdi_engine_segment_make(qd_engine *e, qd_segment *s, uint64_t un
 void qdi_engine_segment_free(qd_engine *e, engine_segment *s)
 {
     qd_mutex_lock(&e->all_lock);
+    qd_assert(!s->files); /* they point back here */
+    size_t n = e->all.n;
     for (size_t i = 0; i < e->all.n; i++) {
         if (e->all.at[i] == s) e->all.at[i] = e->all.at[--e->all.n];
     }
+    qd_assert(e->all.n + 1 == n); /* it was there once */
     qd_mutex_unlock(&e->all_lock);
     qd_segment_unref(s->segment);
     qd_live_unref(s->live);
@@ -87,6 +92,7 @@ qd_str qdi_engine_live_name(const qd_engine *e, const uint8_t segment[16], uint6
     qd_str object = qd_live_name(segment, generation, live);
     int n = snprintf(buf, ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES, "%s/%.*s", e->folder,
                      QD_STR_ARG(object));
+    qd_assert(n > 0 && (size_t)n < ENGINE_NAME_MAX + QD_LIVE_NAME_BYTES);
     return (qd_str){buf, (size_t)n};
 }
 
@@ -126,11 +132,10 @@ engine_live *qdi_engine_live_make(qd_engine *e, engine_segment *s, uint64_t gene
 void qdi_engine_live_free(qd_engine *e, engine_live *x)
 {
     qd_mutex_lock(&e->all_lock);
-    for (engine_live **at = &x->owner->files; *at; at = &(*at)->next) {
-        if (*at != x) continue;
-        *at = x->next;
-        break;
-    }
+    engine_live **at = &x->owner->files;
+    while (*at && *at != x) at = &(*at)->next;
+    qd_assert(*at == x);
+    *at = x->next;
     qd_mutex_unlock(&e->all_lock);
     qd_free(x);
 }
@@ -171,6 +176,7 @@ void qdi_engine_segment_drop(qd_engine *e, engine_segment *s)
     qd_mutex_lock(&e->publish_lock);
     qd_assert(s->refs > 0);
     bool last = --s->refs == 0;
+    qd_assert(!last || !s->merging); /* a merge counts what it reads */
     qd_mutex_unlock(&e->publish_lock);
     if (!last) return;
     remove_object(e, qd_segment_name(s->segment));

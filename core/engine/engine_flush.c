@@ -20,6 +20,8 @@ static int list(qd_engine *e, engine_snapshot *out, qd_live **lives)
 {
     for (size_t i = 0; i < e->segments.n; i++) {
         engine_segment *s = e->segments.at[i];
+        qd_assert(s->refs > 0); /* the list's */
+        qd_assert(s->live || (!s->live_unsaved && !s->live_mutable && !s->file));
         s->refs++;
         if (s->live_unsaved || s->live_mutable) {
             /* shared from now on: the next deletion copies it */
@@ -31,6 +33,7 @@ static int list(qd_engine *e, engine_snapshot *out, qd_live **lives)
         }
         out->pairs.at[out->pairs.n++] = (engine_pair){s, lives[i] ? NULL : s->file};
     }
+    qd_assert(out->pairs.n == e->segments.n);
     out->shown = e->shown_seq_no;
     out->published_term = e->published_term;
     out->published_generation = e->published_generation;
@@ -68,6 +71,8 @@ static int save(qd_engine *e, engine_pair *p, qd_live *live, qd_err *err)
     }
     qd_mutex_lock(&e->publish_lock);
     engine_live *before = s->file;
+    qd_assert(x->refs == 1 && !p->file);
+    qd_assert(x->count <= qd_segment_docs(s->segment));
     x->refs = 2; /* the segment's and the pair's */
     qd_assert(!s->file || s->file->generation < generation);
     s->file = p->file = x;
@@ -93,6 +98,7 @@ int qdi_engine_sync_files(qd_engine *e, const engine_snapshot *s, qd_err *err)
         names[n] = qd_arena_str(&arena, live);
         if (!names[n++].p) rc = qd_err_nomem(err, "list of files");
     }
+    qd_assert(n <= 2 * s->pairs.n);
     if (!rc && n && !QD_MUTANT(engine, INSTALL_UNSYNCED)) {
         rc = qd_store_sync(e->segment_store, names, n, err);
         /* whatever the reason, these files are lost: a second sync that succeeds proves nothing */
@@ -189,6 +195,7 @@ static void retention(qd_engine *e, qd_commit *c, int64_t *retain)
         if (c->leases[i].retaining_seq_no < *retain) *retain = c->leases[i].retaining_seq_no;
     c->translog_first =
         qd_translog_trim_plan(e->translog, c->translog_generation, *retain, &highest);
+    qd_assert(c->translog_first <= c->translog_generation); /* replay finds where it begins */
     c->operations_from = highest + 1 > from ? highest + 1 : from;
     qd_pair("log.retains", highest < 0 || !held_by_lease(c, highest));
 }
@@ -224,10 +231,13 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     qd_pair("commit.names", all_synced(e, s));
     qd_invariant(c.primary_term >= atomic_load(&e->committed_term));
     qd_invariant(c.published_term <= c.primary_term);
+    /* but for a copy that was emptied, nothing goes back */
+    qd_invariant(translog_least || c.local_checkpoint >= atomic_load(&e->committed_checkpoint));
     if (!rc) {
         describe(s, &c);
         for (uint32_t i = 0; i < c.n; i++) qd_assert(c.segments[i].live <= c.segments[i].docs);
         c.leases_n = qd_engine_leases(e, c.leases, QD_LEASES_MAX);
+        qd_assert(c.leases_n <= QD_LEASES_MAX);
         retention(e, &c, &retain);
         rc = qd_commit_write(e->log_store, qd_str_c(e->folder), &c, err);
     }
@@ -257,6 +267,10 @@ static int commit(qd_engine *e, qd_err *err)
     engine_snapshot s;
     int rc = qdi_engine_snapshot(e, true, &s, err);
     if (rc) return rc;
+    int64_t done;
+    qd_seq_no_get(&e->seq_no, NULL, &done, NULL);
+    /* replay begins behind it; a number that has no record fails the engine */
+    qd_invariant(s.shown <= done || atomic_load(&e->failed));
     rc = qdi_engine_commit(e, &s, 0, err);
     qdi_engine_snapshot_fini(e, &s);
     return rc;
@@ -296,7 +310,7 @@ int qd_engine_flush(qd_engine *e, bool force, qd_err *err)
         if (!rc) rc = commit(e, &failure);
         /* a failed write or sync is never tried again on what was buffered: reopen from disk; out
          * of space and memory may pass */
-        if (rc == QD_E_IO || qd_translog_failure(e->translog, NULL)) {
+        if (rc == QD_E_IO || qd_translog_failure(e->translog, &failure)) {
             rc = qdi_engine_fail(e, &failure);
         }
     }

@@ -109,6 +109,8 @@ static int make(qd_engine *e, const qd_publication *p, qd_install **out, qd_err 
     int rc = copy_publication(e, p, &i->p, err);
     if (!rc) {
         i->files = qd_publication_files(i->p);
+        qd_assert(i->p->n == p->n && qd_publication_compare(i->p, p) == 0);
+        qd_assert(i->files >= i->p->n && i->files - i->p->n <= i->p->n);
         size_t n = (size_t)i->files + 1;
         i->receiver = qd_calloc(e->account, n * sizeof(qd_file_receiver *));
         i->there = qd_calloc(e->account, n * sizeof *i->there);
@@ -174,6 +176,7 @@ static bool hold_one(qd_install *i, uint32_t k)
         x->refs++;
         i->have[k].segment = x;
         for (engine_live *f = x->files; f && s->live_generation; f = f->next) {
+            qd_assert(f->owner == x);
             if (f->generation != s->live_generation) continue;
             if (f->refs == 0) return false;
             f->refs++;
@@ -249,6 +252,7 @@ static int find_missing(qd_install *i, qd_err *err)
         if (!there) i->missing[i->nmissing++] = live;
         live++;
     }
+    qd_assert(live == i->files && i->nmissing <= i->files);
     return 0;
 }
 
@@ -349,7 +353,8 @@ void qd_install_abort(qd_install *i)
     if (!i) return;
     qd_engine *e = i->e;
     qd_mutex_lock(&e->flush_lock);
-    if (e->install == i) e->install = NULL;
+    qd_assert(e->install == i); /* one at a time */
+    e->install = NULL;
     qd_mutex_unlock(&e->flush_lock);
     install_free(i);
 }
@@ -432,6 +437,7 @@ static int arrive(qd_install *i, arrival *a, qd_err *err)
     a->s.published_generation = i->p->generation;
     int rc = 0;
     for (uint32_t k = 0; k < n && !rc; k++) rc = open_one(i, a, k, err);
+    qd_assert(rc || a->s.pairs.n == n); /* `have`, `lives` and `fresh` are by the same number */
     return rc;
 }
 
@@ -462,10 +468,14 @@ static int show(qd_install *i, arrival *a, const engine_pairs *now, engine_segme
 {
     qd_engine *e = i->e;
     qd_assert(now->n == i->p->n); /* the commit point names what the publication does */
+    qd_assert(atomic_load(&e->mode) == QD_ENGINE_REPLICA); /* a primary shows its own */
+    qd_invariant(i->p->primary_term > e->published_term ||
+                 i->p->generation > e->published_generation || atomic_load(&e->reset_generation));
     qd_invariant(i->p->max_seq_no >= e->shown_seq_no || atomic_load(&e->reset_generation));
     for (size_t k = 0; k < now->n; k++) {
         engine_segment *s = now->at[k].segment;
         engine_live *file = now->at[k].file;
+        qd_assert(s->refs > 0 && (!file || (file->refs > 0 && file->owner == s)));
         s->refs++; /* the list's */
         if (file) file->refs++;
         old_files[k] = s->file;
@@ -553,6 +563,7 @@ int qd_install_commit(qd_install *i, qd_err *err)
     qd_err failure;
     qd_err_init(&failure);
     qd_mutex_lock(&e->flush_lock);
+    qd_assert(e->install == i);
     int rc = check(e, i->p, &failure);
     for (uint32_t k = 0; k < i->files && !rc; k++) {
         if (!i->there[k]) {

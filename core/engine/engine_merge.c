@@ -52,8 +52,11 @@ static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_er
         };
     }
     j->n = c ? pick(e, c, n, arg, chosen) : 0;
+    qd_assert(j->n <= QD_MERGE_AT_ONCE_MAX && j->n <= n);
     for (uint32_t i = 0; i < j->n; i++) {
+        qd_assert(chosen[i] < n && (i == 0 || chosen[i - 1] < chosen[i])); /* each once */
         engine_segment *s = e->segments.at[chosen[i]];
+        qd_assert(!s->merging && s->refs > 0);
         s->merging = true;
         s->refs++;
         j->source[i] = s;
@@ -213,6 +216,10 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     *out = NULL;
     int rc = qd_segment_merge(sources, j->n, e->segment_store, object, id, &o, e->account,
                               &j->result, err);
+    uint64_t live = 0;
+    for (uint32_t i = 0; i < j->n; i++)
+        live += j->live[i] ? qd_live_count(j->live[i]) : qd_segment_docs(j->source[i]->segment);
+    qd_assert(rc || j->result.docs == live); /* none lost, none twice */
     if (!rc) tell_order(e, &o, &j->result);
     if (rc || j->result.docs == 0) return rc;
     if ((rc = qd_segment_open(e->segment_store, object, e->account, out, err))) {
@@ -230,6 +237,7 @@ static int carry_deletions(merge_job *j, engine_segment *merged, qd_err *err)
         if (now == then) continue;
         const uint64_t *bits = qd_live_bits(now), *before = then ? qd_live_bits(then) : NULL;
         uint32_t docs = qd_live_docs(now);
+        qd_assert(docs == qd_segment_docs(j->source[i]->segment)); /* the map is as long */
         for (uint32_t w = 0; w < (docs + 63) / 64; w++) {
             uint64_t was = before                ? before[w]
                            : docs - w * 64 >= 64 ? ~0ull
@@ -254,7 +262,9 @@ static void retire(merge_job *j)
 {
     qd_engine *e = j->e;
     qd_assert(e->retired.n + j->n <= e->retired.cap);
+    qd_assert(!e->retired.n || e->retired.at[e->retired.n - 1].cut <= atomic_load(&e->cuts));
     for (uint32_t i = 0; i < j->n; i++) {
+        qd_assert(j->source[i]->unit < j->unit); /* who follows a chain comes to its end */
         e->retired.at[e->retired.n++] = (engine_retired){
             .unit = j->source[i]->unit,
             .into = j->unit,
@@ -315,6 +325,7 @@ static int publish_merged(merge_job *j, qd_segment *segment, qd_err *err)
         for (uint32_t i = 0; merged && i < j->n; i++) {
             if (j->source[i]->oldest < merged->oldest) merged->oldest = j->source[i]->oldest;
         }
+        qd_assert(!merged || merged->oldest < merged->unit);
         replace(j, merged);
         rc = qdi_engine_publish(e, e->shown_seq_no, err); /* a failure shows at the next refresh */
         for (uint32_t i = 0; i < j->n; i++) {
@@ -353,6 +364,7 @@ static int run(merge_job *j, qd_err *err)
     for (uint32_t i = 0; i < j->n; i++) {
         qd_live_unref(j->live[i]);
         qd_mutex_lock(&e->publish_lock);
+        qd_assert(j->source[i]->merging && j->source[i]->refs > 0);
         j->source[i]->merging = false;
         qd_mutex_unlock(&e->publish_lock);
         qdi_engine_segment_drop(e, j->source[i]);
@@ -430,6 +442,7 @@ static void merges_pause(qd_engine *e)
     qd_mutex_lock(&e->merge_lock);
     e->merges_held++;
     while (e->merges_running) qd_cond_wait(&e->merge_wake, &e->merge_lock);
+    qd_assert(e->merges_held > 0);
     e->merges_held--;
     qd_mutex_unlock(&e->merge_lock);
 }

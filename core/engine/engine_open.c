@@ -57,6 +57,7 @@ int qdi_engine_fail(qd_engine *e, qd_err *err)
                      qd_err_reason(&e->failure));
     }
     code = e->failure.code;
+    qd_assert(code != 0 && atomic_load(&e->failed) == code); /* or the failure would be none */
     qd_mutex_unlock(&e->failure_lock);
     /* no refresh comes any more: who waits for one holds up the opening of the next engine */
     qdi_engine_waits_end(e, INT64_MAX, code);
@@ -113,6 +114,7 @@ static void segments_free(qd_engine *e)
 {
     for (size_t i = 0; i < e->committed.n; i++) {
         engine_pair p = e->committed.at[i];
+        qd_assert(p.segment->refs > 0 && (!p.file || p.file->refs > 0));
         if (p.file && --p.file->refs == 0) qdi_engine_live_free(e, p.file);
         forget(e, p.segment);
     }
@@ -120,10 +122,12 @@ static void segments_free(qd_engine *e)
         qd_assert(e->segments.at[i]->refs == 1); /* publications are given back before the end */
         forget(e, e->segments.at[i]);
     }
+    qd_assert(e->all.n == 0);
 }
 
 static void destroy(qd_engine *e)
 {
+    qd_assert(!e->waits && e->nwaits == 0 && e->merges_running == 0);
     qdi_engine_cursors_clear(e);
     if (e->translog) (void)qd_translog_close(e->translog, false, NULL);
     qd_reader_slot_publish(&e->reader, NULL);
@@ -261,6 +265,7 @@ void qdi_engine_uuid_text(const uint8_t id[16], char out[23])
         bits = bits << 8 | id[i];
         for (have += 8; have >= 6; have -= 6) out[n++] = digits[bits >> (have - 6) & 63];
     }
+    qd_assert(n == 21 && have < 6);
     out[n++] = digits[bits << (6 - have) & 63];
     out[n] = 0;
 }
@@ -402,6 +407,7 @@ static bool named(const qd_engine *e, qd_str file)
     for (size_t i = 0; i < e->committed.n; i++) {
         engine_pair p = e->committed.at[i];
         qd_str name = qd_segment_name(p.segment->segment);
+        qd_assert(name.n > 36);
         name = qd_str_sub(name, name.n - 36, 36); /* without the folder: "seg-" and 32 digits */
         if (qd_str_eq(name, file)) return true;
         if (p.file && qd_str_eq(qd_live_name(p.file->segment, p.file->generation, live), file)) {
@@ -497,6 +503,7 @@ static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
         return qd_err_nomem(err, "segments of the commit point");
     }
     for (uint32_t i = 0; i < c->n && !rc; i++) rc = open_segment(e, &c->segments[i], err);
+    qd_assert(rc || (e->segments.n == c->n && e->committed.n == c->n));
     return rc;
 }
 
@@ -548,6 +555,9 @@ static int recover(qd_engine *e, const qd_commit *c, qd_err *err)
         return qd_seq_no_reset(&e->seq_no, known), 0;
     }
     rc = qdi_engine_replay_above(e, c->local_checkpoint, err);
+    int64_t max, durable;
+    qd_seq_no_get(&e->seq_no, &max, NULL, &durable);
+    qd_invariant(rc || durable == max); /* nobody writes yet, and what was replayed is synced */
     return rc ? rc : qd_engine_refresh_start(e, NULL, err);
 }
 
@@ -598,6 +608,7 @@ void qd_engine_close(qd_engine *e, bool flush)
 
 static bool buffer_empty(const engine_buffer *b)
 {
+    qd_assert((b->min_seq_no < 0) == (b->max_seq_no < 0));
     return qd_buffer_docs(b->b) == 0 && b->deletes.n == 0 && b->max_seq_no < 0;
 }
 

@@ -33,6 +33,7 @@ int qd_op_next(qd_str *in, qd_translog_op *op, qd_str *raw, qd_err *err)
     if (op->id.n > QD_TRANSLOG_ID_MAX) {
         return qd_err_set(err, QD_E_CORRUPT, "encoded operation: an id of %zu bytes", op->id.n);
     }
+    qd_assert(n <= in->n && n % 8 == 0);
     if (raw) *raw = (qd_str){in->p, n};
     *in = qd_str_sub(*in, n, in->n);
     return 0;
@@ -53,10 +54,14 @@ static int recent_grow(qd_engine *e)
     int64_t global = atomic_load(&e->global);
     engine_recent *fresh = qd_alloc(e->account, size * sizeof *fresh);
     if (!fresh) return QD_E_NOMEM;
+    qd_assert((size & (size - 1)) == 0); /* a place is found by a mask */
     for (uint64_t i = 0; i < size; i++) fresh[i].seq_no = -1;
     for (uint64_t i = 0; i < e->recent_size; i++) {
         const engine_recent *r = &e->recent[i];
-        if (r->seq_no > global) fresh[(uint64_t)r->seq_no & (size - 1)] = *r;
+        if (r->seq_no <= global) continue;
+        engine_recent *to = &fresh[(uint64_t)r->seq_no & (size - 1)];
+        qd_assert(to->seq_no < 0); /* apart in the smaller table, apart in this one */
+        *to = *r;
     }
     qd_free(e->recent);
     e->recent = fresh;
@@ -181,6 +186,7 @@ static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, 
     if (qd_seq_no_advance(&e->seq_no, seq_no)) return qd_err_nomem(err, "sequence numbers");
     int rc = qd_translog_add(e->translog, op, &at, err);
     if (rc) return rc;
+    qd_invariant(r->seq_no == seq_no || r->seq_no <= atomic_load(&e->global));
     *r = (engine_recent){seq_no, op->primary_term, sum};
     qd_seq_no_processed(&e->seq_no, seq_no);
     return 0;
@@ -241,6 +247,7 @@ int qd_engine_replicate(qd_engine *e, uint64_t sender_term, qd_str ops, uint32_t
     while (!rc && ops.n) {
         qd_translog_op op;
         size_t bytes = qdi_record_view((const uint8_t *)ops.p, &op); /* checked above */
+        qd_assert(bytes <= ops.n);
         rc = receive(e, &h, &op, ops, err);
         ops = qd_str_sub(ops, bytes, ops.n);
     }

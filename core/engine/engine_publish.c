@@ -38,8 +38,10 @@ static held *make(qd_account *account, uint32_t n, qd_err *err)
 
 static void describe(held *h)
 {
+    qd_assert(h->pairs.n == h->p.n);
     for (size_t i = 0; i < h->pairs.n; i++) {
         engine_pair p = h->pairs.at[i];
+        qd_assert(p.segment->refs > 0 && (!p.file || p.file->owner == p.segment));
         const qd_file *f = qd_segment_file(p.segment->segment);
         qd_publication_segment *s = &h->p.segments[i];
         s->docs = s->live = qd_segment_docs(p.segment->segment);
@@ -85,14 +87,19 @@ int qd_engine_publication(qd_engine *e, qd_publication **out, qd_err *err)
 
 qd_publication *qd_publication_ref(qd_publication *p)
 {
-    atomic_fetch_add(&((held *)(void *)p)->refs, 1);
+    uint32_t refs = atomic_fetch_add(&((held *)(void *)p)->refs, 1);
+    qd_assert(refs > 0);
     return p;
 }
 
 void qd_publication_unref(qd_publication *p)
 {
     held *h = (held *)(void *)p;
-    if (!p || atomic_fetch_sub(&h->refs, 1) != 1) return;
+    if (!p) return;
+    uint32_t refs = atomic_fetch_sub(&h->refs, 1);
+    qd_assert(refs > 0);
+    if (refs != 1) return;
+    qd_assert(h->e || h->pairs.n == 0); /* one that was decoded holds no files */
     for (size_t i = 0; i < h->pairs.n; i++) qdi_engine_pair_drop(h->e, h->pairs.at[i]);
     qd_vec_fini(&h->pairs);
     qd_free(h->p.segments);
@@ -139,6 +146,7 @@ void qd_publication_file_at(const qd_publication *p, uint32_t file, qd_publicati
     if (out->live) {
         char live[QD_LIVE_NAME_BYTES];
         qd_str name = qd_live_name(s->id, s->live_generation, live);
+        qd_assert(name.n < sizeof out->name);
         memcpy(out->name, name.p, name.n);
         out->name[name.n] = 0;
         return;
@@ -154,7 +162,7 @@ int qd_publication_read(qd_publication *p, uint32_t file, uint64_t offset, void 
     bool live;
     uint32_t segment;
     const qd_publication_segment *s = file_of(p, file, &segment, &live);
-    qd_assert(h->e); /* a held one */
+    qd_assert(h->e && segment < h->pairs.n); /* a held one */
     if (!live) {
         qd_segment *open = h->pairs.at[segment].segment->segment;
         return qd_file_bytes_at(qd_segment_file(open), offset, buf, n, got, err);
@@ -197,6 +205,7 @@ int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err)
         qd_put_u64le(at + 48, s->live_bytes);
         qd_put_u64le(at + 56, s->live_hash);
     }
+    qd_assert(at + 8 == b + n);
     qd_put_u64le(at, qd_xxh3(b, n - 8));
     out->n += n;
     return 0;

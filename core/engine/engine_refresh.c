@@ -45,6 +45,7 @@ static int make_mutable(qd_engine *e, engine_segment *s, qd_err *err)
     int rc = s->live ? qd_live_clone(s->live, e->account, &copy, err)
                      : qd_live_make(qd_segment_docs(s->segment), e->account, &copy, err);
     if (rc) return rc;
+    qd_assert(qd_live_docs(copy) == qd_segment_docs(s->segment));
     qd_live_unref(s->live);
     s->live = copy;
     s->live_mutable = true;
@@ -157,10 +158,14 @@ static int cut(qd_engine *e, qd_err *err)
         for (uint32_t i = 0; i < e->nslots; i++) qd_mutex_lock(&e->slots[i].lock);
         for (uint32_t i = 0; i < e->nslots; i++) {
             if (!slot_dirty(e->slots[i].buffer)) continue;
+            qd_assert(e->slots[i].buffer->unit < fresh[used]->unit); /* never used again */
             e->detached.at[e->detached.n++] = e->slots[i].buffer;
             e->slots[i].buffer = fresh[used++];
         }
         qd_seq_no_get(&e->seq_no, &e->cut_seq_no, NULL, NULL);
+        qd_assert(e->detached.n == used && used <= got);
+        for (size_t i = 0; i < e->detached.n; i++)
+            qd_invariant(e->detached.at[i]->max_seq_no <= e->cut_seq_no);
         /* no-ops alone leave nothing in buffers; where a checkpoint decides, they wait as well */
         if (e->detached.n || (!qdi_engine_follows(e) && e->cut_seq_no > shown)) {
             qd_version_map_refresh_begin(e->versions);
@@ -188,6 +193,7 @@ static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
         .stored_codec = qdi_engine_settings(e).stored_codec,
         .sparse_bitmaps = true,
     };
+    qd_assert(b->min_seq_no <= b->max_seq_no);
     qd_engine_history(e, history);
     qdi_engine_id(e, id);
     qd_str object = qdi_engine_segment_name(e, id, name);
@@ -249,6 +255,7 @@ static void enter(qd_engine *e)
     }
     for (size_t i = 0; i < e->detached.n; i++) {
         engine_buffer *b = e->detached.at[i];
+        qd_assert(!b->entry || (!b->entered && e->segments.n < e->segments.cap));
         if (b->entry) e->segments.at[e->segments.n++] = b->entry;
         b->entered |= b->entry != NULL;
         b->entry = NULL;
@@ -341,6 +348,7 @@ int qdi_engine_refresh_locked(qd_engine *e, qd_err *err)
         return rc;
     /* one that failed half-way, or waits for the checkpoint: what came since is behind it, and
      * belongs to this refresh too */
+    qd_assert(e->cut_open || (!e->cut_written && e->detached.n == 0));
     if (e->cut_open) rc = finish_cut(e, err);
     e->cut_again = !rc && e->cut_open;
     if (rc || e->cut_open) return rc;
@@ -476,11 +484,13 @@ void qdi_engine_waits_end(qd_engine *e, int64_t shown, int rc)
             *at = w->next;
             w->next = ready;
             ready = w;
+            qd_assert(e->nwaits > 0);
             e->nwaits--;
         } else {
             at = &w->next;
         }
     }
+    qd_assert((e->waits == NULL) == (e->nwaits == 0));
     qd_mutex_unlock(&e->publish_lock);
     while (ready) {
         qd_refresh_wait *w = ready;

@@ -152,6 +152,8 @@ static int turn(qd_engine *e, const qd_translog_turn *t, uint64_t *generation, q
         if (t->primary_term > atomic_load(&e->primary_term)) {
             atomic_store(&e->primary_term, t->primary_term);
         }
+        /* a power loss brings no older one back */
+        qd_invariant(qd_translog_term(e->translog) == atomic_load(&e->primary_term));
     } else {
         rc = qdi_engine_fail(e, &failure);
         if (err) qd_err_copy(err, &failure);
@@ -172,6 +174,7 @@ static void demote(qd_engine *e)
         qd_translog_checkpoint_set(e->translog, durable);
         atomic_store(&e->replicated, true);
     }
+    qd_invariant(atomic_load(&e->global) >= e->shown_seq_no || atomic_load(&e->reset_generation));
     atomic_store(&e->mode, QD_ENGINE_REPLICA);
     qd_cond_broadcast(&e->shown);
     qd_mutex_unlock(&e->publish_lock);
@@ -197,6 +200,7 @@ int qd_engine_term_raise(qd_engine *e, uint64_t term, qd_err *err)
  * refresh_lock. */
 static int drop_buffered(qd_engine *e, qd_err *err)
 {
+    qd_assert(e->cut_open || (!e->cut_written && e->detached.n == 0));
     for (size_t i = 0; i < e->detached.n; i++) {
         if (!e->detached.at[i]->entered) continue;
         qd_err half;
@@ -381,6 +385,7 @@ int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err)
         qd_mutex_lock(&e->publish_lock);
         shown = e->shown_seq_no;
         qd_mutex_unlock(&e->publish_lock);
+        qd_invariant(shown <= atomic_load(&e->global)); /* what was shown is every copy's */
         qd_seq_no_reset(&e->seq_no, shown);
         qdi_engine_recent_clear(e);
     }
@@ -414,6 +419,7 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
                               .trim_below_term = INT64_MAX};
         rc = turn(e, &t, &generation, err);
         if (!rc) {
+            qd_assert(generation > e->committed_translog); /* 0 stands for none */
             atomic_store(&e->reset_generation, generation);
             qdi_engine_history_set(e, history);
             atomic_store(&e->global, QD_SEQ_NO_NONE);

@@ -246,8 +246,10 @@ static int log_and_commit(qd_engine *e, engine_slot *s, uint32_t stripe, const q
         if (!op->delete) qd_buffer_doc_abort(b->b);
         return rc;
     }
+    qd_assert(op->delete || doc + 1 == qd_buffer_docs(b->b)); /* the map names this one */
     if ((rc = qd_translog_add(e->translog, &record, &r->at, err))) {
         /* not logged: never to be seen */
+        qd_assert(op->delete || b->deletes.n < b->deletes.cap);
         if (!op->delete) b->deletes.at[b->deletes.n++] = (engine_delete){b->unit, doc};
         return rc;
     }
@@ -399,6 +401,7 @@ int qd_engine_apply(qd_engine *e, uint32_t slot_hint, const qd_engine_op *op, qd
     }
     if (rc == QD_E_VERSION_CONFLICT && !QD_MUTANT(engine, CONFLICT_UNSYNCED))
         rc = reveal(e, r, err);
+    qd_assert(rc || (r->seq_no >= 0 && r->at.bytes > 0)); /* numbered, and in the log */
     uint64_t took = r->took_ns = qd_env_mono_ns(e->env) - start;
     /* rc > 0: the document comes again when the mapping knows its fields */
     if (!rc) atomic_fetch_add(op->delete ? &e->stats.delete_total : &e->stats.index_total, 1);
@@ -480,11 +483,13 @@ static int replay_document(qd_engine *e, engine_slot *s, const qd_translog_op *o
         if (!delete) qd_buffer_doc_abort(b->b);
         goto out;
     }
+    qd_assert(b->deletes.n < b->deletes.cap && (delete || doc + 1 == qd_buffer_docs(b->b)));
     if (c.in_unit) b->deletes.at[b->deletes.n++] = (engine_delete){c.unit, c.doc};
     if (b->min_seq_no < 0 || (int64_t)op->seq_no < b->min_seq_no) {
         b->min_seq_no = (int64_t)op->seq_no;
     }
     if ((int64_t)op->seq_no > b->max_seq_no) b->max_seq_no = (int64_t)op->seq_no;
+    qd_assert(b->min_seq_no <= b->max_seq_no);
     qd_version_value v = {
         .version = op->version,
         .seq_no = op->seq_no,

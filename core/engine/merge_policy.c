@@ -41,6 +41,7 @@ static uint32_t sort_free(const qd_merge_candidate *s, uint32_t n, sized *out)
         if (!s[i].merging) out[m++] = (sized){live_bytes(&s[i]), i};
     }
     qsort(out, m, sizeof *out, larger_first);
+    qd_assert(m <= n && (m == 0 || out[0].bytes >= out[m - 1].bytes));
     return m;
 }
 
@@ -80,7 +81,9 @@ static double score(const qd_merge_policy *p, const qd_merge_candidate *c, const
 static uint32_t emit(const sized *s, uint32_t from, uint32_t count, uint32_t *pick)
 {
     for (uint32_t i = 0; i < count; i++) pick[i] = s[from + i].index;
+    qd_assert(count <= QD_MERGE_AT_ONCE_MAX);
     qsort(pick, count, sizeof *pick, by_index);
+    qd_assert(count < 2 || pick[0] < pick[count - 1]); /* two merges of one would double it */
     return count;
 }
 

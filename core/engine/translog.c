@@ -28,6 +28,17 @@ static translog_file *current(qd_translog *t)
     return t->files.at[t->files.n - 1];
 }
 
+/* Of a log in use. Under the lock. */
+static void holds(qd_translog *t)
+{
+    qd_assert(t->files.n > 0); /* the current one never goes */
+    qd_assert(t->files.at[0]->number + t->files.n - 1 == current(t)->number); /* none is missing */
+    /* of one that was found the marks say what is sure */
+    qd_assert(t->unbegun || (t->sure <= t->synced && t->synced <= t->pending_base));
+    qd_assert(t->checkpoint_written <= atomic_load(&t->checkpoint)); /* no mark runs ahead */
+    qd_assert(atomic_load(&t->checkpoint_durable) <= t->checkpoint_written);
+}
+
 translog_file *qdi_translog_file_make(qd_translog *t, const translog_head *head, qd_store_log *log)
 {
     char name[TRANSLOG_NAME_MAX];
@@ -45,7 +56,9 @@ translog_file *qdi_translog_file_make(qd_translog *t, const translog_head *head,
 
 void qdi_translog_file_unref(translog_file *f)
 {
-    if (atomic_fetch_sub(&f->refs, 1) != 1) return;
+    uint32_t refs = atomic_fetch_sub(&f->refs, 1);
+    qd_assert(refs > 0);
+    if (refs != 1) return;
     qd_store_log_close(f->log);
     qd_free(f);
 }
@@ -86,6 +99,7 @@ int qdi_translog_make(qd_env *env, qd_store *s, qd_str folder, const qd_translog
 
 void qdi_translog_destroy(qd_translog *t)
 {
+    qd_assert(!t->writing && !t->rolling); /* who does comes back to the log */
     for (size_t i = 0; i < t->files.n; i++) qdi_translog_file_unref(t->files.at[i]);
     qd_vec_fini(&t->files);
     qd_buf_fini(&t->buf[0]);
@@ -111,6 +125,7 @@ static int file_create(qd_translog *t, const translog_head *head, qd_store_log *
     qdi_translog_header(bytes, head);
     qd_iovec v = {bytes, sizeof bytes};
     rc = qd_store_log_append(log, &v, 1, &offset, err);
+    qd_assert(rc || offset == 0); /* records are counted from behind it */
     if (!rc) rc = qd_store_log_sync(log, err);
     if (rc) {
         qd_store_log_close(log);
@@ -165,7 +180,8 @@ static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint6
 static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
 {
     qd_invariant(head->primary_term >= t->who.primary_term);
-    qd_assert(!t->files.n || head->generation > current(t)->number);
+    qd_assert(!t->files.n || head->generation == current(t)->number + 1); /* readers want all */
+    qd_assert(t->pending_min == INT64_MAX && t->unsynced_min == INT64_MAX);
     qd_assert(!t->writing && t->buf[t->pending].n == 0); /* a sealed generation takes no more */
     translog_file *f = qdi_translog_file_make(t, head, log);
     if (!f) return QD_E_NOMEM;
@@ -183,6 +199,7 @@ static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
     t->unbegun = false;
     t->checkpoint_written = head->checkpoint;
     atomic_store(&t->checkpoint_durable, head->checkpoint);
+    holds(t);
     return 0;
 }
 
@@ -218,8 +235,10 @@ void qdi_translog_begin_later(qd_translog *t)
 static int begin_now(qd_translog *t, qd_err *err)
 {
     qd_translog_turn same = {.primary_term = t->who.primary_term};
+    qd_assert(t->unbegun && !t->rolling); /* one at a time */
     t->rolling = true;
     int rc = qdi_translog_begin(t, &same, current(t)->number + 1, err);
+    qd_assert(rc || !t->unbegun);
     t->rolling = false;
     qd_cond_broadcast(&t->wake);
     return rc;
@@ -293,7 +312,9 @@ void qd_translog_tell(qd_translog *t, qd_seq_no *numbers)
  * began. Under the lock. */
 static void tell_clean(qd_translog *t)
 {
-    if (t->numbers && !dirty(t)) qd_seq_no_all_persisted(t->numbers);
+    if (dirty(t)) return;
+    qd_assert(t->pending_min == INT64_MAX && t->unsynced_min == INT64_MAX);
+    if (t->numbers) qd_seq_no_all_persisted(t->numbers);
 }
 
 void qd_translog_numbers(qd_translog *t, int64_t *max, int64_t *processed, int64_t *persisted,
@@ -314,6 +335,7 @@ bool qd_translog_reached(qd_translog *t, const qd_translog_location *at)
 {
     qd_mutex_lock(&t->lock);
     bool yes = at->generation != current(t)->number || at->offset + at->bytes <= t->synced;
+    qd_assert(at->generation <= current(t)->number); /* a later one cannot be told durable */
     qd_mutex_unlock(&t->lock);
     return yes;
 }
@@ -334,7 +356,10 @@ static int write_out(qd_translog *t, write_mode mode)
     translog_file *g = current(t);
     qd_buf *b = &t->buf[t->pending];
     qd_err e;
-    qd_assert(!t->writing); /* one writer at a time */
+    qd_assert(!t->writing);              /* one writer at a time */
+    qd_assert(!t->failure.code);         /* a failed write is not tried again */
+    qd_assert(!t->unbegun || b->n == 0); /* what was found takes no more */
+    qd_assert(t->pending_base % 8 == 0); /* marks are looked for at such places */
     qd_assert(t->pending_base >= t->synced && t->synced >= t->sure);
     qd_err_init(&e);
     uint64_t offset = 0, end = t->pending_base + b->n;
@@ -357,12 +382,14 @@ static int write_out(qd_translog *t, write_mode mode)
 
     qd_iovec v = {b->p, b->n};
     int rc = b->n ? qd_store_log_append(log, &v, 1, &offset, &e) : 0;
+    qd_assert(rc || !b->n || offset + b->n == end); /* where its records were told to be */
     if (!rc && sync) rc = qd_store_log_sync(log, &e);
     bool durable = !rc && sync;
     if (durable && mark) {
         uint8_t m[MARK_BYTES];
         qdi_mark_encode(end, checkpoint, number, m);
         rc = qd_store_log_append(log, &(qd_iovec){m, sizeof m}, 1, &offset, &e);
+        qd_assert(rc || offset == end); /* it names what stands before it */
     }
     if (b->cap > BUFFER_KEEP) qd_buf_fini(b);
 
@@ -375,6 +402,8 @@ static int write_out(qd_translog *t, write_mode mode)
         qd_assert(end >= t->sure);
         qd_invariant(checkpoint >= written); /* what marks say of the checkpoint never falls */
         t->synced = end + (mark ? MARK_BYTES : 0);
+        qd_assert(t->synced == t->pending_base); /* what was added meanwhile stands behind it */
+        qd_assert(atomic_load(&t->checkpoint_durable) <= written);
         t->sure = end;
         t->syncs++;
         t->unsynced_min = INT64_MAX;
@@ -382,6 +411,7 @@ static int write_out(qd_translog *t, write_mode mode)
         tell_clean(t);
         atomic_store(&t->checkpoint_durable, written);
         if (!rc && mark) t->checkpoint_written = checkpoint;
+        holds(t);
     }
     if (rc && !t->failure.code) {
         qd_log_error(LOG, "[%s/translog-%llu] closed: %s", t->folder, (unsigned long long)number,
@@ -437,6 +467,7 @@ int qd_translog_add(qd_translog *t, const qd_translog_op *op, qd_translog_locati
             *at = (qd_translog_location){g->number, t->pending_base + b->n, (uint32_t)n};
             b->n += n;
             int64_t seq_no = (int64_t)op->seq_no;
+            qd_assert(seq_no >= 0); /* recovery takes no other */
             if (g->min_seq_no < 0 || seq_no < g->min_seq_no) g->min_seq_no = seq_no;
             if (seq_no > g->max_seq_no) g->max_seq_no = seq_no;
             if (seq_no < t->pending_min) t->pending_min = seq_no;
@@ -457,6 +488,8 @@ int qd_translog_sync(qd_translog *t, const qd_translog_location *at, qd_err *err
 {
     int rc = 0;
     qd_mutex_lock(&t->lock);
+    qd_assert(at->generation < current(t)->number ||
+              at->offset + at->bytes <= t->pending_base + t->buf[t->pending].n);
     /* an older generation was synced as a whole before the next one began */
     while (at->generation == current(t)->number && at->offset + at->bytes > t->synced &&
            !(rc = failed(t, err))) {
@@ -538,6 +571,7 @@ int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
                 rc = qd_err_nomem(err, "translog buffer");
                 break;
             }
+            qd_assert(t->sure <= t->pending_base + b->n);
             /* without the mark that was appended behind the last sync */
             qdi_mark_encode(t->sure, wanted, current(t)->number, (uint8_t *)p);
             b->n += MARK_BYTES;
@@ -558,6 +592,7 @@ static int roll_over(qd_translog *t, const qd_translog_turn *turn, uint64_t *nex
     if (!rc && write_out(t, WRITE_SEAL)) rc = failed(t, err);
     *next = current(t)->number + 1;
     if (rc) return rc;
+    qd_assert(t->synced == t->pending_base); /* sealed to its last byte */
     current(t)->bytes = t->pending_base;
     qd_translog_turn same = {.primary_term = t->who.primary_term};
     return qdi_translog_begin(t, turn ? turn : &same, *next, err);
@@ -630,11 +665,13 @@ uint64_t qd_translog_trim_plan(qd_translog *t, uint64_t generation, int64_t reta
 {
     qd_mutex_lock(&t->lock);
     size_t n = trimmable(t, generation, retain_seq_no);
+    qd_assert(n < t->files.n);
     uint64_t number = t->files.at[n]->number;
     *highest = -1;
     for (size_t i = 0; i < n; i++) {
         if (t->files.at[i]->max_seq_no > *highest) *highest = t->files.at[i]->max_seq_no;
     }
+    qd_assert(n == 0 || *highest < retain_seq_no);
     qd_mutex_unlock(&t->lock);
     return number;
 }
@@ -651,6 +688,7 @@ static translog_file *take_oldest(qd_translog *t, uint64_t generation, int64_t r
         qd_assert(t->operations >= f->operations);
         memmove(t->files.at, t->files.at + 1, --t->files.n * sizeof(translog_file *));
         t->operations -= f->operations;
+        holds(t);
     }
     qd_rwlock_unlock(&t->files_lock);
     if (generation > t->committed_generation) t->committed_generation = generation;
@@ -754,6 +792,7 @@ void qd_translog_stats_get(qd_translog *t, qd_translog_stats *out)
             out->uncommitted_operations += g->operations;
         }
     }
+    qd_assert(out->operations == t->operations);
     out->syncs = t->syncs;
     out->writes = t->writes;
     out->generation = current(t)->number;

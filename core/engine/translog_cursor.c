@@ -75,7 +75,8 @@ int qd_translog_cursor_open(qd_translog *t, int64_t from, int64_t to, qd_translo
     for (uint32_t i = 0; c && i < n; i++) {
         translog_file *f = t->files.at[i];
         bool last = i + 1 == n;
-        atomic_fetch_add(&f->refs, 1);
+        uint32_t refs = atomic_fetch_add(&f->refs, 1);
+        qd_assert(refs > 0); /* the log's own */
         c->file[i].f = f;
         c->file[i].end = last ? t->pending_base : f->bytes;
         c->file[i].min = f->min_seq_no;
@@ -118,6 +119,7 @@ static int fetch(qd_translog_cursor *c, uint32_t file, uint64_t offset, uint32_t
         }
         if (x->used < v->used) v = x;
     }
+    qd_assert(offset + bytes <= c->file[file].end); /* it was found before that */
     uint64_t base = offset & ~(uint64_t)(VIEW_ALIGN - 1);
     size_t want = (size_t)(offset - base) + bytes;
     if (want < VIEW_BYTES) want = VIEW_BYTES;
@@ -195,6 +197,7 @@ static int note(void *arg, const qd_translog_op *op, const qd_translog_location 
     int64_t seq_no = (int64_t)op->seq_no;
     if (seq_no < c->base || seq_no > c->end || discarded(c, c->scanning, op)) return 0;
     place *x = &c->places[seq_no - c->base];
+    qd_assert(at->bytes > 0); /* 0 stands for none */
     if (x->bytes) {
         if (x->file != c->scanning && x->term != op->primary_term) return 0;
         if (!QD_MUTANT(engine, REPLAY_ANY_BYTES)) {
@@ -221,6 +224,8 @@ static int load_window(qd_translog_cursor *c, qd_err *err)
         return 0;
     }
     int64_t n = c->to - low < WINDOW ? c->to - low + 1 : WINDOW;
+    qd_assert(low >= c->at && low > c->end); /* windows follow one another */
+    qd_assert(n > 0 && n <= WINDOW);
     qd_free(c->places);
     c->places = qd_calloc(c->account, (size_t)n * sizeof *c->places);
     if (!c->places) return qd_err_nomem(err, "places in a translog");

@@ -279,6 +279,7 @@ static int sync_again(qd_translog *t, size_t from, qd_err *err)
 static void drop_copies(qd_translog *t, size_t n)
 {
     if (t->files.n == n) return;
+    qd_assert(t->files.n == n + 1);
     translog_file *f = t->files.at[--t->files.n];
     uint64_t number = f->number;
     qdi_translog_file_unref(f);
@@ -306,6 +307,7 @@ static int write_again(qd_translog *t, qd_err *err)
     for (size_t i = from; i < n && !rc; i++) {
         translog_file *f = t->files.at[i];
         if (f->records <= f->durable) continue;
+        qd_assert(f->records <= f->bytes); /* read whole once */
         qd_log_info(TRANSLOG_LOG,
                     "[%s] %llu bytes behind the last mark, at offset %llu, are written once more",
                     f->name, (unsigned long long)(f->records - f->durable),
@@ -314,6 +316,7 @@ static int write_again(qd_translog *t, qd_err *err)
                                      once_more, t, err);
     }
     if (!rc) rc = qd_translog_sync_all(t, err);
+    qd_assert(rc || t->files.n == n + 1); /* one generation holds them all */
     if (rc) drop_copies(t, n);
     for (size_t i = from; i < n && !rc; i++) t->files.at[i]->bytes = t->files.at[i]->durable;
     return rc;
@@ -357,6 +360,7 @@ int qd_translog_open(qd_env *env, qd_store *s, qd_str folder, const qd_translog_
         qdi_translog_destroy(t);
         return rc;
     }
+    qd_assert(t->files.n > 0); /* new records have a generation, now or later */
     t->committed_generation = replay;
     *out = t;
     return 0;

@@ -16,6 +16,8 @@ static void seal(uint8_t *p, uint32_t magic, size_t length, uint64_t generation)
 void qdi_record_encode(const qd_translog_op *op, uint64_t generation, uint8_t *p)
 {
     size_t length = RECORD_HEAD + op->id.n + op->routing.n + op->source.n;
+    qd_assert(op->id.n <= UINT16_MAX && op->routing.n <= UINT16_MAX && length <= UINT32_MAX);
+    qd_assert(op->type >= QD_TRANSLOG_INDEX && op->type <= QD_TRANSLOG_NOOP); /* as when read */
     memset(p, 0, RECORD_HEAD);
     qd_put_u64le(p + 16, op->seq_no);
     qd_put_u64le(p + 24, op->primary_term);

@@ -51,6 +51,7 @@ static int need(replay *r, uint64_t at, size_t n, const uint8_t **p, size_t *got
         if (more == 0) break;
         r->have += more;
     }
+    qd_assert(r->have <= want && want <= r->cap);
     *p = r->buf;
     *got = r->have < n ? r->have : n;
     return 0;
@@ -101,6 +102,7 @@ static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *
             r->records = *at + claimed;
         }
         *at += claimed;
+        qd_assert(*at <= r->file_end);
     }
     return 0;
 }
@@ -160,6 +162,7 @@ int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generati
         goto out;
     }
     if ((rc = walk(&r, &at, each, arg, err))) goto out;
+    qd_assert(r.records <= at && at <= r.file_end);
     if (at < r.file_end) {
         bool damage = at < durable;
         if (!damage && (rc = proven_durable(&r, at, &damage, err))) goto out;

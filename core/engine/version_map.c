@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "runtime/sync.h"
+#include <check/invariant.h>
 #include <stdatomic.h>
 
 #define STRIPES 256u
@@ -174,6 +175,7 @@ bool qd_version_map_get(qd_version_map *m, uint32_t at_stripe, qd_str id, qd_ver
     }
     const qd_version_value *tomb = in->tombs.n ? qd_map_get(&in->tombs, id) : NULL;
     if (!tomb) return false;
+    qd_assert(tomb->deleted); /* documents are in the reader by then */
     *out = *tomb;
     return true;
 }
@@ -234,6 +236,7 @@ void qd_version_map_put(qd_version_map *m, uint32_t at_stripe, qd_str id, const 
     contents *in = stripes(m)[at_stripe].in;
     entry *e = in ? half_find(&in->cur, hash_of(m, id), id) : NULL;
     qd_assert(e);
+    qd_invariant(!e->set || e->v.seq_no < v->seq_no); /* the newest one stays */
     e->v = *v;
     e->set = true;
     /* a tombstone would come back to life once this half is forgotten */
@@ -266,6 +269,8 @@ static void keep_tombstones(qd_version_map *m, contents *s)
         qd_str id = {e->id, e->id_len};
         entry *newer = half_find(&s->cur, e->hash, id);
         if (newer && newer->set) continue;
+        const qd_version_value *tomb = s->tombs.n ? qd_map_get(&s->tombs, id) : NULL;
+        qd_assert(!tomb || tomb->seq_no < e->v.seq_no);
         qd_version_value *v = qd_alloc(m->account, sizeof *v), *old = NULL;
         if (!v) continue; /* costs an old delete's version after gc_deletes came early */
         *v = e->v;
