@@ -54,6 +54,7 @@ typedef struct file_fetch {
 
 static void file_at(const file_fetch *x, uint32_t k, qd_publication_file *f)
 {
+    qd_assert(k < x->nfiles);
     qd_publication_file_at(x->p, x->files[k], f);
 }
 
@@ -96,6 +97,7 @@ static void ends_run(void *arg)
     for (;;) {
         while (e->taken == e->n && !e->over) qd_cond_wait(&e->changed, &e->lock);
         if (e->taken == e->n || e->drop || e->rc) break;
+        qd_assert(e->taken < e->n && e->n <= x->nfiles);
         uint32_t k = e->queue[e->taken++];
         qd_mutex_unlock(&e->lock);
         file_end(x, k);
@@ -125,6 +127,7 @@ static int ends_add(file_fetch *x, uint32_t k, qd_err *err)
     if (!e->thread) file_end(x, k);
     qd_mutex_lock(&e->lock);
     if (e->thread) {
+        qd_assert(e->n < x->nfiles && !e->over); /* each file ends once */
         e->queue[e->n++] = k;
         qd_cond_signal(&e->changed);
     }
@@ -145,6 +148,7 @@ static int ends_wait(file_fetch *x, bool drop, qd_err *err)
     qd_mutex_unlock(&e->lock);
     if (e->thread) qd_thread_join(x->g->r->env, e->thread);
     e->thread = NULL;
+    qd_assert(drop || e->rc || e->taken == e->n); /* none is left that was not looked at */
     if (e->rc && err && !err->code) qd_err_copy(err, &e->err);
     return e->rc;
 }
@@ -156,6 +160,7 @@ static void piece_done(qd_rpc_call *call, int rc)
     file_piece *c = (file_piece *)(void *)call;
     repl_shard *g = c->g;
     qd_mutex_lock(&g->lock);
+    qd_assert(!c->done);
     c->rc = rc;
     c->done_ns = qd_env_mono_ns(g->r->env);
     c->done = true;
@@ -167,6 +172,7 @@ static void piece_done(qd_rpc_call *call, int rc)
 static int piece_start(file_fetch *x, qd_err *err)
 {
     repl_shard *g = x->g;
+    qd_assert(x->n < x->room); /* or it would be the oldest one's place */
     file_piece *c = &x->piece[(x->first + x->n) % x->room];
     repl_request q = {.shard = g->number,
                       .part = x->files[x->k],
@@ -245,6 +251,7 @@ static int piece_wait(file_fetch *x, qd_err *err)
 
 static void piece_end(file_fetch *x)
 {
+    qd_assert(x->n > 0 && x->piece[x->first].done);
     qd_rpc_call_fini(&x->piece[x->first].call);
     x->first = (x->first + 1) % x->room;
     x->n--;
@@ -340,6 +347,7 @@ static int piece_take(file_fetch *x, qd_err *err)
     uint32_t k = x->piece[x->first].k;
     uint64_t at = x->piece[x->first].at, n = 0;
     file_at(x, k, &f);
+    qd_assert(at < f.bytes); /* pieces_start asks for no more */
     uint64_t wanted = f.bytes - at < REPL_CHUNK_BYTES ? f.bytes - at : REPL_CHUNK_BYTES;
     int rc = piece_wait(x, err);
     if (!rc) rc = piece_write(x, &f, &n, err);
@@ -395,6 +403,7 @@ static int fetch_pass(file_fetch *x, uint32_t *again, uint32_t *nagain, qd_err *
     int failed = ends_wait(x, rc != 0, err);
     if (!rc) rc = failed;
     for (uint32_t k = 0; k < x->nfiles && !rc; k++) {
+        qd_assert(*nagain <= k);
         if (e->bad[k]) again[(*nagain)++] = x->files[k];
     }
     if (!rc && *nagain && err) qd_err_move(err, &e->bad_err);

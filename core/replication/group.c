@@ -22,7 +22,10 @@ void repl_checkpoints(repl_shard *g, qd_engine *e, int64_t *persisted, int64_t *
 
 void repl_shipment_unref(repl_shipment *s)
 {
-    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    if (!s) return;
+    int32_t refs = atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel);
+    qd_assert(refs > 0);
+    if (refs != 1) return;
     qd_invariant(s->b.done && !s->b.prev && !s->b.next); /* the machine has let it go */
     qd_buf_fini(&s->ops);
     qd_free(s);
@@ -30,6 +33,7 @@ void repl_shipment_unref(repl_shipment *s)
 
 void repl_record_view(repl_shard *g, repl_record_copy copies[REPL_COPIES], repl_record *out)
 {
+    qd_assert(g->nplaces <= REPL_COPIES && g->nplaces <= g->places_room);
     for (uint32_t i = 0; i < g->nplaces; i++) copies[i] = g->place[i].c;
     *out = (repl_record){
         .revision = g->revision, .term = g->record_term, .copies = copies, .n = g->nplaces};
@@ -59,6 +63,8 @@ static void later(repl_shard *g, const repl_act *a)
                    .read = a->waited,
                    .sent_ns = repl_now(g)};
     memcpy(t.aid, a->peer->aid, sizeof t.aid);
+    qd_invariant(g->leading && t.peer); /* nobody else sends */
+    qd_assert((a->kind == REPL_ACT_SHIP) == (a->batch != NULL));
     if (a->batch) {
         t.number = a->batch->id;
         t.shipment = (repl_shipment *)(void *)a->batch;
@@ -73,6 +79,7 @@ static void later(repl_shard *g, const repl_act *a)
 static void cas_push(repl_shard *g, repl_change change, const repl_peer *c, const char *why)
 {
     repl_cas x = {.change = change, .peer = c->id};
+    qd_invariant(g->leading && c->id);
     memcpy(x.aid, c->aid, sizeof x.aid);
     snprintf(x.why, sizeof x.why, "%s", why ? why : "");
     if (qd_vec_push(&g->cas, NULL, x)) g->nomem = true;
@@ -95,6 +102,7 @@ void repl_on_act(void *arg, const repl_act *a)
         cas_push(g, REPL_CHANGE_ADMIT, a->peer, NULL);
         return;
     case REPL_ACT_DROP:
+        qd_assert(g->others && g->pm.peer == g->others->peer);
         repl_source_gone(g, a->peer);
         for (uint32_t i = 0; i < REPL_PEERS_MAX; i++) {
             repl_follower *f = &g->others->follower[i];
@@ -102,9 +110,11 @@ void repl_on_act(void *arg, const repl_act *a)
         }
         break;
     case REPL_ACT_BATCH_DONE:
+        qd_assert(a->batch->done && !a->batch->prev && !a->batch->next);
         qd_latch_done(&((repl_shipment *)(void *)a->batch)->over, 0);
         return;
     case REPL_ACT_READ_DONE:
+        qd_assert(!((repl_waiter *)(void *)a->read)->done && !a->read->waiting);
         ((repl_waiter *)(void *)a->read)->done = true;
         break;
     case REPL_ACT_GLOBAL:
@@ -191,7 +201,8 @@ static void call_done(qd_rpc_call *call, int rc)
     qd_replication *r = g->r;
     repl_unref(g);
     qd_free(c);
-    atomic_fetch_sub(&r->calls, 1);
+    uint32_t calls = atomic_fetch_sub(&r->calls, 1); /* last: r may be gone after this */
+    qd_assert(calls > 0);
 }
 
 static void send_now(repl_shard *g, const repl_todo *t)
@@ -340,6 +351,7 @@ static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer 
         qd_buf_reset(&ops);
         if (cursor) rc = qd_engine_ops_next(cursor, REPL_OPS_BYTES, &ops, &n, NULL, err);
         if (rc) break;
+        qd_assert((n == 0) == (ops.n == 0));
         more = n > 0 && resync; /* a catch-up goes on by itself when it is still behind */
         if (!stream_part(s, to, &ops, part, !more, x, why)) break;
     }
@@ -404,6 +416,7 @@ static void stream_run(qd_work *w)
 static void stream_queue(repl_shard *g, const repl_todo *t)
 {
     repl_stream *s = qd_calloc(NULL, sizeof *s);
+    qd_assert(t->kind == REPL_ACT_RESYNC || t->kind == REPL_ACT_CATCH_UP);
     if (s) {
         *s = (repl_stream){.work = {.run = stream_run}, .g = repl_ref(g), .t = *t, .known = -1};
         if (repl_submit(g->r, g->r->slow_pool, &s->work) == 0) return;
@@ -433,6 +446,7 @@ static int change(repl_shard *g, const repl_cas *c, uint64_t term, uint64_t *rev
         rc = qd_cluster_primary_admit(r->cluster, &p, aid, &s, err);
         break;
     default:
+        qd_assert(c->change == REPL_CHANGE_HANDOVER); /* a start is said elsewhere */
         rc = qd_cluster_primary_handoff(r->cluster, &p, aid, &s, err);
         break;
     }
@@ -522,6 +536,7 @@ void repl_start(repl_shard *g)
     else
         (void)started_first(g);
     qd_mutex_lock(&g->lock);
+    qd_assert(g->start_runs);
     g->start_runs = false;
     g->start_ns = repl_now(g) + START_AGAIN_NS;
     qd_mutex_unlock(&g->lock);
@@ -538,6 +553,7 @@ static void cas_run(repl_shard *g)
 {
     for (;;) {
         qd_mutex_lock(&g->lock);
+        qd_assert(g->cas_runs); /* one at a time: changes go in their order */
         if (!g->leading || g->pm.phase == REPL_FENCED || !g->cas.n || g->r->closing) {
             g->cas_runs = false;
             qd_mutex_unlock(&g->lock);
@@ -650,6 +666,7 @@ static void replicated_run(repl_shard *g)
     for (;;) {
         qd_mutex_lock(&g->lock);
         bool want = g->pm.top > 0;
+        qd_assert(g->replicated_runs);
         if (!g->leading || want || !g->replicated || g->first_writer) {
             g->replicated_runs = false;
             qd_mutex_unlock(&g->lock);
@@ -686,6 +703,9 @@ void repl_unlock_tick(repl_shard *g)
         if (g->leading) repl_primary_fence(&g->pm, 0);
         qd_log_error(REPL_LOG, "%s no memory for its replication", g->name);
     }
+    /* who leads no more has answered all that waited for it */
+    qd_invariant(g->leading || !g->pm.act || g->pm.phase == REPL_FENCED);
+    qd_assert(g->plain <= g->writers);
     repl_todo few[4], *at = few;
     size_t n = g->outbox.n;
     if (n > QD_COUNT_OF(few)) {
@@ -829,6 +849,7 @@ void repl_lead(repl_shard *g)
         bool mine = g->engine && !g->r->closing && strcmp(g->record_primary, g->aid) == 0 &&
                     !(g->leading && g->pm.term >= g->record_term);
         uint64_t term = g->record_term;
+        qd_assert(g->lead_runs); /* lead_claim */
         g->lead_again = false;
         if (!mine) g->lead_runs = false;
         qd_mutex_unlock(&g->lock);

@@ -12,6 +12,7 @@ static void fetch_begins(repl_shard *g, qd_install *i, const qd_publication *p,
     uint32_t n = qd_install_missing(i, &files), all = qd_publication_files(p);
     uint64_t bytes = 0, missing = 0;
     qd_publication_file f;
+    qd_assert(n <= all);
     for (uint32_t k = 0; k < all; k++) {
         qd_publication_file_at(p, k, &f);
         bytes += f.bytes;
@@ -69,6 +70,7 @@ int repl_install(repl_shard *g, qd_engine *e, const qd_publication *p, const cha
     if (!open) return qd_err_set(err, QD_E_CLOSED, "%s is being closed", g->name);
     int rc = install_now(g, e, p, from, source_aid, progress, err);
     qd_mutex_lock(&g->lock);
+    qd_assert(g->installing);
     g->installing = false;
     qd_waitq_wake(&g->changed);
     qd_mutex_unlock(&g->lock);
@@ -81,6 +83,7 @@ void repl_install_end(repl_shard *g)
     g->install_ends++;
     qd_waitq_wake(&g->changed);
     while (g->installing && g->engine) (void)qd_waitq_wait(&g->changed, 0);
+    qd_assert(g->install_ends > 0);
     g->install_ends--;
     qd_mutex_unlock(&g->lock);
 }

@@ -32,7 +32,8 @@ static void due_run(repl_shard *g)
     qd_engine *e;
     qd_err err;
     qd_err_init(&err);
-    atomic_store(&g->due_queued, false);
+    bool queued = atomic_exchange(&g->due_queued, false);
+    qd_assert(queued); /* one at a time */
     if (repl_enter(g, &s, &e, NULL)) return;
     if (qd_engine_refresh_finish(e, &err)) {
         qd_log_warn(REPL_LOG, "%s refresh: %s", g->name, qd_err_reason(&err));
@@ -69,6 +70,7 @@ void repl_hold_put(repl_shard *g, qd_publication *p)
         if (!at || !h->p || (at->p && h->used_ns < at->used_ns)) at = h;
     }
     if (!gone && at) {
+        qd_assert(at->users == 0);
         gone = at->p;
         *at = (repl_hold){.p = p, .used_ns = now};
     } else if (!gone) {
@@ -183,7 +185,8 @@ static void publish_done(qd_rpc_call *call, int rc)
     qd_rpc_call_fini(call);
     repl_unref(g);
     qd_free(c);
-    atomic_fetch_sub(&r->calls, 1);
+    uint32_t calls = atomic_fetch_sub(&r->calls, 1); /* last: r may be gone after this */
+    qd_assert(calls > 0);
 }
 
 static int publish_to(repl_shard *g, const repl_peer *peer, const char *to, uint64_t term,
@@ -273,6 +276,7 @@ static void publish_once(repl_shard *g, qd_engine *e)
     if (!rc) rc = qd_publication_encode(p, &bytes, &err);
     if (!rc) {
         uint32_t n = publish_list(g, p, peers, to, &term);
+        qd_invariant(p->max_seq_no <= p->global_checkpoint);
         if (n) repl_hold_put(g, qd_publication_ref(p));
         for (uint32_t i = 0; i < n; i++) {
             if (publish_to(g, &peers[i], to[i], term, p, qd_buf_view(&bytes)) == 0) continue;
@@ -298,6 +302,7 @@ void repl_publish(repl_shard *g)
         qd_engine *e;
         qd_mutex_lock(&g->lock);
         bool go = g->publish_asked && g->leading && g->engine && !g->r->closing;
+        qd_assert(g->publish_runs); /* one at a time: what is newer goes later */
         g->publish_asked = false;
         if (go) {
             g->publish_again = false;

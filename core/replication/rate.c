@@ -1,5 +1,6 @@
 /* rate.c: see rate.h. */
 #include "replication/rate.h"
+#include "base/assert.h"
 
 #define HALF_LIFE_NS 5e9
 #define FORGET_NS UINT64_C(60000000000) /* a device that has not been used so long is not known */
@@ -20,6 +21,7 @@ void qd_rate_bounds(qd_rate *r, uint64_t least, uint64_t most)
 {
     r->most = (double)most;
     r->least = most && least > most ? (double)most : (double)least;
+    qd_assert(r->most <= 0 || r->least <= r->most);
 }
 
 void qd_rate_init(qd_rate *r, uint64_t start, uint64_t least, uint64_t most, uint64_t now_ns)
@@ -33,6 +35,7 @@ void qd_rate_observe(qd_rate *r, qd_rate_kind kind, uint64_t bytes, uint64_t bus
 {
     double since = now_ns > r->seen_ns[kind] ? (double)(now_ns - r->seen_ns[kind]) : 0;
     double keep = r->seen_ns[kind] ? fade(since / HALF_LIFE_NS) : 0;
+    qd_assert(keep >= 0 && keep <= 1); /* what was measured counts less, never more */
     r->bytes[kind] = r->bytes[kind] * keep + (double)bytes;
     r->busy_ns[kind] = r->busy_ns[kind] * keep + (double)busy_ns;
     if (now_ns > r->seen_ns[kind]) r->seen_ns[kind] = now_ns;

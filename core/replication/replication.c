@@ -13,6 +13,7 @@
 static qd_str key_of(const char *uuid, uint32_t number, char buf[KEY_MAX])
 {
     int n = snprintf(buf, KEY_MAX, "%s/%u", uuid, number);
+    qd_assert(n > 0 && n < KEY_MAX);
     return (qd_str){buf, (size_t)n};
 }
 
@@ -20,13 +21,21 @@ static qd_str key_of(const char *uuid, uint32_t number, char buf[KEY_MAX])
 
 repl_shard *repl_ref(repl_shard *g)
 {
-    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    int32_t refs = atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    qd_assert(refs > 0);
     return g;
 }
 
 void repl_unref(repl_shard *g)
 {
-    if (!g || atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) != 1) return;
+    if (!g) return;
+    int32_t refs = atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel);
+    qd_assert(refs > 0);
+    if (refs != 1) return;
+    qd_assert(!g->mapped && !g->installing && g->writers == 0); /* each of them counts it */
+    qd_assert(!g->pm.first && !g->pm.reads);
+    for (size_t i = 0; i < REPL_HOLDS; i++)
+        qd_assert(!g->hold[i].p); /* of an engine that is gone */
     qd_vec_fini(&g->outbox);
     qd_vec_fini(&g->cas);
     qd_free(g->place);
@@ -86,7 +95,8 @@ int repl_submit(qd_replication *r, qd_pool *pool, qd_work *work)
 {
     atomic_fetch_add(&r->submits, 1);
     int rc = atomic_load(&r->closing) ? QD_E_CLOSED : qd_pool_submit_forced(pool, work, NULL);
-    atomic_fetch_sub(&r->submits, 1);
+    uint32_t submits = atomic_fetch_sub(&r->submits, 1);
+    qd_assert(submits > 0);
     return rc;
 }
 
@@ -377,6 +387,7 @@ static bool places_set(repl_shard *g, const qd_state *s, const qd_shard_meta *m)
         place_set(&g->place[n], s, k->allocation_id, k->node);
         g->place[n++].c.in_sync = true;
     }
+    qd_assert(n <= room && room <= g->places_room);
     g->nplaces = n;
     return true;
 }

@@ -35,6 +35,7 @@ static void piece_send(repl_piece *piece, const repl_reply *a)
     if (qd_writer_end(&w, "answer between copies", &err)) {
         qd_rpc_fail(piece->request, &err);
     } else {
+        qd_assert(head.n <= REPL_HEAD_MAX);
         memcpy(piece->room + REPL_HEAD_MAX - head.n, head.p, head.n);
         qd_rpc_reply_filled(piece->request, REPL_HEAD_MAX - head.n, head.n + piece->n);
     }
@@ -71,6 +72,7 @@ static int adopt(repl_shard *g, qd_engine *e, uint64_t term, qd_err *err)
     }
     qd_mutex_lock(&g->lock);
     if (!rc && g->cm.term < term) repl_copy_adopted(&g->cm, term);
+    qd_invariant(g->cm.term <= qd_engine_primary_term(e)); /* what is promised is on the disk */
     qd_mutex_unlock(&g->lock);
     return rc;
 }
@@ -121,10 +123,12 @@ static void confirm(repl_shard *g, qd_engine *e, const repl_request *q, repl_rep
         a->persisted = at.processed;
     if (QD_MUTANT(repl, GAPS_COUNTED)) a->persisted = at.max_seq_no;
     qd_pair("copy.confirms", async || a->persisted <= at.durable);
+    qd_assert(a->persisted <= at.max_seq_no);
     qd_mutex_lock(&g->lock);
     a->term = g->cm.term;
     a->verdict = g->cm.term == q->term ? REPL_OK : REPL_STALE_TERM;
     if (QD_MUTANT(repl, OK_WHATEVER_TERM)) a->verdict = REPL_OK;
+    qd_invariant(a->verdict != REPL_OK || a->term == q->term); /* none but the one it obeys */
     qd_mutex_unlock(&g->lock);
 }
 
@@ -336,6 +340,7 @@ static bool serve_read(repl_shard *g, const repl_request *q, repl_reply *a)
     bool here = e && obeys && !qd_engine_failure(e, NULL);
     if (here) {
         int64_t max;
+        qd_invariant(g->cm.term == q->term && !g->cm.primary);
         (void)repl_copy_told(&g->cm, q->global, now);
         if (q->flags & REPL_LEASE) repl_copy_lease(&g->cm, q->sent_ns, now);
         qd_engine_global_checkpoint_set(e, q->global);

@@ -17,6 +17,7 @@ static int retain(repl_shard *g, qd_engine *e, const char *aid, int64_t from, qd
 {
     char id[QD_LEASE_ID_MAX];
     int n = snprintf(id, sizeof id, "peer_recovery/%s", aid);
+    qd_assert(n > 0 && (size_t)n < sizeof id);
     return qd_engine_lease_set(e, (qd_str){id, (size_t)n}, from, qd_env_wall_ms(g->r->env), err);
 }
 
@@ -38,6 +39,7 @@ static void kept_get(repl_shard *g, kept *k)
         if (!c->id) continue;
         memcpy(k->aid[k->n], c->aid, REPL_AID);
         int64_t has = c->persisted < g->pm.global ? c->persisted : g->pm.global;
+        qd_assert(k->n < REPL_PEERS_MAX && has >= -1);
         k->from[k->n++] = c->counts && c->synced ? has + 1 : -1;
     }
     uint32_t assigned = 0;
@@ -113,6 +115,7 @@ void repl_source_nodes(repl_shard *g)
 {
     for (uint32_t i = 0; i < g->nplaces && g->leading; i++) {
         const repl_peer *c = repl_primary_find(&g->pm, g->place[i].c.aid);
+        qd_assert(!c || (g->others && g->pm.peer == g->others->peer));
         if (c) memcpy(g->others->node[c - g->pm.peer], g->place[i].node, sizeof g->place[i].node);
     }
 }
@@ -120,6 +123,7 @@ void repl_source_nodes(repl_shard *g)
 void repl_source_gone(repl_shard *g, const repl_peer *c)
 {
     repl_source_nodes(g);
+    qd_assert(c >= g->pm.peer && c < g->pm.peer + g->pm.top);
     char *node = g->others->node[c - g->pm.peer];
     if (c->counts && c->synced && *node) {
         repl_gone *x = &g->others->gone[g->others->gone_next++ % REPL_PEERS_MAX];
@@ -338,6 +342,7 @@ static void finalize(repl_shard *g, qd_engine *e, const repl_request *q, repl_re
     if (c && f == REPL_FINAL_ADMIT) {
         repl_follower *x = &g->others->follower[c - g->pm.peer];
         first = !c->counts;
+        qd_assert(x->peer == c->id); /* since final_of */
         if (first) {
             x->waits = true;
             x->bound = false;
@@ -392,6 +397,7 @@ static void file(repl_shard *g, const repl_request *q, repl_reply *a, repl_piece
                                      want, &got, err);
         }
         if (!rc) {
+            qd_assert(got <= want);
             piece->n = got;
             a->verdict = REPL_OK;
         }

@@ -58,6 +58,7 @@ static void request(const target *t, repl_request *q)
                         .persisted = async || QD_MUTANT(repl, RECOVERY_UNSYNCED) ? at.processed
                                                                                  : at.persisted};
     qd_pair("copy.recovers", async || q->persisted <= at.durable);
+    qd_assert(q->persisted <= at.max_seq_no);
     memcpy(q->uuid, t->g->uuid, sizeof q->uuid);
     memcpy(q->aid, t->primary, sizeof q->aid);
     memcpy(q->by, t->g->aid, sizeof q->by);
@@ -85,6 +86,7 @@ static void ask_done(qd_rpc_call *call, int rc)
     waiting *x = call->user;
     repl_shard *g = x->g;
     qd_mutex_lock(&g->lock);
+    qd_assert(!x->done); /* what waits may be gone after the first one */
     x->rc = rc;
     x->done = true;
     qd_waitq_wake(&g->changed);
@@ -167,6 +169,7 @@ static int prepare(target *t, const repl_reply *a, qd_err *err)
     if (rc) return rc;
     qd_mutex_lock(&g->lock);
     if (a->term > g->cm.term) repl_copy_adopted(&g->cm, a->term);
+    qd_invariant(g->cm.term <= qd_engine_primary_term(t->e)); /* what is promised is on the disk */
     bool same = g->cm.term == a->term;
     if (same) {
         repl_copy_recovering(&g->cm);
@@ -276,6 +279,7 @@ static int finalize(target *t, qd_err *err)
     repl_reply a;
     qd_rpc_call call;
     QD_POINT("replication.finalize");
+    qd_assert(!t->p); /* what was listed is installed */
     stage(t, QD_STAGE_FINALIZE);
     request(t, &q);
     int rc = ask(t, QD_ACTION_RECOVERY_FINALIZE, &q, &call, &a, err);

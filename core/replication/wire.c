@@ -3,6 +3,7 @@
 
 void repl_request_write(qd_writer *w, const repl_request *q)
 {
+    qd_assert(q->first >= 0 && q->term <= INT64_MAX); /* as when read */
     qd_write_c(w, q->uuid);
     qd_write_varint(w, q->shard);
     qd_write_c(w, q->aid);
@@ -64,6 +65,7 @@ int repl_request_read(qd_str bytes, uint16_t version, repl_request *q, qd_err *e
 
 void repl_reply_write(qd_writer *w, const repl_reply *a)
 {
+    qd_assert(a->verdict <= REPL_FAILED && a->term <= INT64_MAX);
     qd_write_u8(w, (uint8_t)a->verdict);
     qd_write_varint(w, a->term);
     qd_write_varint(w, a->flags);
