@@ -82,6 +82,7 @@ int qd_file_receive_append(qd_file_receiver *r, const void *p, size_t n, qd_err 
     int rc = qdi_put_write(r->store, r->put, p, n, &r->sum, err);
     if (rc < 0) return r->failed = qdi_tier_error(err, rc, "receiving", qd_str_c(r->name));
     r->at += n;
+    qd_assert(r->at <= r->bytes && r->sum.len == r->at);
     return 0;
 }
 
@@ -135,6 +136,7 @@ int qd_file_receive_finish(qd_file_receiver *r, uint64_t hash, qd_err *err)
         qd_file_receive_abort(r);
         return rc;
     }
+    qd_assert(r->sum.len == r->bytes);
     rc = qdi_put_commit(s, r->put, false, &r->sum, err);
     rc = qdi_tier_error(err, rc, "receiving", name);
     if (!rc) {

@@ -76,6 +76,7 @@ int qd_section_cursor_need(qd_section_cursor *c, size_t n, qd_err *err)
         c->have = 0;
         return 0;
     }
+    qd_assert(c->have <= c->end - c->at);
     if (c->have == c->end - c->at) return 0; /* all that there is */
     qd_file *f = c->file;
     const frame_section *s = &f->sections[qdi_file_find(f, c->section)].at;

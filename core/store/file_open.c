@@ -82,6 +82,7 @@ static int read_tail(qd_file *f, uint8_t head[FRAME_HEADER], tail_view *v, qd_er
 static int widen_tail(qd_file *f, tail_view *v, uint64_t from, qd_err *err)
 {
     if (v->from <= from) return 0;
+    qd_assert(v->own && v->from <= f->bytes); /* a mapped one reaches back to 0 */
     size_t more = (size_t)(v->from - from), have = (size_t)(f->bytes - v->from);
     uint8_t *p = qd_alloc(f->account, more + have);
     if (!p) return qdi_no_memory(f->account, more + have, "end of file", err);
@@ -98,6 +99,7 @@ static int widen_tail(qd_file *f, tail_view *v, uint64_t from, qd_err *err)
 static int take_sections(qd_file *f, const tail_view *v, qd_err *err)
 {
     const frame_tail *t = &f->tail;
+    qd_assert(v->from <= t->checksums && t->checksums <= t->table); /* widen_tail */
     const uint8_t *sums = v->p + (t->checksums - v->from);
     size_t nwords = ((size_t)t->pages + 63) / 64 + 1;
     frame_section *all = qd_alloc(f->account, ((size_t)t->sections + 1) * sizeof *all);
@@ -115,6 +117,7 @@ static int take_sections(qd_file *f, const tail_view *v, qd_err *err)
             f->sections[i].at = all[i];
             if (all[i].id < FILE_BY_ID) f->by_id[all[i].id] = (uint16_t)(i + 1);
         }
+        qd_assert(t->sections <= QD_FILE_SECTIONS_MAX); /* by_id holds 16 bits */
         f->nsections = t->sections;
         f->npages = t->pages;
         if (f->sums_own) memcpy(f->sums_own, sums, (size_t)t->pages * 8);
@@ -130,6 +133,7 @@ static int take_residents(qd_file *f, const tail_view *v, qd_err *err)
     for (uint32_t i = 0; i < f->nsections; i++) {
         const frame_section *s = &f->sections[i].at;
         if (!(s->flags & FRAME_RESIDENT)) continue;
+        qd_assert(s->offset >= v->from && s->offset + frame_padded(s->bytes) <= f->bytes);
         const uint8_t *p = v->p + (s->offset - v->from);
         int rc = qdi_file_pages_check(f, s, 0, frame_pages(s->bytes) - 1, p, false, err);
         if (rc) return rc;

@@ -17,6 +17,7 @@ static bool bit_get(const qd_file *f, uint64_t page)
 
 bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t first, uint64_t last)
 {
+    qd_assert(s->page + last < f->npages);
     for (uint64_t i = s->page + first; i <= s->page + last; i++) {
         if (!bit_get(f, i)) return false;
     }
@@ -51,7 +52,7 @@ static int page_is_bad(qd_file *f, const frame_section *s, uint64_t page, qd_err
 int qdi_file_pages_check(qd_file *f, const frame_section *s, uint64_t first, uint64_t last,
                          const uint8_t *p, bool again, qd_err *err)
 {
-    qd_dassert(last < frame_pages(s->bytes));
+    qd_assert(last < frame_pages(s->bytes) && s->page + last < f->npages);
     for (uint64_t i = first; i <= last; i++, p += QD_FILE_PAGE) {
         uint64_t page = s->page + i;
         if (!again && bit_get(f, page)) continue;
@@ -129,6 +130,7 @@ static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags,
     while (!rc && bytes > 0 && i < f->nsections) {
         const frame_section *s = &f->sections[i].at;
         uint64_t pages = frame_pages(s->bytes);
+        qd_assert(*at >= s->offset); /* the end of the section before is the begin of this one */
         uint64_t first = (*at - s->offset) >> FRAME_PAGE_SHIFT;
         uint64_t last = first + STORE_WINDOW / QD_FILE_PAGE - 1;
         if (last - first > (bytes - 1) / QD_FILE_PAGE) last = first + (bytes - 1) / QD_FILE_PAGE;
@@ -141,6 +143,7 @@ static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags,
         if (last + 1 == pages) *at = s->offset + frame_padded(s->bytes), i++;
     }
     if (!rc && i == f->nsections) *at = f->bytes;
+    qd_assert(*at <= f->bytes);
     qd_free(window);
     return rc;
 }

@@ -246,6 +246,7 @@ int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err)
         return rc;
     }
     uint64_t n = w->at;
+    qd_assert(w->n == 0 && w->sum.len == n); /* the tier has been given all of it */
     rc = qdi_put_commit(w->store, w->put, sync, &w->sum, err);
     rc = qdi_tier_error(err, rc, "committing", writer_name(w));
     writer_free(w);

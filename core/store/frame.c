@@ -98,6 +98,7 @@ int qdi_frame_format_check(const frame_header *h, qd_str format, uint32_t min, u
 
 void qdi_frame_section_put(uint8_t out[FRAME_ENTRY], const frame_section *s)
 {
+    qd_assert(s->offset % FRAME_ALIGN == 0 && s->flags <= FRAME_RESIDENT); /* as when read */
     qd_put_u32le(out, s->id);
     qd_put_u32le(out + 4, s->flags);
     qd_put_u64le(out + 8, s->offset);
@@ -108,6 +109,8 @@ void qdi_frame_section_put(uint8_t out[FRAME_ENTRY], const frame_section *s)
 
 void qdi_frame_tail_put(uint8_t out[FRAME_TAIL], const frame_tail *t)
 {
+    qd_assert(t->resident <= t->checksums && t->table == t->checksums + (uint64_t)t->pages * 8);
+    qd_assert(t->length == t->table + (uint64_t)t->sections * FRAME_ENTRY + FRAME_TAIL);
     qd_put_u64le(out, t->length);
     qd_put_u64le(out + 8, t->table);
     qd_put_u64le(out + 16, t->resident);

@@ -114,6 +114,7 @@ int qd_store_log_read(qd_store_log *l, uint64_t offset, void *buf, size_t n, siz
     do rc = l->store->vt.log_read(l->log, offset, buf, n, &have, &t.call);
     while (qdi_try_again(&t, rc));
     if (rc < 0) return qdi_tier_error(err, rc, "reading log", log_name(l));
+    qd_assert(have <= n);
     *got = have;
     return 0;
 }

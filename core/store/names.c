@@ -164,6 +164,7 @@ static int delete_listed(qd_store *s, qd_str folder, qd_err *err)
 {
     char prefix[STORE_NAME_MAX + 2];
     qd_str names[PAGE_LOCAL];
+    qd_assert(folder.n <= STORE_NAME_MAX);
     memcpy(prefix, folder.p, folder.n);
     prefix[folder.n] = '/';
     pages *p = pages_make(s, (qd_str){prefix, folder.n + 1});
@@ -212,6 +213,7 @@ static int copy_through(qd_store *s, qd_str from, qd_str to, qd_err *err)
         rc = qdi_object_read(s, o, &r, 1, QD_STORAGE_READ_SEQUENTIAL, err);
         if (rc >= 0) rc = qdi_put_write(s, put, buf, (size_t)r.len, &sum, err);
     }
+    qd_assert(rc < 0 || sum.len == len); /* no part is left out */
     if (rc >= 0)
         rc = qdi_put_commit(s, put, true, &sum, err);
     else if (put)
@@ -281,6 +283,7 @@ int qd_store_set_aside(qd_store *s, qd_str name, qd_err *err)
     if (rc) return rc;
     char to[16 + STORE_NAME_MAX + 16];
     int base = snprintf(to, sizeof to, "lost+found/%.*s", QD_STR_ARG(name));
+    qd_assert(base > 11 && base < (int)sizeof to);
     for (int i = 11; i < base; i++) {
         if (to[i] == '/') to[i] = '_';
     }

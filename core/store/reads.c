@@ -92,6 +92,7 @@ qd_reads *qd_reads_make(qd_arena *arena, qd_account *account)
 static void *grown(qd_arena *arena, void *at, uint32_t n, uint32_t *cap, size_t size)
 {
     uint32_t more = *cap ? *cap * 2 : 16;
+    qd_assert(n <= *cap && *cap < more);
     void *p = qd_arena_alloc(arena, more * size);
     if (!p) return NULL;
     if (n) memcpy(p, at, n * size);
@@ -151,6 +152,7 @@ int qd_reads_add(qd_reads *r, qd_file *f, uint32_t section, uint64_t off, uint64
         int rc = hold_file(r, f, err);
         if (rc) return rc;
     }
+    qd_assert(r->n < r->cap && r->verify + r->fetch <= r->n);
     range *x = &r->ranges[r->n];
     uint64_t first, last;
     *x = (range){.off = off, .len = len, .file = f, .section = i, .state = RANGE_READY};
@@ -214,6 +216,7 @@ void qd_reads_release(qd_reads *r)
 {
     QD_CHECK(r, STORE_READS_MAGIC);
     qd_assert(!r->busy);
+    qd_assert(r->first_pending <= r->n && r->verify + r->fetch <= r->n);
     for (uint32_t i = 0; i < r->n; i++) qd_free(r->ranges[i].copy);
     for (uint32_t i = 0; i < r->nfiles; i++) qd_file_unref(r->files[i]);
     r->n = r->nfiles = r->first_pending = r->verify = r->fetch = 0;
@@ -292,6 +295,7 @@ static void sort_order(const qd_reads *r, uint32_t *v, uint32_t n)
             v[child] = t;
         }
     }
+    qd_assert(n < 2 || comes_before(r, v[0], v[n - 1]));
 }
 
 static job *job_make(fetch *x, qd_file *f, uint32_t most)
@@ -378,6 +382,7 @@ static int plan_jobs(fetch *x, qd_err *err)
             rc = make_copy(r, g, &f->sections[g->section].at, err);
             if (!rc) plan_range(j, g, &f->sections[g->section].at);
         }
+        qd_assert(j->nruns <= most); /* what was allocated */
         if (!rc) rc = give_pages(j, r->account, err);
         if (rc) return rc;
     }
@@ -403,6 +408,7 @@ static void copy_out(range *g)
     uint64_t n = stored_len(&g->file->sections[g->section].at, g);
     if (g->run && n) {
         qd_assert(g->run->pages && g->off >= g->run->first << FRAME_PAGE_SHIFT);
+        qd_assert(g->off + n <= (g->run->last + 1) << FRAME_PAGE_SHIFT);
         memcpy(g->copy, g->run->pages + (g->off - (g->run->first << FRAME_PAGE_SHIFT)), (size_t)n);
     }
     g->run = NULL;
@@ -428,6 +434,7 @@ static int finish(fetch *x)
             g->copy = NULL;
             continue;
         }
+        qd_assert(g->state == RANGE_FETCH && g->copy);
         copy_out(g);
         g->p = g->copy;
         g->state = RANGE_READY;
@@ -458,7 +465,8 @@ static void job_done(qd_op *op, int32_t rc)
 {
     job *j = op->user;
     j->rc = rc;
-    atomic_store(&j->over, true);
+    bool over = atomic_exchange(&j->over, true);
+    qd_assert(!over); /* the fetch may be gone after the last one */
     part_done(j->fetch);
 }
 
@@ -505,6 +513,7 @@ static void submit(fetch *x)
     uint32_t n = 1;
     for (job *j = x->jobs; j; j = j->next) n++;
     atomic_store(&x->left, n);
+    qd_assert(!x->reads->busy && x->jobs);
     x->reads->busy = true;
     /* The last completion frees the jobs; the count held for this loop keeps them until its end. */
     for (job *j = x->jobs; j; j = j->next) {
@@ -518,7 +527,8 @@ static void submit(fetch *x)
         if (rc == 0) continue;
         j->rc = rc < 0 ? rc : 0;
         atomic_store(&j->over, true);
-        atomic_fetch_sub(&x->left, 1);
+        uint32_t before = atomic_fetch_sub(&x->left, 1);
+        qd_assert(before > 1); /* the one of this loop is left */
     }
 }
 

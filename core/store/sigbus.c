@@ -129,6 +129,7 @@ int qdi_sigbus_add(const void *base, size_t bytes, _Atomic uint32_t *damaged, ui
     if (!rc) rc = take_slot(&i, err);
     if (!rc) {
         slot *s = slot_at(i);
+        qd_assert(atomic_load(&s->base) == 0 && i < atomic_load(&used));
         atomic_store(&s->damaged, damaged);
         atomic_store(&s->end, (uintptr_t)base + bytes);
         atomic_store_explicit(&s->base, (uintptr_t)base, memory_order_release);

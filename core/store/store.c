@@ -110,6 +110,7 @@ void qdi_store_opened(qd_store *s, store_handle *h, const char *kind, const char
 void qdi_store_closed(qd_store *s, store_handle *h)
 {
     qd_mutex_lock(&s->lock);
+    qd_assert(s->open && (h->prev || s->open == h)); /* it is in the list */
     QD_LIST_REMOVE(s->open, h);
     qd_mutex_unlock(&s->lock);
 }

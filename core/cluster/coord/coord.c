@@ -33,6 +33,7 @@ static void wake(qd_op *op, int32_t rc)
 {
     waiting *w = op->user;
     qd_mutex_lock(&w->lock);
+    qd_assert(!w->done); /* who waits may be gone after the first end */
     w->rc = rc;
     w->done = true;
     qd_waitq_wake(&w->wake);
@@ -53,6 +54,7 @@ static void list_add(qd_coord_store *s, waiting *w)
     qd_mutex_lock(&s->lock);
     w->next = s->waits;
     w->link = &s->waits;
+    qd_assert(!w->next || w->next->link == &s->waits);
     if (w->next) w->next->link = &w->next;
     s->waits = w;
     qd_mutex_unlock(&s->lock);
@@ -61,6 +63,7 @@ static void list_add(qd_coord_store *s, waiting *w)
 static void list_remove(qd_coord_store *s, waiting *w)
 {
     qd_mutex_lock(&s->lock);
+    qd_assert(*w->link == w && (!w->next || w->next->link == &w->next));
     *w->link = w->next;
     if (w->next) w->next->link = w->link;
     qd_mutex_unlock(&s->lock);
@@ -107,6 +110,7 @@ static int32_t wait_for(qd_coord_store *s, waiting *w, qd_op *op, int32_t submit
         }
         qd_mutex_unlock(&w->lock);
         list_remove(s, w);
+        qd_assert(w->done); /* no call-back comes any more: w may go */
         submitted = w->rc;
     }
     qd_mutex_fini(&w->lock);
@@ -128,6 +132,7 @@ static bool again(qd_coord_store *s, int rc, uint64_t until_ns, int64_t *pause_m
     if (!passing || now + (uint64_t)*pause_ms * 1000000u >= soonest(s, until_ns)) return false;
     qd_env_sleep_ns(s->env, (uint64_t)*pause_ms * 1000000u);
     *pause_ms = *pause_ms * 2 < RETRY_MS_MAX ? *pause_ms * 2 : RETRY_MS_MAX;
+    qd_assert(*pause_ms > RETRY_MS_MIN && *pause_ms <= RETRY_MS_MAX);
     return true;
 }
 
@@ -147,6 +152,7 @@ static bool was_kept(const qd_err *failure)
 
 static void attempts_note(attempts *a, int rc, qd_err *failure)
 {
+    qd_assert(rc == QD_E_NOT_LEADER || rc == QD_E_NO_COORDINATION || rc == QD_E_UNKNOWN_OUTCOME);
     a->rc = rc;
     qd_err_fini(&a->why);
     qd_err_copy(&a->why, failure);
@@ -351,6 +357,7 @@ int qd_coord_commit_as(qd_coord_store *s, const qd_coord_fence *fence,
         }
         if (revision) *revision = t.revision;
         if (failed) *failed = t.failed;
+        qd_assert(maybe || past.rc != QD_E_UNKNOWN_OUTCOME); /* not forgotten */
         if (maybe && says_nothing(rc)) {
             rc =
                 qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME,
@@ -431,7 +438,8 @@ struct qd_coord_campaign {
 static void campaign_done(qd_op *op, int32_t rc)
 {
     qd_coord_campaign *c = op->user;
-    atomic_store(&c->over, true);
+    bool over = atomic_exchange(&c->over, true);
+    qd_assert(!over); /* an election ends once */
     c->ended(c->arg, rc, c->request.token);
     qd_latch_done(&c->latch, 0);
 }
@@ -474,6 +482,7 @@ void qd_coord_campaign_end(qd_coord_store *s, qd_coord_campaign *c)
     if (!c) return;
     if (!atomic_load(&c->over)) s->vt.cancel(s->handle, &c->request.op);
     (void)qd_latch_wait(&c->latch);
+    qd_assert(atomic_load(&c->over));
     qd_err_fini(&c->err);
     qd_free(c);
 }
@@ -615,6 +624,7 @@ static int authority_wait(qd_coord_store *s, authority_submit submit, void *requ
         }
         rc = attempts_last(&past, rc, &failure);
         if (rc == QD_E_CANCELLED || rc == QD_E_TIMEOUT) rc = timed_out(rc, what, &failure);
+        qd_assert(!changes || maybe || past.rc != QD_E_UNKNOWN_OUTCOME); /* not forgotten */
         if (maybe && says_nothing(rc))
             rc = qd_err_wrap(&failure, QD_E_UNKNOWN_OUTCOME, "%s may or may not be done", what);
         if (rc && !failure.code)
@@ -673,5 +683,6 @@ uint32_t qd_coord_import_share(const qd_coord_store *s, const qd_coord_event *e,
         if (share && (end > most || (sum > bytes && revision > together))) break;
         share = end;
     }
+    qd_assert(n == 0 || share > 0); /* the import comes to its end */
     return share;
 }
