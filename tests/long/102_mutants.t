@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # 102_mutants.t: defects written into the sources of the Kubernetes client, the core over it, modes and migration, one
-# at a time in a copy of the tree; the program named beside each has to find it: by a check that fails, neither by a crash
-# nor by taking long. The broken variants that the simulations switch on (the tables mutants.h) are theirs.
+# at a time in a copy of the tree; the program named beside each has to find it: by a check, or an assertion of the
+# product, that fails, neither by another crash nor by taking long. The broken variants that the simulations switch on (the tables mutants.h) are theirs.
 #   MUTANT='mirror|copy'   only those whose names match
 use strict;
 use warnings;
@@ -33,7 +33,8 @@ sub run {
     return ($?, $out);
 }
 
-# Found: a check of the program's own failed, which it names. (What was open then is told as lost memory at its end.)
+# Found: a check of the program's own failed, which it names (what was open then is told as lost memory at its end), or
+# an assertion of the product.
 sub found {
     my ($file, $from, $to, $target) = @_;
     my $sound = slurp($file);
@@ -48,6 +49,7 @@ sub found {
     spew("$tree/$file", $sound);
     return 0 unless $ok;
     my ($how) = $out =~ /^not ok \d+ - (.*)\n(?:#.*\n)*?#.*: error: Failure!/m;
+    ($how) = $out =~ m{^quidditch: ((?:assertion failed|invariant broken): .* \((?:core|plugins)/.*:\d+\))$}m if !defined $how;
     return diag($out) && 0 unless $status && defined $how;
     note("found by $target: $how");
     return 1;
