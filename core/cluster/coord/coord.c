@@ -82,6 +82,7 @@ void qd_coord_hurry(qd_coord_store *s, int64_t timeout_ms)
     atomic_store(&s->last_ns, qd_env_mono_ns(s->env) + (uint64_t)timeout_ms * 1000000u);
     qd_mutex_lock(&s->lock);
     for (waiting *w = s->waits; w; w = w->next) {
+        qd_assert(*w->link == w);
         qd_mutex_lock(&w->lock);
         qd_waitq_wake(&w->wake);
         qd_mutex_unlock(&w->lock);
@@ -466,6 +467,7 @@ int qd_coord_campaign_start(qd_coord_store *s, qd_str name, qd_str value, uint64
     qd_op_anywhere(&c->request.op, campaign_done, c);
     int rc = s->vt.election(s->handle, &c->request);
     if (rc) {
+        qd_assert(!atomic_load(&c->over)); /* one that was refused does not end as well */
         (void)qd_err_set(err, rc, "coordination store: the election could not be entered");
         qd_latch_done(&c->latch, 0);
         (void)qd_latch_wait(&c->latch);
@@ -684,5 +686,7 @@ uint32_t qd_coord_import_share(const qd_coord_store *s, const qd_coord_event *e,
         share = end;
     }
     qd_assert(n == 0 || share > 0); /* the import comes to its end */
+    qd_assert(share <= n &&
+              (share == n || e[share - 1].kv.mod_revision != e[share].kv.mod_revision));
     return share;
 }
