@@ -83,7 +83,7 @@ return (
     ['a segment that is gone is still listed as there', 'core/engine/engine_files.c', 'if (e->all.at[i] == s)',
         'if (e->all.at[i] == s && !e->magic)', 'engine/engine_t'],
     ['a buffer has the unit of its last life', 'core/engine/engine_files.c', 'b->unit = atomic', 'if (!b->unit) b->unit = atomic', 'engine/engine_t'],
-    ['who has waited for a refresh still counts', 'core/engine/engine_refresh.c', '            e->nwaits--;', '', 'engine/engine_t'],
+    ['who has waited for a refresh still counts', 'core/engine/engine_refresh.c', '            e->nwaits--;', '', 'engine/copies_t'],
     ['a piece of a file takes the place of the oldest', 'core/replication/fetch.c', 'x->n < x->room && x->k', 'x->n <= x->room && x->k',
         'replication/nodes_t'],
     ['an install goes on unseen by who ends it', 'core/replication/install.c', 'if (open) g->installing = true;', '', 'replication/nodes_t'],
