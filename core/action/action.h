@@ -187,6 +187,7 @@ struct qd_request {
     qd_action_origin origin;
     qd_arena *arena;
     qd_task task;
+    struct qdi_own_run *own; /* runs in place of the API's handler (api/submit_int.h); NULL */
     /* of the common parameters */
     bool pretty, human, error_trace;
     qd_json_filter *filter; /* filter_path, NULL */
@@ -309,5 +310,7 @@ int32_t qd_actions_submit(qd_actions *a, struct qd_action_call *call, qd_err *er
 /* The service table that front-ends get (qd_plugin_host_service QD_SERVICE_ACTION). Its calls go to
  * the actions that qd_plugin_host_service_arg was given for the plugin's host. */
 const qd_vtable *qd_action_service(void);
+/* The same of QD_SERVICE_DOCUMENTS. */
+const qd_vtable *qd_documents_service(void);
 
 #endif

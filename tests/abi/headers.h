@@ -4,6 +4,7 @@
 #include <quidditch/analyzer.h>
 #include <quidditch/conformance.h>
 #include <quidditch/coordination.h>
+#include <quidditch/documents.h>
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/jobs.h>

@@ -11,6 +11,7 @@
 #include "action/api/admin_int.h"
 #include "action/api/counters.h"
 #include "action/api/plugin_routes.h"
+#include "action/api/submit_int.h"
 #include "action/transport/ask_int.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -82,10 +83,9 @@ static int emit(void *arg, qd_str piece)
     return x->call->answer(x->call, x->r.status, x->r.format, &s);
 }
 
-static void finish(running *x)
+/* Counts it and frees it. */
+static void drop(running *x)
 {
-    qd_action_call *call = x->call;
-    bool own = call->origin.remote.n == 0;
     qd_count_request(x->q.a, x->q.api, x->r.status,
                      qd_env_mono_ns(x->q.a->env) - x->q.task.start_ns);
     qdi_pressure_end(&x->hold);
@@ -98,6 +98,13 @@ static void finish(running *x)
     qd_mutex_fini(&x->lock);
     qd_arena_fini(&x->arena);
     qd_free(x);
+}
+
+static void finish(running *x)
+{
+    qd_action_call *call = x->call;
+    bool own = call->origin.remote.n == 0;
+    drop(x);
     qd_op_complete(&call->op, 0);
     if (own) atomic_fetch_sub(&own_calls, 1);
 }
@@ -184,12 +191,13 @@ static int run(qd_request *q, qd_response *r)
     qd_err err;
     qd_err_init(&err);
     int rc = qd_task_check(&q->task, &err);
-    if (!rc) rc = q->api->run(q, r, &err);
+    if (!rc) rc = q->own ? q->own->run(q->own, q, &err) : q->api->run(q, r, &err);
     if (rc == QD_API_LONG && q->brief) return rc;
     if (rc) {
         if (qd_never(!err.code)) { /* a handler that fails says why */
             qd_err_set(&err, rc < 0 ? rc : QD_E_INTERNAL, "[%s] failed", q->api->name);
         }
+        if (q->own) q->own->failed(q->own, &err);
         qd_response_error(r, &err, q->error_trace);
     }
     qd_err_fini(&err);
@@ -214,7 +222,7 @@ static bool run_here(running *x)
         qd_response_init(&x->r, &x->out, x->q.pretty);
         return false;
     }
-    answer_whole(x);
+    if (!x->q.own) answer_whole(x);
     finish(x);
     return true;
 }
@@ -435,8 +443,8 @@ static qd_account *account_of(qd_actions *a, const qd_api *api)
     return api->flags & QD_API_VITAL ? a->vital : a->account;
 }
 
-static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, running **out,
-                   qd_err *err)
+static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, qdi_own_run *own,
+                   running **out, qd_err *err)
 {
     qd_account *account = account_of(a, api);
     running *x = qd_calloc(account, sizeof *x);
@@ -460,12 +468,13 @@ static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, runni
         .accept = call->accept,
         .origin = call->origin,
         .arena = &x->arena,
+        .own = own,
     };
     qd_task_begin(a->tasks, &x->q.task, api->name, qd_param(&x->q, "index"), true);
     call->host[1] = (void *)(uintptr_t)x->q.task.id;
     if (call->origin.opaque_id.n) qd_task_opaque_set(&x->q.task, call->origin.opaque_id);
     int rc = common_params(&x->q, err);
-    if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !call->more && call->body.len == 0) {
+    if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !own && !call->more && call->body.len == 0) {
         bool source = strcmp(api->name, "mget") == 0 || strcmp(api->name, "msearch") == 0;
         rc = qd_err_set(err, QD_E_ES_PARSE, "request body%s is required",
                         source ? " or source parameter" : "");
@@ -525,7 +534,7 @@ int32_t qd_actions_submit(qd_actions *a, qd_action_call *call, qd_err *err)
      * submit. Its thread is no place for a request either. */
     bool here = call->op.host[0] != NULL;
     if (!here) qd_op_anywhere(&call->op, call->op.done, call->op.user);
-    int rc = prepare(a, call, api, &x, &why);
+    int rc = prepare(a, call, api, NULL, &x, &why);
     if (!rc) rc = check_serving(a, api, &why);
     if (!rc) x->served = atomic_load(&a->serving);
     if (!rc && !charge(x, call->body.len)) rc = qdi_pressure_refuse(a, call->body.len, &why);
@@ -541,6 +550,28 @@ int32_t qd_actions_submit(qd_actions *a, qd_action_call *call, qd_err *err)
     if (refused && err) qd_err_copy(err, &why);
     qd_err_fini(&why);
     return refused;
+}
+
+int qdi_submit_own(qd_actions *a, qd_action_call *call, const qd_api *api, qdi_own_run *own,
+                   qd_err *err)
+{
+    running *x = NULL;
+    call->host[NODE_SLOT] = a;
+    qd_op_anywhere(&call->op, call->op.done, call->op.user);
+    int rc = prepare(a, call, api, own, &x, err);
+    if (!rc) rc = check_serving(a, api, err);
+    if (!rc) x->served = atomic_load(&a->serving);
+    if (!rc && !charge(x, own->bytes)) rc = qdi_pressure_refuse(a, own->bytes, err);
+    if (!rc) {
+        own->task = x->q.task.id;
+        x->work.run = waits(x) ? run_on_fiber : run_whole;
+        rc = qd_pool_submit(qd_pools_get(a->pools, api->pool), &x->work, err);
+    }
+    if (!rc || !x) return rc;
+    if (call->origin.remote.n == 0) atomic_fetch_sub(&own_calls, 1);
+    x->r.status = qd_code_status(rc);
+    drop(x);
+    return rc;
 }
 
 /* Another piece under x's lock: 0, QD_E_REJECTED (not now), or an error that ends the call. */

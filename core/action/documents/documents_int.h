@@ -215,7 +215,31 @@ QD_MUST_CHECK
 int qdi_read_here(qd_actions *a, const char *uuid, uint32_t number, const doc_read *what,
                   qd_arena *arena, qd_engine_doc *out, qd_err *err);
 
-/* --- get.c --- */
+/* --- get.c: a document for who asked --- */
+
+typedef struct doc_get {
+    qd_str index, id, routing;
+    bool realtime, refresh;
+    bool has_version, list_of_ids; /* list_of_ids: of mget */
+    int64_t version;
+    qd_version_type version_type;
+    doc_source source;
+    doc_read *fetched; /* read before with others, or NULL */
+} doc_get;
+typedef struct doc_got {
+    qd_engine_doc doc; /* its source as the mapping's _source leaves it */
+    qd_str index;      /* concrete name */
+} doc_got;
+/* Resolves index and routing in state s and reads the document, its texts into arena; not found is
+ * no error. */
+QD_MUST_CHECK
+int qdi_doc_get(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena, doc_got *out,
+                qd_err *err);
+/* Makes the reads of n gets, for qdi_doc_get as fetched: what other nodes have is read, each node
+ * asked once; the rest when it is got. What cannot be placed is told then, too. NULL: no memory for
+ * it, each get asks by itself. */
+doc_read *qdi_docs_fetch(qd_actions *a, const qd_state *s, doc_get *gets, uint32_t n,
+                         qd_arena *arena);
 
 /* --- answer.c: the items of a bulk's answer --- */
 

@@ -12,22 +12,7 @@
 
 /* --- one document --- */
 
-typedef struct get_args {
-    qd_str index, id, routing;
-    bool realtime, refresh;
-    bool has_version, list_of_ids; /* list_of_ids: of mget */
-    int64_t version;
-    qd_version_type version_type;
-    doc_source source;
-    doc_read *fetched; /* read before with others, or NULL */
-} get_args;
-
-typedef struct got {
-    qd_engine_doc doc;
-    qd_str index; /* concrete name */
-} got;
-
-static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const qd_index_meta **out,
+static int concrete_index(qd_actions *a, const qd_state *s, doc_get *g, const qd_index_meta **out,
                           qd_arena *arena, qd_err *err)
 {
     qd_resolved r;
@@ -53,7 +38,7 @@ static int concrete_index(qd_actions *a, const qd_state *s, get_args *g, const q
     return 0;
 }
 
-static int check_version(const get_args *g, const qd_engine_doc *d, const qd_index_meta *m,
+static int check_version(const doc_get *g, const qd_engine_doc *d, const qd_index_meta *m,
                          uint32_t number, qd_err *err)
 {
     if (!g->has_version || !d->found) return 0;
@@ -72,7 +57,7 @@ static int check_version(const get_args *g, const qd_engine_doc *d, const qd_ind
 }
 
 /* The index and shard of a read. */
-static int locate(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena,
+static int locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
                   const qd_index_meta **out, uint32_t *number, qd_err *err)
 {
     const qd_index_meta *m = NULL;
@@ -91,7 +76,7 @@ static int locate(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena
     return 0;
 }
 
-static void read_args(const get_args *g, const qd_index_meta *m, uint32_t number, doc_read *out)
+static void read_args(const doc_get *g, const qd_index_meta *m, uint32_t number, doc_read *out)
 {
     *out = (doc_read){.shard = number,
                       .id = g->id,
@@ -110,7 +95,7 @@ static bool moved_away(qd_actions *a, int rc)
 }
 
 /* The document as the engine has it. */
-static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uint32_t number,
+static int get_doc(qd_actions *a, const doc_get *g, const qd_index_meta *m, uint32_t number,
                    qd_arena *arena, qd_engine_doc *out, qd_err *err)
 {
     doc_read one, *d = g->fetched;
@@ -146,8 +131,8 @@ static int get_doc(qd_actions *a, const get_args *g, const qd_index_meta *m, uin
     return rc;
 }
 
-static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *arena, got *out,
-                   qd_err *err)
+int qdi_doc_get(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena, doc_got *out,
+                qd_err *err)
 {
     const qd_index_meta *m = NULL;
     uint32_t number;
@@ -166,6 +151,23 @@ static int get_one(qd_actions *a, const qd_state *s, get_args *g, qd_arena *aren
         qd_buf_fini(&b);
     }
     return rc ? rc : check_version(g, &out->doc, m, number, err);
+}
+
+doc_read *qdi_docs_fetch(qd_actions *a, const qd_state *s, doc_get *gets, uint32_t n,
+                         qd_arena *arena)
+{
+    doc_read *reads = qd_arena_alloc(arena, n * sizeof *reads);
+    for (uint32_t k = 0; k < n && reads; k++) {
+        const qd_index_meta *m;
+        uint32_t number;
+        reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
+        qd_err_init(&reads[k].err);
+        if (locate(a, s, &gets[k], arena, &m, &number, NULL)) continue;
+        read_args(&gets[k], m, number, &reads[k]);
+        reads[k].lazy = true;
+    }
+    if (reads) qdi_docs_read(a, reads, n, arena);
+    return reads;
 }
 
 /* Scalars at the path of a source, for a terms query. */
@@ -197,16 +199,16 @@ int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
                     const qd_query_value **out, uint32_t *n, qd_err *err)
 {
     qd_actions *a = arg;
-    get_args g = {.index = l->index,
-                  .id = l->id,
-                  .routing = l->routing,
-                  .realtime = true,
-                  .source = {.want = true}};
-    got d = {0};
+    doc_get g = {.index = l->index,
+                 .id = l->id,
+                 .routing = l->routing,
+                 .realtime = true,
+                 .source = {.want = true}};
+    doc_got d = {0};
     qd_json_node *root;
     looked_up found = {.arena = arena};
     qd_state *s = qd_cluster_state(a->cluster);
-    int rc = get_one(a, s, &g, arena, &d, err);
+    int rc = qdi_doc_get(a, s, &g, arena, &d, err);
     if (!rc && d.doc.found && d.doc.source_stored) {
         rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
         if (!rc) qdi_source_walk(root, l->path, add_value, &found);
@@ -221,7 +223,7 @@ int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
 int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
 
 /* "Any" is none; others must be a version that there can be. */
-static int version_given(get_args *g, uint32_t number, qd_err *err)
+static int version_given(doc_get *g, uint32_t number, qd_err *err)
 {
     if (g->version == QD_VERSION_ANY) g->has_version = false;
     bool internal = g->version_type == QD_VERSION_INTERNAL;
@@ -231,12 +233,12 @@ static int version_given(get_args *g, uint32_t number, qd_err *err)
                       number + 1, (long long)g->version, qdi_version_type_name(g->version_type));
 }
 
-static int args_of(const qd_request *q, get_args *g, qd_err *err)
+static int args_of(const qd_request *q, doc_get *g, qd_err *err)
 {
-    *g = (get_args){.index = qd_param(q, "index"),
-                    .id = qd_param(q, "id"),
-                    .routing = qd_param(q, "routing"),
-                    .has_version = qd_param_has(q, "version")};
+    *g = (doc_get){.index = qd_param(q, "index"),
+                   .id = qd_param(q, "id"),
+                   .routing = qd_param(q, "routing"),
+                   .has_version = qd_param_has(q, "version")};
     int rc = qd_param_bool(q, "realtime", true, &g->realtime, err);
     if (!rc) rc = qd_param_bool(q, "refresh", false, &g->refresh, err);
     if (!rc) rc = qd_param_long(q, "version", QD_VERSION_ANY, &g->version, err);
@@ -279,7 +281,7 @@ static int write_stored_fields(qd_str list, const qd_mapping *m, qd_str source, 
 }
 
 /* Members of a get answer. */
-static int write_got(qd_request *q, const get_args *g, const got *d, qd_str stored_fields,
+static int write_got(qd_request *q, const doc_get *g, const doc_got *d, qd_str stored_fields,
                      const qd_state *s, qd_json_writer *w, qd_err *err)
 {
     int rc = 0;
@@ -311,15 +313,15 @@ static int write_got(qd_request *q, const get_args *g, const got *d, qd_str stor
 
 int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
 {
-    get_args g;
-    got d = {0};
+    doc_get g;
+    doc_got d = {0};
     qd_str stored_fields = qd_param(q, "stored_fields");
     int rc = args_of(q, &g, err);
     if (rc) return rc;
     bool want = g.source.want;
     if (stored_fields.n) g.source.want = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    rc = qdi_doc_get(q->a, s, &g, q->arena, &d, err);
     g.source.want = want;
     if (!rc) {
         r->status = d.doc.found ? 200 : 404;
@@ -333,8 +335,8 @@ int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
 
 int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
 {
-    get_args g;
-    got d = {0};
+    doc_get g;
+    doc_got d = {0};
     int rc = args_of(q, &g, err);
     if (rc) return rc;
     if (!g.source.want) {
@@ -342,7 +344,7 @@ int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
                           "Validation Failed: 1: fetching source can not be disabled;");
     }
     qd_state *s = qd_cluster_state(q->a->cluster);
-    rc = get_one(q->a, s, &g, q->arena, &d, err);
+    rc = qdi_doc_get(q->a, s, &g, q->arena, &d, err);
     qd_state_unref(s);
     if (rc) return rc;
     if (!d.doc.found) {
@@ -358,8 +360,8 @@ int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- mget --- */
 
-static int item_args(const qd_request *q, const qd_json_node *n, const get_args *standard,
-                     get_args *g, qd_str *stored, qd_err *err)
+static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *standard,
+                     doc_get *g, qd_str *stored, qd_err *err)
 {
     int rc = 0;
     *g = *standard;
@@ -408,39 +410,29 @@ static int item_args(const qd_request *q, const qd_json_node *n, const get_args 
     return rc;
 }
 
-/* Reads what other nodes have of an mget, each node once; the rest is read when it is written. */
+/* Reads what other nodes have of an mget; the rest is read when it is written. */
 static doc_read *mget_fetch(qd_request *q, const qd_state *s, const qd_json_node *list,
-                            const get_args *standard)
+                            const doc_get *standard)
 {
     uint32_t k = 0;
-    doc_read *reads = qd_arena_alloc(q->arena, list->n * sizeof *reads);
-    for (const qd_json_node *n = list->first; n && reads; n = n->next, k++) {
-        get_args g;
-        qd_str stored;
-        const qd_index_meta *m;
-        uint32_t number;
-        reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
-        qd_err_init(&reads[k].err);
-        if (item_args(q, n, standard, &g, &stored, NULL)) continue;
-        if (locate(q->a, s, &g, q->arena, &m, &number, NULL))
-            continue; /* told when it is written */
-        g.source.want |= stored.n != 0;
-        read_args(&g, m, number, &reads[k]);
-        reads[k].lazy = true;
+    qd_str stored;
+    doc_get *gets = qd_arena_alloc(q->arena, list->n * sizeof *gets);
+    for (const qd_json_node *n = list->first; n && gets; n = n->next, k++) {
+        (void)item_args(q, n, standard, &gets[k], &stored, NULL); /* checked before */
+        gets[k].source.want |= stored.n != 0;
     }
-    if (reads) qdi_docs_read(q->a, reads, list->n, q->arena);
-    return reads;
+    return gets ? qdi_docs_fetch(q->a, s, gets, list->n, q->arena) : NULL;
 }
 
-static int mget_item(qd_request *q, const qd_state *s, get_args *g, qd_str stored,
-                     qd_json_writer *w, qd_err *err)
+static int mget_item(qd_request *q, const qd_state *s, doc_get *g, qd_str stored, qd_json_writer *w,
+                     qd_err *err)
 {
-    got d = {0};
+    doc_got d = {0};
     qd_err why;
     qd_err_init(&why);
     bool want = g->source.want;
     if (stored.n) g->source.want = true;
-    int rc = get_one(q->a, s, g, q->arena, &d, &why);
+    int rc = qdi_doc_get(q->a, s, g, q->arena, &d, &why);
     g->source.want = want && (!stored.n || qd_param_has(q, "_source"));
     qd_json_object(w);
     if (rc) {
@@ -501,7 +493,7 @@ static int mget_list(const qd_request *q, const qd_json_node *root, const qd_jso
 
 int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
 {
-    get_args standard, g;
+    doc_get standard, g;
     qd_json_node *root;
     qd_str stored;
     int rc = args_of(q, &standard, err);

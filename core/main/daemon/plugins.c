@@ -45,6 +45,8 @@ static int plugins_start(qd_node *node, qd_err *err)
     if (rc != 0) return rc;
     qd_plugin_host_service(h, QD_SERVICE_ACTION, qd_action_service());
     qd_plugin_host_service_arg(h, QD_SERVICE_ACTION, &node->actions);
+    qd_plugin_host_service(h, QD_SERVICE_DOCUMENTS, qd_documents_service());
+    qd_plugin_host_service_arg(h, QD_SERVICE_DOCUMENTS, &node->actions);
     qd_plugin_host_service(h, QD_SERVICE_PEERS, qd_rpc_peers_service());
     qd_plugin_host_tasks(h, node->tasks);
     rc = qd_plugin_builtin(h, qd_analysis_plugin(), err);

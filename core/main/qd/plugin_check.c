@@ -8,6 +8,7 @@
 #include "main/args.h"
 #include "main/paths.h"
 #include "main/qd/plugin.h"
+#include "main/qd/plugin_alone.h"
 #include "plugin/conform.h"
 #include "plugin/elf.h"
 #include "runtime/file.h"
@@ -136,35 +137,6 @@ static void print_line(void *arg, const char *text)
     fflush(stdout);
 }
 
-/* Answers every call of a front-end with an empty object: there is no node behind it. */
-static int32_t fake_submit(qd_self *self, qd_action_call *call, qd_err *err)
-{
-    (void)self;
-    (void)call;
-    return qd_err_set(err, QD_E_CLOSED, "no node is running");
-}
-static int32_t fake_body(qd_action_call *call, qd_slice piece, uint32_t last,
-                         void (*ready)(qd_action_call *))
-{
-    (void)call, (void)piece, (void)last, (void)ready;
-    return QD_E_CLOSED;
-}
-static void fake_cancel(qd_action_call *call)
-{
-    (void)call;
-}
-static int64_t fake_stale(const qd_action_call *call)
-{
-    (void)call;
-    return 0;
-}
-static const qd_svc_action fake_action = {{sizeof(qd_svc_action), QD_ABI_MAJOR, QD_ABI_MINOR, 0},
-                                          fake_submit,
-                                          fake_body,
-                                          fake_cancel,
-                                          fake_cancel,
-                                          fake_stale};
-
 static void run_kind(checked *c, qd_plugin_host *h, qd_self *self, uint32_t kind, uint32_t *failed)
 {
     qd_str name;
@@ -242,7 +214,7 @@ static int open_world(checked *c, world *w, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_open(&config, &w->host, err);
     qd_vec_fini(&allow);
     if (rc) return rc;
-    qd_plugin_host_service(w->host, QD_SERVICE_ACTION, &fake_action.head);
+    qd_plugin_alone(w->host);
     return qd_plugin_host_load(w->host, err);
 }
 

@@ -22,7 +22,8 @@
  *   1.1  service peers; slot stale_ms of the service action
  *   1.2  kind coordination 1.0; 1.3  slot boot_ns of the service clock
  *   1.4  kind storage 0.2; 1.5  kind aggregation 0.1
- *   1.6  lookup; slot prepare of the service loop; service jobs; kinds aggregation 0.2, route 0.1
+ *   1.6  lookup; slot prepare of the service loop; services jobs, documents; kinds aggregation 0.2,
+ * route 0.1
  */
 #ifndef QUIDDITCH_ABI_H
 #define QUIDDITCH_ABI_H
@@ -162,10 +163,11 @@ enum {
     QD_SERVICE_TASK = 11,
     QD_SERVICE_ACTION = 12, /* qd_svc_action of frontend.h */
     QD_SERVICE_FAULT = 13,
-    QD_SERVICE_UV = 14,    /* only with QD_PLUGIN_NEEDS_UV */
-    QD_SERVICE_PEERS = 15, /* qd_svc_peers of peers.h; since 1.1 */
-    QD_SERVICE_JOBS = 16,  /* qd_svc_jobs of jobs.h; since 1.6 */
-    QD_SERVICE_COUNT = 17
+    QD_SERVICE_UV = 14,        /* only with QD_PLUGIN_NEEDS_UV */
+    QD_SERVICE_PEERS = 15,     /* qd_svc_peers of peers.h; since 1.1 */
+    QD_SERVICE_JOBS = 16,      /* qd_svc_jobs of jobs.h; since 1.6 */
+    QD_SERVICE_DOCUMENTS = 17, /* qd_svc_documents of documents.h; since 1.6 */
+    QD_SERVICE_COUNT = 18
 };
 
 /* Memory, accounted per plugin. Refused over a limit: NULL. [any] */
