@@ -91,6 +91,14 @@ SKIP: {
         like($answers[0], qr/^200\n.*"title":"stones"/, 'a search through it');
         like($answers[1], qr/^400\nno action of the name \[no\.such\]/, 'an unknown action');
         like($answers[2], qr/^404\n.*index_not_found_exception/, 'an error answer');
+        print $s "set books 2 title=peaks year=1987\nshow books 2\nshow books 3\nset books 2 year=old\nset books\n";
+        @answers = do { local $/ = "\n\n"; map { scalar(<$s>) =~ s/\n+\z//r } 1 .. 5 };
+        is($answers[0], "201\nversion 1", 'a document of typed values');
+        is($answers[1], "200\nversion 1\ntitle=peaks\nyear=1987", 'is read back');
+        is_deeply($node->get('/books/_source/2')->{json}, {title => 'peaks', year => 1987}, '... and is what REST shows');
+        is($answers[2], "404\nversion 0", 'one that is not there');
+        like($answers[3], qr/^400\ndocument_parsing_exception: .*\[year\] of type \[long\]/, 'one that does not fit the mapping');
+        like($answers[4], qr/^201\n/, 'one without id and values');
         my ($plugins) = $node->get('/_cat/plugins?h=component,description')->{content} =~ /^(my-frontend .*)$/m;
         like($plugins, qr/ [0-9a-f]{64}$/, 'it is listed with its hash');
         is($node->stop, 0, 'the node stops with a client connected');

@@ -1,11 +1,14 @@
 /* @NAME@: a front end. It listens on plugin.@NAME@.port of the loopback address; each line of a
  * connection is one call, "search index=books q=stones": an action of the REST API (`qd api` lists
- * them) and its parameters. The answer is a line with the status, the body, and an empty line. Put
- * your own protocol into serve(). */
+ * them) and its parameters. "set books 1 title=stones year=1987" and "show books 1" write and read
+ * a document as typed values, without JSON. The answer is a line with the status, the body, and an
+ * empty line. Put your own protocol into serve(). */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
-#include <quidditch/frontend.h>
+#include <quidditch/documents.h>
 #include <quidditch/plugin.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +18,7 @@ static const qd_svc_mem *mem;
 static const qd_svc_err *errs;
 static const qd_svc_conf *confs;
 static const qd_svc_action *actions;
+static const qd_svc_documents *documents;
 
 struct qd_frontend {
     qd_self *self;
@@ -73,13 +77,144 @@ static char *next_word(char **rest)
     return word;
 }
 
-/* One line: an action and its parameters. */
+/* Until the call that rc says was taken has ended; otherwise tells why it was not. */
+static void wait_for(qd_frontend *f, int32_t rc, const qd_err *err)
+{
+    pthread_mutex_lock(&f->lock);
+    while (rc == 0 && !f->ended) pthread_cond_wait(&f->wake, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+    if (rc == 0) return;
+    qd_str why = err ? errs->reason(err) : QD_STR("no memory");
+    send_all(f->client, "400\n", 4);
+    send_all(f->client, why.p, why.n);
+}
+
+/* --- documents --- */
+
+/* A number where the text is one, a string otherwise. */
+static qd_docs_value value_of(const char *name, const char *text)
+{
+    qd_docs_value v;
+    char *end;
+    memset(&v, 0, sizeof v);
+    v.name = qd_plug_str(name);
+    v.text = qd_plug_str(text);
+    errno = 0;
+    v.integer = strtoll(text, &end, 10);
+    v.type = *text && !*end && !errno ? QD_DOCS_INT : QD_DOCS_STRING;
+    return v;
+}
+
+static void print_value(qd_frontend *f, const qd_docs_value *v)
+{
+    static const char *const words[] = {"", "{", "}", "[", "]", "null"};
+    qd_str text = v->text; /* of a string, and of a number as it is stored */
+    if (v->type <= QD_DOCS_NULL) text = qd_plug_str(words[v->type]);
+    if (v->type == QD_DOCS_BOOL) text = v->integer ? QD_STR("true") : QD_STR("false");
+    send_all(f->client, "\n", 1);
+    send_all(f->client, v->name.p, v->name.n);
+    if (v->name.n) send_all(f->client, "=", 1);
+    send_all(f->client, text.p, text.n);
+}
+
+static void print_error(qd_frontend *f, const qd_docs_error *e)
+{
+    send_all(f->client, e->type.p, e->type.n);
+    send_all(f->client, ": ", 2);
+    send_all(f->client, e->reason.p, e->reason.n);
+}
+
+static void print_result(qd_frontend *f, const qd_docs_call *call)
+{
+    const qd_docs_result *r = documents->result(call, 0);
+    const qd_docs_error *error = r ? r->error : call->error;
+    qd_docs_cursor *cursor = NULL;
+    qd_docs_value v;
+    char line[64];
+    int n = snprintf(line, sizeof line, "%d\n", r ? r->status : call->status);
+    send_all(f->client, line, (size_t)n);
+    if (error) print_error(f, error);
+    if (error || !r) return;
+    n = snprintf(line, sizeof line, "version %lld", (long long)r->version);
+    send_all(f->client, line, (size_t)n);
+    if (!r->has_values || documents->open(call, 0, &cursor, NULL)) return;
+    while (documents->next(cursor, &v, NULL) == 0 && v.type != QD_DOCS_END) print_value(f, &v);
+    documents->close(cursor);
+}
+
+static void run_documents(qd_frontend *f, qd_docs_call *call)
+{
+    qd_err *err = errs->make(f->self);
+    call->op.done = on_done;
+    call->op.user = f;
+    call->struct_size = sizeof *call;
+    call->n = 1;
+    call->origin.remote = QD_STR("127.0.0.1");
+    f->ended = 0;
+    int32_t rc =
+        call->writes ? documents->write(f->self, call, err) : documents->read(f->self, call, err);
+    wait_for(f, rc, err);
+    if (rc == 0) {
+        print_result(f, call);
+        documents->release(call);
+    }
+    errs->free(err);
+    send_all(f->client, "\n\n", 2);
+}
+
+static void set_document(qd_frontend *f, char *line)
+{
+    qd_docs_value values[PARAMS_MAX];
+    qd_docs_write w;
+    qd_docs_call call;
+    char *word;
+    memset(&w, 0, sizeof w);
+    memset(&call, 0, sizeof call);
+    w.op = QD_DOCS_INDEX;
+    w.index = qd_plug_str(next_word(&line));
+    w.id = qd_plug_str(next_word(&line));
+    w.values = values;
+    while (w.nvalues < PARAMS_MAX && (word = next_word(&line)) != NULL) {
+        char *eq = strchr(word, '=');
+        if (!eq) continue;
+        *eq = 0;
+        values[w.nvalues++] = value_of(word, eq + 1);
+    }
+    call.writes = &w;
+    call.item_size = sizeof w;
+    run_documents(f, &call);
+}
+
+static void show_document(qd_frontend *f, char *line)
+{
+    qd_docs_read r;
+    qd_docs_call call;
+    memset(&r, 0, sizeof r);
+    memset(&call, 0, sizeof call);
+    r.index = qd_plug_str(next_word(&line));
+    r.id = qd_plug_str(next_word(&line));
+    call.reads = &r;
+    call.item_size = sizeof r;
+    run_documents(f, &call);
+}
+
+/* --- lines --- */
+
+/* One line: an action and its parameters, or a document. */
 static void serve(qd_frontend *f, char *line)
 {
     qd_pair params[PARAMS_MAX];
     char *action = next_word(&line), *word;
     qd_action_call call;
     if (!action) return;
+    if (strcmp(action, "set") == 0) {
+        set_document(f, line);
+        return;
+    }
+    if (strcmp(action, "show") == 0) {
+        show_document(f, line);
+        return;
+    }
     memset(&call, 0, sizeof call);
     while (call.nparams < PARAMS_MAX && (word = next_word(&line)) != NULL) {
         char *eq = strchr(word, '=');
@@ -99,14 +234,7 @@ static void serve(qd_frontend *f, char *line)
     f->ended = f->status = 0;
     qd_err *err = errs->make(f->self);
     int32_t rc = actions->submit(f->self, &call, err);
-    pthread_mutex_lock(&f->lock);
-    while (rc == 0 && !f->ended) pthread_cond_wait(&f->wake, &f->lock);
-    pthread_mutex_unlock(&f->lock);
-    if (rc) { /* it was not taken, so nothing was answered */
-        qd_str why = err ? errs->reason(err) : QD_STR("no memory");
-        send_all(f->client, "400\n", 4);
-        send_all(f->client, why.p, why.n);
-    }
+    wait_for(f, rc, err);
     errs->free(err);
     send_all(f->client, "\n\n", 2);
 }
@@ -231,7 +359,9 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     errs = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
     confs = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
     actions = (const qd_svc_action *)host->service(self, QD_SERVICE_ACTION, 0);
-    if (!mem || !errs || !confs || !actions) return qd_plug_no_service(host, self, err);
+    documents = (const qd_svc_documents *)host->service(self, QD_SERVICE_DOCUMENTS, 1);
+    if (!mem || !errs || !confs || !actions || !documents)
+        return qd_plug_no_service(host, self, err);
     return host->provide(self, QD_KIND_FRONTEND, "@NAME@", &vtable, err);
 }
 
