@@ -146,6 +146,8 @@ static void take(write_run *x, uint32_t i)
     int rc = fill_item(&w, item, &err);
     if (!rc && w.op != QD_DOCS_DELETE) rc = qdi_typed_write(w.values, w.nvalues, &x->text, &err);
     if (rc) {
+        x->t->results[i].index = qd_arena_str(&x->t->kept, w.index);
+        x->t->results[i].id = qd_arena_str(&x->t->kept, w.id);
         fail_result(x->t, i, &err);
     } else {
         item->source.n = x->text.n - before; /* where it is, is known when the text stays */

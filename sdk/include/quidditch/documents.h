@@ -32,8 +32,7 @@ enum {
     QD_DOCS_UINT,   /* integer: its 64 bits without a sign; read: what INT cannot hold */
     QD_DOCS_DOUBLE, /* number, finite; read: infinite where the text is beyond a double */
     QD_DOCS_STRING, /* text, UTF-8 */
-    QD_DOCS_BYTES /* text, any bytes: stored as Base64, as fields of type binary take them, and read
-                   * back as STRING */
+    QD_DOCS_BYTES /* text, any bytes: stored as Base64, as JSON has none, and read back as STRING */
 };
 /* One value. A document is its members in a row. A member of an object has its name, an element of
  * an array none; what is in an OBJECT or ARRAY follows it, then the matching end. */
