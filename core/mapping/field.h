@@ -207,6 +207,10 @@ int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
 /* Writes what qd_field_shown gave. format NULL: the field's. [any] */
 void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_format *format,
                           qd_json_writer *w);
+/* Does the plugin that brings f's type write the values of a source itself? [any] */
+bool qd_field_shows_source(const qd_field *f);
+/* Those of a column? [any] */
+bool qd_field_shows_column(const qd_field *f);
 /* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);
 

@@ -107,4 +107,18 @@ bool qd_mapping_foreign(const qd_mapping *m);
 /* The analyzers the mapping was made with, borrowed. [any] */
 const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
 
+struct qd_task;
+struct qd_json_node;
+/* The JSON values that the plugin of a type makes of one of a source, as a list in arena; may be
+ * empty. For a field that qd_field_shows_source says yes of; m is its mapping. 0; 1: it is none of
+ * the type; QD_E_PLUGIN, and the end of task (NULL: none). [worker] */
+QD_MUST_CHECK
+int qd_field_show_source(const qd_field *f, const qd_mapping *m, qd_str json, qd_arena *arena,
+                         struct qd_task *task, const struct qd_json_node **first, qd_err *err);
+/* The same of n values of a column: i64 or bytes. An error of the plugin is one of the call. */
+QD_MUST_CHECK
+int qd_field_show_column(const qd_field *f, const qd_mapping *m, const int64_t *i64,
+                         const qd_str *bytes, uint32_t n, qd_arena *arena, struct qd_task *task,
+                         const struct qd_json_node **first, qd_err *err);
+
 #endif

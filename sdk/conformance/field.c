@@ -228,6 +228,25 @@ static void bad_values_are_errors(probe *p)
     CHECK(p->c, parse(p, p->bad) < 0);
 }
 
+/* What it shows of a value goes nowhere; that of a broken one is an error, and memory comes back.
+ */
+static void values_are_shown(probe *p)
+{
+    int64_t before = p->c->memory(p->c);
+    for (uint32_t i = 0; i < p->nsamples; i++) {
+        qd_json_in *in = p->c->json_open(p->c, p->samples[i]);
+        CHECK(p->c, in != NULL);
+        CHECK_EQ(p->c, p->vt->show(&p->conf, in, p->c->json_out(p->c), p->c->err), 0);
+        p->c->json_close(p->c, in);
+    }
+    qd_json_in *in = p->c->json_open(p->c, S("[1,"));
+    CHECK(p->c, in != NULL);
+    CHECK(p->c, p->vt->show(&p->conf, in, p->c->json_out(p->c), p->c->err) < 0);
+    p->c->json_close(p->c, in);
+    p->c->err_clear(p->c);
+    CHECK_EQ(p->c, p->c->memory(p->c), before);
+}
+
 /* --- the part --------------------------------------------------------------------------------- */
 
 /* Has document d a value, and which? */
@@ -440,6 +459,7 @@ void qd_conform_field(qd_conform *c, const char *name, const qd_field_vtable *vt
         return;
     }
     RUN(c, "values are parsed", values_are_parsed(&p));
+    if (!c->outcome && QD_HAS_SLOT(vt, show)) RUN(c, "values are shown", values_are_shown(&p));
     if (c->outcome || !(vt->head.flags & QD_FIELD_PART)) return;
     RUN(c, "documents taken back leave nothing", taken_back_documents_leave_nothing(&p));
     RUN(c, "written parts open", written_parts_open(&p));

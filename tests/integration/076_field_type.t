@@ -101,6 +101,12 @@ is_deeply($a->get('/v/_mapping')->{json}{v}{mappings}{properties}{v}, {type => '
 is($a->post('/v/_count', {query => {exists => {field => 'v'}}})->{json}{count}, scalar(grep { $_ } values %docs), 'exists finds the documents that have a vector');
 is_deeply($a->post('/v/_search', {query => {ids => {values => ['1']}}, fields => ['v'], _source => \0})->{json}{hits}{hits}[0]{fields}{v}, $docs{1}, 'fields shows the vector');
 
+is($a->put('/v/_doc/odd?refresh=true', {v => [0.1, 1, 2, 3, 4]})->{status}, 201, 'a vector of numbers that no float holds');
+$r = $a->post('/v/_search', {query => {ids => {values => ['odd']}}, fields => ['v']})->{json}{hits}{hits}[0];
+is_deeply($r->{fields}{v}, [0.10000000149011612, 1, 2, 3, 4], '... is shown as the index has it');
+is($r->{_source}{v}[0], 0.1, '... beside its source');
+ok(delete_docs($b, 'odd'), '... and goes');
+
 # --- what cannot be ---
 
 for my $case (

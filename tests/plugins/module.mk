@@ -89,6 +89,11 @@ $(OUT)/tests/plugins/toy-aggregation.so $(OUT)/tests/plugins/toy-taken.so: $(OUT
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' -DTOY_AGG='"$(TOY_AGG_$*)"' \
 		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
 
+# A field type that shows its values, and misbehaves for some; and one that shows none.
+$(OUT)/tests/plugins/toy-field.so: tests/plugins/toy_field.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
+
 # A tier over a tier, two that could close a circle, and one that looks up when it starts.
 TOY_WRAP_late := -DTOY_LATE
 WRAP_FILES := $(patsubst %,$(OUT)/tests/plugins/toy-%.so,wrap wrap-b late)

@@ -99,11 +99,12 @@ int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err 
     return rc ? rc : make_filter(a, in, nin, ex, nex, out, err);
 }
 
-void qdi_source_walk(const qd_json_node *n, qd_str path,
+void qdi_source_walk(const qd_json_node *n, qd_str path, bool whole,
                      void (*fn)(void *arg, const qd_json_node *n), void *arg)
 {
-    if (n->type == QD_JSON_T_ARRAY) {
-        for (const qd_json_node *x = n->first; x; x = x->next) qdi_source_walk(x, path, fn, arg);
+    if (n->type == QD_JSON_T_ARRAY && (path.n || !whole)) {
+        for (const qd_json_node *x = n->first; x; x = x->next)
+            qdi_source_walk(x, path, whole, fn, arg);
         return;
     }
     if (!path.n) {
@@ -113,9 +114,9 @@ void qdi_source_walk(const qd_json_node *n, qd_str path,
     if (n->type != QD_JSON_T_OBJECT) return;
     for (const qd_json_node *x = n->first; x; x = x->next) {
         if (qd_str_eq(x->key, path)) {
-            qdi_source_walk(x, (qd_str){"", 0}, fn, arg);
+            qdi_source_walk(x, (qd_str){"", 0}, whole, fn, arg);
         } else if (path.n > x->key.n && path.p[x->key.n] == '.' && qd_str_starts(path, x->key)) {
-            qdi_source_walk(x, qd_str_sub(path, x->key.n + 1, path.n), fn, arg);
+            qdi_source_walk(x, qd_str_sub(path, x->key.n + 1, path.n), whole, fn, arg);
         }
     }
 }

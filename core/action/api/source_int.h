@@ -17,8 +17,9 @@ int qdi_source_json(const qd_json_node *n, qd_arena *a, doc_source *out, qd_err 
 bool qdi_source_asked(const qd_request *q);
 /* Writes a source through the filter as the next value. */
 int qdi_source_write(const doc_source *s, qd_str source, qd_json_writer *w, qd_err *err);
-/* Calls fn for each value at a dotted path of a source, looking through arrays. */
-void qdi_source_walk(const qd_json_node *n, qd_str path,
+/* Calls fn for each value at a dotted path of a source, looking through arrays; whole: an array at
+ * the path's end is one value. */
+void qdi_source_walk(const qd_json_node *n, qd_str path, bool whole,
                      void (*fn)(void *arg, const qd_json_node *n), void *arg);
 
 /* The names of a comma-separated list, in arena; how many. */

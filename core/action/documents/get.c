@@ -211,7 +211,7 @@ int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
     int rc = qdi_doc_get(a, s, &g, arena, &d, err);
     if (!rc && d.doc.found && d.doc.source_stored) {
         rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
-        if (!rc) qdi_source_walk(root, l->path, add_value, &found);
+        if (!rc) qdi_source_walk(root, l->path, false, add_value, &found);
         if (!rc && found.failed) rc = qd_err_nomem(err, "terms look-up");
     }
     qd_state_unref(s);

@@ -5,7 +5,8 @@
  * woken by it. What may run so has a bound by construction: one index of one shard that is here,
  * was searched a moment ago and has few documents and bytes (so it is in memory), a tree of plain
  * nodes over not more than BRIEF_COST pairs of leaf and document, few hits whose sources are not
- * large when decompressed, nothing that reads other documents or compiles automata. The cheap half
+ * large when decompressed, nothing that reads other documents, compiles automata or calls a
+ * plugin for what it shows. The cheap half
  * is asked before the body is read (qdi_brief_search), the rest when everything is bound and
  * nothing has run (qdi_search_is_brief).
  */
@@ -69,6 +70,7 @@ bool qdi_search_is_brief(search_run *x)
     }
     if (x->nindices != 1 || x->nshards > 1 || x->indices[0].rc) return false;
     const search_index *ix = &x->indices[0];
+    if (qdi_hits_call_plugins(&r->show, ix->meta)) return false;
     if (!qd_node_cost(ix->query.root, &leaves) || (ix->post && !qd_node_cost(ix->post, &leaves)))
         return false;
     for (uint32_t i = 0; i < ix->nfilters; i++)

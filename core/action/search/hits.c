@@ -130,6 +130,23 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err)
     return c.rc;
 }
 
+static int shown_field(void *arg, const qd_field *f)
+{
+    const checking *c = arg;
+    return c->columns ? qd_field_shows_column(f) : qd_field_shows_source(f);
+}
+
+bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < s->ndocvalues + s->nfields && !any; i++) {
+        checking c = {.columns = i < s->ndocvalues};
+        c.spec = c.columns ? &s->docvalues[i] : &s->fields[i - s->ndocvalues];
+        any = qd_mapping_match(m->mapping, c.spec->field, shown_field, &c) != 0;
+    }
+    return any;
+}
+
 /* --- named queries --- */
 
 typedef struct place {
@@ -291,6 +308,14 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     if (rc) return rc;
     qd_json_key(w, h->columns[c]);
     qd_json_array(w);
+    if (f && qd_field_shows_column(f)) {
+        const qd_json_node *shown = NULL;
+        rc = qd_field_show_column(f, h->index->meta->mapping, v->i64, v->bytes, v->n, h->arena,
+                                  h->task, &shown, err);
+        for (; !rc && shown; shown = shown->next) qd_json_raw_value(w, shown->raw);
+        if (!rc) qd_json_array_end(w);
+        return rc;
+    }
     for (uint32_t k = 0; k < v->n; k++) {
         if (v->i64) {
             write_i64(f, &h->column_specs[c], format, v->i64[k], w);
@@ -335,9 +360,27 @@ static void begin_value(from_source *s)
     qd_json_array(s->w);
 }
 
+/* As the plugin of its type writes it; nothing where it writes nothing. */
+static void emit_shown(from_source *s, const qd_json_node *n)
+{
+    const qd_json_node *v = NULL;
+    if (n->type == QD_JSON_T_NULL || s->rc) return;
+    int rc = qd_field_show_source(s->f, s->h->index->meta->mapping, n->raw, s->h->arena, s->h->task,
+                                  &v, s->err);
+    for (; !rc && v; v = v->next) {
+        begin_value(s);
+        qd_json_raw_value(s->w, v->raw);
+    }
+    if (rc < 0) s->rc = rc;
+}
+
 static void emit(from_source *s, const qd_json_node *n)
 {
     qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
+    if (qd_field_shows_source(s->f)) {
+        emit_shown(s, n);
+        return;
+    }
     if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;
     if (n->type == QD_JSON_T_NULL) {
         if (!s->f->has_null_value) return;
@@ -364,9 +407,9 @@ static int source_field(void *arg, const qd_field *f)
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
     if (s->rc) return 1;
-    qdi_source_walk(s->root, path, emit_node, s);
+    qdi_source_walk(s->root, path, qd_field_shows_source(f), emit_node, s);
     if (s->listed) qd_json_array_end(s->w);
-    return 0;
+    return s->rc != 0;
 }
 
 static int stored_field(void *arg, const qd_field *f)
@@ -432,7 +475,8 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
         if (!f || !comes_from_source(h->show, f->name)) continue;
         d.s.f = f;
         d.listed = false;
-        qdi_source_walk(root, f->parent ? f->parent->name : f->name, drop_node, &d);
+        qdi_source_walk(root, f->parent ? f->parent->name : f->name, qd_field_shows_source(f),
+                        drop_node, &d);
         if (d.listed) qd_json_array_end(w);
     }
     if (d.open) qd_json_object_end(w);

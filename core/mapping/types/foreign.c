@@ -11,22 +11,13 @@
  */
 #include "mapping/doc_int.h"
 #include "mapping/mapping_int.h"
+#include "mapping/types/foreign_int.h"
 #include "plugin/guest.h"
-#include "segment/parts.h"
 #include <math.h>
 #include <stdio.h>
 
 #define VALUES_MAX 65536u /* of one call of parse */
 #define TERM_MAX 32766u
-
-/* What a row has beside the members of all rows. */
-struct qdi_foreign {
-    struct qd_field_type row;
-    const qd_field_vtable *vt; /* NULL: it stands in */
-    qd_part_type part;         /* name, self; vt NULL: no part */
-    const char *why;           /* it stands in */
-    uint32_t first;            /* the plugin's parameters in row.params */
-};
 
 /* --- parameters ------------------------------------------------------------------------------- */
 

@@ -340,13 +340,34 @@ static const qd_part_vtable part = {sizeof(qd_part_vtable),
                                     merge,
                                     check_part};
 
+/* --- hits ------------------------------------------------------------------------------------- */
+
+/* The numbers that the index has, which are floats. */
+static int32_t show(const qd_field_conf *c, qd_json_in *in, qd_json_out *out, qd_err *err)
+{
+    float v[DIMS_MAX];
+    uint32_t n = 0;
+    qd_jev ev;
+    (void)c;
+    int32_t rc = vector_parse(in, v, &n, err);
+    memset(&ev, 0, sizeof ev);
+    ev.type = QD_JEV_FLOAT;
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+        ev.number = (double)v[i];
+        json->put(out, &ev);
+    }
+    return rc;
+}
+
 static const qd_field_vtable field = {QD_VTABLE(qd_field_vtable, FIELD, QD_FIELD_PART),
                                       params,
                                       sizeof(qd_field_param),
                                       0,
                                       check,
                                       parse,
-                                      &part};
+                                      &part,
+                                      show,
+                                      NULL};
 
 /* --- the plugin ------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  *            null, and once for an array or object as a whole
  *   i64, f64, term   values for the places that the host keeps: columns, points, terms
  *   part     the index part: bytes of the type's own in every segment, one value a document
+ *   show     how hits of searches show values; without it as a number or keyword is shown
  *
  * The host stores a part as one section of the segment file, under the type's name and
  * its version. Framing, page checksums, replication by files and deletion of files are the host's;
@@ -15,10 +16,10 @@
  * Documents of a segment are numbered from 0. Deleted documents stay in a part until a merge leaves
  * them out. A merge may put documents into another order: the maps of its sources say which.
  *
- * parse runs on a thread of the host's while a request waits: a call that takes longer than
- * plugins.call_timeout is left, and its document fails. check runs wherever a mapping is read, the
- * functions of the part on the threads that index, flush and merge: the host does not leave these
- * calls, so one that does not return holds its thread.
+ * parse and show run on a thread of the host's while a request waits: a call that takes longer than
+ * plugins.call_timeout is left, and its document or the hits of the shard fail. check runs wherever
+ * a mapping is read, the functions of the part on the threads that index, flush and merge: the host
+ * does not leave these calls, so one that does not return holds its thread.
  */
 #ifndef QUIDDITCH_FIELD_H
 #define QUIDDITCH_FIELD_H
@@ -183,6 +184,13 @@ typedef struct qd_part_vtable {
 
 #define QD_PART_VALUE_MAX 1048576 /* bytes of one value */
 
+/* A value of the column: what parse gave, by the flag of the type. */
+typedef struct qd_field_column_value {
+    int64_t i64;
+    double f64;
+    qd_str term;
+} qd_field_column_value;
+
 typedef struct qd_field_vtable {
     qd_vtable head;
     const qd_field_param *params; /* NULL: none of its own */
@@ -194,6 +202,15 @@ typedef struct qd_field_vtable {
      * value out where ignore_malformed is set. [any] */
     int32_t (*parse)(const qd_field_conf *, qd_json_in *, const qd_field_sink *, qd_err *);
     const qd_part_vtable *part; /* PART; keep for ever */
+    /* The next two may be NULL, or missing in a shorter table. They write any number of values,
+     * each whole, into an array that the host has opened; at most 1 MiB of text. */
+    /* The option `fields` of a search: the reader stands before a value of the document's source,
+     * as for parse. ARG: it is none of the type, and left out. [any] */
+    int32_t (*show)(const qd_field_conf *, qd_json_in *, qd_json_out *, qd_err *);
+    /* docvalue_fields: all values of a document, in the column's order. An error fails the hits of
+     * the shard. [any] */
+    int32_t (*show_column)(const qd_field_conf *, const qd_field_column_value *, uint32_t n,
+                           qd_json_out *, qd_err *);
 } qd_field_vtable;
 
 #ifdef __cplusplus

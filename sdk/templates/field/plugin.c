@@ -61,6 +61,8 @@ static const qd_field_vtable vtable = {QD_VTABLE(qd_field_vtable, FIELD, QD_FIEL
                                        0,
                                        check,
                                        parse,
+                                       NULL,
+                                       NULL,
                                        NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
