@@ -354,9 +354,10 @@ static int check_limits(const compiler *c, size_t old_count, uint32_t dynamic_ne
 /* --- the whole
  * ------------------------------------------------------------------------------------------ */
 
+/* What is no fault of the mapping's (memory, a plugin's call) keeps its own words and status. */
 static int wrap_parse_error(int rc, qd_err *err)
 {
-    if (rc == QD_E_NOMEM || rc == QD_E_XCONTENT || rc == 0) return rc;
+    if (rc == QD_E_NOMEM || rc == QD_E_XCONTENT || rc == 0 || qd_code_status(rc) >= 429) return rc;
     char reason[1024];
     if (!err) return QD_E_MAPPER_PARSING;
     qd_str text = qd_str_sub(qd_str_c(qd_err_reason(err)), 0, sizeof reason - 1);

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # 083_field_shown.t: how hits show the values of a plugin's field type: by its show and show_column, in `fields` and
-# `docvalue_fields`, pretty or not, on one node and from another; a call that fails, hangs or writes nonsense; a table without them.
+# `docvalue_fields`, pretty or not, on one node and from another; a call that fails, hangs or writes nonsense; a table without them; a check that hangs.
 use strict;
 use warnings;
 use FindBin;
@@ -45,5 +45,23 @@ my $begun = time;
 like(failure(6, fields => ['sum']), qr/plugin_exception: .*toy_money.*has not returned from show for 1000 ms \(plugins\.call_timeout\)/, 'a call that does not return is left');
 within(time - $begun, 4, 30, 'the answer');
 is_deeply(fields(1, fields => ['sum']), {sum => ['1.50 EUR']}, 'others are shown');
+is($n->stop, 0, 'the node stops');
+
+# --- check
+
+$n->{settings}{'plugin.toy-field.slow'} = 'true';
+$n->start;
+$begun = time;
+my $r = $n->put('/slow', {mappings => {properties => {x => {type => 'toy_money'}}}});
+like("$r->{status} $r->{content}", qr/^500 .*plugin_exception.*field type \[toy_money\].*has not returned from check for 1000 ms \(plugins\.call_timeout\)/, 'a mapping whose check does not return is refused');
+within(time - $begun, 4, 30, 'the answer');
+is($n->get('/slow')->{status}, 404, '... and makes no index');
+ok($n->wait_for(sub { $n->get('/_cluster/allocation/explain', {index => 'm', shard => 0, primary => \1})->{content} =~ /has not returned from check/ }), 'a stored one leaves its shards closed, and says why')
+    or diag $n->get('/_cluster/allocation/explain')->{content};
+is($n->get('/m/_mapping')->{json}{m}{mappings}{properties}{sum}{type}, 'toy_money', '... its mapping stays');
+is($n->stop, 0, 'the node stops');
+$n->{settings}{'plugin.toy-field.slow'} = 'false';
+$n->start;
+ok($n->wait_for(sub { (search(1)->{json}{hits}{total}{value} // 0) == 1 }), 'and they open when it returns again');
 is($n->stop, 0, 'the node stops');
 done_testing;

@@ -2,18 +2,22 @@
  * toy_field.c: the type "toy_money", numbers that hits show as "1.50 EUR", and "toy_plain", the
  * same without show. Some numbers are shown badly: 13 is refused, 14 takes 5 s, 15 leaves an object
  * open, 16 has no end, 17 is nothing, 18 two values, 19 closes what it has not opened.
+ * With the setting `slow` the checks of both take 5 s.
  */
 #include <quidditch/field.h>
 #include <quidditch/plugin.h>
 #include <time.h>
 
 static const qd_svc_json *json;
+static int64_t slow;
 static const qd_svc_err *errors;
 
 static int32_t check(const qd_field_conf *conf, qd_err *err)
 {
+    struct timespec nap = {slow ? 5 : 0, 0};
     (void)conf;
     (void)err;
+    while (nanosleep(&nap, &nap)) continue;
     return 0;
 }
 
@@ -129,13 +133,19 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {
     json = (const qd_svc_json *)host->service(self, QD_SERVICE_JSON, 0);
     errors = (const qd_svc_err *)host->service(self, QD_SERVICE_ERR, 0);
+    const qd_svc_conf *confs = (const qd_svc_conf *)host->service(self, QD_SERVICE_CONF, 0);
+    confs->i64(self, "slow", &slow);
     plain.head.struct_size = offsetof(qd_field_vtable, show);
     int32_t rc = host->provide(self, QD_KIND_FIELD, "toy_money", &money, err);
     return rc ? rc : host->provide(self, QD_KIND_FIELD, "toy_plain", &plain, err);
 }
 
-static const qd_plugin plugin = {
-    QD_PLUGIN_HEAD(0), "toy-field", "0.1.0", "", QD_BUILD_ID, NULL, NULL, init, NULL, NULL};
+static const qd_plugin_conf settings[] = {
+    {.key = "slow", .type = QD_PCONF_BOOL, .value = "false", .help = "Sleep in check."},
+    {.key = NULL}};
+
+static const qd_plugin plugin = {QD_PLUGIN_HEAD(0), "toy-field", "0.1.0", "",  QD_BUILD_ID, NULL,
+                                 settings,          init,        NULL,    NULL};
 
 QD_PLUGIN_ENTRY(plugin)
 QD_PLUGIN_NOTE("toy-field", "0.1.0", 0, 1, QD_NOTE_FOR(FIELD))

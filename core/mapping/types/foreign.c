@@ -128,6 +128,106 @@ static int one_value(const qd_field *f, const qd_field_param *p, const param_val
     return 0;
 }
 
+/* A call of check with copies of all that it is given; of its caller, and of a call that is left,
+ * alone. */
+typedef struct check_call {
+    qd_guest_call call; /* first */
+    const qd_field_vtable *vt;
+    qd_arena arena;
+    qd_field_conf conf;
+    qd_err err;
+} check_call;
+
+static void check_free(check_call *c)
+{
+    qd_arena_fini(&c->arena);
+    qd_err_fini(&c->err);
+    qd_free(c);
+}
+
+static void check_left(qd_guest_call *call)
+{
+    check_free((check_call *)(void *)call);
+}
+
+/* [guest] */
+static int32_t run_check(qd_guest_call *call)
+{
+    check_call *c = (check_call *)(void *)call;
+    return c->vt->check(&c->conf, &c->err);
+}
+
+static int copy_conf(check_call *c, const qd_field_conf *from)
+{
+    qd_field_value *values = qd_arena_calloc(&c->arena, (from->nvalues + 1) * sizeof *values);
+    c->conf = *from;
+    c->conf.name = qd_arena_str(&c->arena, from->name);
+    c->conf.values = values;
+    if (!values || !c->conf.name.p) return QD_E_NOMEM;
+    for (uint32_t i = 0; i < from->nvalues; i++) {
+        values[i] = from->values[i];
+        if (!values[i].text.p) continue;
+        values[i].text = qd_arena_str(&c->arena, values[i].text);
+        if (!values[i].text.p) return QD_E_NOMEM;
+    }
+    return 0;
+}
+
+static check_call *check_make(const qd_field *f, const qd_field_conf *conf)
+{
+    const struct qdi_foreign *x = f->type->own;
+    qd_account *account = qd_plugin_self_account(x->part.self);
+    check_call *c = qd_calloc(account, sizeof *c);
+    if (!c) return NULL;
+    c->call = (qd_guest_call){.run = run_check,
+                              .left = check_left,
+                              .self = x->part.self,
+                              .kind = "field type",
+                              .what = "check",
+                              .placed = "field"};
+    snprintf(c->call.name, sizeof c->call.name, "%s", f->type->name);
+    snprintf(c->call.place, sizeof c->call.place, "[%.*s]", QD_STR_ARG(f->name));
+    c->vt = x->vt;
+    qd_arena_init(&c->arena, account, 0);
+    qd_err_init(&c->err);
+    if (copy_conf(c, conf) == 0) return c;
+    check_free(c);
+    return NULL;
+}
+
+static int run_guest(check_call *c, bool *ran, qd_err *err)
+{
+    int rc = qd_guest_run(qd_plugin_guests(c->call.self), &c->call, NULL, ran, err);
+    if (rc) {
+        if (!*ran) check_free(c);
+        return rc;
+    }
+    if (c->call.rc) rc = qd_guest_failed(&c->call, &c->err, err);
+    *ran = false; /* it has come back */
+    check_free(c);
+    return rc;
+}
+
+/* Of a stored mapping that cannot be checked now nothing is lost: its field is unusable here. */
+static int check(field_builder *b, qd_field *f, const qd_field_conf *conf, qd_err *err)
+{
+    const struct qdi_foreign *x = f->type->own;
+    bool left = false;
+    qd_err why;
+    check_call *c = check_make(f, conf);
+    if (!c) return qd_err_nomem(err, "mapping");
+    qd_err_init(&why);
+    int rc = run_guest(c, &left, &why);
+    if (rc && x->stored && (left || rc == QD_E_REJECTED)) {
+        f->unusable = qd_arena_printf(b->arena, "%s", qd_err_reason(&why)).p;
+        rc = f->unusable ? 0 : qd_err_nomem(err, "mapping");
+    } else if (rc && err) {
+        qd_err_move(err, &why);
+    }
+    qd_err_fini(&why);
+    return rc;
+}
+
 static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
     const struct qdi_foreign *x = f->type->own;
@@ -153,7 +253,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     f->conf = c;
     if (x->part.vt) f->part = &x->part;
     f->has_points = f->indexed && f->value_class == QD_VALUE_I64;
-    return x->vt->check(c, err);
+    return check(b, f, c, err);
 }
 
 /* --- values of documents ---------------------------------------------------------------------- */
@@ -440,6 +540,7 @@ int qdi_foreign_row(const qdi_type_source *from, qd_arena *a, qd_str field, qd_s
     qd_str name = qd_arena_str(a, type);
     if (!x || !name.p) return qd_err_nomem(err, "mapping");
     x->vt = vt;
+    x->stored = from->stored;
     x->part = (qd_part_type){.name = name, .vt = vt ? vt->part : NULL, .self = self};
     x->row = *base_of(vt);
     x->row.name = name.p;

@@ -11,6 +11,7 @@ struct qdi_foreign {
     const qd_field_vtable *vt; /* the host's copy; NULL: it stands in */
     qd_part_type part;         /* name, self; vt NULL: no part */
     const char *why;           /* it stands in */
+    bool stored;               /* the mapping is the cluster's own, not a request's */
     uint32_t first;            /* the plugin's parameters in row.params */
 };
 

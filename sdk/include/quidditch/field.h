@@ -16,10 +16,11 @@
  * Documents of a segment are numbered from 0. Deleted documents stay in a part until a merge leaves
  * them out. A merge may put documents into another order: the maps of its sources say which.
  *
- * parse and show run on a thread of the host's while a request waits: a call that takes longer than
- * plugins.call_timeout is left, and its document or the hits of the shard fail. check runs wherever
- * a mapping is read, the functions of the part on the threads that index, flush and merge: the host
- * does not leave these calls, so one that does not return holds its thread.
+ * check, parse and show run on a thread of the host's while a request waits: a call that takes
+ * longer than plugins.call_timeout is left, and its mapping, its document or the hits of the shard
+ * fail. check runs wherever a mapping is read. The functions of the part run on the threads that
+ * index, flush and merge: the host does not leave these calls, so one that does not return holds
+ * its thread.
  */
 #ifndef QUIDDITCH_FIELD_H
 #define QUIDDITCH_FIELD_H
