@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 083_field_shown.t: how hits show the values of a plugin's field type: by its show and show_column, in `fields` and
+# 086_field_shown.t: how hits show the values of a plugin's field type: by its show and show_column, in `fields` and
 # `docvalue_fields`, pretty or not, on one node and from another; a call that fails, hangs or writes nonsense; a table without them; a check that hangs.
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 082_typed_documents.t: a front end, built against an installed copy, that writes and reads documents as typed values: they are
+# 085_typed_documents.t: a front end, built against an installed copy, that writes and reads documents as typed values: they are
 # what REST shows, byte for byte, and fail as by REST, on one node and over nodes that hold no copy; cancel, limits, counters.
 use strict;
 use warnings;
