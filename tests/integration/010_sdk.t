@@ -56,7 +56,7 @@ SKIP: {
     is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
     ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
 
-    for my $kind (qw(aggregation operator tokenizer token_filter char_filter analyzer field storage coordination frontend route)) {
+    for my $kind (qw(aggregation bucket_aggregation operator tokenizer token_filter char_filter analyzer field storage coordination frontend route)) {
         my $new = "my-$kind" =~ tr/_/-/r;
         ($rc, $out) = sh("cd '$dir' && '$home/bin/qd' plugin new $kind $new");
         is($rc, 0, "qd plugin new $kind") or diag $out;

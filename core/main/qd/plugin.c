@@ -33,8 +33,9 @@ static int usage(FILE *to)
         "suite of each kind that it provides in a child process (--option: what it needs to open;\n"
         "--setting: one of its own; --seconds: how long tests under load go on; --static: no code\n"
         "of it runs); it prints TAP and ends with 1 when something failed. new writes a skeleton "
-        "with a test; KIND: operator, tokenizer,\n"
-        "token_filter, char_filter, field, storage, coordination, frontend, route.\n");
+        "with a test; KIND: aggregation,\n"
+        "bucket_aggregation, operator, tokenizer, token_filter, char_filter, field, storage,\n"
+        "coordination, frontend, route.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 

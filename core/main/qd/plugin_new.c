@@ -1,6 +1,7 @@
 /*
  * plugin_new.c: `qd plugin new KIND NAME [FOLDER]` copies the skeleton of a kind that the SDK
- * carries (sdk/templates/KIND) and puts the name in.
+ * carries (sdk/templates/KIND) and puts the name in. bucket_aggregation is the kind aggregation
+ * with buckets.
  */
 #include "base/str.h"
 #include "main/args.h"
@@ -94,8 +95,9 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
     if (!plain_word(words[0]) || !qd_file_exists(j.from))
         return qd_err_set(
             err, QD_E_ARG,
-            "no skeleton of kind [%s]: there are aggregation, operator, tokenizer, token_filter, "
-            "char_filter, field, storage, coordination, frontend and route",
+            "no skeleton of kind [%s]: there are aggregation, bucket_aggregation, operator, "
+            "tokenizer, "
+            "token_filter, char_filter, field, storage, coordination, frontend and route",
             words[0]);
     if (qd_file_exists(j.to)) return qd_err_set(err, QD_E_EXISTS, "%s is there already", j.to);
     rc = qd_dir_make(j.to, 0755, err);
