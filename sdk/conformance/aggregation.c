@@ -1,13 +1,16 @@
 /*
  * aggregation.c: the contract of the aggregation kind as tests. Parameters are an aggregation's
  * own, so a sample has to be given: option `aggregation`, the JSON behind its name. Values are made
- * up: positive numbers, 4,000 for each of five owners. aggregation_keys.c has the tests of buckets.
+ * up: positive numbers, 4,000 for each of five owners, and with TEXTS strings, two for each of
+ * 4,000 documents; of the two types an aggregation may refuse one. aggregation_keys.c has the tests
+ * of buckets.
  */
 #include "aggregation_suite.h"
 #include <math.h>
 
 #define OWNERS 5u
 #define VALUES 4000u
+#define WORDS 400u
 
 typedef qd_aggregation_probe probe;
 
@@ -60,28 +63,90 @@ static double made_up(uint32_t owner, uint32_t i)
     return 1 + (i * 7919u + owner * 31u) % 1000u / 8.0;
 }
 
+/* Which word the k-th value of a document is; another one for each k. */
+static uint32_t made_up_word(uint32_t owner, uint32_t i, uint32_t k)
+{
+    return (i * 7919u + owner * 31u + k * 97u) % WORDS;
+}
+
+static qd_str word(uint32_t w)
+{
+    static char at[WORDS][16];
+    int n = snprintf(at[w], sizeof at[w], "%c%u", 'a' + (int)(w % 23), w * w);
+    return (qd_str){at[w], (size_t)n};
+}
+
+/* Pairs of a block. */
+typedef struct pairs {
+    uint32_t n, ntexts;
+    int32_t repeat; /* a word stands in a block as often as it is a value */
+    uint32_t owner[8192], text_of[8192], doc[8192], known[WORDS];
+    double value[8192];
+    qd_str text[8192];
+} pairs;
+
+static int32_t hand_over(probe *p, qd_aggregation_collector *c, pairs *a, uint32_t owners,
+                         int32_t alone)
+{
+    qd_aggregation_block b;
+    memset(&b, 0, sizeof b);
+    b.struct_size = sizeof b;
+    b.n = a->n;
+    b.owners = owners;
+    b.owner = alone ? NULL : a->owner;
+    if (p->type == QD_AGGREGATION_TEXT) {
+        b.text = a->text;
+        b.text_of = a->text_of;
+        b.doc = a->doc;
+        b.ntexts = a->ntexts;
+    } else {
+        b.value = a->value;
+    }
+    a->n = a->ntexts = 0;
+    memset(a->known, 0, sizeof a->known);
+    return b.n ? p->vt->collect(c, &b, p->c->err) : 0;
+}
+
+static void add_word(pairs *a, uint32_t owner, uint32_t i, uint32_t w)
+{
+    if (a->repeat || !a->known[w]) {
+        a->text[a->ntexts++] = word(w);
+        a->known[w] = a->ntexts;
+    }
+    a->owner[a->n] = owner;
+    a->doc[a->n] = i;
+    a->text_of[a->n++] = a->known[w] - 1;
+}
+
 /* The values from, from + step, ... of owners first to last in blocks of `size`; owner numbers less
  * `less`. */
+static int32_t feed_as(probe *p, qd_aggregation_collector *c, uint32_t first, uint32_t last,
+                       uint32_t from, uint32_t step, uint32_t size, uint32_t less, int32_t repeat)
+{
+    static pairs a;
+    int32_t rc = 0, alone = first == last && first == less;
+    memset(&a, 0, sizeof a);
+    a.repeat = repeat;
+    for (uint32_t i = from; rc == 0 && i < VALUES; i += step)
+        for (uint32_t o = first; rc == 0 && o <= last; o++) {
+            if (p->type == QD_AGGREGATION_TEXT) {
+                for (uint32_t k = 0; rc == 0 && k < 2; k++) {
+                    add_word(&a, o - less, i, made_up_word(o, i, k));
+                    if (a.n == size) rc = hand_over(p, c, &a, last - less + 1, alone);
+                }
+                continue;
+            }
+            a.owner[a.n] = o - less;
+            a.value[a.n++] = made_up(o, i);
+            if (a.n == size) rc = hand_over(p, c, &a, last - less + 1, alone);
+        }
+    return rc ? rc : hand_over(p, c, &a, last - less + 1, alone);
+}
+
 static int32_t feed(probe *p, qd_aggregation_collector *c, uint32_t first, uint32_t last,
                     uint32_t from, uint32_t step, uint32_t size, uint32_t less)
 {
-    static uint32_t owner[8192];
-    static double value[8192];
-    uint32_t n = 0;
-    qd_aggregation_block b = {sizeof b, 0, last - less + 1, 0, owner, value};
-    int32_t rc = 0;
-    if (first == last && first == less) b.owner = NULL;
-    for (uint32_t i = from; rc == 0 && i < VALUES; i += step)
-        for (uint32_t o = first; rc == 0 && o <= last; o++) {
-            owner[n] = o - less;
-            value[n++] = made_up(o, i);
-            if (n < size) continue;
-            b.n = n;
-            n = 0;
-            rc = p->vt->collect(c, &b, p->c->err);
-        }
-    b.n = n;
-    return rc || !n ? rc : p->vt->collect(c, &b, p->c->err);
+    return feed_as(p, c, first, last, from, step, size, less, 0);
 }
 
 /* The result of an owner into the k-th space, which ends where the room does. */
@@ -200,6 +265,68 @@ static void damaged_results_are_errors(probe *p)
     }
 }
 
+/* Where strings stand in blocks, how often, and how large blocks are: the results are the same. */
+static void strings_count_alone(probe *p)
+{
+    static const uint32_t sizes[] = {1, 7, 8192};
+    qd_aggregation_collector *c;
+    qd_str whole, other;
+    CHECK_EQ(p->c, qd_aggregation_probe_parse(p, p->json), 0);
+    CHECK_EQ(p->c, p->vt->open(&p->ctx, p->params, &c, p->c->err), 0);
+    CHECK_EQ(p->c, feed(p, c, 0, 0, 0, 1, 4096, 0), 0);
+    CHECK_EQ(p->c, result(p, c, 0, 0, &whole), 0);
+    p->vt->close(c);
+    for (uint32_t i = 0; i < 2 * COUNT(sizes); i++) {
+        CHECK_EQ(p->c, p->vt->open(&p->ctx, p->params, &c, p->c->err), 0);
+        CHECK_EQ(p->c, feed_as(p, c, 0, 0, 0, 1, sizes[i / 2], 0, i & 1), 0);
+        CHECK_EQ(p->c, result(p, c, 0, 1, &other), 0);
+        CHECK(p->c, alike(p, whole, other));
+        p->vt->close(c);
+    }
+}
+
+/* Does it take values of a type? */
+static int taken(probe *p, uint32_t type)
+{
+    qd_aggregation_collector *c;
+    p->type = type;
+    if (qd_aggregation_probe_parse(p, p->json)) return 0;
+    if (p->vt->open(&p->ctx, p->params, &c, p->c->err)) return 0;
+    int32_t rc = feed(p, c, 0, 0, 0, 500, 8192, 0);
+    p->vt->close(c);
+    p->c->err_clear(p->c);
+    return rc == 0;
+}
+
+static void some_type_is_taken(probe *p, uint32_t *types)
+{
+    if (taken(p, QD_AGGREGATION_F64)) *types |= 1u << QD_AGGREGATION_F64;
+    if (taken(p, QD_AGGREGATION_TEXT)) *types |= 1u << QD_AGGREGATION_TEXT;
+    CHECK(p->c, *types != 0);
+}
+
+static void metric(probe *p)
+{
+    uint32_t types = 1u << QD_AGGREGATION_F64;
+    if (p->vt->head.flags & QD_AGGREGATION_TEXTS) {
+        types = 0;
+        RUN(p->c, "some type of values is taken", some_type_is_taken(p, &types));
+    }
+    p->type = QD_AGGREGATION_F64;
+    if (types & 1u << p->type) {
+        RUN(p->c, "owners are kept apart", owners_are_kept_apart(p));
+        RUN(p->c, "reducing is collecting", reducing_is_collecting(p));
+        RUN(p->c, "damaged results are errors", damaged_results_are_errors(p));
+    }
+    p->type = QD_AGGREGATION_TEXT;
+    if (types & 1u << p->type) {
+        RUN(p->c, "owners of strings are kept apart", owners_are_kept_apart(p));
+        RUN(p->c, "reducing strings is collecting", reducing_is_collecting(p));
+        RUN(p->c, "damaged results of strings are errors", damaged_results_are_errors(p));
+        RUN(p->c, "strings count, not where they stand", strings_count_alone(p));
+    }
+}
+
 void qd_conform_aggregation(qd_conform *c, const char *name, const qd_aggregation_vtable *vt)
 {
     probe p = {.c = c, .vt = vt, .members = 1};
@@ -222,7 +349,5 @@ void qd_conform_aggregation(qd_conform *c, const char *name, const qd_aggregatio
         qd_aggregation_probe_keys(&p);
         return;
     }
-    RUN(c, "owners are kept apart", owners_are_kept_apart(&p));
-    RUN(c, "reducing is collecting", reducing_is_collecting(&p));
-    RUN(c, "damaged results are errors", damaged_results_are_errors(&p));
+    metric(&p);
 }

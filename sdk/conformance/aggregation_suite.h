@@ -11,6 +11,7 @@ typedef struct qd_aggregation_probe {
     qd_str json;
     const void *params;
     uint32_t members;
+    uint32_t type; /* of a metric's values: F64 or TEXT */
 } qd_aggregation_probe;
 
 /* Parses a request into p->params. */

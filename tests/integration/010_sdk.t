@@ -26,7 +26,7 @@ SKIP: {
     is($out, "1\n", 'pkg-config knows the ABI');
 
     for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling'], ['bm25-operator', 'example-bm25'],
-                     ['aggregation', 'example-geometric'], ['aggregation-terms', 'example-values'], ['flat-vectors', 'example-vectors']) {
+                     ['aggregation', 'example-geometric'], ['aggregation-strings', 'example-lengths'], ['aggregation-terms', 'example-values'], ['flat-vectors', 'example-vectors']) {
         my ($folder, $name) = @$example;
         # Copied away: nothing of the product's tree is in reach.
         sh("cp -r '$home/share/quidditch/sdk/examples/$folder' '$dir/$name'");

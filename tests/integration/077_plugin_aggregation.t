@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# 077_plugin_aggregation.t: aggregations of plugins. The SDK's example, built against an installed copy, answers as
-# built-in ones do, in nodes that collect shards of several segments with deleted documents: alone, below and beside
+# 077_plugin_aggregation.t: aggregations of plugins. The SDK's examples, built against an installed copy, answer as
+# built-in ones do, and of strings as a count of the documents says, in nodes that collect shards of several segments with deleted documents: alone, below and beside
 # built-in aggregations, in orders and pipelines. One that misbehaves is told with its name and holds up nobody.
 use strict;
 use warnings;
@@ -27,31 +27,39 @@ is(system("make -s -C '$top' install DESTDIR='$dir' prefix=/q $cc >/dev/null"), 
 {
     local %ENV = (%ENV, PKG_CONFIG_PATH => "$dir/q/lib/pkgconfig");
     delete @ENV{qw(CC CFLAGS MAKEFLAGS MAKELEVEL MFLAGS)};
-    system("cp -r '$dir/q/share/quidditch/sdk/examples/aggregation' '$dir/example'");
-    my $out = `make -C '$dir/example' all check 2>&1`;
-    is($?, 0, 'the example is built and passes its check') or diag $out;
-    unlike($out, qr/not ok|SKIP/, '... all of it');
+    for my $example (qw(aggregation aggregation-strings)) {
+        system("cp -r '$dir/q/share/quidditch/sdk/examples/$example' '$dir/$example'");
+        my $out = `make -C '$dir/$example' all check 2>&1`;
+        is($?, 0, "$example is built and passes its check") or diag $out;
+        unlike($out, qr/not ok|SKIP/, '... all of it');
+    }
 }
 copy("$QdNode::OUT/lib/quidditch/plugins/$_.so", "$dir/plugins/$_.so") for grep { -e "$QdNode::OUT/lib/quidditch/plugins/$_.so" } qw(coordination-raft storage-nvme);
-copy("$dir/example/example-geometric.so", "$dir/plugins/example-geometric.so") or die;
+copy("$dir/aggregation/example-geometric.so", "$dir/plugins/example-geometric.so") or die;
+copy("$dir/aggregation-strings/example-lengths.so", "$dir/plugins/example-lengths.so") or die;
 copy("$toys/toy-aggregation.so", "$dir/plugins/toy-aggregation.so") or die;
 copy("$toys/toy-taken.so", "$dir/taken/toy-taken.so") or die;
 chmod 0644, glob "$dir/plugins/*.so $dir/taken/*.so";
 
-my %plugins = ('plugins.path' => "$dir/plugins", 'plugins.allow' => 'coordination-raft,storage-nvme,example-geometric,toy-aggregation', 'plugins.call_timeout' => '2s');
+my %plugins = ('plugins.path' => "$dir/plugins", 'plugins.allow' => 'coordination-raft,storage-nvme,example-geometric,example-lengths,toy-aggregation', 'plugins.call_timeout' => '2s');
 my $c = QdCluster->new('ag', nodes => 3, settings => \%plugins);
 $c->node(2)->{settings}{'plugins.allow'} = 'coordination-raft,storage-nvme';
 $c->start;
 my $n = $c->node(0);
 is($n->put('/x', {settings => {number_of_shards => 4, number_of_replicas => 0, 'index.routing.allocation.exclude._name' => $c->node(2)->{name}}, mappings => {properties => {
-    v => {type => 'double'}, l => {type => 'double'}, i => {type => 'integer'}, k => {type => 'keyword'}, d => {type => 'date'}, t => {type => 'text'}}}})->{status}, 200, 'an index');
-my ($id, @all) = (0);
+    v => {type => 'double'}, l => {type => 'double'}, i => {type => 'integer'}, k => {type => 'keyword'}, d => {type => 'date'}, t => {type => 'text'}, w => {type => 'keyword'}, a => {type => 'ip'}}}})->{status}, 200, 'an index');
+my ($id, @docs) = (0);
+my @words = map { chr(97 + $_ % 26) . ($_ % 3 ? 'x' : "\x{e9}") x ($_ * 7 % 40) } 0 .. 199;
 for my $segment (1 .. 4) {
     my $body = '';
     for (1 .. 700) {
         my $v = 1 + ($id * 7919 % 997) / 8;
         my %doc = (v => $v, l => log $v, i => 1 + $id % 50, k => 'k' . $id % 7, d => sprintf('2024-0%d-11', 1 + $id % 5));
         delete @doc{qw(v l)} if $id % 11 == 0;
+        my @w = map { $words[($id * 31 + $_ * 7) % 200] } 1 .. $id % 4;
+        $doc{w} = @w == 1 ? $w[0] : [@w, @w ? $w[0] : ()] if @w;
+        $doc{a} = '10.0.0.' . $id % 100;
+        $docs[$id] = {w => \@w, i => $doc{i}, k => $doc{k}} if $doc{i} > 3;
         $doc{v} = [$v, $v * 2], $doc{l} = [log $v, log 2 * $v] if $id % 13 == 1;
         $body .= qq({"index":{"_id":"$id"}}\n) . JSON::PP::encode_json(\%doc) . "\n";
         $id++;
@@ -100,12 +108,52 @@ my $typed = $n->post('/x/_search?size=0&typed_keys=true', {aggs => \%g})->{json}
 ok($typed->{'geometric_mean#g'}, 'typed_keys') or diag explain $typed;
 is(aggs($n, {aggs => {g => {geometric_mean => {field => 'v'}, meta => {a => 1}}}})->{g}{meta}{a}, 1, 'meta');
 
+# --- strings, as a count of the documents says: each one once a document
+sub counted {
+    my ($of, $missing) = @_;
+    my ($documents, %initial, @length) = (0);
+    for my $d (grep { $_ && $of->($_) } @docs) {
+        my %once = map { $_ => 1 } @{ $d->{w} }, defined $missing && !@{ $d->{w} } ? $missing : ();
+        $documents += %once ? 1 : 0;
+        push @length, map { length } keys %once;
+        $initial{substr $_, 0, 1} = 1 for keys %once;
+    }
+    my $sum = 0;
+    $sum += $_ for @length;
+    @length = sort { $a <=> $b } @length;
+    return {count => scalar @length, documents => $documents, shortest => $length[0], longest => $length[-1], average => $sum / @length, initials => scalar keys %initial};
+}
+sub lengths_are {
+    my ($found, $wanted, $what) = @_;
+    near(delete $found->{average}, delete $wanted->{average}, "$what: the average");
+    is_deeply($found, $wanted, $what) or diag explain [$found, $wanted];
+}
+my %lengths = (g => {lengths => {field => 'w'}});
+lengths_are(aggs($c->node($_), {aggs => \%lengths})->{g}, counted(sub { 1 }), "strings, by node $_") for 0, 1;
+lengths_are(aggs($n, {query => {range => {i => {gte => 30}}}, aggs => \%lengths})->{g}, counted(sub { $_[0]{i} >= 30 }), 'strings of a query');
+lengths_are(aggs($n, {aggs => {g => {lengths => {field => 'w', missing => 'none'}}}})->{g}, counted(sub { 1 }, 'none'), 'strings, and documents without one');
+lengths_are(aggs($n, {aggs => \%lengths}, '/x,y/_search')->{g}, counted(sub { 1 }), 'strings with an index that lacks the field');
+my $strings = aggs($n, {aggs => {t => {terms => {field => 'k', size => 7, order => {'g.documents' => 'desc'}}, aggs => \%lengths}, m => {max_bucket => {buckets_path => 't>g.longest'}}}});
+my @documents = map { $_->{g}{documents} } @{ $strings->{t}{buckets} };
+is_deeply(\@documents, [sort { $b <=> $a } @documents], 'terms in the order of a member');
+for my $b (@{ $strings->{t}{buckets} }) {
+    lengths_are($b->{g}, counted(sub { $_[0]{k} eq $b->{key} }), "strings below terms $b->{key}");
+}
+is($strings->{m}{value}, counted(sub { 1 })->{longest}, 'a pipeline over it');
+my $none = {count => 0, documents => 0, shortest => undef, longest => undef, average => undef, initials => 0};
+is_deeply(aggs($n, {query => {match_none => {}}, aggs => \%lengths})->{g}, $none, 'strings of no documents');
+is_deeply(aggs($n, {aggs => {g => {lengths => {field => 'nosuch'}}}})->{g}, $none, 'strings of no field');
+is(aggs($n, {aggs => {g => {lengths => {field => 'a'}}}})->{g}{documents}, scalar(grep { $_ } @docs), 'addresses');
+is(aggs($n, {aggs => {g => {lengths => {field => '_index'}}}}, '/x,y/_search')->{g}{initials}, 1, 'names of indices');
+
 # --- refusals
 sub reason { my $e = $_[0]{json}{error} || {}; my $f = $e->{failed_shards}[0]{reason} || $e; return "$_[0]{status} $f->{type}: $f->{reason}" }
 like(reason(search($n, {aggs => {g => {geometric_mean => {field => 'v', zeroes => 1}}}})), qr/^400 .*\[geometric_mean\] does not support this parameter/, 'an unknown parameter');
 like(reason(search($n, {aggs => {g => {geometric_mean => {field => 'v', zeros => 'maybe'}}}})), qr/^400 .*zeros wants \[skip\] or \[error\]/, 'a wrong value');
 like(reason(search($n, {aggs => {g => {geometric_mean => {}}}})), qr/^400 /, 'no field');
 like(reason(search($n, {aggs => {g => {geometric_mean => {field => 'k'}}}})), qr/^400 .*Field \[k\] of type \[keyword\] is not supported for aggregation \[geometric_mean\]/, 'a keyword');
+like(reason(search($n, {aggs => {g => {lengths => {field => 'v'}}}})), qr/^400 illegal_argument_exception: \[lengths\] wants a field of strings/, 'numbers, of one for strings alone');
+like(reason(search($n, {aggs => {g => {lengths => {field => 't'}}}})), qr/^400 .*Fielddata is disabled on \[t\]/, 'a text');
 like(reason(search($n, {aggs => {g => {geometric_mean => {field => 'v', zeros => 'error', missing => 0}}}})), qr/^400 illegal_argument_exception: \[geometric_mean\] found the value \[0\]/, 'its own refusal while it collects');
 like(reason(search($n, {aggs => {g => {%{ $g{g} }, aggs => \%g}}})), qr/cannot accept sub-aggregations/, 'children of a metric');
 like(reason(search($n, {aggs => {t => {terms => {field => 'k', order => {'g.nosuch' => 'asc'}}, aggs => \%g}}})), qr/Unknown metric name \[nosuch\]/, 'an order by no member');

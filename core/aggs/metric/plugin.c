@@ -4,12 +4,12 @@
  *
  * A call of a plugin may never return (plugin/guest.h): what it works with is an allocation of its
  * own, and handing a call over costs as much as thousands of values. So values are gathered over
- * batches, results of all owners are asked for at once, and what meets in a merge waits until
- * somebody looks at a value or the merge ends (qdi_aggs_plugin_settle).
+ * batches (strings by plugin_texts.c), results of all owners are asked for at once, and what meets
+ * in a merge waits until somebody looks at a value or the merge ends (qdi_aggs_plugin_settle).
  */
 #include "aggs/bind/bind_int.h"
 #include "aggs/bucket/plugin_buckets.h"
-#include "aggs/plugin/plugin_int.h"
+#include "aggs/metric/plugin_texts.h"
 #include "aggs/reduce/reduce_int.h"
 #include <math.h>
 
@@ -45,9 +45,7 @@ static bool plugin_has_member(const qdi_agg *a, qd_str m)
 
 /* --- a shard ---------------------------------------------------------------------------------- */
 
-typedef struct state {
-    qdi_plugin_call *x; /* NULL: it was left behind */
-} state;
+typedef qdi_plugin_metric state;
 
 static int32_t run_collect(qd_guest_call *call)
 {
@@ -56,8 +54,13 @@ static int32_t run_collect(qd_guest_call *call)
                               .n = x->n,
                               .owners = x->owners,
                               .owner = x->owner,
-                              .value = x->values};
-    x->n = 0;
+                              .value = x->values,
+                              .text = x->parts,
+                              .text_of = x->text_of,
+                              .doc = x->docs,
+                              .ntexts = x->nparts};
+    x->n = x->nparts = 0;
+    x->in.n = 0;
     return x->s->vt->collect(x->collector, &b, &x->err);
 }
 
@@ -109,16 +112,22 @@ static int plugin_open(qdi_aggr *a, qd_err *err)
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (!t) return qdi_plugin_no_memory(a->shard->account, err);
     if (!a->src) return 0;
+    if (a->bound->values == QDI_ORD) a->src->want_dict = true;
     return qdi_plugin_open(qdi_plugin_scope_of(a->def), a->shard->account, a->shard->o.task, &t->x,
                            err);
 }
 
-static int flush(qdi_aggr *a, qd_err *err)
+int qdi_plugin_flush(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
     if (!t->x) return qdi_plugin_gone(err);
     if (t->x->n == 0) return 0;
     t->x->owners = a->owners ? a->owners : 1;
+    const char *from = t->x->in.p;
+    for (uint32_t i = 0; i < t->x->nparts; i++) { /* the buffer may have moved since */
+        t->x->parts[i].p = t->x->parts[i].n ? from : "";
+        from += t->x->parts[i].n;
+    }
     return qdi_plugin_do_call(&t->x, "collect", run_collect, a->shard->o.task, err);
 }
 
@@ -142,7 +151,7 @@ static int reserve(qdi_aggr *a, uint32_t more, qd_err *err)
         }
         x->room = room;
     }
-    return x->n + more <= room ? 0 : flush(a, err);
+    return x->n + more <= room ? 0 : qdi_plugin_flush(a, err);
 }
 
 static int add(qdi_aggr *a, const double *v, uint32_t n, uint32_t owner, qd_err *err)
@@ -163,12 +172,18 @@ static int add(qdi_aggr *a, const double *v, uint32_t n, uint32_t owner, qd_err 
     return 0;
 }
 
+static int plugin_leaf(qdi_aggr *a, qd_err *err)
+{
+    return a->src && a->bound->values == QDI_ORD ? qdi_plugin_texts_leaf(a, err) : 0;
+}
+
 static int plugin_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                           qd_err *err)
 {
     state *t = a->state;
     qdi_source *s = a->src;
     if (!s) return 0;
+    if (a->bound->values == QDI_ORD) return qdi_plugin_texts_collect(a, idx, owner, n, err);
     int rc = !idx && !owner ? qdi_aggs_source_load(a->shard, s, err)
                             : qdi_aggs_source_index(a->shard, s, err);
     if (!rc) rc = qdi_aggs_source_f64(a->shard, s, err);
@@ -199,7 +214,7 @@ static int plugin_finish(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
     if (!a->src) return 0;
-    int rc = flush(a, err);
+    int rc = qdi_plugin_flush(a, err);
     if (rc) return rc;
     qdi_plugin_call *x = t->x;
     x->k = a->owners;
@@ -235,11 +250,14 @@ static double plugin_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 static void plugin_close(qdi_aggr *a)
 {
     const state *t = a->state;
-    if (t) qdi_plugin_close(t->x);
+    if (!t) return;
+    qdi_plugin_close(t->x);
+    qd_free(t->known);
 }
 
 static const qdi_ops ops = {.reads = QDI_READS_VALUES,
                             .open = plugin_open,
+                            .leaf = plugin_leaf,
                             .collect = plugin_collect,
                             .finish = plugin_finish,
                             .build = plugin_build,
@@ -472,8 +490,7 @@ static int check_table(const qd_aggregation_vtable *vt, const qd_self *self, qd_
         return qd_err_set(
             err, QD_E_PLUGIN, "aggregation [%.*s] of plugin [%s]: key_type is %u, wanted 0 to %u",
             QD_STR_ARG(name), plugin, vt->key_type, buckets ? QD_AGGREGATION_TEXT : 0);
-    bool texts = vt->head.flags & QD_AGGREGATION_TEXTS;
-    if (!buckets ? texts : vt->head.flags & QD_AGGREGATION_WRITES || vt->members)
+    if (buckets && (vt->head.flags & QD_AGGREGATION_WRITES || vt->members))
         return qd_err_set(err, QD_E_PLUGIN,
                           "aggregation [%.*s] of plugin [%s]: its table is of a metric and of "
                           "buckets",

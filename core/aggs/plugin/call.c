@@ -25,6 +25,8 @@ void qdi_plugin_call_free(qdi_plugin_call *x)
     qd_err_fini(&x->err);
     qd_free(x->owner);
     qd_free(x->values);
+    qd_free(x->text_of);
+    qd_free(x->docs);
     qd_free(x->ends);
     qd_free(x->members);
     qd_free(x->parts);

@@ -58,6 +58,8 @@ typedef struct qdi_plugin_call {
     uint32_t *owner; /* NULL: all of owner 0 */
     double *values;
     uint32_t n, room, owners;
+    uint32_t *text_of, *docs; /* of strings: n numbers of the nparts parts, and documents */
+    uint32_t nparts;
     /* results of k owners, or of k merges: result i ends at ends[i] */
     uint32_t k;
     qd_buf bytes;
@@ -66,7 +68,7 @@ typedef struct qdi_plugin_call {
     /* merges: parts of i end at last[i] */
     qd_str *parts;
     uint32_t *last;
-    qd_buf in; /* bytes of the parts */
+    qd_buf in; /* bytes of the parts, one behind the other */
     bool final;
     qd_buf text;       /* what they are written as */
     size_t *text_ends; /* by merge */

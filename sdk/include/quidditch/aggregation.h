@@ -5,11 +5,12 @@
  *   parse    reads the JSON object behind the name, once a request
  *   open, close: a collector, once a shard
  *   metrics: collect, result: values come in blocks of (owner, value), never one document at a
- *            time. An owner is a bucket of the aggregation above, 0 where there is none; owners are
- *            numbered densely. reduce, value, write: where the results of all shards come together
- *   buckets: keys maps values to keys, in blocks. A key depends on the value and the parameters
- *            alone: the host asks for a value's keys once a shard, or again, and remembers them.
- *            Documents, children, orders, sizes, merging and writing are the host's.
+ *            time; of strings each block brings the different ones, and pairs refer to them. An
+ * owner is a bucket of the aggregation above, 0 where there is none; owners are numbered densely.
+ * reduce, value, write: where the results of all shards come together buckets: keys maps values to
+ * keys, in blocks. A key depends on the value and the parameters alone: the host asks for a value's
+ * keys once a shard, or again, and remembers them. Documents, children, orders, sizes, merging and
+ * writing are the host's.
  *
  * The host reads the members field, missing, format and value_type itself, of buckets order, size,
  * shard_size, min_doc_count, shard_min_doc_count and keyed too, and fetches the values: numbers,
@@ -35,7 +36,7 @@ extern "C" {
 enum {
     QD_AGGREGATION_WRITES = 1,   /* write is there; else the host writes "value" */
     QD_AGGREGATION_BUCKETS = 2,  /* keys is there; collect, result, reduce, value, write are not */
-    QD_AGGREGATION_TEXTS = 4,    /* BUCKETS: fields of strings, too */
+    QD_AGGREGATION_TEXTS = 4,    /* fields of strings, too */
     QD_AGGREGATION_CACHEABLE = 8 /* same values and parameters: same results; they may be kept */
 };
 #define QD_AGGREGATION_RESULT_MAX 65536u /* bytes: greatest result_max */
@@ -59,12 +60,23 @@ typedef struct qd_aggregation_ctx {
     const qd_task *task; /* cancelled when nobody waits for the call any more */
 } qd_aggregation_ctx;
 
-/* Pairs of owner and value, in no order of values; borrow. */
+/* Pairs of owner and value, in no order of values; borrow. The values of a collector are all
+ * numbers or all strings: with TEXTS, value is NULL where the field has strings, and what stands
+ * behind it is NULL and 0 where it has numbers. */
 typedef struct qd_aggregation_block {
     uint32_t struct_size, n;
     uint32_t owners, reserved; /* owners are below it; it never shrinks between blocks */
     const uint32_t *owner;     /* n of them; NULL: all of owner 0 */
     const double *value;       /* n of them; never NaN */
+    /* The block's strings: equal ones seldom stand twice (once for each part of the shard that the
+     * block reaches into), and their numbers are the block's own. Addresses: 16 bytes. */
+    const qd_str *text;      /* ntexts of them */
+    const uint32_t *text_of; /* n of them: the number of the pair's string, below ntexts */
+    /* n of them: the pair's document, a number that no other one of the shard has. Pairs of the
+     * same owner and document follow each other, if need be into the next block; each has another
+     * string. */
+    const uint32_t *doc;
+    uint32_t ntexts, more; /* more: 0 */
 } qd_aggregation_block;
 
 /* Room for a result: the plugin writes up to room bytes to p and sets n (0 when it is called). */

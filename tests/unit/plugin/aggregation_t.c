@@ -11,12 +11,38 @@
 #include <quidditch/aggregation.h>
 
 /* What is broken. */
-static enum { NOTHING, OWNERS, LAST_PART, ORDER, CUT, ROOM, FORGETS, UNKNOWN, EMPTY } broken;
+static enum {
+    NOTHING,
+    OWNERS,
+    LAST_PART,
+    ORDER,
+    CUT,
+    ROOM,
+    FORGETS,
+    UNKNOWN,
+    EMPTY,
+    NUMBERS, /* of strings count, not the strings */
+    TWICE,   /* a document counts again in the next block */
+    NO_TYPE
+} broken;
 
 struct qd_aggregation_collector {
     double sum[8];
     uint64_t n[8];
+    uint32_t last[8];
 };
+
+/* Of strings: their lengths and first bytes, and documents. */
+static int32_t collect_texts(qd_aggregation_collector *c, const qd_aggregation_block *b)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        uint32_t o = b->owner && broken != OWNERS ? b->owner[i] : 0, of = b->text_of[i];
+        c->sum[o] += broken == NUMBERS ? of : (double)(b->text[of].n * 1000 + *b->text[of].p);
+        c->n[o] += !c->n[o] || c->last[o] != b->doc[i] || (broken == TWICE && i == 0);
+        c->last[o] = b->doc[i];
+    }
+    return 0;
+}
 
 static int32_t agg_parse(const qd_aggregation_ctx *ctx, qd_json_in *in, const void **out,
                          qd_err *err)
@@ -47,6 +73,8 @@ static int32_t agg_collect(qd_aggregation_collector *c, const qd_aggregation_blo
 {
     (void)err;
     if (broken == FORGETS) memset(c, 0, sizeof *c);
+    if (broken == NO_TYPE) return qd_err_set(err, QD_E_ARG, "no");
+    if (b->text) return collect_texts(c, b);
     for (uint32_t i = 0; i < b->n; i++) {
         uint32_t o = b->owner && broken != OWNERS ? b->owner[i] : 0;
         c->sum[o] += b->value[i];
@@ -120,6 +148,13 @@ static const qd_aggregation_vtable vtable = {.head =
                                              .reduce = agg_reduce,
                                              .value = agg_value};
 
+static qd_aggregation_vtable texts_table(void)
+{
+    qd_aggregation_vtable t = vtable;
+    t.head.flags = QD_AGGREGATION_TEXTS;
+    return t;
+}
+
 static void show(void *arg, const char *text)
 {
     qd_buf_printf(arg, "%s\n", text);
@@ -175,6 +210,47 @@ static void broken_ones_are_found(void **state)
     assert_true(check(&large, &out) > 0);
     assert_non_null(strstr(out.p, "not ok"));
     qd_buf_fini(&out);
+}
+
+static void sound_strings_pass(void **state)
+{
+    const qd_aggregation_vtable t = texts_table();
+    (void)state;
+    qd_buf out;
+    broken = NOTHING;
+    uint32_t failures = check(&t, &out);
+    if (failures) print_message("%s\n", out.p);
+    assert_int_equal(failures, 0);
+    assert_non_null(strstr(out.p, "strings count, not where they stand"));
+    assert_non_null(strstr(out.p, " - reducing is collecting")); /* numbers, too */
+    qd_buf_fini(&out);
+}
+
+static void broken_strings_are_found(void **state)
+{
+    static const struct {
+        unsigned how;
+        const char *test;
+    } all[] = {{OWNERS, "owners of strings are kept apart"},
+               {LAST_PART, "reducing strings is collecting"},
+               {CUT, "damaged results of strings are errors"},
+               {FORGETS, "owners of strings are kept apart"},
+               {NUMBERS, "strings count, not where they stand"},
+               {TWICE, "strings count, not where they stand"},
+               {NO_TYPE, "some type of values is taken"}};
+    const qd_aggregation_vtable t = texts_table();
+    (void)state;
+    for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
+        qd_buf out;
+        broken = all[i].how;
+        unit_may_leak(true);
+        uint32_t failures = check(&t, &out);
+        unit_may_leak(false);
+        bool found = failures > 0 && conform_found(&out, all[i].test);
+        if (!found) print_message("variant %u:\n%s\n", all[i].how, out.p);
+        assert_true(found);
+        qd_buf_fini(&out);
+    }
 }
 
 /* --- buckets ---------------------------------------------------------------------------------- */
@@ -307,10 +383,9 @@ static void broken_buckets_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sound_aggregation_passes),
-        cmocka_unit_test(broken_ones_are_found),
-        cmocka_unit_test(sound_buckets_pass),
-        cmocka_unit_test(broken_buckets_are_found),
+        cmocka_unit_test(a_sound_aggregation_passes), cmocka_unit_test(broken_ones_are_found),
+        cmocka_unit_test(sound_strings_pass),         cmocka_unit_test(broken_strings_are_found),
+        cmocka_unit_test(sound_buckets_pass),         cmocka_unit_test(broken_buckets_are_found),
     };
     return unit_run(tests);
 }
