@@ -13,10 +13,11 @@
 #include "aggs/aggs_int.h"
 #include "rpc/codec.h"
 
-struct qdi_parse;        /* parse/parse_int.h */
-struct qdi_binder;       /* bind/bind_int.h */
-struct qdi_reduce;       /* reduce/reduce_int.h */
-struct qdi_plugin_batch; /* metric/plugin.c */
+struct qdi_parse;          /* parse/parse_int.h */
+struct qdi_binder;         /* bind/bind_int.h */
+struct qdi_reduce;         /* reduce/reduce_int.h */
+struct qdi_plugin_batch;   /* metric/plugin.c */
+struct qdi_plugin_written; /* bucket/plugin_members.c */
 
 enum {
     /* one of these four */
@@ -51,7 +52,8 @@ struct qd_agg_type {
     const char *members, *members_old;
     /* The body (a->json) into a; errors as Elasticsearch words them, in p->err. */
     int (*parse)(struct qdi_parse *p, qdi_agg *a);
-    /* Pipelines: their paths, among the n aggregations of a level; NULL: none. */
+    /* What has to wait until the tree is there (paths of pipelines, names of children), among the n
+     * aggregations of a level; NULL: nothing. */
     int (*resolve)(struct qdi_parse *p, qdi_agg *a, qdi_agg *const *level, uint32_t n);
     /* Metrics of several values: is m the name of one? NULL: one value. */
     bool (*has_member)(const qdi_agg *a, qd_str m);
@@ -106,7 +108,7 @@ const qd_agg_type *qdi_aggs_type_find(qd_str name);
 int qdi_aggs_plugin_type(const struct qd_query_reading *how, qd_str name, qd_arena *arena,
                          const qd_agg_type **out, qd_err *err);
 /* Ends what results of plugins wait for in a merge: what `reduce` of such a type put into
- * r->pending. [worker] */
+ * r->pending and r->unwritten. [worker] */
 int qdi_aggs_plugin_settle(struct qdi_reduce *r, qd_err *err);
 /* The i-th type; NULL behind the last one. [any] */
 const qd_agg_type *qdi_aggs_type_at(uint32_t i);

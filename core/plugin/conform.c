@@ -109,6 +109,49 @@ static qd_json_out *run_json_out(qd_conform *c)
     return qd_plugin_json_out(&r->writer);
 }
 
+static qd_json_out *run_json_members(qd_conform *c)
+{
+    qd_json_out *out = run_json_out(c);
+    qd_json_object(&run_of(c)->writer);
+    return out;
+}
+
+/* The bit of a name of a list; 0: it is not there. */
+static uint32_t bit_of(const char *names, qd_str name)
+{
+    qd_str rest = qd_str_c(names);
+    for (uint32_t i = 0; rest.p && i < 32; i++)
+        if (qd_str_eq(qd_str_split(&rest, ','), name)) return 1u << i;
+    return 0;
+}
+
+static int32_t run_json_members_end(qd_conform *c, const char *names, size_t *bytes, qd_err *err)
+{
+    qd_conform_run *r = run_of(c);
+    uint32_t seen = 0;
+    int rc = 0, ev = -1;
+    *bytes = r->thrown.n - 1;
+    if (r->writer.depth != 1 || r->writer.after_key)
+        return qd_err_set(err, QD_E_ARG, "what was written is no list of members");
+    qd_json_object_end(&r->writer);
+    if (r->thrown.failed) return r->thrown.failed;
+    qd_json_reader in = QD_JSON_READER(NULL);
+    qd_json_reader_init(&in, qd_buf_view(&r->thrown), QD_JSON_REQUEST, 0);
+    if (qd_json_next(&in) == QD_JSON_OBJECT)
+        while (rc == 0 && (ev = qd_json_next(&in)) == QD_JSON_KEY) {
+            uint32_t bit = bit_of(names, in.text);
+            if (!bit || seen & bit)
+                rc = qd_err_set(err, QD_E_ARG, "the member [%.*s] %s", QD_STR_ARG(in.text),
+                                bit ? "is there twice" : "is not named by the table");
+            seen |= bit;
+            if (rc == 0 && qd_json_skip(&in)) rc = qd_json_fail(&in, err);
+        }
+    if (rc == 0 && (ev != QD_JSON_OBJECT_END || qd_json_next(&in) != QD_JSON_EOF))
+        rc = qd_err_set(err, QD_E_ARG, "what was written is no object");
+    qd_json_reader_fini(&in);
+    return rc;
+}
+
 static void run_json_close(qd_conform *c, qd_json_in *in)
 {
     (void)c;
@@ -160,6 +203,8 @@ void qd_conform_begin(qd_conform_run *r, qd_env *env, qd_self *self, qd_str fold
               .json_close = run_json_close,
               .json_text = run_json_text,
               .json_out = run_json_out,
+              .json_members = run_json_members,
+              .json_members_end = run_json_members_end,
               .result = run_result},
         .env = env,
         .line = line,

@@ -110,8 +110,17 @@ static const slot frontend_slots[] = {
 #member, offsetof(qd_aggregation_vtable, member), QD_AGGREGATION_BUCKETS, true             \
     }
 static const slot aggregation_slots[] = {
-    AG(parse, 0), AG(open, 0), AG(close, 0), AG(keys, QD_AGGREGATION_BUCKETS), AM(collect),
-    AM(result),   AM(reduce),  AM(value),    AG(write, QD_AGGREGATION_WRITES), {NULL, 0, 0, false},
+    AG(parse, 0),
+    AG(open, 0),
+    AG(close, 0),
+    AG(keys, QD_AGGREGATION_BUCKETS),
+    AM(collect),
+    AM(result),
+    AM(reduce),
+    AM(value),
+    AG(write, QD_AGGREGATION_WRITES),
+    AG(write_bucket, QD_AGGREGATION_BUCKET_MEMBERS),
+    {NULL, 0, 0, false},
 };
 #define FI(member, flag) SLOT(qd_field_vtable, member, flag)
 static const slot field_slots[] = {
@@ -148,7 +157,7 @@ static const struct kind {
                               QD_TOKEN_FILTER_MAJOR, QD_TOKEN_FILTER_MINOR, token_filter_slots},
     [QD_KIND_FRONTEND] = {"frontend", sizeof(qd_frontend_vtable), 1, QD_FRONTEND_MAJOR,
                           QD_FRONTEND_MINOR, frontend_slots},
-    [QD_KIND_AGGREGATION] = {"aggregation", sizeof(qd_aggregation_vtable), 15, QD_AGGREGATION_MAJOR,
+    [QD_KIND_AGGREGATION] = {"aggregation", sizeof(qd_aggregation_vtable), 31, QD_AGGREGATION_MAJOR,
                              QD_AGGREGATION_MINOR, aggregation_slots},
     [QD_KIND_FIELD] = {"field", sizeof(qd_field_vtable), 15, QD_FIELD_MAJOR, QD_FIELD_MINOR,
                        field_slots},

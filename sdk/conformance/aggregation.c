@@ -50,7 +50,9 @@ static void table_is_sound(probe *p)
     if (p->vt->head.flags & QD_AGGREGATION_BUCKETS) {
         CHECK_EQ(p->c, p->vt->result_max, 0);
         CHECK(p->c, p->vt->key_type <= QD_AGGREGATION_TEXT);
-        CHECK(p->c, !p->vt->members && !(p->vt->head.flags & QD_AGGREGATION_WRITES));
+        CHECK(p->c, !(p->vt->head.flags & QD_AGGREGATION_WRITES));
+        CHECK(p->c, !p->vt->members == !(p->vt->head.flags & QD_AGGREGATION_BUCKET_MEMBERS));
+        CHECK(p->c, p->members <= QD_AGGREGATION_MEMBERS_MAX);
         return;
     }
     CHECK(p->c, p->vt->result_max >= 1 && p->vt->result_max <= QD_AGGREGATION_RESULT_MAX);

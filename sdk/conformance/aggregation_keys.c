@@ -183,12 +183,42 @@ static void texts_stay(probe *p, uint32_t type)
     p->vt->close(b);
 }
 
+/* The members of buckets are those that the table names, of buckets of one and of many documents.
+ */
+static void members_are_named(probe *p, uint32_t type)
+{
+    static found unused[VALUES];
+    qd_aggregation_collector *c = open_one(p);
+    qd_aggregation_bucket b;
+    uint32_t key_type = type_of_keys(p, type);
+    CHECK(p->c, c);
+    memset(unused, 0, sizeof unused);
+    CHECK_EQ(p->c, map(p, c, type, 0, 64, 64, ROOM_MAX, unused), 0);
+    for (uint32_t i = 0; i < 64 && of[i] < 64; i++) { /* as long as keys were written */
+        size_t bytes = 0;
+        memset(&b, 0, sizeof b);
+        b.struct_size = sizeof b;
+        b.type = key_type;
+        b.docs = i % 2 ? 1 : i * 1000003u + 1;
+        b.total = i % 3 ? b.docs : (uint64_t)i << 40 | b.docs;
+        if (key_type == QD_AGGREGATION_I64) b.i64 = key_i64[i];
+        if (key_type == QD_AGGREGATION_F64) b.f64 = key_f64[i];
+        if (key_type == QD_AGGREGATION_TEXT) b.text = key_text[i];
+        qd_json_out *out = p->c->json_members(p->c);
+        CHECK_EQ(p->c, p->vt->write_bucket(&p->ctx, p->params, &b, out, p->c->err), 0);
+        CHECK_EQ(p->c, p->c->json_members_end(p->c, p->vt->members, &bytes, p->c->err), 0);
+        CHECK(p->c, bytes <= QD_AGGREGATION_BUCKET_MAX);
+    }
+    p->vt->close(c);
+}
+
 /* Does it take values of a type? */
 static int taken(probe *p, uint32_t type)
 {
     static found unused[VALUES];
     qd_aggregation_collector *c = open_one(p);
     if (!c) return 0;
+    memset(unused, 0, sizeof unused);
     int32_t rc = map(p, c, type, 0, 10, 10, ROOM_MAX, unused);
     p->c->err_clear(p->c);
     p->vt->close(c);
@@ -224,5 +254,7 @@ void qd_aggregation_probe_keys(qd_aggregation_probe *p)
         RUN(p->c, depend[t], keys_are_of_values(p, t));
         if (type_of_keys(p, t) == QD_AGGREGATION_TEXT)
             RUN(p->c, "texts of keys stay until the next call", texts_stay(p, t));
+        if (p->vt->head.flags & QD_AGGREGATION_BUCKET_MEMBERS)
+            RUN(p->c, "members of buckets are those that the table names", members_are_named(p, t));
     }
 }

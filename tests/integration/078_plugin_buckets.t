@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # 078_plugin_buckets.t: buckets of plugins. The SDK's example, built against an installed copy, answers as terms does over
 # shards on two nodes: on strings, numbers, dates and booleans, in orders and sizes, above and below others. Nodes whose
-# plugins differ in the version of results are told apart, and one that misbehaves is told with its name.
+# plugins differ in the version of results are told apart, members of a plugin stand in its buckets, and one that misbehaves is told with its name.
 use strict;
 use warnings;
 use FindBin;
@@ -143,6 +143,25 @@ like(reason(toy('beyond')), qr/aggregation \[toy_keys\] of plugin \[toy-aggregat
 my $begun = time;
 like(toy('hang')->{content}, qr/aggregation \[toy_keys\] of plugin \[toy-aggregation\] has not returned from keys for 2000 ms/, 'one that does not return');
 within(time - $begun, 8, 60, 'the answer');
+# --- members of its own in the buckets
+my %toy_members = (toy_members => {field => 'i', size => 90, mode => 'sum', order => {_key => 'asc'}});
+for my $on (0, 1) {
+    my $a = aggs($c->node($on), {aggs => {a => {%toy_members, aggs => \%avg}, t => {terms => {field => 'i', size => 90, order => {_key => 'asc'}}, aggs => \%avg}}});
+    is(scalar(grep { $_->{half} != $_->{key} / 2 } @{ $a->{a}{buckets} }), 0, "node $on: each bucket has its member");
+    delete $_->{half} for @{ $a->{a}{buckets} };
+    is_deeply($a->{a}, $a->{t}, '... and all else is as of terms');
+}
+like(search($n, {aggs => {a => {toy_members => {field => 'i', size => 1, mode => 'sum', order => {_key => 'asc'}}}}})->{content}, qr/\{"key":0,"half":0\.0,"doc_count":\d+\}/, 'behind the key');
+my $nested = aggs($n, {aggs => {o => {terms => {field => 'b'}, aggs => {a => {toy_members => {field => 'l', size => 3, mode => 'sum', keyed => JSON::PP::true}}}}}});
+is_deeply([map { $_->{half} * 2 - $_->{key} } map { values %{ $_->{a}{buckets} } } @{ $nested->{o}{buckets} }], [(0) x 6], 'below terms, keyed');
+like(reason(search($n, {aggs => {a => {%toy_members, aggs => {half => {avg => {field => 'v'}}}}}})), qr/^400 illegal_argument_exception: Sub-aggregation \[half\] of \[a\] has the name of a member/, 'a child of the same name');
+like(toy('hostile', 'toy_members')->{content}, qr/aggregation \[toy_members\] of plugin \[toy-aggregation\]: the member \[doc_count\] of its buckets is not among those that it names/, 'a member of the host\'s name');
+like(toy('large', 'toy_members')->{content}, qr/write_bucket wrote too much for a bucket, at most 65536 bytes are allowed/, 'members without an end');
+$begun = time;
+like(toy('late', 'toy_members')->{content}, qr/aggregation \[toy_members\] of plugin \[toy-aggregation\] has not returned from write_bucket for 2000 ms/, 'members that do not come');
+within(time - $begun, 8, 60, 'the answer');
+
+# --- answers that are kept, and that are not
 my ($first, $second) = map { toy('count')->{json}{aggregations}{a}{buckets}[0]{key} } 1, 2;
 isnt($first, $second, 'an answer that is not kept');
 ($first, $second) = map { toy('count', 'toy_kept')->{json}{aggregations}{a}{buckets}[0]{key} } 1, 2;

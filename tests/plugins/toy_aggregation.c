@@ -12,6 +12,10 @@
  *   hang     keys does not return
  *   beyond   keys gives keys of a value that is not there
  *   count    all values have one key, which counts calls
+ * and toy_members, the same with a member "half", half of the key, of the mode
+ *   hostile  write_bucket writes a member "doc_count"
+ *   late     write_bucket does not return
+ *   large    write_bucket writes without an end
  * TOY_VERSION is the version of results.
  */
 #include <quidditch/aggregation.h>
@@ -169,6 +173,7 @@ static const qd_aggregation_vtable vtable = {
     write,
     0,
     0,
+    NULL,
     NULL};
 
 static int32_t keys(qd_aggregation_collector *c, const qd_aggregation_values *v,
@@ -193,6 +198,32 @@ static int32_t keys(qd_aggregation_collector *c, const qd_aggregation_values *v,
         .head = QD_VTABLE(qd_aggregation_vtable, AGGREGATION, QD_AGGREGATION_BUCKETS | (flags)),   \
         .result_version = TOY_VERSION, .parse = parse, .open = open, .close = close, .keys = keys  \
     }
+static int32_t write_bucket(const qd_aggregation_ctx *ctx, const void *params,
+                            const qd_aggregation_bucket *b, qd_json_out *out, qd_err *err)
+{
+    qd_jev key = {QD_JEV_KEY, 0, QD_STR("half"), 0, 0}, v = {QD_JEV_FLOAT, 0, {NULL, 0}, 0, 0};
+    (void)ctx;
+    (void)err;
+    if (is(params, "late")) nap();
+    if (is(params, "hostile")) key.text = QD_STR("doc_count");
+    v.number = b->type == QD_AGGREGATION_F64 ? b->f64 / 2 : (double)b->i64 / 2;
+    do {
+        json->put(out, &key);
+        json->put(out, &v);
+    } while (is(params, "large") && ++v.number < 1e6);
+    return 0;
+}
+
+static const qd_aggregation_vtable members_table = {
+    .head = QD_VTABLE(qd_aggregation_vtable, AGGREGATION,
+                      QD_AGGREGATION_BUCKETS | QD_AGGREGATION_BUCKET_MEMBERS),
+    .result_version = 1,
+    .members = "half",
+    .parse = parse,
+    .open = open,
+    .close = close,
+    .keys = keys,
+    .write_bucket = write_bucket};
 static const qd_aggregation_vtable keys_table = KEYS_TABLE(0);
 static const qd_aggregation_vtable kept_table = KEYS_TABLE(QD_AGGREGATION_CACHEABLE);
 
@@ -203,6 +234,7 @@ static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
     if (!mem || !json) return qd_plug_no_service(host, self, err);
     int32_t rc = host->provide(self, QD_KIND_AGGREGATION, "toy_keys", &keys_table, err);
     if (!rc) rc = host->provide(self, QD_KIND_AGGREGATION, "toy_kept", &kept_table, err);
+    if (!rc) rc = host->provide(self, QD_KIND_AGGREGATION, "toy_members", &members_table, err);
     return rc ? rc : host->provide(self, QD_KIND_AGGREGATION, TOY_AGG, &vtable, err);
 }
 

@@ -7,13 +7,9 @@
 #include "aggs/bucket/terms_int.h"
 #include "aggs/reduce/reduce_int.h"
 
-typedef struct value {
-    uint32_t version;
-} value;
-
 static uint32_t *version_of(const qdi_out *o)
 {
-    return &((value *)o->value)->version;
+    return &qdi_plugin_buckets_of(o)->version;
 }
 
 void qdi_plugin_keys_mark(qdi_out *o)
@@ -59,7 +55,8 @@ static int buckets_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out
     for (uint32_t i = 0; rc == 0 && i < k; i++)
         if (in[i]->n) rc = qdi_plugin_check_version(out->def, *version_of(in[i]), err);
     qdi_plugin_keys_mark(out);
-    return rc ? rc : qdi_terms_reduce(r, in, k, out, err);
+    if (rc == 0) rc = qdi_terms_reduce(r, in, k, out, err);
+    return rc || !r->final ? rc : qdi_plugin_members_wait(r, out, err);
 }
 
 static void buckets_send(const qdi_out *o, qd_writer *w)
@@ -85,6 +82,7 @@ static void buckets_write(const qdi_out *o, bool typed, qd_json_writer *w)
         if (keyed) qd_json_key(w, qdi_aggs_bucket_key_text(o, i, text));
         qd_json_object(w);
         qdi_aggs_write_key(o, i, false, w);
+        qdi_plugin_members_write(o, i, w);
         qdi_aggs_bucket_end(o, &o->b[i], false, typed, w);
     }
     qdi_aggs_buckets_close(keyed, w);
@@ -93,8 +91,9 @@ static void buckets_write(const qdi_out *o, bool typed, qd_json_writer *w)
 const qd_agg_type qdi_aggs_plugin_buckets = {
     .flags = QDI_MULTI | QDI_VALUES | QDI_STRING_KEYS,
     .params_size = sizeof(qdi_terms),
-    .value_size = sizeof(value),
+    .value_size = sizeof(qdi_plugin_buckets),
     .parse = buckets_parse,
+    .resolve = qdi_plugin_members_resolve,
     .bind = buckets_bind,
     .ops = &qdi_aggs_plugin_buckets_ops,
     .reduce = buckets_reduce,

@@ -370,7 +370,8 @@ int qdi_aggs_plugin_settle(qdi_reduce *r, qd_err *err)
         qd_free(b->outs);
     }
     r->pending = NULL;
-    return rc;
+    int written = qdi_plugin_members_settle(r, rc ? NULL : err);
+    return rc ? rc : written;
 }
 
 static int batch_of(qdi_reduce *r, const qdi_agg *def, qdi_plugin_batch **out, qd_err *err)
@@ -490,12 +491,13 @@ static int check_table(const qd_aggregation_vtable *vt, const qd_self *self, qd_
         return qd_err_set(
             err, QD_E_PLUGIN, "aggregation [%.*s] of plugin [%s]: key_type is %u, wanted 0 to %u",
             QD_STR_ARG(name), plugin, vt->key_type, buckets ? QD_AGGREGATION_TEXT : 0);
-    if (buckets && (vt->head.flags & QD_AGGREGATION_WRITES || vt->members))
+    bool named = vt->head.flags & QD_AGGREGATION_BUCKET_MEMBERS;
+    if (buckets ? vt->head.flags & QD_AGGREGATION_WRITES || (vt->members && !named) : named)
         return qd_err_set(err, QD_E_PLUGIN,
                           "aggregation [%.*s] of plugin [%s]: its table is of a metric and of "
                           "buckets",
                           QD_STR_ARG(name), plugin);
-    return 0;
+    return named ? qdi_plugin_members_check(vt, self, name, err) : 0;
 }
 
 static int row_make(const qd_aggregation_vtable *vt, qd_self *self, qd_str name, qd_arena *arena,
@@ -522,7 +524,7 @@ static int row_make(const qd_aggregation_vtable *vt, qd_self *self, qd_str name,
                           "aggregation [%.*s] has %u members, at most %u are "
                           "allowed",
                           QD_STR_ARG(name), row->nmembers, QD_AGGREGATION_MEMBERS_MAX);
-    if (vt->members) row->type.has_member = plugin_has_member;
+    if (vt->members && !(row->type.flags & QDI_MULTI)) row->type.has_member = plugin_has_member;
     *out = &row->type;
     return 1;
 }

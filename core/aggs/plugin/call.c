@@ -36,6 +36,7 @@ void qdi_plugin_call_free(qdi_plugin_call *x)
     qd_free(x->key_of);
     qd_free(x->key);
     qd_free(x->key_bytes);
+    qd_free(x->buckets);
     qd_buf_fini(&x->bytes);
     qd_buf_fini(&x->in);
     qd_buf_fini(&x->text);

@@ -79,6 +79,7 @@ typedef struct qdi_plugin_call {
     int64_t *key;     /* sortable bits of a double; of a text where it begins in bytes */
     uint32_t *key_bytes;
     uint32_t nkeys, room_of, room_key, room_bytes;
+    qd_aggregation_bucket *buckets; /* n of them, whose texts stand in `in`, to be written */
 } qdi_plugin_call;
 
 /* A call of the scope's plugin; NULL without memory. [any] */

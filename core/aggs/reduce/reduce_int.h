@@ -14,7 +14,8 @@ typedef struct qdi_reduce {
     int64_t buckets;                    /* counted */
     const qd_aggs_bound *const *bounds; /* of all indices that took part */
     size_t nbounds;
-    struct qdi_plugin_batch *pending; /* of qdi_aggs_plugin_settle */
+    struct qdi_plugin_batch *pending; /* of qdi_aggs_plugin_settle, as the next */
+    struct qdi_plugin_written *unwritten;
 } qdi_reduce;
 /* Out of memory or over a breaker: the right error. */
 int qdi_aggs_reduce_no_memory(qdi_reduce *r, size_t bytes, qd_err *err);

@@ -120,7 +120,8 @@ static const qd_aggregation_vtable vtable = {
     NULL,
     QD_AGGREGATION_LIKE_VALUES,
     0,
-    keys};
+    keys,
+    NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {

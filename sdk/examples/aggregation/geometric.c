@@ -224,6 +224,7 @@ static const qd_aggregation_vtable vtable = {
     write,
     0,
     0,
+    NULL,
     NULL};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)

@@ -5,12 +5,13 @@
  *   parse    reads the JSON object behind the name, once a request
  *   open, close: a collector, once a shard
  *   metrics: collect, result: values come in blocks of (owner, value), never one document at a
- *            time; of strings each block brings the different ones, and pairs refer to them. An
- * owner is a bucket of the aggregation above, 0 where there is none; owners are numbered densely.
- * reduce, value, write: where the results of all shards come together buckets: keys maps values to
- * keys, in blocks. A key depends on the value and the parameters alone: the host asks for a value's
- * keys once a shard, or again, and remembers them. Documents, children, orders, sizes, merging and
- * writing are the host's.
+ *            time; of strings a block brings the different ones, to which pairs refer. An owner is
+ *            a bucket of the aggregation above, 0 where there is none; owners are numbered
+ *            densely. reduce, value, write: where the results of all shards come together
+ *   buckets: keys maps values to keys, in blocks. A key depends on the value and the parameters
+ *            alone: the host asks for a value's keys once a shard, or again, and remembers them.
+ *            Documents, children, orders, sizes, merging and writing are the host's. write_bucket
+ *            (flag BUCKET_MEMBERS) adds members to the buckets of the answer.
  *
  * The host reads the members field, missing, format and value_type itself, of buckets order, size,
  * shard_size, min_doc_count, shard_min_doc_count and keyed too, and fetches the values: numbers,
@@ -34,13 +35,15 @@ extern "C" {
 
 /* qd_vtable.flags */
 enum {
-    QD_AGGREGATION_WRITES = 1,   /* write is there; else the host writes "value" */
-    QD_AGGREGATION_BUCKETS = 2,  /* keys is there; collect, result, reduce, value, write are not */
-    QD_AGGREGATION_TEXTS = 4,    /* fields of strings, too */
-    QD_AGGREGATION_CACHEABLE = 8 /* same values and parameters: same results; they may be kept */
+    QD_AGGREGATION_WRITES = 1,    /* write is there; else the host writes "value" */
+    QD_AGGREGATION_BUCKETS = 2,   /* keys is there; collect, result, reduce, value, write are not */
+    QD_AGGREGATION_TEXTS = 4,     /* fields of strings, too */
+    QD_AGGREGATION_CACHEABLE = 8, /* same values and parameters: same results; they may be kept */
+    QD_AGGREGATION_BUCKET_MEMBERS = 16 /* BUCKETS: write_bucket is there, and names of members */
 };
 #define QD_AGGREGATION_RESULT_MAX 65536u /* bytes: greatest result_max */
 #define QD_AGGREGATION_MEMBERS_MAX 16u   /* names of members */
+#define QD_AGGREGATION_BUCKET_MAX 65536u /* bytes of the members of a bucket, as JSON */
 #define QD_AGGREGATION_KEYS_MAX 1024u    /* keys of one value */
 #define QD_AGGREGATION_TEXT_MAX 32766u   /* bytes of a key that is a text */
 
@@ -107,6 +110,16 @@ typedef struct qd_aggregation_keys {
     qd_str *text; /* keep until the next call or close; may be a value's own; addresses: 16 bytes */
 } qd_aggregation_keys;
 
+/* BUCKET_MEMBERS: a bucket of the answer; borrow. */
+typedef struct qd_aggregation_bucket {
+    uint32_t struct_size, type; /* of the key: I64, F64 or TEXT; the others are 0 */
+    int64_t i64;
+    double f64;
+    qd_str text;
+    uint64_t docs;  /* its documents */
+    uint64_t total; /* those of all buckets, of ones that size cuts off too */
+} qd_aggregation_bucket;
+
 typedef struct qd_aggregation_collector qd_aggregation_collector; /* defined by the plugin */
 
 typedef struct qd_aggregation_vtable {
@@ -114,7 +127,9 @@ typedef struct qd_aggregation_vtable {
     uint32_t result_max;     /* bytes of a partial result at most; 1 to QD_AGGREGATION_RESULT_MAX;
                                 BUCKETS: 0 */
     uint32_t result_version; /* of their form, or of the keys' meaning: others are refused */
-    /* Names of the values for orders and pipelines, "a,b"; NULL: one value without a name. */
+    /* Names of the values for orders and pipelines, "a,b"; NULL: one value without a name.
+     * BUCKET_MEMBERS: those that write_bucket writes; not key, key_as_string, doc_count,
+     * doc_count_error_upper_bound, and without '#'. */
     const char *members;
     /* The reader stands before the value behind the name and must be left behind it; members of the
      * host (qd_aggregation_host_member) are skipped. *out: keep, from ctx's arena. Errors by the
@@ -144,6 +159,11 @@ typedef struct qd_aggregation_vtable {
     /* BUCKETS: the keys of values. [worker] */
     int32_t (*keys)(qd_aggregation_collector *, const qd_aggregation_values *,
                     qd_aggregation_keys *out, qd_err *err);
+    /* BUCKET_MEMBERS: members of a bucket's object, behind its key: names that `members` lists,
+     * each once at most, and their values; nothing around them. Called for the buckets of the final
+     * answer. A request whose sub-aggregation has the name of a member is refused. [worker] */
+    int32_t (*write_bucket)(const qd_aggregation_ctx *, const void *params,
+                            const qd_aggregation_bucket *, qd_json_out *, qd_err *);
 } qd_aggregation_vtable;
 
 /* Is key one of n names? */

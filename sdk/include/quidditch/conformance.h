@@ -57,6 +57,10 @@ typedef struct qd_conform {
     int32_t (*json_text)(struct qd_conform *, qd_json_in *, qd_str *raw, qd_err *);
     int64_t (*memory)(struct qd_conform *); /* bytes that the plugin holds of the mem service */
     qd_json_out *(*json_out)(struct qd_conform *); /* a writer whose text goes nowhere */
+    /* A writer that stands in an object, which json_members_end ends: QD_E_ARG unless members alone
+     * were written, each of the names "a,b" once at most. *bytes: their length. */
+    qd_json_out *(*json_members)(struct qd_conform *);
+    int32_t (*json_members_end)(struct qd_conform *, const char *names, size_t *bytes, qd_err *);
 } qd_conform;
 
 /* Runs all tests of a storage tier; results go to c->result. name: as provided. */

@@ -1,5 +1,6 @@
 /* @NAME@: an aggregation with buckets, {"@SYMBOL@": {"field": "...", "width": 10}}: intervals of
- * numbers, each named by where it begins. Put your own keys into keys. */
+ * numbers, each named by where it begins, with a member that says where it ends. Put your own keys
+ * into keys, your own members into write_bucket. */
 #include <math.h>
 #include <quidditch/aggregation.h>
 #include <quidditch/plugin.h>
@@ -74,19 +75,34 @@ static int32_t keys(qd_aggregation_collector *c, const qd_aggregation_values *v,
     return 0;
 }
 
+/* Members of the bucket in the answer, behind its key. */
+static int32_t write_bucket(const qd_aggregation_ctx *ctx, const void *params,
+                            const qd_aggregation_bucket *bucket, qd_json_out *out, qd_err *err)
+{
+    qd_jev name = {QD_JEV_KEY, 0, QD_STR("to"), 0, 0};
+    qd_jev to = {QD_JEV_FLOAT, 0, {NULL, 0}, 0, 0};
+    (void)ctx;
+    (void)err;
+    to.number = bucket->f64 + ((const request *)params)->width;
+    json->put(out, &name);
+    json->put(out, &to);
+    return 0;
+}
+
 static void close(qd_aggregation_collector *c)
 {
     mem->free(c);
 }
 
 /* Flag TEXTS: fields of strings, too. CACHEABLE: the same values give the same keys, so the host
- * may keep an answer. Buckets have none of a metric's functions. */
+ * may keep an answer. BUCKET_MEMBERS: there is write_bucket, and the names of what it writes stand
+ * here. Buckets have none of a metric's functions. */
 static const qd_aggregation_vtable vtable = {
     QD_VTABLE(qd_aggregation_vtable, AGGREGATION,
-              QD_AGGREGATION_BUCKETS | QD_AGGREGATION_CACHEABLE),
+              QD_AGGREGATION_BUCKETS | QD_AGGREGATION_CACHEABLE | QD_AGGREGATION_BUCKET_MEMBERS),
     0,
     1,
-    NULL,
+    "to",
     parse,
     open,
     NULL,
@@ -97,7 +113,8 @@ static const qd_aggregation_vtable vtable = {
     NULL,
     QD_AGGREGATION_F64,
     0,
-    keys};
+    keys,
+    write_bucket};
 
 static int32_t init(qd_self *self, const qd_host *host, qd_err *err)
 {

@@ -7,6 +7,7 @@
 #include "unit/lib/conform_found.h"
 #include "unit/unit.h"
 #include "json/reader.h"
+#include "json/writer.h"
 #include <math.h>
 #include <quidditch/aggregation.h>
 
@@ -266,7 +267,11 @@ static enum {
     FORGETFUL,
     SHARED,
     CROWDED,
-    REFUSES
+    REFUSES,
+    UNNAMED,  /* members: one that the table does not name */
+    REPEATED, /* one twice */
+    HALF,     /* a name without a value */
+    LARGE
 } wrong;
 
 struct keys_collector {
@@ -330,6 +335,63 @@ static const qd_aggregation_vtable keys_table = {
     .close = agg_close,
     .keys = keys_keys};
 
+static int32_t keys_write_bucket(const qd_aggregation_ctx *ctx, const void *params,
+                                 const qd_aggregation_bucket *b, qd_json_out *out, qd_err *err)
+{
+    qd_json_writer *w = (qd_json_writer *)(void *)out;
+    (void)ctx, (void)params, (void)err;
+    for (uint32_t i = 0; i < (wrong == REPEATED ? 2 : 1); i++) {
+        qd_json_key_c(w, wrong == UNNAMED ? "c" : "a");
+        qd_json_uint(w, b->docs);
+    }
+    qd_json_key_c(w, "b");
+    if (wrong == HALF) return 0;
+    qd_json_array(w);
+    for (uint32_t i = 0; i < (wrong == LARGE ? QD_AGGREGATION_BUCKET_MAX : 1); i++)
+        qd_json_uint(w, b->total);
+    qd_json_array_end(w);
+    return 0;
+}
+
+static qd_aggregation_vtable members_table(void)
+{
+    qd_aggregation_vtable t = keys_table;
+    t.head.flags |= QD_AGGREGATION_BUCKET_MEMBERS;
+    t.members = "a,b";
+    t.write_bucket = keys_write_bucket;
+    return t;
+}
+
+static void members_of_buckets_are_checked(void **state)
+{
+    const qd_aggregation_vtable t = members_table();
+    (void)state;
+    qd_buf out;
+    broken = NOTHING;
+    wrong = SOUND;
+    uint32_t failures = check(&t, &out);
+    if (failures) print_message("%s\n", out.p);
+    assert_int_equal(failures, 0);
+    assert_non_null(strstr(out.p, "members of buckets are those that the table names"));
+    qd_buf_fini(&out);
+    for (wrong = UNNAMED; wrong <= LARGE; wrong++) {
+        unit_may_leak(true);
+        failures = check(&t, &out);
+        unit_may_leak(false);
+        bool found = failures > 0 &&
+                     conform_found(&out, "members of buckets are those that the table names");
+        if (!found) print_message("variant %u:\n%s\n", (unsigned)wrong, out.p);
+        assert_true(found);
+        qd_buf_fini(&out);
+    }
+    qd_aggregation_vtable nameless = t;
+    nameless.members = NULL;
+    wrong = SOUND;
+    assert_true(check(&nameless, &out) > 0);
+    assert_true(conform_found(&out, "the table is sound"));
+    qd_buf_fini(&out);
+}
+
 static void sound_buckets_pass(void **state)
 {
     (void)state;
@@ -383,9 +445,13 @@ static void broken_buckets_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_sound_aggregation_passes), cmocka_unit_test(broken_ones_are_found),
-        cmocka_unit_test(sound_strings_pass),         cmocka_unit_test(broken_strings_are_found),
-        cmocka_unit_test(sound_buckets_pass),         cmocka_unit_test(broken_buckets_are_found),
+        cmocka_unit_test(a_sound_aggregation_passes),
+        cmocka_unit_test(broken_ones_are_found),
+        cmocka_unit_test(sound_strings_pass),
+        cmocka_unit_test(broken_strings_are_found),
+        cmocka_unit_test(sound_buckets_pass),
+        cmocka_unit_test(broken_buckets_are_found),
+        cmocka_unit_test(members_of_buckets_are_checked),
     };
     return unit_run(tests);
 }
