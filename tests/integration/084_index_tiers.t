@@ -77,6 +77,24 @@ ok(!-e "$warm/indices/$plain", '... not on the new one');
 my $late = make('late');
 ok(files($warm, $late, 'seg-'), 'a new one is on the new one');
 
+# without its tier an index waits, and nothing begins anew in its place
+$n->stop;
+$n->{settings}{'storage.tier'} = 'hot';
+delete $n->{settings}{"storage.tiers.$_.path"} for qw(hot warm);
+$n->start;
+ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'w', shard => 0, primary => \1})->{content} =~ /index\.storage\.tier is \[warm\], which is none of the tiers of this node/ }, 60), 'without its tier an index is not opened, and the reason is told');
+is(found('plain'), 40 + 1, 'the others are');
+ok(!-e "$hot/indices/$w", 'nothing of it is made on another tier');
+ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{status} == 200 && $n->get('/_cluster/health/late')->{json}{status} eq 'red' }, 60), 'nor is one without a setting made anew on the node\'s own tier');
+ok(!files($hot, $late, ''), '... no file of it is there');
+$n->stop;
+$n->{settings}{'storage.tier'} = 'warm';
+$n->{settings}{'storage.tiers.warm.path'} = $warm;
+$n->{settings}{'storage.tiers.hot.path'} = $hot;
+$n->start;
+ok($n->wait_for(sub { found('w') == 40 }, 60), 'with the tier it is back');
+ok($n->wait_for(sub { found('late') == 40 }, 60), 'and so is the other one') or diag $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{content};
+
 # deletion, also of what a crash left, and dangling indices
 $n->stop;
 system("cp -a $warm/indices/$w $n->{dir}/saved") == 0 or die;
@@ -97,7 +115,7 @@ my %dangling = map { $_->{index_uuid} => $_->{index_name} } @{ $n->get('/_dangli
 is_deeply(\%dangling, {$plain => 'plain', $late => 'late'}, 'dangling indices of all tiers are listed');
 is($n->post("/_dangling/$late?accept_data_loss=true")->{status}, 202, 'one is imported');
 ok($n->wait_for(sub { found('late') == 40 }, 60), '... with its documents') or diag $n->get('/_cluster/allocation/explain')->{content};
-ok(-e "$warm/indices/$late" && !-e "$hot/indices/$late", '... where it lies');
+ok(files($warm, $late, 'seg-') && !files($hot, $late, ''), '... where it lies');
 is($n->delete("/_dangling/$plain?accept_data_loss=true")->{status}, 202, 'the other one is given up');
 ok(!-e "$hot/indices/$plain", '... with its files');
 is($n->stop, 0, 'the node stops');
