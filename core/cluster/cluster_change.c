@@ -85,6 +85,16 @@ static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
 static int check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err)
 {
     qd_str tier = qd_values_text(m->values, QD_IX_STORAGE_TIER);
+    for (size_t i = 0; i < tier.n; i++) {
+        char x = tier.p[i];
+        bool good = (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') ||
+                    x == '-' || x == '_';
+        if (!good || tier.n >= 64)
+            return qd_err_set(err, QD_E_ARG,
+                              "index.storage.tier: [%.*s] is no name of a tier: up to 63 letters, "
+                              "digits, - and _",
+                              QD_STR_ARG(tier));
+    }
     if (!tier.n || s->features >= QD_FEATURES_STORAGE_TIERS) return 0;
     return qd_err_set(err, QD_E_ARG,
                       "index.storage.tier is [%.*s], for which the cluster's formats must be of "
@@ -437,12 +447,49 @@ typedef struct settings_args {
     bool preserve, exact; /* exact: the number of replicas is as given */
 } settings_args;
 
+/* May a setting of the index not change now? */
+static bool is_fixed(const qd_index_meta *m, qd_str key)
+{
+    const qd_setting_def *d = qd_schema_find(&qd_schema_index, key, NULL);
+    return d && (d->flags & QD_SF_FINAL || (!m->closed && !(d->flags & QD_SF_DYNAMIC)));
+}
+
+/* A pattern ("index.*": null) takes back what may change, and leaves the rest. */
+static int keep_fixed(const qd_index_meta *m, const settings_args *a, qd_settings *out, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < qd_settings_count(m->settings) && !rc; i++) {
+        const qd_setting_value *v = qd_settings_at(m->settings, i);
+        if (!qd_settings_get(a->update, v->key) && is_fixed(m, v->key))
+            rc = qd_settings_put_value(out, v->key, v, err);
+    }
+    return rc;
+}
+
+/* Final settings do not change with a closed index, either. */
+static int check_final(const qd_index_meta *m, const qd_settings *update, qd_err *err)
+{
+    for (size_t i = 0; i < qd_settings_count(update); i++) {
+        const qd_setting_value *v = qd_settings_at(update, i);
+        const qd_setting_def *d = qd_schema_find(&qd_schema_index, v->key, NULL);
+        const qd_setting_value *is = qd_settings_get(m->settings, v->key);
+        if (!d || !(d->flags & QD_SF_FINAL)) continue;
+        bool same =
+            is ? v->kind == is->kind && qd_str_eq(v->text, is->text) : v->kind == QD_SETTING_NULL;
+        if (!same)
+            return qd_err_set(err, QD_E_ARG, "final index setting [%.*s], not updateable",
+                              QD_STR_ARG(v->key));
+    }
+    return 0;
+}
+
 static int merged_settings(const qd_index_meta *m, const settings_args *a, qd_settings **out,
                            qd_err *err)
 {
     int rc = qd_settings_new(NULL, out, err);
     if (!rc) rc = qd_settings_merge(*out, m->settings, err);
     if (!rc && !a->preserve) rc = qd_settings_update(*out, a->update, err);
+    if (!rc && !a->preserve) rc = keep_fixed(m, a, *out, err);
     for (size_t i = 0; !rc && a->preserve && i < qd_settings_count(a->update); i++) {
         const qd_setting_value *v = qd_settings_at(a->update, i);
         if (!qd_settings_get(m->settings, v->key)) rc = qd_settings_put_value(*out, v->key, v, err);
@@ -479,6 +526,7 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     if (!m) return gone(a->uuid, err);
     int rc = qd_schema_check(&qd_schema_index, a->update, false, err);
     if (!rc && !m->closed) rc = qd_schema_check_dynamic(&qd_schema_index, a->update, "index", err);
+    if (!rc && !a->preserve && !a->exact) rc = check_final(m, a->update, err);
     if (!rc) rc = merged_settings(m, a, &now, err);
     if (rc) return rc;
     qd_index_source src = source_of(c, m);

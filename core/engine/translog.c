@@ -557,6 +557,8 @@ int qd_translog_checkpoint_sync(qd_translog *t, qd_err *err)
     while (atomic_load(&t->checkpoint_durable) < wanted && !(rc = failed(t, err))) {
         if (t->writing || t->rolling) {
             qd_cond_wait(&t->wake, &t->lock);
+            /* another history began meanwhile: its checkpoint counts */
+            if (atomic_load(&t->checkpoint) < wanted) wanted = atomic_load(&t->checkpoint);
             continue;
         }
         if (t->unbegun) {

@@ -218,10 +218,13 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     if (!rc) rc = qdi_tier_of(all, m, &s->tier, err);
     qd_index_meta_unref(m);
     if (rc) return rc; /* documents of its log could not be parsed or analyzed */
-    s->log_tier = qdi_tier_of_log(all, s->tier);
+    rc = qdi_tier_of_log(all, s->uuid, s->tier, &s->log_tier, err);
+    bool fresh = s->primary && !s->existing; /* whatever is there goes */
+    if (!rc && !fresh) rc = qdi_tiers_check_one(all, s->folder, err);
+    if (rc) return rc;
     c.log_store = s->log_tier->store;
     c.segment_store = s->tier->store;
-    c.disk_full = &s->log_tier->disk_full;
+    c.disk_full = &s->tier->disk_full;
     if (all->copies && all->copies->configure) {
         all->copies->configure(all->copies_arg, s, s->primary, &c);
     }

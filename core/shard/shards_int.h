@@ -166,8 +166,11 @@ void qdi_tiers_init(qd_shards *all, const qd_shards_config *c);
 /* The tier on which an index's files lie, or will. QD_E_CONFIG: it names one that this node has
  * not, and nothing of it is here. [worker] */
 int qdi_tier_of(qd_shards *all, const qd_index_meta *m, shard_tier **out, qd_err *err);
-/* Where logs and commit points of shards are whose segments are on t. */
-shard_tier *qdi_tier_of_log(qd_shards *all, shard_tier *t);
+/* Where logs and commit points of an index's shards are whose segments are on t. [worker] */
+int qdi_tier_of_log(qd_shards *all, const char *uuid, shard_tier *t, shard_tier **out, qd_err *err);
+/* QD_E_STATE: a shard has a commit point on two tiers; one is of a time when the other was not
+ * configured. [worker] */
+int qdi_tiers_check_one(qd_shards *all, const char *folder, qd_err *err);
 /* Removes everything below a prefix on all tiers, as qd_store_delete_all. [worker] */
 int qdi_tiers_delete_all(qd_shards *all, qd_str prefix, qd_err *err);
 /* Sum of qd_store_damaged. */

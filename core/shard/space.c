@@ -31,12 +31,15 @@ static uint64_t margin_of(uint64_t total, uint64_t buffered)
     return (part < MARGIN_MAX ? part : MARGIN_MAX) + buffered / 2;
 }
 
-static void refuse_or_not(shard_tier *t, uint64_t total, uint64_t available, uint64_t buffered)
+static void refuse_or_not(shard_tier *t, const shard_tier *own, uint64_t total, uint64_t available,
+                          uint64_t buffered)
 {
     uint64_t margin = margin_of(total, buffered);
     bool was = atomic_load(&t->disk_full);
     /* with some distance, so that it does not flap */
     bool full = available < margin + (was ? margin / 4 : 0);
+    /* without logs of its own it needs the room of the tier that has them */
+    if (!(t->caps & QD_STORE_APPEND)) full |= atomic_load(&own->disk_full);
     if (full == was) return;
     atomic_store(&t->disk_full, full);
     if (full) {
@@ -61,7 +64,7 @@ static uint64_t mark_bytes(const qd_values *v, qd_set mark, qd_set headroom, uin
 static const shard_tier *shard_tier_of(qd_shard *s)
 {
     qdi_gate_enter(&s->gate);
-    const shard_tier *t = s->engine ? s->log_tier : NULL;
+    const shard_tier *t = s->engine ? s->tier : NULL;
     qdi_gate_leave(&s->gate);
     return t;
 }
@@ -93,7 +96,7 @@ static int set_block(qd_shards *all, const qd_index_meta *m, bool on, qd_err *er
     return rc;
 }
 
-/* Is a copy of the index on another node whose disk, that of its own tier, is above the high
+/* Is a copy of the index on another node whose disk, that of the index's tier, is above the high
  * watermark? */
 static bool full_elsewhere(qd_shards *all, const qd_state *s, const qd_index_meta *m)
 {
@@ -103,10 +106,10 @@ static bool full_elsewhere(qd_shards *all, const qd_state *s, const qd_index_met
         for (uint32_t i = 0; r && i < r->ncopies; i++) {
             const qd_node_meta *n =
                 r->copies[i].node.n ? qd_state_node(s, r->copies[i].node) : NULL;
-            if (!n || !n->disk_total || qd_str_eq(n->id, qd_cluster_self(all->cluster)->id))
-                continue;
-            if (n->disk_free <
-                mark_bytes(v, QD_SET_DISK_HIGH, QD_SET_DISK_HIGH_HEADROOM, n->disk_total))
+            if (!n || qd_str_eq(n->id, qd_cluster_self(all->cluster)->id)) continue;
+            uint64_t total, left;
+            if (qd_node_disk(n, qd_values_text(m->values, QD_IX_STORAGE_TIER), &total, &left) &&
+                left < mark_bytes(v, QD_SET_DISK_HIGH, QD_SET_DISK_HIGH_HEADROOM, total))
                 return true;
         }
     }
@@ -307,7 +310,7 @@ void qdi_shards_space(qd_shards *all, uint64_t now, uint64_t buffered)
         uint64_t total = 0, available = 0;
         if (qd_store_capacity(t->store, &total, &available, NULL) || total == 0) continue;
         any = true;
-        refuse_or_not(t, total, available, buffered);
+        refuse_or_not(t, &all->tiers[0], total, available, buffered);
         if (queued) continue; /* the work reads them */
         t->total = total;
         t->available = available;

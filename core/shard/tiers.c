@@ -92,9 +92,43 @@ int qdi_tier_of(qd_shards *all, const qd_index_meta *m, shard_tier **out, qd_err
                       QD_STR_ARG(wanted));
 }
 
-shard_tier *qdi_tier_of_log(qd_shards *all, shard_tier *t)
+int qdi_tier_of_log(qd_shards *all, const char *uuid, shard_tier *t, shard_tier **out, qd_err *err)
 {
-    return t->caps & QD_STORE_APPEND ? t : &all->tiers[0];
+    bool here = false;
+    int rc = 0;
+    *out = t->caps & QD_STORE_APPEND ? t : &all->tiers[0];
+    for (uint32_t i = 0; i < all->ntiers && *out != t && !rc && !here; i++) {
+        if (!(all->tiers[i].caps & QD_STORE_APPEND)) continue;
+        rc = holds(&all->tiers[i], uuid, &here, err);
+        if (here) *out = &all->tiers[i];
+    }
+    return rc;
+}
+
+static int count_commit(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)bytes;
+    *(uint32_t *)arg += qd_str_ends(name, QD_STR("/commit"));
+    return 0;
+}
+
+int qdi_tiers_check_one(qd_shards *all, const char *folder, qd_err *err)
+{
+    char name[96];
+    const shard_tier *first = NULL;
+    int rc = 0, n = snprintf(name, sizeof name, "%s/commit", folder);
+    for (uint32_t i = 0; i < all->ntiers && all->ntiers > 1 && !rc; i++) {
+        uint32_t commits = 0;
+        const shard_tier *t = &all->tiers[i];
+        rc = qd_store_list(t->store, (qd_str){name, (size_t)n}, count_commit, &commits, err);
+        if (!rc && commits && first)
+            return qd_err_set(err, QD_E_STATE,
+                              "[%s] is on the tiers [%s] and [%s] of this node, and nothing says "
+                              "which of both is the copy: move one of the folders away",
+                              folder, first->name, t->name);
+        if (commits) first = t;
+    }
+    return rc;
 }
 
 int qdi_tiers_delete_all(qd_shards *all, qd_str prefix, qd_err *err)

@@ -57,6 +57,19 @@ ok($row{warm}{total_in_bytes} > 0 && $row{warm}{available_in_bytes} > 0, '... an
 my $r = $n->put('/w/_settings', {'index.storage.tier' => 'hot'});
 is($r->{status}, 400, 'an index does not change its tier');
 like($r->{content}, qr/index\.storage\.tier/, '... says the error');
+$n->post('/plain/_close');
+for my $change ({'index.number_of_shards' => 3}, {'index.storage.tier' => 'warm'}) {
+    $r = $n->put('/plain/_settings', $change);
+    like($r->{content}, qr/final index setting \[(?:index\.number_of_shards|index\.storage\.tier)\], not updateable/, 'nor does it while it is closed') or diag $r->{content};
+}
+is($n->put('/plain/_settings', {'index.*' => undef})->{status}, 200, 'a pattern takes back what may change');
+$n->post('/plain/_open?wait_for_active_shards=1');
+is($n->put('/w/_settings', {'index.*' => undef})->{status}, 200, 'also of an open index');
+my $of = $n->get('/w/_settings')->{json}{w}{settings}{index};
+is("$of->{number_of_shards} $of->{storage}{tier}", '2 warm', '... and leaves the rest');
+$n->put('/w/_settings', {'index.number_of_replicas' => 0});
+$n->put('/plain/_settings', {'index.number_of_replicas' => 0});
+is($n->put('/bad', {settings => {'index.storage.tier' => '../x'}})->{status}, 400, 'a name that is none');
 is($n->put('/nowhere?wait_for_active_shards=0', {settings => {'index.storage.tier' => 'lukewarm', number_of_replicas => 0}})->{status}, 200, 'a tier that no node has');
 $r = $n->post('/_cluster/allocation/explain', {index => 'nowhere', shard => 0, primary => \1});
 like($r->{content}, qr/"decider":"storage_tier".{0,40}"decision":"NO".{0,60}storage tier \[lukewarm\] \[index\.storage\.tier\] and node has \[hot,cold,warm\]/, '... is explained') or diag $r->{content};
@@ -87,10 +100,18 @@ is(found('plain'), 40 + 1, 'the others are');
 ok(!-e "$hot/indices/$w", 'nothing of it is made on another tier');
 ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{status} == 200 && $n->get('/_cluster/health/late')->{json}{status} eq 'red' }, 60), 'nor is one without a setting made anew on the node\'s own tier');
 ok(!files($hot, $late, ''), '... no file of it is there');
+$r = $n->post('/_cluster/reroute', {commands => [{allocate_empty_primary => {index => 'w', shard => 0, node => 'a', accept_data_loss => \1}}]});
+like($r->{content}, qr/node \[a\] has no storage tier \[warm\]/, 'no empty shard is made there by force') or diag $r->{content};
 $n->stop;
+# the files of a time when the other tier was not configured
+system("cp -a $warm/indices/$late $hot/indices/") == 0 or die;
 $n->{settings}{'storage.tier'} = 'warm';
 $n->{settings}{'storage.tiers.warm.path'} = $warm;
 $n->{settings}{'storage.tiers.hot.path'} = $hot;
+$n->start;
+ok($n->wait_for(sub { $n->log_text =~ m{indices/$late/\d\] is on the tiers \[warm\] and \[hot\] of this node} }, 60), 'files of one shard on two tiers are not guessed at');
+$n->stop;
+remove_tree("$hot/indices/$late");
 $n->start;
 ok($n->wait_for(sub { found('w') == 40 }, 60), 'with the tier it is back');
 ok($n->wait_for(sub { found('late') == 40 }, 60), 'and so is the other one') or diag $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{content};

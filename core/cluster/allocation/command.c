@@ -237,6 +237,11 @@ static int command_primary(commanding *x)
                name, stale ? "existing" : "empty", QD_STR_ARG(index), x->c->shard);
     if (!w->data[x->node])
         REFUSE("[%s] node [%.*s] holds no data", name, QD_STR_ARG(w->view->nodes[x->node].name));
+    alloc_ask tier = {w, &w->now, g, x->node, NULL};
+    if (qdi_alloc_storage_tier(&tier) == QD_ALLOC_NO)
+        REFUSE("[%s] node [%.*s] has no storage tier [%.*s], on which the index lies", name,
+               QD_STR_ARG(w->view->nodes[x->node].name),
+               QD_STR_ARG(alloc_index_of(w, g)->storage_tier));
     for (uint32_t i = 0; i < s->nholders; i++)
         if (s->holders[i].node == x->node) holder = i;
     bool in_sync = stale && holder != QD_ALLOC_NONE && s->holders[holder].in_sync;

@@ -3,23 +3,17 @@
  * counted as free only for the question whether more must leave.
  */
 #include "cluster/allocation/decide_int.h"
+#include "cluster/state/state.h"
 #include "config/value.h"
 #include <stdio.h>
 
-/* "<name>=<total>/<free>" of a tier beside the node's own. */
 static bool space_of(const qd_alloc_node *n, qd_str tier, int64_t *total, int64_t *free_bytes)
 {
-    for (qd_str rest = n->tier_spaces; rest.n;) {
-        qd_str one = qd_str_split(&rest, ' '), name = qd_str_split(&one, '=');
-        uint64_t a, b;
-        if (!qd_str_eq(name, tier)) continue;
-        qd_str first = qd_str_split(&one, '/');
-        if (!qd_str_u64(first, &a) || !qd_str_u64(one, &b) || a > INT64_MAX || b > a) return false;
-        *total = (int64_t)a;
-        *free_bytes = (int64_t)b;
-        return true;
-    }
-    return false;
+    uint64_t a, b;
+    if (!qd_tier_space_in(n->tier_spaces, tier, &a, &b)) return false;
+    *total = (int64_t)a;
+    *free_bytes = (int64_t)b;
+    return true;
 }
 
 void qdi_alloc_disk_of(const alloc_work *w, uint32_t index, uint32_t node, alloc_disk *out)

@@ -180,3 +180,25 @@ const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key)
                ? bsearch(&wanted, s->documents, s->ndocuments, sizeof wanted, qdi_document_by_key)
                : NULL;
 }
+
+bool qd_tier_space_in(qd_str spaces, qd_str tier, uint64_t *total, uint64_t *available)
+{
+    while (spaces.n) {
+        qd_str one = qd_str_split(&spaces, ' '), name = qd_str_split(&one, '=');
+        if (!qd_str_eq(name, tier)) continue;
+        qd_str first = qd_str_split(&one, '/');
+        return qd_str_u64(first, total) && qd_str_u64(one, available) && *total <= INT64_MAX &&
+               *available <= *total;
+    }
+    return false;
+}
+
+bool qd_node_disk(const qd_node_meta *n, qd_str tier, uint64_t *total, uint64_t *available)
+{
+    qd_str rest = n->tiers;
+    bool own = !tier.n || !rest.n || qd_str_eq(qd_str_split(&rest, ','), tier);
+    if (!own) return qd_tier_space_in(n->tier_spaces, tier, total, available);
+    *total = n->disk_total;
+    *available = n->disk_free;
+    return *total != 0;
+}

@@ -39,6 +39,11 @@ typedef struct qd_node_meta {
     uint64_t mod_revision; /* of its record */
 } qd_node_meta;
 
+/* Of a tier in tier_spaces: bytes in all and free, below 2^63; false: it is not told. [any] */
+bool qd_tier_space_in(qd_str spaces, qd_str tier, uint64_t *total, uint64_t *available);
+/* The same of the disk on which a node has indices of a tier (empty: its own one). [any] */
+bool qd_node_disk(const qd_node_meta *n, qd_str tier, uint64_t *total, uint64_t *available);
+
 /* Letters in qd_node_meta.roles: d data, h data_hot, w data_warm, c data_cold, s data_content,
  * f data_frozen, i ingest, m master, r coordination, o operator. */
 #define QD_NODE_DATA_ROLES "dhwcsf"
