@@ -557,5 +557,5 @@ int main(void)
         cmocka_unit_test(many_and_cancelled),
         cmocka_unit_test(memory),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }
