@@ -5,6 +5,7 @@
 #include "json/writer.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT QD_STR("commit")
@@ -94,6 +95,25 @@ int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err)
     }
     qd_buf_fini(&b);
     return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp(a, b, 16);
+}
+
+int qd_commit_ids_once(const void *first, size_t stride, uint32_t n, qd_account *account,
+                       const char *what, qd_err *err)
+{
+    if (n < 2) return 0;
+    uint8_t(*ids)[16] = qd_alloc(account, (size_t)n * 16);
+    if (!ids) return qd_err_nomem(err, "ids of segments");
+    for (uint32_t i = 0; i < n; i++) memcpy(ids[i], (const char *)first + i * stride, 16);
+    qsort(ids, n, 16, by_id);
+    bool once = true;
+    for (uint32_t i = 1; i < n; i++) once &= memcmp(ids[i - 1], ids[i], 16) != 0;
+    qd_free(ids);
+    return once ? 0 : qd_err_set(err, QD_E_CORRUPT, "%s: it names a segment twice", what);
 }
 
 static bool read_digits(const qd_json_node *n, uint8_t *out, size_t bytes)
@@ -226,6 +246,7 @@ int qd_commit_read(qd_store *s, qd_str folder, qd_arena *arena, qd_commit *out, 
                              name);
         }
     }
+    if (!rc) rc = qd_commit_ids_once(out->segments, sizeof *out->segments, out->n, NULL, name, err);
     qd_free(content);
     return rc;
 }

@@ -18,6 +18,12 @@ typedef struct qd_commit_segment {
     uint64_t bytes, hash;     /* of the segment's file */
 } qd_commit_segment;
 
+/* Is each of n segments named once? Their structs are stride bytes long and begin with the id.
+ * QD_E_CORRUPT: what ("publication") names one twice; QD_E_NOMEM. O(n log n). [any] */
+QD_MUST_CHECK
+int qd_commit_ids_once(const void *first, size_t stride, uint32_t n, qd_account *account,
+                       const char *what, qd_err *err);
+
 typedef struct qd_commit {
     uint64_t generation;
     uint8_t translog_uuid[16];

@@ -255,9 +255,14 @@ int qd_publication_decode(qd_str in, qd_account *account, qd_publication **out, 
         s->live_bytes = qd_get_u64le(at + 48);
         s->live_hash = qd_get_u64le(at + 56);
     }
-    if (!sound(&h->p)) {
+    int rc =
+        sound(&h->p) ? 0 : qd_err_set(err, QD_E_CORRUPT, "publication: a number is out of range");
+    if (!rc)
+        rc = qd_commit_ids_once(h->p.segments, sizeof *h->p.segments, n, account, "publication",
+                                err);
+    if (rc) {
         qd_publication_unref(&h->p);
-        return qd_err_set(err, QD_E_CORRUPT, "publication: a number is out of range");
+        return rc;
     }
     *out = &h->p;
     return 0;

@@ -94,7 +94,8 @@ static int collect(void *arg, qd_str name, bool of_tier)
     bool ours = qd_str_is(top, "indices") && is_uuid(uuid) && rest.p;
     if (ours) {
         bool known = l->uuids.n && qd_str_eq(l->uuids.at[l->uuids.n - 1], uuid);
-        if (!known && (stopping(l->all) || keep(l, &l->uuids, uuid))) return QD_E_CLOSED;
+        if (!known && stopping(l->all)) return QD_E_CLOSED;
+        if (!known && keep(l, &l->uuids, uuid)) return QD_E_NOMEM;
         qd_str part = qd_str_split(&rest, '/');
         bool shard = rest.p && is_number(part, &number);
         if (shard && keep_shard(l, number)) return QD_E_NOMEM;
@@ -145,20 +146,17 @@ static qd_str meta_name(qd_str uuid, char buf[80])
     return (qd_str){buf, (size_t)n};
 }
 
-/* The metadata saved beside an index's data. */
-static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *err)
+/* The metadata saved beside an index's data on one tier. */
+static int read_meta_on(qd_shards *all, const shard_tier *t, qd_str uuid, qd_index_meta **out,
+                        qd_err *err)
 {
     char name[80], *text = NULL;
     size_t n = 0;
     qd_arena arena;
     qd_json_node *root;
     qd_arena_init(&arena, NULL, META_ARENA_MAX);
-    int rc = QD_E_NOTFOUND;
-    for (uint32_t i = 0; i < all->ntiers && rc == QD_E_NOTFOUND; i++) {
-        if (err) qd_err_fini(err);
-        rc = qd_store_fetch(all->tiers[i].store, meta_name(uuid, name), QD_STR("index"), 1, NULL,
-                            &text, &n, NULL, err);
-    }
+    int rc = qd_store_fetch(t->store, meta_name(uuid, name), QD_STR("index"), 1, NULL, &text, &n,
+                            NULL, err);
     if (!rc) rc = qd_json_parse(&arena, (qd_str){text, n}, 0, &root, err);
     if (!rc) {
         const qd_json_node *record = qd_json_get(root, "index");
@@ -175,6 +173,35 @@ static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *e
     qd_free(text);
     qd_arena_fini(&arena);
     return rc;
+}
+
+/* The newest of all tiers: a node may have saved it where it looked for the files in vain. */
+static int read_meta(qd_shards *all, qd_str uuid, qd_index_meta **out, qd_err *err)
+{
+    qd_index_meta *best = NULL;
+    int why = QD_E_NOTFOUND;
+    for (uint32_t i = 0; i < all->ntiers; i++) {
+        qd_index_meta *m = NULL;
+        qd_err one;
+        qd_err_init(&one);
+        int rc = read_meta_on(all, &all->tiers[i], uuid, &m, &one);
+        if (!rc && (!best || m->version > best->version)) {
+            qd_index_meta_unref(best);
+            best = m;
+        } else if (!rc) {
+            qd_index_meta_unref(m);
+        } else if (why == QD_E_NOTFOUND) { /* damage says more than absence */
+            why = rc;
+            if (err) {
+                qd_err_fini(err);
+                qd_err_copy(err, &one);
+            }
+        }
+        qd_err_fini(&one);
+    }
+    if (best && err) qd_err_fini(err);
+    *out = best;
+    return best ? 0 : why;
 }
 
 int qd_shards_dangling(qd_shards *all, int (*each)(void *arg, qd_str uuid, const qd_index_meta *m),

@@ -64,14 +64,20 @@ void qdi_shard_files_remove(qd_shards *all, const char *uuid, uint32_t number, c
 
 /* --- which ----------------------------------------------------------------------------------- */
 
-void qdi_leftover_add(qd_shards *all, const char *uuid, uint32_t number)
+static void add(qd_shards *all, const char *uuid, uint32_t number, bool unless_held)
 {
     char buf[SHARD_KEY_MAX];
     qd_str key = key_of(uuid, number, buf);
     qd_mutex_lock(&all->lock);
-    int rc = qd_map_get(&all->left, key) ? 0 : qd_map_put(&all->left, key, &kept, NULL);
+    bool skip = qd_map_get(&all->left, key) || (unless_held && qd_map_get(&all->map, key));
+    int rc = skip ? 0 : qd_map_put(&all->left, key, &kept, NULL);
     (void)rc; /* found again at the next start */
     qd_mutex_unlock(&all->lock);
+}
+
+void qdi_leftover_add(qd_shards *all, const char *uuid, uint32_t number)
+{
+    add(all, uuid, number, false);
 }
 
 void qdi_leftover_taken(qd_shards *all, const char *uuid, uint32_t number)
@@ -165,9 +171,7 @@ void qdi_leftover_look(qd_shards *all, const char *uuid, uint32_t number, const 
 
 void qdi_leftover_found(qd_shards *all, const char *uuid, uint32_t number)
 {
-    qd_shard *held = qd_shards_get(all, uuid, number);
-    if (!held) qdi_leftover_add(all, uuid, number);
-    qd_shard_unref(held);
+    add(all, uuid, number, true);
 }
 
 void qdi_leftovers_look(qd_shards *all)

@@ -321,7 +321,6 @@ static qd_copy_failure failure_of(int rc)
     case QD_E_TRANSLOG_CORRUPT:
     case QD_E_NOTFOUND:
         return QD_COPY_LOST;
-    case QD_E_CONFIG:  /* a tier that the settings lack is there again after a start with it */
     case QD_E_NOSPACE: /* a full disk, a full memory, a network's failure pass */
     case QD_E_NOMEM:
     case QD_E_BREAKER:

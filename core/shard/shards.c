@@ -222,7 +222,6 @@ static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const
     qd_shard *shard;
     qd_err err;
     qd_err_init(&err);
-    qdi_leftover_taken(all, m->uuid, number);
     if (qdi_shard_make(all, m, number, r, c, &shard, &err)) {
         qd_log_error(SHARD_LOG, "[%.*s][%u] %s", QD_STR_ARG(m->name), number, qd_err_reason(&err));
         qd_err_fini(&err);
@@ -238,6 +237,7 @@ static void begin(qd_shards *all, const qd_index_meta *m, uint32_t number, const
         qd_shard_unref(shard);
         return;
     }
+    qdi_leftover_taken(all, m->uuid, number); /* who looks from now on finds it held */
     qdi_shard_queue(shard, &shard->open, "generic", qdi_shard_open_run);
 }
 

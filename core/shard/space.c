@@ -157,12 +157,6 @@ static void flood_blocks(qd_shards *all)
 
 /* --- telling the others ---------------------------------------------------------------------- */
 
-/* Of the node's own tier. */
-static const shard_tier *own_tier(const qd_shards *all)
-{
-    return &all->tiers[0];
-}
-
 #define TOLD_SIZE_UNIT 26 /* bits: shards are told in steps of 64 MB, smaller ones are not */
 #define SIZES_MAX ((size_t)1 << 20)
 
@@ -209,7 +203,7 @@ static bool worth_telling(const qd_shards *all, uint64_t texts)
     const qd_node_meta *n = qd_state_node(s, self->id);
     bool unknown = n && !n->disk_total; /* also after the session was lost */
     qd_state_unref(s);
-    const shard_tier *t = own_tier(all);
+    const shard_tier *t = &all->tiers[0]; /* the own one */
     uint64_t a = for_writes(t), b = all->flood.told_available;
     if ((a == 0) != (b == 0)) return true; /* health goes by it */
     return unknown || t->total != all->flood.told_total || texts != all->flood.told_texts ||
@@ -226,7 +220,7 @@ static void tell_disk(qd_shards *all)
     qd_buf_init(&o, NULL, SIZES_MAX);
     (void)qd_shards_each(all, add_size, &b);
     tell_others(all, &o);
-    const shard_tier *t = own_tier(all);
+    const shard_tier *t = &all->tiers[0]; /* the own one */
     qd_disk_report told = {.total = t->total, .available = for_writes(t)};
     if (!qd_buf_status(&b)) told.shards = qd_str_trim(qd_buf_view(&b));
     if (!qd_buf_status(&o)) told.tiers = qd_str_trim(qd_buf_view(&o));
@@ -292,7 +286,7 @@ static bool look_at_tier(qd_shards *all, shard_tier *t)
 static void look_at_disks(qd_shards *all, uint64_t now)
 {
     const qd_values *v = qd_config_values(all->config);
-    bool full = atomic_load(&own_tier(all)->disk_full), told_full = all->flood.told_available == 0;
+    bool full = atomic_load(&all->tiers[0].disk_full), told_full = all->flood.told_available == 0;
     bool due = now >= all->flood.due_ns;
     bool crossed = atomic_load(&all->flood.told_total) && full != told_full;
     for (uint32_t i = 0; i < all->ntiers; i++)

@@ -2,8 +2,9 @@
  * tiers.c: on which of the node's tiers an index lies.
  *
  * All files that a node has of one index lie on one tier: the one where they are, else the one that
- * index.storage.tier names, else the node's own. A tier without logs takes the segments only; their
- * translog and commit points are on the node's own tier, which has logs.
+ * index.storage.tier names, and of an index without that setting the node's own. A tier without
+ * logs takes the segments only; translog and commit points are where they are, else on the node's
+ * own tier, which has logs.
  */
 #include "base/log.h"
 #include "base/str.h"
@@ -54,11 +55,22 @@ static int is_file(void *arg, qd_str name, uint64_t bytes)
     return !qd_str_ends(name, QD_STR("/meta"));
 }
 
-static int holds(const shard_tier *t, const char *uuid, bool *yes, qd_err *err)
+static int is_segment(void *arg, qd_str name, uint64_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    qd_str file = name;
+    while (file.p) name = qd_str_split(&file, '/');
+    return qd_str_starts(name, QD_STR("seg-"));
+}
+
+/* Has the tier files of the index, as fn tells by returning 1? */
+static int holds(const shard_tier *t, const char *uuid,
+                 int (*fn)(void *arg, qd_str name, uint64_t bytes), bool *yes, qd_err *err)
 {
     char prefix[96];
     int n = snprintf(prefix, sizeof prefix, "indices/%s/", uuid);
-    int rc = qd_store_list(t->store, (qd_str){prefix, (size_t)n}, is_file, NULL, err);
+    int rc = qd_store_list(t->store, (qd_str){prefix, (size_t)n}, fn, NULL, err);
     *yes = rc == 1;
     return rc < 0 ? rc : 0;
 }
@@ -77,12 +89,12 @@ int qdi_tier_of(qd_shards *all, const qd_index_meta *m, shard_tier **out, qd_err
     bool here = false;
     *out = t;
     if (all->ntiers == 1 && t) return 0;
-    int rc = t ? holds(t, m->uuid, &here, err) : 0;
+    /* beside a tier without logs there are logs, which are no reason to take their tier */
+    bool logs = !t || t->caps & QD_STORE_APPEND;
+    int rc = t ? holds(t, m->uuid, is_file, &here, err) : 0;
     for (uint32_t i = 0; i < all->ntiers && !rc && !here; i++) {
         if (&all->tiers[i] == t) continue;
-        /* beside a tier without logs there are logs, which are no reason to take their tier */
-        if (t && !(t->caps & QD_STORE_APPEND) && i == 0) continue;
-        rc = holds(&all->tiers[i], m->uuid, &here, err);
+        rc = holds(&all->tiers[i], m->uuid, logs ? is_file : is_segment, &here, err);
         if (here) *out = &all->tiers[i];
     }
     if (rc || *out) return rc;
@@ -99,7 +111,7 @@ int qdi_tier_of_log(qd_shards *all, const char *uuid, shard_tier *t, shard_tier 
     *out = t->caps & QD_STORE_APPEND ? t : &all->tiers[0];
     for (uint32_t i = 0; i < all->ntiers && *out != t && !rc && !here; i++) {
         if (!(all->tiers[i].caps & QD_STORE_APPEND)) continue;
-        rc = holds(&all->tiers[i], uuid, &here, err);
+        rc = holds(&all->tiers[i], uuid, is_file, &here, err);
         if (here) *out = &all->tiers[i];
     }
     return rc;

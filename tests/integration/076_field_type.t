@@ -7,28 +7,16 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use JSON::PP;
 use QdCluster;
 use QdNode;
 use Test::More;
+use Toys qw(installed_sdk build_outside);
 
 my $top = QdNode::top();
-my $dir = tempdir('qd-field-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-sub sh { my $out = `@_ 2>&1`; return ($? >> 8, $out) }
-plan skip_all => 'there is no pkg-config' if (sh('pkg-config --version'))[0];
-my ($rc, $out) = sh("make -s -C '$top' install-sdk DESTDIR='$dir' prefix=/q $cc");
-is($rc, 0, 'the SDK is installed') or diag $out;
-{
-    local $ENV{PKG_CONFIG_PATH} = "$dir/q/lib/pkgconfig";
-    local $ENV{PKG_CONFIG_SYSROOT_DIR};
-    delete local @ENV{qw(CC CFLAGS MAKEFLAGS MAKELEVEL MFLAGS)};
-    sh("cp -r '$dir/q/share/quidditch/sdk/examples/flat-vectors' '$dir/vectors'");
-    ($rc, $out) = sh("make -C '$dir/vectors' all");
-    is($rc, 0, 'the example is built against it') or diag $out;
-}
+my $dir = installed_sdk();
+system("cp -r '$dir/q/share/quidditch/sdk/examples/flat-vectors' '$dir/vectors'");
+build_outside($dir, "$dir/vectors", 'the example is built against it');
 mkdir "$dir/plugins", 0755;
 copy("$dir/vectors/example-vectors.so", "$dir/plugins/example-vectors.so") or die;
 chmod 0644, "$dir/plugins/example-vectors.so";

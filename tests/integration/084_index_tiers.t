@@ -90,10 +90,15 @@ ok(!-e "$warm/indices/$plain", '... not on the new one');
 my $late = make('late');
 ok(files($warm, $late, 'seg-'), 'a new one is on the new one');
 
-# without its tier an index waits, and nothing begins anew in its place
+# a tier with shards that the settings forget stops the start: its files would be taken for the newest ones some day
 $n->stop;
 $n->{settings}{'storage.tier'} = 'hot';
 delete $n->{settings}{"storage.tiers.$_.path"} for qw(hot warm);
+$n->launch;
+isnt($n->wait_end(30), 0, 'a tier with shards is not forgotten');
+like($n->stderr_text . $n->log_text, qr/storage tier \[warm\]: the folder \[\Q$warm\E\] holds shards of this node, and no tier of the settings has it/, '... says the node');
+# without its tier, as a disk that is gone, an index waits, and nothing begins anew in its place
+rename $warm, "$warm.away" or die;
 $n->start;
 ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'w', shard => 0, primary => \1})->{content} =~ /index\.storage\.tier is \[warm\], which is none of the tiers of this node/ }, 60), 'without its tier an index is not opened, and the reason is told');
 is(found('plain'), 40 + 1, 'the others are');
@@ -103,7 +108,8 @@ ok(!files($hot, $late, ''), '... no file of it is there');
 $r = $n->post('/_cluster/reroute', {commands => [{allocate_empty_primary => {index => 'w', shard => 0, node => 'a', accept_data_loss => \1}}]});
 like($r->{content}, qr/node \[a\] has no storage tier \[warm\]/, 'no empty shard is made there by force') or diag $r->{content};
 $n->stop;
-# the files of a time when the other tier was not configured
+rename "$warm.away", $warm or die;
+# the files of a time when the other tier was away
 system("cp -a $warm/indices/$late $hot/indices/") == 0 or die;
 $n->{settings}{'storage.tier'} = 'warm';
 $n->{settings}{'storage.tiers.warm.path'} = $warm;
@@ -113,6 +119,7 @@ ok($n->wait_for(sub { $n->log_text =~ m{indices/$late/\d\] is on the tiers \[war
 $n->stop;
 remove_tree("$hot/indices/$late");
 $n->start;
+$n->post('/_cluster/reroute?retry_failed=true');
 ok($n->wait_for(sub { found('w') == 40 }, 60), 'with the tier it is back');
 ok($n->wait_for(sub { found('late') == 40 }, 60), 'and so is the other one') or diag $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{content};
 
@@ -141,12 +148,26 @@ is($n->delete("/_dangling/$plain?accept_data_loss=true")->{status}, 202, 'the ot
 ok(!-e "$hot/indices/$plain", '... with its files');
 is($n->stop, 0, 'the node stops');
 
+# the list of tiers is damaged
+{
+    open my $f, '>', "$n->{dir}/data/tiers.json" or die;
+    print $f '{"tiers":';
+    close $f;
+    $n->launch;
+    isnt($n->wait_end(30), 0, 'a list of tiers that cannot be read');
+    like($n->stderr_text . $n->log_text, qr/tiers\.json\] is damaged: it names the storage tiers on which this node has shards/, '... is told');
+    unlink "$n->{dir}/data/tiers.json";
+    $n->start;
+    ok(-s "$n->{dir}/data/tiers.json", '... and written anew once it is removed');
+    is($n->stop, 0, '... by a start');
+}
+
 # a folder in a folder
-for my $path ("$n->{dir}/data/hot", "$n->{dir}/data/hot/inside", "$n->{dir}/data") {
+for my $path ("$n->{dir}/data/hot", "$n->{dir}/data/hot/inside", "$n->{dir}/data", "$n->{dir}/data/coordination") {
     my $bad = QdNode->new('bad', settings => {%base, 'path.data' => "$n->{dir}/data", 'storage.tiers.warm.path' => $path});
     $bad->launch;
     isnt($bad->wait_end(30), 0, 'a tier in the folder of another one, or around it');
-    like($bad->stderr_text . $bad->log_text, qr/storage\.tiers\.warm\.path: .* are one, or one lies in the other/, '... is refused');
+    like($bad->stderr_text . $bad->log_text, qr/storage\.tiers\.warm\.path: .* which this node uses already, are one, or one lies in the other/, '... is refused');
     $bad->{keep} = 0;
 }
 

@@ -6,7 +6,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use File::Copy qw(copy);
-use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use JSON::PP;
 use QdCluster;
@@ -14,26 +13,18 @@ use QdNode;
 use Test::More;
 use Time::HiRes qw(time);
 use Timed;
+use Toys qw(installed_sdk build_outside);
 
 my $top = QdNode::top();
-my $dir = tempdir('qd-typed-XXXXXX', TMPDIR => 1, CLEANUP => 1);
-chmod 0755, $dir;
-my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
-sub sh { my $out = `@_ 2>&1`; return ($? >> 8, $out) }
-plan skip_all => 'there is no pkg-config' if (sh('pkg-config --version'))[0];
-my ($rc, $out) = sh("make -s -C '$top' install-sdk DESTDIR='$dir' prefix=/q $cc");
-is($rc, 0, 'the SDK is installed') or diag $out;
+my $dir = installed_sdk();
 mkdir "$dir/$_", 0755 for qw(toy plugins);
 copy("$top/tests/plugins/toy_documents.c", "$dir/toy/plugin.c") or die;
 {
     open my $h, '>', "$dir/toy/Makefile" or die;
     print $h "PLUGIN = toy-documents\nSRCS = plugin.c\ninclude \$(shell pkg-config --variable=pluginmk quidditch)\n";
     close $h;
-    local $ENV{PKG_CONFIG_PATH} = "$dir/q/lib/pkgconfig";
-    delete local @ENV{qw(CC CFLAGS MAKEFLAGS MAKELEVEL MFLAGS)};
-    ($rc, $out) = sh("make -C '$dir/toy' all");
-    is($rc, 0, 'the front end is built against it') or diag $out;
 }
+build_outside($dir, "$dir/toy", 'the front end is built against it');
 copy("$dir/toy/toy-documents.so", "$dir/plugins/toy-documents.so") or die;
 chmod 0644, "$dir/plugins/toy-documents.so";
 my %with = ('plugins.path' => "$dir/plugins", 'plugins.allow' => 'coordination-raft,storage-nvme,toy-documents', 'plugins.allow_unstable' => 'true');

@@ -67,7 +67,8 @@ typedef struct proc {
     bool hurrying;
     qd_mutex lock;
     qd_cond wake; /* it is told to end */
-    store_crash *disk;
+    store_crash *disk, *own_disk;
+    qd_store *own; /* of own_disk; NULL: the index is on the node's own tier */
     qd_account account;
     qd_pools pools;
     qd_actions a;
@@ -93,9 +94,10 @@ typedef struct proc {
 
 typedef struct machine {
     bool exists, data, control;
-    proc *now, *before; /* before: it was killed and is being cleared away */
-    store_crash *disk;
-    sim_disk *log; /* what the plugin keeps: its log and snapshots, and its file "node" */
+    proc *now, *before;    /* before: it was killed and is being cleared away */
+    store_crash *disk;     /* with the index */
+    store_crash *own_disk; /* of the own tier, where the index is on another one */
+    sim_disk *log;         /* what the plugin keeps: its log and snapshots, and its file "node" */
     uint8_t folder[8192];
     size_t folder_n;
     char authority[4096];
@@ -202,6 +204,7 @@ struct world {
     uint32_t nspans, ncrashes;
     /* nodes of two versions (node_upgrade.c) */
     bool upgrade, upgrading, finalize_asked;
+    bool tiered;                /* the index has a tier of its own (index.storage.tier) */
     uint32_t level, level_told; /* of formats: of the newest state; that an answer had */
     uint16_t older_wire;
     int end_by; /* 0: kill, 1: power, 2: clean stop */

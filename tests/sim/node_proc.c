@@ -136,8 +136,12 @@ static int look_back(proc *p, qd_err *err)
 
 static int open_cluster(proc *p, qd_err *err)
 {
+    const qd_shards_tier warm = {QD_STR("warm"), "", p->a.store};
     qd_shards_config sc = {.env = p->env,
-                           .store = p->a.store,
+                           .store = p->own ? p->own : p->a.store,
+                           .tier = QD_STR("hot"),
+                           .others = &warm,
+                           .nothers = p->own ? 1 : 0,
                            .pools = &p->pools,
                            .account = &p->account,
                            .config = p->a.config,
@@ -156,6 +160,7 @@ static int open_cluster(proc *p, qd_err *err)
                                     .roles = qd_str_c(!p->data     ? "m"
                                                       : p->control ? "dim"
                                                                    : "di"),
+                                    .tiers = p->own ? QD_STR("hot,warm") : QD_STR("hot"),
                                     .version = upgrade_version(p),
                                     .features = p->features,
                                     .stores = !p->w->both  ? QD_NODE_STORES_NONE
@@ -202,7 +207,8 @@ static int open_all(proc *p, qd_err *err)
     p->a.start_ns = qd_env_mono_ns(p->env);
     /* what waits leaves its worker in the product, and keeps it here */
     action_parts_open(&p->a, &p->pools, p->disk, 32, "cluster.name=sim");
-    int rc = qd_loop_open(p->env, "node", &p->loop, err);
+    int rc = p->own_disk ? store_crash_open(p->own_disk, &p->own, err) : 0;
+    if (!rc) rc = qd_loop_open(p->env, "node", &p->loop, err);
     if (!rc) rc = qd_loop_start(p->loop, err);
     if (!rc) rc = coord_plugin_open(p, err);
     if (!rc) rc = open_rpc(p, err);
@@ -251,6 +257,7 @@ static void close_all(proc *p)
     qd_rpc_close(p->a.rpc);
     coord_plugin_close(p);
     qd_loop_close(p->loop);
+    qd_store_close(p->own);
     action_parts_close(&p->a, &p->pools);
     if (qd_account_used(&p->account)) {
         fail(p->w, "%s.%u leaves %lld bytes", p->name, p->life,
@@ -267,10 +274,13 @@ static void reap(void *arg)
     if (p->hurry) qd_thread_join(w->env, p->hurry);
     if (m->now == p) m->now = NULL; /* it ended by itself */
     if (m->before == p) m->before = NULL;
-    if (p->power) {
-        store_crash_crash(m->disk, qd_prng_u64(&w->prng));
-    } else {
-        store_crash_kill(m->disk);
+    store_crash *disks[] = {m->disk, m->own_disk};
+    for (int i = 0; i < 2 && disks[i]; i++) {
+        if (p->power) {
+            store_crash_crash(disks[i], qd_prng_u64(&w->prng));
+        } else {
+            store_crash_kill(disks[i]);
+        }
     }
     coord_reap(p);
     trace(w, "%s.%u has ended", p->name, p->life);
@@ -332,6 +342,8 @@ void proc_start(world *w, int id)
     if (!m->disk) m->disk = store_crash_make(NULL);
     p->disk = m->disk;
     store_crash_pause(m->disk, proc_sync_pause, m);
+    if (w->tiered && !m->own_disk) m->own_disk = store_crash_make(NULL);
+    p->own_disk = m->own_disk;
     qd_account_init(&p->account, "node_sim", NULL, 0);
     qd_mutex_init(&p->lock);
     qd_mutex_init(&p->following);
@@ -369,6 +381,7 @@ void proc_kill(world *w, int id, bool power)
     qd_sim_rate(p->env, ENDING_RATE);
     qd_sim_net_kill(w->net, p->name);
     store_crash_power_off(m->disk);
+    if (m->own_disk) store_crash_power_off(m->own_disk);
     coord_killed(p, power);
     if (p->store) { /* on a thread of its own: whoever holds the store's lock has to run first */
         p->hurrying = true;

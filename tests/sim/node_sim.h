@@ -36,6 +36,7 @@
     X(partitions, "partition")                                                                     \
     X(freezes, "frozen process")                                                                   \
     X(suspends, "machine suspended, clocks too")                                                   \
+    X(tiered, "index on a tier beside the nodes' own one")                                         \
     X(slow_disks, "slow disk")                                                                     \
     X(sync_errors, "sync that fails")                                                              \
     X(jumps, "wall clock jumps")                                                                   \

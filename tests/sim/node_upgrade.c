@@ -16,8 +16,11 @@
 void upgrade_begin(world *w)
 {
     bool some = chance(w, 0.33), first = chance(w, 0.5);
+    w->tiered = w->seed % 4 == 1; /* older nodes know no tier of an index */
+    w->r->tiered += w->tiered && (w->kind == COORD_IN_MEMORY || !some);
     if (w->kind == COORD_IN_MEMORY || !some) return;
     w->upgrading = w->upgrade = true;
+    w->tiered = false;
     for (int i = 0; i < MACHINES; i++) w->m[i].features = OLDER;
     w->older_wire = first ? QD_RPC_1_0 : QD_RPC_1_1;
     w->r->upgrades++;

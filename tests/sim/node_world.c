@@ -189,11 +189,11 @@ static void operator_run(void *arg)
     static const char *const delays[] = {"0", "3s", "1m"};
     async_settings(w, durability, sizeof durability);
     snprintf(body, sizeof body,
-             "{\"settings\":{%s,\"number_of_shards\":%u,\"number_of_replicas\":%u,"
+             "{\"settings\":{%s%s,\"number_of_shards\":%u,\"number_of_replicas\":%u,"
              "\"refresh_interval\":\"%s\",\"index.unassigned.node_left.delayed_timeout\":\"%s\"},"
              "\"mappings\":{\"properties\":{\"v\":{\"type\":\"long\"}}}}",
-             durability, w->shards, w->replicas, chance(w, 0.5) ? "-1" : "300ms",
-             delays[rnd(w, 3)]);
+             durability, w->tiered ? ",\"index.storage.tier\":\"warm\"" : "", w->shards,
+             w->replicas, chance(w, 0.5) ? "-1" : "300ms", delays[rnd(w, 3)]);
     for (int i = 0; i < 40 && !w->failed && !w->created; i++) {
         answer a;
         int node = (int)rnd(w, NODES);
@@ -414,7 +414,10 @@ static void end(world *w)
     (void)qd_sim_run_idle(w->sim, ms(GONE_MS));
     coord_end(w);
     (void)qd_sim_run_idle(w->sim, ms(GONE_MS));
-    for (int i = 0; i < MACHINES; i++) store_crash_free(w->m[i].disk);
+    for (int i = 0; i < MACHINES; i++) {
+        store_crash_free(w->m[i].disk);
+        store_crash_free(w->m[i].own_disk);
+    }
     qd_sim_net_close(w->net);
     qd_sim_close(w->sim);
 }

@@ -359,8 +359,12 @@ static int run_read(qdi_own_run *own, qd_request *q, qd_err *err)
         bad[i] = check_read(&r, &why) != 0;
         if (bad[i]) fail_result(t, i, &why);
         qd_err_fini(&why);
-        gets[i] = (doc_get){
-            .index = r.index, .id = r.id, .routing = r.routing, .realtime = true, .source = source};
+        gets[i] = (doc_get){.realtime = true, .source = source};
+        if (!bad[i]) { /* else there is no index in which it is looked for */
+            gets[i].index = r.index;
+            gets[i].id = r.id;
+            gets[i].routing = r.routing;
+        }
         t->results[i].id = bad[i] ? (qd_str){NULL, 0} : qd_arena_str(&t->kept, r.id);
     }
     qd_state *s = qd_cluster_state(t->a->cluster);

@@ -52,9 +52,9 @@ typedef struct strange_list {
 /* What a volume or this node has there by itself is not told. */
 static int note_strange(void *arg, const char *name)
 {
-    static const char *const usual[] = {"node.lock",    "node.json",    "authority.json",
-                                        "masters.json", "coordination", "coordination-copy",
-                                        "lost+found",   "logs",         "tiers"};
+    static const char *const usual[] = {
+        "node.lock",         "node.json",  "authority.json", "masters.json", "coordination",
+        "coordination-copy", "lost+found", "logs",           "tiers",        "tiers.json"};
     strange_list *l = arg;
     if (name[0] == '.') return 0;
     for (size_t i = 0; i < QD_COUNT_OF(usual); i++)

@@ -105,6 +105,11 @@ int qd_node_paths_set(qd_node *node, qd_err *err);
 /* Has every tier of storage.tiers a plugin in the host? QD_E_PLUGIN tells why not. */
 QD_MUST_CHECK
 int qd_node_need_storage(qd_node *node, const struct qd_plugin_host *host, qd_err *err);
+/* Of a node with data roles, whose tiers are open: do the settings name each folder in which it has
+ * shards? Then their list is kept (path.data/tiers.json). QD_E_CONFIG names one that they do not.
+ */
+QD_MUST_CHECK
+int qd_node_tiers_known(const qd_node *node, qd_err *err);
 /* The disks that hold data of this node, which is started so far as to have them. */
 qd_cluster_disks qd_node_disks(qd_node *node);
 /* Fills node->mode and node->control from settings, environment and what lies in path.data, which

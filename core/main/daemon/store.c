@@ -143,22 +143,28 @@ static bool meet(qd_str a, qd_str b)
     return qd_str_starts(longer, shorter) && (longer.n == shorter.n || longer.p[shorter.n] == '/');
 }
 
-/* One folder for two tiers would make one's files the other's. */
+/* One folder for two tiers, or for a tier and something else, would make one's files the other's.
+ */
 static int check_apart(const qd_node *node, uint32_t k, qd_err *err)
 {
+    const char *folder[QD_TIERS_MAX + 2] = {node->coordination_path, node->logs};
+    uint32_t n = 2;
     qd_buf mine, other;
     qd_buf_init(&mine, NULL, QD_PATH_MAX + 1);
     qd_buf_init(&other, NULL, QD_PATH_MAX + 1);
+    while (n < k + 2) {
+        folder[n] = node->tier_path[n - 2];
+        n++;
+    }
     int rc = qd_path_real(node->tier_path[k], &mine, err);
-    for (uint32_t i = 0; i < k && !rc; i++) {
+    for (uint32_t i = 0; i < n && !rc; i++) {
         qd_buf_reset(&other);
-        rc = qd_path_real(node->tier_path[i], &other, err);
-        if (!rc && meet(qd_buf_view(&mine), qd_buf_view(&other)))
+        if (!folder[i][0] || qd_path_real(folder[i], &other, NULL)) continue; /* there is none */
+        if (meet(qd_buf_view(&mine), qd_buf_view(&other)))
             rc = qd_err_set(err, QD_E_CONFIG,
-                            "storage.tiers.%s.path: the folder [%s] and [%s], that of the tier "
-                            "[%s], are one, or one lies in the other",
-                            node->tier_name[k], node->tier_path[k], node->tier_path[i],
-                            node->tier_name[i]);
+                            "storage.tiers.%s.path: the folder [%s] and [%s], which this node uses "
+                            "already, are one, or one lies in the other",
+                            node->tier_name[k], node->tier_path[k], folder[i]);
     }
     qd_buf_fini(&other);
     qd_buf_fini(&mine);
@@ -209,6 +215,7 @@ static int store_start(qd_node *node, qd_err *err)
         if (!(l->caps[k] & QD_STORE_DURABLE) && holds_shards(node)) tell_unsafe(&l->at[k].tier);
         rc = tier_open(node, &l->at[k], k, err);
     }
+    if (!rc && holds_shards(node)) rc = qd_node_tiers_known(node, err);
     if (rc) store_stop(node);
     qd_free(l);
     return rc;

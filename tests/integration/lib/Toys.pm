@@ -10,7 +10,7 @@ use File::Copy qw(copy);
 use File::Temp qw(tempdir);
 use QdNode;
 use Test::More ();
-our @EXPORT_OK = qw(toys);
+our @EXPORT_OK = qw(toys installed_sdk build_outside);
 
 # Builds plugins, asserts that, and returns the folder that they are in; it goes with the test.
 sub toys {
@@ -26,6 +26,29 @@ sub toys {
         chmod 0644, "$dir/$_.so";
     }
     return $dir;
+}
+
+# Installs the SDK below q of a folder that goes with the test, asserts that, and returns the folder. Skips the whole
+# test where there is no pkg-config.
+sub installed_sdk {
+    my $top = QdNode::top();
+    my $cc = $ENV{CC} ? "CC='$ENV{CC}'" : '';
+    my $dir = tempdir('qd-sdk-XXXXXX', TMPDIR => 1, CLEANUP => 1);
+    chmod 0755, $dir;
+    Test::More::plan(skip_all => 'there is no pkg-config') if system('pkg-config --version >/dev/null 2>&1');
+    my $out = `make -s -C '$top' install-sdk DESTDIR='$dir' prefix=/q $cc 2>&1`;
+    Test::More::is($? >> 8, 0, 'the SDK is installed') or Test::More::diag($out);
+    return $dir;
+}
+
+# Builds a plugin in a folder against that SDK, as its author would; asserts that.
+sub build_outside {
+    my ($dir, $folder, $what) = @_;
+    local $ENV{PKG_CONFIG_PATH} = "$dir/q/lib/pkgconfig";
+    local $ENV{PKG_CONFIG_SYSROOT_DIR};
+    delete local @ENV{qw(CC CFLAGS MAKEFLAGS MAKELEVEL MFLAGS)};
+    my $out = `make -C '$folder' all 2>&1`;
+    Test::More::is($? >> 8, 0, $what) or Test::More::diag($out);
 }
 
 1;

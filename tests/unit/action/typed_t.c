@@ -103,14 +103,23 @@ static const qd_docs_value everything[] = {
     {.type = QD_DOCS_ARRAY_END},
 };
 
+/* A node with a document of every value; the call is not released yet. */
+static action_node *node_with_everything(qd_docs_call *c)
+{
+    static qd_docs_write w;
+    action_node *n = action_node_open(NULL);
+    w = (qd_docs_write)WRITE(INDEX, "1", everything);
+    *c = (qd_docs_call){.writes = &w};
+    assert_int_equal(action_call(n, "PUT", "/t", "{\"mappings\":{\"enabled\":false}}"), 200);
+    run(n, c);
+    return n;
+}
+
 static void written_is_what_rest_shows(void **state)
 {
     (void)state;
-    action_node *n = action_node_open(NULL);
-    qd_docs_write w = WRITE(INDEX, "1", everything);
-    qd_docs_call c = {.writes = &w};
-    assert_int_equal(action_call(n, "PUT", "/t", "{\"mappings\":{\"enabled\":false}}"), 200);
-    run(n, &c);
+    qd_docs_call c;
+    action_node *n = node_with_everything(&c);
     const qd_docs_result *r = at(&c, 0);
     assert_null(r->error);
     assert_int_equal(r->status, 201);
@@ -137,11 +146,8 @@ static void written_is_what_rest_shows(void **state)
 static void read_is_what_was_written(void **state)
 {
     (void)state;
-    action_node *n = action_node_open(NULL);
-    qd_docs_write w = WRITE(INDEX, "1", everything);
-    qd_docs_call c = {.writes = &w};
-    assert_int_equal(action_call(n, "PUT", "/t", "{\"mappings\":{\"enabled\":false}}"), 200);
-    run(n, &c);
+    qd_docs_call c;
+    action_node *n = node_with_everything(&c);
     SVC->release(&c);
     qd_docs_read reads[] = {{.index = QD_STR("t"), .id = QD_STR("1")},
                             {.index = QD_STR("t"), .id = QD_STR("2")}};

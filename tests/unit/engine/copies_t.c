@@ -436,7 +436,19 @@ static void a_publication_on_the_wire(void **state)
     assert_int_equal(b->n, a->n);
     assert_memory_equal(b->segments, a->segments, a->n * sizeof *a->segments);
     assert_int_equal(b->max_seq_no, 14);
+    /* one file would have two owners */
+    qd_buf twice;
+    qd_err err;
+    qd_err_init(&err);
+    qd_buf_init(&twice, NULL, 1 << 20);
+    assert_true(b->n > 1);
+    memcpy(b->segments[b->n - 1].id, b->segments[0].id, 16);
+    assert_int_equal(qd_publication_encode(b, &twice, NULL), 0);
     qd_publication_unref(b);
+    assert_int_equal(qd_publication_decode(qd_buf_view(&twice), NULL, &b, &err), QD_E_CORRUPT);
+    assert_non_null(strstr(qd_err_reason(&err), "names a segment twice"));
+    qd_err_fini(&err);
+    qd_buf_fini(&twice);
     for (size_t i = 0; i < w.n; i++) {
         w.p[i] ^= 4;
         assert_int_equal(qd_publication_decode(qd_buf_view(&w), NULL, &b, NULL), QD_E_CORRUPT);
