@@ -60,12 +60,13 @@ static qd_str uuid_in(const qd_coord_list *list)
 }
 
 /* The epoch of the store in charge; false: not known yet. A mirror has one above all that were
- * used, and no state is of it. By the applier, and before it. */
+ * used, and no state is of it; a sealed or retired store's is of the past, and a node that has not
+ * followed yet may tell of it while another one answers the read. By the applier, and before it. */
 static bool epoch_of(qd_cluster *c, uint64_t *epoch)
 {
     qd_coord_identity i;
     qd_coord_identity_get(c->store, &i);
-    if (i.state != QD_COORD_MIRROR && i.state != QD_COORD_VOID) {
+    if (i.state == QD_COORD_ACTIVE || i.state == QD_COORD_EMPTY) {
         c->epoch = i.epoch;
         c->epoch_known = true;
     }

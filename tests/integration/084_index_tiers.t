@@ -155,7 +155,7 @@ is($n->stop, 0, 'the node stops');
     close $f;
     $n->launch;
     isnt($n->wait_end(30), 0, 'a list of tiers that cannot be read');
-    like($n->stderr_text . $n->log_text, qr/tiers\.json\] is damaged: it names the storage tiers on which this node has shards/, '... is told');
+    like($n->stderr_text . $n->log_text, qr/tiers\.json\] is damaged at offset 0: it names the storage tiers on which this node has shards/, '... is told');
     unlink "$n->{dir}/data/tiers.json";
     $n->start;
     ok(-s "$n->{dir}/data/tiers.json", '... and written anew once it is removed');

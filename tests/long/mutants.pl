@@ -55,7 +55,7 @@ return (
     ['a copy lacks what was deleted', "$authority/handover_copy.c", 'if (!rc && *whole) rc = gather_deleted', 'if (!rc && *whole && !g.put.n) rc = gather_deleted', $handover_t],
     ['a comparison of another revision counts', "$authority/handover_copy.c", 'from.revision = sealed ? 0 : to.revision;', 'from.revision = 0; (void)sealed;', $handover_t],
     ['a read that met the seal is answered', "$authority/stores.c", 'if (read_too_late(r, rc)) rc = QD_E_FENCED;', '(void)read_too_late;', $stores_t],
-    ['the epoch of a mirror is the cluster\'s', 'core/cluster/cluster.c', 'if (i.state != QD_COORD_MIRROR && i.state != QD_COORD_VOID) {', '{', 'cluster/cluster_t'],
+    ['the epoch of a mirror is the cluster\'s', 'core/cluster/cluster.c', 'if (i.state == QD_COORD_ACTIVE || i.state == QD_COORD_EMPTY) {', '{', 'cluster/cluster_t'],
     ['a mirror that was given up is kept', "$authority/handover.c", 'return y->state == QD_COORD_MIRROR ? drop_mirror(h, l, err) : forget_plan(h, l, err);', 'return forget_plan(h, l, err);', $handover_t],
     # replication, shards, engine
     ['a change of an earlier term takes a later one off the list', 'core/replication/group.c', 'if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;',

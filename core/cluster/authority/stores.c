@@ -408,6 +408,15 @@ static void note_away(qd_coord *c, const qd_coord_identity id[2])
     qd_mutex_unlock(&c->lock);
 }
 
+/* Is it what it was before the read of its uuid? A store that has just been opened looks as its log
+ * had it before it was sealed; the read waits for the rest. */
+static bool looks_the_same(const qd_coord *c, int i, const qd_coord_identity *before)
+{
+    qd_coord_identity id = {.struct_size = sizeof id};
+    c->child[i].vt->identity(c->child[i].handle, &id);
+    return id.state == before->state && id.epoch == before->epoch;
+}
+
 static void follow(qd_coord *c)
 {
     qd_coord_identity id[2];
@@ -422,7 +431,8 @@ static void follow(qd_coord *c)
     bool nearer =
         qdi_front_from_afar(c, now) && is_same(&id[now], &id[other]) && id[other].connected;
     learn_uuid(c, &id[now]);
-    if (has && (!had || id[other].epoch > id[now].epoch || nearer) && is_ours(c, other)) {
+    bool better = has && (!had || id[other].epoch > id[now].epoch || nearer);
+    if (better && is_ours(c, other) && looks_the_same(c, other, &id[other])) {
         qd_mutex_lock(&c->lock);
         c->current = other;
         c->moved_ns = qd_env_mono_ns(c->env);
