@@ -70,15 +70,17 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
 }
 
-/* Segments of plugins' field types are of a format that older nodes do not read. */
+/* Older nodes know neither newer field types nor the segments of plugins' ones. */
 static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
 {
-    if (!m || s->features >= QD_FEATURES_FIELD_TYPES || !qd_mapping_foreign(m)) return 0;
+    const qd_field *f = NULL;
+    uint32_t level = m ? qd_mapping_level(m, &f) : 0;
+    if (level <= s->features) return 0;
     return qd_err_set(err, QD_E_ARG,
-                      "the mapping has a field of a plugin's type, for which the cluster's formats "
-                      "must be of level %u; they are of level %u: POST "
-                      "_cluster/upgrade/finalize when all nodes run this version",
-                      QD_FEATURES_FIELD_TYPES, s->features);
+                      "field [%.*s] of type [%s], as the mapping defines it, needs level %u of the "
+                      "cluster's formats; they are of level %u: POST _cluster/upgrade/finalize "
+                      "when all nodes run this version",
+                      QD_STR_ARG(f->name), qd_field_type_name(f), level, s->features);
 }
 
 /* An older node looks for the index's shards on its own tier alone. */

@@ -4,6 +4,7 @@
  * bounded by MAPPING_LEVELS_MAX. A merged mapping is compiled anew from the joined definitions:
  * merges are rare, and nobody ever sees a mapping change.
  */
+#include "base/features.h"
 #include "base/vec.h"
 #include "mapping/mapping_int.h"
 
@@ -645,9 +646,21 @@ const char *qd_mapping_missing(const qd_mapping *m)
     return NULL;
 }
 
-bool qd_mapping_foreign(const qd_mapping *m)
+static uint32_t level_of(const qd_field *f)
 {
-    for (uint32_t i = 0; i < m->nfields; i++)
-        if (m->fields[i]->type->own) return true;
-    return false;
+    const struct qd_field_type *t = f->type;
+    if (t->own) return QD_FEATURES_FIELD_TYPES;
+    return t->needs ? t->needs(f) : t->level;
+}
+
+uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
+{
+    uint32_t level = 0;
+    for (uint32_t i = 0; i < m->nfields; i++) {
+        uint32_t own = level_of(m->fields[i]);
+        if (own <= level) continue;
+        level = own;
+        *what = m->fields[i];
+    }
+    return level;
 }

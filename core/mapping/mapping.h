@@ -102,8 +102,9 @@ bool qd_mapping_is_metadata(qd_str name);
 /* Why documents of this index cannot be parsed on this node: a field's type is a plugin's that is
  * not there; NULL: they can. Lives as long as m. [any] */
 const char *qd_mapping_missing(const qd_mapping *m);
-/* Does any field have a plugin's type? [any] */
-bool qd_mapping_foreign(const qd_mapping *m);
+/* The level of formats that the mapping needs (base/features.h), by its fields' types and
+ * parameters; 0: any has it. *what: the first field that does, else untouched. [any] */
+uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what);
 /* The analyzers the mapping was made with, borrowed. [any] */
 const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
 

@@ -1,6 +1,6 @@
 /*
  * type_int.h: what a row of the table of field types holds. A new type is a file in types/ with a
- * row, and an entry in types/table.c.
+ * row, and a line in types/types.def.
  *
  * Parameters are data: a type lists those that it knows, in the order in which Elasticsearch writes
  * them; reading, defaults, merging, conflicts and writing are done by loops over that list.
@@ -104,6 +104,9 @@ struct qd_field_type {
     bool whole;   /* arrays and objects are one value: `value` stands before the whole of it */
     const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
+    uint32_t level; /* of formats that it needs (base/features.h); 0: any has it */
+    /* The level that this field's parameters need; NULL: that of the type. */
+    uint32_t (*needs)(const qd_field *f);
     const param_row *params;
     uint32_t nparams;
     /* After the parameters were applied to f: checks and what follows from them. */
@@ -131,8 +134,8 @@ int qdi_param_index(const struct qd_field_type *t, param_id id);
 /* The value given for a parameter; NULL when none was. */
 const param_value *qdi_param(const qd_field_def *def, param_id id);
 
-extern const struct qd_field_type qdi_type_text, qdi_type_keyword, qdi_type_long, qdi_type_integer,
-    qdi_type_short, qdi_type_byte, qdi_type_double, qdi_type_float, qdi_type_half_float,
-    qdi_type_scaled_float, qdi_type_boolean, qdi_type_date, qdi_type_ip;
+#define QD_FIELD_TYPE(NAME) extern const struct qd_field_type qdi_type_##NAME;
+#include "mapping/types/types.def"
+#undef QD_FIELD_TYPE
 
 #endif

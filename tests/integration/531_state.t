@@ -45,7 +45,7 @@ ok($c->wait_nodes(4, 120) && $m->wait_for(sub { replicas() eq '2' }, 120), 'and 
 ok($c->wait_status('green'), 'which start');
 
 # --- the end of an upgrade
-is($d[0]->post('/_cluster/upgrade/finalize')->{json}{features}, 3, 'formats are of level 3');
+is($d[0]->post('/_cluster/upgrade/finalize')->{json}{features}, 4, 'formats are of level 4');
 
 # --- a second process of one identity
 my $twin = QdNode->new('twin', settings => { %{ $d[2]{settings} }, 'cluster.name' => 'test-s' });

@@ -5,17 +5,10 @@
 #ifndef QD_CLUSTER_STATE_H
 #define QD_CLUSTER_STATE_H
 
+#include "base/features.h"
 #include "base/map.h"
 #include "base/pmap.h"
 #include "cluster/state/index_meta.h"
-
-/* Formats of state, shards and messages are numbered as one level: a node writes those of the
- * cluster's level (key "features"), and knows those up to its own. Raised by
- * POST /_cluster/upgrade/finalize once every node knows the higher one. */
-#define QD_FEATURES_LEVEL 3u
-#define QD_FEATURES_FIELD_TYPES 2u /* fields of plugins' types: segments with index parts */
-#define QD_FEATURES_STORAGE_TIERS                                                                  \
-    3u /* index.storage.tier: shards on a tier beside the node's own */
 
 /* A node as it announced itself ("node/<id>"), with what it last told of its disk ("disk/<id>"). */
 /* Which stores of the cluster's state a node opens: none, the one; both, so that it can move the

@@ -2,10 +2,9 @@
 #include "mapping/type_int.h"
 
 static const struct qd_field_type *const types[] = {
-    &qdi_type_text,       &qdi_type_keyword,      &qdi_type_long,    &qdi_type_integer,
-    &qdi_type_short,      &qdi_type_byte,         &qdi_type_double,  &qdi_type_float,
-    &qdi_type_half_float, &qdi_type_scaled_float, &qdi_type_boolean, &qdi_type_date,
-    &qdi_type_ip,
+#define QD_FIELD_TYPE(NAME) &qdi_type_##NAME,
+#include "mapping/types/types.def"
+#undef QD_FIELD_TYPE
 };
 
 const struct qd_field_type *qdi_field_type(qd_str name)
