@@ -231,7 +231,7 @@ typedef struct qd_engine_stats {
     uint64_t refresh_total, refresh_ns, flush_total, flush_ns;
     uint64_t merge_total, merge_ns, merge_docs, merge_bytes, merge_current, merge_failed;
     uint64_t buffer_bytes, version_map_bytes, version_map_entries;
-    uint64_t segment_bytes;
+    uint64_t segment_bytes, part_bytes; /* part_bytes: of these, index parts of field types */
     uint32_t segments;
     int64_t max_seq_no, local_checkpoint, global_checkpoint;
     uint64_t refresh_listeners;

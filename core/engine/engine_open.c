@@ -698,7 +698,10 @@ void qd_engine_stats_get(qd_engine *e, qd_engine_stats *out)
     out->segments = (uint32_t)e->segments.n;
     out->refresh_listeners = e->nwaits;
     for (size_t i = 0; i < e->segments.n; i++) {
-        out->segment_bytes += qd_segment_bytes(e->segments.at[i]->segment);
+        const qd_segment *s = e->segments.at[i]->segment;
+        out->segment_bytes += qd_segment_bytes(s);
+        for (uint32_t k = 0; k < qd_segment_parts(s); k++)
+            out->part_bytes += qd_segment_part(s, k)->bytes;
     }
     qd_mutex_unlock(&e->publish_lock);
 }

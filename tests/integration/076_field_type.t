@@ -85,6 +85,8 @@ ok(put_docs($a, 1, 120), 'documents');
 ok(put_docs($b, 121, 200), 'by the other node');
 ok(put_docs($a, 201, 210), 'and a few more');
 same('the nearest are those of a brute force, from both nodes', $a, $b);
+my $segments = $a->get('/v/_stats/segments')->{json}{_all}{total}{segments};
+cmp_ok($segments->{index_parts_in_bytes}, '>=', 2 * 4 * $dims * grep({ $_ } values %docs), 'statistics have the size of the index parts of both nodes');
 is_deeply($a->get('/v/_mapping')->{json}{v}{mappings}{properties}{v}, {type => 'example_vector', dims => $dims}, 'the mapping is shown as it was given');
 is($a->post('/v/_count', {query => {exists => {field => 'v'}}})->{json}{count}, scalar(grep { $_ } values %docs), 'exists finds the documents that have a vector');
 is_deeply($a->post('/v/_search', {query => {ids => {values => ['1']}}, fields => ['v'], _source => \0})->{json}{hits}{hits}[0]{fields}{v}, $docs{1}, 'fields shows the vector');

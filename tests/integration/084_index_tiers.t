@@ -100,7 +100,7 @@ like($n->stderr_text . $n->log_text, qr/storage tier \[warm\]: the folder \[\Q$w
 # without its tier, as a disk that is gone, an index waits, and nothing begins anew in its place
 rename $warm, "$warm.away" or die;
 $n->start;
-ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'w', shard => 0, primary => \1})->{content} =~ /index\.storage\.tier is \[warm\], which is none of the tiers of this node/ }, 60), 'without its tier an index is not opened, and the reason is told');
+ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'w', shard => 0, primary => \1})->{content} =~ /index has the storage tier \[warm\] \[index\.storage\.tier\] and node has \[hot\]/ }, 60), 'without its tier an index is not opened, and the reason is told');
 is(found('plain'), 40 + 1, 'the others are');
 ok(!-e "$hot/indices/$w", 'nothing of it is made on another tier');
 ok($n->wait_for(sub { $n->post('/_cluster/allocation/explain', {index => 'late', shard => 0, primary => \1})->{status} == 200 && $n->get('/_cluster/health/late')->{json}{status} eq 'red' }, 60), 'nor is one without a setting made anew on the node\'s own tier');

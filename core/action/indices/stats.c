@@ -49,6 +49,7 @@ static void from_engine(const qd_engine_stats *e, qdi_stats *out)
     v[QDI_SEGMENTS_COUNT] = e->segments;
     v[QDI_WRITER_MEMORY] = (int64_t)e->buffer_bytes;
     v[QDI_VERSION_MAP_MEMORY] = (int64_t)e->version_map_bytes;
+    v[QDI_PARTS_BYTES] = (int64_t)e->part_bytes;
     v[QDI_STORE] = (int64_t)(e->segment_bytes + e->translog.bytes);
     v[QDI_TRANSLOG_OPS] = (int64_t)e->translog.operations;
     v[QDI_TRANSLOG_BYTES] = (int64_t)e->translog.bytes;

@@ -5,7 +5,8 @@
 
 #include "action/api/admin_int.h"
 
-/* Statistics that are columns of _cat, then those that are not. */
+/* Statistics that are columns of _cat, then those that are not. Nodes send each other the list, so
+ * that a new one comes last, and a column that has none of these shows 0. */
 typedef enum qdi_stat {
 #define QD_STAT(id, column, aliases, meaning, kind) QDI_##id,
 #include "action/indices/stats.def"
@@ -23,6 +24,7 @@ typedef enum qdi_stat {
     QDI_RECOVERY_SOURCE,
     QDI_RECOVERY_TARGET,
     QDI_RECOVERY_THROTTLE, /* ns */
+    QDI_PARTS_BYTES,       /* index parts of field types in segments */
     QDI_STAT_COUNT
 } qdi_stat;
 

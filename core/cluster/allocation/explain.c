@@ -78,6 +78,25 @@ static int word_cmp(const void *pa, const void *pb)
     return a->node < b->node ? -1 : a->node > b->node;
 }
 
+/* An in-sync copy on a node that deciders refuse is allocated there rather than nowhere. */
+static void force(explaining *x, qd_alloc_node_word *o)
+{
+    qd_alloc_verdict v = qdi_alloc_forced(&x->w, x->g, o->node);
+    if (v == QD_ALLOC_NO) return;
+    qd_alloc_word *list = qd_arena_alloc(x->w.arena, (o->nwords + 1) * sizeof *list);
+    if (!list) {
+        x->w.failed = QD_E_NOMEM;
+        return;
+    }
+    memcpy(list, o->words, o->nwords * sizeof *list);
+    list[o->nwords++] = (qd_alloc_word){
+        "force_allocation", QD_ALLOC_YES,
+        QD_STR("the node has an in-sync copy of this primary, which is allocated there although "
+               "the deciders above refuse the node, if no other node has one that they allow")};
+    o->words = list;
+    o->verdict = v;
+}
+
 /* All data nodes but the copy's own. */
 static int ask_nodes(explaining *x)
 {
@@ -96,6 +115,8 @@ static int ask_nodes(explaining *x)
         if (bound && !o->in_sync) { /* the deciders are not even asked */
             o->verdict = QD_ALLOC_NO;
             o->nwords = 0;
+        } else if (bound && o->verdict == QD_ALLOC_NO) {
+            force(x, o);
         }
         if (own != QD_ALLOC_NONE && o->verdict == QD_ALLOC_YES) {
             double gap, gain = qdi_alloc_gain(w, &w->now, x->g, node, &gap);

@@ -353,6 +353,15 @@ static void test_no_copy(void **state)
     assert_int_equal(decisions(&b, QD_ALLOC_ASSIGN_PRIMARY), 1);
     explain(&b, 0);
     assert_string_equal(b.e.can_allocate, "yes");
+    says(&b, 0, "enable", QD_ALLOC_NO, NULL);
+    says(&b, 0, "force_allocation", QD_ALLOC_YES, "has an in-sync copy of this primary");
+    /* but not where no tier of the node can have them */
+    b.m.indices[0].storage_tier = QD_STR("warm");
+    b.m.nodes[0].tiers = QD_STR("hot");
+    assert_int_equal(decisions(&b, QD_ALLOC_ASSIGN_PRIMARY), 0);
+    explain(&b, 0);
+    assert_string_equal(b.e.can_allocate, "no");
+    says(&b, 0, "storage_tier", QD_ALLOC_NO, NULL);
     end(&b);
 }
 
