@@ -273,6 +273,15 @@ void qd_tasks_each(qd_tasks *tasks, void (*fn)(void *arg, const qd_task *t), voi
     for (int i = SHARDS; i-- > 0;) qd_mutex_unlock(&tasks->shards[i].lock);
 }
 
+void qd_task_status_set(qd_task *t, void (*status)(const qd_task *task, qd_buf *out), void *arg)
+{
+    shard *s = shard_of(t->tasks, t->id);
+    qd_mutex_lock(&s->lock);
+    t->status = status;
+    t->status_arg = arg;
+    qd_mutex_unlock(&s->lock);
+}
+
 size_t qd_tasks_count(qd_tasks *tasks)
 {
     size_t n = 0;

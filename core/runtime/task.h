@@ -9,6 +9,7 @@
 #ifndef QD_RUNTIME_TASK_H
 #define QD_RUNTIME_TASK_H
 
+#include "base/str.h"
 #include "runtime/sync.h"
 #include <stdatomic.h>
 
@@ -39,6 +40,10 @@ typedef struct qd_task {
     char cancel_reason[96];
     void (*on_cancel)(struct qd_task *task); /* may be NULL; any thread, under no lock of ours */
     void *user;
+    /* Appends the task's own status as JSON, for lists; NULL: done of total. Under the registry's
+     * lock: short, and without any call on tasks. */
+    void (*status)(const struct qd_task *task, qd_buf *out);
+    void *status_arg;
     qd_tasks *tasks;
     struct qd_task *prev, *next; /* in the registry */
     uint32_t pins;               /* users of the registry looking at it */
@@ -62,6 +67,9 @@ void qd_task_parent_remote(qd_task *t, qd_str node, uint64_t id);
 /* From now on fn(t) runs once when t is cancelled, at once if it has been; t->user becomes user. fn
  * NULL: no more, and it is not running afterwards (not from fn itself). [any] */
 void qd_task_on_cancel(qd_task *t, void (*fn)(qd_task *task), void *user);
+/* Lists show what status says of t from now on; NULL: no more, and it is not running afterwards.
+ * [any] */
+void qd_task_status_set(qd_task *t, void (*status)(const qd_task *task, qd_buf *out), void *arg);
 /* Sets the deadline to timeout_ns from now (0: none). [any] */
 void qd_task_deadline_in(qd_task *t, uint64_t timeout_ns);
 /* Takes t out of the registry; waits for a lister that looks at it just now. [any] */

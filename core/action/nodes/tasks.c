@@ -1,13 +1,19 @@
 /* tasks.c: _tasks and _cat/tasks: what the node is doing, and stopping it. */
 #include "action/api/cat_table.h"
+#include "action/api/forward_int.h"
+#include "action/byquery/byquery.h"
 #include "action/nodes/tasks_int.h"
 #include "base/str.h"
 #include "base/vec.h"
 #include "runtime/task.h"
+#include "runtime/waitq.h"
 #include <stdio.h>
 #include <string.h>
 
 #define FAMILY_MAX 32u /* generations shown */
+#define STATUS_MAX ((size_t)64 << 10)
+#define WAIT_MS 30000 /* for a task's end */
+#define LOOK_NS UINT64_C(50000000)
 
 /* Names under which Elasticsearch lists what our APIs do; others keep the API's name. */
 static const struct {
@@ -77,7 +83,22 @@ static void take(void *arg, const qd_task *t)
     if (t->parent) {
         snprintf(s.parent_node, sizeof s.parent_node, "%.*s", QD_STR_ARG(parent_node));
     }
-    if (qd_vec_push(&l->tasks, NULL, s)) l->failed = QD_E_NOMEM;
+    if (t->status) {
+        qd_buf b;
+        qd_buf_init(&b, NULL, STATUS_MAX);
+        t->status(t, &b);
+        if (!qd_buf_status(&b) && !qd_buf_char(&b, 0)) s.status = qd_buf_take(&b, NULL);
+        qd_buf_fini(&b);
+    }
+    if (!qd_vec_push(&l->tasks, NULL, s)) return;
+    qd_free(s.status);
+    l->failed = QD_E_NOMEM;
+}
+
+void qdi_tasks_free(task_listing *l)
+{
+    for (size_t i = 0; i < l->tasks.n; i++) qd_free(l->tasks.at[i].status);
+    qd_vec_fini(&l->tasks);
 }
 
 int qdi_tasks_here(const qd_actions *a, task_listing *l, qd_err *err)
@@ -141,7 +162,10 @@ static void write_task(const qd_request *q, const task_seen *t, bool detailed, q
     qd_json_field_int(w, "id", (int64_t)t->id);
     qd_json_field_c(w, "type", "transport");
     qd_json_field_c(w, "action", t->action);
-    if (t->total) {
+    if (t->status) {
+        qd_json_key_c(w, "status");
+        qd_json_raw_value(w, qd_str_c(t->status));
+    } else if (t->total) {
         qd_json_key_c(w, "status");
         qd_json_object(w);
         qd_json_field_int(w, "total", (int64_t)t->total);
@@ -294,7 +318,7 @@ int qdi_api_tasks_list(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = list(q, s, &l, err);
     if (!rc) rc = write_list(q, s, &l, &r->w, err);
-    qd_vec_fini(&l.tasks);
+    qdi_tasks_free(&l);
     qd_state_unref(s);
     return rc;
 }
@@ -316,15 +340,86 @@ static int no_task(const qd_actions *a, const qd_state *s, qd_str text, qd_str n
     return rc;
 }
 
+/* What the index .tasks has of it, but for what its next node needs. false: nothing. */
+static int write_record(qd_request *q, qd_str text, qd_json_writer *w, bool *found, bool *over,
+                        qd_err *err)
+{
+    const qd_json_node *record;
+    int rc = qdi_bq_record_get(q->a, text, q->arena, &record, err);
+    *found = !rc && record;
+    *over = *found && qd_json_get(record, "completed") && qd_json_get(record, "completed")->truth;
+    if (!*found || !w) return rc;
+    qd_json_object(w);
+    for (const qd_json_node *m = record->first; m; m = m->next) {
+        if (qd_str_is(m->key, "run")) continue;
+        qd_json_key(w, m->key);
+        qd_json_raw_value(w, m->raw);
+    }
+    qd_json_object_end(w);
+    return 0;
+}
+
+static void pause_between_looks(const qd_actions *a)
+{
+    qd_mutex lock;
+    qd_waitq nothing;
+    qd_mutex_init(&lock);
+    qd_waitq_init(&nothing, &lock);
+    qd_mutex_lock(&lock);
+    (void)qd_waitq_wait_task(&nothing, qd_env_mono_ns(a->env) + LOOK_NS);
+    qd_mutex_unlock(&lock);
+    qd_mutex_fini(&lock);
+}
+
+/* Is it still under way? Looks at the nodes, and at the record of one whose node has gone. */
+static int under_way(qd_request *q, qd_str text, qd_str node, task_listing *l, bool *yes,
+                     qd_err *err)
+{
+    bool found, over;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, l, err);
+    qd_state_unref(s);
+    *yes = l->tasks.n > 0;
+    if (rc || *yes) return rc;
+    rc = write_record(q, text, NULL, &found, &over, err);
+    *yes = found && !over;
+    return rc;
+}
+
+static int wait_for_end(qd_request *q, qd_str text, qd_str node, uint64_t id, qd_err *err)
+{
+    bool yes = true, wait;
+    int64_t ms = WAIT_MS;
+    int rc = qd_param_bool(q, "wait_for_completion", false, &wait, err);
+    if (!rc) rc = qd_param_ms(q, "timeout", WAIT_MS, &ms, err);
+    uint64_t until = qd_env_mono_ns(q->a->env) + (uint64_t)ms * 1000000u;
+    while (!rc && wait && yes) {
+        task_listing l = {.only = id};
+        rc = under_way(q, text, node, &l, &yes, err);
+        qdi_tasks_free(&l);
+        if (rc || !yes) break;
+        if (qd_env_mono_ns(q->a->env) >= until)
+            return qd_err_set(err, QD_E_TIMEOUT, "Timed out waiting for completion of task [%.*s]",
+                              QD_STR_ARG(text));
+        pause_between_looks(q->a);
+        rc = qd_task_check(&q->task, err);
+    }
+    return rc;
+}
+
 int qdi_api_tasks_get(qd_request *q, qd_response *r, qd_err *err)
 {
     task_listing l = {0};
     qd_str text = qd_param(q, "task_id"), node;
+    bool found = false, over;
     if (!parse_id(text, &node, &l.only)) return malformed(text, err);
+    int rc = wait_for_end(q, text, node, l.only, err);
+    if (rc) return rc;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, &l, err);
+    rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, &l, err);
     if (!rc && !l.tasks.n) {
-        rc = no_task(q->a, s, text, node, err);
+        rc = write_record(q, text, &r->w, &found, &over, err);
+        if (!rc && !found) rc = no_task(q->a, s, text, node, err);
     } else if (!rc) {
         qd_json_object(&r->w);
         qd_json_field_bool(&r->w, "completed", false);
@@ -334,9 +429,82 @@ int qdi_api_tasks_get(qd_request *q, qd_response *r, qd_err *err)
         qd_json_object_end(&r->w);
         qd_json_object_end(&r->w);
     }
-    qd_vec_fini(&l.tasks);
+    qdi_tasks_free(&l);
     qd_state_unref(s);
     return rc;
+}
+
+/* The task that does the work of one whose node has gone. */
+static int follow_record(qd_request *q, qd_str *text, qd_str *node, uint64_t *id, qd_err *err)
+{
+    const qd_json_node *record;
+    int rc = qdi_bq_record_get(q->a, *text, q->arena, &record, err);
+    qd_str as = !rc && record ? qdi_bq_record_runs_as(record) : (qd_str){NULL, 0};
+    if (as.n && parse_id(as, node, id)) *text = as;
+    return rc;
+}
+
+/* --- another rate --- */
+
+static int no_such_job(qd_str text, qd_err *err)
+{
+    int rc = qd_err_set(err, QD_E_NOTFOUND, "task [%.*s] is missing", QD_STR_ARG(text));
+    qd_err_type(err, "resource_not_found_exception", 404);
+    return rc;
+}
+
+static int rethrottle_here(qd_request *q, qd_str text, uint64_t id, double rate, qd_response *r,
+                           qd_err *err)
+{
+    task_listing l = {.only = id};
+    if (!qdi_bq_rethrottle(q->a, id, rate)) return no_such_job(text, err);
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_tasks_here(q->a, &l, err);
+    if (!rc) {
+        qd_json_object(&r->w);
+        write_nodes(q, s, &l, true, &r->w);
+        qd_json_object_end(&r->w);
+    }
+    qdi_tasks_free(&l);
+    qd_state_unref(s);
+    return rc;
+}
+
+static int rethrottle_there(qd_request *q, qd_str text, qd_str node, qd_response *r, qd_err *err)
+{
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    qdi_forwarded f = {.node = node};
+    bool known = false;
+    for (uint32_t i = 0; i < s->nnodes && !known; i++) known = qd_str_eq(node, s->nodes[i].id);
+    int rc = known && !q->forwarded ? qdi_forward(q, s, &f, 1, err) : no_such_job(text, err);
+    if (!rc) rc = qdi_forward_answer(&f, r, err);
+    qd_state_unref(s);
+    return rc;
+}
+
+int qdi_api_rethrottle(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_str text = qd_param(q, "task_id"), node, as;
+    uint64_t id;
+    double rate;
+    if (!qd_param(q, "requests_per_second").n)
+        return qd_err_set(err, QD_E_ARG, "requests_per_second is a required parameter");
+    int rc = qdi_bq_rate(qd_param(q, "requests_per_second"), &rate, err);
+    if (!rc && !parse_id(text, &node, &id)) rc = malformed(text, err);
+    if (rc) return rc;
+    as = text;
+    if (!q->forwarded) rc = follow_record(q, &as, &node, &id, err);
+    if (rc) return rc;
+    if (!qd_str_eq(as, text) && !qd_str_eq(node, q->a->node_id)) {
+        qd_pair *params = qd_arena_alloc(q->arena, 2 * sizeof *params);
+        if (!params) return qd_err_nomem(err, "rethrottle");
+        params[0] = (qd_pair){QD_STR("task_id"), as};
+        params[1] = (qd_pair){QD_STR("requests_per_second"), qd_param(q, "requests_per_second")};
+        q->params = params;
+        q->nparams = 2;
+    }
+    return qd_str_eq(node, q->a->node_id) ? rethrottle_here(q, text, id, rate, r, err)
+                                          : rethrottle_there(q, text, node, r, err);
 }
 
 /* --- stopping --- */
@@ -346,7 +514,8 @@ static int find_cancellable(qd_request *q, const qd_state *s, task_listing *l, q
     qd_str text = qd_param(q, "task_id"), node;
     if (!text.n) return list(q, s, l, err);
     if (!parse_id(text, &node, &l->only)) return malformed(text, err);
-    int rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, l, err);
+    int rc = follow_record(q, &text, &node, &l->only, err);
+    if (!rc) rc = qdi_tasks_gather(q, s, (qd_str){NULL, 0}, node, l, err);
     if (!rc && !l->tasks.n) {
         rc = qd_err_set(err, QD_E_NOTFOUND, "task [%.*s] is not found", QD_STR_ARG(text));
         qd_err_type(err, "resource_not_found_exception", 404);
@@ -362,7 +531,10 @@ static void keep(task_listing *l, bool (*which)(const qd_request *q, const task_
 {
     size_t n = 0;
     for (size_t i = 0; i < l->tasks.n; i++) {
-        if (which(q, &l->tasks.at[i])) l->tasks.at[n++] = l->tasks.at[i];
+        if (which(q, &l->tasks.at[i]))
+            l->tasks.at[n++] = l->tasks.at[i];
+        else
+            qd_free(l->tasks.at[i].status);
     }
     l->tasks.n = n;
 }
@@ -394,7 +566,7 @@ int qdi_api_tasks_cancel(qd_request *q, qd_response *r, qd_err *err)
         write_nodes(q, s, &l, false, &r->w);
         qd_json_object_end(&r->w);
     }
-    qd_vec_fini(&l.tasks);
+    qdi_tasks_free(&l);
     qd_state_unref(s);
     return rc;
 }
@@ -454,7 +626,7 @@ int qdi_api_cat_tasks(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = list(q, s, &l, err);
     for (size_t i = 0; !rc && i < l.tasks.n; i++) task_row(&t, s, &l.tasks.at[i], detailed);
-    qd_vec_fini(&l.tasks);
+    qdi_tasks_free(&l);
     qd_state_unref(s);
     if (rc) {
         qdi_cat_fini(&t);

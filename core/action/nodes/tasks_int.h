@@ -15,6 +15,7 @@ typedef struct task_seen {
     int64_t start_wall_ms;
     uint64_t running_ns, done, total;
     bool cancellable, cancelled;
+    char *status; /* JSON that the task says of itself; owned, NULL: nothing */
 } task_seen;
 
 typedef struct task_listing {
@@ -26,6 +27,8 @@ typedef struct task_listing {
     int failed;
 } task_listing;
 
+/* Frees what a list holds. */
+void qdi_tasks_free(task_listing *l);
 /* Adds this node's tasks. */
 int qdi_tasks_here(const qd_actions *a, task_listing *l, qd_err *err);
 /* Adds those of the nodes of s that `nodes` names, in order of their ids; a node that does not

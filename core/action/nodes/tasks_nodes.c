@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
+#include <string.h>
 
 #define TIMEOUT_MS 10000u
 #define MESSAGE_MAX ((size_t)64 << 20)
@@ -49,6 +50,34 @@ static void read_seen(qd_body_reader *r, task_seen *t)
     t->cancelled = qd_read_bool(r, "task.cancelled");
 }
 
+/* What tasks say of themselves stands behind the list: an older node does not look there. */
+static void write_status(const task_listing *l, qd_writer *w)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->tasks.n; i++) n += l->tasks.at[i].status != NULL;
+    qd_write_array(w, n);
+    for (size_t i = 0; i < l->tasks.n; i++) {
+        if (!l->tasks.at[i].status) continue;
+        qd_write_varint(w, l->tasks.at[i].id);
+        qd_write_c(w, l->tasks.at[i].status);
+    }
+}
+
+static void read_status(qd_body_reader *r, task_listing *l, size_t from)
+{
+    size_t n = qd_body_reader_left(r) ? qd_read_array(r, "statuses", TASKS_MAX, 2) : 0;
+    for (size_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
+        uint64_t id = qd_read_varint(r, "task");
+        qd_str text = qd_read_str(r, "status", TEXT_MAX);
+        for (size_t k = from; k < l->tasks.n && !qd_body_reader_bad(r); k++) {
+            task_seen *t = &l->tasks.at[k];
+            if (t->id != id || t->status) continue;
+            t->status = qd_calloc(NULL, text.n + 1);
+            if (t->status) memcpy(t->status, text.p, text.n);
+        }
+    }
+}
+
 static void write_filter(const task_listing *l, qd_writer *w)
 {
     qd_write_str(w, l->actions);
@@ -61,13 +90,14 @@ static int read_list(qd_str bytes, uint16_t version, task_listing *l)
 {
     qd_body_reader r;
     qd_body_reader_init(&r, bytes, "list of tasks", version);
-    size_t n = qd_read_array(&r, "tasks", TASKS_MAX, 13);
+    size_t n = qd_read_array(&r, "tasks", TASKS_MAX, 13), from = l->tasks.n;
     for (size_t i = 0; i < n && !qd_body_reader_bad(&r); i++) {
         task_seen t;
         read_seen(&r, &t);
         if (qd_body_reader_bad(&r)) break;
         if (qd_vec_push(&l->tasks, NULL, t)) return QD_E_NOMEM;
     }
+    read_status(&r, l, from);
     return 0; /* what is damaged is not shown */
 }
 
@@ -216,7 +246,8 @@ void qdi_tasks_list_handle(void *arg, qd_rpc_request *request)
     if (!rc) rc = qdi_tasks_here(a, &l, &err);
     qd_write_array(&w, l.tasks.n);
     for (size_t i = 0; i < l.tasks.n; i++) write_seen(&l.tasks.at[i], &w);
-    qd_vec_fini(&l.tasks);
+    write_status(&l, &w);
+    qdi_tasks_free(&l);
     answer(request, &w, &err);
 }
 

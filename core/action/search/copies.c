@@ -323,20 +323,6 @@ static int list(search_run *x, const qd_shard_meta *record, candidate **out, uin
     return 0;
 }
 
-/* The primary, wherever it is. */
-static int take_primary(search_run *x, search_shard *s, const qd_shard_meta *record, qd_err *err)
-{
-    const qd_copy *p = record ? qd_shard_meta_primary(record) : NULL;
-    if (!x->a->rpc || !p || !p->node.n || qd_str_eq(p->node, x->a->node_id)) return take_own(x, s);
-    search_copies *c = qd_arena_alloc(x->arena, sizeof *c);
-    qd_str *node = qd_arena_alloc(x->arena, sizeof *node);
-    if (!c || !node) return qd_err_nomem(err, "copies of a shard");
-    *node = p->node;
-    *c = (search_copies){node, 1, 0};
-    s->copies = c;
-    return 0;
-}
-
 /* "_only_nodes:…", and what it names. */
 static bool only_named(const search_run *x, qd_str *names)
 {
@@ -350,7 +336,6 @@ int qdi_copies_choose(search_run *x, search_shard *s, qd_err *err)
     candidate *at = NULL;
     qd_str names;
     uint32_t n = 0;
-    if (x->r->primaries) return take_primary(x, s, record, err);
     bool only = only_named(x, &names);
     bool here = x->state->nnodes <= 1 || (record && record->ncopies == 1 &&
                                           qd_str_eq(record->copies[0].node, x->a->node_id));
@@ -425,7 +410,6 @@ static bool take_new(search_run *x, search_shard *s, const qd_state *now)
     for (uint32_t i = 0; at && i < r->ncopies; i++) {
         const qd_copy *c = &r->copies[i];
         if (!qd_copy_is_active(c) || was_tried(s, c->allocation_id)) continue;
-        if (x->r->primaries && c != qd_shard_meta_primary(r)) continue;
         at[n++] = (candidate){qd_arena_str(x->arena, c->node), 0, true};
         if (!at[n - 1].node.p) return false;
     }

@@ -88,7 +88,6 @@ typedef struct search_request {
     int64_t batched_reduce_size;
     int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
     bool query_only;             /* the body was read by qdi_search_query_body */
-    bool primaries;              /* only primaries are looked at */
     search_show show;
     qd_aggs *aggs;
     search_boost *boosts;
@@ -301,8 +300,6 @@ void qdi_search_end(search_run *x);
 void qdi_search_shards_write(const search_run *x, qd_json_writer *w);
 /* One shard's query phase. [worker] */
 void qdi_search_shard_run(search_run *x, search_shard *s);
-/* Feeds all documents of a shard that match to a collector that needs no scores. [worker] */
-int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err);
 /* What the shard's plans may spend on terms, by the setting as it is now. [worker] */
 qd_term_budget *qdi_search_budget(const search_run *x, search_shard *s);
 /* A shard's plan of the query for hits, with scores. [worker] */

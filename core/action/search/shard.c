@@ -459,20 +459,6 @@ int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err 
     return rc ? rc : plan(x, s, true, true, out, err);
 }
 
-int qdi_search_shard_collect(search_run *x, search_shard *s, qd_collector *c, qd_err *err)
-{
-    qd_plan *p;
-    qd_collect_result result;
-    int rc = s->index->rc;
-    if (rc) {
-        qd_err_copy(err, &s->index->err);
-        return rc;
-    }
-    rc = qdi_search_shard_open(s, err);
-    if (!rc) rc = plan(x, s, true, false, &p, err);
-    return rc ? rc : qd_plan_collect(p, NULL, c, &result, err);
-}
-
 /* The query with its time, for _stats. */
 static int counted_query(search_run *x, search_shard *s)
 {

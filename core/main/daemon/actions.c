@@ -4,6 +4,7 @@
  * and ready, and everything else from the step `serve` on, when it belongs to a cluster.
  */
 #include "action/api/counters.h"
+#include "action/byquery/byquery.h"
 #include "action/indices/request_cache.h"
 #include "base/log.h"
 #include "main/daemon/node.h"
@@ -111,6 +112,7 @@ static int actions_start(qd_node *node, qd_err *err)
                                    1000000u,
                                &node->actions.request_cache, err);
     if (!rc) rc = qd_scrolls_open(&node->actions, err);
+    if (!rc && (rc = qd_by_query_open(&node->actions, err))) qd_scrolls_close(&node->actions);
     if (rc) {
         qd_request_cache_close(node->actions.request_cache);
         qd_action_counters_close(counters);
@@ -120,6 +122,7 @@ static int actions_start(qd_node *node, qd_err *err)
 
 static void actions_stop(qd_node *node)
 {
+    qd_by_query_close(&node->actions);
     qd_scrolls_close(&node->actions);
     qd_request_cache_close(node->actions.request_cache);
     node->actions.request_cache = NULL;
@@ -186,6 +189,7 @@ static void serve_stop(qd_node *node)
     bool others = has_others(node);
     atomic_store(&node->actions.stopping, true);
     atomic_store(&node->actions.started, false);
+    qd_by_query_stop(&node->actions);
     qd_node_http_close(node);
     if (others) leave(node);
     atomic_store(&node->actions.serving, false);

@@ -543,8 +543,7 @@ static void wait_for_docs(action_cluster *c, const char *text)
     fail_msg("%s: %s", text, action_cluster_body(c));
 }
 
-/* It waits between batches as long as it was told to; cancelled then, it says what it has done, and
- * a node that only had it done, that it does not know. */
+/* It waits between batches as long as it was told to; cancelled then, it says what it has done. */
 static void deletions_have_a_pace(void **state)
 {
     (void)state;
@@ -571,49 +570,12 @@ static void deletions_have_a_pace(void **state)
         int status = action_cluster_wait(c, e);
         const char *body = action_cluster_body(c);
         assert_non_null(strstr(body, "\"canceled\":\"by user request\""));
-        /* elsewhere, its node may answer before this one is cancelled */
-        if (status == 200 || action_cluster_shards(c, i, "one")) {
-            assert_int_equal(status, 200);
-            assert_non_null(strstr(body, "\"deleted\":1,"));
-            assert_non_null(strstr(body, "\"failures\":[]"));
-            assert_non_null(strstr(body, "\"requests_per_second\":0.001,"));
-        } else {
-            assert_int_equal(status, 503);
-            assert_non_null(strstr(body, "it is not known how many documents node"));
-        }
+        assert_int_equal(status, 200);
+        assert_non_null(strstr(body, "\"deleted\":1,"));
+        assert_non_null(strstr(body, "\"failures\":[]"));
+        assert_non_null(strstr(body, "\"requests_per_second\":0.001,"));
         wait_for_docs(c, left);
     }
-    action_cluster_close(c);
-}
-
-/* Cancelled where the documents are alone: whoever asked is told that it did not end. */
-static void a_part_is_cancelled(void **state)
-{
-    (void)state;
-    action_cluster *c = action_cluster_open(NODES, NULL);
-    action_cluster_index(c, "one",
-                         "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0}}");
-    static const char *const ids[] = {"0", "1", "2"};
-    for (uint32_t i = 0; i < QD_COUNT_OF(ids); i++) action_cluster_put(c, "one", ids[i], "{}");
-    action_cluster_refresh(c);
-    uint32_t holder = 0;
-    while (!action_cluster_shards(c, holder, "one")) holder++;
-    uint32_t other = (holder + 1) % NODES;
-    char path[160];
-    action_errand *e = action_cluster_start(
-        c, other, "POST", "/one/_delete_by_query?scroll_size=1&requests_per_second=0.001",
-        "{\"query\":{\"match_all\":{}}}");
-    wait_for_docs(c, "\"count\":2,");
-    snprintf(
-        path, sizeof path,
-        "/_tasks/_cancel?nodes=nodeidnodeidnodeid%04u&actions=indices:data/write/delete/byquery",
-        holder);
-    assert_int_equal(action_cluster_call(c, other, "POST", path, NULL), 200);
-    int status = action_cluster_wait(c, e);
-    const char *body = action_cluster_body(c);
-    if (status != 200) fail_msg("%d: %s", status, body);
-    assert_non_null(strstr(body, "\"canceled\":\"by user request\""));
-    assert_non_null(strstr(body, "\"total\":3,\"deleted\":1,"));
     action_cluster_close(c);
 }
 
@@ -812,7 +774,6 @@ int main(void)
         cmocka_unit_test(deletions),
         cmocka_unit_test(deletions_wait_for_copies),
         cmocka_unit_test(deletions_have_a_pace),
-        cmocka_unit_test(a_part_is_cancelled),
         cmocka_unit_test(caches_are_cleared_everywhere),
         cmocka_unit_test(a_page_is_asked_for_twice),
         cmocka_unit_test(an_index_goes_between_pages),
