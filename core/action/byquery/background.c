@@ -140,6 +140,10 @@ static void run(void *arg)
     qd_buf_init(&b, job->a->account, ANSWER_MAX);
     qd_json_writer_init(&w, &b, false);
     int rc = job->resumed ? qdi_bq_record(job, true, &err) : 0;
+    if (rc == QD_E_FENCED)
+        atomic_store(&job->a->by_query->again, true);
+    else if (job->resumed)
+        qd_log_info("action", "task [%s] goes on here: its node has gone", job->id);
     if (!rc) rc = qdi_bq_run(job, &err);
     if (!rc) qdi_bq_answer(job, &w);
     if (rc == QD_E_FENCED)

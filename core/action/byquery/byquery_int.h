@@ -29,6 +29,7 @@ typedef struct bq_spec {
     qd_str index;           /* expression of the source; empty: all */
     qd_str query;           /* JSON; p NULL: all documents */
     qd_str source_filter;   /* JSON of _source; p NULL: whole */
+    qd_str sort;            /* JSON: the order of a reindex, for max_docs; p NULL: any */
     qd_str slice;           /* JSON of a slice made by hand; p NULL: none */
     qd_str preference;      /* of copies; empty: none */
     qd_str routing, scroll; /* of the search; how long the point in time is kept between batches */
@@ -58,15 +59,16 @@ typedef struct bq_bound {
     int64_t max_seq_no;
 } bq_bound;
 
-/* The shards of one number of all indices, or a part of their documents by the hash of the id. */
+/* The shards of one number of all indices, or a part of their sequence numbers. */
 typedef struct bq_unit {
     uint32_t number, part, parts;
     const bq_bound *bounds;
     uint32_t nbounds;
     qd_str pit;
-    int64_t from, top; /* all up to `from` are done; the highest bound */
-    bool opened;       /* pit is to be given back */
-    bool resumed;      /* its bounds were made before that point in time */
+    int64_t from, top;  /* all up to `from` are done; where it ends */
+    int64_t tried, had; /* up to there it may have been written; so by the node before */
+    bool opened;        /* pit is to be given back */
+    bool resumed;       /* its bounds were made before that point in time */
 } bq_unit;
 
 typedef struct bq_slice {
@@ -77,6 +79,8 @@ typedef struct bq_slice {
     bq_status status; /* under the job's lock */
     uint64_t left;    /* of max_docs */
     uint64_t before_n, before_ns;
+    bool again; /* the page may have been written by the node before */
+    bool newer; /* it has documents that were changed since the job began, and may be copied */
     uint64_t until_ns; /* waits until then, by its rate; under the lock */
     doc_marks marks;
     qd_work work;
@@ -204,6 +208,7 @@ struct qd_by_query {
     qd_cond wake;
     qd_waitq fewer; /* a job in the background has ended */
     bq_job *first;
+    _Atomic bool again; /* a record was another one than it seemed: the keeper is to look again */
     bool stop;
     qd_thread *keeper;
 };

@@ -27,22 +27,28 @@ static bool is_there(const qd_state *s, qd_str owner)
     return false;
 }
 
-/* Takes one over: the texts of the hit are copied into the job. */
-static int take(qd_actions *a, const qd_json_node *hit, qd_err *err)
+/* Takes one over, by its record as it is now: what a search finds may be older. The texts are
+ * copied into the job. */
+static int take(qd_actions *a, const qd_state *s, qd_str id, qd_arena *arena, qd_err *err)
 {
-    const qd_json_node *source = qd_json_get(hit, "_source"), *id = qd_json_get(hit, "_id");
+    qd_pair params[] = {{QD_STR("index"), QD_STR(BQ_TASKS)}, {QD_STR("id"), id}};
+    const qd_json_node *doc;
     qd_json_node *record;
+    int rc = qdi_bq_call(a, "get", params, 2, (qd_str){NULL, 0}, arena, &doc, err);
+    if (rc) return rc;
+    const qd_json_node *source = qd_json_get(doc, "_source");
+    const qd_json_node *run = source ? qd_json_get(source, "run") : NULL;
+    const qd_json_node *owner = run ? qd_json_get(run, "owner") : NULL;
+    if (!owner || is_there(s, owner->text)) return 0; /* it has ended, or goes on already */
     bq_job *job = qd_calloc(NULL, sizeof *job);
     if (!job) return qd_err_nomem(err, "a task");
     qdi_bq_init(job, a);
     qd_str text = qd_arena_str(&job->arena, source->raw);
-    int rc =
-        text.p ? qd_json_parse(&job->arena, text, 0, &record, err) : qd_err_nomem(err, "a task");
-    if (!rc) rc = qdi_bq_record_read(job, id->text, record, err);
+    rc = text.p ? qd_json_parse(&job->arena, text, 0, &record, err) : qd_err_nomem(err, "a task");
+    if (!rc) rc = qdi_bq_record_read(job, id, record, err);
     if (!rc) {
-        (void)qd_str_i64(qd_json_text(qd_json_get(hit, "_seq_no")), &job->seq_no);
-        (void)qd_str_i64(qd_json_text(qd_json_get(hit, "_primary_term")), &job->term);
-        qd_log_info("action", "task [%s] goes on here: its node has gone", job->id);
+        (void)qd_str_i64(qd_json_text(qd_json_get(doc, "_seq_no")), &job->seq_no);
+        (void)qd_str_i64(qd_json_text(qd_json_get(doc, "_primary_term")), &job->term);
         rc = qdi_bq_take_over(job, err);
     }
     if (!rc) return 0;
@@ -61,7 +67,7 @@ static bool look(qd_actions *a, const qd_state *s)
     qd_err_init(&err);
     qd_arena_init(&arena, a->account, 0);
     int rc = qdi_bq_call(a, "search", params, 1,
-                         QD_STR("{\"size\":100,\"seq_no_primary_term\":true,\"query\":{\"term\":{"
+                         QD_STR("{\"size\":100,\"query\":{\"term\":{"
                                 "\"completed\":false}}}"),
                          &arena, &root, &err);
     const qd_json_node *hits = rc ? NULL : qd_json_get(qd_json_get(root, "hits"), "hits");
@@ -70,11 +76,11 @@ static bool look(qd_actions *a, const qd_state *s)
         const qd_json_node *run = qd_json_get(qd_json_get(h, "_source"), "run");
         const qd_json_node *owner = run ? qd_json_get(run, "owner") : NULL;
         if (!owner || is_there(s, owner->text)) continue;
-        if (take(a, h, &err)) {
-            qd_log_warn("action", "a task of a node that has gone cannot go on here: %s",
-                        qd_err_reason(&err));
-            qd_err_fini(&err);
-        }
+        if (!take(a, s, qd_json_text(qd_json_get(h, "_id")), &arena, &err)) continue;
+        qd_log_warn("action", "a task of a node that has gone does not go on here yet: %s",
+                    qd_err_reason(&err));
+        qd_err_fini(&err);
+        all = false;
     }
     qd_err_fini(&err);
     qd_arena_fini(&arena);
@@ -95,7 +101,8 @@ void qdi_bq_keeper(void *arg)
             qd_state *s = qd_cluster_state(a->cluster);
             uint64_t now = members(s);
             bool any = qd_state_index(s, QD_STR(BQ_TASKS)) != NULL;
-            if (now != seen && (!any || look(a, s))) seen = now;
+            bool again = atomic_exchange(&t->again, false);
+            if (now != seen || again) seen = !any || look(a, s) ? now : 0;
             qd_state_unref(s);
         }
         qd_mutex_lock(&t->lock);

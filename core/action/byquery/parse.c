@@ -65,11 +65,11 @@ static int max_docs_of(bq_spec *s, int64_t n, bool given, qd_err *err)
 
 static int max_docs_params(const qd_request *q, bq_spec *s, qd_err *err)
 {
-    static const char *const keys[] = {"max_docs", "size"};
+    static const char *const keys[] = {"size", "max_docs"};
     int rc = 0;
     for (size_t i = 0; i < QD_COUNT_OF(keys) && !rc; i++) {
         int64_t n = -1;
-        if (!qd_param_has(q, keys[i]) || (i && qd_str_is(qd_param(q, keys[i]), "-1"))) continue;
+        if (!qd_param_has(q, keys[i]) || (!i && qd_str_is(qd_param(q, keys[i]), "-1"))) continue;
         rc = qd_param_i64(q, keys[i], -1, &n, err);
         if (!rc) rc = max_docs_of(s, n, true, err);
     }
@@ -83,7 +83,6 @@ static int params(const qd_request *q, bq_spec *s, qd_err *err)
     if (!rc && qd_param_has(q, "requests_per_second"))
         rc = qdi_bq_rate(qd_param(q, "requests_per_second"), &s->rate, err);
     if (!rc && conflicts.n) rc = conflicts_of(conflicts, &s->proceed, err);
-    if (!rc) rc = max_docs_params(q, s, err);
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &s->timeout_ms, err);
     if (!rc) rc = qdi_active_param(q, &s->active, err);
     if (!rc && qd_param_has(q, "scroll_size"))
@@ -158,8 +157,8 @@ static int scripts(qd_err *err)
 static int whole_number(const qd_json_node *m, int64_t *out, qd_err *err)
 {
     if (qd_str_i64(qd_json_text(m), out)) return 0;
-    return qd_err_set(err, QD_E_XCONTENT, "[%.*s] must be a whole number but was [%.*s]",
-                      QD_STR_ARG(m->key), QD_STR_ARG(m->raw));
+    return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                      QD_STR_ARG(m->type == QD_JSON_T_STRING ? m->text : m->raw));
 }
 
 /* A member that all three have; 1: it is none of these. */
@@ -177,6 +176,15 @@ static int common(bq_job *job, const qd_json_node *m, qd_err *err)
     return 1;
 }
 
+/* What a search knows and a job cannot do. */
+static int unsupported_there(const qd_json_node *m, qd_err *err)
+{
+    bool source = qd_str_is(m->key, "_source");
+    return qd_err_set(err, QD_E_VALIDATION,
+                      "Validation Failed: 1: %.*s%s is not supported in this context;",
+                      QD_STR_ARG(m->key), source ? ":false" : "");
+}
+
 static int query_body(bq_job *job, const qd_json_node *root, qd_err *err)
 {
     bq_spec *s = &job->spec;
@@ -185,7 +193,9 @@ static int query_body(bq_job *job, const qd_json_node *root, qd_err *err)
         rc = common(job, m, err);
         if (rc != 1) continue;
         rc = 0;
-        if (qd_str_is(m->key, "query") && m->type == QD_JSON_T_OBJECT) {
+        if (qd_str_is(m->key, "stored_fields") || qd_str_is(m->key, "from")) {
+            rc = unsupported_there(m, err);
+        } else if (qd_str_is(m->key, "query") && m->type == QD_JSON_T_OBJECT) {
             if (!s->query.p) s->query = m->raw;
         } else if (qd_str_is(m->key, "slice") && m->type == QD_JSON_T_OBJECT) {
             s->slice = m->raw;
@@ -212,15 +222,6 @@ static int expression(bq_job *job, const qd_json_node *m, qd_str *out, qd_err *e
     return failed ? qd_err_nomem(err, "indices of the source") : 0;
 }
 
-/* Without its source a document cannot be copied. */
-static int unsupported_there(const qd_json_node *m, qd_err *err)
-{
-    bool source = qd_str_is(m->key, "_source");
-    return qd_err_set(err, QD_E_VALIDATION,
-                      "Validation Failed: 1: %.*s%s is not supported in this context;",
-                      QD_STR_ARG(m->key), source ? ":false" : "");
-}
-
 static int read_source(bq_job *job, const qd_json_node *source, qd_err *err)
 {
     bq_spec *s = &job->spec;
@@ -241,13 +242,15 @@ static int read_source(bq_job *job, const qd_json_node *source, qd_err *err)
             s->slice = m->raw;
         } else if (qd_str_is(m->key, "type")) {
             continue; /* there is one type */
-        } else if (qd_str_is(m->key, "remote") || qd_str_is(m->key, "sort") ||
-                   qd_str_is(m->key, "runtime_mappings")) {
+        } else if (qd_str_is(m->key, "sort")) {
+            s->sort = m->raw;
+        } else if (qd_str_is(m->key, "remote") || qd_str_is(m->key, "runtime_mappings")) {
             rc = qd_err_set(err, QD_E_UNSUPPORTED,
                             "[source.%.*s] of a reindex is not supported by this version",
                             QD_STR_ARG(m->key));
         } else {
-            rc = wrong("source", m, err);
+            rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
+                            qd_json_type_token(m->type), QD_STR_ARG(m->key));
         }
     }
     return rc;
@@ -305,12 +308,13 @@ static int reindex_body(bq_job *job, const qd_json_node *root, qd_err *err)
         }
     }
     if (rc) return rc;
-    if (!root || !source || !dest || !s->dest.n || !s->index.n) {
-        return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;",
-                          !source || !s->index.n
-                              ? "use _all if you really want to copy from all existing indexes"
-                              : "index is missing");
-    }
+    bool no_source = !source || !s->index.n, no_dest = !dest || !s->dest.n;
+    if (no_source || no_dest)
+        return qd_err_set(
+            err, QD_E_VALIDATION, "Validation Failed: %s%s",
+            no_source ? "1: use _all if you really want to copy from all existing indexes;" : "",
+            no_dest ? no_source ? "2: index must be specified;" : "1: index must be specified;"
+                    : "");
     if (s->op == DOC_CREATE && s->external)
         return qd_err_set(err, QD_E_VALIDATION,
                           "Validation Failed: 1: create operations only support internal "
@@ -361,5 +365,6 @@ int qdi_bq_parse(bq_job *job, const qd_request *q, bq_kind kind, qd_err *err)
         rc = qd_err_set(err, QD_E_PARSE, "Expected [START_OBJECT] but found [%s]",
                         qd_json_type_token(root->type));
     if (!rc) rc = kind == BQ_REINDEX ? reindex_body(job, root, err) : query_body(job, root, err);
+    if (!rc) rc = max_docs_params(q, s, err); /* behind the body, as errors name them */
     return rc ? rc : check(job, err);
 }

@@ -36,8 +36,10 @@ static int check_dest(const bq_job *job, const qd_state *s, const qd_resolved *f
     const qd_index_meta *to = NULL;
     qd_str routing;
     if (job->spec.kind != BQ_REINDEX) return 0;
-    if (qd_state_write_index(s, job->spec.dest, &to, &routing, NULL) || !to)
-        return 0; /* it is made, or refused then */
+    if (qd_state_write_index(s, job->spec.dest, &to, &routing, NULL) || !to) {
+        bool alias = qd_state_alias(s, job->spec.dest) != NULL; /* the write tells what it lacks */
+        return alias ? 0 : qdi_auto_create_check(job->a, job->spec.dest, err);
+    }
     for (uint32_t i = 0; i < from->n; i++) {
         if (strcmp(from->at[i]->uuid, to->uuid) != 0) continue;
         return qd_err_set(err, QD_E_VALIDATION,
@@ -55,13 +57,14 @@ static int open_point(bq_job *job, bq_unit *u, qd_err *err)
     qd_pair params[12];
     const qd_json_node *root;
     uint32_t n = 0;
-    qd_str asked = job->spec.preference;
-    qd_str preference = qd_arena_printf(&job->arena, "_shards:%u%s%.*s", u->number,
-                                        asked.n ? "|" : "", QD_STR_ARG(asked));
-    if (!preference.p) return qd_err_nomem(err, "a job");
+    qd_str preference = job->spec.preference;
+    if (!job->spec.sort.p) /* else all shards are read together */
+        preference = qd_arena_printf(&job->arena, "_shards:%u%s%.*s", u->number,
+                                     preference.n ? "|" : "", QD_STR_ARG(preference));
+    if (!job->spec.sort.p && !preference.p) return qd_err_nomem(err, "a job");
     params[n++] = (qd_pair){QD_STR("index"), job->spec.index.n ? job->spec.index : QD_STR("_all")};
     params[n++] = (qd_pair){QD_STR("keep_alive"), job->spec.scroll};
-    params[n++] = (qd_pair){QD_STR("preference"), preference};
+    if (preference.n) params[n++] = (qd_pair){QD_STR("preference"), preference};
     params[n++] = (qd_pair){QD_STR("allow_partial_search_results"), QD_STR("false")};
     if (job->spec.routing.n) params[n++] = (qd_pair){QD_STR("routing"), job->spec.routing};
     for (uint32_t i = 0; i < job->spec.noptions && n < QD_COUNT_OF(params); i++)
@@ -160,6 +163,13 @@ static void write_bounds(const bq_unit *u, int64_t from, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+static void write_slice(const bq_job *job, qd_json_writer *w)
+{
+    if (!job->spec.slice.p) return;
+    qd_json_key_c(w, "slice");
+    qd_json_raw_value(w, job->spec.slice);
+}
+
 /* "query" of the documents of a unit in (from, to]. */
 static void write_query(const bq_job *job, const bq_unit *u, int64_t from, int64_t to,
                         qd_json_writer *w)
@@ -177,16 +187,7 @@ static void write_query(const bq_job *job, const bq_unit *u, int64_t from, int64
     qd_json_array_end(w);
     qd_json_object_end(w);
     qd_json_object_end(w);
-    if (job->spec.slice.p) {
-        qd_json_key_c(w, "slice");
-        qd_json_raw_value(w, job->spec.slice);
-    } else if (u->parts > 1) {
-        qd_json_key_c(w, "slice");
-        qd_json_object(w);
-        qd_json_field_int(w, "id", u->part);
-        qd_json_field_int(w, "max", u->parts);
-        qd_json_object_end(w);
-    }
+    write_slice(job, w);
 }
 
 static void write_source(const bq_job *job, qd_json_writer *w)
@@ -234,9 +235,11 @@ static int64_t whole(const qd_json_node *n)
 
 /* --- opening --- */
 
-/* How high the sequence numbers of each index go. */
-static int measure(bq_job *job, bq_unit *u, qd_err *err)
+/* How many documents of the unit's shards match, and how high their sequence numbers go, by index.
+ * The query is searched for alone, so that what is wrong with it is told as a search tells it. */
+static int measure(bq_job *job, bq_unit *u, uint64_t *total, qd_err *err)
 {
+    static const char *const hits[] = {"hits", "total", "value", NULL};
     static const char *const buckets[] = {"aggregations", "i", "buckets", NULL};
     static const char *const value[] = {"m", "value", NULL};
     const qd_json_node *root = NULL;
@@ -245,8 +248,14 @@ static int measure(bq_job *job, bq_unit *u, qd_err *err)
     qd_buf_init(&b, NULL, BODY_MAX);
     qd_json_writer_init(&w, &b, false);
     qd_json_object(&w);
+    if (job->spec.query.p) {
+        qd_json_key_c(&w, "query");
+        qd_json_raw_value(&w, job->spec.query);
+    }
+    write_slice(job, &w);
     write_point(job, u, &w);
     qd_json_field_int(&w, "size", 0);
+    qd_json_field_bool(&w, "track_total_hits", true);
     qd_json_key_c(&w, "aggs");
     qd_json_raw_value(&w, QD_STR("{\"i\":{\"terms\":{\"field\":\"_index\",\"size\":1000},"
                                  "\"aggs\":{\"m\":{\"max\":{\"field\":\"_seq_no\"}}}}}"));
@@ -258,6 +267,7 @@ static int measure(bq_job *job, bq_unit *u, qd_err *err)
     bq_bound *at = qd_arena_alloc(&job->arena, ((list ? list->n : 0) + 1ul) * sizeof *at);
     if (!rc && !at) rc = qd_err_nomem(err, "a job");
     if (rc) return rc;
+    *total = (uint64_t)whole(path(root, hits));
     u->bounds = at;
     for (const qd_json_node *k = list ? list->first : NULL; k; k = k->next) {
         int64_t max = whole(path(k, value));
@@ -306,25 +316,47 @@ static int resume(bq_job *job, bq_unit *u, qd_err *err)
     if (!at) return qd_err_nomem(err, "a job");
     u->resumed = true;
     u->from = whole(qd_json_get(p, "from"));
+    u->had = whole(qd_json_get(p, "tried"));
     u->bounds = at;
     u->nbounds = 0;
-    if (job->spec.kind != BQ_REINDEX) u->top = -1;
-    for (const qd_json_node *k = bounds ? bounds->first : NULL; k; k = k->next) {
-        int64_t max = whole(k);
-        at[u->nbounds++] = (bq_bound){k->key, max};
-        if (max > u->top) u->top = max;
-    }
+    for (const qd_json_node *k = bounds ? bounds->first : NULL; k; k = k->next)
+        at[u->nbounds++] = (bq_bound){k->key, whole(k)};
     return 0;
+}
+
+static int64_t highest(const bq_unit *u)
+{
+    int64_t top = -1;
+    for (uint32_t i = 0; i < u->nbounds; i++)
+        if (u->bounds[i].max_seq_no > top) top = u->bounds[i].max_seq_no;
+    return top;
+}
+
+/* The unit's share of the sequence numbers up to the highest bound. What a copy finds above that
+ * after a resume was changed meanwhile, and belongs to the last part. */
+static void take_part(const bq_job *job, bq_unit *u)
+{
+    int64_t top = highest(u), each = (top + 1) / (int64_t)u->parts;
+    int64_t from = each * u->part - 1;
+    bool last = u->part + 1 == u->parts;
+    if (u->from < from) u->from = from;
+    if (!last)
+        u->top = from + each;
+    else if (job->spec.kind != BQ_REINDEX || !u->resumed)
+        u->top = top;
 }
 
 static int open_unit(bq_job *job, bq_unit *u, uint64_t *total, qd_err *err)
 {
     *total = 0;
     int rc = open_point(job, u, err);
-    if (!rc) rc = measure(job, u, err);
-    if (!rc && job->resumed) rc = resume(job, u, err);
-    if (!rc && u->top > u->from) rc = count(job, u, total, err);
-    return rc;
+    if (!rc) rc = measure(job, u, total, err);
+    if (!rc && job->resumed && !job->spec.sort.p) rc = resume(job, u, err);
+    if (rc) return rc;
+    take_part(job, u);
+    if (u->parts == 1 && !u->resumed) return 0;
+    *total = 0;
+    return u->top > u->from ? count(job, u, total, err) : 0;
 }
 
 /* Units: one for each shard number, or several when there are more slices. */
@@ -335,8 +367,13 @@ static int make_units(bq_job *job, uint32_t shards, qd_err *err)
     if (!job->units) return qd_err_nomem(err, "a job");
     for (uint32_t i = 0; i < shards; i++)
         for (uint32_t k = 0; k < parts; k++)
-            job->units[job->nunits++] =
-                (bq_unit){.number = i, .part = k, .parts = parts, .from = -1, .top = -1};
+            job->units[job->nunits++] = (bq_unit){.number = i,
+                                                  .part = k,
+                                                  .parts = parts,
+                                                  .from = -1,
+                                                  .top = -1,
+                                                  .tried = -1,
+                                                  .had = -1};
     return 0;
 }
 
@@ -376,6 +413,19 @@ static uint32_t auto_slices(const qd_resolved *r)
     return n ? n : 1;
 }
 
+/* What the node before has written is to be seen as it is now. */
+static int refresh(bq_job *job, qd_err *err)
+{
+    const qd_json_node *root;
+    qd_pair params[8];
+    uint32_t n = 0;
+    params[n++] = (qd_pair){QD_STR("index"), job->spec.index.n ? job->spec.index : QD_STR("_all")};
+    for (uint32_t i = 0; i < job->spec.noptions && n < QD_COUNT_OF(params); i++)
+        params[n++] = job->spec.options[i];
+    return qdi_bq_call(job->a, "indices.refresh", params, n, (qd_str){NULL, 0}, &job->arena, &root,
+                       err);
+}
+
 /* Opens the units of a slice and adds what they hold to its total. */
 static int open_slice(bq_job *job, bq_slice *s, qd_err *err)
 {
@@ -396,12 +446,13 @@ int qdi_bq_open(bq_job *job, qd_err *err)
     qd_resolved found = {0};
     uint32_t shards = 0;
     int rc = resolve(job, &job->arena, &found, &state, err);
+    if (!rc && job->resumed) rc = refresh(job, err);
     if (!rc) rc = check_dest(job, state, &found, err);
     for (uint32_t i = 0; i < found.n && !rc; i++)
         if (found.at[i]->shards > shards) shards = found.at[i]->shards;
     job->nslices = job->spec.slices ? job->spec.slices : auto_slices(&found);
     qd_state_unref(state);
-    if (!rc) rc = make_units(job, shards, err);
+    if (!rc) rc = make_units(job, job->spec.sort.p && shards ? 1 : shards, err);
     if (!rc) rc = make_slices(job, err);
     for (uint32_t i = 0; i < job->nslices && !rc; i++) rc = open_slice(job, &job->slices[i], err);
     return rc;
@@ -409,8 +460,8 @@ int qdi_bq_open(bq_job *job, qd_err *err)
 
 /* --- reading --- */
 
-static int write_search(const bq_slice *s, const bq_unit *u, int64_t to, const qd_json_node *after,
-                        uint64_t n, qd_buf *b)
+static int write_search(const bq_slice *s, const bq_unit *u, int64_t from, int64_t to,
+                        const qd_json_node *after, uint64_t n, qd_buf *b)
 {
     qd_json_writer w;
     qd_json_writer_init(&w, b, false);
@@ -421,9 +472,10 @@ static int write_search(const bq_slice *s, const bq_unit *u, int64_t to, const q
     qd_json_field_bool(&w, "seq_no_primary_term", true);
     qd_json_field_bool(&w, "version", true);
     qd_json_key_c(&w, "sort");
-    qd_json_raw_value(&w, QD_STR("[{\"_seq_no\":\"asc\"}]"));
+    qd_json_raw_value(&w,
+                      s->job->spec.sort.p ? s->job->spec.sort : QD_STR("[{\"_seq_no\":\"asc\"}]"));
     write_source(s->job, &w);
-    write_query(s->job, u, u->from, to, &w);
+    write_query(s->job, u, from, to, &w);
     if (after) {
         qd_json_key_c(&w, "search_after");
         qd_json_raw_value(&w, after->raw);
@@ -432,9 +484,34 @@ static int write_search(const bq_slice *s, const bq_unit *u, int64_t to, const q
     return qd_buf_status(b);
 }
 
+/* Before documents are made that must not be there: a node that takes over knows then which may be
+ * there by this job. */
+static int note_tried(bq_slice *s, bq_unit *u, int64_t last, qd_err *err)
+{
+    bq_job *job = s->job;
+    if (!job->background || job->spec.op != DOC_CREATE || last <= u->tried) return 0;
+    __atomic_store_n(&u->tried, last, __ATOMIC_RELAXED);
+    return qdi_bq_record(job, true, err);
+}
+
+/* Writes a page's hits and notes how far the unit is. */
+static int write_page(bq_slice *s, bq_unit *u, const qd_json_node *list, const qd_json_node *last,
+                      qd_err *err)
+{
+    bool ordered = !s->job->spec.sort.p;
+    int64_t at = whole(qd_json_get(last, "_seq_no"));
+    s->again = ordered && whole(qd_json_get(list->first, "_seq_no")) <= u->had;
+    s->newer = ordered && u->resumed && at > highest(u);
+    int rc = ordered ? note_tried(s, u, at, err) : 0;
+    if (!rc) rc = qdi_bq_write(s, list, err);
+    /* those of other indices with this number may be behind it still */
+    if (!rc && ordered && at - 1 > u->from) __atomic_store_n(&u->from, at - 1, __ATOMIC_RELAXED);
+    return rc;
+}
+
 /* A page of a window; *n hits. What it ends with goes to *after, which is in arena. */
-static int page(bq_slice *s, bq_unit *u, int64_t to, const qd_json_node **after, qd_arena *arena,
-                uint64_t *n, qd_err *err)
+static int page(bq_slice *s, bq_unit *u, int64_t from, int64_t to, const qd_json_node **after,
+                qd_arena *arena, uint64_t *n, qd_err *err)
 {
     static const char *const hits[] = {"hits", "hits", NULL};
     const qd_json_node *root;
@@ -445,19 +522,16 @@ static int page(bq_slice *s, bq_unit *u, int64_t to, const qd_json_node **after,
     if (!rc) rc = qdi_bq_check(s, err);
     if (rc) return rc;
     qd_buf_init(&b, NULL, BODY_MAX);
-    rc = write_search(s, u, to, *after, most, &b) ? qd_err_nomem(err, "a search") : 0;
+    rc = write_search(s, u, from, to, *after, most, &b) ? qd_err_nomem(err, "a search") : 0;
     if (!rc) rc = search(s->job, &s->status, qd_buf_view(&b), arena, &root, err);
     qd_buf_fini(&b);
     const qd_json_node *list = rc ? NULL : path(root, hits), *last = NULL;
     *n = list ? list->n : 0;
     if (rc || !*n) return rc;
     for (const qd_json_node *h = list->first; h; h = h->next) last = h;
-    rc = qdi_bq_write(s, list, err);
+    rc = write_page(s, u, list, last, err);
     s->left -= *n;
     *after = qd_json_get(last, "sort");
-    /* those of other indices with this number may be behind it still */
-    int64_t at = whole(qd_json_get(last, "_seq_no")) - 1;
-    if (!rc && at > u->from) __atomic_store_n(&u->from, at, __ATOMIC_RELAXED);
     return rc;
 }
 
@@ -467,17 +541,14 @@ static int window(bq_slice *s, bq_unit *u, int64_t to, uint64_t *found, qd_err *
 {
     qd_arena arenas[2];
     const qd_json_node *after = NULL;
-    int64_t from = u->from;
+    int64_t from = u->from; /* pages go on by search_after, under one query */
     int rc = 0;
     for (int i = 0; i < 2; i++) qd_arena_init(&arenas[i], s->job->a->account, 0);
     *found = 0;
     for (uint32_t turn = 0; !rc && s->left && !s->job->stopped; turn ^= 1) {
         uint64_t n;
-        bq_unit view = *u;
-        view.from = from; /* pages go on by search_after, under one query */
         qd_arena_reset(&arenas[turn]);
-        rc = page(s, &view, to, &after, &arenas[turn], &n, err);
-        if (!rc && view.from > u->from) __atomic_store_n(&u->from, view.from, __ATOMIC_RELAXED);
+        rc = page(s, u, from, to, &after, &arenas[turn], &n, err);
         if (!rc) rc = qdi_bq_record(s->job, false, err);
         *found += n;
         if (n < (uint64_t)s->job->spec.batch) break;
@@ -488,7 +559,7 @@ static int window(bq_slice *s, bq_unit *u, int64_t to, uint64_t *found, qd_err *
 
 static int unit(bq_slice *s, bq_unit *u, qd_err *err)
 {
-    int64_t batch = s->job->spec.batch, width = batch;
+    int64_t batch = s->job->spec.batch, width = s->job->spec.sort.p ? INT64_MAX : batch;
     int rc = 0;
     while (!rc && u->from < u->top && s->left && !s->job->stopped) {
         uint64_t found;

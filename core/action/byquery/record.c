@@ -88,6 +88,7 @@ static void write_units(const bq_slice *s, qd_json_writer *w)
         qd_json_field_int(w, "part", u->part);
         qd_json_field_int(w, "parts", u->parts);
         qd_json_field_int(w, "from", __atomic_load_n(&u->from, __ATOMIC_RELAXED));
+        qd_json_field_int(w, "tried", __atomic_load_n(&u->tried, __ATOMIC_RELAXED));
         qd_json_key_c(w, "bounds");
         qd_json_object(w);
         for (uint32_t k = 0; k < u->nbounds; k++) {

@@ -114,6 +114,11 @@ static void settle(bq_slice *s, const doc_item *items, size_t n)
             continue;
         }
         bool conflict = i->rc == QD_E_VERSION_CONFLICT;
+        if (conflict && (s->again || s->newer) && job->spec.op == DOC_CREATE) {
+            s->status.created += s->again; /* by the node that ran the job before */
+            s->status.noops += !s->again;
+            continue;
+        }
         s->status.conflicts += conflict;
         if (!conflict || !job->spec.proceed) item_failed(job, i);
     }

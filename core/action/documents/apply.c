@@ -119,10 +119,9 @@ static void changed(doc_batch *b, qd_state *now)
 /* --- the index --- */
 
 /* action.auto_create_index: true, false, or patterns with + and -. */
-static bool auto_create_allowed(doc_batch *b, qd_str name, qd_str *forbids)
+static bool auto_create_allowed(qd_str setting, qd_str name, qd_str *forbids)
 {
     *forbids = (qd_str){NULL, 0};
-    qd_str setting = qd_config_text(b->a->config, QD_SET_ACTION_AUTO_CREATE);
     if (!setting.n || qd_str_is(setting, "true")) return true;
     if (qd_str_is(setting, "false")) return false;
     for (qd_str rest = setting; rest.p;) {
@@ -136,6 +135,26 @@ static bool auto_create_allowed(doc_batch *b, qd_str name, qd_str *forbids)
     return false;
 }
 
+int qdi_auto_create_check(qd_actions *a, qd_str name, qd_err *err)
+{
+    qd_str forbids, setting = qd_config_text(a->config, QD_SET_ACTION_AUTO_CREATE);
+    char why[512];
+    if (auto_create_allowed(setting, name, &forbids)) return 0;
+    if (forbids.n)
+        snprintf(why, sizeof why, "contains [%.*s] which forbids automatic creation of the index",
+                 QD_STR_ARG(forbids));
+    else if (qd_str_is(setting, "false"))
+        snprintf(why, sizeof why, "is [false]");
+    else
+        snprintf(why, sizeof why, "([%.*s]) doesn't match", QD_STR_ARG(setting));
+    int rc =
+        qd_err_set(err, QD_E_INDEX_NOT_FOUND,
+                   "no such index [%.*s] and [action.auto_create_index] %s", QD_STR_ARG(name), why);
+    qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
+    qd_err_detail_str(err, "index", name);
+    return rc;
+}
+
 static int auto_create(doc_batch *b, qd_str name, qd_err *err)
 {
     qd_settings *settings = NULL;
@@ -143,26 +162,8 @@ static int auto_create(doc_batch *b, qd_str name, qd_err *err)
     uint32_t naliases = 0;
     qd_str mapping = {NULL, 0};
     qd_state *now = NULL;
-    qd_str forbids, setting = qd_config_text(b->a->config, QD_SET_ACTION_AUTO_CREATE);
-    if (!auto_create_allowed(b, name, &forbids)) {
-        char why[512];
-        if (forbids.n) {
-            snprintf(why, sizeof why,
-                     "contains [%.*s] which forbids automatic creation of the index",
-                     QD_STR_ARG(forbids));
-        } else if (qd_str_is(setting, "false")) {
-            snprintf(why, sizeof why, "is [false]");
-        } else {
-            snprintf(why, sizeof why, "([%.*s]) doesn't match", QD_STR_ARG(setting));
-        }
-        int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
-                            "no such index [%.*s] and [action.auto_create_index] %s",
-                            QD_STR_ARG(name), why);
-        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-        qd_err_detail_str(err, "index", name);
-        return rc;
-    }
-    int rc = qdi_cluster_block_check(b->a, QDI_BLOCK_METADATA_WRITE, err);
+    int rc = qdi_auto_create_check(b->a, name, err);
+    if (!rc) rc = qdi_cluster_block_check(b->a, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = qd_settings_new(NULL, &settings, err);
     if (!rc) rc = qd_settings_seal(settings, err);
     if (!rc) {

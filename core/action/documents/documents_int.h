@@ -88,6 +88,9 @@ typedef struct doc_batch {
 /* Begins a batch with the newest cluster state. */
 void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
                      int64_t timeout_ms);
+/* May a write make the index of this name (action.auto_create_index)? QD_E_INDEX_NOT_FOUND. */
+QD_MUST_CHECK
+int qdi_auto_create_check(qd_actions *a, qd_str name, qd_err *err);
 /* Where an item goes: checks it, makes index and id where they are to be made, and fills routing,
  * concrete, index_uuid, shard; *m is good as long as the batch's state. */
 QD_MUST_CHECK
