@@ -12,7 +12,8 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
 {
     for (size_t i = 0; i < s->sources.n; i++) {
         qdi_source *o = s->sources.at[i];
-        if (o->field != b->field || o->has_missing != b->has_missing) continue;
+        if (o->field != b->field || o->kind != b->values || o->has_missing != b->has_missing)
+            continue;
         if (o->has_missing &&
             (o->missing != b->missing || !qd_str_eq(o->missing_bytes, b->missing_bytes)))
             continue;
@@ -317,7 +318,7 @@ int qdi_aggs_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         src->cap_f64 = cap;
     }
     src->has_f64 = true;
-    if (src->kind == QDI_I64)
+    if (src->kind == QDI_I64 && (!src->field || src->field->number != QD_NUMBER_UNSIGNED))
         for (uint32_t i = 0; i < n; i++) src->f64[i] = (double)src->v[i];
     else if (src->field && src->field->number == QD_NUMBER_DOUBLE)
         qd_sortable_to_f64_n(src->v, src->f64, n);

@@ -31,7 +31,8 @@ typedef enum qd_number_class {
     QD_NUMBER_INTEGER, /* as they are; dates and booleans too */
     QD_NUMBER_FLOAT,   /* qd_f32_encode */
     QD_NUMBER_DOUBLE,  /* qd_f64_encode */
-    QD_NUMBER_SCALED   /* multiplied by scaling_factor and rounded */
+    QD_NUMBER_SCALED,  /* multiplied by scaling_factor and rounded */
+    QD_NUMBER_UNSIGNED /* qd_u64_encode */
 } qd_number_class;
 
 /* How much of a term's occurrences is kept; the order matters. */
@@ -141,10 +142,23 @@ static inline float qd_f32_decode(int64_t s)
     return v;
 }
 
+/* Order-preserving int64 of an unsigned number: its top bit turned over. [any] */
+static inline int64_t qd_u64_encode(uint64_t v)
+{
+    return (int64_t)(v ^ (uint64_t)1 << 63);
+}
+/* Back. [any] */
+static inline uint64_t qd_u64_decode(int64_t s)
+{
+    return (uint64_t)s ^ (uint64_t)1 << 63;
+}
+
 /* A column value as the number aggregations and sorting see. [any] */
 double qd_field_f64(const qd_field *f, int64_t column);
 /* Encodes a number given as double (saturating for integer kinds). [any] */
 int64_t qd_field_from_f64(const qd_field *f, double v);
+/* Encodes a whole number given as text, for a column of integers; false when it is none. [any] */
+bool qd_field_whole(const qd_field *f, qd_str text, int64_t *out);
 
 /* A value as a request gives it: text of a string, number or boolean. */
 typedef struct qd_query_value {

@@ -40,6 +40,15 @@ int64_t qd_field_from_f64(const qd_field *f, double v)
     return f->type->from_f64 ? f->type->from_f64(f, v) : 0;
 }
 
+bool qd_field_whole(const qd_field *f, qd_str text, int64_t *out)
+{
+    uint64_t v;
+    if (f->number != QD_NUMBER_UNSIGNED) return qd_str_i64(text, out);
+    if (!qd_str_u64(text, &v)) return false;
+    *out = qd_u64_encode(v);
+    return true;
+}
+
 int qd_field_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
                   qd_err *err)
 {

@@ -33,6 +33,9 @@ static int bind_format(qdi_binder *x, const qdi_agg *a, qdi_bound *b)
         return rc;
     } else if (f && f->value_class == QD_VALUE_BOOL) {
         fmt->kind = QDI_FMT_BOOL;
+    } else if (f && f->number == QD_NUMBER_UNSIGNED && b->values == QDI_I64) {
+        fmt->kind = QDI_FMT_U64;
+        fmt->pattern = a->format;
     } else if (a->format.p && f && b->values == QDI_ORD) {
         return qd_err_set(x->err, QD_E_ARG,
                           "Field [%.*s] of type [%s] does not support custom formats",
@@ -75,7 +78,7 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
         b->missing = qd_str_is(missing.text, "true");
         return 0;
     }
-    if (b->values == QDI_I64 && qd_str_i64(missing.text, &b->missing)) return 0;
+    if (b->values == QDI_I64 && qd_field_whole(f, missing.text, &b->missing)) return 0;
     int rc = qd_f64_parse_java(missing.text, &v);
     if (rc)
         return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
@@ -127,9 +130,10 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 }
 
 /* How the values of a field are looked at. */
-static qdi_values values_of(const qd_field *f)
+static qdi_values values_of(const qdi_agg *a, const qd_field *f)
 {
     if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
+    if (f->number == QD_NUMBER_UNSIGNED && a->type->flags & QDI_EXACT) return QDI_I64;
     return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
 }
 
@@ -141,7 +145,7 @@ static int bind_unmapped(qdi_binder *x, const qdi_agg *a, qd_str name, qd_query_
     qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
     if (!f) return qd_err_nomem(x->err, "aggregations");
     qd_field_bare(f, qd_str_c(a->type->unmapped ? a->type->unmapped : "double"), name);
-    b->values = values_of(f);
+    b->values = values_of(a, f);
     b->field = f;
     int rc = bind_format(x, a, b);
     return rc ? rc : bind_missing(x, a, missing, b);
@@ -188,7 +192,7 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
     if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
         if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
-        b->values = values_of(f);
+        b->values = values_of(a, f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (!taken) return not_supported(x, a, f);

@@ -78,7 +78,7 @@ static int number_list(qdi_aggr *a, const qd_str *at, uint32_t n, int64_t **out,
     if (!*out) return no_memory(a, err);
     for (uint32_t i = 0; i < n; i++) {
         double d;
-        if (a->bound->values == QDI_I64 && qd_str_i64(at[i], &(*out)[i])) continue;
+        if (a->bound->values == QDI_I64 && qd_field_whole(f, at[i], &(*out)[i])) continue;
         if (f->dates) {
             int rc = qd_date_math(a->bound->fmt.date, at[i], 0, false, NULL, &(*out)[i], err);
             if (rc) return rc;

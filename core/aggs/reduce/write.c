@@ -67,13 +67,16 @@ void qdi_aggs_write_key(const qdi_out *o, uint32_t i, bool text_first, qd_json_w
     const qdi_bucket_out *b = &o->b[i];
     const qdi_format *f = qdi_aggs_format_of(o);
     qd_str s = qdi_aggs_bucket_key_text(o, i, text);
-    bool as_string = f->kind != QDI_FMT_RAW && f->kind != QDI_FMT_IP && o->kind != QDI_ORD;
+    bool as_string = f->kind != QDI_FMT_RAW && f->kind != QDI_FMT_IP && o->kind != QDI_ORD &&
+                     (f->kind != QDI_FMT_U64 || f->pattern.p);
     if (as_string && text_first) qd_json_field_str(w, "key_as_string", s);
     qd_json_key_c(w, "key");
     if (o->kind == QDI_ORD)
         qd_json_str(w, s);
     else if (real_key(o))
         qd_json_double(w, key_f64(o, b->key));
+    else if (f->kind == QDI_FMT_U64)
+        qd_json_uint(w, qd_u64_decode(b->key));
     else
         qd_json_int(w, b->key);
     if (as_string && !text_first) qd_json_field_str(w, "key_as_string", s);

@@ -113,6 +113,25 @@ static void expect(const char *map, const char *document, const char *want)
 
 #define PROPS(x) "{\"dynamic\":\"strict\",\"properties\":{" x "}}"
 
+static void unsigned_numbers(void **state)
+{
+    (void)state;
+#define UL PROPS("\"u\":{\"type\":\"unsigned_long\"}")
+    expect(UL, "{\"u\":[0,18446744073709551615,\"9223372036854775808\",1e3,\"2.0\",\"\",null]}",
+           "u=0|18446744073709551615|9223372036854775808|1000|2;");
+    expect(UL, "{\"u\":true}",
+           "document_parsing_exception: [1:6] failed to parse field [u] of type [unsigned_long] in "
+           "document with id '1'. Preview of field's value: 'true' <- illegal_argument_exception: "
+           "For input string: \"true\"");
+    expect(UL, "{\"u\":{}}",
+           "document_parsing_exception: [1:6] failed to parse field [u] of type [unsigned_long] in "
+           "document with id '1'. Preview of field's value: '{}' <- illegal_argument_exception: "
+           "Cannot parse object as number");
+    expect(PROPS("\"u\":{\"type\":\"unsigned_long\",\"ignore_malformed\":true}"),
+           "{\"u\":[-1,0.5,3]}", "u=3;!u;");
+#undef UL
+}
+
 static void values_of_all_types(void **state)
 {
     (void)state;
@@ -505,6 +524,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_types),
+        cmocka_unit_test(unsigned_numbers),
         cmocka_unit_test(objects_dots_and_arrays),
         cmocka_unit_test(multi_fields_copies_and_storage),
         cmocka_unit_test(malformed_values_are_said_or_ignored),

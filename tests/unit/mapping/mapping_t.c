@@ -308,7 +308,8 @@ static qd_mapping *all_types(void)
                                                  "\"float\":{\"type\":\"float\"},\"scaled\":{"
                                                  "\"type\":\"scaled_float\",\"scaling_factor\":10},"
                                                  "\"bool\":{\"type\":\"boolean\"},\"date\":{"
-                                                 "\"type\":\"date\"},\"ip\":{\"type\":\"ip\"}")),
+                                                 "\"type\":\"date\"},\"ip\":{\"type\":\"ip\"},"
+                                                 "\"ul\":{\"type\":\"unsigned_long\"}")),
                                       analyzers, &s, QD_MAPPING_UPDATE, &m, NULL),
                      0);
     return m;
@@ -356,6 +357,14 @@ static void ranges_of_requests(void **state)
                         "-9223372036854775808..9223372036854775807");
     assert_string_equal(range(m, "long", "9223372036854775807", false, NULL, true), "none");
     assert_string_equal(range(m, "long", "x", true, NULL, true), "For input string: \"x\"");
+    assert_string_equal(range(m, "ul", "-1", true, "1.5", true), "0..1");
+    assert_string_equal(range(m, "ul", "0.5", true, "18446744073709551615", false),
+                        "1..18446744073709551614");
+    assert_string_equal(range(m, "ul", "0", false, "1e30", true), "1..18446744073709551615");
+    assert_string_equal(range(m, "ul", "1e30", true, NULL, true), "none");
+    assert_string_equal(range(m, "ul", "18446744073709551615", false, NULL, true), "none");
+    assert_string_equal(range(m, "ul", NULL, true, "0", false), "none");
+    assert_string_equal(range(m, "ul", NULL, true, "-0.5", true), "none");
     assert_string_equal(range(m, "byte", "100", true, "1000", true), "100..127");
     assert_string_equal(range(m, "double", "1.5", false, "2.5", true), "1.5000000000000002..2.5");
     assert_string_equal(range(m, "float", "1.1", true, "2", false), "1.1..1.9999999");
