@@ -49,6 +49,7 @@ typedef enum qd_exists_by {
     QD_EXISTS_NORMS,      /* it has norms */
     QD_EXISTS_FIELD_NAME, /* its name is a term of _field_names */
     QD_EXISTS_NEVER,      /* neither indexed nor in a column */
+    QD_EXISTS_ALWAYS,     /* all documents have the value of the mapping */
 } qd_exists_by;
 
 struct qd_part_type;
@@ -61,7 +62,8 @@ typedef struct qd_field {
     qd_number_class number; /* of int64 columns */
     bool dates;             /* values are instants: they have formats, zones, date math */
     uint32_t id;            /* dense; merged mappings keep it, new fields come behind */
-    qd_str name;            /* full path, "a.b.raw" */
+    qd_str name;            /* full path, "a.b.raw", as segments know it */
+    qd_str shown;           /* the same as requests and answers name it: of an alias its own */
     qd_str leaf;            /* last name */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
@@ -72,6 +74,12 @@ typedef struct qd_field {
     uint8_t index_options; /* qd_index_detail */
     bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
     uint8_t exists_by;     /* qd_exists_by */
+    bool constant;         /* all documents have the value `fixed`; or none has, where p is NULL */
+    qd_str fixed;
+    bool blob;             /* bytes that no query, sort or bucket reads; they are shown as base64 */
+    bool nanos;            /* of dates: nanoseconds, not milliseconds */
+    bool text_column;      /* TERM: the column orders by a key and holds the text behind it */
+    bool phrases_apart;    /* TEXT without positions: phrases look at the source */
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;
     const qd_analyzer *index_analyzer, *search_analyzer, *search_quote_analyzer; /* text */
@@ -225,6 +233,9 @@ void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_fo
 bool qd_field_shows_source(const qd_field *f);
 /* Those of a column? [any] */
 bool qd_field_shows_column(const qd_field *f);
+/* The term that bytes of an ordinal column stand for, a part of them: where columns order by a key,
+ * it is behind the key. [any] */
+qd_str qd_field_column_term(const qd_field *f, qd_str bytes);
 /* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);
 

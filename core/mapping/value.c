@@ -10,6 +10,7 @@ void qd_field_bare(qd_field *f, qd_str type, qd_str name)
                     .number = t->number,
                     .dates = t->dates,
                     .name = name,
+                    .shown = name,
                     .leaf = name,
                     .doc_values = true,
                     .format = qd_date_format_default()};
@@ -93,9 +94,18 @@ int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
     return f->type->shown(f, v, ctx, out) != 0;
 }
 
+qd_str qd_field_column_term(const qd_field *f, qd_str bytes)
+{
+    return f->type->column_term ? f->type->column_term(bytes) : bytes;
+}
+
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 {
     char text[46];
+    if (f->type->write_bytes) {
+        f->type->write_bytes(f, bytes, w);
+        return;
+    }
     if (f->value_class == QD_VALUE_IP && bytes.n == 16)
         bytes = (qd_str){text, qd_ip_print(text, (const uint8_t *)bytes.p)};
     qd_json_str(w, bytes);

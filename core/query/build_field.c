@@ -41,7 +41,8 @@ const char *qdi_query_field_type(const qdi_field *f)
 bool qdi_field_is_string(const qdi_field *f)
 {
     return f->cls == QDI_F_ROUTING || f->cls == QDI_F_IGNORED ||
-           (f->f && (f->f->value_class == QD_VALUE_TEXT || f->f->value_class == QD_VALUE_TERM));
+           (f->f && !f->f->blob &&
+            (f->f->value_class == QD_VALUE_TEXT || f->f->value_class == QD_VALUE_TERM));
 }
 
 /* --- names to fields -------------------------------------------------------------------------- */
@@ -283,6 +284,7 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
 {
     qd_point p;
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
+    if (f->f->blob) return qdi_shard_err(b, err, "Binary fields do not support searching");
     int rc = need_index_or_column(f, err);
     if (rc) return rc;
     if (f->f->dates) return date_term(b, f, v, out, err);
@@ -355,6 +357,7 @@ int qdi_field_term(qdi_builder *b, const qdi_field *f, qd_query_value v, bool ca
     default:
         break;
     }
+    if (f->f && f->f->constant) return qdi_constant_term(b, f, v.text, case_insensitive, out, err);
     if (qdi_field_is_string(f)) return string_term(b, f, v.text, case_insensitive, out, err);
     if (case_insensitive)
         return qdi_shard_err(b, err,
@@ -404,6 +407,7 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
         for (uint32_t i = 0; i < n && !yes; i++) yes = index_matches(b, v[i].text, false);
         return all_or_none(b, yes, out, err);
     }
+    if (f->f && f->f->constant) return qdi_constant_terms(b, f, v, n, out, err);
     if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
         return string_terms(b, f, v, n, out, err);
     bool boolean =
@@ -465,12 +469,13 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     if (f->cls == QDI_F_NONE) return qdi_query_none(b, out, err);
     if (!g->has_from && !g->has_to) return qdi_field_exists(b, f->name, out, err);
+    if (f->f && f->f->constant) return qdi_constant_range(b, f, g, out, err);
     if (qdi_field_is_string(f)) return string_range(b, f, g, out, err);
     if (f->cls == QDI_F_SEQ_NO) return seq_no_range(b, f, g, out, err);
     if (f->cls != QDI_F_MAPPED)
         return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
                           QD_STR_ARG(f->name), qdi_query_field_type(f));
-    int rc = need_index_or_column(f, err);
+    int rc = f->f->blob ? 0 : need_index_or_column(f, err);
     if (!rc) rc = range_options(b, f, g, &ctx, err);
     if (rc) return rc;
     if (f->f->dates)
@@ -489,6 +494,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 static int exists_one(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
 {
     if (f->exists_by == QD_EXISTS_NEVER) return qdi_query_none(b, out, err);
+    if (f->exists_by == QD_EXISTS_ALWAYS) return all_or_none(b, true, out, err);
     if (f->exists_by == QD_EXISTS_FIELD_NAME)
         return one_term(b, QD_STR("_field_names"), f->name, out, err);
     qd_node *n = qdi_query_node(b, QD_NATIVE_EXISTS, err);

@@ -76,4 +76,123 @@ subtest 'unsigned_long holds 0 to 2^64-1' => sub {
     like(cause(create('bad', { u => { type => 'unsigned_long', coerce => \1 } })), qr/unknown parameter \[coerce\] on mapper \[u\] of type \[unsigned_long\]/);
 };
 
+subtest 'binary holds bytes that nobody searches' => sub {
+    is(create('b', { b => { type => 'binary', doc_values => \1 }, s => { type => 'binary', store => \1 }, n => { type => 'binary' } })->{status}, 200);
+    is(fill('b', '{"b":"U29tZSBiaW5hcnkgYmxvYg=="}', '{"s":"AAEC","n":"?"}', '{"b":["AA==","/w=="]}', '{"n":"AA=="}'), '');
+    my $r = $node->put('/b/_doc/x', '{"b":"U29$"}');
+    is($r->{json}{error}{type}, 'document_parsing_exception');
+    like($r->{content}, qr/Failed to decode VALUE_STRING as base64 \(MIME-NO-LINEFEEDS\): Illegal character '\$' \(code 0x24\)/);
+    like($node->put('/b/_doc/x', '{"b":12}')->{content}, qr/Current token \(VALUE_NUMBER_INT\) not VALUE_STRING/);
+    is(found('b', { exists => { field => 'b' } }), '1 3');
+    is(found('b', { exists => { field => 's' } }), '2');
+    is(found('b', { exists => { field => 'n' } }), '', 'nothing is kept of it');
+    is(shard($node->post('/b/_search', { query => { term => { b => 'AA==' } } })), 'Binary fields do not support searching');
+    is(shard($node->post('/b/_search', { query => { match => { b => 'AA==' } } })), 'Binary fields do not support searching');
+    is(shard($node->post('/b/_search', { query => { range => { b => { gt => 'AA==' } } } })), 'failed to create query: Field [b] of type [binary] does not support range queries');
+    like(shard($node->post('/b/_search', { query => { prefix => { b => 'AA' } } })), qr/^Can only use prefix queries on keyword, text and wildcard fields/);
+    is(shard($node->post('/b/_search', { sort => ['b'] })), "can't sort on binary field");
+    like(shard($node->post('/b/_search', { aggs => { t => { terms => { field => 'b' } } } })), qr/type \[binary\] is not supported for aggregation \[terms\]/);
+    $r = $node->post('/b/_search', { query => { ids => { values => [ 1, 3 ] } }, sort => ['_doc'], docvalue_fields => ['b'], fields => ['b'], _source => \0,
+        aggs => { c => { cardinality => { field => 'b' } }, v => { value_count => { field => 'b' } }, m => { missing => { field => 'b' } } } })->{json};
+    is_deeply([ map { $_->{fields} } @{$r->{hits}{hits}} ], [ { b => ['U29tZSBiaW5hcnkgYmxvYg=='] }, { b => [ 'AA==', '/w==' ] } ]);
+    is("$r->{aggregations}{c}{value} $r->{aggregations}{v}{value} $r->{aggregations}{m}{doc_count}", '3 3 0');
+    is_deeply($node->post('/b/_search', { query => { exists => { field => 's' } }, stored_fields => ['s'] })->{json}{hits}{hits}[0]{fields}, { s => ['AAEC'] });
+    my $caps = $node->get('/_field_caps?fields=b,s')->{json}{fields};
+    ok(!$caps->{b}{binary}{searchable} && $caps->{b}{binary}{aggregatable} && !$caps->{s}{binary}{aggregatable});
+};
+
+subtest 'constant_keyword has one value' => sub {
+    is(create('c', { c => { type => 'constant_keyword', value => 'Blue' }, d => { type => 'constant_keyword' }, t => { type => 'text',
+        fields => { k => { type => 'constant_keyword' } } }, e => { type => 'constant_keyword' } })->{status}, 200);
+    is(fill('c', '{"c":"Blue","d":"x"}', '{}', '{"d":["x","x"]}'), '');
+    is($node->get('/c/_mapping')->{json}{c}{mappings}{properties}{d}{value}, 'x', 'the first document sets the value');
+    my $r = $node->put('/c/_doc/x', '{"c":"red"}');
+    is($r->{json}{error}{type}, 'document_parsing_exception');
+    is(cause($r), '[constant_keyword] field [c] only accepts values that are equal to the value defined in the mappings [Blue], but got [red]');
+    is(cause($node->put('/c/_doc/x', '{"c":null}')), "[constant_keyword] field [c] doesn't accept [null] values");
+    is(cause($node->put('/c/_doc/x', '{"e":["a","b"]}')), '[constant_keyword] field [e] only accepts values that are equal to the value defined in the mappings [a], but got [b]');
+    ok(!exists $node->get('/c/_mapping')->{json}{c}{mappings}{properties}{e}{value}, 'a refused document sets nothing');
+    is(found('c', { term => { c => 'Blue' } }), '1 2 3', 'documents without the field have it');
+    for ([ { terms => { c => [ 'red', 'Blue' ] } }, 1 ], [ { term => { c => 'blue' } }, 0 ], [ { term => { c => { value => 'blue', case_insensitive => \1 } } }, 1 ],
+        [ { match => { c => 'Blue' } }, 1 ], [ { prefix => { c => 'Bl' } }, 1 ], [ { wildcard => { c => 'B*e' } }, 1 ], [ { wildcard => { c => 'R*' } }, 0 ],
+        [ { regexp => { c => 'B[lm]ue' } }, 1 ], [ { regexp => { c => 'B' } }, 0 ], [ { fuzzy => { c => 'Glue' } }, 1 ], [ { fuzzy => { c => 'Gluten' } }, 0 ],
+        [ { range => { c => { gte => 'Blue', lt => 'C' } } }, 1 ], [ { range => { c => { gt => 'Blue' } } }, 0 ], [ { exists => { field => 'c' } }, 1 ],
+        [ { exists => { field => 'e' } }, 0 ], [ { term => { e => 'a' } }, 0 ], [ { query_string => { query => 'c:Bl*' } }, 1 ]) {
+        is(found('c', $_->[0]), $_->[1] ? '1 2 3' : '', $json->encode($_->[0]));
+    }
+    is($node->post('/c/_search', { query => { term => { c => 'Blue' } } })->{json}{hits}{max_score}, 1);
+    $r = $node->post('/c/_search', { sort => ['c'], fields => [ 'c', 'e' ], docvalue_fields => ['d'], aggs => { t => { terms => { field => 'c' } },
+        n => { cardinality => { field => 'c' } }, v => { value_count => { field => 'c' } }, m => { missing => { field => 'c' } }, e => { missing => { field => 'e' } } } })->{json};
+    is_deeply($r->{aggregations}{t}{buckets}, [ { key => 'Blue', doc_count => 3 } ]);
+    is(join(' ', map { $r->{aggregations}{$_}{value} } qw(n v)), '1 3');
+    is(join(' ', map { $r->{aggregations}{$_}{doc_count} } qw(m e)), '0 3');
+    is_deeply($r->{hits}{hits}[1]{fields}, { c => ['Blue'], d => ['x'] });
+    is_deeply($r->{hits}{hits}[1]{sort}, ['Blue']);
+    is(cause($node->put('/c/_mapping', { properties => { c => { type => 'constant_keyword', value => 'red' } } })),
+        "Mapper for [c] conflicts with existing mapper:\n\tCannot update parameter [value] from [Blue] to [red]");
+    is($node->put('/c/_mapping', { properties => { e => { type => 'constant_keyword', value => 'late' } } })->{status}, 200);
+    is(found('c', { term => { e => 'late' } }), '1 2 3');
+    is($node->put('/c/_doc/4?refresh=true', '{"t":"in a multi-field"}')->{status}, 201);
+    is($node->get('/c/_mapping')->{json}{c}{mappings}{properties}{t}{fields}{k}{value}, 'in a multi-field');
+    create('ct', {}, dynamic_templates => [ { k => { match_mapping_type => 'string', mapping => { type => 'constant_keyword' } } } ]);
+    is($node->put('/ct/_doc/1?refresh=true', '{"a":"v","o":{"b":"w"}}')->{status}, 201);
+    is(found('ct', { bool => { filter => [ { term => { a => 'v' } }, { term => { 'o.b' => 'w' } } ] } }), '1', 'a dynamic template maps to it');
+    is($node->get('/_field_caps?fields=c')->{json}{fields}{c}{constant_keyword}{searchable}, 1);
+};
+
+subtest 'token_count counts words' => sub {
+    is(create('n', { t => { type => 'text', fields => { length => { type => 'token_count', analyzer => 'standard' },
+        stop => { type => 'token_count', analyzer => 'stop', store => \1 }, bare => { type => 'token_count', analyzer => 'stop', enable_position_increments => \0 } } },
+        n => { type => 'token_count', analyzer => 'whitespace', null_value => 7 }, c => { type => 'keyword', copy_to => 'n' } })->{status}, 200);
+    is(fill('n', '{"t":"the quick brown fox","n":null}', '{"t":["a b","c"],"n":"one two"}', '{"t":"","c":"x y z"}'), '');
+    is(found('n', { term => { 't.length' => 4 } }), '1');
+    is(found('n', { range => { 't.length' => { gte => 1, lt => 3 } } }), '2');
+    is(found('n', { term => { 't.length' => 0 } }), '3');
+    is(found('n', { term => { 't.stop' => 4 } }), '1', 'with holes');
+    is(found('n', { term => { 't.bare' => 3 } }), '1', 'without');
+    is(found('n', { terms => { n => [ 7, 3 ] } }), '1 3', 'null_value and copy_to');
+    my $r = $node->post('/n/_search', { sort => [ { 't.length' => 'desc' } ], fields => [ 't.length', 'n' ], docvalue_fields => ['n'], aggs => { s => { stats => { field => 't.length' } },
+        t => { terms => { field => 'n' } } } })->{json};
+    is(join(' ', map { $_->{sort}[0] } @{$r->{hits}{hits}}), '4 2 0');
+    is_deeply($r->{hits}{hits}[0]{fields}{'t.length'}, [4]);
+    is("$r->{aggregations}{s}{sum} $r->{aggregations}{s}{count}", '7 4');
+    like(cause(create('bad', { t => { type => 'token_count' } })), qr/Analyzer must be set for field \[t\] but wasn't\./);
+    like(cause(create('bad', { t => { type => 'token_count', analyzer => 'none' } })), qr/analyzer \[none\] has not been configured in mappings/);
+};
+
+subtest 'alias is another name of a field' => sub {
+    is(create('a', { d => { type => 'double' }, t => { type => 'text' }, o => { properties => { k => { type => 'keyword' }, other => { type => 'alias', path => 'd' } } },
+        ad => { type => 'alias', path => 'd' }, at => { type => 'alias', path => 't' }, ak => { type => 'alias', path => 'o.k' }, c => { type => 'keyword' } })->{status}, 200);
+    is(fill('a', '{"d":1.5,"t":"quick fox","o":{"k":"x"}}', '{"d":2.5,"t":"slow fox","o":{"k":"y"}}'), '');
+    is(found('a', { range => { ad => { gt => 2 } } }), '2');
+    is(found('a', { match => { at => 'quick' } }), '1');
+    is(found('a', { match_phrase => { at => 'slow fox' } }), '2');
+    is(found('a', { exists => { field => 'ak' } }), '1 2');
+    is(found('a', { query_string => { query => 'at:quick OR ak:y' } }), '1 2');
+    is(found('a', { multi_match => { query => 'quick', fields => ['a*'], lenient => \1 } }), '1');
+    my $r = $node->post('/a/_search', { query => { match => { at => 'fox' } }, sort => [ { ad => 'desc' } ], fields => [ 'ad', 'o.*' ], docvalue_fields => ['ak'],
+        highlight => { fields => { at => {} } }, aggs => { k => { terms => { field => 'ak' } }, s => { sum => { field => 'o.other' } } } })->{json};
+    is(ids({ json => $r }), '2 1');
+    is_deeply($r->{hits}{hits}[0]{fields}, { ad => [2.5], 'o.k' => ['y'], 'o.other' => [2.5], ak => ['y'] });
+    is_deeply($r->{hits}{hits}[0]{highlight}, { at => ['slow <em>fox</em>'] });
+    is(join(' ', map { $_->{key} } @{$r->{aggregations}{k}{buckets}}), 'x y');
+    is($r->{aggregations}{s}{value}, 4);
+    is_deeply([ sort keys %{$node->get('/a/_field_caps?fields=ad')->{json}{fields}{ad}} ], ['double'], 'the type of its target');
+    is_deeply($node->get('/a/_mapping/field/ad')->{json}{a}{mappings}{ad}, { full_name => 'ad', mapping => { ad => { type => 'alias', path => 'd' } } });
+    $r = $node->put('/a/_doc/x', '{"ad":1}');
+    is($r->{json}{error}{type}, 'document_parsing_exception');
+    is(cause($r), 'Cannot write to a field alias [ad].');
+    is($node->put('/a/_mapping', { properties => { c => { type => 'keyword', copy_to => 'ak' } } })->{status}, 200);
+    is(cause($node->put('/a/_doc/x', '{"c":"v"}')), 'Cannot copy to a field alias [ak].');
+    for ([ 'self', 'self', 'an alias cannot refer to itself.' ], [ 'self', 'ad', 'an alias cannot refer to another alias.' ],
+        [ 'self', 'none', 'an alias must refer to an existing field in the mappings.' ], [ 'self', 'o', 'an alias must refer to an existing field in the mappings.' ]) {
+        $r = $node->put('/a/_mapping', { properties => { $_->[0] => { type => 'alias', path => $_->[1] } } });
+        is(cause($r), "Invalid [path] value [$_->[1]] for field alias [$_->[0]]: $_->[2]");
+    }
+    like(cause(create('bad', { x => { type => 'alias' } })), qr/The \[path\] property must be specified for field \[x\]\./);
+    is($node->put('/a/_mapping', { properties => { ad => { type => 'alias', path => 't' } } })->{status}, 200, 'the path may change');
+    is(cause($node->put('/a/_mapping', { properties => { ad => { type => 'long' } } })),
+        'Cannot merge a field alias mapping [ad] with a mapping that is not for a field alias.');
+};
+
 done_testing();

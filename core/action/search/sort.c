@@ -182,6 +182,7 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         rc = bind_unmapped(b, s, bound, k, err);
     } else {
         if (!f->doc_values) return qdi_search_no_values(f, s->field, b->index, err);
+        if (f->blob) return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
@@ -205,6 +206,11 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
                         qd_field_type_name(f));
         qd_err_detail_str(err, "index_uuid", b->uuid);
         qd_err_detail_str(err, "index", b->index);
+    }
+    if (!rc && f && f->fixed.p) { /* the same for all: a column that nobody has */
+        k->missing = QD_SORT_MISSING_VALUE;
+        k->missing_value = (qd_sort_value){.kind = QD_SORT_ORD, .bytes = f->fixed};
+        return 0;
     }
     if (rc || qd_str_is(s->field, "_index")) return rc;
     return missing_of(b, s, bound, k, err);

@@ -195,10 +195,16 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         b->values = values_of(a, f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
+        if (f->blob) taken = a->type->flags & QDI_ANY_BYTES;
         if (!taken) return not_supported(x, a, f);
     }
     int rc = as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);
+    if (rc == 0 && f && f->fixed.p) { /* a column that no document has, with a missing value */
+        b->has_missing = true;
+        b->missing_bytes = f->fixed;
+        return 0;
+    }
     if (rc == 0 && has_missing) rc = bind_missing(x, a, missing, b);
     return rc;
 }

@@ -132,6 +132,27 @@ static void unsigned_numbers(void **state)
 #undef UL
 }
 
+static void bytes_words_and_constants(void **state)
+{
+    (void)state;
+    expect(PROPS("\"b\":{\"type\":\"binary\",\"store\":true}"), "{\"b\":\"YWJj\"}",
+           "stored b=abc;?b;");
+    expect(PROPS("\"b\":{\"type\":\"binary\",\"doc_values\":true}"),
+           "{\"b\":[\"YQ==\",\"YWI=\",\"\",\" YWJj \"]}", "b=a|ab||abc;");
+    expect(PROPS("\"b\":{\"type\":\"binary\"}"), "{\"b\":\"!\"}", "");
+    expect(PROPS("\"n\":{\"type\":\"token_count\",\"analyzer\":\"stop\"}"),
+           "{\"n\":[\"the quick fox\",\"a\",\"\"]}", "n=3|1|0;");
+    expect(PROPS("\"n\":{\"type\":\"token_count\",\"analyzer\":\"stop\","
+                 "\"enable_position_increments\":false,\"null_value\":9}"),
+           "{\"n\":[\"the quick fox\",null]}", "n=2|9;");
+#define CK PROPS("\"c\":{\"type\":\"constant_keyword\"}")
+    expect(CK, "{\"c\":[5,\"5\"]}",
+           "+{\"dynamic\":\"strict\",\"properties\":{\"c\":{\"type\":\"constant_keyword\","
+           "\"value\":\"5\"}}}");
+    expect(PROPS("\"c\":{\"type\":\"constant_keyword\",\"value\":5}"), "{\"c\":\"5\"}", "");
+#undef CK
+}
+
 static void values_of_all_types(void **state)
 {
     (void)state;
@@ -525,6 +546,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_types),
         cmocka_unit_test(unsigned_numbers),
+        cmocka_unit_test(bytes_words_and_constants),
         cmocka_unit_test(objects_dots_and_arrays),
         cmocka_unit_test(multi_fields_copies_and_storage),
         cmocka_unit_test(malformed_values_are_said_or_ignored),

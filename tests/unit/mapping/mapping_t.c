@@ -105,6 +105,21 @@ static void written_as_elasticsearch_writes(void **state)
 static void bad_mappings_are_refused(void **state)
 {
     (void)state;
+    expect(
+        P("\"a\":{\"type\":\"alias\",\"path\":\"a\"}"),
+        "mapper_parsing_exception: Invalid [path] value [a] for field alias [a]: an alias cannot "
+        "refer to itself.");
+    expect(
+        P("\"a\":{\"type\":\"alias\",\"path\":\"b\",\"fields\":{}},\"b\":{\"type\":\"long\"}"),
+        "mapper_parsing_exception: Failed to parse mapping: unknown parameter [fields] on mapper "
+        "[a] of type [alias] <- mapper_parsing_exception");
+    expect(
+        P("\"b\":{\"type\":\"long\",\"fields\":{\"a\":{\"type\":\"alias\",\"path\":\"b\"}}}"),
+        "mapper_parsing_exception: Failed to parse mapping: Type [alias] cannot be used in multi "
+        "field <- mapper_parsing_exception");
+    expect(P("\"b\":{\"type\":\"binary\",\"index\":true}"),
+           "mapper_parsing_exception: Failed to parse mapping: unknown parameter [index] on mapper "
+           "[b] of type [binary] <- mapper_parsing_exception");
 #define FAILED(x)                                                                                  \
     "mapper_parsing_exception: Failed to parse mapping: " x " <- mapper_parsing_exception"
 #define FAILED_ARG(x)                                                                              \
@@ -151,6 +166,17 @@ static void bad_mappings_are_refused(void **state)
 static void merges_keep_what_was(void **state)
 {
     (void)state;
+    expect_merge(P("\"c\":{\"type\":\"constant_keyword\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"));
+    expect_merge(P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\"}"),
+                 "illegal_argument_exception: Mapper for [c] conflicts with existing mapper:\n\t"
+                 "Cannot update parameter [value] from [x] to [null]");
+    expect_merge(P("\"a\":{\"type\":\"alias\",\"path\":\"b\"},\"b\":{\"type\":\"long\"}"),
+                 P("\"a\":{\"type\":\"alias\",\"path\":\"c\"},\"c\":{\"type\":\"long\"}"),
+                 P("\"a\":{\"type\":\"alias\",\"path\":\"c\"},\"b\":{\"type\":\"long\"},"
+                   "\"c\":{\"type\":\"long\"}"));
 #define CONFLICT(field, param, from, to)                                                           \
     "illegal_argument_exception: Mapper for [" field                                               \
     "] conflicts with existing mapper:\n\tCannot update parameter [" param "] from [" from         \
