@@ -96,8 +96,9 @@ struct qdi_bound {
     const qd_field *field; /* NULL: unmapped */
     qdi_values values;
     qdi_format fmt;
-    const qd_field *converted; /* integers read as doubles of field: the mapping's field */
-    bool ids;                  /* the _id: see qdi_source */
+    /* integers read as doubles of field, nanoseconds as milliseconds: the mapping's field */
+    const qd_field *converted;
+    bool ids; /* the _id: see qdi_source */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;

@@ -223,7 +223,9 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         if (own) src->docs = src->dbuf;
         if (held) src->v = src->vbuf;
         for (uint32_t i = 0; i < src->n; i++)
-            src->vbuf[i] = qd_sortable_f64(qd_field_f64(src->converted, src->v[i]));
+            src->vbuf[i] = src->kind == QDI_I64
+                               ? qd_nanos_to_ms(src->v[i])
+                               : qd_sortable_f64(qd_field_f64(src->converted, src->v[i]));
         src->v = src->vbuf;
     }
     if (src->has_missing && !src->one) return with_missing(s, src, err);

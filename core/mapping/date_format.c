@@ -366,6 +366,16 @@ const qd_date_format *qd_date_format_default(void)
     return &f;
 }
 
+const qd_date_format *qd_date_format_nanos(void)
+{
+    static const date_alternative both[] = {{.kind = DATE_ISO}, {.kind = DATE_EPOCH_MILLIS}};
+    static const qd_date_format f = {
+        .pattern = {"strict_date_optional_time_nanos||epoch_millis", 45},
+        .alternatives = both,
+        .n = 2};
+    return &f;
+}
+
 int qd_date_format_dynamic(const qd_date_format **out, qd_err *err)
 {
     static const qd_str pattern = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis", 45};

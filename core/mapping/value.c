@@ -75,6 +75,8 @@ void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *for
 size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
                      const qd_zone *zone, char out[128])
 {
+    if (f->dates && f->nanos)
+        return qd_date_print_nanos(format ? format : f->format, column, zone, out);
     if (f->dates) return qd_date_print(format ? format : f->format, column, zone, out);
     qd_buf b;
     qd_json_writer w;

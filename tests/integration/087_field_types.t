@@ -160,6 +160,42 @@ subtest 'token_count counts words' => sub {
     like(cause(create('bad', { t => { type => 'token_count', analyzer => 'none' } })), qr/analyzer \[none\] has not been configured in mappings/);
 };
 
+subtest 'date_nanos keeps nine digits' => sub {
+    is(create('dn', { d => { type => 'date_nanos' }, e => { type => 'date_nanos', format => 'epoch_millis', ignore_malformed => \1 },
+        n => { type => 'date_nanos', null_value => '2000-01-01' }, s => { type => 'date_nanos', store => \1 } })->{status}, 200);
+    is(fill('dn', '{"d":"2018-10-29T12:12:12.123456789Z"}', '{"d":"2018-10-29T12:12:12.987Z","e":1540815132987.654321}', '{"d":["1970-01-01","2262-04-11T23:47:16.854775807Z"]}',
+        '{"d":1540815132987,"n":null}', '{"e":"x"}'), '');
+    is(cause($node->put('/dn/_doc/x', '{"d":"1969-12-31T23:59:59Z"}')), 'date[1969-12-31T23:59:59.000Z] is before the epoch in 1970 and cannot be stored in nanosecond resolution');
+    is(cause($node->put('/dn/_doc/x', '{"d":-1}')), 'date[1969-12-31T23:59:59.999Z] is before the epoch in 1970 and cannot be stored in nanosecond resolution');
+    is(cause($node->put('/dn/_doc/x', '{"d":"2262-04-12"}')),
+        'date[2262-04-12T00:00:00.000Z] is after 2262-04-11T23:47:16.854775807 and cannot be stored in nanosecond resolution');
+    like($node->put('/dn/_doc/x', '{"d":"no"}')->{content}, qr/failed to parse date field \[no\] with format \[strict_date_optional_time_nanos\|\|epoch_millis\]/);
+    is(found('dn', { term => { d => '2018-10-29T12:12:12.123456789Z' } }), '1');
+    is(found('dn', { range => { d => { gt => '2018-10-29T12:12:12.123456788Z', lt => '2018-10-29T12:12:12.123456790Z' } } }), '1');
+    is(found('dn', { range => { d => { gt => '2018-10-29T12:12:12.123456789Z', lt => '2019' } } }), '2 4');
+    is(found('dn', { range => { d => { gte => '2018-10-29||/d', lte => '2018-10-29||/d' } } }), '1 2 4');
+    is(found('dn', { range => { d => { gte => '1900', lte => '2500' } } }), '1 2 3 4', 'bounds beyond the range are the ends of it');
+    is(found('dn', { exists => { field => 'e' } }), '2');
+    is(found('dn', { term => { n => '2000-01-01' } }), '4', 'null_value');
+    my $r = raw('/dn/_search', { query => { ids => { values => [ 1, 2 ] } }, sort => [ { d => 'asc' } ], fields => [ 'd', 'e' ], _source => \0,
+        docvalue_fields => [ 'e', { field => 's' } ] });
+    like($r, qr/"d":\["2018-10-29T12:12:12.123456789Z"\].*"sort":\[1540815132123456789\].*"d":\["2018-10-29T12:12:12.987Z"\].*"sort":\[1540815132987000000\]/s);
+    like($r, qr/"e":\["1540815132987.654321"\]/);
+    like(raw('/dn/_search', '{"docvalue_fields":[{"field":"d","format":"uuuu SSSSSSSSS"}],"query":{"ids":{"values":[1]}}}'), qr/"2018 123456789"/);
+    like(raw('/dn/_search', '{"sort":[{"d":"asc"}],"search_after":[1540815132123456789],"size":1,"query":{"range":{"d":{"gte":"2018","lt":"2019"}}}}'), qr/"sort":\[1540815132987000000\]/);
+    like(raw('/dn/_search', '{"sort":[{"d":{"order":"asc","format":"strict_date_optional_time_nanos"}}],"query":{"ids":{"values":[1]}}}'), qr/"sort":\["2018-10-29T12:12:12.123456789Z"\]/);
+    $r = $node->post('/dn/_search', { size => 0, query => { range => { d => { gte => '2018', lt => '2019' } } }, aggs => {
+        h => { date_histogram => { field => 'd', calendar_interval => 'day' } }, f => { date_histogram => { field => 'd', fixed_interval => '500ms' } }, x => { max => { field => 'd' } },
+        t => { terms => { field => 'd' } }, c => { cardinality => { field => 'd' } }, r => { date_range => { field => 'd', ranges => [ { from => '2018-10-29T12:12:12.5Z' } ] } } } })->{json}{aggregations};
+    is_deeply($r->{h}{buckets}, [ { key => 1540771200000, key_as_string => '2018-10-29T00:00:00.000Z', doc_count => 3 } ]);
+    is(join(' ', map { "$_->{key}:$_->{doc_count}" } @{$r->{f}{buckets}}), '1540815132000:1 1540815132500:2');
+    is("$r->{x}{value} $r->{x}{value_as_string}", '1540815132987 2018-10-29T12:12:12.987Z');
+    is(join(' ', map { "$_->{key_as_string}:$_->{doc_count}" } @{$r->{t}{buckets}}), '2018-10-29T12:12:12.987Z:2 2018-10-29T12:12:12.123Z:1');
+    is("$r->{c}{value} $r->{r}{buckets}[0]{doc_count}", '2 2');
+    is($node->get('/_field_caps?fields=d')->{json}{fields}{d}{date_nanos}{aggregatable}, 1);
+    like(cause(create('bad', { d => { type => 'date_nanos', format => 'none' } })), qr/Invalid format: \[none\]/);
+};
+
 subtest 'alias is another name of a field' => sub {
     is(create('a', { d => { type => 'double' }, t => { type => 'text' }, o => { properties => { k => { type => 'keyword' }, other => { type => 'alias', path => 'd' } } },
         ad => { type => 'alias', path => 'd' }, at => { type => 'alias', path => 't' }, ak => { type => 'alias', path => 'o.k' }, c => { type => 'keyword' } })->{status}, 200);

@@ -170,6 +170,19 @@ static int as_reals(qdi_binder *x, const qdi_agg *a, bool has_missing, qd_query_
     return 0;
 }
 
+/* Aggregations see nanoseconds as milliseconds, as Elasticsearch does. */
+static int as_millis(qdi_binder *x, qdi_bound *b)
+{
+    const qd_field *f = b->field;
+    qd_field *ms = qd_arena_calloc(x->arena, sizeof *ms);
+    if (!ms) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(ms, QD_STR("date"), f->name);
+    ms->format = f->format;
+    b->field = ms;
+    b->converted = f;
+    return 0;
+}
+
 int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_missing,
                         qd_query_value missing, qdi_bound *b)
 {
@@ -198,7 +211,7 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         if (f->blob) taken = a->type->flags & QDI_ANY_BYTES;
         if (!taken) return not_supported(x, a, f);
     }
-    int rc = as_reals(x, a, has_missing, missing, b);
+    int rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);
     if (rc == 0 && f && f->fixed.p) { /* a column that no document has, with a missing value */
         b->has_missing = true;

@@ -335,7 +335,8 @@ static qd_mapping *all_types(void)
                                                  "\"type\":\"scaled_float\",\"scaling_factor\":10},"
                                                  "\"bool\":{\"type\":\"boolean\"},\"date\":{"
                                                  "\"type\":\"date\"},\"ip\":{\"type\":\"ip\"},"
-                                                 "\"ul\":{\"type\":\"unsigned_long\"}")),
+                                                 "\"ul\":{\"type\":\"unsigned_long\"},"
+                                                 "\"dn\":{\"type\":\"date_nanos\"}")),
                                       analyzers, &s, QD_MAPPING_UPDATE, &m, NULL),
                      0);
     return m;
@@ -383,6 +384,15 @@ static void ranges_of_requests(void **state)
                         "-9223372036854775808..9223372036854775807");
     assert_string_equal(range(m, "long", "9223372036854775807", false, NULL, true), "none");
     assert_string_equal(range(m, "long", "x", true, NULL, true), "For input string: \"x\"");
+    assert_string_equal(range(m, "dn", "2014-11-18", false, "2014-11-19", true),
+                        "2014-11-19T00:00:00.000Z..2014-11-19T23:59:59.999999999Z");
+    assert_string_equal(range(m, "dn", "1960", true, "2300", true),
+                        "1970-01-01T00:00:00.000Z..2262-04-11T23:47:16.854775807Z");
+    assert_string_equal(range(m, "dn", "now/d", true, "1e3", true),
+                        "failed to parse date field [1e3] with format "
+                        "[strict_date_optional_time_nanos||epoch_millis]: [failed to parse date "
+                        "field [1e3] with format [strict_date_optional_time_nanos||epoch_millis]]");
+    assert_string_equal(range(m, "dn", "2270", true, NULL, true), "none");
     assert_string_equal(range(m, "ul", "-1", true, "1.5", true), "0..1");
     assert_string_equal(range(m, "ul", "0.5", true, "18446744073709551615", false),
                         "1..18446744073709551614");
