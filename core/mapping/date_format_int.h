@@ -46,6 +46,7 @@ typedef struct date_op {
 
 typedef enum date_kind {
     DATE_ISO,         /* strict_date_optional_time */
+    DATE_ISO_NANOS,   /* strict_date_optional_time_nanos: the same, printed finer */
     DATE_ISO_LENIENT, /* date_optional_time */
     DATE_EPOCH_MILLIS,
     DATE_EPOCH_SECOND,

@@ -458,7 +458,7 @@ static bool try_one(const date_alternative *a, qd_str text, const qd_zone *zone,
     }
     qdi_date_fields_init(&f);
     bool fits = a->kind == DATE_PATTERN ? match(a, 0, text.p, text.p + text.n, &f)
-                                        : parse_iso(text, a->kind == DATE_ISO, &f);
+                                        : parse_iso(text, a->kind != DATE_ISO_LENIENT, &f);
     if (!fits) return false;
     if (f.zone_id.n && !f.has_offset) return region_offset(&f, round_up, ms, rest);
     return qdi_date_resolve(&f, zone, round_up, ms, rest);

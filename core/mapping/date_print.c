@@ -6,6 +6,7 @@ typedef struct printer {
     char *out;
     size_t n;
     int32_t rest; /* nanoseconds behind the millisecond */
+    bool fine;    /* they show where a pattern does not say how many digits */
 } printer;
 
 static void put(printer *p, const char *s, size_t n)
@@ -58,7 +59,7 @@ static void put_fraction(printer *p, const date_op *op, int32_t milli)
     size_t n = 9;
     for (size_t i = 9; i-- > 0; v /= 10) digits[i] = (char)('0' + v % 10);
     while (n > 3 && digits[n - 1] == '0') n--;
-    put(p, digits, op->min == op->max ? op->min : n);
+    put(p, digits, op->min == op->max ? op->min : p->fine ? n : 3);
 }
 
 static void print_op(printer *p, const date_op *op, const qd_civil *c, int32_t offset,
@@ -208,7 +209,7 @@ static size_t print_fine(const qd_date_format *f, int64_t ms, int32_t rest, cons
     int64_t local;
     if (__builtin_add_overflow(ms, offset * (int64_t)1000, &local)) local = ms;
     qd_civil_from_ms(local, &c);
-    printer p = {out, 0, rest};
+    printer p = {out, 0, rest, a->kind == DATE_ISO_NANOS || a->kind == DATE_PATTERN};
     for (uint32_t i = 0; i < n; i++) print_op(&p, &ops[i], &c, offset, zone);
     out[p.n] = 0;
     return p.n;

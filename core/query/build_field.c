@@ -238,7 +238,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
-    if (!case_insensitive && f->f && !f->f->indexed) /* its column, without scores */
+    /* its column, or all alike: without scores */
+    if (!case_insensitive && f->f && (!f->f->indexed || f->f->phrases_apart))
         return one_term(b, f->name, term, out, err);
     if (!case_insensitive) {
         *out = qd_node_term_make(b->arena, f->name, term);

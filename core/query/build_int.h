@@ -171,6 +171,15 @@ QD_MUST_CHECK
 int qdi_constant_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, qd_str text,
                          const qd_node **out, qd_err *err);
 
+/* --- fields without positions (build_source.c) --- */
+/* A phrase whose documents are verified by their source; several: it has more than one position. */
+QD_MUST_CHECK
+int qdi_source_phrase(qdi_builder *b, const qd_field *f, const qd_node_phrase *p, bool several,
+                      const qd_node **out, qd_err *err);
+/* The child's documents, all of score 1. */
+QD_MUST_CHECK
+int qdi_constant_score(qdi_builder *b, const qd_node *child, const qd_node **out, qd_err *err);
+
 /* --- text ------------------------------------------------------------------------------------ */
 
 typedef struct qdi_token {

@@ -231,4 +231,39 @@ subtest 'alias is another name of a field' => sub {
         'Cannot merge a field alias mapping [ad] with a mapping that is not for a field alias.');
 };
 
+subtest 'match_only_text finds words in the index and phrases in the source' => sub {
+    is(create('m', { t => { type => 'match_only_text', fields => { k => { type => 'keyword' } } }, k => { type => 'keyword', copy_to => 'c', fields => { m => { type => 'match_only_text' } } },
+        c => { type => 'match_only_text' }, o => { properties => { t => { type => 'match_only_text' } } } })->{status}, 200);
+    is(fill('m', '{"t":"the quick brown fox jumps"}', '{"t":"the brown quick fox","k":"some red words"}', '{"t":["quick","brown dog dog dog"],"o":[{"t":"one two"},{"t":"three"}]}',
+        '{"o.t":"two one"}', '{"c":["red","words here"],"o":{"t":"three one two"}}'), '');
+    my $r = $node->post('/m/_search', { query => { match => { t => 'dog fox quick' } }, sort => [ '_score', '_doc' ] });
+    is(join(' ', map { "$_->{_id}:$_->{_score}" } @{$r->{json}{hits}{hits}}), '1:2 2:2 3:2', 'each word scores 1, however often it stands there');
+    is($node->post('/m/_search', { query => { fuzzy => { t => 'qiuck' } } })->{json}{hits}{max_score}, 1);
+    is($node->post('/m/_search', { query => { match_phrase => { t => { query => 'quick brown', boost => 3 } } } })->{json}{hits}{max_score}, 3);
+    for ([ { match_phrase => { t => 'quick brown' } }, '1' ], [ { match_phrase => { t => 'brown quick' } }, '2' ], [ { match_phrase => { t => { query => 'quick fox', slop => 1 } } }, '1 2' ],
+        [ { match_phrase => { t => { query => 'quick brown', slop => 1 } } }, '1' ], [ { match_phrase => { t => { query => 'quick brown', slop => 2 } } }, '1 2' ],
+        [ { match_phrase => { t => { query => 'quick brown', slop => 100 } } }, '1 2 3' ], [ { match_phrase => { t => 'dog dog dog' } }, '3' ], [ { match_phrase => { t => 'dog dog dog dog' } }, '' ],
+        [ { match_phrase_prefix => { t => 'quick bro' } }, '1' ], [ { match_phrase_prefix => { t => 'jum' } }, '1' ], [ { match_phrase => { 'o.t' => 'one two' } }, '3 5' ],
+        [ { match_phrase => { c => 'red words' } }, '2' ], [ { match_phrase => { 'k.m' => 'some red' } }, '2' ], [ { query_string => { query => 't:"brown fox"' } }, '1' ],
+        [ { multi_match => { query => 'one two', type => 'phrase', fields => [ 'o.t', 't' ] } }, '3 5' ], [ { prefix => { t => 'bro' } }, '1 2 3' ], [ { wildcard => { t => 'f?x' } }, '1 2' ],
+        [ { regexp => { t => 'jum.*' } }, '1' ], [ { terms => { t => [ 'jumps', 'dog' ] } }, '1 3' ], [ { exists => { field => 't' } }, '1 2 3' ], [ { term => { t => 'fox' } }, '1 2' ],
+        [ { bool => { must => { match => { t => 'quick' } }, must_not => { match_phrase => { t => 'quick brown' } } } }, '2 3' ], [ { range => { t => { gte => 'jum', lt => 'k' } } }, '1' ]) {
+        is(found('m', $_->[0]), $_->[1], $json->encode($_->[0]));
+    }
+    $r = $node->post('/m/_search', { query => { match_phrase => { t => 'quick brown' } }, highlight => { fields => { t => {} } }, fields => ['t'] })->{json}{hits}{hits}[0];
+    is_deeply($r->{highlight}{t}, ['the <em>quick</em> <em>brown</em> fox jumps']);
+    is_deeply($r->{fields}{t}, ['the quick brown fox jumps']);
+    is(shard($node->post('/m/_search', { sort => ['t'] })), 'match_only_text fields do not support sorting and aggregations');
+    is(shard($node->post('/m/_search', { aggs => { t => { terms => { field => 't' } } } })), 'match_only_text fields do not support sorting and aggregations');
+    is($node->get('/_field_caps?fields=t')->{json}{fields}{t}{match_only_text}{searchable}, 1);
+    like(cause(create('bad', { t => { type => 'match_only_text', norms => \1 } })), qr/unknown parameter \[norms\] on mapper \[t\] of type \[match_only_text\]/);
+    create('ms', { t => { type => 'match_only_text' } }, _source => { enabled => \0 });
+    is(fill('ms', '{"t":"a b"}'), '');
+    like(shard($node->post('/ms/_search', { query => { match_phrase => { t => 'a b' } } })),
+        qr/Field \[t\] of type \[match_only_text\] cannot run positional queries since \[_source\] is disabled\./);
+    create('mb', { t => { type => 'match_only_text' } }, dynamic => 'strict');
+    is(fill('mb', map { $_ % 2 ? '{"t":"left right"}' : '{"t":"right left"}' } 1 .. 3000), '');
+    is($node->post('/mb/_count', { query => { match_phrase => { t => 'left right' } } })->{json}{count}, 1500, 'many candidates');
+};
+
 done_testing();

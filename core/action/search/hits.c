@@ -306,11 +306,8 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     const qd_date_format *format;
     int rc = format_of(h, &h->column_specs[c], f, &format, err);
     if (rc) return rc;
-    qd_json_key(w, f ? f->shown : h->columns[c]);
-    qd_json_array(w);
     if (f && f->constant) {
         qd_json_str(w, f->fixed);
-        qd_json_array_end(w);
         return 0;
     }
     if (f && qd_field_shows_column(f)) {
@@ -318,7 +315,6 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
         rc = qd_field_show_column(f, h->index->meta->mapping, v->i64, v->bytes, v->n, h->arena,
                                   h->task, &shown, err);
         for (; !rc && shown; shown = shown->next) qd_json_raw_value(w, shown->raw);
-        if (!rc) qd_json_array_end(w);
         return rc;
     }
     for (uint32_t k = 0; k < v->n; k++) {
@@ -330,8 +326,28 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
             qd_json_str(w, v->bytes[k]);
         }
     }
-    qd_json_array_end(w);
     return 0;
+}
+
+static qd_str column_name(const search_hits *h, uint32_t c)
+{
+    return h->column_fields[c] ? h->column_fields[c]->shown : h->columns[c];
+}
+
+/* The values of a name, which may have been asked for in several formats: all in one list, by the
+ * first of them. */
+static int write_columns(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *w, qd_err *err)
+{
+    qd_str name = column_name(h, c);
+    int rc = 0;
+    for (uint32_t k = 0; k < c; k++)
+        if (qd_str_eq(column_name(h, k), name)) return 0;
+    qd_json_key(w, name);
+    qd_json_array(w);
+    for (uint32_t k = c; k < h->ncolumns && !rc; k++)
+        if (qd_str_eq(column_name(h, k), name)) rc = write_column(h, i, k, w, err);
+    qd_json_array_end(w);
+    return rc;
 }
 
 /* Values of fields out of the source. */
@@ -504,9 +520,9 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         const qd_field *f = h->column_fields[c];
         bool fixed = f && f->fixed.p;
         if (!fixed && !g->columns[c].n) continue;
-        if (comes_from_source(s, f ? f->shown : h->columns[c])) continue;
+        if (comes_from_source(s, column_name(h, c))) continue;
         begin_fields(&open, w);
-        rc = write_column(h, i, c, w, err);
+        rc = write_columns(h, i, c, w, err);
     }
     qd_json_node *root = NULL;
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {

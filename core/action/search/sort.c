@@ -5,6 +5,9 @@
 
 int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err)
 {
+    if (f->phrases_apart)
+        return qd_err_set(err, QD_E_ARG, "%s fields do not support sorting and aggregations",
+                          qd_field_type_name(f));
     if (f->value_class == QD_VALUE_TEXT) {
         return qd_err_set(
             err, QD_E_ARG,

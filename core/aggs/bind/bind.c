@@ -89,6 +89,9 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
 
 static int fielddata_error(qdi_binder *x, const qd_field *f)
 {
+    if (f->phrases_apart)
+        return qd_err_set(x->err, QD_E_ARG, "%s fields do not support sorting and aggregations",
+                          qd_field_type_name(f));
     if (f->value_class == QD_VALUE_TEXT)
         return qd_err_set(
             x->err, QD_E_ARG,
