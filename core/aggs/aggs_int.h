@@ -85,7 +85,15 @@ typedef enum qdi_values {
 
 /* How keys and values look in the answer. */
 typedef struct qdi_format {
-    enum { QDI_FMT_RAW, QDI_FMT_DATE, QDI_FMT_BOOL, QDI_FMT_IP, QDI_FMT_DECIMAL, QDI_FMT_U64 } kind;
+    enum {
+        QDI_FMT_RAW,
+        QDI_FMT_DATE,
+        QDI_FMT_BOOL,
+        QDI_FMT_IP,
+        QDI_FMT_DECIMAL,
+        QDI_FMT_U64,
+        QDI_FMT_TEXT_COLUMN
+    } kind;
     const qd_date_format *date;
     const qd_zone *zone;
     qd_str pattern;

@@ -233,9 +233,21 @@ void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_fo
 bool qd_field_shows_source(const qd_field *f);
 /* Those of a column? [any] */
 bool qd_field_shows_column(const qd_field *f);
-/* The term that bytes of an ordinal column stand for, a part of them: where columns order by a key,
- * it is behind the key. [any] */
-qd_str qd_field_column_term(const qd_field *f, qd_str bytes);
+/* The term that bytes of an ordinal column stand for, a part of them: where columns order by a key
+ * (text_column), it is behind the key, and before its length. [any] */
+static inline qd_str qd_field_column_term(const qd_field *f, qd_str bytes)
+{
+    uint32_t n = 0;
+    if (!f->text_column || bytes.n < 4) return bytes;
+    for (int i = 4; i-- > 0;) n = n << 8 | (uint8_t)bytes.p[bytes.n - 4 + (size_t)i];
+    return n > bytes.n - 4 ? bytes : (qd_str){bytes.p + bytes.n - 4 - n, n};
+}
+/* Bytes that what a column holds of a text of n bytes has at most. */
+#define QD_COLUMN_KEY_ROOM(n) (4 * (n) + 16)
+/* What the column holds of a term, and the key alone, in the arena; the term itself where columns
+ * hold terms. p NULL: out of memory. [any] */
+qd_str qd_field_column_bytes(const qd_field *f, qd_str term, qd_arena *arena);
+qd_str qd_field_column_key(const qd_field *f, qd_str term, qd_arena *arena);
 /* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);
 

@@ -131,7 +131,10 @@ struct qd_field_type {
     int64_t (*from_f64)(const qd_field *f, double v);
     void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,
                   const qd_zone *zone, qd_json_writer *w);
-    qd_str (*column_term)(qd_str bytes); /* of a text_column; NULL: the bytes */
+    /* Of a text_column: the key of a text, and all that the column holds of it, into out, which has
+     * QD_COLUMN_KEY_ROOM; return the length. */
+    size_t (*column_key)(qd_str text, char *out);
+    size_t (*column_bytes)(qd_str text, char *out);
     /* Bytes of a column; NULL: as they are, addresses as text. */
     void (*write_bytes)(const qd_field *f, qd_str bytes, qd_json_writer *w);
 };

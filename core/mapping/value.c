@@ -13,6 +13,7 @@ void qd_field_bare(qd_field *f, qd_str type, qd_str name)
                     .shown = name,
                     .leaf = name,
                     .doc_values = true,
+                    .text_column = t->column_key != NULL,
                     .format = qd_date_format_default()};
 }
 
@@ -96,9 +97,20 @@ int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
     return f->type->shown(f, v, ctx, out) != 0;
 }
 
-qd_str qd_field_column_term(const qd_field *f, qd_str bytes)
+static qd_str column_bytes(size_t (*make)(qd_str text, char *out), qd_str term, qd_arena *arena)
 {
-    return f->type->column_term ? f->type->column_term(bytes) : bytes;
+    char *out = qd_arena_bytes(arena, QD_COLUMN_KEY_ROOM(term.n));
+    return out ? (qd_str){out, make(term, out)} : (qd_str){NULL, 0};
+}
+
+qd_str qd_field_column_bytes(const qd_field *f, qd_str term, qd_arena *arena)
+{
+    return f->type->column_bytes ? column_bytes(f->type->column_bytes, term, arena) : term;
+}
+
+qd_str qd_field_column_key(const qd_field *f, qd_str term, qd_arena *arena)
+{
+    return f->type->column_key ? column_bytes(f->type->column_key, term, arena) : term;
 }
 
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)

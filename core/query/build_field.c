@@ -420,6 +420,32 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
 
 /* --- range ------------------------------------------------------------------------------------ */
 
+/* A bound of a column whose entries are a key and the text: all entries of a key are above the key,
+ * and below the key with a byte that no text has. */
+static int keyed_bound(qdi_builder *b, const qd_field *f, qd_str text, bool behind, qd_str *out,
+                       qd_err *err)
+{
+    qd_str key = qd_field_column_key(f, text, b->arena);
+    char *at = key.p ? qd_arena_bytes(b->arena, key.n + 1) : NULL;
+    if (!at) return qd_err_nomem(err, "query");
+    memcpy(at, key.p, key.n);
+    at[key.n] = (char)0xFF;
+    *out = (qd_str){at, key.n + behind};
+    return 0;
+}
+
+static int keyed_range(qdi_builder *b, const qd_field *f, const qdi_range *g, qd_node_range *to,
+                       qd_err *err)
+{
+    int rc = 0;
+    to->by_column = true;
+    if (g->has_from) rc = qdi_query_copy(b, g->from.text, &to->from_text, err);
+    if (!rc && g->has_to) rc = qdi_query_copy(b, g->to.text, &to->to_text, err);
+    if (!rc && g->has_from) rc = keyed_bound(b, f, g->from.text, !g->include_from, &to->from, err);
+    if (!rc && g->has_to) rc = keyed_bound(b, f, g->to.text, g->include_to, &to->to, err);
+    return rc;
+}
+
 static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, const qd_node **out,
                         qd_err *err)
 {
@@ -440,6 +466,8 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
     n->u.range.has_to = g->has_to;
     n->u.range.from_inclusive = g->include_from;
     n->u.range.to_inclusive = g->include_to;
+    *out = n;
+    if (f->f && f->f->text_column) return keyed_range(b, f->f, g, &n->u.range, err);
     if (g->has_from) rc = indexed_term(b, f, g->from.text, &n->u.range.from, err);
     if (!rc && g->has_to) rc = indexed_term(b, f, g->to.text, &n->u.range.to, err);
     *out = n;

@@ -124,6 +124,8 @@ typedef struct qd_node_range {
     int64_t lo, hi;             /* I64: both inclusive; INT64_MIN/MAX: open */
     uint8_t lo16[16], hi16[16]; /* B16: both inclusive */
     qd_str from, to;            /* TERM */
+    bool by_column;             /* TERM: of what the column holds, not of the index */
+    qd_str from_text, to_text;  /* by_column: as the request has them */
     bool has_from, has_to, from_inclusive, to_inclusive;
 } qd_node_range;
 

@@ -266,4 +266,47 @@ subtest 'match_only_text finds words in the index and phrases in the source' => 
     is($node->post('/mb/_count', { query => { match_phrase => { t => 'left right' } } })->{json}{count}, 1500, 'many candidates');
 };
 
+subtest 'version orders as semantic versioning does' => sub {
+    is(create('v', { v => { type => 'version' }, k => { type => 'keyword', fields => { v => { type => 'version' } } } })->{status}, 200);
+    my @v = ('1.0.0-alpha', '1.0.0-alpha.1', '1.0.0-alpha.beta', '1.0.0-beta.2', '1.0.0-beta.11', '1.0.0-rc.1', '1.0.0', '1.0.0+build.5', '1.2', '1.2.0', '1.10.3', '2.0.0-SNAPSHOT', '11.0.1',
+        '1.02', 'banana', 'v1.0.0');
+    is(fill('v', map { qq({"v":"$_"}) } reverse @v), '');
+    my $all = sub { join ' ', map { $_->{sort}[0] } @{$node->post('/v/_search', { size => 100, sort => [ { v => $_[0] || 'asc' } ], query => $_[1] || { match_all => {} } })->{json}{hits}{hits}} };
+    is($all->(), "@v", 'pre-releases before, builds behind, numbers as numbers, others at the end');
+    is($all->('desc'), join(' ', reverse @v));
+    is($all->(undef, { range => { v => { gte => '1.0.0', lt => '1.2.0' } } }), '1.0.0 1.0.0+build.5 1.2');
+    is($all->(undef, { range => { v => { gt => '1.0.0', lte => '1.10.3' } } }), '1.0.0+build.5 1.2 1.2.0 1.10.3');
+    is($all->(undef, { range => { v => { gte => '1.0.0-beta', lt => '1.0.0' } } }), '1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1');
+    is($all->(undef, { range => { v => { gt => '11.0.1' } } }), '1.02 banana v1.0.0');
+    is($all->(undef, { term => { v => '1.2' } }), '1.2');
+    is($all->(undef, { terms => { v => [ '1.2.0', 'banana', 'none' ] } }), '1.2.0 banana');
+    is($all->(undef, { prefix => { v => '1.0.0-b' } }), '1.0.0-beta.2 1.0.0-beta.11');
+    is($all->(undef, { wildcard => { v => '*.0.*-*' } }), '1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 2.0.0-SNAPSHOT');
+    is($all->(undef, { wildcard => { v => { value => '2.*snapshot', case_insensitive => \1 } } }), '2.0.0-SNAPSHOT');
+    is($all->(undef, { regexp => { v => '1\\.[0-9]+' } }), '1.2 1.02');
+    is($all->(undef, { fuzzy => { v => 'bananas' } }), 'banana');
+    is($all->(undef, { match => { v => '11.0.1' } }), '11.0.1');
+    is($all->(undef, { query_string => { query => 'v:[1.2 TO 2.0.0]' } }), '1.2 1.2.0 1.10.3 2.0.0-SNAPSHOT');
+    my $r = $node->post('/v/_search', { size => 2, sort => ['v'], search_after => ['1.0.0-rc.1'], fields => ['v'], docvalue_fields => ['v'], _source => \0 })->{json}{hits}{hits};
+    is_deeply([ map { $_->{fields}{v} } @$r ], [ ['1.0.0'], ['1.0.0+build.5'] ]);
+    $r = $node->post('/v/_search', { size => 0, aggs => { t => { terms => { field => 'v', size => 3, order => { _key => 'desc' } } }, c => { cardinality => { field => 'v' } },
+        n => { value_count => { field => 'v' } }, i => { terms => { field => 'v', include => '1\\.0\\.0', exclude => ['x'] } }, l => { terms => { field => 'v', include => [ '1.2', '11.0.1' ] } },
+        m => { terms => { field => 'k.v', missing => '3.0.0' } }, p => { composite => { size => 2, sources => [ { v => { terms => { field => 'v' } } } ], after => { v => '1.0.0' } } } } })->{json}{aggregations};
+    is(join(' ', map { $_->{key} } @{$r->{t}{buckets}}), 'v1.0.0 banana 1.02');
+    is_deeply([ $r->{c}, $r->{n} ], [ { value => 16 }, { value => 16 } ]);
+    is(join(' ', map { $_->{key} } @{$r->{i}{buckets}}), '1.0.0');
+    is(join(' ', map { $_->{key} } @{$r->{l}{buckets}}), '1.2 11.0.1');
+    is(join(' ', map { "$_->{key}:$_->{doc_count}" } @{$r->{m}{buckets}}), '3.0.0:16');
+    is(join(' ', map { $_->{key}{v} } @{$r->{p}{buckets}}), '1.0.0+build.5 1.2');
+    is($r->{p}{after_key}{v}, '1.2');
+    is($node->put('/v/_doc/k?refresh=true', '{"k":"4.5.6","v":["3.0.0","2.9.0"]}')->{status}, 201);
+    is(found('v', { range => { 'k.v' => { gte => '4.5', lt => '4.10' } } }), 'k', 'a multi-field');
+    is_deeply($node->post('/v/_search', { query => { term => { v => '2.9.0' } }, docvalue_fields => ['v'] })->{json}{hits}{hits}[0]{fields}{v}, [ '2.9.0', '3.0.0' ]);
+    like(cause($node->put('/v/_doc/x', '{"v":{"a":1}}')), qr/^Can't get text on a START_OBJECT/);
+    like(cause(create('bad', { v => { type => 'version', store => \1 } })), qr/unknown parameter \[store\] on mapper \[v\] of type \[version\]/);
+    is($node->get('/_field_caps?fields=v')->{json}{fields}{v}{version}{aggregatable}, 1);
+    $node->post('/v/_forcemerge?max_num_segments=1');
+    is($all->(undef, { range => { v => { gte => '2.9', lt => '3.1' } } }), '2.9.0', 'after a merge');
+};
+
 done_testing();

@@ -54,8 +54,8 @@ static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bo
     qd_query_value v = {text, quoted};
     qd_point p = {0};
     if (s->kind == SEARCH_VALUE_TERM) {
-        out->bytes = text;
-        return 0;
+        out->bytes = f ? qd_field_column_bytes(f, text, b->arena) : text;
+        return out->bytes.p ? 0 : qd_err_nomem(err, "sort");
     }
     if (s->kind == SEARCH_VALUE_IP) {
         uint8_t *ip = qd_arena_alloc(b->arena, 16);
@@ -354,7 +354,7 @@ static void write_value(const search_sort_bound *b, const qd_sort_value *v, qd_j
         if (v->missing) {
             qd_json_null(w);
         } else {
-            qd_json_str(w, v->bytes);
+            qd_json_str(w, b->field ? qd_field_column_term(b->field, v->bytes) : v->bytes);
         }
         break;
     case SEARCH_VALUE_IP:

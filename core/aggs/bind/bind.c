@@ -36,6 +36,8 @@ static int bind_format(qdi_binder *x, const qdi_agg *a, qdi_bound *b)
     } else if (f && f->number == QD_NUMBER_UNSIGNED && b->values == QDI_I64) {
         fmt->kind = QDI_FMT_U64;
         fmt->pattern = a->format;
+    } else if (f && f->text_column && !a->format.p) {
+        fmt->kind = QDI_FMT_TEXT_COLUMN;
     } else if (a->format.p && f && b->values == QDI_ORD) {
         return qd_err_set(x->err, QD_E_ARG,
                           "Field [%.*s] of type [%s] does not support custom formats",
@@ -58,8 +60,8 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
                         .scratch = x->q->analysis};
     if (b->values == QDI_ORD) {
         if (f->value_class != QD_VALUE_IP) {
-            b->missing_bytes = missing.text;
-            return 0;
+            b->missing_bytes = qd_field_column_bytes(f, missing.text, x->arena);
+            return b->missing_bytes.p ? 0 : qd_err_nomem(x->err, "missing value");
         }
         uint8_t *ip = qd_arena_alloc(x->arena, 16);
         if (!ip) return qd_err_nomem(x->err, "missing value");

@@ -313,7 +313,8 @@ int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, q
         t->has_to = true;
         t->to_inclusive = r->to_inclusive;
     }
-    return add_pattern(p, *out, err);
+    (*out)->u.set.by_column = r->by_column;
+    return r->by_column ? 0 : add_pattern(p, *out, err);
 }
 
 static int by_str(const void *a, const void *b)
