@@ -244,9 +244,10 @@ static inline qd_str qd_field_column_term(const qd_field *f, qd_str bytes)
 }
 /* Bytes that what a column holds of a text of n bytes has at most. */
 #define QD_COLUMN_KEY_ROOM(n) (4 * (n) + 16)
-/* What the column holds of a term, and the key alone, in the arena; the term itself where columns
- * hold terms. p NULL: out of memory. [any] */
+/* What the column holds of a term, in the arena; the term itself where columns hold terms. p NULL:
+ * out of memory. [any] */
 qd_str qd_field_column_bytes(const qd_field *f, qd_str term, qd_arena *arena);
+/* The key of it alone, the same way. [any] */
 qd_str qd_field_column_key(const qd_field *f, qd_str term, qd_arena *arena);
 /* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);

@@ -309,4 +309,28 @@ subtest 'version orders as semantic versioning does' => sub {
     is($all->(undef, { range => { v => { gte => '2.9', lt => '3.1' } } }), '2.9.0', 'after a merge');
 };
 
+subtest 'dynamic templates map to the types' => sub {
+    my $n = 0;
+    my @of = ([ long => 'unsigned_long' ], [ date => 'date_nanos' ], [ string => 'version', 'v*' ], [ string => 'match_only_text', 't*' ], [ string => 'binary', 'b*' ]);
+    is(create('dt', {}, dynamic_templates => [ map { { 'n' . $n++ => { match_mapping_type => $_->[0], $_->[2] ? (match => $_->[2]) : (), mapping => { type => $_->[1] } } } } @of ])->{status}, 200);
+    is($node->put('/dt/_doc/1', '{"n":5,"d":"2020-01-01","v1":"1.0","t1":"a b","b1":"AA=="}')->{status}, 201);
+    my $p = $node->get('/dt/_mapping')->{json}{dt}{mappings}{properties};
+    is(join(' ', map { "$_=$p->{$_}{type}" } sort keys %$p), 'b1=binary d=date_nanos n=unsigned_long t1=match_only_text v1=version');
+};
+
+subtest 'index.mapping.ignore_malformed reaches numbers and dates alone' => sub {
+    $node->put('/im', { settings => { 'index.mapping.ignore_malformed' => \1 }, mappings => { properties => { u => { type => 'unsigned_long' }, d => { type => 'date_nanos' },
+        c => { type => 'constant_keyword', value => 'x' }, a => { type => 'alias', path => 'u' } } } });
+    is($node->put('/im/_doc/1?refresh=true', '{"u":"x","d":"1960"}')->{status}, 201);
+    is(found('im', { terms => { _ignored => [ 'u' ] } }), '1');
+    is($node->put('/im/_doc/2', '{"c":"y"}')->{status}, 400);
+    is($node->put('/im/_doc/2', '{"a":1}')->{status}, 400);
+};
+
+subtest 'explanations and validation name what runs' => sub {
+    like(raw('/m/_validate/query?explain=true', { query => { match_phrase => { t => 'quick brown' } } }), qr/SourcePhrase\(t:\\"quick brown\\"\)/);
+    is($node->post('/m/_explain/1', { query => { match_phrase => { t => 'quick brown' } } })->{json}{explanation}{value}, 1);
+    like(raw('/v/_validate/query?explain=true', { query => { range => { v => { gte => '1.2', lt => '2' } } } }), qr/v:\[1\.2 TO 2[\]}]/);
+};
+
 done_testing();

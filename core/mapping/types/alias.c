@@ -12,6 +12,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
     (void)b;
     f->indexed = false;
+    f->ignore_malformed = false; /* whatever the index says */
     if (qdi_param(f->def, PARAM_PATH)) return 0;
     return qd_err_set(err, QD_E_MAPPER_PARSING,
                       "The [path] property must be specified for field [%.*s].",

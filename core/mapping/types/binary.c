@@ -17,6 +17,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     (void)err;
     f->indexed = false;
     f->blob = true;
+    f->ignore_malformed = false; /* whatever the index says */
     return 0;
 }
 

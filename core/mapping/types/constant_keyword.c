@@ -15,6 +15,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     (void)b;
     (void)err;
     f->constant = true;
+    f->ignore_malformed = false;       /* whatever the index says */
     f->indexed = f->doc_values = true; /* so it answers queries and aggregations */
     if (v) f->fixed = v->text;
     return 0;

@@ -16,6 +16,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     if (f->index_analyzer) f->position_increment_gap = qd_analyzer_gap(f->index_analyzer);
     f->index_options = QD_INDEX_OPT_DOCS;
     f->phrases_apart = true;
+    f->ignore_malformed = false; /* whatever the index says */
     return 0;
 }
 

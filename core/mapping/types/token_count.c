@@ -18,6 +18,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     const param_value *name = qdi_param(f->def, PARAM_ANALYZER);
     const param_value *null = qdi_param(f->def, PARAM_NULL_VALUE);
     f->has_points = f->indexed;
+    f->ignore_malformed = false; /* whatever the index says */
     if (!name)
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Analyzer must be set for field [%.*s] but wasn't.", QD_STR_ARG(f->leaf));

@@ -25,6 +25,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     (void)err;
     f->doc_values = true;
     f->text_column = true;
+    f->ignore_malformed = false; /* whatever the index says */
     return 0;
 }
 
