@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use QdCluster;
 use QdNode;
 use Test::More;
 
@@ -331,6 +332,29 @@ subtest 'explanations and validation name what runs' => sub {
     like(raw('/m/_validate/query?explain=true', { query => { match_phrase => { t => 'quick brown' } } }), qr/SourcePhrase\(t:\\"quick brown\\"\)/);
     is($node->post('/m/_explain/1', { query => { match_phrase => { t => 'quick brown' } } })->{json}{explanation}{value}, 1);
     like(raw('/v/_validate/query?explain=true', { query => { range => { v => { gte => '1.2', lt => '2' } } } }), qr/v:\[1\.2 TO 2[\]}]/);
+};
+
+subtest 'shards on several nodes agree' => sub {
+    my $c = QdCluster->new('types', nodes => 2);
+    $c->start;
+    my $first = $c->node(0);
+    is($first->put('/x', { settings => { number_of_shards => 4, number_of_replicas => 1 }, mappings => { properties => { u => { type => 'unsigned_long' }, v => { type => 'version' },
+        d => { type => 'date_nanos' }, c => { type => 'constant_keyword' }, m => { type => 'match_only_text' }, a => { type => 'alias', path => 'u' } } } })->{status}, 200);
+    is($first->post('/x/_bulk?refresh=true', join '', map { qq({"index":{"_id":"$_"}}\n)
+        . qq({"u":"1844674407370955161$_","v":"1.$_.0","d":"2020-01-01T00:00:00.00000000${_}Z","c":"x","m":"quick brown $_"}\n) } 0 .. 5)->{json}{errors}, 0);
+    $c->wait_status('green');
+    like($first->get('/x/_mapping')->{content}, qr/"value":"x"/, 'the shards had one first document');
+    for my $n ($c->nodes) {
+        my $r = $n->post('/x/_search', { query => { match_phrase => { m => 'quick brown' } }, sort => [ { a => 'desc' }, 'v', 'd', 'c' ], _source => \0, aggs => {
+            t => { terms => { field => 'a', order => { _key => 'desc' } } }, v => { terms => { field => 'v', order => { _key => 'desc' } } },
+            d => { date_histogram => { field => 'd', calendar_interval => 'day' } }, c => { terms => { field => 'c' } } } })->{content};
+        like($r, qr/"sort":\[18446744073709551615,"1\.5\.0",1577836800000000005,"x"\].*"sort":\[18446744073709551614,"1\.4\.0"/);
+        like($r, qr/"t":\{[^[]*\[\{"key":18446744073709551615,"doc_count":1\},\{"key":18446744073709551614/);
+        like($r, qr/"v":\{[^[]*\[\{"key":"1\.5\.0","doc_count":1\},\{"key":"1\.4\.0"/);
+        like($r, qr/"key":1577836800000,"doc_count":6/);
+        like($r, qr/"key":"x","doc_count":6/);
+    }
+    $_->stop for reverse $c->nodes;
 };
 
 done_testing();

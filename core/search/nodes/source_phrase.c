@@ -24,6 +24,7 @@ typedef struct verifier {
     const qd_stored *stored;
     qd_account *account;
     qd_arena arena; /* of one fetch */
+    qd_arena tree;  /* of one source */
     qd_analysis *analysis;
     qd_stored_scratch scratch;
     qdi_positions *pos;  /* by slot */
@@ -121,6 +122,7 @@ static void verifier_free(void *arg)
     qd_analysis_free(v->analysis);
     qd_stored_scratch_fini(&v->scratch);
     qd_arena_fini(&v->arena);
+    qd_arena_fini(&v->tree);
 }
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
@@ -137,8 +139,9 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     v->account = r->plan->account;
     v->scratch.account = v->account;
     qd_arena_init(&v->arena, v->account, 0);
+    qd_arena_init(&v->tree, v->account, 0);
     if (qd_arena_on_reset(r->arena, verifier_free, v)) {
-        qd_arena_fini(&v->arena);
+        verifier_free(v);
         return qd_err_nomem(err, "search");
     }
     v->analysis = qd_analysis_make(v->account, ANALYSIS_BYTES);
@@ -238,7 +241,8 @@ static int verify(verifier *v, qd_str source, bool *yes)
     v->at = 0;
     v->any = false;
     for (uint32_t s = 0; s < v->nslots; s++) v->pos[s].n = 0;
-    int rc = qd_json_parse(&v->arena, source, 0, &root, v->err);
+    qd_arena_reset(&v->tree);
+    int rc = qd_json_parse(&v->tree, source, 0, &root, v->err);
     for (uint32_t i = 0; i < v->of->npaths && !rc; i++) rc = walk(v, root, v->of->paths[i]);
     if (rc) return rc;
     for (uint32_t s = 0; s < v->nslots; s++)

@@ -483,17 +483,20 @@ static void steady_parsing_allocates_nothing(void **state)
 static void out_of_memory_leaves_no_trace(void **state)
 {
     (void)state;
-    qd_mapping *m = mapping("{}");
+    qd_mapping *m =
+        mapping("{\"properties\":{\"c\":{\"type\":\"constant_keyword\"},\"v\":{\"type\":"
+                "\"version\"},\"w\":{\"type\":\"token_count\",\"analyzer\":\"stop\"},"
+                "\"b\":{\"type\":\"binary\",\"store\":true}}}");
     bool through = false;
     for (uint64_t n = 1; n < 3000 && !through; n++) {
         qd_doc_parser *p = qd_doc_parser_make(NULL);
         qd_doc_result result;
         qd_err e;
         qd_err_init(&e);
-        qd_doc_input in = {
-            .source = QD_STR(
-                "{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-01-01\",\"o\":{\"k\":\"x\"}}"),
-            .id = QD_STR("1")};
+        qd_doc_input in = {.source = QD_STR("{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-"
+                                            "01-01\",\"o\":{\"k\":\"x\"},\"c\":\"k\","
+                                            "\"v\":\"1.0\",\"w\":\"the words\",\"b\":\"AA==\"}"),
+                           .id = QD_STR("1")};
         (void)qd_mem_fail_at(n, false);
         int rc = qd_doc_parse(p, m, &in, &(qd_doc_sink){0}, &result, &e);
         through = qd_mem_fail_at(0, false) < n;

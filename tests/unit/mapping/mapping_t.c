@@ -301,8 +301,10 @@ static void out_of_memory_is_an_error(void **state)
 {
     (void)state;
     qd_mapping_settings s = QD_MAPPING_SETTINGS_DEFAULT;
-    const char *json = P("\"a\":{\"type\":\"text\",\"fields\":{\"k\":{\"type\":\"keyword\"}}},\"o."
-                         "b\":{\"type\":\"date\",\"format\":\"yyyy\"}");
+    const char *json = P(
+        "\"a\":{\"type\":\"text\",\"fields\":{\"k\":{\"type\":\"keyword\"}}},\"o."
+        "b\":{\"type\":\"date\",\"format\":\"yyyy\"},\"al\":{\"type\":\"alias\",\"path\":\"a.k\"},"
+        "\"dn\":{\"type\":\"date_nanos\",\"format\":\"yyyy\"}");
     for (uint64_t n = 1;; n++) {
         qd_mapping *m = NULL, *x = NULL;
         (void)qd_mem_fail_at(n, false);
