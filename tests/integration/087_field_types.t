@@ -194,6 +194,8 @@ subtest 'date_nanos keeps nine digits' => sub {
     is(join(' ', map { "$_->{key_as_string}:$_->{doc_count}" } @{$r->{t}{buckets}}), '2018-10-29T12:12:12.987Z:2 2018-10-29T12:12:12.123Z:1');
     is("$r->{c}{value} $r->{r}{buckets}[0]{doc_count}", '2 2');
     is($node->get('/_field_caps?fields=d')->{json}{fields}{d}{date_nanos}{aggregatable}, 1);
+    is(shard($node->post('/dn/_search', { sort => [ { d => { numeric_type => 'date' } } ] })), '[numeric_type] [date] is not supported on field [d] of type [date_nanos]');
+    is($node->post('/dn/_search', { sort => [ { d => { numeric_type => 'date_nanos' } } ] })->{status}, 200);
     like(cause(create('bad', { d => { type => 'date_nanos', format => 'none' } })), qr/Invalid format: \[none\]/);
 };
 

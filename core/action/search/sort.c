@@ -210,6 +210,11 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         qd_err_detail_str(err, "index_uuid", b->uuid);
         qd_err_detail_str(err, "index", b->index);
     }
+    bool coarser = s->numeric_type.n && !qd_str_is(s->numeric_type, "date_nanos");
+    if (!rc && f && f->nanos && coarser)
+        rc = qd_err_set(err, QD_E_ARG,
+                        "[numeric_type] [%.*s] is not supported on field [%.*s] of type [%s]",
+                        QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
     if (!rc && f && f->fixed.p) { /* the same for all: a column that nobody has */
         k->missing = QD_SORT_MISSING_VALUE;
         k->missing_value = (qd_sort_value){.kind = QD_SORT_ORD, .bytes = f->fixed};
