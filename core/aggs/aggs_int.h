@@ -78,14 +78,22 @@ struct qd_aggs {
 
 typedef enum qdi_values {
     QDI_NO_VALUES, /* unmapped */
-    QDI_I64,       /* integers, dates, booleans: the column as it is */
+    QDI_I64,       /* integers, dates, booleans, unsigned of QDI_EXACT: the column as it is */
     QDI_F64,       /* decoded by qd_field_f64 */
     QDI_ORD        /* byte strings; addresses as 16 bytes */
 } qdi_values;
 
 /* How keys and values look in the answer. */
 typedef struct qdi_format {
-    enum { QDI_FMT_RAW, QDI_FMT_DATE, QDI_FMT_BOOL, QDI_FMT_IP, QDI_FMT_DECIMAL } kind;
+    enum {
+        QDI_FMT_RAW,
+        QDI_FMT_DATE,
+        QDI_FMT_BOOL,
+        QDI_FMT_IP,
+        QDI_FMT_DECIMAL,
+        QDI_FMT_U64,
+        QDI_FMT_TEXT_COLUMN
+    } kind;
     const qd_date_format *date;
     const qd_zone *zone;
     qd_str pattern;
@@ -96,8 +104,9 @@ struct qdi_bound {
     const qd_field *field; /* NULL: unmapped */
     qdi_values values;
     qdi_format fmt;
-    const qd_field *converted; /* integers read as doubles of field: the mapping's field */
-    bool ids;                  /* the _id: see qdi_source */
+    /* integers read as doubles of field, nanoseconds as milliseconds: the mapping's field */
+    const qd_field *converted;
+    bool ids; /* the _id: see qdi_source */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;

@@ -12,7 +12,8 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
 {
     for (size_t i = 0; i < s->sources.n; i++) {
         qdi_source *o = s->sources.at[i];
-        if (o->field != b->field || o->has_missing != b->has_missing) continue;
+        if (o->field != b->field || o->kind != b->values || o->has_missing != b->has_missing)
+            continue;
         if (o->has_missing &&
             (o->missing != b->missing || !qd_str_eq(o->missing_bytes, b->missing_bytes)))
             continue;
@@ -222,7 +223,9 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         if (own) src->docs = src->dbuf;
         if (held) src->v = src->vbuf;
         for (uint32_t i = 0; i < src->n; i++)
-            src->vbuf[i] = qd_sortable_f64(qd_field_f64(src->converted, src->v[i]));
+            src->vbuf[i] = src->kind == QDI_I64
+                               ? qd_nanos_to_ms(src->v[i])
+                               : qd_sortable_f64(qd_field_f64(src->converted, src->v[i]));
         src->v = src->vbuf;
     }
     if (src->has_missing && !src->one) return with_missing(s, src, err);
@@ -317,7 +320,7 @@ int qdi_aggs_source_f64(qd_aggs_shard *s, qdi_source *src, qd_err *err)
         src->cap_f64 = cap;
     }
     src->has_f64 = true;
-    if (src->kind == QDI_I64)
+    if (src->kind == QDI_I64 && (!src->field || src->field->number != QD_NUMBER_UNSIGNED))
         for (uint32_t i = 0; i < n; i++) src->f64[i] = (double)src->v[i];
     else if (src->field && src->field->number == QD_NUMBER_DOUBLE)
         qd_sortable_to_f64_n(src->v, src->f64, n);

@@ -258,7 +258,8 @@ static int on_terms(void *arg, const qd_field *f, const qd_str *v, uint32_t n, q
     document_field *d;
     int rc = enter(w, f, &d, err);
     for (uint32_t i = 0; i < n && !rc; i++) {
-        if (f->indexed) rc = qd_buffer_term(w->b, d->words.number, v[i], err);
+        if (f->indexed)
+            rc = qd_buffer_term(w->b, d->words.number, qd_field_column_term(f, v[i]), err);
         if (!rc && f->doc_values) rc = qd_buffer_column_bytes(w->b, d->words.number, v[i], err);
     }
     return rc;

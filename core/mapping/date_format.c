@@ -295,7 +295,7 @@ static int compile_one(qd_arena *a, qd_str s, qd_str whole, date_alternative *ou
         const char *name;
         date_kind kind;
     } special[] = {{"strict_date_optional_time", DATE_ISO},
-                   {"strict_date_optional_time_nanos", DATE_ISO},
+                   {"strict_date_optional_time_nanos", DATE_ISO_NANOS},
                    {"iso8601", DATE_ISO},
                    {"date_optional_time", DATE_ISO_LENIENT},
                    {"epoch_millis", DATE_EPOCH_MILLIS},
@@ -363,6 +363,16 @@ const qd_date_format *qd_date_format_default(void)
     static const date_alternative both[] = {{.kind = DATE_ISO}, {.kind = DATE_EPOCH_MILLIS}};
     static const qd_date_format f = {
         .pattern = {"strict_date_optional_time||epoch_millis", 39}, .alternatives = both, .n = 2};
+    return &f;
+}
+
+const qd_date_format *qd_date_format_nanos(void)
+{
+    static const date_alternative both[] = {{.kind = DATE_ISO_NANOS}, {.kind = DATE_EPOCH_MILLIS}};
+    static const qd_date_format f = {
+        .pattern = {"strict_date_optional_time_nanos||epoch_millis", 45},
+        .alternatives = both,
+        .n = 2};
     return &f;
 }
 

@@ -77,6 +77,18 @@ bool qd_date_try(const qd_date_format *f, qd_str text, const qd_zone *zone, bool
  * [any]
  */
 bool qd_date_before_epoch(const qd_date_format *f, qd_str text, int64_t *ms);
+/* Milliseconds of nanoseconds since 1970, the rest cut off. [any] */
+static inline int64_t qd_nanos_to_ms(int64_t ns)
+{
+    return ns >= 0 ? ns / 1000000 : -((999999 - ns) / 1000000);
+}
+/* "strict_date_optional_time_nanos||epoch_millis", static. [any] */
+const qd_date_format *qd_date_format_nanos(void);
+/* As qd_date_try, to an instant finer than ms: *rest gets the nanoseconds behind it. [any] */
+bool qd_date_try_fine(const qd_date_format *f, qd_str text, const qd_zone *zone, bool round_up,
+                      int64_t *ms, int32_t *rest);
+/* As qd_date_print, with up to 9 digits of a second where the format has them. [any] */
+size_t qd_date_print_nanos(const qd_date_format *f, int64_t ns, const qd_zone *zone, char out[128]);
 /* Writes ms by the first alternative; returns the length, at most 127, NUL-terminated. [any] */
 size_t qd_date_print(const qd_date_format *f, int64_t ms, const qd_zone *zone, char out[128]);
 

@@ -46,6 +46,7 @@ typedef struct date_op {
 
 typedef enum date_kind {
     DATE_ISO,         /* strict_date_optional_time */
+    DATE_ISO_NANOS,   /* strict_date_optional_time_nanos: the same, printed finer */
     DATE_ISO_LENIENT, /* date_optional_time */
     DATE_EPOCH_MILLIS,
     DATE_EPOCH_SECOND,
@@ -75,9 +76,14 @@ typedef struct date_fields {
     qd_str zone_id; /* region by name */
 } date_fields;
 
+extern const char *const qdi_months[12], *const qdi_weekdays[7];
+/* First day (since 1970) of the ISO week-based year. */
+int64_t qdi_week_year_start(int64_t year);
 /* Nothing said yet. */
 void qdi_date_fields_init(date_fields *f);
-/* Fields to an instant; false when they are no date (30 February, 24:00 …). */
-bool qdi_date_resolve(const date_fields *f, const qd_zone *zone, bool round_up, int64_t *ms);
+/* Fields to an instant, *rest its nanoseconds behind ms; false when they are no date (30 February,
+ * 24:00 …). */
+bool qdi_date_resolve(const date_fields *f, const qd_zone *zone, bool round_up, int64_t *ms,
+                      int32_t *rest);
 
 #endif

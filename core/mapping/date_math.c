@@ -145,7 +145,9 @@ static bool unit_of(char c, qd_date_unit *out)
     }
 }
 
-static int operations(qd_str math, int64_t *ms, bool round_up, const qd_zone *zone, qd_err *err)
+/* *rest, the nanoseconds behind *ms, ends with a rounding. */
+static int operations(qd_str math, int64_t *ms, int32_t *rest, bool round_up, const qd_zone *zone,
+                      qd_err *err)
 {
     for (size_t i = 0; i < math.n;) {
         char op = math.p[i++];
@@ -181,6 +183,7 @@ static int operations(qd_str math, int64_t *ms, bool round_up, const qd_zone *zo
         }
         if (op == '/') {
             *ms = qd_date_floor(*ms, unit, zone);
+            *rest = 0;
             if (round_up) *ms = qd_date_add(*ms, unit, 1, zone) - 1;
         } else {
             *ms = qd_date_add(*ms, unit, op == '-' ? -num : num, zone);
@@ -192,17 +195,25 @@ static int operations(qd_str math, int64_t *ms, bool round_up, const qd_zone *zo
 int qd_date_math(const qd_date_format *format, qd_str text, int64_t now_ms, bool round_up,
                  const qd_zone *zone, int64_t *ms, qd_err *err)
 {
+    int32_t rest;
+    return qd_date_math_fine(format, text, now_ms, round_up, zone, ms, &rest, err);
+}
+
+int qd_date_math_fine(const qd_date_format *format, qd_str text, int64_t now_ms, bool round_up,
+                      const qd_zone *zone, int64_t *ms, int32_t *rest, qd_err *err)
+{
     int64_t v;
+    *rest = 0;
     if (qd_str_starts(text, QD_STR("now"))) {
         v = now_ms;
-        int rc = operations(qd_str_sub(text, 3, text.n), &v, round_up, zone, err);
+        int rc = operations(qd_str_sub(text, 3, text.n), &v, rest, round_up, zone, err);
         if (rc == 0) *ms = v;
         return rc;
     }
     ptrdiff_t bar = qd_str_find_str(text, QD_STR("||"));
     qd_str date = bar < 0 ? text : qd_str_sub(text, 0, (size_t)bar);
     /* with math behind it a date is read as it stands; rounding up is the math's affair */
-    if (!qd_date_try(format, date, zone, round_up && bar < 0, &v)) {
+    if (!qd_date_try_fine(format, date, zone, round_up && bar < 0, &v, rest)) {
         if (date.n == 0) return qd_err_set(err, QD_E_ES_PARSE, "cannot parse empty datetime");
         qd_str pattern = qd_date_format_pattern(format);
         if (qd_date_parse(format, date, zone, round_up, &v, err) == 0)
@@ -214,7 +225,8 @@ int qd_date_math(const qd_date_format *format, qd_str text, int64_t now_ms, bool
             QD_STR_ARG(date), QD_STR_ARG(pattern), QD_STR_ARG(date), QD_STR_ARG(pattern));
     }
     if (bar >= 0) {
-        int rc = operations(qd_str_sub(text, (size_t)bar + 2, text.n), &v, round_up, zone, err);
+        int rc =
+            operations(qd_str_sub(text, (size_t)bar + 2, text.n), &v, rest, round_up, zone, err);
         if (rc) return rc;
     }
     *ms = v;

@@ -26,6 +26,10 @@ typedef enum qd_date_unit {
 QD_MUST_CHECK
 int qd_date_math(const qd_date_format *format, qd_str text, int64_t now_ms, bool round_up,
                  const qd_zone *zone, int64_t *ms, qd_err *err);
+/* The same for instants finer than milliseconds: *rest gets the nanoseconds behind *ms. [any] */
+QD_MUST_CHECK
+int qd_date_math_fine(const qd_date_format *format, qd_str text, int64_t now_ms, bool round_up,
+                      const qd_zone *zone, int64_t *ms, int32_t *rest, qd_err *err);
 /* The first millisecond of the unit that holds ms, in zone. Weeks begin on Monday. [any] */
 int64_t qd_date_floor(int64_t ms, qd_date_unit unit, const qd_zone *zone);
 /* ms moved by n units in zone; a day that the month does not have becomes its last. [any] */

@@ -5,11 +5,11 @@
 #include "mapping/date_format_int.h"
 #include "json/number.h"
 
-static const char *const months[] = {"January",   "February", "March",    "April",
-                                     "May",       "June",     "July",     "August",
-                                     "September", "October",  "November", "December"};
-static const char *const weekdays[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
-                                       "Friday", "Saturday", "Sunday"};
+const char *const qdi_months[12] = {"January",   "February", "March",    "April",
+                                    "May",       "June",     "July",     "August",
+                                    "September", "October",  "November", "December"};
+const char *const qdi_weekdays[7] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                     "Friday", "Saturday", "Sunday"};
 
 void qdi_date_fields_init(date_fields *f)
 {
@@ -52,8 +52,7 @@ static int32_t month_days(int64_t y, int32_t m)
     return days[m - 1] + (m == 2 && leap(y));
 }
 
-/* First day (since 1970) of the ISO week-based year. */
-static int64_t week_year_start(int64_t year)
+int64_t qdi_week_year_start(int64_t year)
 {
     int64_t jan4 = qd_days_from_civil(year, 1, 4);
     int64_t weekday = ((jan4 + 3) % 7 + 7) % 7; /* Monday is 0 */
@@ -68,8 +67,8 @@ static bool resolve_days(const date_fields *f, int64_t *days)
         int64_t wy = f->has_week_year ? f->week_year : year;
         if (wy < -292275054 || wy > 292278993) return false;
         int32_t week = f->week >= 0 ? f->week : 1, day = f->weekday >= 0 ? f->weekday : 1;
-        int64_t start = week_year_start(wy);
-        if (week < 1 || day < 1 || day > 7 || start + (week - 1) * 7 >= week_year_start(wy + 1))
+        int64_t start = qdi_week_year_start(wy);
+        if (week < 1 || day < 1 || day > 7 || start + (week - 1) * 7 >= qdi_week_year_start(wy + 1))
             return false;
         *days = start + (week - 1) * 7 + day - 1;
         return true;
@@ -90,7 +89,8 @@ static bool resolve_days(const date_fields *f, int64_t *days)
     return f->weekday < 0 || ((*days + 3) % 7 + 7) % 7 + 1 == f->weekday;
 }
 
-bool qdi_date_resolve(const date_fields *f, const qd_zone *zone, bool round_up, int64_t *ms)
+bool qdi_date_resolve(const date_fields *f, const qd_zone *zone, bool round_up, int64_t *ms,
+                      int32_t *rest)
 {
     int64_t days, of_day;
     if (!resolve_days(f, &days)) return false;
@@ -102,7 +102,9 @@ bool qdi_date_resolve(const date_fields *f, const qd_zone *zone, bool round_up, 
     if (nano < 0) nano = round_up ? 999999999 : 0;
     if (hour > 23 || minute > 59 || second > 59) return false;
     of_day = hour * (int64_t)3600000 + minute * 60000 + second * 1000 + nano / 1000000;
+    *rest = nano % 1000000;
     if (f->milli_of_day >= 0) {
+        *rest = 0;
         if (f->milli_of_day >= 86400000) return false;
         of_day = f->milli_of_day;
     }
@@ -231,31 +233,39 @@ static bool parse_iso(qd_str text, bool strict, date_fields *f)
 /* --- epochs
  * ---------------------------------------------------------------------------------------- */
 
-/* [-]digits[.digits] times scale, the fraction cut towards minus infinity. */
-static bool parse_epoch(qd_str s, int64_t scale, int64_t *ms)
+/* [-]digits[.digits] times scale; what is finer than a millisecond goes to *rest, rounded towards
+ * minus infinity. */
+static bool parse_epoch(qd_str s, int64_t scale, int64_t *ms, int32_t *rest)
 {
     bool neg = s.n && s.p[0] == '-';
     if (neg) s = qd_str_sub(s, 1, s.n);
     ptrdiff_t dot = qd_str_find(s, '.');
     qd_str whole = dot < 0 ? s : qd_str_sub(s, 0, (size_t)dot);
     int64_t v, frac = 0;
-    bool rest = false;
+    bool more = false;
     if (whole.n == 0 || whole.p[0] == '+' || whole.p[0] == '-' || qd_i64_parse(whole, &v))
         return false;
     if (__builtin_mul_overflow(v, scale, &v)) return false;
     if (dot >= 0) {
-        int64_t unit = scale;
+        int64_t unit = scale * 1000000;
         for (size_t i = (size_t)dot + 1; i < s.n; i++) {
             unsigned d = (unsigned)(s.p[i] - '0');
             if (d > 9) return false;
             unit /= 10;
             frac += d * unit;
-            rest |= unit == 0 && d;
+            more |= unit == 0 && d;
         }
         if (s.n - (size_t)dot - 1 > 9) return false;
     }
-    v += frac;
-    *ms = neg ? -v - rest : v;
+    v += frac / 1000000;
+    frac %= 1000000;
+    if (neg) {
+        frac += more;
+        v = -v - (frac > 0);
+        frac = frac > 0 ? 1000000 - frac : 0;
+    }
+    *ms = v;
+    *rest = (int32_t)frac;
     return true;
 }
 
@@ -352,16 +362,16 @@ static ptrdiff_t take(const date_op *op, const char *p, const char *end, date_fi
         if ((size_t)(end - p) < op->text.n || memcmp(p, op->text.p, op->text.n) != 0) return -1;
         return (ptrdiff_t)op->text.n;
     case DATE_MONTH_SHORT:
-        n = name_at(p, end, months, 12, 3, &f->month);
+        n = name_at(p, end, qdi_months, 12, 3, &f->month);
         break;
     case DATE_MONTH_LONG:
-        n = name_at(p, end, months, 12, 0, &f->month);
+        n = name_at(p, end, qdi_months, 12, 0, &f->month);
         break;
     case DATE_WEEKDAY_SHORT:
-        n = name_at(p, end, weekdays, 7, 3, &f->weekday);
+        n = name_at(p, end, qdi_weekdays, 7, 3, &f->weekday);
         break;
     case DATE_WEEKDAY_LONG:
-        n = name_at(p, end, weekdays, 7, 0, &f->weekday);
+        n = name_at(p, end, qdi_weekdays, 7, 0, &f->weekday);
         break;
     case DATE_AM_PM:
         if (end - p < 2 || (p[1] | 32) != 'm' || ((p[0] | 32) != 'a' && (p[0] | 32) != 'p'))
@@ -423,53 +433,62 @@ static bool match(const date_alternative *a, uint32_t i, const char *p, const ch
     return p == end;
 }
 
-static bool region_offset(date_fields *f, bool round_up, int64_t *ms)
+static bool region_offset(date_fields *f, bool round_up, int64_t *ms, int32_t *rest)
 {
     qd_arena a;
     qd_zone *z = NULL;
     qd_arena_init(&a, NULL, 1 << 20);
-    bool fine = qd_zone_make(&a, f->zone_id, &z, NULL) == 0 && qdi_date_resolve(f, z, round_up, ms);
+    bool fine =
+        qd_zone_make(&a, f->zone_id, &z, NULL) == 0 && qdi_date_resolve(f, z, round_up, ms, rest);
     qd_arena_fini(&a);
     return fine;
 }
 
 static bool try_one(const date_alternative *a, qd_str text, const qd_zone *zone, bool round_up,
-                    int64_t *ms)
+                    int64_t *ms, int32_t *rest)
 {
     date_fields f;
     switch (a->kind) {
     case DATE_EPOCH_MILLIS:
-        return parse_epoch(text, 1, ms);
+        return parse_epoch(text, 1, ms, rest);
     case DATE_EPOCH_SECOND:
-        return parse_epoch(text, 1000, ms);
+        return parse_epoch(text, 1000, ms, rest);
     default:
         break;
     }
     qdi_date_fields_init(&f);
     bool fits = a->kind == DATE_PATTERN ? match(a, 0, text.p, text.p + text.n, &f)
-                                        : parse_iso(text, a->kind == DATE_ISO, &f);
+                                        : parse_iso(text, a->kind != DATE_ISO_LENIENT, &f);
     if (!fits) return false;
-    if (f.zone_id.n && !f.has_offset) return region_offset(&f, round_up, ms);
-    return qdi_date_resolve(&f, zone, round_up, ms);
+    if (f.zone_id.n && !f.has_offset) return region_offset(&f, round_up, ms, rest);
+    return qdi_date_resolve(&f, zone, round_up, ms, rest);
+}
+
+bool qd_date_try_fine(const qd_date_format *f, qd_str text, const qd_zone *zone, bool round_up,
+                      int64_t *ms, int32_t *rest)
+{
+    if (text.n == 0 || text.n > 256) return false;
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (try_one(&f->alternatives[i], text, zone, round_up, ms, rest)) return true;
+    }
+    return false;
 }
 
 bool qd_date_try(const qd_date_format *f, qd_str text, const qd_zone *zone, bool round_up,
                  int64_t *ms)
 {
-    if (text.n == 0 || text.n > 256) return false;
-    for (uint32_t i = 0; i < f->n; i++) {
-        if (try_one(&f->alternatives[i], text, zone, round_up, ms)) return true;
-    }
-    return false;
+    int32_t rest;
+    return qd_date_try_fine(f, text, zone, round_up, ms, &rest);
 }
 
 bool qd_date_before_epoch(const qd_date_format *f, qd_str text, int64_t *ms)
 {
+    int32_t rest;
     if (text.n < 2 || text.p[0] != '-' || text.n > 256) return false;
     for (uint32_t i = 0; i < f->n; i++) {
         date_kind kind = f->alternatives[i].kind;
         if (kind == DATE_EPOCH_MILLIS || kind == DATE_EPOCH_SECOND)
-            return parse_epoch(text, kind == DATE_EPOCH_SECOND ? 1000 : 1, ms);
+            return parse_epoch(text, kind == DATE_EPOCH_SECOND ? 1000 : 1, ms, &rest);
     }
     return false;
 }
@@ -487,210 +506,4 @@ int qd_date_parse(const qd_date_format *f, qd_str text, const qd_zone *zone, boo
     }
     return qd_err_wrap(err, QD_E_ARG, "failed to parse date field [%.*s] with format [%.*s]",
                        QD_STR_ARG(text), QD_STR_ARG(f->pattern));
-}
-
-/* --- printing
- * ------------------------------------------------------------------------------------------- */
-
-typedef struct printer {
-    char *out;
-    size_t n;
-} printer;
-
-static void put(printer *p, const char *s, size_t n)
-{
-    if (n > 127 - p->n) n = 127 - p->n;
-    memcpy(p->out + p->n, s, n);
-    p->n += n;
-}
-
-static void put_number(printer *p, int64_t v, int width)
-{
-    char digits[QD_I64_TEXT_MAX];
-    if (v < 0) put(p, "-", 1);
-    size_t n = qd_u64_print(digits, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-    for (size_t i = n; (int)i < width; i++) put(p, "0", 1);
-    put(p, digits, n);
-}
-
-static void put_year(printer *p, int64_t year, int width)
-{
-    if (width == 4 && year > 9999) put(p, "+", 1);
-    put_number(p, year, width);
-}
-
-static void put_offset(printer *p, int32_t offset, char letter, int count)
-{
-    bool zulu = letter == 'X' || (letter == 'Z' && count == 5), colon = count >= 3 && letter != 'Z';
-    if (letter == 'Z' && count == 5) colon = true;
-    if (zulu && offset == 0) {
-        put(p, "Z", 1);
-        return;
-    }
-    int32_t abs = offset < 0 ? -offset : offset;
-    put(p, offset < 0 ? "-" : "+", 1);
-    put_number(p, abs / 3600, 2);
-    if (letter != 'Z' && count == 1 && abs / 60 % 60 == 0) return;
-    if (colon) put(p, ":", 1);
-    put_number(p, abs / 60 % 60, 2);
-    if (abs % 60) {
-        if (colon) put(p, ":", 1);
-        put_number(p, abs % 60, 2);
-    }
-}
-
-static void print_op(printer *p, const date_op *op, const qd_civil *c, int32_t offset,
-                     const qd_zone *zone)
-{
-    int64_t days = qd_days_from_civil(c->year, c->month, c->day);
-    int weekday = (int)(((days + 3) % 7 + 7) % 7) + 1;
-    int64_t wy = c->year + 1;
-    while (week_year_start(wy) > days) wy--;
-    int width = op->pad;
-    switch (op->code) {
-    case DATE_LITERAL:
-        put(p, op->text.p, op->text.n);
-        break;
-    case DATE_YEAR:
-        put_year(p, c->year, width);
-        break;
-    case DATE_YEAR2:
-        put_number(p, ((c->year % 100) + 100) % 100, 2);
-        break;
-    case DATE_WEEK_YEAR:
-        put_year(p, wy, width);
-        break;
-    case DATE_MONTH:
-        put_number(p, c->month, width);
-        break;
-    case DATE_MONTH_SHORT:
-        put(p, months[c->month - 1], 3);
-        break;
-    case DATE_MONTH_LONG:
-        put(p, months[c->month - 1], strlen(months[c->month - 1]));
-        break;
-    case DATE_DAY:
-        put_number(p, c->day, width);
-        break;
-    case DATE_DAY_OF_YEAR:
-        put_number(p, days - qd_days_from_civil(c->year, 1, 1) + 1, width);
-        break;
-    case DATE_WEEK:
-        put_number(p, (days - week_year_start(wy)) / 7 + 1, width);
-        break;
-    case DATE_WEEKDAY:
-        put_number(p, weekday, 1);
-        break;
-    case DATE_WEEKDAY_SHORT:
-        put(p, weekdays[weekday - 1], 3);
-        break;
-    case DATE_WEEKDAY_LONG:
-        put(p, weekdays[weekday - 1], strlen(weekdays[weekday - 1]));
-        break;
-    case DATE_QUARTER:
-        put_number(p, (c->month - 1) / 3 + 1, width);
-        break;
-    case DATE_HOUR:
-        put_number(p, c->hour, width);
-        break;
-    case DATE_HOUR_1_24:
-        put_number(p, c->hour ? c->hour : 24, width);
-        break;
-    case DATE_HOUR_1_12:
-        put_number(p, c->hour % 12 ? c->hour % 12 : 12, width);
-        break;
-    case DATE_HOUR_0_11:
-        put_number(p, c->hour % 12, width);
-        break;
-    case DATE_AM_PM:
-        put(p, c->hour < 12 ? "AM" : "PM", 2);
-        break;
-    case DATE_MINUTE:
-        put_number(p, c->minute, width);
-        break;
-    case DATE_SECOND:
-        put_number(p, c->second, width);
-        break;
-    case DATE_FRACTION: {
-        char digits[10] = {(char)('0' + c->milli / 100),
-                           (char)('0' + c->milli / 10 % 10),
-                           (char)('0' + c->milli % 10),
-                           '0',
-                           '0',
-                           '0',
-                           '0',
-                           '0',
-                           '0',
-                           0};
-        put(p, digits, op->min == op->max ? op->min : 3);
-        break;
-    }
-    case DATE_MILLI_OF_DAY:
-        put_number(p, ((c->hour * (int64_t)60 + c->minute) * 60 + c->second) * 1000 + c->milli,
-                   width);
-        break;
-    case DATE_OFFSET:
-        put_offset(p, offset, op->letter, op->min);
-        break;
-    case DATE_ZONE_ID: {
-        qd_str id = qd_zone_id(zone);
-        put(p, id.p, id.n);
-        break;
-    }
-    default:
-        break;
-    }
-}
-
-static const date_op iso_ops[] = {
-    {.code = DATE_YEAR, .pad = 4},
-    {.code = DATE_LITERAL, .text = {"-", 1}},
-    {.code = DATE_MONTH, .pad = 2},
-    {.code = DATE_LITERAL, .text = {"-", 1}},
-    {.code = DATE_DAY, .pad = 2},
-    {.code = DATE_LITERAL, .text = {"T", 1}},
-    {.code = DATE_HOUR, .pad = 2},
-    {.code = DATE_LITERAL, .text = {":", 1}},
-    {.code = DATE_MINUTE, .pad = 2},
-    {.code = DATE_LITERAL, .text = {":", 1}},
-    {.code = DATE_SECOND, .pad = 2},
-    {.code = DATE_LITERAL, .text = {".", 1}},
-    {.code = DATE_FRACTION, .min = 3, .max = 3},
-    {.code = DATE_OFFSET, .letter = 'X', .min = 3},
-};
-
-static size_t print_seconds(int64_t ms, char out[128])
-{
-    size_t n = 0;
-    uint64_t abs = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
-    if (ms < 0) out[n++] = '-';
-    n += qd_u64_print(out + n, abs / 1000);
-    if (abs % 1000) {
-        out[n++] = '.';
-        char digits[3] = {(char)('0' + abs / 100 % 10), (char)('0' + abs / 10 % 10),
-                          (char)('0' + abs % 10)};
-        memcpy(out + n, digits, 3);
-        n += 3;
-        while (out[n - 1] == '0') n--;
-    }
-    out[n] = 0;
-    return n;
-}
-
-size_t qd_date_print(const qd_date_format *f, int64_t ms, const qd_zone *zone, char out[128])
-{
-    const date_alternative *a = &f->alternatives[0];
-    if (a->kind == DATE_EPOCH_MILLIS) return qd_i64_print(out, ms);
-    if (a->kind == DATE_EPOCH_SECOND) return print_seconds(ms, out);
-    const date_op *ops = a->kind == DATE_PATTERN ? a->ops : iso_ops;
-    uint32_t n = a->kind == DATE_PATTERN ? a->nops : (uint32_t)QD_COUNT_OF(iso_ops);
-    int32_t offset = qd_zone_offset(zone, ms);
-    qd_civil c;
-    int64_t local;
-    if (__builtin_add_overflow(ms, offset * (int64_t)1000, &local)) local = ms;
-    qd_civil_from_ms(local, &c);
-    printer p = {out, 0};
-    for (uint32_t i = 0; i < n; i++) print_op(&p, &ops[i], &c, offset, zone);
-    out[p.n] = 0;
-    return p.n;
 }

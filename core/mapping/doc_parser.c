@@ -73,6 +73,13 @@ static int too_many(qd_doc_parser *p, qd_err *err)
         (long long)p->d.m->settings.total_fields_limit, p->fresh.n);
 }
 
+int qdi_doc_define(doc *d, const qd_field *f, qd_str definition, qd_err *err)
+{
+    qd_doc_parser *p = (qd_doc_parser *)d; /* its first member */
+    p->redefined = true;
+    return find_fresh(p, f->name) ? 0 : add_fresh(p, f->name, definition, err);
+}
+
 static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
                   const qd_date_format *format, qd_err *err)
 {
@@ -118,10 +125,21 @@ static int new_scalar(qd_doc_parser *p, const unknown *t, qd_err *err)
 /* --- scalars
  * ---------------------------------------------------------------------------------------- */
 
+static int one_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = f->type->value(&p->d, f, err);
+    if (QD_LIKELY(rc == 0)) return 0;
+    if (!f->ignore_malformed || rc == QD_E_NOMEM) return qdi_doc_field_error(&p->d, f, rc, err);
+    if (err) qd_err_fini(err);
+    return qdi_doc_ignored(&p->d, f, err);
+}
+
 static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
 {
     int rc = 0;
-    if (f->has_null_value) {
+    if (QD_UNLIKELY(f->type->takes_null)) {
+        rc = one_field(p, f, err);
+    } else if (f->has_null_value) {
         switch (f->value_class) {
         case QD_VALUE_TEXT:
         case QD_VALUE_TERM:
@@ -141,15 +159,6 @@ static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
     return rc;
 }
 
-static int one_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
-{
-    int rc = f->type->value(&p->d, f, err);
-    if (QD_LIKELY(rc == 0)) return 0;
-    if (!f->ignore_malformed || rc == QD_E_NOMEM) return qdi_doc_field_error(&p->d, f, rc, err);
-    if (err) qd_err_fini(err);
-    return qdi_doc_ignored(&p->d, f, err);
-}
-
 static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err);
 
 static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
@@ -165,6 +174,9 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < f->ncopy_to; i++) {
         const qd_field *to = f->copy_to[i];
+        if (to && to->type->alias)
+            return qd_err_set(err, QD_E_ARG, "Cannot copy to a field alias [%.*s].",
+                              QD_STR_ARG(to->name));
         if (to) {
             rc = one_field(p, to, err);
             for (uint32_t k = 0; rc == 0 && k < to->nmulti; k++)
@@ -425,6 +437,7 @@ static int prepare(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in
     qd_arena_reset(&d->arena);
     d->values.n = d->touched.n = 0;
     p->fresh.n = 0;
+    p->redefined = false;
     if (++d->gen == 0) {
         if (d->fields.cap) memset(d->fields.at, 0, d->fields.cap * sizeof *d->fields.at);
         d->gen = 1;
@@ -458,6 +471,7 @@ static int parse_once(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input 
 static int write_update(qd_doc_parser *p, qd_err *err)
 {
     qd_buf *b = &p->update;
+    if (p->redefines) qd_buf_reset(b); /* a name may stand in two passes: each is put on top */
     if (b->n) {
         b->n -= 2; /* the closing braces of the pass before */
         (void)qd_buf_char(b, ',');
@@ -478,7 +492,7 @@ static int write_update(qd_doc_parser *p, qd_err *err)
 static int pass_with_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
                             uint32_t count, qd_mapping **merged, qd_err *err)
 {
-    qd_mapping *old = qd_mapping_ref(m), *next = NULL;
+    qd_mapping *old = qd_mapping_ref(p->redefines && *merged ? *merged : m), *next = NULL;
     int rc =
         qdi_mapping_merge_new(old, qd_buf_view(&p->update), QD_MAPPING_UPDATE, count, &next, err);
     qd_mapping_unref(old);
@@ -497,6 +511,7 @@ static int dynamic_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_in
     uint32_t count = 0;
     int rc = 0;
     qd_buf_reset(&p->update);
+    p->redefines = p->redefined;
     for (int pass_n = 0; rc == 0 && p->fresh.n; pass_n++) {
         if (pass_n > MAPPING_LEVELS_MAX) {
             rc = qd_err_set(err, QD_E_DOC_PARSING,
@@ -504,12 +519,20 @@ static int dynamic_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_in
             break;
         }
         count += (uint32_t)p->fresh.n;
+        p->redefines |= p->redefined;
         rc = write_update(p, err);
         if (rc == 0) rc = pass_with_update(p, m, in, count, &merged, err);
     }
     if (rc) {
         qd_mapping_unref(merged);
         return rc;
+    }
+    if (p->redefines) { /* whole: the passes' own updates lie on top of each other */
+        qd_buf_reset(&p->update);
+        if (qd_buf_str(&p->update, qd_mapping_json(merged))) {
+            qd_mapping_unref(merged);
+            return qd_err_nomem(err, "new fields");
+        }
     }
     result->merged = merged;
     result->update = qd_buf_view(&p->update);

@@ -46,6 +46,8 @@ struct qd_doc_parser {
     frame *frames; /* QD_JSON_DEPTH_MAX + 1 */
     uint32_t depth;
     QD_VEC(new_field) fresh;
+    bool redefined; /* this pass changes a definition of the mapping */
+    bool redefines; /* some pass of the document does */
     qd_buf update;  /* JSON of the new fields */
     qd_buf scratch; /* a definition being made */
     qd_buf source;  /* filtered source */

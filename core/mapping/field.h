@@ -31,7 +31,8 @@ typedef enum qd_number_class {
     QD_NUMBER_INTEGER, /* as they are; dates and booleans too */
     QD_NUMBER_FLOAT,   /* qd_f32_encode */
     QD_NUMBER_DOUBLE,  /* qd_f64_encode */
-    QD_NUMBER_SCALED   /* multiplied by scaling_factor and rounded */
+    QD_NUMBER_SCALED,  /* multiplied by scaling_factor and rounded */
+    QD_NUMBER_UNSIGNED /* qd_u64_encode */
 } qd_number_class;
 
 /* How much of a term's occurrences is kept; the order matters. */
@@ -48,6 +49,7 @@ typedef enum qd_exists_by {
     QD_EXISTS_NORMS,      /* it has norms */
     QD_EXISTS_FIELD_NAME, /* its name is a term of _field_names */
     QD_EXISTS_NEVER,      /* neither indexed nor in a column */
+    QD_EXISTS_ALWAYS,     /* all documents have the value of the mapping */
 } qd_exists_by;
 
 struct qd_part_type;
@@ -60,7 +62,8 @@ typedef struct qd_field {
     qd_number_class number; /* of int64 columns */
     bool dates;             /* values are instants: they have formats, zones, date math */
     uint32_t id;            /* dense; merged mappings keep it, new fields come behind */
-    qd_str name;            /* full path, "a.b.raw" */
+    qd_str name;            /* full path, "a.b.raw", as segments know it */
+    qd_str shown;           /* the same as requests and answers name it: of an alias its own */
     qd_str leaf;            /* last name */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
@@ -71,6 +74,12 @@ typedef struct qd_field {
     uint8_t index_options; /* qd_index_detail */
     bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
     uint8_t exists_by;     /* qd_exists_by */
+    bool constant;         /* all documents have the value `fixed`; or none has, where p is NULL */
+    qd_str fixed;
+    bool blob;             /* bytes that no query, sort or bucket reads; they are shown as base64 */
+    bool nanos;            /* of dates: nanoseconds, not milliseconds */
+    bool text_column;      /* TERM: the column orders by a key and holds the text behind it */
+    bool phrases_apart;    /* TEXT without positions: phrases look at the source */
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;
     const qd_analyzer *index_analyzer, *search_analyzer, *search_quote_analyzer; /* text */
@@ -141,10 +150,23 @@ static inline float qd_f32_decode(int64_t s)
     return v;
 }
 
+/* Order-preserving int64 of an unsigned number: its top bit turned over. [any] */
+static inline int64_t qd_u64_encode(uint64_t v)
+{
+    return (int64_t)(v ^ (uint64_t)1 << 63);
+}
+/* Back. [any] */
+static inline uint64_t qd_u64_decode(int64_t s)
+{
+    return (uint64_t)s ^ (uint64_t)1 << 63;
+}
+
 /* A column value as the number aggregations and sorting see. [any] */
 double qd_field_f64(const qd_field *f, int64_t column);
 /* Encodes a number given as double (saturating for integer kinds). [any] */
 int64_t qd_field_from_f64(const qd_field *f, double v);
+/* Encodes a whole number given as text, for a column of integers; false when it is none. [any] */
+bool qd_field_whole(const qd_field *f, qd_str text, int64_t *out);
 
 /* A value as a request gives it: text of a string, number or boolean. */
 typedef struct qd_query_value {
@@ -211,6 +233,22 @@ void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_fo
 bool qd_field_shows_source(const qd_field *f);
 /* Those of a column? [any] */
 bool qd_field_shows_column(const qd_field *f);
+/* The term that bytes of an ordinal column stand for, a part of them: where columns order by a key
+ * (text_column), it is behind the key, and before its length. [any] */
+static inline qd_str qd_field_column_term(const qd_field *f, qd_str bytes)
+{
+    uint32_t n = 0;
+    if (!f->text_column || bytes.n < 4) return bytes;
+    for (int i = 4; i-- > 0;) n = n << 8 | (uint8_t)bytes.p[bytes.n - 4 + (size_t)i];
+    return n > bytes.n - 4 ? bytes : (qd_str){bytes.p + bytes.n - 4 - n, n};
+}
+/* Bytes that what a column holds of a text of n bytes has at most. */
+#define QD_COLUMN_KEY_ROOM(n) (4 * (n) + 16)
+/* What the column holds of a term, in the arena; the term itself where columns hold terms. p NULL:
+ * out of memory. [any] */
+qd_str qd_field_column_bytes(const qd_field *f, qd_str term, qd_arena *arena);
+/* The key of it alone, the same way. [any] */
+qd_str qd_field_column_key(const qd_field *f, qd_str term, qd_arena *arena);
 /* Bytes of an ordinal column as docvalue_fields and sort show them. [any] */
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w);
 

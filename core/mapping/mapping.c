@@ -4,7 +4,6 @@
  * bounded by MAPPING_LEVELS_MAX. A merged mapping is compiled anew from the joined definitions:
  * merges are rare, and nobody ever sees a mapping change.
  */
-#include "base/features.h"
 #include "base/vec.h"
 #include "mapping/mapping_int.h"
 
@@ -136,14 +135,15 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     f->value_class = d->type->value_class;
     f->number = d->type->number;
     f->dates = d->type->dates;
-    f->name = name;
+    f->name = f->shown = name;
     f->leaf = d->name;
     f->parent = parent;
     f->def = d;
     int rc = apply_params(c, f, err);
     if (rc == 0) rc = d->type->finish(&b, f, err);
     if (rc) return rc;
-    f->exists_by = f->doc_values             ? QD_EXISTS_COLUMN
+    f->exists_by = f->constant               ? f->fixed.p ? QD_EXISTS_ALWAYS : QD_EXISTS_NEVER
+                   : f->doc_values           ? QD_EXISTS_COLUMN
                    : f->norms                ? QD_EXISTS_NORMS
                    : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
                                              : QD_EXISTS_NEVER;
@@ -250,8 +250,8 @@ static void sift(qd_mapping *m, uint32_t at, uint32_t n)
     uint32_t *v = m->by_name;
     for (;;) {
         uint32_t big = at, l = 2 * at + 1, r = l + 1;
-        if (l < n && qd_str_cmp(m->fields[v[l]]->name, m->fields[v[big]]->name) > 0) big = l;
-        if (r < n && qd_str_cmp(m->fields[v[r]]->name, m->fields[v[big]]->name) > 0) big = r;
+        if (l < n && qd_str_cmp(m->fields[v[l]]->shown, m->fields[v[big]]->shown) > 0) big = l;
+        if (r < n && qd_str_cmp(m->fields[v[r]]->shown, m->fields[v[big]]->shown) > 0) big = r;
         if (big == at) return;
         uint32_t t = v[at];
         v[at] = v[big];
@@ -301,6 +301,45 @@ static int resolve_copy_to(compiler *c, qd_err *err)
         }
     }
     return 0;
+}
+
+static int bad_path(const qd_field *f, qd_str path, const char *why, qd_err *err)
+{
+    return qd_err_set(err, QD_E_MAPPER_PARSING,
+                      "Invalid [path] value [%.*s] for field alias [%.*s]: an alias %s.",
+                      QD_STR_ARG(path), QD_STR_ARG(f->name), why);
+}
+
+/* An alias is its target under another name; documents, which go by the tables of objects, still
+ * meet the field that refuses them. */
+static int resolve_alias(compiler *c, const qd_field *f, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    qd_str path = qdi_param(f->def, PARAM_PATH)->text;
+    if (qd_str_eq(path, f->name)) return bad_path(f, path, "cannot refer to itself", err);
+    const child *t = table_get(m->names, m->names_mask, hash_of(path), path);
+    if (!t || !t->field)
+        return bad_path(f, path, "must refer to an existing field in the mappings", err);
+    if (t->field->def->type->alias) return bad_path(f, path, "cannot refer to another alias", err);
+    qd_field *copy = qd_arena_alloc(&m->arena, sizeof *copy);
+    if (!copy) return qd_err_nomem(err, "mapping");
+    *copy = *t->field;
+    copy->id = f->id;
+    copy->shown = f->name;
+    copy->leaf = f->leaf;
+    copy->def = f->def;
+    m->fields[f->id] = copy;
+    child *own = (child *)table_get(m->names, m->names_mask, hash_of(f->name), f->name);
+    own->field = copy;
+    return 0;
+}
+
+static int resolve_aliases(compiler *c, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < c->fields.n && !rc; i++)
+        if (c->fields.at[i]->type->alias) rc = resolve_alias(c, c->fields.at[i], err);
+    return rc;
 }
 
 /* --- limits
@@ -416,6 +455,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = number_fields(c, err);
     if (rc == 0) rc = name_everything(c, err);
     if (rc == 0) rc = resolve_copy_to(c, err);
+    if (rc == 0) rc = resolve_aliases(c, err);
     if (rc == 0) rc = dynamic_formats(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
         rc = qd_json_filter_make(&m->arena, m->def->includes, m->def->nincludes, m->def->excludes,
@@ -560,35 +600,6 @@ void qd_mapping_unref(const qd_mapping *m)
 /* --- looking
  * -------------------------------------------------------------------------------------------- */
 
-uint64_t qd_mapping_version(const qd_mapping *m)
-{
-    return m->version;
-}
-qd_str qd_mapping_json(const qd_mapping *m)
-{
-    return m->json;
-}
-uint32_t qd_mapping_nfields(const qd_mapping *m)
-{
-    return m->nfields;
-}
-bool qd_mapping_source_enabled(const qd_mapping *m)
-{
-    return m->def->source_enabled != TRI_FALSE;
-}
-const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m)
-{
-    return m->source_filter;
-}
-bool qd_mapping_routing_required(const qd_mapping *m)
-{
-    return m->def->routing_required == TRI_TRUE;
-}
-const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
-{
-    return m->analyzers;
-}
-
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
 {
     const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
@@ -605,62 +616,4 @@ const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id)
 {
     qd_assert(id < m->nfields);
     return m->fields[id];
-}
-
-int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
-                     void *arg)
-{
-    for (uint32_t i = 0; i < m->nfields; i++) {
-        const qd_field *f = m->fields[m->by_name[i]];
-        if (!qd_json_simple_match(pattern, f->name)) continue;
-        int rc = fn(arg, f);
-        if (rc) return rc;
-    }
-    return 0;
-}
-
-bool qd_mapping_is_metadata(qd_str name)
-{
-    static const char *const names[] = {"_id",
-                                        "_ignored",
-                                        "_index",
-                                        "_nested_path",
-                                        "_routing",
-                                        "_seq_no",
-                                        "_source",
-                                        "_tier",
-                                        "_version",
-                                        "_field_names",
-                                        "_data_stream_timestamp"};
-    if (name.n == 0 || name.p[0] != '_') return false;
-    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
-        if (qd_str_is(name, names[i])) return true;
-    }
-    return false;
-}
-
-const char *qd_mapping_missing(const qd_mapping *m)
-{
-    for (uint32_t i = 0; i < m->nfields; i++)
-        if (m->fields[i]->unusable) return m->fields[i]->unusable;
-    return NULL;
-}
-
-static uint32_t level_of(const qd_field *f)
-{
-    const struct qd_field_type *t = f->type;
-    if (t->own) return QD_FEATURES_FIELD_TYPES;
-    return t->needs ? t->needs(f) : t->level;
-}
-
-uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
-{
-    uint32_t level = 0;
-    for (uint32_t i = 0; i < m->nfields; i++) {
-        uint32_t own = level_of(m->fields[i]);
-        if (own <= level) continue;
-        level = own;
-        *what = m->fields[i];
-    }
-    return level;
 }

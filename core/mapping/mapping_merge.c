@@ -32,6 +32,11 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
 {
     bool same = into->type == from->type || (into->type->own && from->type->own &&
                                              strcmp(into->type->name, from->type->name) == 0);
+    if (!same && into->type->alias)
+        return qd_err_set(err, QD_E_ARG,
+                          "Cannot merge a field alias mapping [%.*s] with a mapping that is not "
+                          "for a field alias.",
+                          QD_STR_ARG(name));
     if (!same) {
         return qd_err_set(err, QD_E_ARG, "mapper [%.*s] cannot be changed from type [%s] to [%s]",
                           QD_STR_ARG(name), into->type->name, from->type->name);
@@ -46,7 +51,8 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
             continue;
         }
         bool off = row->update == UPDATE_OFF && qd_str_is(shown(row, new), "false");
-        if (row->update == UPDATE_FREE || off) {
+        bool set = row->update == UPDATE_SET && !old->json.p;
+        if (row->update == UPDATE_FREE || off || set) {
             *old = *new;
             continue;
         }

@@ -310,7 +310,8 @@ static int one_param(const qdi_type_source *from, qd_arena *a, const qd_json_nod
                      qd_field_def *f, qd_err *err)
 {
     if (qd_str_is(c->key, "type")) return 0;
-    if (qd_str_is(c->key, "fields")) {
+    bool common = !f->type->plain;
+    if (common && qd_str_is(c->key, "fields")) {
         if (!multi) return read_multi(from, a, c, f, err);
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Encountered a multi-field [%.*s] which itself contains a multi-field. "
@@ -318,7 +319,7 @@ static int one_param(const qdi_type_source *from, qd_arena *a, const qd_json_nod
                           "multi-fields is not supported.",
                           QD_STR_ARG(f->name));
     }
-    if (qd_str_is(c->key, "copy_to")) {
+    if (common && qd_str_is(c->key, "copy_to")) {
         if (multi) {
             return qd_err_set(err, QD_E_MAPPER_PARSING,
                               "copy_to in multi fields is not allowed. Found the copy_to in field "
@@ -368,6 +369,9 @@ int qdi_field_def_read(const qdi_type_source *from, qd_arena *a, qd_str name, co
                           "No handler for type [%.*s] declared on field [%.*s]",
                           QD_STR_ARG(type_name), QD_STR_ARG(name));
     }
+    if (multi && t->plain)
+        return qd_err_set(err, QD_E_MAPPER_PARSING, "Type [%.*s] cannot be used in multi field",
+                          QD_STR_ARG(type_name));
     qd_field_def *f = qd_arena_calloc(a, sizeof *f);
     param_value *params = qd_arena_calloc(a, (t->nparams + 1) * sizeof *params);
     if (!f || !params) return qd_err_nomem(err, "mapping");

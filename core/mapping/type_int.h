@@ -36,6 +36,9 @@ typedef enum param_id {
     PARAM_INDEX_PHRASES,
     PARAM_SIMILARITY,
     PARAM_TERM_VECTOR,
+    PARAM_VALUE,
+    PARAM_INCREMENTS,
+    PARAM_PATH,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -54,6 +57,7 @@ typedef enum param_update {
     UPDATE_NEVER,
     UPDATE_FREE,
     UPDATE_OFF, /* from true to false only */
+    UPDATE_SET, /* from nothing to a value only */
 } param_update;
 
 typedef struct param_row {
@@ -100,8 +104,11 @@ struct qd_field_type {
     qd_value_class value_class;
     qd_number_class number;
     bool dates;
-    bool numeric; /* neither dates nor booleans */
-    bool whole;   /* arrays and objects are one value: `value` stands before the whole of it */
+    bool numeric;    /* neither dates nor booleans */
+    bool takes_null; /* `value` stands before null, too */
+    bool alias;      /* of another field */
+    bool plain;      /* no multi-field, nor has it some, nor copy_to */
+    bool whole;      /* arrays and objects are one value: `value` stands before the whole of it */
     const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
     uint32_t level; /* of formats that it needs (base/features.h); 0: any has it */
@@ -124,6 +131,12 @@ struct qd_field_type {
     int64_t (*from_f64)(const qd_field *f, double v);
     void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,
                   const qd_zone *zone, qd_json_writer *w);
+    /* Of a text_column: the key of a text, and all that the column holds of it, into out, which has
+     * QD_COLUMN_KEY_ROOM; return the length. */
+    size_t (*column_key)(qd_str text, char *out);
+    size_t (*column_bytes)(qd_str text, char *out);
+    /* Bytes of a column; NULL: as they are, addresses as text. */
+    void (*write_bytes)(const qd_field *f, qd_str bytes, qd_json_writer *w);
 };
 
 /* Row by name; NULL when there is none. */

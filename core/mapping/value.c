@@ -10,8 +10,10 @@ void qd_field_bare(qd_field *f, qd_str type, qd_str name)
                     .number = t->number,
                     .dates = t->dates,
                     .name = name,
+                    .shown = name,
                     .leaf = name,
                     .doc_values = true,
+                    .text_column = t->column_key != NULL,
                     .format = qd_date_format_default()};
 }
 
@@ -40,6 +42,15 @@ int64_t qd_field_from_f64(const qd_field *f, double v)
     return f->type->from_f64 ? f->type->from_f64(f, v) : 0;
 }
 
+bool qd_field_whole(const qd_field *f, qd_str text, int64_t *out)
+{
+    uint64_t v;
+    if (f->number != QD_NUMBER_UNSIGNED) return qd_str_i64(text, out);
+    if (!qd_str_u64(text, &v)) return false;
+    *out = qd_u64_encode(v);
+    return true;
+}
+
 int qd_field_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
                   qd_err *err)
 {
@@ -65,6 +76,8 @@ void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *for
 size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
                      const qd_zone *zone, char out[128])
 {
+    if (f->dates && f->nanos)
+        return qd_date_print_nanos(format ? format : f->format, column, zone, out);
     if (f->dates) return qd_date_print(format ? format : f->format, column, zone, out);
     qd_buf b;
     qd_json_writer w;
@@ -84,9 +97,29 @@ int qd_field_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
     return f->type->shown(f, v, ctx, out) != 0;
 }
 
+static qd_str column_bytes(size_t (*make)(qd_str text, char *out), qd_str term, qd_arena *arena)
+{
+    char *out = qd_arena_bytes(arena, QD_COLUMN_KEY_ROOM(term.n));
+    return out ? (qd_str){out, make(term, out)} : (qd_str){NULL, 0};
+}
+
+qd_str qd_field_column_bytes(const qd_field *f, qd_str term, qd_arena *arena)
+{
+    return f->type->column_bytes ? column_bytes(f->type->column_bytes, term, arena) : term;
+}
+
+qd_str qd_field_column_key(const qd_field *f, qd_str term, qd_arena *arena)
+{
+    return f->type->column_key ? column_bytes(f->type->column_key, term, arena) : term;
+}
+
 void qd_field_write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 {
     char text[46];
+    if (f->type->write_bytes) {
+        f->type->write_bytes(f, bytes, w);
+        return;
+    }
     if (f->value_class == QD_VALUE_IP && bytes.n == 16)
         bytes = (qd_str){text, qd_ip_print(text, (const uint8_t *)bytes.p)};
     qd_json_str(w, bytes);

@@ -41,7 +41,8 @@ const char *qdi_query_field_type(const qdi_field *f)
 bool qdi_field_is_string(const qdi_field *f)
 {
     return f->cls == QDI_F_ROUTING || f->cls == QDI_F_IGNORED ||
-           (f->f && (f->f->value_class == QD_VALUE_TEXT || f->f->value_class == QD_VALUE_TERM));
+           (f->f && !f->f->blob &&
+            (f->f->value_class == QD_VALUE_TEXT || f->f->value_class == QD_VALUE_TERM));
 }
 
 /* --- names to fields -------------------------------------------------------------------------- */
@@ -237,7 +238,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
-    if (!case_insensitive && f->f && !f->f->indexed) /* its column, without scores */
+    /* its column, or all alike: without scores */
+    if (!case_insensitive && f->f && (!f->f->indexed || f->f->phrases_apart))
         return one_term(b, f->name, term, out, err);
     if (!case_insensitive) {
         *out = qd_node_term_make(b->arena, f->name, term);
@@ -283,6 +285,7 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
 {
     qd_point p;
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
+    if (f->f->blob) return qdi_shard_err(b, err, "Binary fields do not support searching");
     int rc = need_index_or_column(f, err);
     if (rc) return rc;
     if (f->f->dates) return date_term(b, f, v, out, err);
@@ -355,6 +358,7 @@ int qdi_field_term(qdi_builder *b, const qdi_field *f, qd_query_value v, bool ca
     default:
         break;
     }
+    if (f->f && f->f->constant) return qdi_constant_term(b, f, v.text, case_insensitive, out, err);
     if (qdi_field_is_string(f)) return string_term(b, f, v.text, case_insensitive, out, err);
     if (case_insensitive)
         return qdi_shard_err(b, err,
@@ -404,6 +408,7 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
         for (uint32_t i = 0; i < n && !yes; i++) yes = index_matches(b, v[i].text, false);
         return all_or_none(b, yes, out, err);
     }
+    if (f->f && f->f->constant) return qdi_constant_terms(b, f, v, n, out, err);
     if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
         return string_terms(b, f, v, n, out, err);
     bool boolean =
@@ -414,6 +419,32 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
 }
 
 /* --- range ------------------------------------------------------------------------------------ */
+
+/* A bound of a column whose entries are a key and the text: all entries of a key are above the key,
+ * and below the key with a byte that no text has. */
+static int keyed_bound(qdi_builder *b, const qd_field *f, qd_str text, bool behind, qd_str *out,
+                       qd_err *err)
+{
+    qd_str key = qd_field_column_key(f, text, b->arena);
+    char *at = key.p ? qd_arena_bytes(b->arena, key.n + 1) : NULL;
+    if (!at) return qd_err_nomem(err, "query");
+    memcpy(at, key.p, key.n);
+    at[key.n] = (char)0xFF;
+    *out = (qd_str){at, key.n + behind};
+    return 0;
+}
+
+static int keyed_range(qdi_builder *b, const qd_field *f, const qdi_range *g, qd_node_range *to,
+                       qd_err *err)
+{
+    int rc = 0;
+    to->by_column = true;
+    if (g->has_from) rc = qdi_query_copy(b, g->from.text, &to->from_text, err);
+    if (!rc && g->has_to) rc = qdi_query_copy(b, g->to.text, &to->to_text, err);
+    if (!rc && g->has_from) rc = keyed_bound(b, f, g->from.text, !g->include_from, &to->from, err);
+    if (!rc && g->has_to) rc = keyed_bound(b, f, g->to.text, g->include_to, &to->to, err);
+    return rc;
+}
 
 static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, const qd_node **out,
                         qd_err *err)
@@ -435,6 +466,8 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
     n->u.range.has_to = g->has_to;
     n->u.range.from_inclusive = g->include_from;
     n->u.range.to_inclusive = g->include_to;
+    *out = n;
+    if (f->f && f->f->text_column) return keyed_range(b, f->f, g, &n->u.range, err);
     if (g->has_from) rc = indexed_term(b, f, g->from.text, &n->u.range.from, err);
     if (!rc && g->has_to) rc = indexed_term(b, f, g->to.text, &n->u.range.to, err);
     *out = n;
@@ -465,12 +498,13 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     if (f->cls == QDI_F_NONE) return qdi_query_none(b, out, err);
     if (!g->has_from && !g->has_to) return qdi_field_exists(b, f->name, out, err);
+    if (f->f && f->f->constant) return qdi_constant_range(b, f, g, out, err);
     if (qdi_field_is_string(f)) return string_range(b, f, g, out, err);
     if (f->cls == QDI_F_SEQ_NO) return seq_no_range(b, f, g, out, err);
     if (f->cls != QDI_F_MAPPED)
         return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
                           QD_STR_ARG(f->name), qdi_query_field_type(f));
-    int rc = need_index_or_column(f, err);
+    int rc = f->f->blob ? 0 : need_index_or_column(f, err);
     if (!rc) rc = range_options(b, f, g, &ctx, err);
     if (rc) return rc;
     if (f->f->dates)
@@ -489,6 +523,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 static int exists_one(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
 {
     if (f->exists_by == QD_EXISTS_NEVER) return qdi_query_none(b, out, err);
+    if (f->exists_by == QD_EXISTS_ALWAYS) return all_or_none(b, true, out, err);
     if (f->exists_by == QD_EXISTS_FIELD_NAME)
         return one_term(b, QD_STR("_field_names"), f->name, out, err);
     qd_node *n = qdi_query_node(b, QD_NATIVE_EXISTS, err);

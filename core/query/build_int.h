@@ -157,6 +157,29 @@ uint32_t qdi_fuzzy_edits(const qdi_fuzziness *f, qd_str term);
 QD_MUST_CHECK
 int qdi_pattern_rewrite(qd_str name, qd_node_pattern *p, qd_err *err);
 
+/* --- fields of one value (build_constant.c): all documents or none --- */
+QD_MUST_CHECK
+int qdi_constant_term(qdi_builder *b, const qdi_field *f, qd_str text, bool case_insensitive,
+                      const qd_node **out, qd_err *err);
+QD_MUST_CHECK
+int qdi_constant_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v, uint32_t n,
+                       const qd_node **out, qd_err *err);
+QD_MUST_CHECK
+int qdi_constant_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, const qd_node **out,
+                       qd_err *err);
+QD_MUST_CHECK
+int qdi_constant_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, qd_str text,
+                         const qd_node **out, qd_err *err);
+
+/* --- fields without positions (build_source.c) --- */
+/* A phrase whose documents are verified by their source; several: it has more than one position. */
+QD_MUST_CHECK
+int qdi_source_phrase(qdi_builder *b, const qd_field *f, const qd_node_phrase *p, bool several,
+                      const qd_node **out, qd_err *err);
+/* The child's documents, all of score 1. */
+QD_MUST_CHECK
+int qdi_constant_score(qdi_builder *b, const qd_node *child, const qd_node **out, qd_err *err);
+
 /* --- text ------------------------------------------------------------------------------------ */
 
 typedef struct qdi_token {

@@ -125,7 +125,8 @@ int qdi_match_synonyms(const qdi_matcher *m, const qdi_token *t, uint32_t n, con
     x->u.synonym.terms = terms;
     x->u.synonym.n = k;
     *out = x;
-    if (k > 1) return 0;
+    bool alike = m->field.f && m->field.f->phrases_apart;
+    if (k > 1) return alike ? qdi_constant_score(m->b, x, out, err) : 0;
     return qdi_match_term(m, (qd_query_value){terms[0], true}, out, err);
 }
 
@@ -155,7 +156,7 @@ static int check_phrase(const qdi_matcher *m, bool prefix, bool several, qd_err 
     if (!f->indexed)
         return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                           QD_STR_ARG(f->name));
-    if (several && f->index_options < QD_INDEX_OPT_POSITIONS)
+    if (several && f->index_options < QD_INDEX_OPT_POSITIONS && !f->phrases_apart)
         return qd_err_set(err, QD_E_STATE,
                           "field:[%.*s] was indexed without position data; cannot run PhraseQuery",
                           QD_STR_ARG(f->name));
@@ -190,6 +191,8 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     /* Elasticsearch looks at the limit behind the first term */
     x->u.phrase.max_expansions = m->max_expansions ? m->max_expansions : 1;
     *out = x;
+    if (m->field.f->phrases_apart)
+        return qdi_source_phrase(m->b, m->field.f, &x->u.phrase, several, out, err);
     return prefix ? 0 : qdi_match_pairs(m, t, n, &x->u.phrase.pairs, err);
 }
 

@@ -136,6 +136,7 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
         if (!v.text.p) return qd_err_nomem(err, "query");
         return qdi_field_term(b, f, v, p->case_insensitive, out, err);
     }
+    if (f->f && f->f->constant) return qdi_constant_pattern(b, f, p, text, out, err);
     if (!qdi_field_is_string(f)) return wrong_type(b, f, p->kind, err);
     if (f->f && !f->f->indexed)
         return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
@@ -156,5 +157,6 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     int rc = qdi_pattern_rewrite(p->rewrite, &n->u.pattern, err);
     if (!rc) rc = normalize_text(b, a, p->kind, text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);
+    if (!rc && f->f && f->f->phrases_apart) rc = qdi_constant_score(b, *out, out, err);
     return rc;
 }

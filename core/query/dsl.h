@@ -71,6 +71,9 @@ typedef struct qd_query_context {
     const qd_str *default_fields; /* index.query.default_field; none: "*" */
     uint32_t ndefault_fields;
     bool lenient; /* index.query_string.lenient */
+    /* Does text match a pattern? For fields of one value: qd_pattern_matches of the search. */
+    int (*matches)(const qd_node_pattern *p, qd_str text, qd_account *account, bool *yes,
+                   qd_err *err);
 } qd_query_context;
 
 /* A query that carries a _name, for matched_queries. */

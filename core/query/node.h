@@ -76,6 +76,16 @@ typedef struct qd_node_phrase {
     const qd_node *pairs;
 } qd_node_phrase;
 
+/* A phrase over a field without positions: the texts at the paths of the source are analyzed. */
+typedef struct qd_node_source_phrase {
+    const qd_node *child; /* documents that hold the words; first, where u.child is */
+    qd_node_phrase phrase;
+    const struct qd_analyzer *analyzer; /* of the index */
+    uint32_t gap;                       /* between two values */
+    uint32_t npaths;
+    const qd_str *paths;
+} qd_node_source_phrase;
+
 /*
  * Lucene's BooleanQuery: all of must and filter, none of must_not, at least min_should of should
  * (with neither must nor filter at least one); must and should are scored. A bool of must_not alone
@@ -114,6 +124,8 @@ typedef struct qd_node_range {
     int64_t lo, hi;             /* I64: both inclusive; INT64_MIN/MAX: open */
     uint8_t lo16[16], hi16[16]; /* B16: both inclusive */
     qd_str from, to;            /* TERM */
+    bool by_column;             /* TERM: of what the column holds, not of the index */
+    qd_str from_text, to_text;  /* by_column: as the request has them */
     bool has_from, has_to, from_inclusive, to_inclusive;
 } qd_node_range;
 
@@ -181,6 +193,7 @@ struct qd_node {
         qd_node_term term;
         qd_node_synonym synonym;
         qd_node_phrase phrase;
+        qd_node_source_phrase source_phrase;
         qd_node_bool boolean;
         qd_node_dis_max dis_max;
         const qd_node *child; /* CONSTANT, BOOST */

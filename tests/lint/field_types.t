@@ -11,7 +11,7 @@ my $rows  = code_of('core/mapping/type_int.h');
 my @names = slurp('core/mapping/types/types.def') =~ /^QD_FIELD_TYPE\((\w+)\)/mg;
 my ($kinds) = $rows =~ /enum qd_field_kind \{(.*?)\}/s;
 my @kinds = ($kinds // '') =~ /(QD_FIELD_\w+)/g;
-cmp_ok(scalar(@names), '>=', 13, 'types.def names the rows');
+cmp_ok(scalar(@names), '>=', 13, 'types.def lists the rows');
 cmp_ok(scalar(@kinds), '>=', 8,  'type_int.h has the kinds of numbers');
 
 my $known = join '|', map({ "qdi_type_$_" } @names), @kinds, 'qd_field_kind', 'qd_field_type';

@@ -218,9 +218,9 @@ typedef struct field_args {
 static int write_field(void *arg, const qd_field *f)
 {
     field_args *a = arg;
-    qd_json_key(a->w, f->name);
+    qd_json_key(a->w, f->shown);
     qd_json_object(a->w);
-    qd_json_field_str(a->w, "full_name", f->name);
+    qd_json_field_str(a->w, "full_name", f->shown);
     qd_json_key_c(a->w, "mapping");
     qd_json_object(a->w);
     qd_json_key(a->w, f->leaf);

@@ -46,7 +46,8 @@ static int add_caps(capping *c, qd_str name, const char *type, bool searchable, 
 static int add_objects(capping *c, const qd_field *f)
 {
     int rc = 0;
-    qd_str name = f->parent ? f->parent->name : f->name;
+    bool alias = !qd_str_eq(f->name, f->shown);
+    qd_str name = f->parent && !alias ? f->parent->name : f->shown;
     for (size_t i = 0; i < name.n && !rc; i++) {
         if (name.p[i] == '.') {
             rc = add_caps(c, qd_str_sub(name, 0, i), "object", false, false, false);
@@ -58,7 +59,7 @@ static int add_objects(capping *c, const qd_field *f)
 static int on_field(void *arg, const qd_field *f)
 {
     capping *c = arg;
-    c->rc = add_caps(c, f->name, qd_field_type_name(f), f->indexed, f->doc_values, false);
+    c->rc = add_caps(c, f->shown, qd_field_type_name(f), f->indexed, f->doc_values, false);
     if (!c->rc) c->rc = add_objects(c, f);
     return c->rc;
 }

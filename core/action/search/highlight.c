@@ -483,7 +483,7 @@ static void write_fragments(writing *x, const qd_field *f, const qd_str *fragmen
         qd_json_key_c(x->w, "highlight");
         qd_json_object(x->w);
     }
-    qd_json_key(x->w, f->name);
+    qd_json_key(x->w, f->shown);
     qd_json_array(x->w);
     for (uint32_t i = 0; i < n; i++) qd_json_str(x->w, fragments[i]);
     qd_json_array_end(x->w);

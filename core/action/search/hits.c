@@ -306,14 +306,15 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     const qd_date_format *format;
     int rc = format_of(h, &h->column_specs[c], f, &format, err);
     if (rc) return rc;
-    qd_json_key(w, h->columns[c]);
-    qd_json_array(w);
+    if (f && f->constant) {
+        qd_json_str(w, f->fixed);
+        return 0;
+    }
     if (f && qd_field_shows_column(f)) {
         const qd_json_node *shown = NULL;
         rc = qd_field_show_column(f, h->index->meta->mapping, v->i64, v->bytes, v->n, h->arena,
                                   h->task, &shown, err);
         for (; !rc && shown; shown = shown->next) qd_json_raw_value(w, shown->raw);
-        if (!rc) qd_json_array_end(w);
         return rc;
     }
     for (uint32_t k = 0; k < v->n; k++) {
@@ -325,8 +326,28 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
             qd_json_str(w, v->bytes[k]);
         }
     }
-    qd_json_array_end(w);
     return 0;
+}
+
+static qd_str column_name(const search_hits *h, uint32_t c)
+{
+    return h->column_fields[c] ? h->column_fields[c]->shown : h->columns[c];
+}
+
+/* The values of a name, which may have been asked for in several formats: all in one list, by the
+ * first of them. */
+static int write_columns(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *w, qd_err *err)
+{
+    qd_str name = column_name(h, c);
+    int rc = 0;
+    for (uint32_t k = 0; k < c; k++)
+        if (qd_str_eq(column_name(h, k), name)) return 0;
+    qd_json_key(w, name);
+    qd_json_array(w);
+    for (uint32_t k = c; k < h->ncolumns && !rc; k++)
+        if (qd_str_eq(column_name(h, k), name)) rc = write_column(h, i, k, w, err);
+    qd_json_array_end(w);
+    return rc;
 }
 
 /* Values of fields out of the source. */
@@ -356,7 +377,7 @@ static void begin_value(from_source *s)
     begin_fields(s->open, s->w);
     if (s->listed) return;
     s->listed = true;
-    qd_json_key(s->w, s->f->name);
+    qd_json_key(s->w, s->f->shown);
     qd_json_array(s->w);
 }
 
@@ -386,10 +407,11 @@ static void emit(from_source *s, const qd_json_node *n)
         if (!s->f->has_null_value) return;
         v.text = s->f->null_text;
     }
+    bool counts = s->f->index_analyzer && s->f->value_class == QD_VALUE_I64; /* its words */
     qd_value_ctx ctx = {.now_ms = s->h->x->now_ms,
-                        .scratch = s->f->normalizer ? qdi_hits_analysis(s->h) : NULL};
-    qd_point shown;
-    if (qd_field_shown(s->f, v, &ctx, &shown)) return;
+                        .scratch = s->f->normalizer || counts ? qdi_hits_analysis(s->h) : NULL};
+    qd_point shown = {.i64 = s->f->null_i64};
+    if ((!counts || n->type != QD_JSON_T_NULL) && qd_field_shown(s->f, v, &ctx, &shown)) return;
     begin_value(s);
     qd_field_write_shown(s->f, &shown, s->format, s->w);
 }
@@ -407,7 +429,12 @@ static int source_field(void *arg, const qd_field *f)
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
     if (s->rc) return 1;
-    qdi_source_walk(s->root, path, qd_field_shows_source(f), emit_node, s);
+    if (f->constant && f->fixed.p) { /* whatever the document says */
+        begin_value(s);
+        qd_json_str(s->w, f->fixed);
+    } else if (!f->constant) {
+        qdi_source_walk(s->root, path, qd_field_shows_source(f), emit_node, s);
+    }
     if (s->listed) qd_json_array_end(s->w);
     return s->rc != 0;
 }
@@ -490,9 +517,12 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
     bool open = false;
     int rc = 0;
     for (uint32_t c = 0; c < h->ncolumns && !rc; c++) {
-        if (!g->columns[c].n || comes_from_source(s, h->columns[c])) continue;
+        const qd_field *f = h->column_fields[c];
+        bool fixed = f && f->fixed.p;
+        if (!fixed && !g->columns[c].n) continue;
+        if (comes_from_source(s, column_name(h, c))) continue;
         begin_fields(&open, w);
-        rc = write_column(h, i, c, w, err);
+        rc = write_columns(h, i, c, w, err);
     }
     qd_json_node *root = NULL;
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {

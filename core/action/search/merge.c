@@ -8,6 +8,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+static bool is_number(int kind)
+{
+    return kind <= SEARCH_VALUE_F32 || kind == SEARCH_VALUE_U64;
+}
+
 /* Numbers, words and addresses of different indices have no order between them. */
 static int check_kinds(const search_run *x, qd_err *err)
 {
@@ -15,14 +20,14 @@ static int check_kinds(const search_run *x, qd_err *err)
         [SEARCH_VALUE_I64] = "LONG",  [SEARCH_VALUE_F64] = "DOUBLE",
         [SEARCH_VALUE_F32] = "FLOAT", [SEARCH_VALUE_TERM] = "STRING",
         [SEARCH_VALUE_IP] = "STRING", [SEARCH_VALUE_SCORE] = "SCORE",
-        [SEARCH_VALUE_DOC] = "DOC"};
+        [SEARCH_VALUE_DOC] = "DOC",   [SEARCH_VALUE_U64] = "LONG"};
     for (uint32_t k = 0; k < x->r->sort.n; k++) {
         int first = -1;
         for (uint32_t i = 0; i < x->nshards; i++) {
             if (x->shards[i].rc || !x->shards[i].nhits) continue;
             int kind = (int)x->shards[i].index->sort.bound[k].kind;
             if (first < 0) first = kind;
-            bool one = first <= SEARCH_VALUE_F32, two = kind <= SEARCH_VALUE_F32;
+            bool one = is_number(first), two = is_number(kind);
             if (one == two && (one || kind == first)) continue;
             return qd_err_set(err, QD_E_ARG,
                               "Can't sort on field [%.*s]; the field has incompatible sort types: "
@@ -35,9 +40,10 @@ static int check_kinds(const search_run *x, qd_err *err)
 
 void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v)
 {
-    if (v->missing || kind > SEARCH_VALUE_F32 || kind == SEARCH_VALUE_F64) return;
-    v->i64 =
-        qd_f64_encode(kind == SEARCH_VALUE_I64 ? (double)v->i64 : (double)qd_f32_decode(v->i64));
+    if (v->missing || !is_number((int)kind) || kind == SEARCH_VALUE_F64) return;
+    v->i64 = qd_f64_encode(kind == SEARCH_VALUE_I64   ? (double)v->i64
+                           : kind == SEARCH_VALUE_U64 ? (double)qd_u64_decode(v->i64)
+                                                      : (double)qd_f32_decode(v->i64));
 }
 
 /* Numeric keys that are integers in one index and floating-point in another compare as doubles. */
@@ -49,7 +55,7 @@ static void level_keys(search_run *x)
         for (uint32_t i = 0; i < x->nshards; i++) {
             if (x->shards[i].rc || !x->shards[i].nhits) continue;
             int kind = (int)x->shards[i].index->sort.bound[k].kind;
-            if (kind > SEARCH_VALUE_F32) numeric = false;
+            if (!is_number(kind)) numeric = false;
             if (first < 0) first = kind;
             mixed |= kind != first;
         }

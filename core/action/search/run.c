@@ -83,6 +83,7 @@ static int context_of(search_run *x, search_index *ix, qd_err *err)
         .default_fields = fields,
         .ndefault_fields = n,
         .lenient = qd_values_bool(v, QD_IX_QUERY_STRING_LENIENT),
+        .matches = qd_pattern_matches,
     };
     return 0;
 }

@@ -150,7 +150,8 @@ typedef enum search_value_kind {
     SEARCH_VALUE_TERM,
     SEARCH_VALUE_IP,
     SEARCH_VALUE_SCORE,
-    SEARCH_VALUE_DOC
+    SEARCH_VALUE_DOC,
+    SEARCH_VALUE_U64 /* qd_u64_encode */
 } search_value_kind;
 
 typedef struct search_sort_bound {

@@ -5,6 +5,9 @@
 
 int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err)
 {
+    if (f->phrases_apart)
+        return qd_err_set(err, QD_E_ARG, "%s fields do not support sorting and aggregations",
+                          qd_field_type_name(f));
     if (f->value_class == QD_VALUE_TEXT) {
         return qd_err_set(
             err, QD_E_ARG,
@@ -36,7 +39,8 @@ static search_value_kind kind_of(const qd_field *f)
     static const search_value_kind numbers[] = {[QD_NUMBER_INTEGER] = SEARCH_VALUE_I64,
                                                 [QD_NUMBER_FLOAT] = SEARCH_VALUE_F32,
                                                 [QD_NUMBER_DOUBLE] = SEARCH_VALUE_F64,
-                                                [QD_NUMBER_SCALED] = SEARCH_VALUE_F64};
+                                                [QD_NUMBER_SCALED] = SEARCH_VALUE_F64,
+                                                [QD_NUMBER_UNSIGNED] = SEARCH_VALUE_U64};
     if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_TEXT)
         return SEARCH_VALUE_TERM;
     return f->value_class == QD_VALUE_IP ? SEARCH_VALUE_IP : numbers[f->number];
@@ -50,8 +54,8 @@ static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bo
     qd_query_value v = {text, quoted};
     qd_point p = {0};
     if (s->kind == SEARCH_VALUE_TERM) {
-        out->bytes = text;
-        return 0;
+        out->bytes = f ? qd_field_column_bytes(f, text, b->arena) : text;
+        return out->bytes.p ? 0 : qd_err_nomem(err, "sort");
     }
     if (s->kind == SEARCH_VALUE_IP) {
         uint8_t *ip = qd_arena_alloc(b->arena, 16);
@@ -62,6 +66,15 @@ static int value_of(const binder *b, const search_sort_bound *s, qd_str text, bo
         }
         out->bytes = (qd_str){(const char *)ip, 16};
         return 0;
+    }
+    if (s->kind == SEARCH_VALUE_U64) {
+        uint64_t u;
+        bool exact;
+        int rc = qd_u64_parse_decimal(text, &u, &exact);
+        out->i64 = qd_u64_encode(u);
+        return rc ? qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
+                               QD_STR_ARG(text))
+                  : 0;
     }
     if (!f || s->kind != SEARCH_VALUE_I64 || !f->dates) {
         double d;
@@ -137,14 +150,12 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
         qd_err_detail_str(err, "index", b->index);
         return rc;
     }
-    /* no type of ours, but a document without the field sorts as by any number */
-    bool number = qd_str_is(s->unmapped_type, "unsigned_long");
-    if (!number && !qd_field_type_known(s->unmapped_type)) {
+    if (!qd_field_type_known(s->unmapped_type)) {
         return qd_err_set(err, QD_E_ARG, "No mapper found for type [%.*s]",
                           QD_STR_ARG(s->unmapped_type));
     }
     qd_field stands_in;
-    qd_field_bare(&stands_in, number ? QD_STR("long") : s->unmapped_type, s->field);
+    qd_field_bare(&stands_in, s->unmapped_type, s->field);
     if (stands_in.value_class == QD_VALUE_TEXT)
         return qdi_search_no_values(&stands_in, s->field, b->index, err);
     bound->kind = kind_of(&stands_in);
@@ -174,6 +185,7 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         rc = bind_unmapped(b, s, bound, k, err);
     } else {
         if (!f->doc_values) return qdi_search_no_values(f, s->field, b->index, err);
+        if (f->blob) return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
@@ -181,6 +193,7 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
                                                                                      : QD_SORT_I64;
         k->number = f->number == QD_NUMBER_DOUBLE     ? QD_SORT_DOUBLE
                     : bound->kind == SEARCH_VALUE_F32 ? QD_SORT_FLOAT
+                    : bound->kind == SEARCH_VALUE_U64 ? QD_SORT_UNSIGNED
                                                       : QD_SORT_INTEGER;
         rc = format_of(b, s, bound, err);
     }
@@ -196,6 +209,16 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
                         qd_field_type_name(f));
         qd_err_detail_str(err, "index_uuid", b->uuid);
         qd_err_detail_str(err, "index", b->index);
+    }
+    bool coarser = s->numeric_type.n && !qd_str_is(s->numeric_type, "date_nanos");
+    if (!rc && f && f->nanos && coarser)
+        rc = qd_err_set(err, QD_E_ARG,
+                        "[numeric_type] [%.*s] is not supported on field [%.*s] of type [%s]",
+                        QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
+    if (!rc && f && f->fixed.p) { /* the same for all: a column that nobody has */
+        k->missing = QD_SORT_MISSING_VALUE;
+        k->missing_value = (qd_sort_value){.kind = QD_SORT_ORD, .bytes = f->fixed};
+        return 0;
     }
     if (rc || qd_str_is(s->field, "_index")) return rc;
     return missing_of(b, s, bound, k, err);
@@ -271,7 +294,7 @@ static int after_value(const binder *b, const qd_json_node *n, const qd_sort_key
     /* what stands for a missing value came from an answer and goes back as that */
     if (k->kind == QD_SORT_I64) {
         bool high = missing_goes_high(k);
-        bool extreme = bound->kind == SEARCH_VALUE_I64
+        bool extreme = bound->kind == SEARCH_VALUE_I64 || bound->kind == SEARCH_VALUE_U64
                            ? out->i64 == (high ? INT64_MAX : INT64_MIN)
                            : qd_f64_parse_java(text, &d) == 0 && isinf(d) && (d > 0) == high;
         out->missing = k->missing != QD_SORT_MISSING_VALUE && extreme;
@@ -307,7 +330,9 @@ int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_ar
 static void write_number(const search_sort_bound *b, const qd_sort_value *v, qd_json_writer *w)
 {
     char text[128];
-    if (v->missing && b->kind != SEARCH_VALUE_I64) {
+    if (b->kind == SEARCH_VALUE_U64) {
+        qd_json_uint(w, qd_u64_decode(v->i64));
+    } else if (v->missing && b->kind != SEARCH_VALUE_I64) {
         qd_json_c(w, v->i64 > 0 ? "Infinity" : "-Infinity");
     } else if (b->kind == SEARCH_VALUE_F64 && b->field && b->field->number == QD_NUMBER_SCALED) {
         qd_json_double(w, qd_field_f64(b->field, v->i64));
@@ -334,7 +359,7 @@ static void write_value(const search_sort_bound *b, const qd_sort_value *v, qd_j
         if (v->missing) {
             qd_json_null(w);
         } else {
-            qd_json_str(w, v->bytes);
+            qd_json_str(w, b->field ? qd_field_column_term(b->field, v->bytes) : v->bytes);
         }
         break;
     case SEARCH_VALUE_IP:

@@ -359,7 +359,7 @@ static void read_keys(qd_body_reader *r, qd_arena *arena, search_keys *k)
     k->n = (uint32_t)qd_read_array(r, "keys", QD_SORT_KEYS_MAX, 5);
     for (uint32_t i = 0; i < k->n && !qd_body_reader_bad(r); i++) {
         uint8_t bound = qd_read_u8(r, "key.type"), kind = qd_read_u8(r, "key.kind");
-        if (bound > SEARCH_VALUE_DOC) qd_body_reader_fail(r, "key.type", "is no known type");
+        if (bound > SEARCH_VALUE_U64) qd_body_reader_fail(r, "key.type", "is no known type");
         if (kind > QD_SORT_ORD) qd_body_reader_fail(r, "key.kind", "is no known kind");
         k->bound[i] = (search_sort_bound){.kind = (search_value_kind)bound};
         k->keys[i] = (qd_sort_key){.kind = (qd_sort_kind)kind};

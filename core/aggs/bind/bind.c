@@ -33,6 +33,11 @@ static int bind_format(qdi_binder *x, const qdi_agg *a, qdi_bound *b)
         return rc;
     } else if (f && f->value_class == QD_VALUE_BOOL) {
         fmt->kind = QDI_FMT_BOOL;
+    } else if (f && f->number == QD_NUMBER_UNSIGNED && b->values == QDI_I64) {
+        fmt->kind = QDI_FMT_U64;
+        fmt->pattern = a->format;
+    } else if (f && f->text_column && !a->format.p) {
+        fmt->kind = QDI_FMT_TEXT_COLUMN;
     } else if (a->format.p && f && b->values == QDI_ORD) {
         return qd_err_set(x->err, QD_E_ARG,
                           "Field [%.*s] of type [%s] does not support custom formats",
@@ -55,8 +60,8 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
                         .scratch = x->q->analysis};
     if (b->values == QDI_ORD) {
         if (f->value_class != QD_VALUE_IP) {
-            b->missing_bytes = missing.text;
-            return 0;
+            b->missing_bytes = qd_field_column_bytes(f, missing.text, x->arena);
+            return b->missing_bytes.p ? 0 : qd_err_nomem(x->err, "missing value");
         }
         uint8_t *ip = qd_arena_alloc(x->arena, 16);
         if (!ip) return qd_err_nomem(x->err, "missing value");
@@ -75,7 +80,7 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
         b->missing = qd_str_is(missing.text, "true");
         return 0;
     }
-    if (b->values == QDI_I64 && qd_str_i64(missing.text, &b->missing)) return 0;
+    if (b->values == QDI_I64 && qd_field_whole(f, missing.text, &b->missing)) return 0;
     int rc = qd_f64_parse_java(missing.text, &v);
     if (rc)
         return qd_err_set(x->err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"",
@@ -86,6 +91,9 @@ static int bind_missing(qdi_binder *x, const qdi_agg *a, qd_query_value missing,
 
 static int fielddata_error(qdi_binder *x, const qd_field *f)
 {
+    if (f->phrases_apart)
+        return qd_err_set(x->err, QD_E_ARG, "%s fields do not support sorting and aggregations",
+                          qd_field_type_name(f));
     if (f->value_class == QD_VALUE_TEXT)
         return qd_err_set(
             x->err, QD_E_ARG,
@@ -127,9 +135,10 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 }
 
 /* How the values of a field are looked at. */
-static qdi_values values_of(const qd_field *f)
+static qdi_values values_of(const qdi_agg *a, const qd_field *f)
 {
     if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
+    if (f->number == QD_NUMBER_UNSIGNED && a->type->flags & QDI_EXACT) return QDI_I64;
     return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
 }
 
@@ -141,7 +150,7 @@ static int bind_unmapped(qdi_binder *x, const qdi_agg *a, qd_str name, qd_query_
     qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
     if (!f) return qd_err_nomem(x->err, "aggregations");
     qd_field_bare(f, qd_str_c(a->type->unmapped ? a->type->unmapped : "double"), name);
-    b->values = values_of(f);
+    b->values = values_of(a, f);
     b->field = f;
     int rc = bind_format(x, a, b);
     return rc ? rc : bind_missing(x, a, missing, b);
@@ -163,6 +172,19 @@ static int as_reals(qdi_binder *x, const qdi_agg *a, bool has_missing, qd_query_
     b->field = real;
     b->converted = f;
     b->values = QDI_F64;
+    return 0;
+}
+
+/* Aggregations see nanoseconds as milliseconds, as Elasticsearch does. */
+static int as_millis(qdi_binder *x, qdi_bound *b)
+{
+    const qd_field *f = b->field;
+    qd_field *ms = qd_arena_calloc(x->arena, sizeof *ms);
+    if (!ms) return qd_err_nomem(x->err, "aggregations");
+    qd_field_bare(ms, QD_STR("date"), f->name);
+    ms->format = f->format;
+    b->field = ms;
+    b->converted = f;
     return 0;
 }
 
@@ -188,13 +210,19 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
     if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
         if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
-        b->values = values_of(f);
+        b->values = values_of(a, f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
+        if (f->blob) taken = a->type->flags & QDI_ANY_BYTES;
         if (!taken) return not_supported(x, a, f);
     }
-    int rc = as_reals(x, a, has_missing, missing, b);
+    int rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);
+    if (rc == 0 && f && f->fixed.p) { /* a column that no document has, with a missing value */
+        b->has_missing = true;
+        b->missing_bytes = f->fixed;
+        return 0;
+    }
     if (rc == 0 && has_missing) rc = bind_missing(x, a, missing, b);
     return rc;
 }

@@ -144,7 +144,8 @@ static int after_slot(qdi_binder *x, const qdi_bound *b, const qd_json_node *v, 
         if (!b->def->format.p) goto bad;
         return qd_date_math(b->fmt.date, t, x->q->now_ms, false, b->def->zone, &out->i64, x->err);
     } else if (b->values == QDI_ORD) {
-        out->bytes = t;
+        out->bytes = qd_field_column_bytes(b->field, t, x->arena);
+        if (!out->bytes.p) return qd_err_nomem(x->err, "after");
         if (b->fmt.kind == QDI_FMT_IP) {
             uint8_t *ip = qd_arena_alloc(x->arena, 16);
             if (!ip) return qd_err_nomem(x->err, "after");
@@ -159,8 +160,10 @@ static int after_slot(qdi_binder *x, const qdi_bound *b, const qd_json_node *v, 
         out->i64 = qd_sortable_f64(d);
     } else if (b->fmt.kind == QDI_FMT_BOOL) {
         out->i64 = qd_str_is(t, "true");
-    } else if (b->values == QDI_I64 && !qd_str_i64(t, &out->i64)) {
-        if (v->type != QD_JSON_T_NUMBER || qd_f64_parse_java(t, &number)) goto bad;
+    } else if (b->values == QDI_I64 && !qd_field_whole(b->field, t, &out->i64)) {
+        if (b->fmt.kind == QDI_FMT_U64 || v->type != QD_JSON_T_NUMBER ||
+            qd_f64_parse_java(t, &number))
+            goto bad;
         out->i64 = number >= 9.2e18 ? INT64_MAX : number <= -9.2e18 ? INT64_MIN : (int64_t)number;
     }
     return 0;
@@ -297,7 +300,7 @@ static void write_slot(const qdi_out *o, uint32_t i, const qdi_slot *s, qd_json_
             size_t n = qd_ip_print(text, (const uint8_t *)s->bytes.p);
             qd_json_str(w, (qd_str){text, n});
         } else {
-            qd_json_str(w, s->bytes);
+            qd_json_str(w, b->field ? qd_field_column_term(b->field, s->bytes) : s->bytes);
         }
     } else if (s->kind == QDI_F64) {
         qd_json_double(w, qd_sortable_to_f64(s->i64));
@@ -306,6 +309,8 @@ static void write_slot(const qdi_out *o, uint32_t i, const qdi_slot *s, qd_json_
     } else if (b->fmt.kind == QDI_FMT_DATE && b->def->format.p) {
         size_t n = qdi_aggs_format_i64(&b->fmt, s->i64, text);
         qd_json_str(w, (qd_str){text, n});
+    } else if (b->fmt.kind == QDI_FMT_U64) {
+        qd_json_uint(w, qd_u64_decode(s->i64));
     } else {
         qd_json_int(w, s->i64);
     }

@@ -128,7 +128,7 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
     t->lo = t->hi = 0;
     if (!a->src || !a->src->column) return 0;
     if (simple(a->def)) return table_of_steps(a, err);
-    if (a->src->kind != QDI_I64) return 0;
+    if (a->src->kind != QDI_I64 || a->src->converted) return 0;
     int64_t min = a->src->stats->min, max = a->src->stats->max;
     int64_t span = max - min, rough = qdi_histogram_of(a->def)->round.interval_ms;
     static const int64_t unit_ms[] = {1000,      60000,      3600000,    86400000,

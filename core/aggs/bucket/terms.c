@@ -222,7 +222,7 @@ static const char *terms_typed_key(const qdi_out *o)
 
 const qd_agg_type qdi_aggs_terms = {
     .name = "terms",
-    .flags = QDI_MULTI | QDI_VALUES | QDI_TAKES_BYTES | QDI_STRING_KEYS,
+    .flags = QDI_MULTI | QDI_VALUES | QDI_TAKES_BYTES | QDI_STRING_KEYS | QDI_EXACT,
     .params_size = sizeof(qdi_terms),
     .members = "field,missing,format,value_type,size,shard_size,min_doc_count,shard_min_doc_count,"
                "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint",

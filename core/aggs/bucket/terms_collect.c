@@ -66,6 +66,8 @@ static int fill_list(qdi_aggr *a, qdi_strings *to, const qd_str *at, uint32_t n,
                                   QD_STR_ARG(v));
             v = (qd_str){(const char *)ip, 16};
         }
+        v = qd_field_column_bytes(a->bound->field, v, &a->shard->arena);
+        if (!v.p) return no_memory(a, err);
         if (qdi_aggs_strings_put(to, v, &unused)) return no_memory(a, err);
     }
     return 0;
@@ -78,7 +80,7 @@ static int number_list(qdi_aggr *a, const qd_str *at, uint32_t n, int64_t **out,
     if (!*out) return no_memory(a, err);
     for (uint32_t i = 0; i < n; i++) {
         double d;
-        if (a->bound->values == QDI_I64 && qd_str_i64(at[i], &(*out)[i])) continue;
+        if (a->bound->values == QDI_I64 && qd_field_whole(f, at[i], &(*out)[i])) continue;
         if (f->dates) {
             int rc = qd_date_math(a->bound->fmt.date, at[i], 0, false, NULL, &(*out)[i], err);
             if (rc) return rc;
@@ -133,13 +135,14 @@ static bool string_wanted(const qdi_aggr *a, qd_str v)
     const qdi_include *in = &qdi_terms_of(a->def)->include;
     uint32_t unused;
     if (!in->any) return true;
+    qd_str text = qd_field_column_term(a->bound->field, v);
     if (in->partitions) { /* Elasticsearch: murmur3 with seed 31, Math.floorMod */
-        int64_t h = (int32_t)qd_murmur3_32(v.p, v.n, 31), m = in->partitions;
+        int64_t h = (int32_t)qd_murmur3_32(text.p, text.n, 31), m = in->partitions;
         return ((h % m) + m) % m == in->partition;
     }
-    if (t->include && !qd_automaton_match(t->include, v)) return false;
+    if (t->include && !qd_automaton_match(t->include, text)) return false;
     if (in->has_list && !qdi_aggs_strings_find(&t->list, v, &unused)) return false;
-    if (t->exclude && qd_automaton_match(t->exclude, v)) return false;
+    if (t->exclude && qd_automaton_match(t->exclude, text)) return false;
     return !in->has_not_list || !qdi_aggs_strings_find(&t->not_list, v, &unused);
 }
 

@@ -13,21 +13,30 @@ static int part_order(const void *arg, const void *pa, const void *pb)
     return a->key < b->key ? -1 : a->key > b->key;
 }
 
+/* Are its keys unsigned numbers, encoded as columns are? */
+static bool is_unsigned(const qdi_out *o)
+{
+    return o->kind == QDI_I64 && qdi_aggs_format_of(o)->kind == QDI_FMT_U64;
+}
+
 /* All buckets of all inputs, by key. Integers become doubles when another index holds doubles. */
 int qdi_aggs_gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, bool strict, qdi_order_fn *order,
                     qdi_out *out, qdi_part **parts, uint32_t *n, qd_err *err)
 {
     uint64_t total = 0;
     bool reals = false, words = false, numbers = false;
+    unsigned signs = 0; /* unsigned keys and others: they meet as doubles */
     for (uint32_t i = 0; i < k; i++) {
         total += in[i]->n;
         if (in[i]->kind == QDI_NO_VALUES) continue;
         reals |= in[i]->kind == QDI_F64;
+        signs |= is_unsigned(in[i]) ? 1 : in[i]->kind == QDI_I64 ? 2 : 0;
         words |= in[i]->kind == QDI_ORD;
         numbers |= in[i]->kind != QDI_ORD;
         out->kind = in[i]->kind;
         if (in[i]->bound && in[i]->bound->field) out->bound = in[i]->bound;
     }
+    reals |= signs == 3;
     if (reals) out->kind = QDI_F64;
     qdi_part *p = qd_alloc(r->arena->account, (total + 1) * sizeof *p);
     if (!p || total > UINT32_MAX / 2) {
@@ -48,7 +57,9 @@ int qdi_aggs_gather(qdi_reduce *r, qdi_out *const *in, uint32_t k, bool strict, 
         for (uint32_t j = 0; j < in[i]->n; j++) {
             const qdi_bucket_out *b = &in[i]->b[j];
             int64_t key = b->key;
-            if (reals && in[i]->kind == QDI_I64) key = qd_sortable_f64((double)key);
+            if (reals && in[i]->kind == QDI_I64)
+                key =
+                    qd_sortable_f64(is_unsigned(in[i]) ? (double)qd_u64_decode(key) : (double)key);
             p[(*n)++] = (qdi_part){b, key, i};
         }
     }

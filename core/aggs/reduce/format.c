@@ -80,6 +80,9 @@ size_t qdi_aggs_format_i64(const qdi_format *f, int64_t v, char out[128])
         return truth(v != 0, out);
     case QDI_FMT_DECIMAL:
         return decimal(f->pattern, (double)v, &v, out);
+    case QDI_FMT_U64:
+        if (f->pattern.p) return decimal(f->pattern, (double)qd_u64_decode(v), NULL, out);
+        return qd_u64_print(out, qd_u64_decode(v));
     default:
         return qd_i64_print(out, v);
     }
@@ -94,6 +97,9 @@ size_t qdi_aggs_format_f64(const qdi_format *f, double v, char out[128])
     }
     case QDI_FMT_BOOL:
         return truth(v != 0, out);
+    case QDI_FMT_U64:
+        if (!f->pattern.p) return qd_f64_print(out, v);
+        return decimal(f->pattern, v, NULL, out);
     case QDI_FMT_DECIMAL:
         return decimal(f->pattern, v, NULL, out);
     default:

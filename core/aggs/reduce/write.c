@@ -14,7 +14,7 @@ void qdi_aggs_write_value(qd_json_writer *w, const qdi_format *f, const char *ke
         return;
     }
     qd_json_double(w, v);
-    if (f->kind == QDI_FMT_RAW || f->kind == QDI_FMT_IP) return;
+    if (f->kind == QDI_FMT_RAW || f->kind == QDI_FMT_IP || f->kind == QDI_FMT_TEXT_COLUMN) return;
     char text[128];
     size_t n = qdi_aggs_format_f64(f, v, text);
     qd_json_field_str(w, text_key, (qd_str){text, n});
@@ -51,6 +51,7 @@ qd_str qdi_aggs_bucket_key_text(const qdi_out *o, uint32_t i, char out[128])
     size_t n;
     if (o->def->type->key_text) return o->def->type->key_text(o, i, out);
     if (o->kind == QDI_ORD) {
+        if (f->kind == QDI_FMT_TEXT_COLUMN) return qd_field_column_term(o->bound->field, b->bytes);
         if (f->kind != QDI_FMT_IP || b->bytes.n != 16) return b->bytes;
         n = qd_ip_print(out, (const uint8_t *)b->bytes.p);
     } else if (real_key(o)) {
@@ -67,13 +68,16 @@ void qdi_aggs_write_key(const qdi_out *o, uint32_t i, bool text_first, qd_json_w
     const qdi_bucket_out *b = &o->b[i];
     const qdi_format *f = qdi_aggs_format_of(o);
     qd_str s = qdi_aggs_bucket_key_text(o, i, text);
-    bool as_string = f->kind != QDI_FMT_RAW && f->kind != QDI_FMT_IP && o->kind != QDI_ORD;
+    bool as_string = f->kind != QDI_FMT_RAW && f->kind != QDI_FMT_IP && o->kind != QDI_ORD &&
+                     (f->kind != QDI_FMT_U64 || f->pattern.p);
     if (as_string && text_first) qd_json_field_str(w, "key_as_string", s);
     qd_json_key_c(w, "key");
     if (o->kind == QDI_ORD)
         qd_json_str(w, s);
     else if (real_key(o))
         qd_json_double(w, key_f64(o, b->key));
+    else if (f->kind == QDI_FMT_U64)
+        qd_json_uint(w, qd_u64_decode(b->key));
     else
         qd_json_int(w, b->key);
     if (as_string && !text_first) qd_json_field_str(w, "key_as_string", s);

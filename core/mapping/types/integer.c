@@ -1,6 +1,6 @@
 /* integer.c: long, integer, short, byte. Texts of errors follow Java's and Jackson's accessors. */
 #include "mapping/doc_int.h"
-#include "mapping/type_int.h"
+#include "mapping/types/integer_int.h"
 #include "mapping/types/number_params.h"
 #include <math.h>
 
@@ -150,8 +150,8 @@ static int bound(const qd_field *f, qd_query_value v, bool up, int64_t *out, boo
     return 0;
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
+int qdi_integer_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                     qd_err *err)
 {
     bool exact;
     int out_of;
@@ -160,8 +160,9 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
     return rc ? rc : !exact || out_of != 0;
 }
 
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+int qdi_integer_range(const qd_field *f, const qd_query_value *lo, bool lo_in,
+                      const qd_query_value *hi, bool hi_in, const qd_value_ctx *ctx,
+                      qd_point out[2], qd_err *err)
 {
     const limits *l = limits_of(f);
     bool exact;
@@ -190,13 +191,13 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     return out[0].i64 > out[1].i64;
 }
 
-static double to_f64(const qd_field *f, int64_t column)
+double qdi_integer_f64(const qd_field *f, int64_t column)
 {
     (void)f;
     return (double)column;
 }
 
-static int64_t from_f64(const qd_field *f, double v)
+int64_t qdi_integer_from_f64(const qd_field *f, double v)
 {
     const limits *l = limits_of(f);
     if (isnan(v)) return 0;
@@ -205,8 +206,8 @@ static int64_t from_f64(const qd_field *f, double v)
     return (int64_t)v;
 }
 
-static void write_value(const qd_field *f, int64_t column, const qd_date_format *format,
-                        const qd_zone *zone, qd_json_writer *w)
+void qdi_integer_write(const qd_field *f, int64_t column, const qd_date_format *format,
+                       const qd_zone *zone, qd_json_writer *w)
 {
     (void)f;
     (void)format;
@@ -231,12 +232,12 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
         .nparams = QD_COUNT_OF(number_params),                                                     \
         .finish = finish,                                                                          \
         .value = value,                                                                            \
-        .term = term,                                                                              \
-        .range = range,                                                                            \
+        .term = qdi_integer_term,                                                                  \
+        .range = qdi_integer_range,                                                                \
         .shown = shown,                                                                            \
-        .f64 = to_f64,                                                                             \
-        .from_f64 = from_f64,                                                                      \
-        .write = write_value,                                                                      \
+        .f64 = qdi_integer_f64,                                                                    \
+        .from_f64 = qdi_integer_from_f64,                                                          \
+        .write = qdi_integer_write,                                                                \
     }
 
 INTEGER_TYPE(long, "long", QD_FIELD_LONG);

@@ -232,11 +232,26 @@ static int64_t round_java(double d)
     return (int64_t)floor(d + 0.5);
 }
 
+/* Unsigned numbers: a sum beyond the range is the greatest of them. */
+static int64_t combine_unsigned(const qd_sort_key *k, const int64_t *v, uint32_t n)
+{
+    const uint64_t top = (uint64_t)1 << 63;
+    unsigned __int128 sum = 0;
+    for (uint32_t i = 0; i < n; i++) sum += (uint64_t)v[i] ^ top;
+    if (k->mode == QD_SORT_AVG) sum = (sum + n / 2) / n;
+    if (k->mode == QD_SORT_MEDIAN) {
+        sum = (uint64_t)v[n / 2] ^ top;
+        if (n % 2 == 0) sum = (sum + ((uint64_t)v[n / 2 - 1] ^ top) + 1) / 2;
+    }
+    return (int64_t)((sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum) ^ top);
+}
+
 /* One number of a document's several ones. */
 static int64_t combine(const qd_sort_key *k, const int64_t *v, uint32_t n)
 {
     if (k->mode == QD_SORT_MIN) return v[0];
     if (k->mode == QD_SORT_MAX) return v[n - 1];
+    if (k->number == QD_SORT_UNSIGNED) return combine_unsigned(k, v, n);
     if (k->number == QD_SORT_INTEGER) {
         int64_t sum = 0;
         for (uint32_t i = 0; i < n; i++) sum = (int64_t)((uint64_t)sum + (uint64_t)v[i]);

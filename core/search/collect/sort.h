@@ -30,7 +30,12 @@ typedef enum qd_sort_mode {
 } qd_sort_mode;
 
 /* What a 64-bit column value is, for sum, avg and median. */
-typedef enum qd_sort_number { QD_SORT_INTEGER, QD_SORT_DOUBLE, QD_SORT_FLOAT } qd_sort_number;
+typedef enum qd_sort_number {
+    QD_SORT_INTEGER,
+    QD_SORT_DOUBLE,
+    QD_SORT_FLOAT,
+    QD_SORT_UNSIGNED /* the top bit turned over */
+} qd_sort_number;
 
 typedef enum qd_sort_missing {
     QD_SORT_MISSING_LAST,

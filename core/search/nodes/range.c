@@ -16,9 +16,11 @@ static void describe(const qd_node *n, bool in_bool, qd_buf *to)
     qdi_put_field(to, g->field);
     if (g->kind == QD_RANGE_TERM) {
         qdi_put(to, g->from_inclusive ? "[" : "{");
-        qdi_put_str(to, g->has_from ? g->from : QD_STR("*"));
+        qd_str low = g->by_column ? g->from_text : g->from,
+               high = g->by_column ? g->to_text : g->to;
+        qdi_put_str(to, g->has_from ? low : QD_STR("*"));
         qdi_put(to, " TO ");
-        qdi_put_str(to, g->has_to ? g->to : QD_STR("*"));
+        qdi_put_str(to, g->has_to ? high : QD_STR("*"));
         qdi_put(to, g->to_inclusive ? "]" : "}");
         return;
     }
@@ -75,8 +77,8 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
 static int matches(qdi_gather *g, const qd_node *n, float boost)
 {
     qd_highlighter *h = g->h;
-    if (n->u.range.kind != QD_RANGE_TERM || !qdi_highlight_wants(g, n->u.range.field) ||
-        h->nranges == QDI_HIGHLIGHT_LISTS_MAX)
+    if (n->u.range.kind != QD_RANGE_TERM || n->u.range.by_column ||
+        !qdi_highlight_wants(g, n->u.range.field) || h->nranges == QDI_HIGHLIGHT_LISTS_MAX)
         return 0;
     if (!g->counting) h->ranges[h->nranges].range = n->u.range;
     qdi_highlight_flat(g, HIGHLIGHT_FLAT_RANGE, (qd_str){NULL, 0}, h->nranges, boost);

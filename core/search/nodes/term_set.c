@@ -35,7 +35,7 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     uint32_t f = x->u.set.field->number[r->leaf->index];
     if (f == QD_FIELD_NONE) return 0;
-    if (qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
+    if (x->u.set.by_column || qd_segment_field(r->leaf->segment, f)->index == QD_INDEX_NONE)
         return qdi_leaf_by_column(r, x, f, l, err);
     uint64_t *bits = NULL, docs = 0;
     int rc = qdi_group_bits(r, x, f, &bits, &docs, err);

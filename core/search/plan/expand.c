@@ -16,27 +16,39 @@ static void automaton_drop(void *arg)
     qd_automaton_free(arg);
 }
 
+static int automaton_of(const qd_node_pattern *n, qd_str text, qd_account *account,
+                        qd_automaton **out, qd_err *err)
+{
+    switch (n->kind) {
+    case QD_PATTERN_PREFIX:
+        return qd_automaton_prefix(text, n->case_insensitive, account, out, err);
+    case QD_PATTERN_WILDCARD:
+        return qd_automaton_wildcard(text, n->case_insensitive, n->max_states, account, out, err);
+    case QD_PATTERN_REGEXP:
+        return qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states,
+                                   account, out, err);
+    default:
+        return qd_automaton_fuzzy(text, n->max_edits, n->prefix_length, !n->no_transpositions,
+                                  account, out, err);
+    }
+}
+
+int qd_pattern_matches(const qd_node_pattern *p, qd_str text, qd_account *account, bool *yes,
+                       qd_err *err)
+{
+    qd_automaton *a = NULL;
+    int rc = automaton_of(p, p->text, account, &a, err);
+    if (rc) return rc;
+    *yes = qd_automaton_match(a, text);
+    qd_automaton_free(a);
+    return 0;
+}
+
 int qdi_pattern_automaton(const qd_node_pattern *n, qd_str text, qd_arena *arena,
                           qd_account *account, qd_automaton **out, qd_err *err)
 {
     qd_automaton *a = NULL;
-    int rc = 0;
-    switch (n->kind) {
-    case QD_PATTERN_PREFIX:
-        rc = qd_automaton_prefix(text, n->case_insensitive, account, &a, err);
-        break;
-    case QD_PATTERN_WILDCARD:
-        rc = qd_automaton_wildcard(text, n->case_insensitive, n->max_states, account, &a, err);
-        break;
-    case QD_PATTERN_REGEXP:
-        rc = qd_automaton_regexp(text, n->regexp_flags, n->case_insensitive, n->max_states, account,
-                                 &a, err);
-        break;
-    case QD_PATTERN_FUZZY:
-        rc = qd_automaton_fuzzy(text, n->max_edits, n->prefix_length, !n->no_transpositions,
-                                account, &a, err);
-        break;
-    }
+    int rc = automaton_of(n, text, account, &a, err);
     if (rc) return rc;
     if (qd_arena_on_reset(arena, automaton_drop, a)) return qd_err_nomem(err, "query plan");
     *out = a;
@@ -301,7 +313,8 @@ int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, q
         t->has_to = true;
         t->to_inclusive = r->to_inclusive;
     }
-    return add_pattern(p, *out, err);
+    (*out)->u.set.by_column = r->by_column;
+    return r->by_column ? 0 : add_pattern(p, *out, err);
 }
 
 static int by_str(const void *a, const void *b)

@@ -57,6 +57,11 @@ typedef struct qd_plan_options {
 QD_MUST_CHECK
 int qd_plan_make(qd_searcher *s, const qd_node *root, const qd_plan_options *options,
                  qd_arena *arena, qd_plan **out, qd_err *err);
+/* Does text match the pattern? For fields that have one value (qd_query_context.matches). Errors as
+ * those of the pattern's automaton. [worker] */
+QD_MUST_CHECK
+int qd_pattern_matches(const qd_node_pattern *p, qd_str text, qd_account *account, bool *yes,
+                       qd_err *err);
 
 /* Can nothing match (known without reading postings)? [any] */
 bool qd_plan_is_empty(const qd_plan *p);

@@ -79,6 +79,7 @@ struct qdi_node {
             const qd_str *terms; /* sorted, distinct; NULL: range */
             uint32_t n;
             qd_term_range range;
+            bool by_column;   /* of what the column holds, though there is an index */
             uint32_t pattern; /* number among the field's, from 1; 0: none of them */
         } set;
         struct {

@@ -113,6 +113,46 @@ static void expect(const char *map, const char *document, const char *want)
 
 #define PROPS(x) "{\"dynamic\":\"strict\",\"properties\":{" x "}}"
 
+static void unsigned_numbers(void **state)
+{
+    (void)state;
+#define UL PROPS("\"u\":{\"type\":\"unsigned_long\"}")
+    expect(UL, "{\"u\":[0,18446744073709551615,\"9223372036854775808\",1e3,\"2.0\",\"\",null]}",
+           "u=0|18446744073709551615|9223372036854775808|1000|2;");
+    expect(UL, "{\"u\":true}",
+           "document_parsing_exception: [1:6] failed to parse field [u] of type [unsigned_long] in "
+           "document with id '1'. Preview of field's value: 'true' <- illegal_argument_exception: "
+           "For input string: \"true\"");
+    expect(UL, "{\"u\":{}}",
+           "document_parsing_exception: [1:6] failed to parse field [u] of type [unsigned_long] in "
+           "document with id '1'. Preview of field's value: '{}' <- illegal_argument_exception: "
+           "Cannot parse object as number");
+    expect(PROPS("\"u\":{\"type\":\"unsigned_long\",\"ignore_malformed\":true}"),
+           "{\"u\":[-1,0.5,3]}", "u=3;!u;");
+#undef UL
+}
+
+static void bytes_words_and_constants(void **state)
+{
+    (void)state;
+    expect(PROPS("\"b\":{\"type\":\"binary\",\"store\":true}"), "{\"b\":\"YWJj\"}",
+           "stored b=abc;?b;");
+    expect(PROPS("\"b\":{\"type\":\"binary\",\"doc_values\":true}"),
+           "{\"b\":[\"YQ==\",\"YWI=\",\"\",\" YWJj \"]}", "b=a|ab||abc;");
+    expect(PROPS("\"b\":{\"type\":\"binary\"}"), "{\"b\":\"!\"}", "");
+    expect(PROPS("\"n\":{\"type\":\"token_count\",\"analyzer\":\"stop\"}"),
+           "{\"n\":[\"the quick fox\",\"a\",\"\"]}", "n=3|1|0;");
+    expect(PROPS("\"n\":{\"type\":\"token_count\",\"analyzer\":\"stop\","
+                 "\"enable_position_increments\":false,\"null_value\":9}"),
+           "{\"n\":[\"the quick fox\",null]}", "n=2|9;");
+#define CK PROPS("\"c\":{\"type\":\"constant_keyword\"}")
+    expect(CK, "{\"c\":[5,\"5\"]}",
+           "+{\"dynamic\":\"strict\",\"properties\":{\"c\":{\"type\":\"constant_keyword\","
+           "\"value\":\"5\"}}}");
+    expect(PROPS("\"c\":{\"type\":\"constant_keyword\",\"value\":5}"), "{\"c\":\"5\"}", "");
+#undef CK
+}
+
 static void values_of_all_types(void **state)
 {
     (void)state;
@@ -443,17 +483,20 @@ static void steady_parsing_allocates_nothing(void **state)
 static void out_of_memory_leaves_no_trace(void **state)
 {
     (void)state;
-    qd_mapping *m = mapping("{}");
+    qd_mapping *m =
+        mapping("{\"properties\":{\"c\":{\"type\":\"constant_keyword\"},\"v\":{\"type\":"
+                "\"version\"},\"w\":{\"type\":\"token_count\",\"analyzer\":\"stop\"},"
+                "\"b\":{\"type\":\"binary\",\"store\":true}}}");
     bool through = false;
     for (uint64_t n = 1; n < 3000 && !through; n++) {
         qd_doc_parser *p = qd_doc_parser_make(NULL);
         qd_doc_result result;
         qd_err e;
         qd_err_init(&e);
-        qd_doc_input in = {
-            .source = QD_STR(
-                "{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-01-01\",\"o\":{\"k\":\"x\"}}"),
-            .id = QD_STR("1")};
+        qd_doc_input in = {.source = QD_STR("{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-"
+                                            "01-01\",\"o\":{\"k\":\"x\"},\"c\":\"k\","
+                                            "\"v\":\"1.0\",\"w\":\"the words\",\"b\":\"AA==\"}"),
+                           .id = QD_STR("1")};
         (void)qd_mem_fail_at(n, false);
         int rc = qd_doc_parse(p, m, &in, &(qd_doc_sink){0}, &result, &e);
         through = qd_mem_fail_at(0, false) < n;
@@ -505,6 +548,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_all_types),
+        cmocka_unit_test(unsigned_numbers),
+        cmocka_unit_test(bytes_words_and_constants),
         cmocka_unit_test(objects_dots_and_arrays),
         cmocka_unit_test(multi_fields_copies_and_storage),
         cmocka_unit_test(malformed_values_are_said_or_ignored),

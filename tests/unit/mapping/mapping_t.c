@@ -105,6 +105,21 @@ static void written_as_elasticsearch_writes(void **state)
 static void bad_mappings_are_refused(void **state)
 {
     (void)state;
+    expect(
+        P("\"a\":{\"type\":\"alias\",\"path\":\"a\"}"),
+        "mapper_parsing_exception: Invalid [path] value [a] for field alias [a]: an alias cannot "
+        "refer to itself.");
+    expect(
+        P("\"a\":{\"type\":\"alias\",\"path\":\"b\",\"fields\":{}},\"b\":{\"type\":\"long\"}"),
+        "mapper_parsing_exception: Failed to parse mapping: unknown parameter [fields] on mapper "
+        "[a] of type [alias] <- mapper_parsing_exception");
+    expect(
+        P("\"b\":{\"type\":\"long\",\"fields\":{\"a\":{\"type\":\"alias\",\"path\":\"b\"}}}"),
+        "mapper_parsing_exception: Failed to parse mapping: Type [alias] cannot be used in multi "
+        "field <- mapper_parsing_exception");
+    expect(P("\"b\":{\"type\":\"binary\",\"index\":true}"),
+           "mapper_parsing_exception: Failed to parse mapping: unknown parameter [index] on mapper "
+           "[b] of type [binary] <- mapper_parsing_exception");
 #define FAILED(x)                                                                                  \
     "mapper_parsing_exception: Failed to parse mapping: " x " <- mapper_parsing_exception"
 #define FAILED_ARG(x)                                                                              \
@@ -151,6 +166,17 @@ static void bad_mappings_are_refused(void **state)
 static void merges_keep_what_was(void **state)
 {
     (void)state;
+    expect_merge(P("\"c\":{\"type\":\"constant_keyword\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"));
+    expect_merge(P("\"c\":{\"type\":\"constant_keyword\",\"value\":\"x\"}"),
+                 P("\"c\":{\"type\":\"constant_keyword\"}"),
+                 "illegal_argument_exception: Mapper for [c] conflicts with existing mapper:\n\t"
+                 "Cannot update parameter [value] from [x] to [null]");
+    expect_merge(P("\"a\":{\"type\":\"alias\",\"path\":\"b\"},\"b\":{\"type\":\"long\"}"),
+                 P("\"a\":{\"type\":\"alias\",\"path\":\"c\"},\"c\":{\"type\":\"long\"}"),
+                 P("\"a\":{\"type\":\"alias\",\"path\":\"c\"},\"b\":{\"type\":\"long\"},"
+                   "\"c\":{\"type\":\"long\"}"));
 #define CONFLICT(field, param, from, to)                                                           \
     "illegal_argument_exception: Mapper for [" field                                               \
     "] conflicts with existing mapper:\n\tCannot update parameter [" param "] from [" from         \
@@ -275,8 +301,10 @@ static void out_of_memory_is_an_error(void **state)
 {
     (void)state;
     qd_mapping_settings s = QD_MAPPING_SETTINGS_DEFAULT;
-    const char *json = P("\"a\":{\"type\":\"text\",\"fields\":{\"k\":{\"type\":\"keyword\"}}},\"o."
-                         "b\":{\"type\":\"date\",\"format\":\"yyyy\"}");
+    const char *json = P(
+        "\"a\":{\"type\":\"text\",\"fields\":{\"k\":{\"type\":\"keyword\"}}},\"o."
+        "b\":{\"type\":\"date\",\"format\":\"yyyy\"},\"al\":{\"type\":\"alias\",\"path\":\"a.k\"},"
+        "\"dn\":{\"type\":\"date_nanos\",\"format\":\"yyyy\"}");
     for (uint64_t n = 1;; n++) {
         qd_mapping *m = NULL, *x = NULL;
         (void)qd_mem_fail_at(n, false);
@@ -308,7 +336,9 @@ static qd_mapping *all_types(void)
                                                  "\"float\":{\"type\":\"float\"},\"scaled\":{"
                                                  "\"type\":\"scaled_float\",\"scaling_factor\":10},"
                                                  "\"bool\":{\"type\":\"boolean\"},\"date\":{"
-                                                 "\"type\":\"date\"},\"ip\":{\"type\":\"ip\"}")),
+                                                 "\"type\":\"date\"},\"ip\":{\"type\":\"ip\"},"
+                                                 "\"ul\":{\"type\":\"unsigned_long\"},"
+                                                 "\"dn\":{\"type\":\"date_nanos\"}")),
                                       analyzers, &s, QD_MAPPING_UPDATE, &m, NULL),
                      0);
     return m;
@@ -356,6 +386,23 @@ static void ranges_of_requests(void **state)
                         "-9223372036854775808..9223372036854775807");
     assert_string_equal(range(m, "long", "9223372036854775807", false, NULL, true), "none");
     assert_string_equal(range(m, "long", "x", true, NULL, true), "For input string: \"x\"");
+    assert_string_equal(range(m, "dn", "2014-11-18", false, "2014-11-19", true),
+                        "2014-11-19T00:00:00.000Z..2014-11-19T23:59:59.999999999Z");
+    assert_string_equal(range(m, "dn", "1960", true, "2300", true),
+                        "1970-01-01T00:00:00.000Z..2262-04-11T23:47:16.854775807Z");
+    assert_string_equal(range(m, "dn", "now/d", true, "1e3", true),
+                        "failed to parse date field [1e3] with format "
+                        "[strict_date_optional_time_nanos||epoch_millis]: [failed to parse date "
+                        "field [1e3] with format [strict_date_optional_time_nanos||epoch_millis]]");
+    assert_string_equal(range(m, "dn", "2270", true, NULL, true), "none");
+    assert_string_equal(range(m, "ul", "-1", true, "1.5", true), "0..1");
+    assert_string_equal(range(m, "ul", "0.5", true, "18446744073709551615", false),
+                        "1..18446744073709551614");
+    assert_string_equal(range(m, "ul", "0", false, "1e30", true), "1..18446744073709551615");
+    assert_string_equal(range(m, "ul", "1e30", true, NULL, true), "none");
+    assert_string_equal(range(m, "ul", "18446744073709551615", false, NULL, true), "none");
+    assert_string_equal(range(m, "ul", NULL, true, "0", false), "none");
+    assert_string_equal(range(m, "ul", NULL, true, "-0.5", true), "none");
     assert_string_equal(range(m, "byte", "100", true, "1000", true), "100..127");
     assert_string_equal(range(m, "double", "1.5", false, "2.5", true), "1.5000000000000002..2.5");
     assert_string_equal(range(m, "float", "1.1", true, "2", false), "1.1..1.9999999");

@@ -569,13 +569,47 @@ static void no_memory(void **state)
     query_index_close(&x);
 }
 
+static void types_of_fields(void **state)
+{
+    (void)state;
+    static const char fields[] =
+        "{\"properties\":{\"only\":{\"type\":\"match_only_text\"},\"bin\":{\"type\":\"binary\"},"
+        "\"fixed\":{\"type\":\"constant_keyword\",\"value\":\"Blue\"},"
+        "\"free\":{\"type\":\"constant_keyword\"},\"ul\":{\"type\":\"unsigned_long\"},"
+        "\"ver\":{\"type\":\"version\"},\"other\":{\"type\":\"alias\",\"path\":\"title\"},"
+        "\"nanos\":{\"type\":\"date_nanos\"}}}";
+    static const query_case cases[] = {
+        {"{'match_phrase':{'only':'a b'}}", "SourcePhrase(only:\"a b\")"},
+        {"{'match_phrase':{'other':'a b'}}", "title:\"a b\""},
+        {"{'term':{'fixed':'Blue'}}", "*:*"},
+        {"{'terms':{'fixed':['red','Bl*']}}", "*:*"},
+        {"{'range':{'ver':{'gte':'1.0','lt':'2'}}}", "ver:[1.0 TO 2}"},
+        {"{'prefix':{'ver':'1.'}}", "ver:1.*"},
+        {"{'range':{'nanos':{'gte':'1970-01-01T00:00:00.000000001Z','lt':'1970-01-01T00:00:01Z'}}}",
+         "nanos:[1 TO 999999999]"},
+        {"{'match':{'only':'a b'}}", "(only:a) (only:b)"},
+        {"{'match_phrase_prefix':{'only':'a'}}", "ConstantScore(#(only:a*))"},
+        {"{'exists':{'field':'fixed'}}", "*:*"},
+        {"{'exists':{'field':'free'}}", "MatchNoDocsQuery(\"\")"},
+        {"{'term':{'fixed':'red'}}", "MatchNoDocsQuery(\"\")"},
+        {"{'range':{'fixed':{'gt':'Blue'}}}", "MatchNoDocsQuery(\"\")"},
+        {"{'term':{'bin':'AA=='}}",
+         "query_shard_exception: Binary fields do not support searching"},
+        {"{'term':{'ul':18446744073709551615}}", "ul:[9223372036854775807 TO 9223372036854775807]"},
+        {"{'term':{'ul':-1}}", "MatchNoDocsQuery(\"\")"},
+        {"{'term':{'ver':'1.0'}}", "ver:1.0"},
+    };
+    query_cases_with(fields, cases, QD_COUNT_OF(cases));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trees),         cmocka_unit_test(errors),
-        cmocka_unit_test(minimum),       cmocka_unit_test(bounds),
-        cmocka_unit_test(names_and_now), cmocka_unit_test(position_in_body),
-        cmocka_unit_test(leaves),        cmocka_unit_test(no_memory),
+        cmocka_unit_test(trees),           cmocka_unit_test(errors),
+        cmocka_unit_test(minimum),         cmocka_unit_test(bounds),
+        cmocka_unit_test(names_and_now),   cmocka_unit_test(position_in_body),
+        cmocka_unit_test(leaves),          cmocka_unit_test(no_memory),
+        cmocka_unit_test(types_of_fields),
     };
     return unit_run(tests);
 }

@@ -1,0 +1,91 @@
+/* mapping_look.c: what a mapping says of itself and of all its fields. */
+#include "base/features.h"
+#include "mapping/mapping_int.h"
+
+uint64_t qd_mapping_version(const qd_mapping *m)
+{
+    return m->version;
+}
+qd_str qd_mapping_json(const qd_mapping *m)
+{
+    return m->json;
+}
+uint32_t qd_mapping_nfields(const qd_mapping *m)
+{
+    return m->nfields;
+}
+bool qd_mapping_source_enabled(const qd_mapping *m)
+{
+    return m->def->source_enabled != TRI_FALSE;
+}
+const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m)
+{
+    return m->source_filter;
+}
+bool qd_mapping_routing_required(const qd_mapping *m)
+{
+    return m->def->routing_required == TRI_TRUE;
+}
+const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
+{
+    return m->analyzers;
+}
+
+int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
+                     void *arg)
+{
+    for (uint32_t i = 0; i < m->nfields; i++) {
+        const qd_field *f = m->fields[m->by_name[i]];
+        if (!qd_json_simple_match(pattern, f->shown)) continue;
+        int rc = fn(arg, f);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+bool qd_mapping_is_metadata(qd_str name)
+{
+    static const char *const names[] = {"_id",
+                                        "_ignored",
+                                        "_index",
+                                        "_nested_path",
+                                        "_routing",
+                                        "_seq_no",
+                                        "_source",
+                                        "_tier",
+                                        "_version",
+                                        "_field_names",
+                                        "_data_stream_timestamp"};
+    if (name.n == 0 || name.p[0] != '_') return false;
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (qd_str_is(name, names[i])) return true;
+    }
+    return false;
+}
+
+const char *qd_mapping_missing(const qd_mapping *m)
+{
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (m->fields[i]->unusable) return m->fields[i]->unusable;
+    return NULL;
+}
+
+static uint32_t level_of(const qd_field *f)
+{
+    const struct qd_field_type *t = f->type;
+    if (t->own) return QD_FEATURES_FIELD_TYPES;
+    uint32_t level = t->needs ? t->needs(f) : t->level, alias = f->def->type->level;
+    return level > alias ? level : alias;
+}
+
+uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
+{
+    uint32_t level = 0;
+    for (uint32_t i = 0; i < m->nfields; i++) {
+        uint32_t own = level_of(m->fields[i]);
+        if (own <= level) continue;
+        level = own;
+        *what = m->fields[i];
+    }
+    return level;
+}

@@ -1,0 +1,154 @@
+/* binary.c: bytes, given and shown as base64; no query reads them. */
+#include "base/features.h"
+#include "mapping/doc_int.h"
+#include "mapping/type_int.h"
+
+#define COLUMN_BYTES_MAX 32766
+
+static const param_row params[] = {
+    {"doc_values", PARAM_DOC_VALUES, KIND_BOOL, UPDATE_NEVER, "false"},
+    {"store", PARAM_STORE, KIND_BOOL, UPDATE_NEVER, "false"},
+    {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
+};
+
+static int finish(field_builder *b, qd_field *f, qd_err *err)
+{
+    (void)b;
+    (void)err;
+    f->indexed = false;
+    f->blob = true;
+    f->ignore_malformed = false; /* whatever the index says */
+    return 0;
+}
+
+static int digit(char c)
+{
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Standard base64 with padding; white space stands between units alone. The place that is wrong, or
+ * SIZE_MAX. out has 3 bytes for each 4 of text. */
+static size_t decode(qd_str text, char *out, size_t *n)
+{
+    size_t i = 0;
+    *n = 0;
+    while (i < text.n) {
+        if (text.p[i] == ' ' || (text.p[i] >= '\t' && text.p[i] <= '\r')) {
+            i++;
+            continue;
+        }
+        int d[4] = {0, 0, 0, 0};
+        int have = 0;
+        for (; have < 4 && i < text.n && (d[have] = digit(text.p[i])) >= 0; have++) i++;
+        if (have < 4) {
+            bool padded = have >= 2 && i + (size_t)(4 - have) <= text.n && text.p[i] == '=' &&
+                          (have == 3 || text.p[i + 1] == '=');
+            if (!padded) return i;
+            i += (size_t)(4 - have);
+            d[have] = d[3] = 0;
+        }
+        uint32_t v =
+            (uint32_t)d[0] << 18 | (uint32_t)d[1] << 12 | (uint32_t)d[2] << 6 | (uint32_t)d[3];
+        for (int k = 0; k < have - 1; k++) out[(*n)++] = (char)(v >> (16 - 8 * k));
+    }
+    return SIZE_MAX;
+}
+
+static int undecodable(const doc *d, qd_str text, size_t at, qd_err *err)
+{
+    static const char lead[] = "Failed to decode VALUE_STRING as base64 (MIME-NO-LINEFEEDS)";
+    if (at >= text.n)
+        return qdi_doc_token_error(d, err, "%s: Unexpected end of base64-encoded String", lead);
+    return qdi_doc_token_error(d, err, "%s: Illegal character '%c' (code 0x%x) in base64 content",
+                               lead, text.p[at], (unsigned)(uint8_t)text.p[at]);
+}
+
+static int value(doc *d, const qd_field *f, qd_err *err)
+{
+    qd_str text = d->r.text;
+    size_t n;
+    if (!f->stored && !f->doc_values) return 0; /* as Elasticsearch: nobody reads it */
+    if (d->r.event != QD_JSON_STRING)
+        return qdi_doc_token_error(d, err,
+                                   "Current token (%s) not VALUE_STRING or VALUE_EMBEDDED_OBJECT, "
+                                   "can not access as binary",
+                                   d->r.event == QD_JSON_TRUE    ? "VALUE_TRUE"
+                                   : d->r.event == QD_JSON_FALSE ? "VALUE_FALSE"
+                                   : d->r.integer                ? "VALUE_NUMBER_INT"
+                                                                 : "VALUE_NUMBER_FLOAT");
+    char *out = qd_arena_bytes(&d->arena, text.n + 4);
+    if (!out) return qd_err_nomem(err, "binary value");
+    size_t bad = decode(text, out, &n);
+    if (bad != SIZE_MAX) return undecodable(d, text, bad, err);
+    if (f->doc_values && n > COLUMN_BYTES_MAX)
+        return qd_err_set(err, QD_E_ARG,
+                          "Doc values of field [%.*s] hold at most %d bytes a value, but got %zu",
+                          QD_STR_ARG(f->name), COLUMN_BYTES_MAX, n);
+    return qdi_doc_str(d, f, (qd_str){out, n}, err);
+}
+
+static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                qd_err *err)
+{
+    (void)f;
+    (void)v;
+    (void)ctx;
+    (void)out;
+    return qd_err_set(err, QD_E_QUERY_SHARD, "Binary fields do not support searching");
+}
+
+static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
+                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+{
+    (void)lo;
+    (void)lo_in;
+    (void)hi;
+    (void)hi_in;
+    (void)ctx;
+    (void)out;
+    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
+                      QD_STR_ARG(f->name), f->type->name);
+}
+
+static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+{
+    (void)f;
+    (void)ctx;
+    out->bytes = v.text;
+    return 0;
+}
+
+static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    qd_buf b;
+    (void)f;
+    qd_buf_init(&b, NULL, 4 * (COLUMN_BYTES_MAX / 3 + 2));
+    for (size_t i = 0; i < bytes.n; i += 3) {
+        size_t have = bytes.n - i < 3 ? bytes.n - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++) v = v << 8 | (k < have ? (uint8_t)bytes.p[i + k] : 0);
+        char unit[4] = {digits[v >> 18], digits[v >> 12 & 63], have > 1 ? digits[v >> 6 & 63] : '=',
+                        have > 2 ? digits[v & 63] : '='};
+        (void)qd_buf_add(&b, unit, 4);
+    }
+    qd_json_str(w, qd_buf_view(&b));
+    qd_buf_fini(&b);
+}
+
+const struct qd_field_type qdi_type_binary = {
+    .value_class = QD_VALUE_TERM,
+    .name = "binary",
+    .level = QD_FEATURES_TYPES_0_2,
+    .params = params,
+    .nparams = QD_COUNT_OF(params),
+    .finish = finish,
+    .value = value,
+    .term = term,
+    .range = range,
+    .shown = shown,
+    .write_bytes = write_bytes,
+};
