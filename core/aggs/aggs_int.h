@@ -55,6 +55,7 @@ struct qdi_agg {
     bool has_missing;
     qd_query_value missing;
     qd_str format; /* p NULL: none */
+    const char *value_type; /* the field type that value_type stands for; NULL: not given */
     const qd_zone *zone;
     bool keyed;
     qdi_order *order;
@@ -98,6 +99,7 @@ struct qdi_bound {
     qdi_format fmt;
     const qd_field *converted; /* integers read as doubles of field: the mapping's field */
     bool ids;                  /* the _id: see qdi_source */
+    bool same_for_all;         /* the _index: each document of the shard has missing_bytes */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;

@@ -37,7 +37,9 @@ enum {
     QDI_NO_ORDER = 1 << 11,    /* no bucket can be ordered by it */
     QDI_EMPTY_KNOWN = 1 << 12, /* the definition alone gives the buckets of an unmapped field */
     QDI_STRING_KEYS = 1 << 13, /* keys of byte strings are sent as such */
-    QDI_SILENT = 1 << 14       /* has no result of its own */
+    QDI_SILENT = 1 << 14,      /* has no result of its own */
+    QDI_SEQUENCE = 1 << 15,    /* buckets in the order of their keys, none of them left out */
+    QDI_IN_SEQUENCE = 1 << 16  /* pipelines: of such buckets alone */
 };
 
 struct qd_agg_type {

@@ -1,4 +1,5 @@
 /* item.c: an operation's parameters, validation and rendering. See documents_int.h. */
+#include "action/api/words.h"
 #include "action/documents/documents_int.h"
 #include "base/str.h"
 
@@ -169,6 +170,7 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
         }
         qd_json_field_int(w, "status", i->status);
         qd_json_key_c(w, "error");
+        qdi_words_error(a, QDI_WORDS_DOCUMENT, i->err);
         qdi_item_error_write(i, w);
         return;
     }

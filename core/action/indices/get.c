@@ -13,12 +13,7 @@ void qdi_write_aliases(const qd_index_meta *m, const char *pattern, qd_json_writ
     qd_json_object(w);
     for (uint32_t i = 0; i < m->naliases; i++) {
         const qd_alias *a = &m->aliases[i];
-        bool hit = !pattern;
-        for (qd_str rest = qd_str_c(pattern); rest.p && !hit;) {
-            qd_str one = qd_str_split(&rest, ',');
-            hit = qd_str_is(one, "_all") || qd_pattern_match(one, a->name);
-        }
-        if (!hit) continue;
+        if (pattern && !qdi_alias_wanted(qd_str_c(pattern), a->name)) continue;
         qd_json_key(w, a->name);
         qd_json_object(w);
         if (a->filter.n) {

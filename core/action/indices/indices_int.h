@@ -20,6 +20,9 @@ int qdi_alias_check(qd_request *q, const qd_alias *a, qd_err *err);
 /* A mapping of a body: as it is, or without the type name around it. */
 qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n);
 
+/* Is an alias asked for by a list of names and patterns, in order, where "-x" takes those away that
+ * came before it? */
+bool qdi_alias_wanted(qd_str names, qd_str alias);
 /* Parts of an index's description, as values of the next key. */
 void qdi_write_aliases(const qd_index_meta *m, const char *pattern, qd_json_writer *w);
 void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaults,

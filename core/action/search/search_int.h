@@ -412,4 +412,8 @@ void qdi_slow_query(const search_run *x, const search_shard *s, uint64_t took_ns
 void qdi_slow_fetch(const search_run *x, const qd_index_meta *m, uint32_t shard, uint32_t total,
                     uint64_t took_ns);
 
+/* Refuses a scroll that is kept for longer than search.max_keep_alive; shown: as it was asked for.
+ */
+int qdi_scroll_keep_check(const qd_actions *a, int64_t ms, qd_str shown, qd_err *err);
+
 #endif

@@ -1,4 +1,5 @@
 /* write.c: failures and answers of a search. */
+#include "action/api/words.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
@@ -444,7 +445,10 @@ static void drop_failed(search_run *x)
 {
     uint32_t n = 0;
     x->failed = 0;
-    for (uint32_t i = 0; i < x->nshards; i++) x->failed += x->shards[i].rc != 0;
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        x->failed += x->shards[i].rc != 0;
+        if (x->shards[i].rc) qdi_words_error(x->a, QDI_WORDS_ANY, &x->shards[i].err);
+    }
     for (uint32_t i = 0; i < x->nrefs; i++) {
         if (!x->refs[i].shard->rc) x->refs[n++] = x->refs[i];
     }
