@@ -103,7 +103,8 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_schema_check(&qd_schema_index, update, false, err);
     if (!rc) qdi_warn_settings(q, &qd_schema_index, update);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
-    if (!rc && !found.n) rc = nothing_found(q, err);
+    if (!rc && !found.n && !qd_str_is(qd_param(q, "allow_no_indices"), "true"))
+        rc = nothing_found(q, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc && !only_blocks(update))
         rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);

@@ -239,7 +239,7 @@ static void write_segments(const writing *x)
     for (size_t i = 0; i < QD_COUNT_OF(zeros); i++) bytes(x, zeros[i], -1);
     bytes(x, "index_writer_memory", QDI_WRITER_MEMORY);
     bytes(x, "version_map_memory", QDI_VERSION_MAP_MEMORY);
-    bytes(x, "fixed_bit_set", -1);
+    bytes(x, "fixed_bit_set_memory", -1);
     qd_json_field_int(x->w, "max_unsafe_auto_id_timestamp", -1);
     qd_json_key_c(x->w, "file_sizes");
     qd_json_object(x->w);

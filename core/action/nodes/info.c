@@ -1,6 +1,8 @@
 /* info.c: GET /_nodes: what each node is. */
+#include "action/api/counters.h"
 #include "action/api/node_part.h"
 #include "action/nodes/nodes_int.h"
+#include "aggs/aggs.h"
 #include "base/str.h"
 #include "config/value.h"
 #include "runtime/cpu.h"
@@ -21,6 +23,7 @@ enum {
     INFO_AGGREGATIONS = 512,
     INFO_INDICES = 1024,
     INFO_ALL = 2047,
+    INFO_USAGE = 2048, /* not among what is told unasked */
 };
 
 static const struct {
@@ -38,6 +41,7 @@ static const struct {
     {"ingest", INFO_INGEST},
     {"aggregations", INFO_AGGREGATIONS},
     {"indices", INFO_INDICES},
+    {"usage", INFO_USAGE},
     {"_all", INFO_ALL},
     {"_none", 0},
 };
@@ -333,15 +337,37 @@ static void write_own(const qd_request *q, const qdi_identity *id, uint32_t want
     }
     if (wanted & INFO_AGGREGATIONS) {
         qd_json_key_c(w, "aggregations");
-        qd_json_object(w);
-        qd_json_object_end(w);
+        qd_aggs_types_write(w);
     }
+}
+
+/* Requests of each API since the node started. */
+static void write_usage(const qd_actions *a, qd_json_writer *w)
+{
+    qd_api_counts n;
+    const char *name;
+    int64_t now_ms = qd_env_wall_ms(a->env);
+    qd_json_field_int(w, "timestamp", now_ms);
+    qd_json_field_int(w, "since", now_ms - (int64_t)((qd_env_mono_ns(a->env) - a->start_ns) / 1000000));
+    qd_json_key_c(w, "rest_actions");
+    qd_json_object(w);
+    for (uint32_t i = 0; (name = qd_api_counts_get(a, i, &n)); i++)
+        if (n.requests) qd_json_field_int(w, name, (int64_t)n.requests);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "aggregations");
+    qd_json_object(w);
+    qd_json_object_end(w);
 }
 
 static void write_node(const qd_request *q, const qdi_identity *id, const qd_node_meta *n,
                        uint32_t wanted, qd_json_writer *w)
 {
     qd_json_object(w);
+    if (wanted == INFO_USAGE) {
+        write_usage(q->a, w);
+        qd_json_object_end(w);
+        return;
+    }
     qd_json_field_str(w, "name", n->name);
     qd_json_field_str(w, "transport_address", n->transport_address);
     qd_json_field_str(w, "host", n->host);

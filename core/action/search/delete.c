@@ -232,6 +232,10 @@ static int pace(const qd_request *q, deletion *d, qd_err *err)
                           "[%.*s]",
                           QD_STR_ARG(slices));
     }
+    if (qd_param_has(q, "requests_per_second") && !rate.n)
+        return qd_err_set(err, QD_E_ARG,
+                          "[requests_per_second] must be a float greater than 0. Use -1 to disable "
+                          "throttling.");
     if (!rate.n || qd_str_is(rate, "-1")) return 0;
     if (!qd_value_double(rate, &d->rate) || !(d->rate > 0)) {
         return qd_err_set(err, QD_E_ARG,
@@ -241,18 +245,29 @@ static int pace(const qd_request *q, deletion *d, qd_err *err)
     return 0;
 }
 
+/* max_docs of the body, of the URL and its old name: one number, -1 where it is not given. */
+static int one_size(int64_t body, int64_t url, int64_t old, qd_err *err)
+{
+    int64_t one = body >= 0 ? body : url >= 0 ? url : old;
+    if ((url < 0 || url == one) && (old < 0 || old == one)) return 0;
+    return qd_err_set(err, QD_E_ARG, "[max_docs] set to two different values [%lld] and [%lld]",
+                      (long long)one, (long long)(url >= 0 && url != one ? url : old));
+}
+
 static int params(const qd_request *q, search_request *s, deletion *d, bool *refresh, qd_err *err)
 {
     bool wait;
     qd_str conflicts = qd_param(q, "conflicts");
-    int64_t most = -1;
+    int64_t most = -1, size = -1, slices = 1;
     int rc = qd_param_i64(q, "max_docs", -1, &most, err);
     if (!rc && qd_param_has(q, "max_docs") && most < 0) {
         rc = qd_err_set(err, QD_E_ARG, "[max_docs] parameter cannot be negative, found [%lld]",
                         (long long)most);
     }
     if (!rc) rc = pace(q, d, err);
-    if (!rc && most < 0) rc = qd_param_i64(q, "size", -1, &most, err);
+    if (!rc) rc = qd_param_i64(q, "size", -1, &size, err);
+    if (!rc) rc = one_size(s->size_given ? s->size : -1, most, size, err);
+    if (most < 0) most = size;
     if (!rc && (qd_param_has(q, "max_docs") || qd_param_has(q, "size"))) {
         s->size = most;
         s->size_given = true;
@@ -263,6 +278,8 @@ static int params(const qd_request *q, search_request *s, deletion *d, bool *ref
                                       (long long)s->size)
                          : qd_err_set(err, QD_E_ARG, "[max_docs] should be >= [slices]");
     }
+    if (qd_str_i64(qd_param(q, "slices"), &slices) && !rc && s->size_given && s->size < slices)
+        rc = qd_err_set(err, QD_E_ARG, "[max_docs] should be >= [slices]");
     if (!rc) rc = qd_param_ms(q, "timeout", TIMEOUT_MS, &d->timeout_ms, err);
     if (!rc) rc = qdi_active_param(q, &d->active, err);
     if (!rc) rc = qd_param_i64(q, "scroll_size", BATCH, &d->batch, err);
