@@ -54,7 +54,7 @@ struct qdi_agg {
     qd_str field; /* p NULL: none */
     bool has_missing;
     qd_query_value missing;
-    qd_str format; /* p NULL: none */
+    qd_str format;          /* p NULL: none */
     const char *value_type; /* the field type that value_type stands for; NULL: not given */
     const qd_zone *zone;
     bool keyed;

@@ -11,12 +11,13 @@
 typedef struct words {
     uint32_t who; /* BIT(product) */
     int code;
-    qdi_words_of of;           /* QDI_WORDS_ANY: whatever it is about */
-    const char *text;          /* what the reason holds; NULL: anything */
-    const char *type;          /* the new type; NULL: it stays */
-    void (*say)(qd_err *e);    /* its new reason; NULL: it stays */
-    const char *key, *value;   /* a detail's new value; NULL: none */
-    bool outer;                /* not where it is the cause of another */
+    qdi_words_of of;         /* QDI_WORDS_ANY: whatever it is about */
+    const char *text;        /* what the reason holds; NULL: anything */
+    const char *type;        /* the new type; NULL: it stays */
+    void (*say)(qd_err *e);  /* makes the new reason; NULL: now does, or it stays */
+    const char *now;         /* the new reason; NULL: it stays */
+    const char *key, *value; /* a detail's new value; NULL: none */
+    bool outer;              /* not where it is the cause of another */
 } words;
 
 /* Cuts the first n bytes of the reason off. */
@@ -78,6 +79,11 @@ static const words table[] = {
     {BEFORE_8, QD_E_ARG, .text = "Fielddata is disabled on [", .say = without_field},
     {BEFORE_8, QD_E_INDEX_NOT_FOUND, QDI_WORDS_DOCUMENT, .key = "resource.type",
      .value = "index_expression"},
+    {OPENSEARCH, QD_E_ARG, .text = "field name cannot contain only dots",
+     .now = "field name cannot contain only the character [.]"},
+    {OPENSEARCH, QD_E_ARG, .text = "You must set [node_names] or [node_ids] but not both",
+     .now = "Please set node identifiers correctly. One and only one of [node_name], [node_names] "
+            "and [node_ids] has to be set"},
     {BEFORE_8, QD_E_TOO_MANY_BUCKETS, QDI_WORDS_REQUEST, .say = in_phase, .outer = true},
 };
 
@@ -104,6 +110,7 @@ void qdi_words_error(const qd_actions *a, qdi_words_of of, qd_err *err)
             if (w->type) qd_err_type(e, w->type, 0);
             if (w->key) qd_err_detail_replace(e, w->key, qd_str_c(w->value));
             if (w->say && e->reason) w->say(e);
+            if (w->now) qd_err_reword(e, "%s", w->now);
             break;
         }
     }

@@ -185,8 +185,8 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     qd_json_field_str(w, "_id", i->id);
     qd_json_field_int(w, "_version", (int64_t)i->done.version);
     qd_json_field_c(w, "result", i->result);
-    if (i->forced_refresh) qd_json_field_bool(w, "forced_refresh", true);
     bool noop = qdi_item_noop(i);
+    if (i->forced_refresh && (bulk || !noop)) qd_json_field_bool(w, "forced_refresh", true);
     /* in a bulk request the shard counts for all of its items */
     bool counts = bulk || !noop;
     write_shards(i, counts, w);

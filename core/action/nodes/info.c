@@ -348,7 +348,8 @@ static void write_usage(const qd_actions *a, qd_json_writer *w)
     const char *name;
     int64_t now_ms = qd_env_wall_ms(a->env);
     qd_json_field_int(w, "timestamp", now_ms);
-    qd_json_field_int(w, "since", now_ms - (int64_t)((qd_env_mono_ns(a->env) - a->start_ns) / 1000000));
+    qd_json_field_int(w, "since",
+                      now_ms - (int64_t)((qd_env_mono_ns(a->env) - a->start_ns) / 1000000));
     qd_json_key_c(w, "rest_actions");
     qd_json_object(w);
     for (uint32_t i = 0; (name = qd_api_counts_get(a, i, &n)); i++)

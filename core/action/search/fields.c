@@ -199,7 +199,8 @@ int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
             const caps *x = e->value;
             qd_json_key(&r->w, e->key);
             qd_json_object(&r->w);
-            for (bool several = x->next != NULL; x; x = x->next) write_caps(x, several, elastic, &r->w);
+            for (bool several = x->next != NULL; x; x = x->next)
+                write_caps(x, several, elastic, &r->w);
             qd_json_object_end(&r->w);
         }
         qd_json_object_end(&r->w);

@@ -145,10 +145,10 @@ static int value_type(qdi_parse *p, qdi_agg *a)
 {
     static const struct {
         const char *name, *field;
-    } types[] = {{"string", "keyword"}, {"byte", "long"},      {"short", "long"},
-                 {"integer", "long"},   {"long", "long"},      {"float", "double"},
-                 {"double", "double"},  {"number", "double"},  {"numeric", "double"},
-                 {"date", "date"},      {"ip", "ip"},          {"boolean", "boolean"}};
+    } types[] = {{"string", "keyword"}, {"byte", "long"},     {"short", "long"},
+                 {"integer", "long"},   {"long", "long"},     {"float", "double"},
+                 {"double", "double"},  {"number", "double"}, {"numeric", "double"},
+                 {"date", "date"},      {"ip", "ip"},         {"boolean", "boolean"}};
     const qd_json_node *m = qd_json_get(a->json, "value_type");
     if (!m) return 0;
     if (m->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, a->type->name, m);

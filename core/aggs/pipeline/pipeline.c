@@ -48,7 +48,8 @@ static int check_number(qdi_parse *p, const qdi_path *path, qdi_agg *const *leve
     uint32_t flags = d ? d->type->flags : 0;
     bool bucket = path->n <= from;
     if (many || bucket || flags & (QDI_MULTI | QDI_SINGLE | QDI_NO_ORDER | QDI_SILENT))
-        return qdi_aggs_execution_error(p->tree, p->err, NO_NUMBER "got: [%s] at aggregation [%.*s]",
+        return qdi_aggs_execution_error(p->tree, p->err,
+                                        NO_NUMBER "got: [%s] at aggregation [%.*s]",
                                         many     ? "Object[]"
                                         : bucket ? "Bucket"
                                                  : d->type->name,

@@ -277,7 +277,7 @@ static int gather_cast(key *k, const qd_hits *h, qd_err *err)
     int rc = qd_column_gather(k->reader, h->docs, h->n, pick, INT64_MIN, k->v, err);
     for (uint32_t i = 0; rc == 0 && i < h->n; i++) {
         double real = real_of(&k->k, k->v[i]);
-        k->v[i] = k->v[i] == INT64_MIN                 ? k->missing
+        k->v[i] = k->v[i] == INT64_MIN           ? k->missing
                   : k->k.cast == QD_SORT_TO_LONG ? long_of(real)
                                                  : qd_sortable_f64(real);
     }
