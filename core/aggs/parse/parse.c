@@ -317,7 +317,7 @@ static int path_step(qdi_parse *p, path_walk *w, qd_str part, bool last, qdi_pat
         split_member(part, &name, &member);
         i = named(w->subs, w->n, name);
     }
-    if (i == w->n) return no_aggregation(p, w->order, out->n == 0, w->text, name);
+    if (i == w->n) return no_aggregation(p, w->order, out->n == 0, w->text, w->order ? part : name);
     int rc = path_down(p, w, i, out);
     if (rc || w->order || !member.n) {
         out->member = member;

@@ -729,7 +729,8 @@ static void shards_of_a_search(void **state)
     for (uint32_t i = 0; i < NODES; i++) {
         assert_int_equal(action_cluster_call(b->many, i, "GET", "/odd/_search_shards", NULL), 200);
         const char *at = action_cluster_body(b->many);
-        assert_non_null(strstr(at, "\"indices\":{\"x\":{\"filter\":{\"term\":{\"b\":true}}}}"));
+        assert_non_null(strstr(
+            at, "\"indices\":{\"x\":{\"aliases\":[\"odd\"],\"filter\":{\"term\":{\"b\":true}}}}"));
         for (uint32_t k = 0; k < NODES; k++) {
             snprintf(node, sizeof node, "\"node\":\"nodeidnodeidnodeid%04u\"", k);
             assert_non_null(strstr(at, node));
