@@ -97,6 +97,9 @@ static int count_field(void *arg, const qd_field *f)
 static void write_mappings(const qd_request *q, const qd_state *s, qd_json_writer *w)
 {
     type_counts *t = qd_arena_calloc(q->arena, sizeof *t);
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
+    bool newer = id.product == QDI_ES8 || id.product == QDI_ES9;
     open_part(w, "mappings");
     qd_json_key_c(w, "field_types");
     qd_json_array(w);
@@ -114,6 +117,11 @@ static void write_mappings(const qd_request *q, const qd_state *s, qd_json_write
         qd_json_object_end(w);
     }
     qd_json_array_end(w);
+    if (newer) {
+        qd_json_key_c(w, "runtime_field_types"); /* there are none */
+        qd_json_array(w);
+        qd_json_array_end(w);
+    }
     qd_json_object_end(w);
 }
 

@@ -296,10 +296,12 @@ void qdi_sections_write(const qd_request *q, const qdi_identity *id, const qdi_s
                         uint32_t wanted, qd_json_writer *w)
 {
     writing x = {q, s->v, w};
+    bool newer = id->product == QDI_ES8 || id->product == QDI_ES9;
     if (wanted & QDI_SEC_DOCS) {
         begin(&x, "docs");
         num(&x, "count", QDI_DOCS);
         num(&x, "deleted", QDI_DOCS_DELETED);
+        if (newer) bytes(&x, "total_size", QDI_STORE);
         end(&x);
     }
     if (wanted & QDI_SEC_STORE) {

@@ -101,6 +101,9 @@ static bool not_secret(void *arg, qd_str key)
 
 static void write_settings(const qd_request *q, qd_json_writer *w)
 {
+    /* strict decoders of clients need them */
+    static const char *const of_clients[][2] = {
+        {"cluster.election.strategy", "initial"}, {"http.type", "native"}, {"transport.type", "native"}};
     qd_settings *all = NULL;
     const qd_actions *a = q->a;
     bool flat =
@@ -110,6 +113,11 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     if (!rc) rc = qd_settings_merge(all, qd_config_settings(a->config), NULL);
     if (!rc) rc = qd_settings_put(all, QD_STR("client.type"), QD_STR("node"), NULL);
     if (!rc) rc = qd_settings_put(all, QD_STR("cluster.name"), qd_cluster_name(a->cluster), NULL);
+    for (size_t i = 0; i < QD_COUNT_OF(of_clients) && !rc; i++) {
+        qd_str key = qd_str_c(of_clients[i][0]);
+        if (qd_settings_get(all, key)) continue;
+        rc = qd_settings_put(all, key, qd_str_c(of_clients[i][1]), NULL);
+    }
     if (!rc) rc = qd_settings_put(all, QD_STR("node.name"), a->node_name, NULL);
     if (!rc) rc = qd_settings_put(all, QD_STR("path.data"), a->data_path, NULL);
     if (!rc) rc = qd_settings_seal(all, NULL);

@@ -373,6 +373,10 @@ static void write_http(const stats_request *x, qd_json_writer *w)
     qd_json_field_int(w, "total_requests", (int64_t)s.requests);
     qdi_write_bytes(w, x->q->human, "received", "received_in_bytes", (int64_t)s.bytes_in);
     qdi_write_bytes(w, x->q->human, "sent", "sent_in_bytes", (int64_t)s.bytes_out);
+    if (x->id.product == QDI_ES8 || x->id.product == QDI_ES9) {
+        open_part(w, "routes"); /* what was asked by route is in _nodes/usage and /metrics */
+        qd_json_object_end(w);
+    }
     qd_json_object_end(w);
 }
 
