@@ -151,5 +151,27 @@ subtest 'what clients decode by type' => sub {
     like($os->get('/_cat/segments/d?h=segment')->{content}, qr/^_[0-9a-z]+\s*$/m, 'segments are numbered as Lucene does');
 };
 
+subtest 'a profile has the members that decoders require' => sub {
+    my $p = $os->post('/d/_search', {profile => \1, query => {match => {t => 'a'}}})->{json}{profile}{shards}[0];
+    my $s = $p->{searches}[0];
+    like($p->{id}, qr/^\[[^\]]+\]\[d\]\[0\]$/, 'the shard');
+    ok($s->{query}[0]{time_in_nanos} > 0, 'the time of the query');
+    is($s->{query}[0]{breakdown}{next_doc_count}, 1, 'its breakdown');
+    ok(exists $s->{rewrite_time} && exists $s->{collector}[0]{time_in_nanos}, 'rewriting and collecting');
+    my ($n) = values %{at($os->get('/_nodes/settings')->{json}, 'nodes')};
+    is(ref at($n, 'settings', 'path', 'data'), 'ARRAY', 'the data folder of a node is a list');
+    ok(length at($n, 'settings', 'path', 'home'), 'beside its home');
+};
+
+subtest 'a block is added to an index' => sub {
+    $os->put('/b', {});
+    my ($status, $json) = ask($os, 'PUT', '/b/_block/write');
+    is($status, 200, 'write');
+    is_deeply($json, {acknowledged => JSON::PP::true, shards_acknowledged => JSON::PP::true, indices => [{name => 'b', blocked => JSON::PP::true}]}, 'the answer');
+    is($os->put('/b/_doc/1', {a => 1})->{status}, 403, 'it is in force');
+    is($os->put('/b/_block/none')->{status}, 400, 'no such block');
+    is($os->put('/none/_block/write')->{status}, 404, 'no such index');
+};
+
 $_->stop for values %node;
 done_testing;

@@ -99,11 +99,26 @@ static bool not_secret(void *arg, qd_str key)
     return !qd_plugin_setting_secret(a->plugins, key);
 }
 
+/* The folder that bin, lib and etc of this installation stand in. */
+static int put_home(qd_settings *all)
+{
+    qd_buf b;
+    qd_buf_init(&b, NULL, 1 << 16);
+    int rc = qd_proc_exe_dir(&b, NULL);
+    qd_str dir = qd_buf_view(&b);
+    while (dir.n > 1 && dir.p[dir.n - 1] != '/') dir.n--;
+    if (dir.n > 1) dir.n--;
+    if (!rc) rc = qd_settings_put(all, QD_STR("path.home"), dir, NULL);
+    qd_buf_fini(&b);
+    return rc;
+}
+
 static void write_settings(const qd_request *q, qd_json_writer *w)
 {
     /* strict decoders of clients need them */
-    static const char *const of_clients[][2] = {
-        {"cluster.election.strategy", "initial"}, {"http.type", "native"}, {"transport.type", "native"}};
+    static const char *const of_clients[][2] = {{"cluster.election.strategy", "initial"},
+                                                {"http.type", "native"},
+                                                {"transport.type", "native"}};
     qd_settings *all = NULL;
     const qd_actions *a = q->a;
     bool flat =
@@ -119,7 +134,8 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
         rc = qd_settings_put(all, key, qd_str_c(of_clients[i][1]), NULL);
     }
     if (!rc) rc = qd_settings_put(all, QD_STR("node.name"), a->node_name, NULL);
-    if (!rc) rc = qd_settings_put(all, QD_STR("path.data"), a->data_path, NULL);
+    if (!rc) rc = qd_settings_put_list(all, QD_STR("path.data"), &a->data_path, 1, NULL);
+    if (!rc) rc = put_home(all);
     if (!rc) rc = qd_settings_seal(all, NULL);
     if (rc) {
         qd_json_object(w);
