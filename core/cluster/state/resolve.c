@@ -109,11 +109,13 @@ static bool is_seen(const resolving *r, qd_str name, bool hidden, qd_str pattern
     return !hidden || dots || (r->options & QD_EXPAND_HIDDEN);
 }
 
-/* By its own name, or by that of an alias, which brings hidden indices in too. */
+/* By its own name, or by that of an alias, which brings hidden indices in too, unless all are meant.
+ */
 static bool pattern_hits(const resolving *r, const qd_index_meta *m, qd_str pattern)
 {
     bool hit = is_seen(r, m->name, hidden_index(m), pattern);
-    for (uint32_t k = 0; !hit && k < m->naliases && !(r->options & QD_NO_ALIASES); k++)
+    bool by_alias = !(r->options & QD_NO_ALIASES) && !qd_str_is(pattern, "*");
+    for (uint32_t k = 0; by_alias && !hit && k < m->naliases; k++)
         hit = is_seen(r, m->aliases[k].name, m->aliases[k].is_hidden, pattern);
     return hit;
 }

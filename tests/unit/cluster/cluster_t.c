@@ -514,9 +514,10 @@ static void names_resolve(void **state)
         0);
     assert_int_equal(create(&a, "other", s, "", &err), 0);
     qd_settings *unseen = settings("index.hidden", "true");
-    qd_alias dot = {.name = QD_STR(".dot"), .is_write_index = -1, .is_hidden = true};
+    qd_alias dots[] = {{.name = QD_STR(".dot"), .is_write_index = -1, .is_hidden = true},
+                       {.name = QD_STR("seen"), .is_write_index = -1}};
     assert_int_equal(
-        qd_cluster_create_index(a.cluster, QD_STR("hid"), unseen, QD_STR(""), &dot, 1, NULL, &err),
+        qd_cluster_create_index(a.cluster, QD_STR("hid"), unseen, QD_STR(""), dots, 2, NULL, &err),
         0);
     qd_settings_unref(unseen);
     assert_int_equal(create(&a, "Bad", s, "", &err), QD_E_INVALID_INDEX_NAME);
@@ -536,6 +537,7 @@ static void names_resolve(void **state)
     check_resolve(now, "h*", QD_INDICES_SEARCH, "");
     check_resolve(now, "h*", QD_INDICES_SEARCH | QD_EXPAND_HIDDEN, "hid");
     check_resolve(now, ".d*", QD_INDICES_SEARCH, "hid");
+    check_resolve(now, "se*", QD_INDICES_SEARCH, "hid");
     check_resolve(now, "hid,-h*", QD_INDICES_SEARCH, "hid");
     check_resolve(now, "nope", QD_INDICES_SEARCH, "! no such index [nope]");
     check_resolve(now, "nope,log-1", QD_INDICES_SEARCH | QD_IGNORE_UNAVAILABLE, "log-1");
