@@ -109,7 +109,8 @@ static bool is_seen(const resolving *r, qd_str name, bool hidden, qd_str pattern
     return !hidden || dots || (r->options & QD_EXPAND_HIDDEN);
 }
 
-/* By its own name, or by that of an alias, which brings hidden indices in too, unless all are meant.
+/* By its own name, or by that of an alias, which brings hidden indices in too, unless all are
+ * meant.
  */
 static bool pattern_hits(const resolving *r, const qd_index_meta *m, qd_str pattern)
 {
