@@ -65,6 +65,9 @@ typedef struct qd_aggs_reading {
  * QD_E_VALIDATION with Elasticsearch's texts; QD_E_NOMEM. [any] */
 QD_MUST_CHECK
 int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs **out, qd_err *err);
+/* The types of aggregations with the kinds of values that each takes, as an object: {"avg":
+ * {"types":["boolean","date","numeric"]}, …}. Pipelines are none. [any] */
+void qd_aggs_types_write(qd_json_writer *w);
 /* Is there no aggregation at all ("aggs": {})? Then the answer has none either. [any] */
 bool qd_aggs_empty(const qd_aggs *a);
 /* Does some aggregation need scores (top_hits by score)? Then the query must be scored. [any] */

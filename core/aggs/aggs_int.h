@@ -54,7 +54,8 @@ struct qdi_agg {
     qd_str field; /* p NULL: none */
     bool has_missing;
     qd_query_value missing;
-    qd_str format; /* p NULL: none */
+    qd_str format;          /* p NULL: none */
+    const char *value_type; /* the field type that value_type stands for; NULL: not given */
     const qd_zone *zone;
     bool keyed;
     qdi_order *order;
@@ -106,7 +107,8 @@ struct qdi_bound {
     qdi_format fmt;
     /* integers read as doubles of field, nanoseconds as milliseconds: the mapping's field */
     const qd_field *converted;
-    bool ids; /* the _id: see qdi_source */
+    bool ids;          /* the _id: see qdi_source */
+    bool same_for_all; /* the _index: each document of the shard has missing_bytes */
     bool has_missing;
     int64_t missing; /* encoded as the column */
     qd_str missing_bytes;

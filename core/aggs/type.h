@@ -39,7 +39,9 @@ enum {
     QDI_STRING_KEYS = 1 << 13, /* keys of byte strings are sent as such */
     QDI_SILENT = 1 << 14,      /* has no result of its own */
     QDI_EXACT = 1 << 15,       /* unsigned numbers stay as the column has them, not doubles */
-    QDI_ANY_BYTES = 1 << 16    /* reads bytes, whatever they mean, and shows none */
+    QDI_ANY_BYTES = 1 << 16,   /* reads bytes, whatever they mean, and shows none */
+    QDI_SEQUENCE = 1 << 17,    /* buckets in the order of their keys, none of them left out */
+    QDI_IN_SEQUENCE = 1 << 18  /* pipelines: of such buckets alone */
 };
 
 struct qd_agg_type {

@@ -223,6 +223,38 @@ void qd_err_detail_i64(qd_err *e, const char *key, int64_t value)
     if (d->value) e->ndetails++;
 }
 
+void qd_err_detail_replace(qd_err *e, const char *key, qd_str value)
+{
+    for (uint32_t i = 0; e && i < e->ndetails; i++) {
+        qd_err_detail *d = &e->details[i];
+        char *copy = strcmp(d->key, key) == 0 ? qd_memdup(NULL, value.p, value.n) : NULL;
+        if (!copy) continue;
+        qd_free(d->value);
+        d->value = copy;
+        d->raw = false;
+    }
+}
+
+void qd_err_reword(qd_err *e, const char *fmt, ...)
+{
+    if (!e || !e->code) return;
+    char *before = e->reason != e->text ? e->reason : NULL, now[sizeof e->text];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(now, sizeof now, fmt, ap);
+    va_end(ap);
+    char *more = n >= (int)sizeof now ? qd_alloc(NULL, (size_t)n + 1) : NULL;
+    if (more) {
+        va_start(ap, fmt);
+        vsnprintf(more, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    } else {
+        memcpy(e->text, now, sizeof now);
+    }
+    e->reason = more ? more : e->text;
+    qd_free(before);
+}
+
 void qd_err_type(qd_err *e, const char *type, int status)
 {
     if (!e || !e->code) return;

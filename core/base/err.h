@@ -60,6 +60,10 @@ void qd_err_detail_str(qd_err *e, const char *key, qd_str value);
 void qd_err_detail_i64(qd_err *e, const char *key, int64_t value);
 /* The same for a JSON value, copied. */
 void qd_err_detail_raw(qd_err *e, const char *key, qd_str json);
+/* Gives a detail that is there another text; the others stay. */
+void qd_err_detail_replace(qd_err *e, const char *key, qd_str value);
+/* Gives an error that is set another reason; code, details and cause stay. */
+void qd_err_reword(qd_err *e, const char *fmt, ...) QD_PRINTF(2, 3);
 /* Overrides the Elasticsearch type (static text) and HTTP status (0: keep). */
 void qd_err_type(qd_err *e, const char *type, int status);
 /* Copies from into to (to is emptied first); a copy out of memory keeps code and inline text. */

@@ -449,12 +449,14 @@ void qd_config_container(qd_config *c)
 /* What follows from the roles and the container, below all other sources. */
 static int role_layer(qd_config *c, qd_err *err)
 {
-    const qd_setting_value *set = NULL, *tier = NULL;
+    const qd_setting_value *set = NULL, *tier = NULL, *product = NULL;
     for (int i = LAYER_FLAGS; i >= LAYER_FILE; i--) {
         if (!set) set = qd_settings_get(c->layers[i], QD_STR("node.roles"));
         if (!tier) tier = qd_settings_get(c->layers[i], QD_STR("storage.tier"));
+        if (!product) product = qd_settings_get(c->layers[i], QD_STR("compatibility.identity"));
     }
     int rc = qdi_roles_defaults(qd_str_c(c->role), set, tier, c->layers[LAYER_ROLE], err);
+    if (!rc) rc = qdi_product_defaults(product, c->layers[LAYER_ROLE], err);
     if (!rc && c->container) rc = qdi_container_defaults(c->layers[LAYER_ROLE], err);
     return rc ? rc : qd_settings_seal(c->layers[LAYER_ROLE], err);
 }

@@ -69,7 +69,9 @@ const char *qd_schema_nearest(const qd_schema *schema, qd_str key)
             best = d->key;
         }
     }
-    return least <= 3 || least * 4 <= key.n ? best : NULL;
+    /* more than seven of ten characters are right, as Elasticsearch asks for */
+    size_t longest = best && strlen(best) > key.n ? strlen(best) : key.n;
+    return least * 10 < longest * 3 ? best : NULL;
 }
 
 const char *qd_setting_type_name(qd_setting_type type)

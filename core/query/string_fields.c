@@ -256,7 +256,12 @@ static int regexp_of(qdi_string *s, const qdi_field *f, const void *arg, const q
                      .rewrite = qdi_text_of(s->q)->rewrite,
                      .regexp_flags = 0xff,
                      .max_determinized_states = qdi_text_of(s->q)->max_determinized_states};
-    return qdi_field_pattern(s->b, f, &p, *(const qd_str *)arg, false, out, err);
+    qd_str text = *(const qd_str *)arg;
+    if (qdi_field_is_text(f)) { /* the expression as a whole is what the analyzer makes of words */
+        int rc = normalized(s, f, text, &text, err);
+        if (rc) return rc;
+    }
+    return qdi_field_pattern(s->b, f, &p, text, false, out, err);
 }
 
 int qdi_string_regexp(qdi_string *s, qd_str field, qd_str text, const qd_node **out, qd_err *err)

@@ -150,6 +150,7 @@ int qdi_media(const qd_frontend *f, const qd_http_exchange *x, bool has_body, re
         }
     }
     out->body = body.format ? body.format : QD_FORMAT_JSON;
-    out->accept = wanted.format;
+    /* Of a list nothing follows for the form of an answer: what an API does by itself goes on. */
+    out->accept = qd_str_find(accept, ',') >= 0 ? QD_FORMAT_NONE : wanted.format;
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "action/api/counters.h"
 #include "action/api/plugin_routes.h"
 #include "action/api/submit_int.h"
+#include "action/api/words.h"
 #include "action/transport/ask_int.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -198,6 +199,7 @@ static int run(qd_request *q, qd_response *r)
             qd_err_set(&err, rc < 0 ? rc : QD_E_INTERNAL, "[%s] failed", q->api->name);
         }
         if (q->own) q->own->failed(q->own, &err);
+        qdi_words_answer(q, &err);
         qd_response_error(r, &err, q->error_trace);
     }
     qd_err_fini(&err);
@@ -301,6 +303,7 @@ static void end_stream(running *x, int rc)
         rc = 0;
     }
     if (rc && !x->cancelled) {
+        qdi_words_answer(&x->q, &x->err);
         qd_response_error(&x->r, &x->err, x->q.error_trace);
         answer_whole(x);
     }
@@ -489,6 +492,7 @@ static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, qdi_o
 static int32_t refuse(qd_action_call *call, running *x, qd_err *err)
 {
     if (!x) return err->code;
+    qdi_words_answer(&x->q, err);
     qd_response_error(&x->r, err, false);
     answer_whole(x);
     (void)call;

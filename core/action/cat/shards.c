@@ -1,6 +1,7 @@
 /* shards.c: _cat/shards, _cat/segments, _cat/recovery. */
 #include "action/api/cat_table.h"
 #include "action/indices/copy_stats.h"
+#include "action/indices/indices_int.h"
 #include "base/str.h"
 #include <stdio.h>
 
@@ -174,27 +175,13 @@ int qdi_api_cat_shards(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- segments --- */
 
-/* A segment's name as Lucene's are: "_" and the number in base 36. */
-static void segment_name(uint64_t unit, char out[24])
-{
-    char digits[16];
-    size_t n = 0, k = 0;
-    do {
-        digits[n++] = "0123456789abcdefghijklmnopqrstuvwxyz"[unit % 36];
-        unit /= 36;
-    } while (unit);
-    out[k++] = '_';
-    while (n) out[k++] = digits[--n];
-    out[k] = 0;
-}
-
 static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
                         const copy_stats *f, const copy_segment *l)
 {
     char name[24];
     qdi_identity id;
     const qd_node_meta *node = qd_state_node(s, f->node);
-    segment_name(l->unit, name);
+    qdi_segment_name(l->unit ? l->unit - 1 : 0, name); /* units count from one, Lucene from zero */
     qdi_identity_get(t->q->a, &id);
     qdi_cat_str(t, m->name);
     qdi_cat_int(t, f->number);
@@ -202,11 +189,11 @@ static void segment_row(cat_table *t, const qd_state *s, const qd_index_meta *m,
     node ? qdi_cat_str(t, qdi_host_of(node->transport_address)) : qdi_cat_null(t);
     qdi_cat_str(t, f->node);
     qdi_cat_c(t, name);
-    qdi_cat_int(t, (int64_t)l->unit);
+    qdi_cat_int(t, l->unit ? (int64_t)l->unit - 1 : 0);
     qdi_cat_int(t, l->live);
     qdi_cat_int(t, l->docs - l->live);
     qdi_cat_bytes(t, (int64_t)l->bytes);
-    qdi_cat_bytes(t, 0);
+    qdi_cat_c(t, "0");
     qdi_cat_c(t, l->committed ? "true" : "false");
     qdi_cat_c(t, "true");
     qdi_cat_c(t, id.lucene);

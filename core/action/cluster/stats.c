@@ -23,11 +23,16 @@ static void spread_add(spread *x, double v)
     x->n++;
 }
 
-static void write_spread(qd_json_writer *w, const char *name, const spread *x)
+static void write_spread(qd_json_writer *w, const char *name, bool counts, const spread *x)
 {
     open_part(w, name);
-    qd_json_field_double(w, "min", x->least);
-    qd_json_field_double(w, "max", x->most);
+    if (counts) {
+        qd_json_field_int(w, "min", (int64_t)x->least);
+        qd_json_field_int(w, "max", (int64_t)x->most);
+    } else {
+        qd_json_field_double(w, "min", x->least);
+        qd_json_field_double(w, "max", x->most);
+    }
     qd_json_field_double(w, "avg", x->n ? x->sum / x->n : 0);
     qd_json_object_end(w);
 }
@@ -58,9 +63,9 @@ static void write_shards(const qd_state *s, qd_json_writer *w)
         qd_json_field_int(w, "primaries", primaries);
         qd_json_field_double(w, "replication", replication(total, primaries));
         open_part(w, "index");
-        write_spread(w, "shards", &all);
-        write_spread(w, "primaries", &first);
-        write_spread(w, "replication", &copies);
+        write_spread(w, "shards", true, &all);
+        write_spread(w, "primaries", true, &first);
+        write_spread(w, "replication", false, &copies);
         qd_json_object_end(w);
     }
     qd_json_object_end(w);
@@ -92,6 +97,9 @@ static int count_field(void *arg, const qd_field *f)
 static void write_mappings(const qd_request *q, const qd_state *s, qd_json_writer *w)
 {
     type_counts *t = qd_arena_calloc(q->arena, sizeof *t);
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
+    bool newer = id.product == QDI_ES8 || id.product == QDI_ES9;
     open_part(w, "mappings");
     qd_json_key_c(w, "field_types");
     qd_json_array(w);
@@ -109,6 +117,11 @@ static void write_mappings(const qd_request *q, const qd_state *s, qd_json_write
         qd_json_object_end(w);
     }
     qd_json_array_end(w);
+    if (newer) {
+        qd_json_key_c(w, "runtime_field_types"); /* there are none */
+        qd_json_array(w);
+        qd_json_array_end(w);
+    }
     qd_json_object_end(w);
 }
 

@@ -635,7 +635,11 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
         qd_err_detail_str(err, "shard", (qd_str){number, (size_t)n});
         qd_err_detail_str(err, "index", t->meta->name);
     }
-    if (!rc && strcmp(i->result, "noop") != 0) {
+    if (!rc && qdi_item_noop(i)) {
+        t = &b->touched.at[i->touched]; /* a refresh that was asked for is made all the same */
+        t->any = true;
+        if (i->done.seq_no > t->max_seq_no) t->max_seq_no = i->done.seq_no;
+    } else if (!rc) {
         t = &b->touched.at[i->touched];
         t->last = i->done.at;
         t->any = t->more = true;

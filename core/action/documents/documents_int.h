@@ -272,6 +272,8 @@ void qdi_item_init(doc_item *i);
 void qdi_item_fail(doc_item *i, qd_arena *arena, qd_err *err);
 /* Frees what its error holds, before the arena of that goes. */
 void qdi_item_fini(doc_item *i);
+/* Has the update changed nothing? */
+bool qdi_item_noop(const doc_item *i);
 /* The error of an item that failed, as an object. */
 void qdi_item_error_write(const doc_item *i, qd_json_writer *w);
 /* Members of an item's answer without the enclosing braces: _index … _primary_term, or error. */

@@ -1,5 +1,6 @@
 /* get.c: get, get_source, mget. */
 #include "action/api/lookup_int.h"
+#include "action/api/words.h"
 #include "action/documents/documents_int.h"
 #include "action/transport/ask_int.h"
 #include "base/str.h"
@@ -440,6 +441,7 @@ static int mget_item(qd_request *q, const qd_state *s, doc_get *g, qd_str stored
         qdi_type_write(q->a, w);
         qd_json_field_str(w, "_id", g->id);
         qd_json_key_c(w, "error");
+        qdi_words_error(q->a, QDI_WORDS_DOCUMENT, &why);
         qd_error_write_root(w, &why);
         rc = 0;
     } else {

@@ -1,6 +1,8 @@
 /* item.c: an operation's parameters, validation and rendering. See documents_int.h. */
+#include "action/api/words.h"
 #include "action/documents/documents_int.h"
 #include "base/str.h"
+#include <string.h>
 
 typedef enum identity { ID_ES7, ID_ES8, ID_ES9, ID_OS2, ID_OS3, ID_ES7102 } identity;
 
@@ -118,6 +120,11 @@ static void write_got(const doc_item *i, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+bool qdi_item_noop(const doc_item *i)
+{
+    return i->result && strcmp(i->result, "noop") == 0;
+}
+
 void qdi_item_error_write(const doc_item *i, qd_json_writer *w)
 {
     qd_err none;
@@ -169,6 +176,7 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
         }
         qd_json_field_int(w, "status", i->status);
         qd_json_key_c(w, "error");
+        qdi_words_error(a, QDI_WORDS_DOCUMENT, i->err);
         qdi_item_error_write(i, w);
         return;
     }
@@ -177,8 +185,8 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     qd_json_field_str(w, "_id", i->id);
     qd_json_field_int(w, "_version", (int64_t)i->done.version);
     qd_json_field_c(w, "result", i->result);
-    if (i->forced_refresh) qd_json_field_bool(w, "forced_refresh", true);
-    bool noop = i->result[0] == 'n' && i->result[2] == 'o';
+    bool noop = qdi_item_noop(i);
+    if (i->forced_refresh && (bulk || !noop)) qd_json_field_bool(w, "forced_refresh", true);
     /* in a bulk request the shard counts for all of its items */
     bool counts = bulk || !noop;
     write_shards(i, counts, w);

@@ -51,7 +51,7 @@ void qdi_batch_mark(doc_batch *b, doc_marks *m, doc_item *items, size_t n)
         qdi_mark_add(m, b->a, t->meta->uuid, qd_shard_number(t->shard), t->max_seq_no);
     }
     for (size_t i = 0; i < n; i++) {
-        if (items[i].touched_shard && !items[i].rc) {
+        if (!items[i].rc && (items[i].touched_shard || qdi_item_noop(&items[i]))) {
             items[i].forced_refresh = m->refresh == DOC_REFRESH_NOW;
         }
     }

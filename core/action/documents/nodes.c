@@ -250,7 +250,7 @@ static void mark_remote(round *x, const scatter_part *p)
     if (!m || m->refresh == DOC_REFRESH_NO) return;
     for (uint32_t t = 0; t < p->n; t++) {
         doc_item *i = &x->items[p->pick[t]];
-        if (i->rc || !i->touched_shard) continue;
+        if (i->rc || !(i->touched_shard || qdi_item_noop(i))) continue;
         i->forced_refresh = m->refresh == DOC_REFRESH_NOW;
         qdi_mark_add(m, x->r->a, i->index_uuid, i->shard, i->done.seq_no);
     }

@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ALIAS_OPTIONS (QD_EXPAND_OPEN | QD_EXPAND_CLOSED)
@@ -11,54 +12,109 @@ typedef QD_VEC(qd_alias_action) alias_actions;
 
 /* --- get --- */
 
+static bool is_one(qd_str pattern, qd_str alias)
+{
+    return qd_str_is(pattern, "_all") || qd_pattern_match(pattern, alias);
+}
+
+static bool is_excluding(qd_str name)
+{
+    return name.n && name.p[0] == '-';
+}
+
+bool qdi_alias_wanted(qd_str names, qd_str alias)
+{
+    bool wanted = !names.n;
+    for (qd_str rest = names; names.n && rest.p;) {
+        qd_str one = qd_str_split(&rest, ',');
+        if (!is_excluding(one))
+            wanted = wanted || is_one(one, alias);
+        else if (wanted)
+            wanted = !is_one(qd_str_sub(one, 1, one.n), alias);
+    }
+    return wanted;
+}
+
 static bool index_has(const qd_index_meta *m, qd_str names)
 {
-    if (!names.n) return true;
-    for (qd_str rest = names; rest.p;) {
-        qd_str one = qd_str_split(&rest, ',');
-        for (uint32_t i = 0; i < m->naliases; i++) {
-            if (qd_str_is(one, "_all") || qd_pattern_match(one, m->aliases[i].name)) return true;
-        }
+    for (uint32_t i = 0; i < m->naliases; i++)
+        if (qdi_alias_wanted(names, m->aliases[i].name)) return true;
+    return !names.n;
+}
+
+/* Does a later "-x" take a name away? Only from the first pattern on "-x" is more than a name. */
+static bool is_excluded(qd_str name, qd_str later, bool pattern_seen)
+{
+    while (later.p) {
+        qd_str one = qd_str_split(&later, ',');
+        pattern_seen = pattern_seen || qd_str_find(one, '*') >= 0;
+        if (pattern_seen && is_excluding(one) && is_one(qd_str_sub(one, 1, one.n), name))
+            return true;
     }
     return false;
 }
 
-/* Names asked for literally that no index has: they make the answer a 404. */
-static bool missing_names(const qd_resolved *found, qd_str names, qd_buf *text)
+static int by_name(const void *a, const void *b)
 {
+    return qd_str_cmp(*(const qd_str *)a, *(const qd_str *)b);
+}
+
+/* Names asked for literally that no index has: they make the answer a 404. */
+static uint32_t missing_names(const qd_resolved *found, qd_str names, qd_str *out)
+{
+    bool pattern_seen = false;
+    uint32_t n = 0;
     for (qd_str rest = names; rest.p && names.n;) {
         qd_str one = qd_str_split(&rest, ',');
-        bool there = qd_str_find(one, '*') >= 0 || qd_str_is(one, "_all") || one.n == 0;
-        for (uint32_t i = 0; i < found->n && !there; i++) {
+        bool exclusion = pattern_seen && is_excluding(one);
+        pattern_seen = pattern_seen || qd_str_find(one, '*') >= 0;
+        bool there = exclusion || qd_str_find(one, '*') >= 0 || qd_str_is(one, "_all") ||
+                     one.n == 0 || is_excluded(one, rest, pattern_seen);
+        for (uint32_t i = 0; i < found->n && !there; i++)
             there = qd_index_meta_alias(found->at[i], one) != NULL;
-        }
-        if (there) continue;
-        if (text->n) (void)qd_buf_char(text, ',');
-        (void)qd_buf_str(text, one);
+        for (uint32_t i = 0; i < n && !there; i++) there = qd_str_eq(out[i], one);
+        if (!there) out[n++] = one;
     }
-    return text->n > 0;
+    if (n) qsort(out, n, sizeof *out, by_name);
+    return n;
+}
+
+static int write_missing(qd_request *q, qd_response *r, const qd_resolved *found, qd_str names,
+                         qd_err *err)
+{
+    qd_buf text;
+    uint32_t most = 1;
+    for (size_t i = 0; i < names.n; i++) most += names.p[i] == ',';
+    qd_str *missing = qd_arena_alloc(q->arena, most * sizeof *missing);
+    if (!missing) return qd_err_nomem(err, "aliases");
+    uint32_t n = missing_names(found, names, missing);
+    if (!n) return 0;
+    qd_buf_init(&text, NULL, 65536);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i) (void)qd_buf_char(&text, ',');
+        (void)qd_buf_str(&text, missing[i]);
+    }
+    r->status = 404;
+    qd_json_key_c(&r->w, "error");
+    qd_json_printf(&r->w, "alias%s [%.*s] missing", n > 1 ? "es" : "",
+                   QD_STR_ARG(qd_buf_view(&text)));
+    qd_json_field_int(&r->w, "status", 404);
+    qd_buf_fini(&text);
+    return 0;
 }
 
 int qdi_api_indices_get_alias(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
-    qd_buf missing;
     qd_str names = qd_param(q, "name");
     qd_state *s = qd_cluster_state(q->a->cluster);
     qd_str copy = qd_arena_str(q->arena, names);
-    qd_buf_init(&missing, NULL, 65536);
     int rc = qd_param_indices(q, s, ALIAS_OPTIONS | QD_ALLOW_NO_INDICES, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_READ, err);
     if (!rc) {
         qd_json_object(&r->w);
-        if (missing_names(&found, names, &missing)) {
-            bool many = strchr(missing.p, ',') != NULL;
-            r->status = 404;
-            qd_json_key_c(&r->w, "error");
-            qd_json_printf(&r->w, "alias%s [%s] missing", many ? "es" : "", missing.p);
-            qd_json_field_int(&r->w, "status", 404);
-        }
-        for (uint32_t i = 0; i < found.n; i++) {
+        rc = write_missing(q, r, &found, names, err);
+        for (uint32_t i = 0; i < found.n && !rc; i++) {
             if (!index_has(found.at[i], names)) continue;
             qd_json_key(&r->w, found.at[i]->name);
             qd_json_object(&r->w);
@@ -68,7 +124,6 @@ int qdi_api_indices_get_alias(qd_request *q, qd_response *r, qd_err *err)
         }
         qd_json_object_end(&r->w);
     }
-    qd_buf_fini(&missing);
     qd_state_unref(s);
     return rc;
 }
@@ -207,11 +262,10 @@ static const char *key_place(const qd_request *q, const qd_json_node *m)
 /* The options of an add action: all but its names. */
 static int options_of(const qd_request *q, const qd_json_node *n, qd_alias *out, qd_err *err)
 {
+    qd_str both = {NULL, 0}; /* where neither of the two is given */
     for (const qd_json_node *m = n->first; m; m = m->next) {
         if (qd_str_is(m->key, "filter")) out->filter = m->raw;
-        if (qd_str_is(m->key, "routing")) {
-            out->index_routing = out->search_routing = qd_json_text(m);
-        }
+        if (qd_str_is(m->key, "routing")) both = qd_json_text(m);
         if (qd_str_is(m->key, "index_routing")) out->index_routing = qd_json_text(m);
         if (qd_str_is(m->key, "search_routing")) out->search_routing = qd_json_text(m);
         if (qd_str_is(m->key, "is_write_index")) out->is_write_index = m->truth;
@@ -227,6 +281,8 @@ static int options_of(const qd_request *q, const qd_json_node *n, qd_alias *out,
         (void)fail_at(q, key_place(q, m), err, kind, "unknown field", m->key);
         return fail_at(q, m->raw.p, err, "alias_action", "failed to parse field", n->key);
     }
+    if (both.p && !out->index_routing.p) out->index_routing = both;
+    if (both.p && !out->search_routing.p) out->search_routing = both;
     return 0;
 }
 

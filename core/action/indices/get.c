@@ -8,28 +8,27 @@
 
 #define READ_OPTIONS (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES)
 
+void qdi_alias_write(const qd_alias *a, qd_json_writer *w)
+{
+    qd_json_key(w, a->name);
+    qd_json_object(w);
+    if (a->filter.n) {
+        qd_json_key_c(w, "filter");
+        qd_json_raw_value(w, a->filter);
+    }
+    if (a->index_routing.n) qd_json_field_str(w, "index_routing", a->index_routing);
+    if (a->search_routing.n) qd_json_field_str(w, "search_routing", a->search_routing);
+    if (a->is_write_index >= 0) qd_json_field_bool(w, "is_write_index", a->is_write_index);
+    if (a->is_hidden) qd_json_field_bool(w, "is_hidden", true);
+    qd_json_object_end(w);
+}
+
 void qdi_write_aliases(const qd_index_meta *m, const char *pattern, qd_json_writer *w)
 {
     qd_json_object(w);
     for (uint32_t i = 0; i < m->naliases; i++) {
         const qd_alias *a = &m->aliases[i];
-        bool hit = !pattern;
-        for (qd_str rest = qd_str_c(pattern); rest.p && !hit;) {
-            qd_str one = qd_str_split(&rest, ',');
-            hit = qd_str_is(one, "_all") || qd_pattern_match(one, a->name);
-        }
-        if (!hit) continue;
-        qd_json_key(w, a->name);
-        qd_json_object(w);
-        if (a->filter.n) {
-            qd_json_key_c(w, "filter");
-            qd_json_raw_value(w, a->filter);
-        }
-        if (a->index_routing.n) qd_json_field_str(w, "index_routing", a->index_routing);
-        if (a->search_routing.n) qd_json_field_str(w, "search_routing", a->search_routing);
-        if (a->is_write_index >= 0) qd_json_field_bool(w, "is_write_index", a->is_write_index);
-        if (a->is_hidden) qd_json_field_bool(w, "is_hidden", true);
-        qd_json_object_end(w);
+        if (!pattern || qdi_alias_wanted(qd_str_c(pattern), a->name)) qdi_alias_write(a, w);
     }
     qd_json_object_end(w);
 }
@@ -81,7 +80,10 @@ static void write_defaults(bool flat, qd_json_writer *w, qd_str *names, const qd
         const qd_setting_def *def = &qd_schema_index.defs[i];
         if (!def->value || def->type == QD_ST_GROUP || (def->flags & QD_SF_PRIVATE)) continue;
         if (qd_settings_get(m->settings, qd_str_c(def->key))) continue;
-        rc = qd_settings_put(d, qd_str_c(def->key), qd_str_c(def->value), NULL);
+        qd_str key = qd_str_c(def->key);
+        rc = def->type == QD_ST_LIST && !*def->value
+                 ? qd_settings_put_list(d, key, NULL, 0, NULL)
+                 : qd_settings_put(d, key, qd_str_c(def->value), NULL);
     }
     if (!rc) rc = qd_settings_seal(d, NULL);
     qd_json_key_c(w, "defaults");

@@ -20,6 +20,11 @@ int qdi_alias_check(qd_request *q, const qd_alias *a, qd_err *err);
 /* A mapping of a body: as it is, or without the type name around it. */
 qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n);
 
+/* An alias as a member of the open object, by its name. */
+void qdi_alias_write(const qd_alias *a, qd_json_writer *w);
+/* Is an alias asked for by a list of names and patterns, in order, where "-x" takes those away that
+ * came before it? */
+bool qdi_alias_wanted(qd_str names, qd_str alias);
 /* Parts of an index's description, as values of the next key. */
 void qdi_write_aliases(const qd_index_meta *m, const char *pattern, qd_json_writer *w);
 void qdi_write_settings(const qd_request *q, const qd_index_meta *m, bool defaults,
@@ -67,5 +72,8 @@ void qdi_shards_flush_handle(void *arg, qd_rpc_request *request);
 void qdi_shards_force_merge_handle(void *arg, qd_rpc_request *request);
 /* The same: QD_ACTION_CACHE_CLEAR. */
 void qdi_cache_clear_handle(void *arg, qd_rpc_request *request);
+
+/* A segment's name as Lucene's are: "_" and the number in base 36. */
+void qdi_segment_name(uint64_t number, char out[24]);
 
 #endif

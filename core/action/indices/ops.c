@@ -1,4 +1,5 @@
 /* ops.c: refresh, flush, force merge of all copies, wherever they are. */
+#include "action/api/admin_int.h"
 #include "action/indices/indices_int.h"
 #include "action/transport/scatter.h"
 #include "action/transport/served_int.h"
@@ -461,10 +462,12 @@ int qdi_api_indices_forcemerge(qd_request *q, qd_response *r, qd_err *err)
 {
     shard_op a = {.action = QD_ACTION_SHARDS_FORCE_MERGE};
     int64_t segments;
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
     int rc = qd_param_i64(q, "max_num_segments", -1, &segments, err);
     if (!rc) rc = qd_param_bool(q, "only_expunge_deletes", false, &a.only_deletes, err);
     if (!rc) rc = qd_param_bool(q, "flush", true, &a.flush, err);
-    if (!rc && segments != -1 && a.only_deletes) {
+    if (!rc && segments != -1 && a.only_deletes && !id.opensearch) {
         rc = qd_err_set(err, QD_E_VALIDATION,
                         "Validation Failed: 1: cannot set only_expunge_deletes and "
                         "max_num_segments at the same time, those two parameters are mutually "

@@ -103,7 +103,8 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qd_schema_check(&qd_schema_index, update, false, err);
     if (!rc) qdi_warn_settings(q, &qd_schema_index, update);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
-    if (!rc && !found.n) rc = nothing_found(q, err);
+    if (!rc && !found.n && !qd_str_is(qd_param(q, "allow_no_indices"), "true"))
+        rc = nothing_found(q, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc && !only_blocks(update))
         rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
@@ -115,5 +116,61 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     qd_settings_unref(update);
     qd_state_unref(s);
     if (!rc) qdi_answer_acknowledged(q, r);
+    return rc;
+}
+
+/* --- blocks --- */
+
+/* The setting of a block; NULL: there is none of that name that may be asked for. */
+static const char *block_setting(qd_str name)
+{
+    static const char *const blocks[][2] = {{"metadata", "index.blocks.metadata"},
+                                            {"read", "index.blocks.read"},
+                                            {"read_only", "index.blocks.read_only"},
+                                            {"write", "index.blocks.write"}};
+    for (size_t i = 0; i < QD_COUNT_OF(blocks); i++)
+        if (qd_str_is(name, blocks[i][0])) return blocks[i][1];
+    return NULL;
+}
+
+static int block_all(qd_request *q, const qd_resolved *found, const char *setting, qd_err *err)
+{
+    qd_settings *update = NULL;
+    int rc = qd_settings_new(NULL, &update, err);
+    if (!rc) rc = qd_settings_put(update, qd_str_c(setting), QD_STR("true"), err);
+    if (!rc) rc = qd_settings_seal(update, err);
+    for (uint32_t i = 0; !rc && i < found->n; i++)
+        rc = qd_cluster_put_settings(q->a->cluster, qd_str_c(found->at[i]->uuid), update, false,
+                                     NULL, err);
+    qd_settings_unref(update);
+    return rc;
+}
+
+int qdi_api_indices_add_block(qd_request *q, qd_response *r, qd_err *err)
+{
+    qd_resolved found;
+    qd_str name = qd_param(q, "block");
+    const char *setting = block_setting(name);
+    if (!setting)
+        return qd_err_set(err, QD_E_ARG, "No block found with name %.*s", QD_STR_ARG(name));
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
+    if (!rc) rc = block_all(q, &found, setting, err);
+    if (!rc) {
+        qd_json_object(&r->w);
+        qd_json_field_bool(&r->w, "acknowledged", true);
+        qd_json_field_bool(&r->w, "shards_acknowledged", true);
+        qd_json_key_c(&r->w, "indices");
+        qd_json_array(&r->w);
+        for (uint32_t i = 0; i < found.n; i++) {
+            qd_json_object(&r->w);
+            qd_json_field_str(&r->w, "name", found.at[i]->name);
+            qd_json_field_bool(&r->w, "blocked", true);
+            qd_json_object_end(&r->w);
+        }
+        qd_json_array_end(&r->w);
+        qd_json_object_end(&r->w);
+    }
+    qd_state_unref(s);
     return rc;
 }

@@ -1,5 +1,6 @@
 /* stats_api.c: _stats, _segments, _recovery: statistics of indices and shards as JSON. */
 #include "action/indices/copy_stats.h"
+#include "action/indices/indices_int.h"
 #include "base/str.h"
 #include <stdio.h>
 #include <string.h>
@@ -208,16 +209,32 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- _segments --- */
 
+void qdi_segment_name(uint64_t unit, char out[24])
+{
+    char digits[16];
+    size_t n = 0, k = 0;
+    do {
+        digits[n++] = "0123456789abcdefghijklmnopqrstuvwxyz"[unit % 36];
+        unit /= 36;
+    } while (unit);
+    out[k++] = '_';
+    while (n) out[k++] = digits[--n];
+    out[k] = 0;
+}
+
 static void write_segment(const qdi_identity *id, const copy_segment *l, qd_json_writer *w)
 {
-    char name[32];
-    snprintf(name, sizeof name, "_%llu", (unsigned long long)l->unit);
+    char name[24];
+    uint64_t number = l->unit ? l->unit - 1 : 0; /* units count from one, Lucene from zero */
+    qdi_segment_name(number, name);
     qd_json_key_c(w, name);
     qd_json_object(w);
-    qd_json_field_int(w, "generation", (int64_t)l->unit);
+    qd_json_field_int(w, "generation", (int64_t)number);
     qd_json_field_int(w, "num_docs", l->live);
     qd_json_field_int(w, "deleted_docs", l->docs - l->live);
     qd_json_field_int(w, "size_in_bytes", (int64_t)l->bytes);
+    if (id->opensearch || id->product == QDI_ES7 || id->product == QDI_ES7102)
+        qd_json_field_int(w, "memory_in_bytes", 0);
     qd_json_field_bool(w, "committed", l->committed);
     qd_json_field_bool(w, "search", true);
     qd_json_field_c(w, "version", id->lucene);

@@ -239,7 +239,7 @@ static void write_segments(const writing *x)
     for (size_t i = 0; i < QD_COUNT_OF(zeros); i++) bytes(x, zeros[i], -1);
     bytes(x, "index_writer_memory", QDI_WRITER_MEMORY);
     bytes(x, "version_map_memory", QDI_VERSION_MAP_MEMORY);
-    bytes(x, "fixed_bit_set", -1);
+    bytes(x, "fixed_bit_set_memory", -1);
     if (x->v[QDI_PARTS_BYTES]) bytes(x, "index_parts", QDI_PARTS_BYTES);
     qd_json_field_int(x->w, "max_unsafe_auto_id_timestamp", -1);
     qd_json_key_c(x->w, "file_sizes");
@@ -297,10 +297,12 @@ void qdi_sections_write(const qd_request *q, const qdi_identity *id, const qdi_s
                         uint32_t wanted, qd_json_writer *w)
 {
     writing x = {q, s->v, w};
+    bool newer = id->product == QDI_ES8 || id->product == QDI_ES9;
     if (wanted & QDI_SEC_DOCS) {
         begin(&x, "docs");
         num(&x, "count", QDI_DOCS);
         num(&x, "deleted", QDI_DOCS_DELETED);
+        if (newer) bytes(&x, "total_size", QDI_STORE);
         end(&x);
     }
     if (wanted & QDI_SEC_STORE) {

@@ -76,7 +76,9 @@ static int write_content(qd_request *q, const qd_json_node *n, bool all, qd_json
     if (!rc) rc = qdi_aliases_of(aliases, q->arena, &list, &nlist, err);
     if (!rc && (aliases || all)) {
         qd_json_key_c(w, "aliases");
-        qd_json_raw_value(w, aliases ? aliases->raw : QD_STR("{}"));
+        qd_json_object(w);
+        for (uint32_t i = 0; i < nlist; i++) qdi_alias_write(&list[i], w);
+        qd_json_object_end(w);
     }
     return rc;
 }
@@ -249,18 +251,28 @@ static int put(qd_request *q, qd_response *r, kind k, qd_err *err)
 
 /* --- reading --- */
 
-static void write_one(kind k, const qd_state_document_record *d, qd_json_writer *w)
+static void write_stored(const qd_request *q, kind k, qd_str value, qd_json_writer *w)
+{
+    bool flat = qd_param_has(q, "flat_settings");
+    if (flat && !qd_str_is(qd_param(q, "flat_settings"), "false"))
+        qdi_template_flat(q->arena, value, k != LEGACY, w);
+    else
+        qd_json_raw_value(w, value);
+}
+
+static void write_one(const qd_request *q, kind k, const qd_state_document_record *d,
+                      qd_json_writer *w)
 {
     qd_str name = name_of(k, d->key);
     if (k == LEGACY) {
         qd_json_key(w, name);
-        qd_json_raw_value(w, d->value);
+        write_stored(q, k, d->value, w);
         return;
     }
     qd_json_object(w);
     qd_json_field_str(w, "name", name);
     qd_json_key_c(w, kinds[k].element);
-    qd_json_raw_value(w, d->value);
+    write_stored(q, k, d->value, w);
     qd_json_object_end(w);
 }
 
@@ -280,7 +292,7 @@ static int get(qd_request *q, qd_response *r, kind k, qd_err *err)
         const qd_state_document_record *d = &s->documents[i];
         if (!qd_str_starts(d->key, qd_str_c(kinds[k].prefix))) continue;
         if (!qdi_listed(names, name_of(k, d->key))) continue;
-        write_one(k, d, &r->w);
+        write_one(q, k, d, &r->w);
         found++;
     }
     if (kinds[k].list) qd_json_array_end(&r->w);

@@ -18,4 +18,7 @@ int qdi_settings_below(int rc, qd_settings *below, qd_settings **settings, qd_er
 int qdi_index_defaults_apply(const qd_actions *a, const qd_state *s, qd_str index,
                              qd_settings **settings, qd_err *err);
 
+/* A stored template with its settings flat; inner: they stand below "template". */
+void qdi_template_flat(qd_arena *arena, qd_str stored, bool inner, qd_json_writer *w);
+
 #endif

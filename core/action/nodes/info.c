@@ -1,6 +1,8 @@
 /* info.c: GET /_nodes: what each node is. */
+#include "action/api/counters.h"
 #include "action/api/node_part.h"
 #include "action/nodes/nodes_int.h"
+#include "aggs/aggs.h"
 #include "base/str.h"
 #include "config/value.h"
 #include "runtime/cpu.h"
@@ -21,6 +23,7 @@ enum {
     INFO_AGGREGATIONS = 512,
     INFO_INDICES = 1024,
     INFO_ALL = 2047,
+    INFO_USAGE = 2048, /* not among what is told unasked */
 };
 
 static const struct {
@@ -38,6 +41,7 @@ static const struct {
     {"ingest", INFO_INGEST},
     {"aggregations", INFO_AGGREGATIONS},
     {"indices", INFO_INDICES},
+    {"usage", INFO_USAGE},
     {"_all", INFO_ALL},
     {"_none", 0},
 };
@@ -95,8 +99,26 @@ static bool not_secret(void *arg, qd_str key)
     return !qd_plugin_setting_secret(a->plugins, key);
 }
 
+/* The folder that bin, lib and etc of this installation stand in. */
+static int put_home(qd_settings *all)
+{
+    qd_buf b;
+    qd_buf_init(&b, NULL, 1 << 16);
+    int rc = qd_proc_exe_dir(&b, NULL);
+    qd_str dir = qd_buf_view(&b);
+    while (dir.n > 1 && dir.p[dir.n - 1] != '/') dir.n--;
+    if (dir.n > 1) dir.n--;
+    if (!rc) rc = qd_settings_put(all, QD_STR("path.home"), dir, NULL);
+    qd_buf_fini(&b);
+    return rc;
+}
+
 static void write_settings(const qd_request *q, qd_json_writer *w)
 {
+    /* strict decoders of clients need them */
+    static const char *const of_clients[][2] = {{"cluster.election.strategy", "initial"},
+                                                {"http.type", "native"},
+                                                {"transport.type", "native"}};
     qd_settings *all = NULL;
     const qd_actions *a = q->a;
     bool flat =
@@ -106,8 +128,14 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     if (!rc) rc = qd_settings_merge(all, qd_config_settings(a->config), NULL);
     if (!rc) rc = qd_settings_put(all, QD_STR("client.type"), QD_STR("node"), NULL);
     if (!rc) rc = qd_settings_put(all, QD_STR("cluster.name"), qd_cluster_name(a->cluster), NULL);
+    for (size_t i = 0; i < QD_COUNT_OF(of_clients) && !rc; i++) {
+        qd_str key = qd_str_c(of_clients[i][0]);
+        if (qd_settings_get(all, key)) continue;
+        rc = qd_settings_put(all, key, qd_str_c(of_clients[i][1]), NULL);
+    }
     if (!rc) rc = qd_settings_put(all, QD_STR("node.name"), a->node_name, NULL);
-    if (!rc) rc = qd_settings_put(all, QD_STR("path.data"), a->data_path, NULL);
+    if (!rc) rc = qd_settings_put_list(all, QD_STR("path.data"), &a->data_path, 1, NULL);
+    if (!rc) rc = put_home(all);
     if (!rc) rc = qd_settings_seal(all, NULL);
     if (rc) {
         qd_json_object(w);
@@ -333,15 +361,38 @@ static void write_own(const qd_request *q, const qdi_identity *id, uint32_t want
     }
     if (wanted & INFO_AGGREGATIONS) {
         qd_json_key_c(w, "aggregations");
-        qd_json_object(w);
-        qd_json_object_end(w);
+        qd_aggs_types_write(w);
     }
+}
+
+/* Requests of each API since the node started. */
+static void write_usage(const qd_actions *a, qd_json_writer *w)
+{
+    qd_api_counts n;
+    const char *name;
+    int64_t now_ms = qd_env_wall_ms(a->env);
+    qd_json_field_int(w, "timestamp", now_ms);
+    qd_json_field_int(w, "since",
+                      now_ms - (int64_t)((qd_env_mono_ns(a->env) - a->start_ns) / 1000000));
+    qd_json_key_c(w, "rest_actions");
+    qd_json_object(w);
+    for (uint32_t i = 0; (name = qd_api_counts_get(a, i, &n)); i++)
+        if (n.requests) qd_json_field_int(w, name, (int64_t)n.requests);
+    qd_json_object_end(w);
+    qd_json_key_c(w, "aggregations");
+    qd_json_object(w);
+    qd_json_object_end(w);
 }
 
 static void write_node(const qd_request *q, const qdi_identity *id, const qd_node_meta *n,
                        uint32_t wanted, qd_json_writer *w)
 {
     qd_json_object(w);
+    if (wanted == INFO_USAGE) {
+        write_usage(q->a, w);
+        qd_json_object_end(w);
+        return;
+    }
     qd_json_field_str(w, "name", n->name);
     qd_json_field_str(w, "transport_address", n->transport_address);
     qd_json_field_str(w, "host", n->host);

@@ -232,10 +232,23 @@ static void write_jvm(const stats_request *x, qd_json_writer *w)
     qd_json_field_int(w, "peak_count", threads);
     qd_json_object_end(w);
     open_part(w, "gc");
-    open_part(w, "collectors");
+    open_part(w, "collectors"); /* nothing collects garbage, which clients are told as zeros */
+    for (int old = 0; old < 2; old++) {
+        open_part(w, old ? "old" : "young");
+        qd_json_field_int(w, "collection_count", 0);
+        qdi_write_ms(w, human, "collection_time", "collection_time_in_millis", 0);
+        qd_json_object_end(w);
+    }
     qd_json_object_end(w);
     qd_json_object_end(w);
     open_part(w, "buffer_pools");
+    for (int mapped = 0; mapped < 2; mapped++) {
+        open_part(w, mapped ? "mapped" : "direct");
+        qd_json_field_int(w, "count", 0);
+        qdi_write_bytes(w, human, "used", "used_in_bytes", 0);
+        qdi_write_bytes(w, human, "total_capacity", "total_capacity_in_bytes", 0);
+        qd_json_object_end(w);
+    }
     qd_json_object_end(w);
     open_part(w, "classes");
     qd_json_field_int(w, "current_loaded_count", 0);
@@ -360,6 +373,10 @@ static void write_http(const stats_request *x, qd_json_writer *w)
     qd_json_field_int(w, "total_requests", (int64_t)s.requests);
     qdi_write_bytes(w, x->q->human, "received", "received_in_bytes", (int64_t)s.bytes_in);
     qdi_write_bytes(w, x->q->human, "sent", "sent_in_bytes", (int64_t)s.bytes_out);
+    if (x->id.product == QDI_ES8 || x->id.product == QDI_ES9) {
+        open_part(w, "routes"); /* what was asked by route is in _nodes/usage and /metrics */
+        qd_json_object_end(w);
+    }
     qd_json_object_end(w);
 }
 

@@ -1,5 +1,6 @@
 /* fields.c: _field_caps and _validate/query. */
-#include "action/search/search_int.h"
+#include "action/api/admin_int.h"
+#include "action/search/part_int.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "search/tree.h"
@@ -84,7 +85,39 @@ static int metadata(capping *c, qd_str pattern)
     return rc;
 }
 
-static int body_fields(qd_request *q, qd_str *fields, qd_err *err)
+/* index_filter: is the index among those of which some shard may have a document for it? */
+static bool index_kept(const search_run *x, const qd_index_meta *m)
+{
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        const search_shard *s = &x->shards[i];
+        if (!s->skipped && qd_str_eq(s->index->meta->name, m->name)) return true;
+    }
+    return false;
+}
+
+/* Leaves the indices out where nothing can match. */
+static int filter_indices(qd_request *q, qd_str filter, qd_resolved *found, qd_err *err)
+{
+    search_request s;
+    search_run x = {0};
+    uint32_t options, n = 0;
+    qd_str body = qd_arena_printf(q->arena, "{\"query\":%.*s}", QD_STR_ARG(filter));
+    if (!body.p) return qd_err_nomem(err, "index_filter");
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    if (!rc) rc = qdi_search_query_body(&s, body, true, err);
+    if (rc) return rc;
+    s.size = 0;
+    rc = qdi_search_begin(&x, &s, &q->task, qd_param(q, "index"), options, (qd_str){NULL, 0}, err);
+    if (!rc) rc = qdi_search_can_match(&x, err);
+    for (uint32_t i = 0; i < found->n && !rc; i++)
+        if (index_kept(&x, found->at[i])) found->at[n++] = found->at[i];
+    if (!rc) found->n = n;
+    qdi_search_end(&x);
+    return rc;
+}
+
+static int body_fields(qd_request *q, qd_str *fields, qd_str *filter, qd_err *err)
 {
     qd_json_node *root;
     if (!qd_str_trim(q->body).n) return 0;
@@ -100,7 +133,9 @@ static int body_fields(qd_request *q, qd_str *fields, qd_err *err)
             if (!m->first) (void)qd_buf_str(&b, qd_json_text(m));
             *fields = qd_arena_str(q->arena, qd_buf_view(&b));
             qd_buf_fini(&b);
-        } else if (!qd_str_is(m->key, "index_filter") && !qd_str_is(m->key, "runtime_mappings")) {
+        } else if (qd_str_is(m->key, "index_filter")) {
+            *filter = m->raw;
+        } else if (!qd_str_is(m->key, "runtime_mappings")) {
             rc = qd_err_set(err, QD_E_XCONTENT, "[field_caps_request] unknown field [%.*s]",
                             QD_STR_ARG(m->key));
         }
@@ -108,12 +143,12 @@ static int body_fields(qd_request *q, qd_str *fields, qd_err *err)
     return rc;
 }
 
-static void write_caps(const caps *x, bool several, qd_json_writer *w)
+static void write_caps(const caps *x, bool several, bool elastic, qd_json_writer *w)
 {
     qd_json_key_c(w, x->type);
     qd_json_object(w);
     qd_json_field_c(w, "type", x->type);
-    qd_json_field_bool(w, "metadata_field", x->metadata);
+    if (elastic) qd_json_field_bool(w, "metadata_field", x->metadata);
     qd_json_field_bool(w, "searchable", x->searchable);
     qd_json_field_bool(w, "aggregatable", x->aggregatable);
     if (several) {
@@ -130,13 +165,18 @@ int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
     qd_resolved found = {0};
     qd_map names;
     qd_str fields = qd_param(q, "fields");
-    int rc = body_fields(q, &fields, err);
+    qd_str filter = {NULL, 0};
+    qdi_identity who;
+    qdi_identity_get(q->a, &who);
+    bool elastic = !who.opensearch && who.product != QDI_ES7102; /* since 7.13 */
+    int rc = body_fields(q, &fields, &filter, err);
     if (!rc && !fields.n) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no fields specified;");
     }
     if (rc) return rc;
     qd_state *s = qd_cluster_state(q->a->cluster);
     rc = qd_param_indices(q, s, QD_INDICES_SEARCH, &found, err);
+    if (!rc && filter.n) rc = filter_indices(q, filter, &found, err);
     qd_map_init(&names, q->a->account);
     capping c = {.arena = q->arena, .names = &names, .nindices = found.n + 1, .err = err};
     for (uint32_t i = 0; i < found.n && !rc; i++) {
@@ -160,7 +200,8 @@ int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
             const caps *x = e->value;
             qd_json_key(&r->w, e->key);
             qd_json_object(&r->w);
-            for (bool several = x->next != NULL; x; x = x->next) write_caps(x, several, &r->w);
+            for (bool several = x->next != NULL; x; x = x->next)
+                write_caps(x, several, elastic, &r->w);
             qd_json_object_end(&r->w);
         }
         qd_json_object_end(&r->w);

@@ -99,16 +99,26 @@ void qdi_part_match(search_run *x, qd_writer *w)
     for (uint32_t i = 0; i < x->nshards; i++) qd_write_bool(w, !x->shards[i].skipped);
 }
 
-int qdi_search_prefilter(search_run *x, qd_err *err)
+int qdi_search_can_match(search_run *x, qd_err *err)
 {
     search_target *first = NULL;
-    uint32_t n = 0, left = 0, kept = 0;
-    if (!is_wanted(x)) return 0;
+    uint32_t n = 0;
     int rc = qdi_targets_of_others(x, &first, &n, err);
     if (!rc && n) rc = ask_others(x, first, n, err);
     for (uint32_t i = 0; i < x->nshards && !rc; i++) {
         search_shard *s = &x->shards[i];
         if (s->shard && !s->skipped) s->skipped = !may_match(x, s);
+    }
+    return rc;
+}
+
+int qdi_search_prefilter(search_run *x, qd_err *err)
+{
+    uint32_t left = 0, kept = 0;
+    if (!is_wanted(x)) return 0;
+    int rc = qdi_search_can_match(x, err);
+    for (uint32_t i = 0; i < x->nshards && !rc; i++) {
+        search_shard *s = &x->shards[i];
         left += !s->skipped;
         if (x->shards[kept].rc && !s->rc) kept = i;
     }

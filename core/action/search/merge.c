@@ -3,6 +3,7 @@
  * shards decides ties and the order in which aggregations are added, so an answer does not depend
  * on which shard, or which node, was first.
  */
+#include "action/api/words.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include <math.h>
@@ -180,6 +181,7 @@ int qdi_search_merge(search_run *x, qd_err *err)
         search_shard *s = &x->shards[i];
         if (!s->rc && s->timed_out && !x->r->allow_partial) fail_timed_out(s);
         x->failed += s->rc != 0;
+        if (s->rc) qdi_words_error(x->a, QDI_WORDS_ANY, &s->err);
         /* cancelled: not a matter of one shard, unless it was the part of another node alone */
         bool alone = s->target && !s->target->local && !qd_task_stopped(x->task);
         if ((s->rc == QD_E_CANCELLED || (s->rc == QD_E_TIMEOUT && !x->r->timeout_ms)) && !alone) {

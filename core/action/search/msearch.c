@@ -3,6 +3,7 @@
  * malformed one refuses the request; a search that fails is an answer of its own. Some run at one
  * time, each with its memory for itself; answers stand in the order of the searches.
  */
+#include "action/api/words.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 
@@ -202,6 +203,7 @@ static void write_one(one_search *s, qd_json_writer *w)
         w->out->n = bytes;
         qd_json_object(w);
         qd_json_key_c(w, "error");
+        qdi_words_error(s->r.q->a, QDI_WORDS_REQUEST, &err);
         qd_error_write_root(w, &err);
     }
     qd_json_field_int(w, "status", rc ? qd_err_status(&err) : 200);

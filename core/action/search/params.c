@@ -267,9 +267,20 @@ static const char *short_time(int64_t ms, char out[32])
     return out;
 }
 
-static int scroll_rules(const search_request *r, qd_err *err)
+int qdi_scroll_keep_check(const qd_actions *a, int64_t ms, qd_str shown, qd_err *err)
 {
     char text[32];
+    int64_t most = qd_config_ms(a->config, QD_SET_SEARCH_MAX_KEEP_ALIVE);
+    if (ms <= most) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "Keep alive for request (%.*s) is too large. It must be less than "
+                      "(%s). This limit can be set by changing the [search.max_keep_alive] "
+                      "cluster level setting.",
+                      QD_STR_ARG(shown), short_time(most, text));
+}
+
+static int scroll_rules(const search_request *r, qd_err *err)
+{
     const char *why = r->total_given && r->total != QD_TOTAL_EXACT
                           ? "disabling [track_total_hits] is not allowed in a scroll context"
                       : r->from > 0      ? "using [from] is not allowed in a scroll context"
@@ -279,15 +290,7 @@ static int scroll_rules(const search_request *r, qd_err *err)
                           ? "[request_cache] cannot be used in a scroll context"
                           : NULL;
     if (why) return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;", why);
-    int64_t most = qd_config_ms(r->q->a->config, QD_SET_SEARCH_MAX_KEEP_ALIVE);
-    if (r->scroll_ms > most) {
-        return qd_err_set(err, QD_E_ARG,
-                          "Keep alive for request (%.*s) is too large. It must be less than "
-                          "(%s). This limit can be set by changing the [search.max_keep_alive] "
-                          "cluster level setting.",
-                          QD_STR_ARG(qd_param(r->q, "scroll")), short_time(most, text));
-    }
-    return 0;
+    return qdi_scroll_keep_check(r->q->a, r->scroll_ms, qd_param(r->q, "scroll"), err);
 }
 
 int qdi_search_validate(const search_request *r, qd_err *err)

@@ -273,7 +273,9 @@ int qdi_targets_next(search_run *x, int64_t keep_ms, qd_err *err);
 int qdi_targets_fetch(search_run *x, qd_err *err);
 /* A page of a scroll has ended early: its contexts are there for the next one. */
 void qdi_targets_release(search_run *x);
-/* Marks shards where nothing can match as skipped, if that is worth the question. */
+/* Marks each shard where nothing can match as skipped. */
+int qdi_search_can_match(search_run *x, qd_err *err);
+/* The same if it is worth the question; one is kept. */
 int qdi_search_prefilter(search_run *x, qd_err *err);
 /* A node's part of that: an answer for each of its shards. */
 void qdi_part_match(search_run *x, struct qd_writer *w);

@@ -302,12 +302,23 @@ static void init_run(search_run *x, search_request *r, qd_task *task)
     };
 }
 
+/* The indices of indices_boost have to be there, by the rules for those that are searched. */
+static int check_boosts(search_run *x, const search_request *r, uint32_t options, qd_err *err)
+{
+    qd_resolved found;
+    int rc = 0;
+    for (uint32_t i = 0; i < r->nboosts && !rc; i++)
+        rc = qd_state_resolve(x->state, r->boosts[i].index, options, x->arena, &found, err);
+    return rc;
+}
+
 int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str expression,
                      uint32_t options, qd_str routing, qd_err *err)
 {
     qd_resolved found;
     init_run(x, r, task);
     int rc = qd_state_resolve(x->state, expression, options, x->arena, &found, err);
+    if (!rc) rc = check_boosts(x, r, options, err);
     if (!rc) rc = open_run(x, found.n, err);
     for (uint32_t i = 0; i < found.n && !rc; i++) {
         search_index *ix = &x->indices[x->nindices++];

@@ -166,6 +166,7 @@ int qdi_api_scroll(qd_request *q, qd_response *r, qd_err *err)
     int rc = read_body(q, &ids, &keep, err);
     if (!rc) rc = qd_param_bool(q, "rest_total_hits_as_int", false, &as_int, err);
     if (!rc && keep.n) rc = qd_value_time(keep, "scroll", &ns, err);
+    if (!rc) rc = qdi_scroll_keep_check(q->a, ns / 1000000, keep, err);
     if (rc) return rc;
     if (ids && ids->type == QD_JSON_T_STRING) id = ids->text;
     if (!id.n) {

@@ -233,6 +233,7 @@ typedef struct search_shard {
     uint64_t total;
     bool total_lower_bound, timed_out, terminated_early;
     float max_score;  /* NaN: unknown */
+    uint64_t took_ns; /* of its query, where this node ran it; 0: not measured */
     int64_t stale_ms; /* how old what the copy shows may be; 0: not at all */
     qd_aggs_partial *aggs;
     /* fetch phase: its hits among those shown */
@@ -409,5 +410,12 @@ void qdi_slow_query(const search_run *x, const search_shard *s, uint64_t took_ns
 /* The same of a fetch; total: hits that are fetched. */
 void qdi_slow_fetch(const search_run *x, const qd_index_meta *m, uint32_t shard, uint32_t total,
                     uint64_t took_ns);
+
+/* Refuses a scroll that is kept for longer than search.max_keep_alive; shown: as it was asked for.
+ */
+int qdi_scroll_keep_check(const qd_actions *a, int64_t ms, qd_str shown, qd_err *err);
+
+/* "profile" with the shards of a search. */
+void qdi_search_profile_write(const search_run *x, qd_json_writer *w);
 
 #endif

@@ -471,6 +471,7 @@ static int counted_query(search_run *x, search_shard *s)
         atomic_fetch_add(&c->query_total, 1);
         uint64_t took = qd_env_mono_ns(x->a->env) - begun;
         atomic_fetch_add(&c->query_ns, took);
+        s->took_ns = took;
         if (!rc) qdi_slow_query(x, s, took);
     }
     return rc;

@@ -1,5 +1,6 @@
 /* shards.c: _search_shards: which copies a search would be run on, and where they are. */
 #include "action/api/admin_int.h"
+#include "action/indices/indices_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 
@@ -48,7 +49,23 @@ static int write_filter(const search_run *x, const search_index *ix, qd_json_wri
     return 0;
 }
 
-static int write_indices(const search_run *x, qd_json_writer *w, qd_err *err)
+/* The aliases by which the index was named, unless its own name is among the names. */
+static void write_named(const qd_index_meta *m, qd_str expression, qd_json_writer *w)
+{
+    uint32_t n = 0;
+    if (!expression.n || qdi_listed(expression, m->name)) return;
+    for (uint32_t i = 0; i < m->naliases; i++) {
+        if (!qdi_alias_wanted(expression, m->aliases[i].name)) continue;
+        if (n++ == 0) {
+            qd_json_key_c(w, "aliases");
+            qd_json_array(w);
+        }
+        qd_json_str(w, m->aliases[i].name);
+    }
+    if (n) qd_json_array_end(w);
+}
+
+static int write_indices(const search_run *x, qd_str expression, qd_json_writer *w, qd_err *err)
 {
     int rc = 0;
     qd_json_key_c(w, "indices");
@@ -56,6 +73,7 @@ static int write_indices(const search_run *x, qd_json_writer *w, qd_err *err)
     for (uint32_t i = 0; i < x->nindices && !rc; i++) {
         qd_json_key(w, x->indices[i].meta->name);
         qd_json_object(w);
+        write_named(x->indices[i].meta, expression, w);
         rc = write_filter(x, &x->indices[i], w, err);
         if (!rc) qd_json_object_end(w);
     }
@@ -117,7 +135,7 @@ int qdi_api_search_shards(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) {
         qd_json_object(&r->w);
         rc = write_nodes(&x, &id, &r->w, err);
-        if (!rc) rc = write_indices(&x, &r->w, err);
+        if (!rc) rc = write_indices(&x, qd_param(q, "index"), &r->w, err);
     }
     if (!rc) {
         write_shards(&x, &r->w);

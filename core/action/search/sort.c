@@ -174,6 +174,37 @@ static int format_of(const binder *b, const search_sort_field *s, search_sort_bo
     return rc;
 }
 
+/* numeric_type: what the values are cast to, where they are not that already. */
+static int cast_of(const binder *b, const search_sort_field *s, search_sort_bound *bound,
+                   qd_sort_key *k, qd_err *err)
+{
+    const qd_field *f = bound->field;
+    bool integer = f->number == QD_NUMBER_INTEGER, to_double = qd_str_is(s->numeric_type, "double");
+    if (k->kind == QD_SORT_ORD) {
+        int rc = qd_err_set(err, QD_E_QUERY_SHARD,
+                            "[numeric_type] option cannot be set on a non-numeric field, got %s",
+                            qd_field_type_name(f));
+        qd_err_detail_str(err, "index_uuid", b->uuid);
+        qd_err_detail_str(err, "index", b->index);
+        return rc;
+    }
+    if (qd_str_is(s->numeric_type, "date_nanos") || f->number == QD_NUMBER_UNSIGNED)
+        return qd_err_set(err, QD_E_ARG,
+                          "[numeric_type] [%.*s] is not supported on field [%.*s] of type [%s]",
+                          QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
+    if (to_double ? f->number == QD_NUMBER_DOUBLE : integer) return 0;
+    if (k->mode > QD_SORT_MAX)
+        return qd_err_set(err, QD_E_ARG,
+                          "[numeric_type] [%.*s] with [mode] sum, avg or median is not supported "
+                          "on field [%.*s] of type [%s]",
+                          QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
+    k->cast = to_double ? QD_SORT_TO_DOUBLE : QD_SORT_TO_LONG;
+    if (f->number == QD_NUMBER_SCALED) k->scale = f->scaling_factor;
+    bound->kind = to_double ? SEARCH_VALUE_F64 : SEARCH_VALUE_I64;
+    bound->field = NULL; /* what is shown is a number of its own */
+    return 0;
+}
+
 static int bind_field(const binder *b, const search_sort_field *s, search_sort_bound *bound,
                       qd_sort_key *k, qd_err *err)
 {
@@ -203,18 +234,13 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         qd_err_detail_str(err, "index_uuid", b->uuid);
         qd_err_detail_str(err, "index", b->index);
     }
-    if (!rc && s->numeric_type.n && f && k->kind == QD_SORT_ORD) {
-        rc = qd_err_set(err, QD_E_QUERY_SHARD,
-                        "[numeric_type] option cannot be set on a non-numeric field, got %s",
-                        qd_field_type_name(f));
-        qd_err_detail_str(err, "index_uuid", b->uuid);
-        qd_err_detail_str(err, "index", b->index);
-    }
     bool coarser = s->numeric_type.n && !qd_str_is(s->numeric_type, "date_nanos");
     if (!rc && f && f->nanos && coarser)
         rc = qd_err_set(err, QD_E_ARG,
                         "[numeric_type] [%.*s] is not supported on field [%.*s] of type [%s]",
                         QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
+    else if (!rc && s->numeric_type.n && f && !f->nanos)
+        rc = cast_of(b, s, bound, k, err);
     if (!rc && f && f->fixed.p) { /* the same for all: a column that nobody has */
         k->missing = QD_SORT_MISSING_VALUE;
         k->missing_value = (qd_sort_value){.kind = QD_SORT_ORD, .bytes = f->fixed};

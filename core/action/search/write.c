@@ -1,4 +1,5 @@
 /* write.c: failures and answers of a search. */
+#include "action/api/words.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
@@ -382,43 +383,6 @@ static uint32_t reduce_phases(const search_run *x)
     return phases;
 }
 
-static void write_profile(const search_run *x, qd_json_writer *w)
-{
-    qd_json_key_c(w, "profile");
-    qd_json_object(w);
-    qd_json_key_c(w, "shards");
-    qd_json_array(w);
-    for (uint32_t i = 0; i < x->nshards; i++) {
-        const search_shard *s = &x->shards[i];
-        qd_buf b;
-        qd_buf_init(&b, x->a->account, 1 << 16);
-        (void)(s->index->query.root && qd_node_describe(s->index->query.root, &b));
-        qd_json_object(w);
-        qd_json_key_c(w, "id");
-        qd_json_printf(w, "[%.*s][%.*s][%u]", QD_STR_ARG(x->a->node_id),
-                       QD_STR_ARG(s->index->meta->name), s->number);
-        qd_json_key_c(w, "searches");
-        qd_json_array(w);
-        qd_json_object(w);
-        qd_json_key_c(w, "query");
-        qd_json_array(w);
-        qd_json_object(w);
-        qd_json_field_c(w, "type", "Query");
-        qd_json_field_str(w, "description", qd_buf_view(&b));
-        qd_json_object_end(w);
-        qd_json_array_end(w);
-        qd_json_object_end(w);
-        qd_json_array_end(w);
-        qd_json_key_c(w, "aggregations");
-        qd_json_array(w);
-        qd_json_array_end(w);
-        qd_json_object_end(w);
-        qd_buf_fini(&b);
-    }
-    qd_json_array_end(w);
-    qd_json_object_end(w);
-}
-
 static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err)
 {
     uint64_t ns = qd_env_mono_ns(x->a->env) - x->start_ns;
@@ -435,7 +399,7 @@ static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_e
         qd_json_key_c(w, "aggregations");
         qd_aggs_write(x->aggs, x->r->typed_keys, w);
     }
-    if (!rc && x->r->profile) write_profile(x, w);
+    if (!rc && x->r->profile) qdi_search_profile_write(x, w);
     return rc;
 }
 
@@ -444,7 +408,10 @@ static void drop_failed(search_run *x)
 {
     uint32_t n = 0;
     x->failed = 0;
-    for (uint32_t i = 0; i < x->nshards; i++) x->failed += x->shards[i].rc != 0;
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        x->failed += x->shards[i].rc != 0;
+        if (x->shards[i].rc) qdi_words_error(x->a, QDI_WORDS_ANY, &x->shards[i].err);
+    }
     for (uint32_t i = 0; i < x->nrefs; i++) {
         if (!x->refs[i].shard->rc) x->refs[n++] = x->refs[i];
     }

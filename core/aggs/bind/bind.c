@@ -125,7 +125,7 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
     b->field = f;
     b->values = QDI_ORD;
     b->ids = ids;
-    b->has_missing = !ids;
+    b->has_missing = b->same_for_all = !ids;
     if (!ids) b->missing_bytes = qd_arena_str(x->arena, x->q->index);
     if ((a->type->flags & (QDI_TAKES_BYTES | QDI_ADDRESSES)) == QDI_TAKES_BYTES)
         return bind_format(x, a, b);
@@ -149,7 +149,8 @@ static int bind_unmapped(qdi_binder *x, const qdi_agg *a, qd_str name, qd_query_
 {
     qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
     if (!f) return qd_err_nomem(x->err, "aggregations");
-    qd_field_bare(f, qd_str_c(a->type->unmapped ? a->type->unmapped : "double"), name);
+    const char *type = a->value_type ? a->value_type : a->type->unmapped;
+    qd_field_bare(f, qd_str_c(type ? type : "double"), name);
     b->values = values_of(a, f);
     b->field = f;
     int rc = bind_format(x, a, b);

@@ -549,6 +549,7 @@ static int terms_finish(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state;
     const qd_searcher *searcher = a->shard->o.searcher;
+    uint32_t unused;
     int rc = 0;
     if (t->shard_count) {
         t->number = NULL;
@@ -558,6 +559,7 @@ static int terms_finish(qdi_aggr *a, qd_err *err)
     for (uint32_t i = 0; rc == 0 && i < qd_searcher_leaves(searcher); i++) {
         qd_arena_reset(&a->shard->leaf_arena);
         rc = all_of_leaf(a, qd_searcher_leaf(searcher, i), err);
+        if (rc == 0 && a->bound->same_for_all) rc = resolve(a, a->src->ordinals, &unused, err);
         if (rc == 0 && qd_task_stopped(a->shard->o.task)) rc = qd_task_poll(a->shard->o.task);
     }
     return rc;

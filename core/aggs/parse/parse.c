@@ -247,53 +247,109 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
 
 /* --- paths ------------------------------------------------------------------------------------ */
 
-/* "a>b.member", "a[member]": *out leads from subs downwards. */
+static uint32_t named(qdi_agg *const *subs, uint32_t n, qd_str name)
+{
+    uint32_t i = 0;
+    while (i < n && !qd_str_eq(subs[i]->name, name)) i++;
+    return i;
+}
+
+/* "name[member]", "name['member']" or "name.member": a dot within brackets is the member's own. */
+static void split_member(qd_str part, qd_str *name, qd_str *member)
+{
+    ptrdiff_t at = -1;
+    bool brackets = part.n && part.p[part.n - 1] == ']';
+    for (size_t k = 0; k < part.n; k++)
+        if (part.p[k] == (brackets ? '[' : '.')) at = (ptrdiff_t)k;
+    if (at <= 0) return;
+    *name = qd_str_sub(part, 0, (size_t)at);
+    *member = qd_str_sub(part, (size_t)at + 1, part.n - (size_t)at - 1 - brackets);
+    if (member->n >= 2 && member->p[0] == '\'') *member = (qd_str){member->p + 1, member->n - 2};
+}
+
+int qdi_aggs_invalid(qdi_parse *p, const char *fmt, ...)
+{
+    char text[640];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return qd_err_set(p->err, QD_E_VALIDATION, "Validation Failed: 1: %s;", text);
+}
+
+static int no_aggregation(qdi_parse *p, bool order, bool first, qd_str text, qd_str part)
+{
+    if (order)
+        return qdi_aggs_execution_error(
+            p->tree, p->err,
+            "Invalid aggregation order path [%.*s]. The provided aggregation [%.*s] either "
+            "does not exist, or is a pipeline aggregation and cannot be used to sort the "
+            "buckets.",
+            QD_STR_ARG(text), QD_STR_ARG(part));
+    if (first) return qdi_aggs_invalid(p, "No aggregation found for path [%.*s]", QD_STR_ARG(text));
+    return qdi_aggs_invalid(p, "No aggregation [%.*s] found for path [%.*s]", QD_STR_ARG(part),
+                            QD_STR_ARG(text));
+}
+
+typedef struct path_walk {
+    qdi_agg *const *subs; /* of the level that is reached */
+    uint32_t n;
+    bool order;
+    qd_str text;
+} path_walk;
+
+static int path_down(qdi_parse *p, path_walk *w, uint32_t i, qdi_path *out)
+{
+    if (out->n == QD_COUNT_OF(out->at))
+        return qd_err_set(p->err, QD_E_ARG, "path [%.*s] is too long", QD_STR_ARG(w->text));
+    const qdi_agg *a = w->subs[i];
+    out->at[out->n++] = (uint16_t)i;
+    w->n = a->nsubs;
+    w->subs = a->subs;
+    return 0;
+}
+
+static int path_step(qdi_parse *p, path_walk *w, qd_str part, bool last, qdi_path *out)
+{
+    qd_str name = part, member = {NULL, 0};
+    uint32_t i = named(w->subs, w->n, part);
+    if (i == w->n) { /* names may hold dots themselves: the whole goes first */
+        split_member(part, &name, &member);
+        i = named(w->subs, w->n, name);
+    }
+    if (i == w->n) return no_aggregation(p, w->order, out->n == 0, w->text, w->order ? part : name);
+    int rc = path_down(p, w, i, out);
+    if (rc || w->order || !member.n) {
+        out->member = member;
+        return rc;
+    }
+    if (!last)
+        return qd_err_set(p->err, QD_E_ARG,
+                          "buckets_path [%.*s] names one bucket [%.*s] of [%.*s], which is not "
+                          "supported by this version",
+                          QD_STR_ARG(w->text), QD_STR_ARG(member), QD_STR_ARG(name));
+    i = named(w->subs, w->n, member); /* of a pipeline "a.b" is "a>b" where b stands below a */
+    if (i < w->n) return path_down(p, w, i, out);
+    out->count = qd_str_is(member, "_count");
+    if (!out->count) out->member = member;
+    return 0;
+}
+
 int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
                         qdi_path *out)
 {
     memset(out, 0, sizeof *out);
-    qd_str rest = text;
-    while (rest.p) {
+    path_walk w = {subs, n, order, text};
+    int rc = 0;
+    for (qd_str rest = text; rc == 0 && rest.p;) {
         qd_str part = qd_str_split(&rest, '>');
         if (!order && qd_str_is(part, "_count")) {
             out->count = true;
             return 0;
         }
-        qd_str name = part, member = {NULL, 0};
-        uint32_t i = 0;
-        for (i = 0; i < n && !qd_str_eq(subs[i]->name, part); i++) {}
-        if (i == n) { /* names may hold dots themselves: the whole goes first */
-            ptrdiff_t dot = -1;
-            for (size_t k = 0; k < part.n; k++)
-                if (part.p[k] == '.' || part.p[k] == '[') dot = (ptrdiff_t)k;
-            if (dot > 0) {
-                name = qd_str_sub(part, 0, (size_t)dot);
-                member = qd_str_sub(part, (size_t)dot + 1, part.n);
-                if (member.n && member.p[member.n - 1] == ']') member.n--;
-                if (member.n >= 2 && member.p[0] == '\'')
-                    member = (qd_str){member.p + 1, member.n - 2};
-            }
-            for (i = 0; i < n && !qd_str_eq(subs[i]->name, name); i++) {}
-        }
-        if (i == n)
-            return qdi_aggs_execution_error(
-                p->tree, p->err,
-                "Invalid aggregation order path [%.*s]. The provided aggregation [%.*s] either "
-                "does not exist, or is a pipeline aggregation and cannot be used to sort the "
-                "buckets.",
-                QD_STR_ARG(text), QD_STR_ARG(part));
-        if (out->n == QD_COUNT_OF(out->at))
-            return qd_err_set(p->err, QD_E_ARG, "path [%.*s] is too long", QD_STR_ARG(text));
-        out->at[out->n++] = (uint16_t)i;
-        out->member = member;
-        if (!order && qd_str_is(member, "_count")) {
-            out->count = true;
-            out->member = (qd_str){NULL, 0};
-        }
-        n = subs[i]->nsubs;
-        subs = subs[i]->subs;
+        rc = path_step(p, &w, part, !rest.p, out);
     }
-    return 0;
+    return rc;
 }
 
 /* May buckets be ordered by what a path leads to (d, with the member named)? */

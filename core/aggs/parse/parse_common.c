@@ -140,8 +140,25 @@ int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query
     return 0;
 }
 
-#define VALUE_TYPES                                                                                \
-    "string,byte,short,integer,long,float,double,number,numeric,date,ip,boolean,number"
+/* What values an unmapped field would have. */
+static int value_type(qdi_parse *p, qdi_agg *a)
+{
+    static const struct {
+        const char *name, *field;
+    } types[] = {{"string", "keyword"}, {"byte", "long"},     {"short", "long"},
+                 {"integer", "long"},   {"long", "long"},     {"float", "double"},
+                 {"double", "double"},  {"number", "double"}, {"numeric", "double"},
+                 {"date", "date"},      {"ip", "ip"},         {"boolean", "boolean"}};
+    const qd_json_node *m = qd_json_get(a->json, "value_type");
+    if (!m) return 0;
+    if (m->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, a->type->name, m);
+    for (size_t i = 0; i < QD_COUNT_OF(types); i++) {
+        if (!qd_str_is(m->text, types[i].name)) continue;
+        a->value_type = types[i].field;
+        return 0;
+    }
+    return qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text));
+}
 
 /* field, missing, format, time_zone, keyed. */
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
@@ -176,11 +193,8 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
         }
         a->zone = z;
     }
-    m = qd_json_get(a->json, "value_type");
-    if (m && !(m->type == QD_JSON_T_STRING && qdi_aggs_listed(VALUE_TYPES, m->text)))
-        return m->type == QD_JSON_T_STRING
-                   ? qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text))
-                   : qdi_aggs_wrong_type(p, a->type->name, m);
+    int rc = value_type(p, a);
+    if (rc) return rc;
     return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
 }
 

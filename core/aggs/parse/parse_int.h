@@ -17,6 +17,8 @@ int qdi_aggs_parse_error(qdi_parse *p, const qd_json_node *n, const char *fmt, .
 /* QD_E_XCONTENT with "[line:col] " before the text. */
 int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt, ...)
     QD_PRINTF(3, 4);
+/* QD_E_VALIDATION: "Validation Failed: 1: …;". */
+int qdi_aggs_invalid(qdi_parse *p, const char *fmt, ...) QD_PRINTF(2, 3);
 /* "a>b.member", "a[member]": *out leads from the n subs downwards. */
 int qdi_aggs_path_parse(qdi_parse *p, qdi_agg *const *subs, uint32_t n, bool order, qd_str text,
                         qdi_path *out);

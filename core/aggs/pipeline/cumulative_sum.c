@@ -19,7 +19,7 @@ static int cumulative_sum_run(qdi_reduce *r, const qdi_agg *p, uint32_t at, qdi_
 const qd_agg_type qdi_aggs_cumulative_sum = {
     .name = "cumulative_sum",
     .key = "simple_value",
-    .flags = QDI_PIPELINE,
+    .flags = QDI_PIPELINE | QDI_IN_SEQUENCE,
     .members = QDI_PIPE_MEMBERS,
     .parse = qdi_aggs_pipe_parse,
     .below = cumulative_sum_run,

@@ -20,7 +20,7 @@ static int derivative_run(qdi_reduce *r, const qdi_agg *p, uint32_t at, qdi_out 
 const qd_agg_type qdi_aggs_derivative = {
     .name = "derivative",
     .key = "derivative",
-    .flags = QDI_PIPELINE,
+    .flags = QDI_PIPELINE | QDI_IN_SEQUENCE,
     .members = QDI_PIPE_MEMBERS ",unit",
     .parse = qdi_aggs_pipe_parse,
     .below = derivative_run,

@@ -28,13 +28,100 @@ int qdi_aggs_pipe_parse(qdi_parse *p, qdi_agg *a)
     return 0;
 }
 
+#define NO_NUMBER                                                                                  \
+    "buckets_path must reference either a number value or a single value numeric metric "          \
+    "aggregation, "
+
+/* A path has to end at a number: `from` is where it enters the buckets, `within` the first
+ * aggregation in them. */
+static int check_number(qdi_parse *p, const qdi_path *path, qdi_agg *const *level, uint32_t from)
+{
+    const qdi_agg *d = NULL, *within = NULL;
+    bool many = false; /* one value a bucket */
+    for (uint32_t i = 0; i < path->n; i++) {
+        many = many || (i > from && d->type->flags & QDI_MULTI);
+        d = level[path->at[i]];
+        level = d->subs;
+        if (i == from || !within) within = d;
+    }
+    if (path->count && !many) return 0;
+    uint32_t flags = d ? d->type->flags : 0;
+    bool bucket = path->n <= from;
+    if (many || bucket || flags & (QDI_MULTI | QDI_SINGLE | QDI_NO_ORDER | QDI_SILENT))
+        return qdi_aggs_execution_error(p->tree, p->err,
+                                        NO_NUMBER "got: [%s] at aggregation [%.*s]",
+                                        many     ? "Object[]"
+                                        : bucket ? "Bucket"
+                                                 : d->type->name,
+                                        QD_STR_ARG((within ? within : p->tree->roots[0])->name));
+    qd_str m = path->member;
+    if (!d->type->has_member && (m.n == 0 || qd_str_is(m, "value"))) return 0;
+    if (d->type->has_member && d->type->has_member(d, m)) return 0;
+    if (d->type->has_member && m.n == 0)
+        return qdi_aggs_execution_error(p->tree, p->err,
+                                        NO_NUMBER "but [%.*s] contains multiple values. Please "
+                                                  "specify which to use.",
+                                        QD_STR_ARG(within->name));
+    return qdi_aggs_execution_error(p->tree, p->err, "path not supported for [%.*s]: [%.*s]",
+                                    QD_STR_ARG(d->name), QD_STR_ARG(m));
+}
+
+static int check_path(qdi_parse *p, const qdi_agg *a, qdi_agg *const *level, uint32_t n,
+                      qd_str text, qdi_path *path)
+{
+    bool beside = a->type->beside != NULL;
+    int rc = qdi_aggs_path_parse(p, level, n, false, text, path);
+    if (rc) return rc;
+    if (beside && (path->n == 0 || !(level[path->at[0]]->type->flags & QDI_MULTI)))
+        return qdi_aggs_invalid(p,
+                                "The first aggregation in buckets_path must be a multi-bucket "
+                                "aggregation for aggregation [%.*s] found :%s for buckets path: "
+                                "%.*s",
+                                QD_STR_ARG(a->name),
+                                path->n ? level[path->at[0]]->type->name : "_count",
+                                QD_STR_ARG(text));
+    return 0;
+}
+
+/* Pipelines within buckets need buckets around them, some of them those of a histogram. */
+static int check_parent(qdi_parse *p, const qdi_agg *a)
+{
+    const qdi_agg *parent = a->parent;
+    const char *name = a->type->name;
+    if (a->type->beside) return 0;
+    if (a->type->flags & QDI_IN_SEQUENCE) {
+        if (!parent || !(parent->type->flags & QDI_SEQUENCE))
+            return qdi_aggs_invalid(p,
+                                    "%s aggregation [%.*s] must have a histogram, date_histogram "
+                                    "or auto_date_histogram as parent%s",
+                                    name, QD_STR_ARG(a->name),
+                                    parent ? "" : " but doesn't have a parent");
+        if (parent->min_doc_count != 0)
+            return qdi_aggs_invalid(p,
+                                    "parent histogram of %s aggregation [%.*s] must have "
+                                    "min_doc_count of 0",
+                                    name, QD_STR_ARG(a->name));
+    }
+    if (!parent)
+        return qdi_aggs_invalid(p,
+                                "%s aggregation [%.*s] must be declared inside of another "
+                                "aggregation",
+                                name, QD_STR_ARG(a->name));
+    return 0;
+}
+
 int qdi_aggs_pipe_resolve(qdi_parse *p, qdi_agg *a, qdi_agg *const *level, uint32_t n)
 {
     qdi_pipe *d = qdi_pipe_of(a);
-    int rc = d->path_text.p ? qdi_aggs_path_parse(p, level, n, false, d->path_text, &d->path) : 0;
+    uint32_t from = a->type->beside ? 1 : 0;
+    int rc = d->path_text.p ? check_path(p, a, level, n, d->path_text, &d->path) : 0;
     for (uint32_t k = 0; rc == 0 && k < d->nsort; k++)
         if (d->sort[k].by == QDI_BY_METRIC)
-            rc = qdi_aggs_path_parse(p, level, n, false, d->sort[k].text, &d->sort[k].path);
+            rc = check_path(p, a, level, n, d->sort[k].text, &d->sort[k].path);
+    if (rc == 0) rc = check_parent(p, a);
+    if (rc == 0 && d->path_text.p) rc = check_number(p, &d->path, level, from);
+    for (uint32_t k = 0; rc == 0 && k < d->nsort; k++)
+        if (d->sort[k].by == QDI_BY_METRIC) rc = check_number(p, &d->sort[k].path, level, from);
     return rc;
 }
 

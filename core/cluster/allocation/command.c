@@ -107,6 +107,11 @@ static int find_shard(commanding *x)
     for (uint32_t i = 0; i < v->nindices; i++) {
         const qd_alloc_index *y = &v->indices[i];
         if (!qd_str_eq(y->name, x->c->index)) continue;
+        if (x->c->shard >= y->nshards && x->explain &&
+            (x->c->order == QD_ALLOC_MOVE || x->c->order == QD_ALLOC_CANCEL_SHARD)) {
+            x->shard = QD_ALLOC_NONE; /* it is on no node, which is explained */
+            return 0;
+        }
         if (x->c->shard >= y->nshards)
             return qd_err_set(x->err, QD_E_NOTFOUND, "no such shard: [%.*s][%u]",
                               QD_STR_ARG(x->c->index), x->c->shard);
@@ -121,6 +126,7 @@ static int find_shard(commanding *x)
 static uint32_t copy_on(const commanding *x, uint32_t node)
 {
     const alloc_work *w = &x->w;
+    if (x->shard == QD_ALLOC_NONE) return QD_ALLOC_NONE;
     for (uint32_t g = w->first[x->shard]; g < w->first[x->shard + 1]; g++)
         if (w->now.node[g] == node || w->now.from[g] == node) return g;
     return QD_ALLOC_NONE;

@@ -95,12 +95,30 @@ static bool hidden_index(const qd_index_meta *m)
     return qd_values_bool(m->values, QD_IX_HIDDEN);
 }
 
-/* May a pattern bring this index in? A pattern that begins with a dot sees hidden dot names. */
-static bool expands_to(const resolving *r, const qd_index_meta *m, qd_str pattern)
+/* May a pattern bring an index of this state in? */
+static bool expands_to(const resolving *r, const qd_index_meta *m)
 {
-    if (m->closed ? !(r->options & QD_EXPAND_CLOSED) : !(r->options & QD_EXPAND_OPEN)) return false;
-    bool dots = pattern.n && pattern.p[0] == '.' && m->name.p[0] == '.';
-    return !hidden_index(m) || (r->options & QD_EXPAND_HIDDEN) || dots;
+    return r->options & (m->closed ? QD_EXPAND_CLOSED : QD_EXPAND_OPEN);
+}
+
+/* Is a name that fits seen? A pattern that begins with a dot sees hidden names with one. */
+static bool is_seen(const resolving *r, qd_str name, bool hidden, qd_str pattern)
+{
+    if (!qd_pattern_match(pattern, name)) return false;
+    bool dots = pattern.n && pattern.p[0] == '.' && name.p[0] == '.';
+    return !hidden || dots || (r->options & QD_EXPAND_HIDDEN);
+}
+
+/* By its own name, or by that of an alias, which brings hidden indices in too, unless all are
+ * meant.
+ */
+static bool pattern_hits(const resolving *r, const qd_index_meta *m, qd_str pattern)
+{
+    bool hit = is_seen(r, m->name, hidden_index(m), pattern);
+    bool by_alias = !(r->options & QD_NO_ALIASES) && !qd_str_is(pattern, "*");
+    for (uint32_t k = 0; by_alias && !hit && k < m->naliases; k++)
+        hit = is_seen(r, m->aliases[k].name, m->aliases[k].is_hidden, pattern);
+    return hit;
 }
 
 static void mark_pattern(resolving *r, qd_str pattern, bool in, uint32_t *matches)
@@ -108,12 +126,9 @@ static void mark_pattern(resolving *r, qd_str pattern, bool in, uint32_t *matche
     const qd_state *s = r->s;
     for (uint32_t i = 0; i < s->n; i++) {
         const qd_index_meta *m = s->indices[i];
-        bool hit = qd_pattern_match(pattern, m->name);
-        for (uint32_t k = 0; !hit && k < m->naliases && !(r->options & QD_NO_ALIASES); k++) {
-            hit = qd_pattern_match(pattern, m->aliases[k].name) &&
-                  (!m->aliases[k].is_hidden || (r->options & QD_EXPAND_HIDDEN));
-        }
-        if (!hit || (in && !expands_to(r, m, pattern))) continue;
+        bool out = !in && qd_pattern_match(pattern, m->name);
+        if (!out && !pattern_hits(r, m, pattern)) continue;
+        if (in && !expands_to(r, m)) continue;
         r->in[i] = in;
         (*matches)++;
     }

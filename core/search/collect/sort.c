@@ -271,6 +271,34 @@ static int64_t combine(const qd_sort_key *k, const int64_t *v, uint32_t n)
     return k->number == QD_SORT_DOUBLE ? qd_sortable_f64(out) : qd_sortable_f32((float)out);
 }
 
+static double real_of(const qd_sort_key *k, int64_t v)
+{
+    if (k->number == QD_SORT_DOUBLE) return qd_sortable_to_f64(v);
+    if (k->number == QD_SORT_FLOAT) return qd_sortable_to_f32(v);
+    return k->scale > 0 ? (double)v / k->scale : (double)v;
+}
+
+/* As Java casts a double to a long. */
+static int64_t long_of(double d)
+{
+    if (isnan(d)) return 0;
+    return d >= 0x1p63 ? INT64_MAX : d < -0x1p63 ? INT64_MIN : (int64_t)d;
+}
+
+/* Documents without a value come as INT64_MIN, which no double is. */
+static int gather_cast(key *k, const qd_hits *h, qd_err *err)
+{
+    qd_column_pick pick = k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX : QD_COLUMN_PICK_MIN;
+    int rc = qd_column_gather(k->reader, h->docs, h->n, pick, INT64_MIN, k->v, err);
+    for (uint32_t i = 0; rc == 0 && i < h->n; i++) {
+        double real = real_of(&k->k, k->v[i]);
+        k->v[i] = k->v[i] == INT64_MIN           ? k->missing
+                  : k->k.cast == QD_SORT_TO_LONG ? long_of(real)
+                                                 : qd_sortable_f64(real);
+    }
+    return rc;
+}
+
 static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
 {
     (void)s;
@@ -292,6 +320,7 @@ static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
             k->v[i] = k->v[i] == ORD_MISSING ? k->missing : 2 * k->v[i] + 1;
         return rc;
     }
+    if (k->k.cast) return gather_cast(k, h, err);
     if (k->k.mode <= QD_SORT_MAX)
         return qd_column_gather(k->reader, h->docs, h->n,
                                 k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX : QD_COLUMN_PICK_MIN,
@@ -417,7 +446,8 @@ static bool ties_by_doc(const qd_sorter *s)
 /* Is the first key one of the document's values? */
 static bool key_is_value(const qd_sorter *s)
 {
-    return s->keys[0].k.kind == QD_SORT_I64 && s->keys[0].k.mode <= QD_SORT_MAX;
+    const qd_sort_key *k = &s->keys[0].k;
+    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast;
 }
 
 static bool sorter_settled(const qd_collector *c)

@@ -37,6 +37,9 @@ typedef enum qd_sort_number {
     QD_SORT_UNSIGNED /* the top bit turned over */
 } qd_sort_number;
 
+/* numeric_type: values compare and are shown as numbers of another kind than the column's. */
+typedef enum qd_sort_cast { QD_SORT_UNCAST, QD_SORT_TO_LONG, QD_SORT_TO_DOUBLE } qd_sort_cast;
+
 typedef enum qd_sort_missing {
     QD_SORT_MISSING_LAST,
     QD_SORT_MISSING_FIRST,
@@ -58,6 +61,8 @@ typedef struct qd_sort_key {
     qd_str field;
     qd_sort_mode mode;
     qd_sort_number number;
+    qd_sort_cast cast; /* not with sum, avg, median */
+    double scale;      /* of integers that stand for fractions; 0: they stand for themselves */
     qd_sort_missing missing;
     qd_sort_value missing_value; /* with QD_SORT_MISSING_VALUE */
 } qd_sort_key;

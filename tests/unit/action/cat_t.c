@@ -137,7 +137,7 @@ static void tables_answer(void **state)
                           "[0-9.]+k?b\n$"},
         {"/_cat/shards", "^foo 0 p STARTED 1 [0-9.]+k?b [0-9.]+k?b 127\\.0\\.0\\.1 node-1\n$"},
         {"/_cat/segments",
-         "^foo 0 p 127\\.0\\.0\\.1 _[0-9a-z]+ [0-9]+ 1 0 [0-9.]+k?b 0b (true|false) true "
+         "^foo 0 p 127\\.0\\.0\\.1 _[0-9a-z]+ [0-9]+ 1 0 [0-9.]+k?b 0 (true|false) true "
          "[0-9.]+ true\n$"},
         {"/_cat/recovery?h=i,s,ty,st,top", "^foo 0 empty_store done 100\\.0%\n$"},
         {"/_cat/nodes", "^127\\.0\\.0\\.1 +[0-9]+ +[0-9]+ +[0-9]+ [0-9.]+ [0-9.]+ [0-9.]+ dim \\* "

@@ -513,6 +513,13 @@ static void names_resolve(void **state)
         qd_cluster_create_index(a.cluster, QD_STR("log-2"), s, QD_STR(""), alias, 2, NULL, &err),
         0);
     assert_int_equal(create(&a, "other", s, "", &err), 0);
+    qd_settings *unseen = settings("index.hidden", "true");
+    qd_alias dots[] = {{.name = QD_STR(".dot"), .is_write_index = -1, .is_hidden = true},
+                       {.name = QD_STR("seen"), .is_write_index = -1}};
+    assert_int_equal(
+        qd_cluster_create_index(a.cluster, QD_STR("hid"), unseen, QD_STR(""), dots, 2, NULL, &err),
+        0);
+    qd_settings_unref(unseen);
     assert_int_equal(create(&a, "Bad", s, "", &err), QD_E_INVALID_INDEX_NAME);
     assert_string_equal(qd_err_reason(&err), "Invalid index name [Bad], must be lowercase");
     qd_err_fini(&err);
@@ -527,6 +534,11 @@ static void names_resolve(void **state)
     check_resolve(now, "*,-log-1", QD_INDICES_SEARCH, "log-2,other");
     check_resolve(now, "", QD_INDICES_SEARCH, "log-1,log-2,other");
     check_resolve(now, "_all", QD_INDICES_SEARCH, "log-1,log-2,other");
+    check_resolve(now, "h*", QD_INDICES_SEARCH, "");
+    check_resolve(now, "h*", QD_INDICES_SEARCH | QD_EXPAND_HIDDEN, "hid");
+    check_resolve(now, ".d*", QD_INDICES_SEARCH, "hid");
+    check_resolve(now, "se*", QD_INDICES_SEARCH, "hid");
+    check_resolve(now, "hid,-h*", QD_INDICES_SEARCH, "hid");
     check_resolve(now, "nope", QD_INDICES_SEARCH, "! no such index [nope]");
     check_resolve(now, "nope,log-1", QD_INDICES_SEARCH | QD_IGNORE_UNAVAILABLE, "log-1");
     check_resolve(now, "nope*", QD_INDICES_SEARCH, "");
@@ -687,8 +699,9 @@ static qd_plugin_host *host_with_type(void)
 static void refused_below_level_2(int rc, qd_err *err)
 {
     assert_int_equal(rc, QD_E_ARG);
-    assert_non_null(strstr(qd_err_reason(err), "must be of level 2; they are of level 1: POST "
-                                               "_cluster/upgrade/finalize when all nodes run"));
+    assert_non_null(strstr(qd_err_reason(err),
+                           "needs level 2 of the cluster's formats; they are of "
+                           "level 1: POST _cluster/upgrade/finalize when all"));
     qd_err_fini(err);
 }
 

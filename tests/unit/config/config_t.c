@@ -624,6 +624,35 @@ static void the_printed_file_is_read_back_without_a_complaint(void **state)
     qd_buf_fini(&un);
 }
 
+/* What one product's users expect is the default under its identity, below all other sources. */
+static void some_defaults_follow_the_identity(void **state)
+{
+    static const struct {
+        const char *file;
+        bool by_name; /* action.destructive_requires_name */
+        int64_t clauses;
+        const char *block;
+    } rows[] = {
+        {"http.port: 1\n", true, 4096, "write"},
+        {"compatibility.identity: es8\n", true, 4096, "write"},
+        {"compatibility.identity: es7\n", false, 1024, "write"},
+        {"compatibility.identity: es7.10.2\n", false, 1024, "write"},
+        {"compatibility.identity: os2\n", false, 1024, "metadata_write"},
+        {"compatibility.identity: os3\naction.destructive_requires_name: true\n", true, 1024,
+         "metadata_write"},
+    };
+    (void)state;
+    for (size_t i = 0; i < QD_COUNT_OF(rows); i++) {
+        qd_config *c;
+        assert_int_equal(open_config(&c, rows[i].file, NULL), 0);
+        assert_int_equal(qd_config_ready(c, NULL), 0);
+        assert_int_equal(qd_config_bool(c, QD_SET_ACTION_DESTRUCTIVE), rows[i].by_name);
+        assert_int_equal(qd_config_i64(c, QD_SET_MAX_CLAUSES), rows[i].clauses);
+        assert_string_equal(qd_config_text(c, QD_SET_CLUSTER_NO_MASTER_BLOCK).p, rows[i].block);
+        qd_config_close(c);
+    }
+}
+
 static void running_out_of_memory_loses_nothing(void **state)
 {
     (void)state;
@@ -647,6 +676,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_come_before_environment_before_file),
         cmocka_unit_test(lists_have_no_empty_items),
+        cmocka_unit_test(some_defaults_follow_the_identity),
         cmocka_unit_test(a_bad_file_is_refused_with_name_nearest_and_line),
         cmocka_unit_test(modes_that_contradict_each_other_are_refused),
         cmocka_unit_test(use_k8s_coordination_stands_alone),

@@ -1,0 +1,88 @@
+/*
+ * profile.c: the profile of a search. A query is measured as a whole, on the shards of this node:
+ * its time stands as that of its next document. Clients decode all the names of Elasticsearch's
+ * breakdown, and those of what is not measured apart are 0.
+ */
+#include "action/search/part_int.h"
+#include "base/str.h"
+#include "search/tree.h"
+#include <stdio.h>
+#include <string.h>
+
+static void write_breakdown(const search_shard *s, qd_json_writer *w)
+{
+    static const char *const steps[] = {
+        "advance",  "build_scorer", "compute_max_score",         "create_weight",  "match",
+        "next_doc", "score",        "set_min_competitive_score", "shallow_advance"};
+    qd_json_key_c(w, "breakdown");
+    qd_json_object(w);
+    for (size_t i = 0; i < QD_COUNT_OF(steps); i++) {
+        char count[64];
+        bool next = strcmp(steps[i], "next_doc") == 0;
+        snprintf(count, sizeof count, "%s_count", steps[i]);
+        qd_json_field_int(w, steps[i], next ? (int64_t)s->took_ns : 0);
+        qd_json_field_int(w, count, next ? (int64_t)s->total : 0);
+    }
+    qd_json_object_end(w);
+}
+
+static void write_query(const search_run *x, const search_shard *s, qd_json_writer *w)
+{
+    qd_buf b;
+    qd_buf_init(&b, x->a->account, 1 << 16);
+    (void)(s->index->query.root && qd_node_describe(s->index->query.root, &b));
+    qd_json_key_c(w, "query");
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_field_c(w, "type", "Query");
+    qd_json_field_str(w, "description", qd_buf_view(&b));
+    qd_json_field_int(w, "time_in_nanos", (int64_t)s->took_ns);
+    write_breakdown(s, w);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+    qd_buf_fini(&b);
+}
+
+static void write_collector(const search_run *x, const search_shard *s, qd_json_writer *w)
+{
+    qd_json_key_c(w, "collector");
+    qd_json_array(w);
+    qd_json_object(w);
+    qd_json_field_c(w, "name", x->r->sort.n ? "SortedHits" : "TopHits");
+    qd_json_field_c(w, "reason", x->r->size ? "search_top_hits" : "search_count");
+    qd_json_field_int(w, "time_in_nanos", (int64_t)s->took_ns);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+}
+
+static void write_shard(const search_run *x, const search_shard *s, qd_json_writer *w)
+{
+    qd_str node = s->target ? s->target->node : x->a->node_id;
+    qd_json_object(w);
+    qd_json_key_c(w, "id");
+    qd_json_printf(w, "[%.*s][%.*s][%u]", QD_STR_ARG(node), QD_STR_ARG(s->index->meta->name),
+                   s->number);
+    qd_json_key_c(w, "searches");
+    qd_json_array(w);
+    qd_json_object(w);
+    write_query(x, s, w);
+    qd_json_field_int(w, "rewrite_time", 0); /* indices rewrite a query, shards do not */
+    write_collector(x, s, w);
+    qd_json_object_end(w);
+    qd_json_array_end(w);
+    qd_json_key_c(w, "aggregations");
+    qd_json_array(w);
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
+void qdi_search_profile_write(const search_run *x, qd_json_writer *w)
+{
+    qd_json_key_c(w, "profile");
+    qd_json_object(w);
+    qd_json_key_c(w, "shards");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < x->nshards; i++) write_shard(x, &x->shards[i], w);
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
