@@ -188,7 +188,8 @@ static int cast_of(const binder *b, const search_sort_field *s, search_sort_boun
         qd_err_detail_str(err, "index", b->index);
         return rc;
     }
-    if (qd_str_is(s->numeric_type, "date_nanos") || f->number == QD_NUMBER_UNSIGNED)
+    bool nanos = qd_str_is(s->numeric_type, "date_nanos");
+    if (nanos || f->number == QD_NUMBER_UNSIGNED)
         return qd_err_set(err, QD_E_ARG,
                           "[numeric_type] [%.*s] is not supported on field [%.*s] of type [%s]",
                           QD_STR_ARG(s->numeric_type), QD_STR_ARG(s->field), qd_field_type_name(f));
