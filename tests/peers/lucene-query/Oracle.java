@@ -58,7 +58,7 @@ public final class Oracle extends QueryParser {
         return unknown(field) ? NONE : super.getPrefixQuery(field, t);
     }
     @Override protected Query getRegexpQuery(String field, String t) throws ParseException {
-        return unknown(field) ? NONE : newRegexpQuery(new Term(field, t)); // its case as it stands
+        return unknown(field) ? NONE : super.getRegexpQuery(field, t);
     }
     @Override protected Query getWildcardQuery(String field, String t) throws ParseException {
         if (t.equals("*") && field.equals("*")) return new MatchAllDocsQuery();
