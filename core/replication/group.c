@@ -748,8 +748,7 @@ static bool alone(repl_shard *g)
  * comes back from its log when it is promoted. */
 static int take_term(qd_engine *e, uint64_t term, qd_err *err)
 {
-    bool former =
-        qd_engine_mode_get(e) == QD_ENGINE_PRIMARY && qd_engine_primary_term(e) < term;
+    bool former = qd_engine_mode_get(e) == QD_ENGINE_PRIMARY && qd_engine_primary_term(e) < term;
     return former ? qd_engine_rollback(e, term, QD_SEQ_NO_NONE, NULL, err)
                   : qd_engine_term_raise(e, term, err);
 }

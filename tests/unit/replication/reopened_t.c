@@ -179,8 +179,8 @@ static void record_edit(action_cluster *c, const char *from, const char *to)
     int64_t at = qd_str_find_str(value, qd_str_c(from));
     assert_true(at > 0);
     size_t behind = (size_t)at + strlen(from);
-    int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)at, value.p, to,
-                     (int)(value.n - behind), value.p + behind);
+    int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)at, value.p, to, (int)(value.n - behind),
+                     value.p + behind);
     assert_true(n > 0 && (size_t)n < sizeof text);
     qd_coord_change put = {.type = QD_COORD_PUT, .key = key, .value = {text, (size_t)n}};
     assert_int_equal(qd_coord_commit(store, NULL, 0, &put, 1, WAIT_MS, NULL, NULL, NULL), 0);
