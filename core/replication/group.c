@@ -744,10 +744,19 @@ static bool alone(repl_shard *g)
     return true;
 }
 
+/* The term becomes durable. A primary of a lower one is set back to a copy: what it has in buffers
+ * comes back from its log when it is promoted. */
+static int take_term(qd_engine *e, uint64_t term, qd_err *err)
+{
+    bool former = qd_engine_mode_get(e) == QD_ENGINE_PRIMARY && qd_engine_primary_term(e) < term;
+    return former ? qd_engine_rollback(e, term, QD_SEQ_NO_NONE, NULL, err)
+                  : qd_engine_term_raise(e, term, err);
+}
+
 /* The term is durable here, and the lease that this copy gave to another primary has run out. */
 static int wait_to_lead(repl_shard *g, qd_engine *e, uint64_t term, bool one, qd_err *err)
 {
-    int rc = qd_engine_term_raise(e, term, err);
+    int rc = take_term(e, term, err);
     qd_mutex_lock(&g->lock);
     if (!rc && g->cm.term < term) repl_copy_adopted(&g->cm, term);
     if (one) g->cm.lease_until_ns = 0; /* nobody else could have been primary */
@@ -778,6 +787,8 @@ static void leads(repl_shard *g, qd_engine *e, uint64_t term)
     qd_mutex_lock(&g->lock);
     repl_record_view(g, copies, &rec);
     bool mine = rec.term == term && strcmp(rec.primary, g->aid) == 0 && g->cm.term == term;
+    /* whoever adopts a later term has set the engine back before it says so in g->cm */
+    mine = mine && qd_engine_mode_get(e) == QD_ENGINE_PRIMARY && qd_engine_primary_term(e) == term;
     if (mine) {
         qd_assert(!g->leading && !g->pm.first && !g->pm.reads);
         qd_invariant(term >= g->pm.term); /* terms of this copy as primary only rise */
@@ -817,8 +828,9 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
         g->leading = false;
     }
     repl_unlock(g);
-    bool promoted = qd_engine_mode_get(e) == QD_ENGINE_REPLICA;
     rc = wait_to_lead(g, e, term, one, err);
+    /* asked behind it: to take the term may have made a copy of it */
+    bool promoted = qd_engine_mode_get(e) == QD_ENGINE_REPLICA;
     if (!rc && promoted) {
         repl_install_end(g);
         rc = qd_engine_promote(e, term, err);

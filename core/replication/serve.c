@@ -54,14 +54,19 @@ static void refuse_err(repl_reply *a, const qd_err *err)
     refuse(a, qd_err_reason(err));
 }
 
+/* Under the lock. */
+static void step_down(repl_shard *g, uint64_t term)
+{
+    if (!g->leading || g->pm.term >= term) return;
+    repl_primary_fence(&g->pm, term);
+    g->leading = false;
+}
+
 /* The term of the request becomes this copy's; a primary of a lower one goes back to a copy. */
 static int adopt(repl_shard *g, qd_engine *e, uint64_t term, qd_err *err)
 {
     qd_mutex_lock(&g->lock);
-    if (g->leading) {
-        repl_primary_fence(&g->pm, term);
-        g->leading = false;
-    }
+    step_down(g, term);
     repl_unlock(g);
     int rc = qd_engine_mode_get(e) == QD_ENGINE_PRIMARY
                  ? qd_engine_rollback(e, term, QD_SEQ_NO_NONE, NULL, err)
@@ -73,7 +78,8 @@ static int adopt(repl_shard *g, qd_engine *e, uint64_t term, qd_err *err)
     qd_mutex_lock(&g->lock);
     if (!rc && g->cm.term < term) repl_copy_adopted(&g->cm, term);
     qd_invariant(g->cm.term <= qd_engine_primary_term(e)); /* what is promised is on the disk */
-    qd_mutex_unlock(&g->lock);
+    if (!rc) step_down(g, term); /* of a lower term it may have become the primary meanwhile */
+    repl_unlock(g);
     return rc;
 }
 

@@ -163,9 +163,8 @@ static void a_closed_primary_starts_at_last(void **state)
     action_cluster_close(c);
 }
 
-/* The record says of a primary that serves that it is still to start: as after it was opened again
- * and promoted at the same time. */
-static void record_as_before_its_start(action_cluster *c)
+/* Puts `to` in the place of `from` in the record of the shard. */
+static void record_edit(action_cluster *c, const char *from, const char *to)
 {
     char text[1024];
     qd_arena arena;
@@ -177,26 +176,58 @@ static void record_as_before_its_start(action_cluster *c)
     assert_int_equal(qd_coord_read(store, key, false, WAIT_MS, &arena, &list, NULL), 0);
     assert_int_equal(list.n, 1);
     qd_str value = {(const char *)list.at[0].value, list.at[0].value_len};
-    int64_t at = qd_str_find_str(value, QD_STR("STARTED"));
+    int64_t at = qd_str_find_str(value, qd_str_c(from));
     assert_true(at > 0);
-    int n = snprintf(text, sizeof text, "%.*sINITIALIZING%.*s", (int)at, value.p,
-                     (int)(value.n - (size_t)at - 7), value.p + at + 7);
+    size_t behind = (size_t)at + strlen(from);
+    int n = snprintf(text, sizeof text, "%.*s%s%.*s", (int)at, value.p, to, (int)(value.n - behind),
+                     value.p + behind);
+    assert_true(n > 0 && (size_t)n < sizeof text);
     qd_coord_change put = {.type = QD_COORD_PUT, .key = key, .value = {text, (size_t)n}};
     assert_int_equal(qd_coord_commit(store, NULL, 0, &put, 1, WAIT_MS, NULL, NULL, NULL), 0);
     qd_arena_fini(&arena);
     qd_state_unref(s);
 }
 
+/* The record says of a primary that serves that it is still to start: as after it was opened again
+ * and promoted at the same time. */
 static void a_primary_says_again_that_it_has_started(void **state)
 {
     (void)state;
     action_cluster *c = action_cluster_open(1, NULL);
     action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
     coord_memory_full(action_cluster_store(c), "INITIALIZING");
-    record_as_before_its_start(c);
+    record_edit(c, "STARTED", "INITIALIZING");
     starts_when_it_can(c);
     put(c, 0, "x", 1, 1, "");
     assert_int_equal(got(c, 0, "x", 1), 1);
+    action_cluster_close(c);
+}
+
+/* A node may see only the end of what the record went through: the copy that it has open as primary
+ * was failed, assigned again, and started. It goes on in the new term, with all that it had. */
+static void a_primary_goes_on_under_a_higher_term(void **state)
+{
+    (void)state;
+    qd_engine *e;
+    action_cluster *c = action_cluster_open(1, NULL);
+    action_cluster_index(c, "x", "{\"settings\":{\"index\":{\"number_of_replicas\":0}}}");
+    for (int i = 0; i < 10; i++) put(c, 0, "x", i, i, "");
+    assert_int_equal(action_cluster_call(c, 0, "POST", "/x/_refresh", NULL), 200);
+    for (int i = 5; i < 15; i++) put(c, 0, "x", i, 100 + i, ""); /* these in buffers */
+    record_edit(c, "\"primary_term\":1", "\"primary_term\":7");
+    uint64_t end = qd_env_mono_ns(qd_env_system()) + WAIT_MS * UINT64_C(1000000), term = 0;
+    while (term != 7 && qd_env_mono_ns(qd_env_system()) < end) {
+        qd_shard *s = shard_of(c, 0, "x", NULL);
+        if (s && qd_shard_enter(s, 0, &e, NULL) == 0) {
+            if (qd_engine_mode_get(e) == QD_ENGINE_PRIMARY) term = qd_engine_primary_term(e);
+            qd_shard_leave(s);
+        }
+        qd_shard_unref(s);
+    }
+    assert_int_equal(term, 7);
+    put(c, 0, "x", 20, 20, "");
+    for (int i = 0; i < 15; i++) assert_int_equal(got(c, 0, "x", i), i < 5 ? i : 100 + i);
+    assert_int_equal(got(c, 0, "x", 20), 20);
     action_cluster_close(c);
 }
 
@@ -446,6 +477,7 @@ int main(void)
         cmocka_unit_test(what_was_shown_is_waited_for),
         cmocka_unit_test(a_closed_primary_starts_at_last),
         cmocka_unit_test(a_primary_says_again_that_it_has_started),
+        cmocka_unit_test(a_primary_goes_on_under_a_higher_term),
     };
     return unit_run(tests);
 }
