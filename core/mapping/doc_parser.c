@@ -121,7 +121,9 @@ static int new_scalar(qd_doc_parser *p, const unknown *t, qd_err *err)
 static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
 {
     int rc = 0;
-    if (f->has_null_value) {
+    if (f->has_null_value && f->type->null) {
+        rc = f->type->null(&p->d, f, err);
+    } else if (f->has_null_value) {
         switch (f->value_class) {
         case QD_VALUE_TEXT:
         case QD_VALUE_TERM:

@@ -64,6 +64,11 @@ typedef struct qd_field {
     qd_str leaf;            /* last name */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
+    /* Fields of segments that the type keeps beside this one; NULL: none. No request finds them. */
+    const struct qd_field *grams; /* 3-grams of the values (grams.h), which stand in the column */
+    struct qd_field *beside;      /* all of them, linked by their own `beside` */
+    bool hidden;                  /* is one of them */
+    bool implied;                 /* a multi-field that the type of its parent brings */
 
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
@@ -104,6 +109,13 @@ bool qd_field_type_known(qd_str type);
 bool qd_field_part_find(const void *host, qd_str type, struct qd_part_type *out);
 /* Type name as in mappings ("long"). [any] */
 const char *qd_field_type_name(const qd_field *f);
+/* The type as _field_caps names it: types that answer the same requests are one family. [any] */
+const char *qd_field_family(const qd_field *f);
+/* Are the values of a TERM field indexed as terms? [any] */
+static inline bool qd_field_has_terms(const qd_field *f)
+{
+    return f->indexed && !f->grams;
+}
 /* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
 

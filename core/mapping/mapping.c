@@ -15,6 +15,7 @@ typedef struct compiler {
     const qd_mapping *old; /* whose numbers are kept; or NULL */
     QD_VEC(qd_field *) fields;
     QD_VEC(const object *) objects;
+    uint32_t nhidden; /* of the fields */
     qd_account *account;
 } compiler;
 
@@ -147,7 +148,10 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
                    : f->norms                ? QD_EXISTS_NORMS
                    : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
                                              : QD_EXISTS_NEVER;
-    if (qd_vec_push(&c->fields, c->account, f)) return qd_err_nomem(err, "mapping");
+    for (qd_field *x = f; x; x = x->beside) {
+        if (qd_vec_push(&c->fields, c->account, x)) return qd_err_nomem(err, "mapping");
+        c->nhidden += x->hidden;
+    }
     for (uint32_t i = 0; i < d->nmulti; i++) {
         qd_str sub =
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
@@ -198,12 +202,18 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dyna
 /* --- numbers and names
  * ------------------------------------------------------------------------------- */
 
+static const qd_field *any_field(const qd_mapping *m, qd_str name)
+{
+    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
+    return c ? c->field : NULL;
+}
+
 static int number_fields(compiler *c, qd_err *err)
 {
     qd_mapping *m = c->m;
     uint32_t next = c->old ? c->old->nfields : 0, total = next;
     for (size_t i = 0; i < c->fields.n; i++) {
-        const qd_field *before = c->old ? qd_mapping_field(c->old, c->fields.at[i]->name) : NULL;
+        const qd_field *before = c->old ? any_field(c->old, c->fields.at[i]->name) : NULL;
         if (!before) total++;
     }
     m->fields = qd_arena_calloc(&m->arena, (total + 1) * sizeof(qd_field *));
@@ -211,7 +221,7 @@ static int number_fields(compiler *c, qd_err *err)
     if (!m->fields || !m->by_name) return qd_err_nomem(err, "mapping");
     for (size_t i = 0; i < c->fields.n; i++) {
         qd_field *f = c->fields.at[i];
-        const qd_field *before = c->old ? qd_mapping_field(c->old, f->name) : NULL;
+        const qd_field *before = c->old ? any_field(c->old, f->name) : NULL;
         f->id = before ? before->id : next++;
         m->fields[f->id] = f;
     }
@@ -262,8 +272,10 @@ static void sift(qd_mapping *m, uint32_t at, uint32_t n)
 
 static void sort_names(qd_mapping *m)
 {
-    uint32_t n = m->nfields;
-    for (uint32_t i = 0; i < n; i++) m->by_name[i] = i;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (!m->fields[i]->hidden) m->by_name[n++] = i;
+    m->nnamed = n;
     for (uint32_t i = n / 2; i-- > 0;) sift(m, i, n);
     for (uint32_t k = n; k-- > 1;) {
         uint32_t t = m->by_name[0];
@@ -309,7 +321,7 @@ static int resolve_copy_to(compiler *c, qd_err *err)
 static int check_limits(const compiler *c, size_t old_count, uint32_t dynamic_new, qd_err *err)
 {
     const qd_mapping_settings *s = &c->m->settings;
-    size_t count = c->fields.n + c->objects.n - 1;
+    size_t count = c->fields.n - c->nhidden + c->objects.n - 1;
     if (count > old_count && (int64_t)count > s->total_fields_limit) {
         if (dynamic_new) {
             return qd_err_set(
@@ -411,6 +423,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     size_t before = 0;
     if (c->old) {
         for (uint32_t i = 0; i <= c->old->names_mask; i++) before += c->old->names[i].hash != 0;
+        before -= c->old->nfields - c->old->nnamed;
     }
     if (reason == QD_MAPPING_UPDATE) rc = check_limits(c, before, dynamic_new, err);
     if (rc == 0) rc = number_fields(c, err);
@@ -591,8 +604,8 @@ const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
 
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
 {
-    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
-    return c ? c->field : NULL;
+    const qd_field *f = any_field(m, name);
+    return f && !f->hidden ? f : NULL;
 }
 
 bool qd_mapping_is_object(const qd_mapping *m, qd_str name)
@@ -610,7 +623,7 @@ const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id)
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg)
 {
-    for (uint32_t i = 0; i < m->nfields; i++) {
+    for (uint32_t i = 0; i < m->nnamed; i++) {
         const qd_field *f = m->fields[m->by_name[i]];
         if (!qd_json_simple_match(pattern, f->name)) continue;
         int rc = fn(arg, f);

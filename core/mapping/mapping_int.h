@@ -81,8 +81,9 @@ struct qd_mapping {
     const object *root;
     qd_field **fields; /* by id */
     uint32_t nfields;
-    uint32_t *by_name; /* ids in the order of names */
-    child *names;      /* table of full names of fields and objects */
+    uint32_t nnamed;   /* those that are not hidden */
+    uint32_t *by_name; /* their ids in the order of names */
+    child *names;      /* table of full names of fields, hidden ones too, and objects */
     uint32_t names_mask;
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
@@ -95,6 +96,12 @@ typedef struct field_builder {
     const qd_analyzers *analyzers;
     const qd_mapping_settings *settings;
 } field_builder;
+
+/* --- hidden.c: fields that the type of another one brings ---- */
+/* A field of segments beside f, named NAME..suffix, which no mapping can name; not yet indexed.
+ * NULL: out of memory. For `finish`. */
+qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_type *row,
+                         const char *suffix);
 
 /* Where types come from that are none of ours. */
 typedef struct qdi_type_source {

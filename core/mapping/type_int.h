@@ -104,6 +104,7 @@ struct qd_field_type {
     bool whole;   /* arrays and objects are one value: `value` stands before the whole of it */
     const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
+    const char *family; /* for _field_caps; NULL: the name */
     uint32_t level; /* of formats that it needs (base/features.h); 0: any has it */
     /* The level that this field's parameters need; NULL: that of the type. */
     uint32_t (*needs)(const qd_field *f);
@@ -114,6 +115,8 @@ struct qd_field_type {
     /* The present token of the document's reader, a scalar but not null, to values of f. QD_E_*
      * with the cause in err. */
     int (*value)(struct doc *d, const qd_field *f, qd_err *err);
+    /* The null_value in place of a null; NULL: it is added as it stands in f. */
+    int (*null)(struct doc *d, const qd_field *f, qd_err *err);
     /* Of requests; see field.h. */
     int (*term)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
                 qd_err *err);

@@ -25,6 +25,11 @@ const char *qd_field_type_name(const qd_field *f)
     return f->type->name;
 }
 
+const char *qd_field_family(const qd_field *f)
+{
+    return f->type->family ? f->type->family : f->type->name;
+}
+
 bool qd_field_is_numeric(const qd_field *f)
 {
     return f->type->numeric;

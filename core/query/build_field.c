@@ -237,6 +237,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
+    if (!case_insensitive && f->f && f->f->grams)
+        return qdi_grams_term(b, f, term, out, err);
     if (!case_insensitive && f->f && !f->f->indexed) /* its column, without scores */
         return one_term(b, f->name, term, out, err);
     if (!case_insensitive) {
@@ -249,7 +251,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     n->u.pattern.kind = QD_PATTERN_WILDCARD;
     n->u.pattern.case_insensitive = true;
     *out = n;
-    return escaped(b, term, &n->u.pattern.text, err);
+    rc = escaped(b, term, &n->u.pattern.text, err);
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }
 
 /* A date term is the range of all instants it stands for. */
@@ -404,7 +407,8 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
         for (uint32_t i = 0; i < n && !yes; i++) yes = index_matches(b, v[i].text, false);
         return all_or_none(b, yes, out, err);
     }
-    if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
+    bool grams = f->f && f->f->grams;
+    if (!grams && (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES))
         return string_terms(b, f, v, n, out, err);
     bool boolean =
         f->cls == QDI_F_MAPPED && f->f->value_class == QD_VALUE_BOOL; /* never scored here */
@@ -438,7 +442,7 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
     if (g->has_from) rc = indexed_term(b, f, g->from.text, &n->u.range.from, err);
     if (!rc && g->has_to) rc = indexed_term(b, f, g->to.text, &n->u.range.to, err);
     *out = n;
-    return rc;
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_range(b, f, &n->u.range, out, err);
 }
 
 static int range_options(qdi_builder *b, const qdi_field *f, const qdi_range *g, qd_value_ctx *ctx,

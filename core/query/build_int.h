@@ -151,6 +151,19 @@ int qdi_field_exists(qdi_builder *b, qd_str name, const qd_node **out, qd_err *e
 QD_MUST_CHECK
 int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, qd_str text,
                       bool normalize, const qd_node **out, qd_err *err);
+/* build_grams.c: the same of a field that has grams (qd_field.grams). The range is one of terms; it
+ * and the pattern live as long as the tree. */
+QD_MUST_CHECK
+int qdi_grams_term(qdi_builder *b, const qdi_field *f, qd_str text, const qd_node **out,
+                   qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_grams_range(qdi_builder *b, const qdi_field *f, const qd_node_range *range,
+                    const qd_node **out, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_grams_pattern(qdi_builder *b, const qdi_field *f, const qd_node_pattern *p,
+                      const qd_node **out, qd_err *err);
 /* Edits that a fuzziness allows a term of this length. */
 uint32_t qdi_fuzzy_edits(const qdi_fuzziness *f, qd_str term);
 /* rewrite="top_terms_10" into the pattern; {NULL, 0}: unchanged. */

@@ -156,5 +156,5 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     int rc = qdi_pattern_rewrite(p->rewrite, &n->u.pattern, err);
     if (!rc) rc = normalize_text(b, a, p->kind, text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);
-    return rc;
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }
