@@ -48,8 +48,8 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         out->norms = f->indexed && f->norms;
         break;
     case QD_VALUE_TERM:
-        out->index = qd_field_has_terms(f) ? (uint8_t)(QD_INDEX_DOCS + f->index_options)
-                                           : QD_INDEX_NONE;
+        out->index =
+            qd_field_has_terms(f) ? (uint8_t)(QD_INDEX_DOCS + f->index_options) : QD_INDEX_NONE;
         out->norms = f->indexed && f->norms;
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;

@@ -184,6 +184,49 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
     return rc;
 }
 
+/* Where an object begins, to read it once more: events inside change nothing else. */
+typedef struct mark {
+    qd_json_event event;
+    const char *token, *at;
+    uint32_t depth;
+    uint8_t state, after;
+    qd_str text;
+} mark;
+
+static mark here(const qd_json_reader *r)
+{
+    return (mark){r->event, r->token, r->at, r->depth, r->state, r->after, r->text};
+}
+
+static void go_to(qd_json_reader *r, const mark *m)
+{
+    r->event = m->event;
+    r->token = m->token;
+    r->at = m->at;
+    r->depth = m->depth;
+    r->state = m->state;
+    r->after = m->after;
+    r->text = m->text;
+}
+
+static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err);
+
+/* An object that is a value of f goes to the multi-fields and copies of f too. */
+static int object_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    mark begin = here(&p->d.r), end;
+    int rc = one_field(p, f, err);
+    end = here(&p->d.r);
+    for (uint32_t i = 0; !rc && i < f->nmulti + f->ncopy_to; i++) {
+        const qd_field *to = i < f->nmulti ? f->multi[i] : f->copy_to[i - f->nmulti];
+        if (!to) continue; /* dynamic mapping makes no field of an object that is a value */
+        go_to(&p->d.r, &begin);
+        rc = to->type->objects ? one_field(p, to, err) : object_for_field(p, to, err);
+    }
+    if (!rc) go_to(&p->d.r, &end);
+    return rc;
+}
+
 /* --- names
  * -------------------------------------------------------------------------------------------- */
 
@@ -362,7 +405,8 @@ static int value(qd_doc_parser *p, const target *t, qd_err *err)
         case QD_JSON_ARRAY:
             return push(p, t, true);
         case QD_JSON_OBJECT:
-            return object_for_field(p, t->field, err);
+            return t->field->type->objects ? object_value(p, t->field, err)
+                                           : object_for_field(p, t->field, err);
         case QD_JSON_NULL:
             return null_value(p, t->field, err);
         default:

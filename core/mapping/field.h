@@ -66,9 +66,14 @@ typedef struct qd_field {
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
     /* Fields of segments that the type keeps beside this one; NULL: none. No request finds them. */
     const struct qd_field *grams; /* 3-grams of the values (grams.h), which stand in the column */
+    const struct qd_field *keyed; /* leaves of objects as "key\0value"; the values stand in this */
     struct qd_field *beside;      /* all of them, linked by their own `beside` */
-    bool hidden;                  /* is one of them */
-    bool implied;                 /* a multi-field that the type of its parent brings */
+    /* Of a key within such an object (qd_mapping_find): this is a copy of `keyed`, of which only
+     * the terms that begin so are meant; n 0: all. */
+    qd_str slice;
+    bool whole;   /* `fields` shows its objects as they are */
+    bool hidden;  /* is one of them */
+    bool implied; /* a multi-field that the type of its parent brings */
 
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;

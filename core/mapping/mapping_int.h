@@ -98,7 +98,8 @@ typedef struct field_builder {
 } field_builder;
 
 /* --- hidden.c: fields that the type of another one brings ---- */
-/* A field of segments beside f, named NAME..suffix, which no mapping can name; not yet indexed.
+/* A field of segments beside f, named NAME.suffix, not yet indexed. No mapping may name it: ".x"
+ * makes it so, and ".NAME" of a field that has no multi-fields.
  * NULL: out of memory. For `finish`. */
 qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_type *row,
                          const char *suffix);

@@ -36,6 +36,7 @@ typedef enum param_id {
     PARAM_INDEX_PHRASES,
     PARAM_SIMILARITY,
     PARAM_TERM_VECTOR,
+    PARAM_DEPTH_LIMIT,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -102,10 +103,11 @@ struct qd_field_type {
     bool dates;
     bool numeric; /* neither dates nor booleans */
     bool whole;   /* arrays and objects are one value: `value` stands before the whole of it */
+    bool objects; /* objects are values: `value` stands before one, and goes to its end */
     const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
     const char *family; /* for _field_caps; NULL: the name */
-    uint32_t level; /* of formats that it needs (base/features.h); 0: any has it */
+    uint32_t level;     /* of formats that it needs (base/features.h); 0: any has it */
     /* The level that this field's parameters need; NULL: that of the type. */
     uint32_t (*needs)(const qd_field *f);
     const param_row *params;

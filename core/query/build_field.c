@@ -19,7 +19,8 @@ qdi_field qdi_field_find(qdi_builder *b, qd_str name)
                 {"_source", QDI_F_META},     {"_version", QDI_F_META},
                 {"_seq_no", QDI_F_SEQ_NO},   {"_ignored", QDI_F_IGNORED},
                 {"_tier", QDI_F_META}};
-    qdi_field f = {.name = name, .f = qd_mapping_field(b->c->mapping, name)};
+    qdi_field f = {.name = name};
+    if (qd_mapping_find(b->c->mapping, name, b->arena, &f.f, NULL)) f.f = NULL; /* no memory */
     if (f.f) {
         f.cls = QDI_F_MAPPED;
         f.name = f.f->name;
@@ -57,7 +58,9 @@ static int add_one(qdi_builder *b, qdi_fields *to, qdi_field f, float boost, qd_
         if (other.cls != QDI_F_NONE) f = other;
     }
     for (size_t i = 0; i < to->v.n; i++) {
-        if (!qd_str_eq(to->v.at[i].field.name, f.name)) continue;
+        const qdi_field *had = &to->v.at[i].field;
+        if (!qd_str_eq(had->name, f.name)) continue;
+        if (f.f && had->f && !qd_str_eq(had->f->slice, f.f->slice)) continue;
         to->v.at[i].boost *= boost;
         return 0;
     }
@@ -117,6 +120,17 @@ static int need_index(const qdi_field *f, qd_err *err)
                       QD_STR_ARG(f->name));
 }
 
+int qdi_field_keyed(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err)
+{
+    qd_str key = f->f->slice;
+    char *p = qd_arena_bytes(b->arena, key.n + text.n + 1);
+    if (!p) return qd_err_nomem(err, "query");
+    memcpy(p, key.p, key.n);
+    if (text.n) memcpy(p + key.n, text.p, text.n);
+    *out = (qd_str){p, key.n + text.n};
+    return 0;
+}
+
 /* A term of a string field as it is indexed. */
 static int indexed_term(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err)
 {
@@ -124,7 +138,8 @@ static int indexed_term(qdi_builder *b, const qdi_field *f, qd_str text, qd_str 
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     qd_query_value v = {text, true};
     int rc = f->f && f->f->value_class == QD_VALUE_TERM ? qd_field_term(f->f, v, &ctx, &p, err) : 0;
-    return rc ? rc : qdi_query_copy(b, p.bytes, out, err);
+    if (rc || !f->f || !f->f->slice.n) return rc ? rc : qdi_query_copy(b, p.bytes, out, err);
+    return qdi_field_keyed(b, f, p.bytes, out, err);
 }
 
 static int range_i64(qdi_builder *b, qd_str name, int64_t lo, int64_t hi, const qd_node **out,
@@ -237,8 +252,7 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
-    if (!case_insensitive && f->f && f->f->grams)
-        return qdi_grams_term(b, f, term, out, err);
+    if (!case_insensitive && f->f && f->f->grams) return qdi_grams_term(b, f, term, out, err);
     if (!case_insensitive && f->f && !f->f->indexed) /* its column, without scores */
         return one_term(b, f->name, term, out, err);
     if (!case_insensitive) {
@@ -424,6 +438,11 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
 {
     int rc = need_index(f, err);
     if (rc) return rc;
+    if (f->f && f->f->slice.n && (!g->has_from || !g->has_to))
+        return qd_err_set(err, QD_E_ARG,
+                          "[range] queries on keyed [%s] fields must include both an upper and a "
+                          "lower bound.",
+                          qdi_query_field_type(f));
     if (!b->limits.allow_expensive) {
         rc = qd_err_set(err, QD_E_ARG,
                         "[range] queries on [text] or [keyword] fields cannot be executed when "
@@ -492,6 +511,15 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 
 static int exists_one(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
 {
+    if (f->slice.n) {
+        qd_node *key = qdi_query_node(b, QD_NATIVE_PATTERN, err);
+        if (!key) return QD_E_NOMEM;
+        key->u.pattern.field = f->name;
+        key->u.pattern.kind = QD_PATTERN_PREFIX;
+        key->u.pattern.text = f->slice;
+        *out = key;
+        return 0;
+    }
     if (f->exists_by == QD_EXISTS_NEVER) return qdi_query_none(b, out, err);
     if (f->exists_by == QD_EXISTS_FIELD_NAME)
         return one_term(b, QD_STR("_field_names"), f->name, out, err);

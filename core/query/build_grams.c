@@ -118,7 +118,8 @@ static int of_wildcard(narrowing *w, qd_str text)
     return rc ? rc : flush(w);
 }
 
-/* --- regular expressions: the letters that stand outside of all operators ---------------------- */
+/* --- regular expressions: the letters that stand outside of all operators ----------------------
+ */
 
 /* Behind the class, group or quantifier that begins at i; text.n when it does not end. */
 static size_t behind_closing(qd_str text, size_t i, char open, char close)

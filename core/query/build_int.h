@@ -119,6 +119,9 @@ typedef struct qdi_fields {
 
 /* A field by name. */
 qdi_field qdi_field_find(qdi_builder *b, qd_str name);
+/* Text as a term of the key that f is (qd_field.slice). */
+QD_MUST_CHECK
+int qdi_field_keyed(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err);
 /* Type name as in errors. */
 const char *qdi_query_field_type(const qdi_field *f);
 /* Analyzed text? */

@@ -106,4 +106,75 @@ subtest 'wildcard' => sub {
     is(found('w', { wildcard => { m => '*econ?*' } }), 'two', 'after a merge');
 };
 
+subtest 'flattened' => sub {
+    mapping('f', f => { type => 'flattened', ignore_above => 20, null_value => 'NONE' }, k => { type => 'keyword' },
+        d => { type => 'flattened', depth_limit => 2, split_queries_on_whitespace => \1 });
+    my %docs = (
+        a => { f => { env => 'prod', n => 5, up => \1, deep => { er => [ 'x', 'y' ] } } },
+        b => { f => { env => 'test', n => 10, deep => { er => 'z' } } },
+        c => { f => [ { env => 'prod' }, { env => 'alpha', other => undef } ] },
+        d => { f => { long => 'l' x 21, 'a.b' => 'dotted' } },
+        e => { k => 'prod' }, g => { f => undef }, h => { f => {} }, i => { d => { w => 'one' } },
+    );
+    load('f', %docs);
+    is(found('f', { term => { f => 'prod' } }), 'a c', 'a leaf anywhere');
+    is(found('f', { term => { 'f.env' => 'prod' } }), 'a c', 'a leaf of a key');
+    is(found('f', { term => { 'f.n' => 5 } }), 'a', 'numbers as text');
+    is(found('f', { term => { 'f.up' => \1 } }), 'a', 'true as text');
+    is(found('f', { term => { 'f.deep.er' => 'y' } }), 'a', 'a path');
+    is(found('f', { term => { 'f.deep' => 'y' } }), '', 'no leaf of a key above');
+    is(found('f', { term => { 'f.a.b' => 'dotted' } }), 'd', 'a key with a dot');
+    is(found('f', { terms => { 'f.env' => [ 'test', 'alpha' ] } }), 'b c', 'terms of a key');
+    is(found('f', { prefix => { 'f.env' => 'pr' } }), 'a c', 'prefix of a key');
+    is(found('f', { prefix => { f => 'te' } }), 'b', 'prefix');
+    is(found('f', { wildcard => { f => 't*t' } }), 'b', 'wildcard of the whole');
+    is(found('f', { range => { 'f.env' => { gte => 'a', lt => 'q' } } }), 'a c', 'range of a key');
+    is(found('f', { range => { f => { gte => 'y' } } }), 'a b', 'range');
+    is(found('f', { match => { 'f.env' => 'test' } }), 'b', 'match');
+    is(found('f', { match => { 'd.w' => 'none one' } }), 'i', 'queries split on whitespace');
+    is(found('f', { multi_match => { query => 'x', fields => [ 'f.env', 'f.deep.er' ] } }), 'a', 'multi_match of two keys');
+    is(found('f', { query_string => { query => 'f.env:test OR f.deep.er:x' } }), 'a b', 'query_string');
+    is(found('f', { simple_query_string => { query => 'alpha', fields => ['f.env'] } }), 'c', 'simple_query_string');
+    is(found('f', { exists => { field => 'f' } }), 'a b c d', 'exists');
+    is(found('f', { exists => { field => 'f.deep.er' } }), 'a b', 'exists of a key');
+    is(found('f', { term => { 'f.other' => 'NONE' } }), 'c', 'null_value');
+    is(found('f', { exists => { field => 'f.long' } }), '', 'ignore_above');
+    is(found('f', { term => { 'f.nothing' => 'prod' } }), '', 'a key that no document has');
+    is(found('f', { term => { 'f.env' => { value => 'PROD', case_insensitive => \1 } } }), 'a c', 'whatever the case');
+    like(found('f', { range => { 'f.env' => { gte => 'a' } } }), qr/\[range\] queries on keyed \[flattened\] fields must include both an upper and a lower bound/, 'open range');
+    like(found('f', { wildcard => { 'f.env' => '*' } }), qr/\[wildcard\] queries are not currently supported on keyed \[flattened\] fields/, 'wildcard of a key');
+    like(found('f', { match_phrase => { d => 'a b' } }), qr/Can only use phrase queries on text fields - not on \[d\] which is of type \[flattened\]/, 'phrase');
+    my $r = $node->post('/f/_search', { size => 20, sort => [ { 'f.env' => { order => 'desc', missing => '_last' } }, '_doc' ], query => { exists => { field => 'f' } },
+        fields => [ 'f', 'f.env' ], docvalue_fields => [ 'f.deep.er' ],
+        aggs => { t => { terms => { field => 'f.env' } }, all => { terms => { field => 'f', size => 3, order => { _key => 'asc' } } },
+            c => { cardinality => { field => 'f.env' } }, m => { missing => { field => 'f.env' } }, v => { value_count => { field => 'f.env' } },
+            n => { terms => { field => 'f.env', missing => 'nil', min_doc_count => 0 }, aggs => { x => { terms => { field => 'f.n' } } } } } });
+    my @hits = @{$r->{json}{hits}{hits}};
+    is(join(' ', map { $_->{_id} . ':' . ($_->{sort}[0] // '-') } @hits), 'b:test a:prod c:prod d:-', 'sorted by a key') or diag $r->{content};
+    is_deeply($hits[0]{fields}, { f => [ $docs{b}{f} ], 'f.env' => ['test'], 'f.deep.er' => ['z'] }, 'fields');
+    my $a = $r->{json}{aggregations};
+    is_deeply([ map { "$_->{key}=$_->{doc_count}" } @{$a->{t}{buckets}} ], [ 'prod=2', 'alpha=1', 'test=1' ], 'terms of a key');
+    is_deeply([ map { $_->{key} } @{$a->{all}{buckets}} ], [ '10', '5', 'NONE' ], 'terms of all leaves');
+    is("$a->{c}{value} $a->{m}{doc_count} $a->{v}{value}", '3 1 4', 'metrics of a key');
+    is_deeply([ map { "$_->{key}=$_->{doc_count}:" . join ',', map { $_->{key} } @{$_->{x}{buckets}} } @{$a->{n}{buckets}} ],
+        [ 'prod=2:5', 'alpha=1:', 'nil=1:', 'test=1:10' ], 'missing and below');
+    is_deeply($node->get('/f/_field_caps?fields=f*')->{json}{fields},
+        { f => { flattened => { type => 'flattened', metadata_field => JSON::PP::false, searchable => JSON::PP::true, aggregatable => JSON::PP::true } } }, 'field_caps');
+    refused($node->put('/f/_doc/x', { f => 'text' }), qr/failed to parse field \[f\] of type \[flattened\].*Failed to parse object: expecting token of type \[START_OBJECT\] but found \[VALUE_STRING\]/, 'a string is refused');
+    refused($node->put('/f/_doc/x', { d => { a => { b => { c => 1 } } } }), qr/The provided \[flattened\] field \[d\] exceeds the maximum depth limit of \[2\]/, 'depth_limit');
+    is($node->put('/f/_doc/x', { d => { a => { b => 1 } } })->{status}, 201, 'as deep as allowed');
+    refused($node->put('/f/_doc/x', { f => { "a\0b" => 1 } }), qr/Keys in \[flattened\] fields cannot contain the reserved character/, 'keys with NUL');
+    refused($node->put('/f2', { mappings => { properties => { f => { type => 'flattened', fields => { k => { type => 'keyword' } } } } } }), qr/flattened field \[f\] does not support \[fields\]/, 'multi-fields');
+    refused($node->put('/f2', { mappings => { properties => { f => { type => 'flattened', copy_to => 'k' } } } }), qr/flattened field \[f\] does not support \[copy_to\]/, 'copy_to');
+    refused($node->put('/f2', { mappings => { properties => { f => { type => 'flat_object', ignore_above => 3 } } } }), qr/unknown parameter \[ignore_above\] on mapper \[f\] of type \[flat_object\]/, 'flat_object has no parameters');
+    mapping('o', f => { type => 'flat_object' });
+    load('o', a => { f => { x => { y => 'deep' } } }, b => { f => { x => 'flat' } });
+    is(found('o', { term => { 'f.x.y' => 'deep' } }), 'a', 'flat_object by path');
+    is(found('o', { term => { f => 'flat' } }), 'b', 'flat_object anywhere');
+    is($node->put('/t', { mappings => { dynamic_templates => [ { l => { match => 'labels', mapping => { type => 'flattened' } } } ] } })->{status}, 200);
+    load('t', a => { labels => { one => 'two' } });
+    is($node->get('/t/_mapping')->{json}{t}{mappings}{properties}{labels}{type}, 'flattened', 'a dynamic template');
+    is(found('t', { term => { 'labels.one' => 'two' } }), 'a', 'and its documents');
+};
+
 done_testing();

@@ -79,7 +79,13 @@ static int resolve_columns(search_hits *h, qd_err *err)
         if (qd_str_is(name, QD_FIELD_NAME_SEQ_NO) || qd_str_is(name, QD_FIELD_NAME_VERSION)) {
             e.rc = add_column(h, NULL, name, e.spec, &e.room, err);
         } else {
-            (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
+            const qd_field *key = NULL;
+            if (qd_str_find(name, '*') < 0)
+                e.rc = qd_mapping_find(h->index->meta->mapping, name, h->arena, &key, err);
+            if (!e.rc && key)
+                (void)expand_field(&e, key);
+            else if (!e.rc)
+                (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
         }
     }
     if (!e.rc && !h->show->none) { /* shown beside _routing, not among the fields */
@@ -299,6 +305,22 @@ static int format_of(search_hits *h, const search_field *spec, const qd_field *f
     return rc;
 }
 
+/* A value of a key within an object, of all of them. */
+static void write_in_slice(const qd_field *f, qd_str v, qd_json_writer *w)
+{
+    if (qd_str_starts(v, f->slice)) qd_json_str(w, qd_str_sub(v, f->slice.n, v.n));
+}
+
+/* Has a document values to show in column c? */
+static bool column_shows(const search_hits *h, const qd_fetch_values *v, uint32_t c)
+{
+    const qd_field *f = h->column_fields[c];
+    if (!f || !f->slice.n || !v->bytes) return v->n > 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (qd_str_starts(v->bytes[i], f->slice)) return true;
+    return false;
+}
+
 static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *w, qd_err *err)
 {
     const qd_fetch_values *v = &h->got[i].columns[c];
@@ -306,7 +328,7 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     const qd_date_format *format;
     int rc = format_of(h, &h->column_specs[c], f, &format, err);
     if (rc) return rc;
-    qd_json_key(w, h->columns[c]);
+    qd_json_key(w, f && f->slice.n ? f->leaf : h->columns[c]);
     qd_json_array(w);
     if (f && qd_field_shows_column(f)) {
         const qd_json_node *shown = NULL;
@@ -317,7 +339,9 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
         return rc;
     }
     for (uint32_t k = 0; k < v->n; k++) {
-        if (v->i64) {
+        if (f && f->slice.n) {
+            write_in_slice(f, v->bytes[k], w);
+        } else if (v->i64) {
             write_i64(f, &h->column_specs[c], format, v->i64[k], w);
         } else if (f) {
             qd_field_write_bytes(f, v->bytes[k], w);
@@ -356,7 +380,7 @@ static void begin_value(from_source *s)
     begin_fields(s->open, s->w);
     if (s->listed) return;
     s->listed = true;
-    qd_json_key(s->w, s->f->name);
+    qd_json_key(s->w, s->f->slice.n ? s->f->leaf : s->f->name);
     qd_json_array(s->w);
 }
 
@@ -377,6 +401,12 @@ static void emit_shown(from_source *s, const qd_json_node *n)
 static void emit(from_source *s, const qd_json_node *n)
 {
     qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
+    if (s->f->whole) {
+        if (n->type == QD_JSON_T_NULL) return;
+        begin_value(s);
+        qd_json_raw_value(s->w, n->raw);
+        return;
+    }
     if (qd_field_shows_source(s->f)) {
         emit_shown(s, n);
         return;
@@ -402,7 +432,7 @@ static void emit_node(void *arg, const qd_json_node *n)
 static int source_field(void *arg, const qd_field *f)
 {
     from_source *s = arg;
-    qd_str path = f->parent ? f->parent->name : f->name;
+    qd_str path = f->parent ? f->parent->name : f->slice.n ? f->leaf : f->name;
     s->f = f;
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
@@ -490,7 +520,9 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
     bool open = false;
     int rc = 0;
     for (uint32_t c = 0; c < h->ncolumns && !rc; c++) {
-        if (!g->columns[c].n || comes_from_source(s, h->columns[c])) continue;
+        const qd_field *f = h->column_fields[c];
+        qd_str name = f && f->slice.n ? f->leaf : h->columns[c];
+        if (!column_shows(h, &g->columns[c], c) || comes_from_source(s, name)) continue;
         begin_fields(&open, w);
         rc = write_column(h, i, c, w, err);
     }
@@ -501,7 +533,14 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         f.root = root;
         for (uint32_t k = 0; k < s->nfields && !f.rc; k++) {
             f.spec = &s->fields[k];
-            (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
+            const qd_field *key = NULL;
+            if (qd_str_find(f.spec->field, '*') < 0)
+                rc = qd_mapping_find(h->index->meta->mapping, f.spec->field, h->arena, &key, err);
+            if (rc) return rc;
+            if (key)
+                (void)source_field(&f, key);
+            else
+                (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
         }
         for (uint32_t k = 0; k < s->nstored && !f.rc; k++) {
             search_field spec = {.field = s->stored_fields[k]};

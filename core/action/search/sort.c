@@ -167,7 +167,9 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
                       qd_sort_key *k, qd_err *err)
 {
     int rc;
-    const qd_field *f = qd_mapping_field(b->m, s->field);
+    const qd_field *f;
+    rc = qd_mapping_find(b->m, s->field, b->arena, &f, err);
+    if (rc) return rc;
     k->field = s->field;
     k->mode = s->has_mode ? s->mode : s->descending ? QD_SORT_MAX : QD_SORT_MIN;
     if (!f) {
@@ -177,6 +179,7 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
+        k->slice = f->slice;
         k->kind = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP ? QD_SORT_ORD
                                                                                      : QD_SORT_I64;
         k->number = f->number == QD_NUMBER_DOUBLE     ? QD_SORT_DOUBLE

@@ -169,7 +169,10 @@ static int as_reals(qdi_binder *x, const qdi_agg *a, bool has_missing, qd_query_
 int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_missing,
                         qd_query_value missing, qdi_bound *b)
 {
-    const qd_field *f = b->field = name.p ? qd_mapping_field(x->q->mapping, name) : NULL;
+    const qd_field *f = NULL;
+    int rc = name.p ? qd_mapping_find(x->q->mapping, name, x->arena, &f, x->err) : 0;
+    if (rc) return rc;
+    b->field = f;
     if (name.n && name.p[0] == '_' && !f) {
         bool refused = qd_str_is(name, "_version") || qd_str_is(name, "_routing") ||
                        qd_str_is(name, "_source") || qd_str_is(name, "_field_names");
@@ -193,7 +196,7 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (!taken) return not_supported(x, a, f);
     }
-    int rc = as_reals(x, a, has_missing, missing, b);
+    rc = as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);
     if (rc == 0 && has_missing) rc = bind_missing(x, a, missing, b);
     return rc;

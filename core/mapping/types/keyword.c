@@ -103,7 +103,7 @@ static int value(doc *d, const qd_field *f, qd_err *err)
 }
 
 int qdi_term_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
+                  qd_err *err)
 {
     out->bytes = v.text;
     if (!f->normalizer) return 0;
@@ -113,8 +113,9 @@ int qdi_term_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, 
 
 /* Bounds are terms; the scratch holds one normalized text only, so the caller normalizes ranges one
  * end at a time by qd_field_term when there is a normalizer. */
-int qdi_term_range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+int qdi_term_range(const qd_field *f, const qd_query_value *lo, bool lo_in,
+                   const qd_query_value *hi, bool hi_in, const qd_value_ctx *ctx, qd_point out[2],
+                   qd_err *err)
 {
     (void)f;
     (void)lo_in;

@@ -17,7 +17,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
     int rc = qdi_term_above(f, err);
     if (rc) return rc;
-    qd_field *grams = qdi_field_hide(b, f, &qdi_type_keyword, "grams");
+    qd_field *grams = qdi_field_hide(b, f, &qdi_type_keyword, ".grams");
     if (!grams) return qd_err_nomem(err, "mapping");
     grams->indexed = true;
     f->grams = grams;

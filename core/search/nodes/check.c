@@ -154,9 +154,9 @@ static int test(qdi_run *r, checking *k, uint32_t ord, qd_err *err)
         if (!rc) rc = qdi_plan_spend(r->plan, c->field->name, TICK, err);
     }
     if (rc) return rc;
-    bool yes = c->automaton  ? qd_automaton_match(c->automaton, v)
+    bool yes = c->automaton    ? qd_automaton_match(c->automaton, v)
                : c->from->lo.p ? interval_passes(c->from, v)
-                             : qd_term_range_has(&c->terms, v);
+                               : qd_term_range_has(&c->terms, v);
     return k->known[ord] = yes ? PASSES : FAILS;
 }
 

@@ -26,13 +26,11 @@ static void describe(const qd_node *n, bool in_bool, qd_buf *to)
 int qdi_pattern_matches(qdi_gather *g, const qd_node_pattern *p, float boost)
 {
     qd_highlighter *h = g->h;
-    if (!qdi_highlight_wants(g, p->field) || h->npatterns == QDI_HIGHLIGHT_LISTS_MAX)
-        return 0;
+    if (!qdi_highlight_wants(g, p->field) || h->npatterns == QDI_HIGHLIGHT_LISTS_MAX) return 0;
     qdi_highlight_flat(g, HIGHLIGHT_FLAT_PATTERN, (qd_str){NULL, 0}, h->npatterns, boost);
-    int rc = g->counting
-                 ? 0
-                 : qdi_pattern_automaton(p, p->text, g->arena, g->arena->account,
-                                         &h->patterns[h->npatterns], g->err);
+    int rc = g->counting ? 0
+                         : qdi_pattern_automaton(p, p->text, g->arena, g->arena->account,
+                                                 &h->patterns[h->npatterns], g->err);
     h->npatterns += !rc;
     return rc;
 }
