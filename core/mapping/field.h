@@ -67,7 +67,11 @@ typedef struct qd_field {
     /* Fields of segments that the type keeps beside this one; NULL: none. No request finds them. */
     const struct qd_field *grams; /* 3-grams of the values (grams.h), which stand in the column */
     const struct qd_field *keyed; /* leaves of objects as "key\0value"; the values stand in this */
-    struct qd_field *beside;      /* all of them, linked by their own `beside` */
+    /* Of text whose runs of words are multi-fields: by their length from 2 on; and where prefixes
+     * are terms, of those fields too. */
+    const struct qd_field *shingles[3], *prefixes;
+    uint32_t nshingles;
+    struct qd_field *beside; /* all of them, linked by their own `beside` */
     /* Of a key within such an object (qd_mapping_find): this is a copy of `keyed`, of which only
      * the terms that begin so are meant; n 0: all. */
     qd_str slice;

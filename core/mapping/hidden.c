@@ -21,6 +21,28 @@ qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_ty
     return h;
 }
 
+int qdi_field_imply(field_builder *b, const qd_field *f, const struct qd_field_type *row,
+                    const char *name, qd_field **out, qd_err *err)
+{
+    qd_assert(b->nimplied < QD_COUNT_OF(b->implied));
+    for (uint32_t i = 0; i < f->def->nmulti; i++)
+        if (qd_str_is(f->def->multi[i]->name, name))
+            return qd_err_set(err, QD_E_ARG, "Field [%.*s.%s] is defined more than once",
+                              QD_STR_ARG(f->name), name);
+    qd_field *x = qd_arena_calloc(b->arena, sizeof *x);
+    qd_str full = qd_arena_printf(b->arena, "%.*s.%s", QD_STR_ARG(f->name), name);
+    if (!x || !full.p) return qd_err_nomem(err, "mapping");
+    *x = *f;
+    x->type = row;
+    x->name = full;
+    x->leaf = qd_str_sub(full, f->name.n + 1, full.n);
+    x->parent = f;
+    x->implied = true;
+    x->nshingles = 0;
+    *out = b->implied[b->nimplied++] = x;
+    return 0;
+}
+
 /* The field of objects that a name goes into, and the key in it; NULL: none. */
 static const qd_field *holder(const qd_mapping *m, qd_str name, qd_str *key)
 {

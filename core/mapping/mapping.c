@@ -125,13 +125,37 @@ static int check_reserved(qd_str name, qd_err *err)
                       QD_STR_ARG(name));
 }
 
+static void exists_how(qd_field *f)
+{
+    f->exists_by = f->doc_values             ? QD_EXISTS_COLUMN
+                   : f->norms                ? QD_EXISTS_NORMS
+                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
+                                             : QD_EXISTS_NEVER;
+}
+
+/* A field and those that its type brings, the implied ones into multi. */
+static int take_fields(compiler *c, const field_builder *b, qd_field *f, qd_field **multi)
+{
+    int rc = 0;
+    exists_how(f);
+    for (qd_field *x = f; x && !rc; x = x->beside) {
+        rc = qd_vec_push(&c->fields, c->account, x);
+        c->nhidden += x->hidden;
+    }
+    for (uint32_t i = 0; i < b->nimplied && !rc; i++) {
+        exists_how(multi[i] = b->implied[i]);
+        rc = qd_vec_push(&c->fields, c->account, multi[i]);
+    }
+    return rc;
+}
+
 static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
                          qd_field **out, qd_err *err)
 {
     qd_arena *a = &c->m->arena;
-    field_builder b = {a, c->m->analyzers, &c->m->settings};
+    field_builder b = {.arena = a, .analyzers = c->m->analyzers, .settings = &c->m->settings};
     qd_field *f = qd_arena_calloc(a, sizeof *f);
-    qd_field **multi = qd_arena_calloc(a, (d->nmulti + 1) * sizeof *multi);
+    qd_field **multi = qd_arena_calloc(a, (d->nmulti + QD_COUNT_OF(b.implied)) * sizeof *multi);
     if (!f || !multi) return qd_err_nomem(err, "mapping");
     f->type = d->type;
     f->value_class = d->type->value_class;
@@ -144,14 +168,8 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     int rc = apply_params(c, f, err);
     if (rc == 0) rc = d->type->finish(&b, f, err);
     if (rc) return rc;
-    f->exists_by = f->doc_values             ? QD_EXISTS_COLUMN
-                   : f->norms                ? QD_EXISTS_NORMS
-                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
-                                             : QD_EXISTS_NEVER;
-    for (qd_field *x = f; x; x = x->beside) {
-        if (qd_vec_push(&c->fields, c->account, x)) return qd_err_nomem(err, "mapping");
-        c->nhidden += x->hidden;
-    }
+    rc = take_fields(c, &b, f, &multi[d->nmulti]);
+    if (rc) return qd_err_nomem(err, "mapping");
     for (uint32_t i = 0; i < d->nmulti; i++) {
         qd_str sub =
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
@@ -161,7 +179,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
         if (rc) return rc;
     }
     f->multi = multi;
-    f->nmulti = d->nmulti;
+    f->nmulti = d->nmulti + b.nimplied;
     *out = f;
     return 0;
 }

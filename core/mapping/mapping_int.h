@@ -95,6 +95,8 @@ typedef struct field_builder {
     qd_arena *arena;
     const qd_analyzers *analyzers;
     const qd_mapping_settings *settings;
+    struct qd_field *implied[4]; /* multi-fields that the type of the present field brings */
+    uint32_t nimplied;
 } field_builder;
 
 /* --- hidden.c: fields that the type of another one brings ---- */
@@ -109,6 +111,12 @@ typedef struct qdi_type_source {
     const struct qd_plugin_host *plugins;
     bool stored; /* a type that nobody provides is stood in for */
 } qdi_type_source;
+
+/* A multi-field of f, a copy of it under another row, which no definition shows. Its name may not
+ * be that of a multi-field of the definition. For `finish`. */
+QD_MUST_CHECK
+int qdi_field_imply(field_builder *b, const qd_field *f, const struct qd_field_type *row,
+                    const char *name, qd_field **out, qd_err *err);
 
 /* --- types/foreign.c ---- */
 /* The row of a plugin's type for one field, in the arena; *out NULL: there is none. */

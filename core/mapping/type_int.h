@@ -37,6 +37,7 @@ typedef enum param_id {
     PARAM_SIMILARITY,
     PARAM_TERM_VECTOR,
     PARAM_DEPTH_LIMIT,
+    PARAM_SHINGLE,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -54,7 +55,8 @@ typedef enum param_kind {
 typedef enum param_update {
     UPDATE_NEVER,
     UPDATE_FREE,
-    UPDATE_OFF, /* from true to false only */
+    UPDATE_OFF,   /* from true to false only */
+    UPDATE_SHOWN, /* never; written even if it is the default */
 } param_update;
 
 typedef struct param_row {

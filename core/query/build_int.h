@@ -229,6 +229,16 @@ int qdi_match_prefix(const qdi_matcher *m, qd_str text, const qd_node **out, qd_
 QD_MUST_CHECK
 int qdi_match_pairs(const qdi_matcher *m, const qdi_token *t, uint32_t n, const qd_node **out,
                     qd_err *err);
+/* The same of a search_as_you_type field (build_shingles.c); prefix: the last word is one. */
+QD_MUST_CHECK
+int qdi_match_shingles(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool prefix,
+                       const qd_node **out, qd_err *err);
+/* A prefix of a field that has them as terms, behind the normalizer (NULL: none): 0; 1 when it is
+ * longer than those are; an error. */
+QD_MUST_CHECK
+int qdi_indexed_prefix(qdi_builder *b, const qdi_field *f, const qdi_pattern *p,
+                       const qd_analyzer *normalizer, qd_str text, const qd_node **out,
+                       qd_err *err);
 /* Tokens without side paths as a query of this type; *out NULL when n is 0. */
 QD_MUST_CHECK
 int qdi_match_tokens(const qdi_matcher *m, qdi_match_type type, const qdi_token *t, uint32_t n,

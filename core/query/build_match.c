@@ -190,6 +190,7 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     /* Elasticsearch looks at the limit behind the first term */
     x->u.phrase.max_expansions = m->max_expansions ? m->max_expansions : 1;
     *out = x;
+    if (m->field.f->nshingles) return qdi_match_shingles(m, t, n, prefix, &x->u.phrase.pairs, err);
     return prefix ? 0 : qdi_match_pairs(m, t, n, &x->u.phrase.pairs, err);
 }
 

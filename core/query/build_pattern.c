@@ -151,6 +151,11 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     if (f->f && !f->f->indexed)
         return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                           QD_STR_ARG(f->name));
+    if (f->f && f->f->prefixes && p->kind == QD_PATTERN_PREFIX) {
+        const qd_analyzer *how = normalize ? f->f->search_analyzer : NULL;
+        int rc = qdi_indexed_prefix(b, f, p, how, text, out, err);
+        if (rc <= 0) return rc;
+    }
     qd_node *n = qdi_query_node(b, QD_NATIVE_PATTERN, err);
     if (!n) return QD_E_NOMEM;
     *out = n;

@@ -177,4 +177,49 @@ subtest 'flattened' => sub {
     is(found('t', { term => { 'labels.one' => 'two' } }), 'a', 'and its documents');
 };
 
+subtest 'search_as_you_type' => sub {
+    mapping('s', t => { type => 'search_as_you_type', fields => { raw => { type => 'keyword' } } }, u => { type => 'search_as_you_type', analyzer => 'simple', max_shingle_size => 4, norms => \0 },
+        k => { type => 'keyword', copy_to => 't' });
+    my %docs = (a => { t => 'quick brown fox jumps over the lazy dog' }, b => { t => 'the quick brown fish' }, c => { t => [ 'brown quick', 'fox trot' ] },
+        d => { u => 'one two three four five' }, e => { k => 'copied words' });
+    load('s', %docs);
+    my $fields = [ 't', 't._2gram', 't._3gram' ];
+    my $bool = sub { { multi_match => { query => $_[0], type => 'bool_prefix', fields => $fields } } };
+    is(found('s', $bool->('brown f')), 'a b c', 'bool_prefix of two words');
+    my $r = $node->post('/s/_search', { query => $bool->('quick brown fi') });
+    is($r->{json}{hits}{hits}[0]{_id}, 'b', 'runs of words go first') or diag $r->{content};
+    is(found('s', { match_bool_prefix => { t => { query => 'lazy d', operator => 'and' } } }), 'a', 'match_bool_prefix');
+    is(found('s', { match_phrase_prefix => { t => 'quick brown f' } }), 'a b', 'match_phrase_prefix of a run');
+    is(found('s', { match_phrase_prefix => { t => 'quick brown fox jumps ov' } }), 'a', 'of more words than a run has');
+    is(found('s', { match_phrase_prefix => { t => 'over the lazy do' } }), 'a', 'and at the end');
+    is(found('s', { match_phrase => { t => 'quick brown fox jumps' } }), 'a', 'match_phrase of more words');
+    is(found('s', { match_phrase => { t => 'quick brown' } }), 'a b', 'match_phrase of two words');
+    is(found('s', { match_phrase => { t => { query => 'quick fox', slop => 1 } } }), 'a', 'match_phrase with slop');
+    is(found('s', { match_phrase => { t => 'quick fox' } }), '', 'no phrase over two values or holes');
+    is(found('s', { prefix => { t => 'bro' } }), 'a b c', 'prefix');
+    is(found('s', { prefix => { t => { value => 'BRO', case_insensitive => \1 } } }), 'a b c', 'prefix whatever the case');
+    is(found('s', { prefix => { 't._2gram' => 'brown f' } }), 'a b', 'prefix of a run');
+    is(found('s', { term => { 't._3gram' => 'quick brown fox' } }), 'a', 'a run of three words is a term');
+    is(found('s', { term => { 't._index_prefix' => 'dog' } }), 'a', 'the last word begins a run');
+    is(found('s', { term => { 't._index_prefix' => 'quick brown fox jump' } }), '', 'no beginning is longer than a run');
+    is(found('s', { term => { 'u._4gram' => 'two three four five' } }), 'd', 'max_shingle_size');
+    is(found('s', { match => { 't._2gram' => 'over the' } }), 'a', 'match of a run');
+    is(found('s', { term => { 't.raw' => 'the quick brown fish' } }), 'b', 'a multi-field');
+    is(found('s', { match_phrase => { t => 'copied words' } }), 'e', 'copy_to');
+    is(found('s', { exists => { field => 't' } }), 'a b c e', 'exists');
+    is(found('s', { exists => { field => 'u' } }), 'd', 'exists without norms');
+    $r = $node->get('/s/_mapping')->{json}{s}{mappings}{properties};
+    is_deeply($r->{t}, { type => 'search_as_you_type', doc_values => JSON::PP::false, max_shingle_size => 3, fields => { raw => { type => 'keyword' } } }, 'mapping shows what Elasticsearch shows');
+    $r = $node->get('/s/_field_caps?fields=t*')->{json}{fields};
+    is(join(' ', map { my $n = $_; map { "$n:$_" } keys %{$r->{$n}} } sort keys %$r),
+        't:search_as_you_type t._2gram:search_as_you_type t._3gram:search_as_you_type t._index_prefix:prefix t.raw:keyword', 'field_caps');
+    $r = $node->post('/s/_search', { query => { match_phrase => { t => 'brown fish' } }, fields => [ 't', 't._2gram' ], highlight => { fields => { t => {} } } })->{json}{hits}{hits}[0];
+    is_deeply($r->{fields}, { t => ['the quick brown fish'], 't._2gram' => ['the quick brown fish'] }, 'fields');
+    refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', max_shingle_size => 5 } } } }), qr/\[max_shingle_size\] must be at least \[2\] and at most \[4\], got \[5\]/, 'max_shingle_size');
+    refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', doc_values => \1 } } } }), qr/Cannot set \[doc_values\] on field of type \[search_as_you_type\]/, 'doc_values');
+    refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', fields => { _2gram => { type => 'text' } } } } } }), qr/Field \[t\._2gram\] is defined more than once/, 'a multi-field of such a name');
+    refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', index_phrases => \1 } } } }), qr/unknown parameter \[index_phrases\]/, 'other parameters');
+    refused($node->post('/s/_search', { sort => ['t'] }), qr/Fielddata is disabled on \[t\]|fielddata is unsupported on fields of type \[search_as_you_type\]/, 'no sort');
+};
+
 done_testing();
