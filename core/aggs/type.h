@@ -37,6 +37,7 @@ enum {
     QDI_NO_ORDER = 1 << 11,    /* no bucket can be ordered by it */
     QDI_EMPTY_KNOWN = 1 << 12, /* the definition alone gives the buckets of an unmapped field */
     QDI_STRING_KEYS = 1 << 13, /* keys of byte strings are sent as such */
+    QDI_RANGES = 1 << 15,      /* fields of intervals, too */
     QDI_SILENT = 1 << 14       /* has no result of its own */
 };
 

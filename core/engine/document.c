@@ -65,6 +65,9 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         out->point = f->indexed ? QD_POINT_B16 : QD_POINT_NONE;
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;
+    case QD_VALUE_RANGE:
+        out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
+        break;
     case QD_VALUE_OPAQUE:
         break;
     }

@@ -184,46 +184,42 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
     return rc;
 }
 
-/* Where an object begins, to read it once more: events inside change nothing else. */
-typedef struct mark {
-    qd_json_event event;
-    const char *token, *at;
-    uint32_t depth;
-    uint8_t state, after;
-    qd_str text;
-} mark;
-
-static mark here(const qd_json_reader *r)
-{
-    return (mark){r->event, r->token, r->at, r->depth, r->state, r->after, r->text};
-}
-
-static void go_to(qd_json_reader *r, const mark *m)
-{
-    r->event = m->event;
-    r->token = m->token;
-    r->at = m->at;
-    r->depth = m->depth;
-    r->state = m->state;
-    r->after = m->after;
-    r->text = m->text;
-}
-
 static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err);
+
+/* An object that was read already, as a value of another field. Types that take objects keep
+ * nothing of the reader's memory. */
+static int object_again(qd_doc_parser *p, const qd_field *to, qd_str text, uint32_t line,
+                        uint32_t column, qd_err *err)
+{
+    qd_json_reader *r = &p->d.r, *behind = qd_arena_alloc(&p->d.arena, sizeof *behind);
+    if (!behind) return qd_err_nomem(err, "values of a document");
+    *behind = *r;
+    *r = QD_JSON_READER(p->d.account);
+    qd_json_reader_init(r, text, QD_JSON_REQUEST, 0);
+    qd_json_reader_at(r, line, column);
+    int rc = qd_json_next(r) < 0 ? qd_json_fail(r, err)
+             : to->type->objects ? one_field(p, to, err)
+                                 : object_for_field(p, to, err);
+    qd_json_reader_fini(r);
+    *r = *behind;
+    return rc;
+}
 
 /* An object that is a value of f goes to the multi-fields and copies of f too. */
 static int object_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
 {
-    mark begin = here(&p->d.r), end;
+    qd_json_reader *r = &p->d.r;
+    const char *token = r->token;
+    uint32_t line, column;
+    if (!f->nmulti && !f->ncopy_to) return one_field(p, f, err);
+    qd_json_position(r, token, &line, &column);
     int rc = one_field(p, f, err);
-    end = here(&p->d.r);
+    qd_str text = {token, (size_t)(r->at - token)};
     for (uint32_t i = 0; !rc && i < f->nmulti + f->ncopy_to; i++) {
         const qd_field *to = i < f->nmulti ? f->multi[i] : f->copy_to[i - f->nmulti];
-        if (!to) continue; /* dynamic mapping makes no field of an object that is a value */
-        go_to(&p->d.r, &begin);
-        rc = to->type->objects ? one_field(p, to, err) : object_for_field(p, to, err);
+        /* dynamic mapping makes no field of an object that is a value */
+        if (to) rc = object_again(p, to, text, line, column, err);
     }
-    if (!rc) go_to(&p->d.r, &end);
     return rc;
 }
 

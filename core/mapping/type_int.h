@@ -127,6 +127,9 @@ struct qd_field_type {
     int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
                  bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
     int (*shown)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out);
+    /* An object of a source; see qd_field_show_object. NULL: none is a value. */
+    int (*show)(const qd_field *f, const qd_json_node *n, const qd_date_format *format,
+                qd_json_writer *w);
     double (*f64)(const qd_field *f, int64_t column);
     int64_t (*from_f64)(const qd_field *f, double v);
     void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,

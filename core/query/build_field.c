@@ -300,6 +300,11 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
 {
     qd_point p;
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
+    if (f->f->value_class == QD_VALUE_RANGE) {
+        qdi_range at = {v, v, true, true, true, true, {NULL, 0}, {NULL, 0}, {NULL, 0}};
+        b->uncacheable |= f->f->dates && qd_date_math_uses_now(v.text);
+        return qdi_interval_range(b, f, &at, &ctx, out, err);
+    }
     int rc = need_index_or_column(f, err);
     if (rc) return rc;
     if (f->f->dates) return date_term(b, f, v, out, err);
@@ -499,6 +504,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     if (f->f->dates)
         b->uncacheable |= (g->has_from && qd_date_math_uses_now(g->from.text)) ||
                           (g->has_to && qd_date_math_uses_now(g->to.text));
+    if (f->f->value_class == QD_VALUE_RANGE) return qdi_interval_range(b, f, g, &ctx, out, err);
     rc = qd_field_range(f->f, g->has_from ? &g->from : NULL, g->include_from,
                         g->has_to ? &g->to : NULL, g->include_to, &ctx, p, err);
     if (rc < 0) return rc;

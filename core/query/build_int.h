@@ -148,6 +148,10 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
 QD_MUST_CHECK
 int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *range, const qd_node **out,
                     qd_err *err);
+/* build_interval.c: the same of a field of intervals. */
+QD_MUST_CHECK
+int qdi_interval_range(qdi_builder *b, const qdi_field *f, const qdi_range *range,
+                       const qd_value_ctx *ctx, const qd_node **out, qd_err *err);
 QD_MUST_CHECK
 int qdi_field_exists(qdi_builder *b, qd_str name, const qd_node **out, qd_err *err);
 /* normalize: the text between wildcards goes through the field's search analyzer. */

@@ -222,4 +222,118 @@ subtest 'search_as_you_type' => sub {
     refused($node->post('/s/_search', { sort => ['t'] }), qr/Fielddata is disabled on \[t\]|fielddata is unsupported on fields of type \[search_as_you_type\]/, 'no sort');
 };
 
+subtest 'ranges of numbers' => sub {
+    mapping('r', map({ $_ => { type => "${_}_range" } } qw(integer long float double)), nv => { type => 'long_range', doc_values => \0 },
+        ni => { type => 'long_range', index => \0 }, src => { type => 'integer_range', copy_to => 'nv' });
+    srand 11;
+    my (%docs, %at);
+    for my $n (1 .. 150) {
+        my @v;
+        for (1 .. 1 + int rand 3) { my $a = int rand 60; push @v, [ $a, $a + int rand 15 ] }
+        @v = ($v[0]) if $n > 100;
+        my @json = map { rand() < 0.5 ? { gte => $_->[0], lte => $_->[1] } : { gt => $_->[0] - 1, lt => $_->[1] + 1 } } @v;
+        my @real = map { { gte => $_->[0], lte => $_->[1] } } @v;
+        $docs{"n$n"} = { integer => @json > 1 ? \@json : $json[0], long => \@json, float => \@real, double => \@real, nv => \@json, ni => \@json };
+        $at{"n$n"} = \@v;
+    }
+    $docs{open} = { integer => { gte => 50 }, long => { gte => 50, lte => undef }, float => { gte => '50' }, double => { gte => 50 }, nv => { gte => 50 }, ni => { gte => 50 } };
+    $at{open} = [ [ 50, 9e9 ] ];
+    $docs{null} = { integer => undef, long => [] };
+    load('r', %docs);
+    for my $merged (0, 1) {
+        $node->post('/r/_forcemerge?max_num_segments=1') if $merged;
+        for my $q ([ 10, 20 ], [ 0, 100 ], [ 33, 33 ], [ 62, 90 ], [ 5, 9 ]) {
+            my ($lo, $hi) = @$q;
+            my %want = (intersects => sub { $_[0] <= $hi && $_[1] >= $lo }, contains => sub { $_[0] <= $lo && $_[1] >= $hi }, within => sub { $_[0] >= $lo && $_[1] <= $hi });
+            for my $relation (sort keys %want) {
+                my $expected = join ' ', sort grep { grep { $want{$relation}->(@$_) } @{$at{$_}} } keys %at;
+                for my $f (qw(integer long float double nv)) {
+                    is(found('r', { range => { $f => { gte => $lo, lte => $hi, relation => $relation } } }), $expected, "$f $relation $lo $hi");
+                }
+                is(found('r', { range => { long => { gt => $lo - 1, lt => $hi + 1, relation => uc $relation } } }), $expected, "long $relation, bounds left out");
+            }
+        }
+    }
+    my $one = sub { my $v = shift; join ' ', sort grep { grep { $_->[0] <= $v && $_->[1] >= $v } @{$at{$_}} } keys %at };
+    is(found('r', { term => { integer => 33 } }), $one->(33), 'term');
+    is(found('r', { terms => { double => [ 5, 70 ] } }), join(' ', sort keys %{{ map { $_ => 1 } split(/ /, $one->(5)), split / /, $one->(70) }}), 'terms');
+    is(found('r', { match => { long => '33' } }), $one->(33), 'match');
+    is(found('r', { query_string => { query => 'integer:[33 TO 33]' } }), $one->(33), 'query_string');
+    is(found('r', { exists => { field => 'integer' } }), join(' ', sort keys %at), 'exists by the column');
+    is(found('r', { exists => { field => 'nv' } }), join(' ', sort keys %at), 'exists without one');
+    is(found('r', { range => { float => { gte => 0.5, lte => 0.75 } } }), join(' ', sort grep { grep { $_->[0] <= 0.75 && $_->[1] >= 0.5 } @{$at{$_}} } keys %at), 'fractions');
+    like(found('r', { range => { ni => { gte => 1 } } }), qr/Cannot search on field \[ni\] since it is not indexed/, 'not indexed');
+    like(found('r', { range => { integer => { gte => 5, lte => 3 } } }), qr/Range query `from` value \(5\) is greater than `to` value \(3\)/, 'bounds the wrong way round');
+    like(found('r', { range => { double => { gte => 5, lte => 3 } } }), qr/Range query `from` value \(5\.0\) is greater than `to` value \(3\.0\)/, 'and of doubles');
+    is(found('r', { range => { integer => { gt => 5, lt => 6 } } }), '', 'nothing lies between');
+    like(found('r', { term => { integer => 1.5 } }), qr/Value \[1\.5\] has a decimal part/, 'whole numbers alone');
+    like(found('r', { range => { integer => { gte => 3000000000 } } }), qr/Value \[3000000000\] is out of range for an integer/, 'out of range');
+    like(found('r', { range => { integer => { gte => 1, relation => 'disjoint' } } }), qr/\[range\] query does not support relation \[disjoint\]/, 'disjoint');
+    like(found('r', { prefix => { integer => '1' } }), qr/Can only use prefix queries on keyword, text and wildcard fields - not on \[integer\] which is of type \[integer_range\]/, 'prefix');
+    my $r = $node->post('/r/_search', { size => 0, aggs => { h => { histogram => { field => 'integer', interval => 10, hard_bounds => { min => 0, max => 79 } }, aggs => { c => { value_count => { field => 'integer' } } } },
+        m => { missing => { field => 'integer' } }, d => { cardinality => { field => 'integer' } }, v => { value_count => { field => 'integer' } } } });
+    my $a = $r->{json}{aggregations};
+    my @want = map { my $k = $_ * 10; scalar grep { grep { $_->[0] < $k + 10 && $_->[1] >= $k } @{$at{$_}} } keys %at } 0 .. 7;
+    is(join(' ', map { "$_->{key}:$_->{doc_count}" } @{$a->{h}{buckets}}), join(' ', map { ($_ * 10) . ":$want[$_]" } 0 .. 7), 'histogram') or diag $r->{content};
+    my %distinct = map { ("@$_" => 1) } map { @$_ } values %at;
+    is("$a->{m}{doc_count} $a->{d}{value}", '1 ' . keys %distinct, 'missing and cardinality');
+    refused($node->post('/r/_search', { aggs => { t => { terms => { field => 'integer' } } } }), qr/Field \[integer\] of type \[integer_range\] is not supported for aggregation \[terms\]/, 'no terms');
+    refused($node->post('/r/_search', { aggs => { t => { range => { field => 'integer', ranges => [ { to => 5 } ] } } } }), qr/Field \[integer\] of type \[integer_range\] is not supported for aggregation \[range\]/, 'no range');
+    refused($node->post('/r/_search', { aggs => { t => { date_histogram => { field => 'integer', fixed_interval => '1d' } } } }), qr/Expected date range type but found range type \[integer_range\]/, 'no date_histogram');
+    refused($node->post('/r/_search', { aggs => { t => { histogram => { field => 'integer', interval => 1 } } } }), qr/Trying to create too many buckets/, 'an open interval has too many buckets');
+    refused($node->post('/r/_search', { sort => ['integer'] }), qr/can't sort on binary field/, 'no sort');
+    refused($node->post('/r/_search', { docvalue_fields => ['integer'] }), qr/Field \[integer\] of type \[integer_range\] does not support \[docvalue_fields\]/, 'no docvalue_fields');
+    $r = $node->post('/r/_search', { query => { ids => { values => [ 'open', 'n101' ] } }, fields => [ 'float', 'integer' ], sort => '_doc' })->{json}{hits}{hits};
+    is_deeply({ map { ($_->{_id} => $_->{fields}{float}) } @$r }->{open}, [ { gte => 50 } ], 'fields');
+    is_deeply($node->get('/r/_field_caps?fields=integer')->{json}{fields}{integer}, { integer_range => { type => 'integer_range', metadata_field => JSON::PP::false, searchable => JSON::PP::true, aggregatable => JSON::PP::true } }, 'field_caps');
+    load('r', copied => { src => { gte => 500, lte => 510 } });
+    is(found('r', { term => { nv => 505 } }), 'copied open', 'copy_to');
+    my $bad = sub { refused($node->put('/r/_doc/bad', $_[0]), $_[1], $_[2]) };
+    $bad->({ integer => { gte => 5, lte => 3 } }, qr/failed to parse field \[integer\] of type \[integer_range\].*min value \(5\) is greater than max value \(3\)/, 'ends the wrong way round');
+    $bad->({ integer => { from => 5 } }, qr/error parsing field \[integer\], with unknown parameter \[from\]/, 'unknown keys');
+    $bad->({ integer => 5 }, qr/error parsing field \[integer\], expected an object but got integer/, 'a number');
+    $bad->({ integer => { gte => 3000000000 } }, qr/out of range of int/, 'out of range');
+    $bad->({ integer => { gte => 'x' } }, qr/For input string: "x"/, 'no number');
+    refused($node->put('/r2', { mappings => { properties => { f => { type => 'long_range', format => 'yyyy' } } } }), qr/field \[f\] of type \[range\] should not define a dateTimeFormatter unless it is a date_range type/, 'format');
+    refused($node->put('/r2', { mappings => { properties => { f => { type => 'long_range', null_value => 1 } } } }), qr/unknown parameter \[null_value\]/, 'other parameters');
+    mapping('r2', f => { type => 'integer_range', coerce => \0 });
+    refused($node->put('/r2/_doc/1', { f => { gte => '5' } }), qr/Integer value passed as String/, 'coerce');
+    refused($node->put('/r2/_doc/1', { f => { gte => 5.5 } }), qr/cannot be converted to Integer without data loss/, 'fractions');
+    is($node->put('/r/_doc/cut', { integer => { gte => '7', lte => 8.9 } })->{status}, 201, 'strings and fractions are read');
+};
+
+subtest 'ranges of dates and addresses' => sub {
+    mapping('d', d => { type => 'date_range' }, y => { type => 'date_range', format => 'yyyy-MM-dd||yyyy' }, ip => { type => 'ip_range' });
+    load('d', a => { d => { gte => '2024-01-01', lte => '2024-01-31' }, y => { gte => '2024', lte => '2024' }, ip => '10.0.0.0/8' },
+        b => { d => { gt => '2024-01-31', lt => '2024-02-10' }, y => { gte => '2025-03-01', lte => '2025-03-31' }, ip => { gte => '192.168.1.0', lt => '192.168.2.0' } },
+        c => { d => { gte => 1704067200000, lte => '2024-01-01||+1d/d' }, ip => [ '2001:db8::/32', { gte => '10.1.0.0', lte => '10.1.255.255' } ] });
+    is(found('d', { term => { d => '2024-01-31T23:59:59.999Z' } }), 'a', 'lte goes to the end of the day, gt begins behind it');
+    is(found('d', { range => { d => { gte => '2024-02-01', lte => '2024-02-29' } } }), 'b', 'intersects');
+    is(found('d', { range => { d => { gte => '2024-01-01', lte => '2024-01-02', relation => 'contains' } } }), 'a c', 'contains, date math');
+    is(found('d', { range => { d => { gte => '2024-01-01||/M', lte => '2024-01-01||/M', relation => 'within' } } }), 'a c', 'within a month');
+    is(found('d', { range => { y => { gte => '2024', lte => '2024', relation => 'within' } } }), 'a', 'format');
+    is(found('d', { range => { d => { gte => '01/02/2024', lte => '05/02/2024', format => 'dd/MM/yyyy' } } }), 'b', 'format of the query');
+    is(found('d', { range => { d => { gte => '2024-02-10T01:00:00', time_zone => '+02:00' } } }), 'b', 'time_zone');
+    my $r = $node->post('/d/_search', { aggs => { m => { date_histogram => { field => 'd', calendar_interval => 'month' } }, n => { date_histogram => { field => 'y', calendar_interval => 'year', format => 'yyyy' } } },
+        query => { term => { ip => '192.168.1.7' } }, fields => [ 'd', { field => 'y', format => 'MM/yyyy' }, 'ip' ] });
+    is(join(' ', map { "$_->{key_as_string}=$_->{doc_count}" } @{$r->{json}{aggregations}{m}{buckets}}, @{$r->{json}{aggregations}{n}{buckets}}), '2024-02-01T00:00:00.000Z=1 2025=1', 'date_histogram');
+    is_deeply($r->{json}{hits}{hits}[0]{fields}, { d => [ { gt => '2024-01-31T00:00:00.000Z', lt => '2024-02-10T00:00:00.000Z' } ], y => [ { gte => '03/2025', lte => '03/2025' } ], ip => [ { gte => '192.168.1.0', lt => '192.168.2.0' } ] }, 'fields') or diag $r->{content};
+    is(found('d', { term => { ip => '10.1.2.3' } }), 'a c', 'an address');
+    is(found('d', { term => { ip => '192.168.2.0' } }), '', 'the upper end is left out');
+    is(found('d', { range => { ip => { gte => '10.1.0.0', lte => '10.1.0.255', relation => 'contains' } } }), 'a c', 'contains');
+    is(found('d', { range => { ip => { gte => '10.0.0.0', lte => '11.0.0.0', relation => 'within' } } }), 'a c', 'within');
+    is(found('d', { range => { ip => { gt => '2001:db8::1' } } }), 'c', 'open, of version 6');
+    like(found('d', { range => { ip => { gte => '10.0.0.2', lte => '10.0.0.1' } } }), qr{Range query `from` value \(/10\.0\.0\.2\) is greater than `to` value \(/10\.0\.0\.1\)}, 'bounds the wrong way round');
+    like(found('d', { term => { ip => '10.0.0' } }), qr/'10\.0\.0' is not an IP string literal/, 'no address');
+    refused($node->post('/d/_search', { aggs => { t => { histogram => { field => 'ip', interval => 1 } } } }), qr/Expected numeric range type but found non-numeric range \[ip_range\]/, 'no histogram of addresses');
+    is($node->post('/d/_search', { size => 0, aggs => { v => { value_count => { field => 'ip' } } } })->{json}{aggregations}{v}{value}, 4, 'value_count');
+    my $bad = sub { refused($node->put('/d/_doc/bad', $_[0]), $_[1], $_[2]) };
+    $bad->({ d => { gte => 'now' } }, qr/now is not used at indexing time/, 'now');
+    $bad->({ d => { gte => 'x' } }, qr/failed to parse date field \[x\]/, 'no date');
+    $bad->({ ip => '10.0.0.0/33' }, qr/Illegal prefix length \[33\] in \[10\.0\.0\.0\/33\]/, 'prefix length');
+    $bad->({ ip => { gte => '10.0.0.2', lte => '10.0.0.1' } }, qr/min value cannot be greater than max value for InetAddressRange field/, 'ends the wrong way round');
+    is_deeply($node->get('/d/_mapping')->{json}{d}{mappings}{properties}{y}, { type => 'date_range', format => 'yyyy-MM-dd||yyyy' }, 'mapping');
+};
+
+$node->stop;
 done_testing();

@@ -61,6 +61,7 @@ static int expand_field(void *arg, const qd_field *f)
 {
     expand *e = arg;
     bool pattern = qd_str_find(e->spec->field, '*') >= 0;
+    if (f->value_class == QD_VALUE_RANGE) return 0; /* refused where it is named */
     if (!f->doc_values) {
         if (pattern) return 0;
         e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
@@ -117,7 +118,11 @@ static int check_field(void *arg, const qd_field *f)
 {
     checking *c = arg;
     bool pattern = qd_str_find(c->spec->field, '*') >= 0;
-    if (c->columns && !f->doc_values && !pattern) {
+    if (c->columns && f->value_class == QD_VALUE_RANGE && !pattern) {
+        c->rc = qd_err_set(c->err, QD_E_ARG,
+                           "Field [%.*s] of type [%s] does not support [docvalue_fields]",
+                           QD_STR_ARG(f->name), qd_field_type_name(f));
+    } else if (c->columns && !f->doc_values && !pattern) {
         c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
     } else if (!pattern) {
         c->rc = check_format(c->spec, f, c->columns, c->err);
@@ -398,6 +403,20 @@ static void emit_shown(from_source *s, const qd_json_node *n)
     if (rc < 0) s->rc = rc;
 }
 
+/* An object that is a value, where it is one of the field's. */
+static void emit_object(from_source *s, const qd_json_node *n)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, s->h->arena->account, 1 << 20);
+    qd_json_writer_init(&w, &b, false);
+    if (!qd_field_show_object(s->f, n, s->format, &w) && !qd_buf_status(&b)) {
+        begin_value(s);
+        qd_json_raw_value(s->w, qd_buf_view(&b));
+    }
+    qd_buf_fini(&b);
+}
+
 static void emit(from_source *s, const qd_json_node *n)
 {
     qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
@@ -409,6 +428,10 @@ static void emit(from_source *s, const qd_json_node *n)
     }
     if (qd_field_shows_source(s->f)) {
         emit_shown(s, n);
+        return;
+    }
+    if (n->type == QD_JSON_T_OBJECT && s->f->value_class == QD_VALUE_RANGE) {
+        emit_object(s, n);
         return;
     }
     if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;

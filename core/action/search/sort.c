@@ -176,6 +176,8 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         rc = bind_unmapped(b, s, bound, k, err);
     } else {
         if (!f->doc_values) return qdi_search_no_values(f, s->field, b->index, err);
+        if (f->value_class == QD_VALUE_RANGE)
+            return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;

@@ -129,7 +129,9 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 /* How the values of a field are looked at. */
 static qdi_values values_of(const qd_field *f)
 {
-    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
+    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP ||
+        f->value_class == QD_VALUE_RANGE)
+        return QDI_ORD;
     return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
 }
 
@@ -193,6 +195,11 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
         b->values = values_of(f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
+        if (f->value_class == QD_VALUE_RANGE) taken = a->type->flags & QDI_RANGES;
+        if (f->value_class == QD_VALUE_RANGE && has_missing)
+            return qd_err_set(x->err, QD_E_ARG,
+                              "Can't apply missing values on a class "
+                              "org.elasticsearch.search.aggregations.support.ValuesSource$Range");
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (!taken) return not_supported(x, a, f);
     }
