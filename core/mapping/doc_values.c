@@ -170,8 +170,9 @@ static int deliver_values(doc *d, const qd_field *f, const doc_field *s, const q
     switch (f->value_class) {
     case QD_VALUE_TEXT:
         return f->indexed && sink->text ? sink->text(sink->arg, f, v, s->n, err) : 0;
-    case QD_VALUE_TERM:
     case QD_VALUE_RANGE:
+        return f->doc_values && sink->terms ? sink->terms(sink->arg, f, v, s->n, err) : 0;
+    case QD_VALUE_TERM:
         return (f->indexed || f->doc_values) && sink->terms
                    ? sink->terms(sink->arg, f, v, s->n, err)
                    : 0;

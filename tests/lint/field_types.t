@@ -8,10 +8,10 @@ use Test::More;
 use Lint;
 
 my $rows  = code_of('core/mapping/type_int.h');
-my @names = $rows =~ /\bqdi_type_(\w+)/g;
+my @names = slurp('core/mapping/types/types.def') =~ /^QD_FIELD_TYPE\((\w+)\)/mg;
 my ($kinds) = $rows =~ /enum qd_field_kind \{(.*?)\}/s;
 my @kinds = ($kinds // '') =~ /(QD_FIELD_\w+)/g;
-cmp_ok(scalar(@names), '>=', 13, 'type_int.h declares the rows');
+cmp_ok(scalar(@names), '>=', 13, 'types.def lists the rows');
 cmp_ok(scalar(@kinds), '>=', 8,  'type_int.h has the kinds of numbers');
 
 my $known = join '|', map({ "qdi_type_$_" } @names), @kinds, 'qd_field_kind', 'qd_field_type';
