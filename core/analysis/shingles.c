@@ -37,6 +37,7 @@ static int put(walk *w, qd_span term)
         for (uint32_t i = 1; i < w->f->size; i++)
             if (w->word[i] != UINT32_MAX) to->t.offset[w->k].to = w->s->b->t.offset[w->word[i]].to;
     to->t.inc[w->k] = w->inc;
+    if (to->t.has & QD_TOKENS_TYPE) to->t.type[w->k] = QD_TOKEN_SHINGLE;
     if (to->t.has & QD_TOKENS_LENGTH) to->t.length[w->k] = 1;
     w->k++;
     w->inc = 0;
@@ -131,6 +132,7 @@ static int run(const qd_part *p, qd_analysis *s, qd_err *err)
         rc = extend(&w, i, 1);
     }
     s->spare->t.n = w.k;
+    s->spare->t.common_type = QD_TOKEN_SHINGLE;
     s->spare->t.end_inc = w.inc + s->b->t.end_inc;
     s->shared |= f->prefixes;
     if (rc) return rc;
