@@ -154,10 +154,17 @@ static int one_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
 
 static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err);
 
-static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
+/* With its multi-fields, and those that the type of one of them brings: no deeper. */
+static int all_fields(qd_doc_parser *p, const qd_field *f, qd_err *err)
 {
     int rc = one_field(p, f, err);
-    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) rc = one_field(p, f->multi[i], err);
+    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) rc = all_fields(p, f->multi[i], err);
+    return rc;
+}
+
+static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = all_fields(p, f, err);
     return rc == 0 && f->ncopy_to ? copy_to(p, f, err) : rc;
 }
 
@@ -168,9 +175,7 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
     for (uint32_t i = 0; rc == 0 && i < f->ncopy_to; i++) {
         const qd_field *to = f->copy_to[i];
         if (to) {
-            rc = one_field(p, to, err);
-            for (uint32_t k = 0; rc == 0 && k < to->nmulti; k++)
-                rc = one_field(p, to->multi[k], err);
+            rc = all_fields(p, to, err);
             continue;
         }
         unknown t = {.path = f->def->copy_to[i],

@@ -155,6 +155,12 @@ static inline bool qd_field_has_terms(const qd_field *f)
 {
     return f->indexed && !f->grams && f->value_class == QD_VALUE_TERM;
 }
+/* Where its values stand in a source: multi-fields have those of their field. [any] */
+static inline qd_str qd_field_source(const qd_field *f)
+{
+    while (f->parent) f = f->parent;
+    return f->slice.n ? f->leaf : f->name;
+}
 /* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
 

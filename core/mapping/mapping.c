@@ -4,7 +4,6 @@
  * bounded by MAPPING_LEVELS_MAX. A merged mapping is compiled anew from the joined definitions:
  * merges are rare, and nobody ever sees a mapping change.
  */
-#include "base/features.h"
 #include "base/vec.h"
 #include "mapping/mapping_int.h"
 
@@ -143,7 +142,8 @@ static int take_fields(compiler *c, const field_builder *b, qd_field *f, qd_fiel
         c->nhidden += x->hidden;
     }
     for (uint32_t i = 0; i < b->nimplied && !rc; i++) {
-        exists_how(multi[i] = b->implied[i]);
+        multi[i] = b->implied[i]; /* its name is no term of _field_names */
+        multi[i]->exists_by = multi[i]->norms ? QD_EXISTS_NORMS : QD_EXISTS_NEVER;
         rc = qd_vec_push(&c->fields, c->account, multi[i]);
     }
     return rc;
@@ -668,30 +668,4 @@ bool qd_mapping_is_metadata(qd_str name)
         if (qd_str_is(name, names[i])) return true;
     }
     return false;
-}
-
-const char *qd_mapping_missing(const qd_mapping *m)
-{
-    for (uint32_t i = 0; i < m->nfields; i++)
-        if (m->fields[i]->unusable) return m->fields[i]->unusable;
-    return NULL;
-}
-
-static uint32_t level_of(const qd_field *f)
-{
-    const struct qd_field_type *t = f->type;
-    if (t->own) return QD_FEATURES_FIELD_TYPES;
-    return t->needs ? t->needs(f) : t->level;
-}
-
-uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
-{
-    uint32_t level = 0;
-    for (uint32_t i = 0; i < m->nfields; i++) {
-        uint32_t own = level_of(m->fields[i]);
-        if (own <= level) continue;
-        level = own;
-        *what = m->fields[i];
-    }
-    return level;
 }

@@ -215,6 +215,11 @@ subtest 'search_as_you_type' => sub {
         't:search_as_you_type t._2gram:search_as_you_type t._3gram:search_as_you_type t._index_prefix:prefix t.raw:keyword', 'field_caps');
     $r = $node->post('/s/_search', { query => { match_phrase => { t => 'brown fish' } }, fields => [ 't', 't._2gram' ], highlight => { fields => { t => {} } } })->{json}{hits}{hits}[0];
     is_deeply($r->{fields}, { t => ['the quick brown fish'], 't._2gram' => ['the quick brown fish'] }, 'fields');
+    mapping('sub', t => { type => 'text', fields => { type => { type => 'search_as_you_type' } } });
+    load('sub', a => { t => 'quick brown fox' });
+    is(found('sub', { term => { 't.type._2gram' => 'brown fox' } }), 'a', 'as a multi-field');
+    $r = $node->post('/sub/_search', { query => { match_phrase_prefix => { 't.type' => 'quick bro' } }, fields => ['t.type._2gram'] });
+    is_deeply($r->{json}{hits}{hits}[0]{fields}, { 't.type._2gram' => ['quick brown fox'] }, 'whose values are those of its field');
     refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', max_shingle_size => 5 } } } }), qr/\[max_shingle_size\] must be at least \[2\] and at most \[4\], got \[5\]/, 'max_shingle_size');
     refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', doc_values => \1 } } } }), qr/Cannot set \[doc_values\] on field of type \[search_as_you_type\]/, 'doc_values');
     refused($node->put('/s2', { mappings => { properties => { t => { type => 'search_as_you_type', fields => { _2gram => { type => 'text' } } } } } }), qr/Field \[t\._2gram\] is defined more than once/, 'a multi-field of such a name');

@@ -46,7 +46,7 @@ static int add_caps(capping *c, qd_str name, const char *type, bool searchable, 
 static int add_objects(capping *c, const qd_field *f)
 {
     int rc = 0;
-    qd_str name = f->parent ? f->parent->name : f->name;
+    qd_str name = qd_field_source(f);
     for (size_t i = 0; i < name.n && !rc; i++) {
         if (name.p[i] == '.') {
             rc = add_caps(c, qd_str_sub(name, 0, i), "object", false, false, false);

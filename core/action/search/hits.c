@@ -455,7 +455,7 @@ static void emit_node(void *arg, const qd_json_node *n)
 static int source_field(void *arg, const qd_field *f)
 {
     from_source *s = arg;
-    qd_str path = f->parent ? f->parent->name : f->slice.n ? f->leaf : f->name;
+    qd_str path = qd_field_source(f);
     s->f = f;
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
@@ -528,8 +528,7 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
         if (!f || !comes_from_source(h->show, f->name)) continue;
         d.s.f = f;
         d.listed = false;
-        qdi_source_walk(root, f->parent ? f->parent->name : f->name, qd_field_shows_source(f),
-                        drop_node, &d);
+        qdi_source_walk(root, qd_field_source(f), qd_field_shows_source(f), drop_node, &d);
         if (d.listed) qd_json_array_end(w);
     }
     if (d.open) qd_json_object_end(w);

@@ -7,6 +7,7 @@
 #include "mapping/types/term_int.h"
 
 #define DEPTH_DEFAULT 20
+#define PATH_MAX_BYTES (1u << 20) /* of a path of keys: no term holds as many */
 
 static const param_row params[] = {
     {"depth_limit", PARAM_DEPTH_LIMIT, KIND_INT, UPDATE_FREE, "20"},
@@ -114,7 +115,9 @@ static int add_key(walk *w, qd_str key)
     b->n = w->start[w->open];
     if (b->n) (void)qd_buf_char(b, '.');
     (void)qd_buf_str(b, key);
-    return qd_buf_status(b) ? qd_err_nomem(w->err, "values of a document") : 0;
+    if (!qd_buf_status(b)) return 0;
+    return qd_err_set(w->err, QD_E_ARG, "A key of the %s field [%.*s] is longer than [%u] bytes",
+                      w->f->type->name, QD_STR_ARG(w->f->name), PATH_MAX_BYTES);
 }
 
 static int open_one(walk *w, bool array)
@@ -177,17 +180,16 @@ static int value(doc *d, const qd_field *f, qd_err *err)
                           "Failed to parse object: expecting token of type [START_OBJECT] but "
                           "found [%s]",
                           qd_json_event_name(d->r.event));
-    walk *w = qd_arena_alloc(&d->arena, sizeof *w);
-    if (!w) return qd_err_nomem(err, "values of a document");
-    w->d = d;
-    w->f = f;
-    w->open = w->objects = 0;
-    w->start[0] = w->start[1] = 0;
-    w->limit = depth ? (uint64_t)depth->i : DEPTH_DEFAULT;
-    w->err = err;
-    qd_buf_init(&w->path, d->account, 1 << 20);
-    int rc = read_object(w);
-    qd_buf_fini(&w->path);
+    walk w; /* all members but what the stacks hold below `open` are set */
+    w.d = d;
+    w.f = f;
+    w.open = w.objects = 0;
+    w.start[0] = w.start[1] = 0;
+    w.limit = depth ? (uint64_t)depth->i : DEPTH_DEFAULT;
+    w.err = err;
+    qd_buf_init(&w.path, d->account, PATH_MAX_BYTES);
+    int rc = read_object(&w);
+    qd_buf_fini(&w.path);
     return rc;
 }
 

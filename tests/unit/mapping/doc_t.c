@@ -162,7 +162,9 @@ static void values_beside_others(void **state)
     expect(PROPS("\"f\":{\"type\":\"flattened\",\"index\":false,\"doc_values\":false}"),
            "{\"f\":{\"a\":1}}", "");
     expect(PROPS("\"s\":{\"type\":\"search_as_you_type\",\"max_shingle_size\":2}"),
-           "{\"s\":\"a b\"}", "s=a b;s._2gram=a b;s._index_prefix=a b;?s._index_prefix;");
+           "{\"s\":\"a b\"}", "s=a b;s._2gram=a b;s._index_prefix=a b;");
+    expect(PROPS("\"t\":{\"type\":\"text\",\"fields\":{\"s\":{\"type\":\"search_as_you_type\"}}}"),
+           "{\"t\":\"a\"}", "t=a;t.s=a;t.s._2gram=a;t.s._3gram=a;t.s._index_prefix=a;");
     expect(PROPS("\"r\":{\"type\":\"integer_range\"}"), "{\"r\":[{\"gt\":4,\"lt\":\"8\"}]}",
            "r=\x80;r..min=5;r..max=7;");
     expect(PROPS("\"r\":{\"type\":\"date_range\",\"doc_values\":false}"),
