@@ -515,17 +515,27 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 
 /* --- exists ----------------------------------------------------------------------------------- */
 
+/* Any term of a key: its slice ends in NUL, the next one in 1. */
+static int exists_key(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
+{
+    if (!f->indexed && !f->doc_values) return qdi_query_none(b, out, err);
+    qd_node *n = qdi_query_node(b, QD_NATIVE_RANGE, err);
+    char *end = qd_arena_bytes(b->arena, f->slice.n);
+    if (!n || !end) return qd_err_nomem(err, "query");
+    memcpy(end, f->slice.p, f->slice.n);
+    end[f->slice.n - 1]++;
+    n->u.range.field = f->name;
+    n->u.range.kind = QD_RANGE_TERM;
+    n->u.range.has_from = n->u.range.has_to = n->u.range.from_inclusive = true;
+    n->u.range.from = f->slice;
+    n->u.range.to = (qd_str){end, f->slice.n};
+    *out = n;
+    return 0;
+}
+
 static int exists_one(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
 {
-    if (f->slice.n) {
-        qd_node *key = qdi_query_node(b, QD_NATIVE_PATTERN, err);
-        if (!key) return QD_E_NOMEM;
-        key->u.pattern.field = f->name;
-        key->u.pattern.kind = QD_PATTERN_PREFIX;
-        key->u.pattern.text = f->slice;
-        *out = key;
-        return 0;
-    }
+    if (f->slice.n) return exists_key(b, f, out, err);
     if (f->exists_by == QD_EXISTS_NEVER) return qdi_query_none(b, out, err);
     if (f->exists_by == QD_EXISTS_FIELD_NAME)
         return one_term(b, QD_STR("_field_names"), f->name, out, err);

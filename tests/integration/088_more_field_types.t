@@ -167,6 +167,11 @@ subtest 'flattened' => sub {
     refused($node->put('/f2', { mappings => { properties => { f => { type => 'flattened', fields => { k => { type => 'keyword' } } } } } }), qr/flattened field \[f\] does not support \[fields\]/, 'multi-fields');
     refused($node->put('/f2', { mappings => { properties => { f => { type => 'flattened', copy_to => 'k' } } } }), qr/flattened field \[f\] does not support \[copy_to\]/, 'copy_to');
     refused($node->put('/f2', { mappings => { properties => { f => { type => 'flat_object', ignore_above => 3 } } } }), qr/unknown parameter \[ignore_above\] on mapper \[f\] of type \[flat_object\]/, 'flat_object has no parameters');
+    refused($node->post('/f/_search', { query => { match_all => {} }, fields => [ { field => 'f.env', format => 'yyyy' } ] }), qr/Field \[f\.env\] of type \[flattened\] doesn't support formats/, 'format');
+    mapping('fi', f => { type => 'flattened', index => \0 }, g => { type => 'flattened', doc_values => \0 });
+    load('fi', a => { f => { k => 'v', l => 'w' }, g => { k => 'v' } }, b => { f => { l => 'v' }, g => { l => 'v' } });
+    is(join('|', map { my $f = $_; found('fi', { term => { "$f.k" => 'v' } }), found('fi', { exists => { field => "$f.k" } }), found('fi', { exists => { field => $f } }) } qw(f g)), 'a|a|a b|a|a|a b', 'without an index, without doc values');
+    refused($node->post('/fi/_search', { sort => ['g.k'] }), qr/fielddata is unsupported on fields of type \[flattened\]/, 'no sort without doc values');
     mapping('o', f => { type => 'flat_object' });
     load('o', a => { f => { x => { y => 'deep' } } }, b => { f => { x => 'flat' } });
     is(found('o', { term => { 'f.x.y' => 'deep' } }), 'a', 'flat_object by path');

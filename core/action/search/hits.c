@@ -71,6 +71,14 @@ static int expand_field(void *arg, const qd_field *f)
     return e->rc != 0;
 }
 
+static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
+{
+    if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
+    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
+    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
+                      QD_STR_ARG(f->slice.n ? f->leaf : f->name), qd_field_type_name(f));
+}
+
 static int resolve_columns(search_hits *h, qd_err *err)
 {
     expand e = {.h = h, .arena = h->arena, .err = err};
@@ -83,6 +91,7 @@ static int resolve_columns(search_hits *h, qd_err *err)
             const qd_field *key = NULL;
             if (qd_str_find(name, '*') < 0)
                 e.rc = qd_mapping_find(h->index->meta->mapping, name, h->arena, &key, err);
+            if (!e.rc && key) e.rc = check_format(e.spec, key, true, err);
             if (!e.rc && key)
                 (void)expand_field(&e, key);
             else if (!e.rc)
@@ -96,14 +105,6 @@ static int resolve_columns(search_hits *h, qd_err *err)
         h->nown = !e.rc;
     }
     return e.rc;
-}
-
-static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
-{
-    if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
-    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
-    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
-                      QD_STR_ARG(f->name), qd_field_type_name(f));
 }
 
 typedef struct checking {
@@ -558,6 +559,7 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
             const qd_field *key = NULL;
             if (qd_str_find(f.spec->field, '*') < 0)
                 rc = qd_mapping_find(h->index->meta->mapping, f.spec->field, h->arena, &key, err);
+            if (!rc && key) rc = check_format(f.spec, key, false, err);
             if (rc) return rc;
             if (key)
                 (void)source_field(&f, key);
