@@ -140,6 +140,7 @@ typedef struct qdi_source {
     const qd_column_stats *stats;
     qd_column_reader *reader;
     qd_dict_reader *dict;
+    uint32_t lo, hi; /* ordinals of the field's slice (qd_field.slice); without one all */
     uint32_t ordinals, missing_ord; /* missing_ord may be == ordinals: not in the dictionary */
     /* of the batch; valid when batch equals the shard's */
     uint64_t batch;

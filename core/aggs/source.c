@@ -62,7 +62,10 @@ int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
                                        : src->kind == QDI_ORD ? st->ordinals
                                                               : 0;
     int rc = qd_column_plan(c, 0, leaf->docs, reads, &s->leaf_arena, &src->reader, err);
-    if (rc == 0 && !src->ids && src->kind == QDI_ORD && (src->want_dict || src->has_missing))
+    src->lo = 0;
+    src->hi = src->ordinals;
+    if (rc == 0 && !src->ids && src->kind == QDI_ORD &&
+        (src->want_dict || src->has_missing || src->field->slice.n))
         rc = qd_dict_plan_all(c, reads, &s->leaf_arena, &src->dict, err);
     return rc;
 }
@@ -72,16 +75,42 @@ int qdi_aggs_source_bytes(qdi_source *src, uint32_t ord, qd_str *out, qd_err *er
     bool found;
     *out = src->missing_bytes;
     if (ord >= src->ordinals) return 0;
-    return src->ids ? qd_column_bytes(src->reader, ord, out, &found, err)
-                    : qd_dict_at(src->dict, ord, out, err);
+    int rc = src->ids ? qd_column_bytes(src->reader, ord, out, &found, err)
+                      : qd_dict_at(src->dict, ord, out, err);
+    if (!rc && src->field->slice.n) *out = qd_str_sub(*out, src->field->slice.n, out->n);
+    return rc;
+}
+
+/* The place of text in the dictionary, behind the beginning of the slice; end: behind all of it. */
+static int find_in_slice(qdi_source *src, qd_account *account, qd_str text, bool end, uint32_t *ord,
+                         bool *found, qd_err *err)
+{
+    qd_buf b;
+    qd_str slice = src->field->slice;
+    qd_buf_init(&b, account, 1 << 20);
+    (void)qd_buf_str(&b, slice);
+    (void)qd_buf_str(&b, text);
+    int rc = qd_buf_status(&b) ? qd_err_nomem(err, "aggregations") : 0;
+    if (!rc && end) b.p[slice.n - 1]++; /* it ends in NUL */
+    if (!rc) rc = qd_dict_find(src->dict, qd_buf_view(&b), ord, found, err);
+    qd_buf_fini(&b);
+    return rc;
 }
 
 int qdi_aggs_source_begin(qdi_source *src, qd_err *err)
 {
-    if (!src->dict || !src->has_missing) return 0;
     bool found;
     uint32_t ord;
-    int rc = qd_dict_find(src->dict, src->missing_bytes, &ord, &found, err);
+    int rc = 0;
+    if (src->dict && src->field->slice.n) {
+        qd_str none = {"", 0};
+        rc = find_in_slice(src, NULL, none, false, &src->lo, &found, err);
+        if (!rc) rc = find_in_slice(src, NULL, none, true, &src->hi, &found, err);
+    }
+    if (rc || !src->dict || !src->has_missing) return rc;
+    rc = src->field->slice.n
+             ? find_in_slice(src, NULL, src->missing_bytes, false, &ord, &found, err)
+             : qd_dict_find(src->dict, src->missing_bytes, &ord, &found, err);
     if (rc == 0) src->missing_ord = found ? ord : src->ordinals;
     return rc;
 }
@@ -170,6 +199,32 @@ static int start(qd_aggs_shard *s, const qdi_source *src, qd_column_cursor *c, q
 
 static int with_missing(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 
+/* Drops the values outside of the field's slice. */
+static int keep_slice(qd_aggs_shard *s, qdi_source *src, qd_err *err)
+{
+    const uint32_t *o = src->o, *docs = src->docs;
+    bool own_o = o == src->obuf, own_docs = docs == src->dbuf;
+    uint32_t k = 0, n = src->n;
+    int rc = reserve(s, src, n, err);
+    if (rc) return rc;
+    if (own_o) o = src->obuf;
+    if (own_docs) docs = src->dbuf;
+    if (!docs) { /* values only: one of each document of the batch, or a run of documents */
+        rc = qdi_aggs_batch_docs(s, err);
+        if (rc) return rc;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (o[i] < src->lo || o[i] >= src->hi) continue;
+        src->dbuf[k] = docs ? docs[i] : src->one ? s->batch.docs[i] : src->first + i;
+        src->obuf[k++] = o[i];
+    }
+    src->n = k;
+    src->o = src->obuf;
+    src->docs = src->dbuf;
+    src->one = false;
+    return 0;
+}
+
 int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
 {
     const qdi_batch *t = &s->batch;
@@ -214,6 +269,10 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
             src->docs = src->dbuf;
             src->one = n == t->n && !src->stats->multi;
         }
+    }
+    if (src->field && src->field->slice.n && src->n) {
+        int rc = keep_slice(s, src, err);
+        if (rc) return rc;
     }
     src->batch = t->number;
     if (src->converted && src->n) {

@@ -41,7 +41,8 @@ enum {
     QDI_EXACT = 1 << 15,       /* unsigned numbers stay as the column has them, not doubles */
     QDI_ANY_BYTES = 1 << 16,   /* reads bytes, whatever they mean, and shows none */
     QDI_SEQUENCE = 1 << 17,    /* buckets in the order of their keys, none of them left out */
-    QDI_IN_SEQUENCE = 1 << 18  /* pipelines: of such buckets alone */
+    QDI_IN_SEQUENCE = 1 << 18, /* pipelines: of such buckets alone */
+    QDI_RANGES = 1 << 19       /* fields of intervals, too */
 };
 
 struct qd_agg_type {

@@ -48,7 +48,8 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         out->norms = f->indexed && f->norms;
         break;
     case QD_VALUE_TERM:
-        out->index = f->indexed ? (uint8_t)(QD_INDEX_DOCS + f->index_options) : QD_INDEX_NONE;
+        out->index =
+            qd_field_has_terms(f) ? (uint8_t)(QD_INDEX_DOCS + f->index_options) : QD_INDEX_NONE;
         out->norms = f->indexed && f->norms;
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;
@@ -62,6 +63,9 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         break;
     case QD_VALUE_IP:
         out->point = f->indexed ? QD_POINT_B16 : QD_POINT_NONE;
+        out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
+        break;
+    case QD_VALUE_RANGE:
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;
     case QD_VALUE_OPAQUE:
@@ -256,10 +260,10 @@ static int on_terms(void *arg, const qd_field *f, const qd_str *v, uint32_t n, q
 {
     qd_document_writer *w = arg;
     document_field *d;
+    bool terms = qd_field_has_terms(f);
     int rc = enter(w, f, &d, err);
     for (uint32_t i = 0; i < n && !rc; i++) {
-        if (f->indexed)
-            rc = qd_buffer_term(w->b, d->words.number, qd_field_column_term(f, v[i]), err);
+        if (terms) rc = qd_buffer_term(w->b, d->words.number, qd_field_column_term(f, v[i]), err);
         if (!rc && f->doc_values) rc = qd_buffer_column_bytes(w->b, d->words.number, v[i], err);
     }
     return rc;

@@ -46,6 +46,8 @@ typedef struct doc {
 int qdi_doc_i64(doc *d, const qd_field *f, int64_t v, qd_err *err);
 int qdi_doc_str(doc *d, const qd_field *f, qd_str v, qd_err *err);
 int qdi_doc_ip(doc *d, const qd_field *f, const uint8_t v[16], qd_err *err);
+/* What f's type makes of the present token, without adding it: *v, or *any false: nothing. */
+int qdi_doc_one_value(doc *d, const qd_field *f, doc_value *v, bool *any, qd_err *err);
 /* The value of f's index part, copied; a second one is QD_E_ARG. */
 int qdi_doc_part(doc *d, const qd_field *f, qd_str v, qd_err *err);
 /* The document changes the definition of f, a field of the mapping but no multi-field: it is parsed

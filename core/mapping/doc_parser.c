@@ -139,6 +139,8 @@ static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
     int rc = 0;
     if (QD_UNLIKELY(f->type->takes_null)) {
         rc = one_field(p, f, err);
+    } else if (f->has_null_value && f->type->null) {
+        rc = f->type->null(&p->d, f, err);
     } else if (f->has_null_value) {
         switch (f->value_class) {
         case QD_VALUE_TEXT:
@@ -161,10 +163,17 @@ static int null_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
 
 static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err);
 
-static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
+/* With its multi-fields, and those that the type of one of them brings: no deeper. */
+static int all_fields(qd_doc_parser *p, const qd_field *f, qd_err *err)
 {
     int rc = one_field(p, f, err);
-    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) rc = one_field(p, f->multi[i], err);
+    for (uint32_t i = 0; rc == 0 && i < f->nmulti; i++) rc = all_fields(p, f->multi[i], err);
+    return rc;
+}
+
+static int scalar(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    int rc = all_fields(p, f, err);
     return rc == 0 && f->ncopy_to ? copy_to(p, f, err) : rc;
 }
 
@@ -178,9 +187,7 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
             return qd_err_set(err, QD_E_ARG, "Cannot copy to a field alias [%.*s].",
                               QD_STR_ARG(to->name));
         if (to) {
-            rc = one_field(p, to, err);
-            for (uint32_t k = 0; rc == 0 && k < to->nmulti; k++)
-                rc = one_field(p, to->multi[k], err);
+            rc = all_fields(p, to, err);
             continue;
         }
         unknown t = {.path = f->def->copy_to[i],
@@ -190,6 +197,45 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
             rc = strict(p, &t, err);
         else if (t.dynamic == QD_DYNAMIC_TRUE)
             rc = new_scalar(p, &t, err);
+    }
+    return rc;
+}
+
+static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err);
+
+/* An object that was read already, as a value of another field. Types that take objects keep
+ * nothing of the reader's memory. */
+static int object_again(qd_doc_parser *p, const qd_field *to, qd_str text, uint32_t line,
+                        uint32_t column, qd_err *err)
+{
+    qd_json_reader *r = &p->d.r, *behind = qd_arena_alloc(&p->d.arena, sizeof *behind);
+    if (!behind) return qd_err_nomem(err, "values of a document");
+    *behind = *r;
+    *r = QD_JSON_READER(p->d.account);
+    qd_json_reader_init(r, text, QD_JSON_REQUEST, 0);
+    qd_json_reader_at(r, line, column);
+    int rc = qd_json_next(r) < 0 ? qd_json_fail(r, err)
+             : to->type->objects ? one_field(p, to, err)
+                                 : object_for_field(p, to, err);
+    qd_json_reader_fini(r);
+    *r = *behind;
+    return rc;
+}
+
+/* An object that is a value of f goes to the multi-fields and copies of f too. */
+static int object_value(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    qd_json_reader *r = &p->d.r;
+    const char *token = r->token;
+    uint32_t line, column;
+    if (!f->nmulti && !f->ncopy_to) return one_field(p, f, err);
+    qd_json_position(r, token, &line, &column);
+    int rc = one_field(p, f, err);
+    qd_str text = {token, (size_t)(r->at - token)};
+    for (uint32_t i = 0; !rc && i < f->nmulti + f->ncopy_to; i++) {
+        const qd_field *to = i < f->nmulti ? f->multi[i] : f->copy_to[i - f->nmulti];
+        /* dynamic mapping makes no field of an object that is a value */
+        if (to) rc = object_again(p, to, text, line, column, err);
     }
     return rc;
 }
@@ -372,7 +418,8 @@ static int value(qd_doc_parser *p, const target *t, qd_err *err)
         case QD_JSON_ARRAY:
             return push(p, t, true);
         case QD_JSON_OBJECT:
-            return object_for_field(p, t->field, err);
+            return t->field->type->objects ? object_value(p, t->field, err)
+                                           : object_for_field(p, t->field, err);
         case QD_JSON_NULL:
             return null_value(p, t->field, err);
         default:

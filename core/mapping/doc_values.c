@@ -56,6 +56,21 @@ int qdi_doc_ip(doc *d, const qd_field *f, const uint8_t v[16], qd_err *err)
     return 0;
 }
 
+int qdi_doc_one_value(doc *d, const qd_field *f, doc_value *v, bool *any, qd_err *err)
+{
+    doc_field had = d->fields.at[f->id];
+    size_t values = d->values.n, touched = d->touched.n;
+    int rc = f->type->value(d, f, err);
+    *any = d->values.n > values;
+    if (*any) *v = d->values.at[values];
+    /* as if nothing had been added */
+    if (had.gen == d->gen && had.n) d->values.at[had.last].next = NO_VALUE;
+    d->fields.at[f->id] = had;
+    d->values.n = values;
+    d->touched.n = touched;
+    return rc;
+}
+
 int qdi_doc_part(doc *d, const qd_field *f, qd_str v, qd_err *err)
 {
     doc_field *s = touch(d, f);
@@ -130,7 +145,8 @@ static int deliver_stored(doc *d, const qd_field *f, const doc_field *s, const q
         const doc_value *v = &d->values.at[i];
         char text[128];
         size_t len;
-        if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM) {
+        if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM ||
+            f->value_class == QD_VALUE_RANGE) {
             list[n++] = v->v.str;
             continue;
         }
@@ -154,6 +170,8 @@ static int deliver_values(doc *d, const qd_field *f, const doc_field *s, const q
     switch (f->value_class) {
     case QD_VALUE_TEXT:
         return f->indexed && sink->text ? sink->text(sink->arg, f, v, s->n, err) : 0;
+    case QD_VALUE_RANGE:
+        return f->doc_values && sink->terms ? sink->terms(sink->arg, f, v, s->n, err) : 0;
     case QD_VALUE_TERM:
         return (f->indexed || f->doc_values) && sink->terms
                    ? sink->terms(sink->arg, f, v, s->n, err)

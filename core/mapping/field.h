@@ -23,6 +23,7 @@ typedef enum qd_value_class {
     QD_VALUE_I64,    /* int64 column and point */
     QD_VALUE_BOOL,   /* term "T" or "F"; int64 column 0 or 1 */
     QD_VALUE_IP,     /* 16-byte point; ordinal column of 16 bytes */
+    QD_VALUE_RANGE,  /* interval: two ends as one entry of an ordinal column; points beside it */
     QD_VALUE_OPAQUE, /* of a plugin's type: an index part alone */
 } qd_value_class;
 
@@ -67,6 +68,23 @@ typedef struct qd_field {
     qd_str leaf;            /* last name */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
+    /* Fields of segments that the type keeps beside this one; NULL: none. No request finds them. */
+    const struct qd_field *grams; /* 3-grams of the values (grams.h), which stand in the column */
+    const struct qd_field *keyed; /* leaves of objects as "key\0value"; the values stand in this */
+    /* Of text whose runs of words are multi-fields: by their length from 2 on; and where prefixes
+     * are terms, of those fields too. */
+    const struct qd_field *shingles[3], *prefixes;
+    uint32_t nshingles;
+    /* Of intervals: points of their lower and upper ends; where the column stands, the field itself
+     * or a hidden one. */
+    const struct qd_field *low, *high, *intervals;
+    struct qd_field *beside; /* all of them, linked by their own `beside` */
+    /* Of a key within such an object (qd_mapping_find): this is a copy of `keyed`, of which only
+     * the terms that begin so are meant; n 0: all. */
+    qd_str slice;
+    bool whole;   /* `fields` shows its objects as they are */
+    bool hidden;  /* is one of them */
+    bool implied; /* a multi-field that the type of its parent brings */
 
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
@@ -107,12 +125,51 @@ typedef struct qd_field {
 /* Makes f a field of a type of the table ("double"; it must exist) that no mapping holds, with doc
  * values and otherwise zeros: stands for fields that an index does not know. [any] */
 void qd_field_bare(qd_field *f, qd_str type, qd_str name);
+/* An interval of a query over a field of intervals: both ends inclusive, as points and as the
+ * column has them. */
+typedef struct qd_interval_bounds {
+    bool wide; /* ends are addresses: lo16 and hi16 count, else lo and hi */
+    int64_t lo, hi;
+    uint8_t lo16[16], hi16[16];
+    size_t n; /* bytes of an end */
+    char lo_bytes[16], hi_bytes[16];
+} qd_interval_bounds;
+/* Bounds of a range query on such a field; lo, hi may be NULL (open). 0; 1 when nothing lies
+ * between them; errors as Elasticsearch words them. [any] */
+struct qd_query_value;
+struct qd_value_ctx;
+QD_MUST_CHECK
+int qd_field_interval_bounds(const qd_field *f, const struct qd_query_value *lo, bool lo_in,
+                             const struct qd_query_value *hi, bool hi_in,
+                             const struct qd_value_ctx *ctx, qd_interval_bounds *out, qd_err *err);
+/* The ends of a value of the column of such a field, but addresses: encoded as f->low has them.
+ * [any] */
+bool qd_field_interval(const qd_field *f, qd_str bytes, int64_t out[2]);
+/* Writes an object of a source as the option `fields` shows it: 0; 1: it is none of the field's.
+ * format NULL: the field's. [any] */
+struct qd_json_node;
+QD_MUST_CHECK
+int qd_field_show_object(const qd_field *f, const struct qd_json_node *n,
+                         const qd_date_format *format, qd_json_writer *w);
 /* Is there a type of that name? [any] */
 bool qd_field_type_known(qd_str type);
 /* The index part of a type by its name: `find` of qd_part_types, with the plugin host. [any] */
 bool qd_field_part_find(const void *host, qd_str type, struct qd_part_type *out);
 /* Type name as in mappings ("long"). [any] */
 const char *qd_field_type_name(const qd_field *f);
+/* The type as _field_caps names it: types that answer the same requests are one family. [any] */
+const char *qd_field_family(const qd_field *f);
+/* Are the values of a TERM field indexed as terms? [any] */
+static inline bool qd_field_has_terms(const qd_field *f)
+{
+    return f->indexed && !f->grams && f->value_class == QD_VALUE_TERM;
+}
+/* Where its values stand in a source: multi-fields have those of their field. [any] */
+static inline qd_str qd_field_source(const qd_field *f)
+{
+    while (f->parent) f = f->parent;
+    return f->slice.n ? f->leaf : f->name;
+}
 /* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
 

@@ -14,6 +14,7 @@ typedef struct compiler {
     const qd_mapping *old; /* whose numbers are kept; or NULL */
     QD_VEC(qd_field *) fields;
     QD_VEC(const object *) objects;
+    uint32_t nhidden; /* of the fields */
     qd_account *account;
 } compiler;
 
@@ -123,13 +124,39 @@ static int check_reserved(qd_str name, qd_err *err)
                       QD_STR_ARG(name));
 }
 
+static void exists_how(qd_field *f)
+{
+    f->exists_by = f->constant               ? f->fixed.p ? QD_EXISTS_ALWAYS : QD_EXISTS_NEVER
+                   : f->doc_values           ? QD_EXISTS_COLUMN
+                   : f->norms                ? QD_EXISTS_NORMS
+                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
+                                             : QD_EXISTS_NEVER;
+}
+
+/* A field and those that its type brings, the implied ones into multi. */
+static int take_fields(compiler *c, const field_builder *b, qd_field *f, qd_field **multi)
+{
+    int rc = 0;
+    exists_how(f);
+    for (qd_field *x = f; x && !rc; x = x->beside) {
+        rc = qd_vec_push(&c->fields, c->account, x);
+        c->nhidden += x->hidden;
+    }
+    for (uint32_t i = 0; i < b->nimplied && !rc; i++) {
+        multi[i] = b->implied[i]; /* its name is no term of _field_names */
+        multi[i]->exists_by = multi[i]->norms ? QD_EXISTS_NORMS : QD_EXISTS_NEVER;
+        rc = qd_vec_push(&c->fields, c->account, multi[i]);
+    }
+    return rc;
+}
+
 static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
                          qd_field **out, qd_err *err)
 {
     qd_arena *a = &c->m->arena;
-    field_builder b = {a, c->m->analyzers, &c->m->settings};
+    field_builder b = {.arena = a, .analyzers = c->m->analyzers, .settings = &c->m->settings};
     qd_field *f = qd_arena_calloc(a, sizeof *f);
-    qd_field **multi = qd_arena_calloc(a, (d->nmulti + 1) * sizeof *multi);
+    qd_field **multi = qd_arena_calloc(a, (d->nmulti + QD_COUNT_OF(b.implied)) * sizeof *multi);
     if (!f || !multi) return qd_err_nomem(err, "mapping");
     f->type = d->type;
     f->value_class = d->type->value_class;
@@ -142,12 +169,8 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     int rc = apply_params(c, f, err);
     if (rc == 0) rc = d->type->finish(&b, f, err);
     if (rc) return rc;
-    f->exists_by = f->constant               ? f->fixed.p ? QD_EXISTS_ALWAYS : QD_EXISTS_NEVER
-                   : f->doc_values           ? QD_EXISTS_COLUMN
-                   : f->norms                ? QD_EXISTS_NORMS
-                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
-                                             : QD_EXISTS_NEVER;
-    if (qd_vec_push(&c->fields, c->account, f)) return qd_err_nomem(err, "mapping");
+    rc = take_fields(c, &b, f, &multi[d->nmulti]);
+    if (rc) return qd_err_nomem(err, "mapping");
     for (uint32_t i = 0; i < d->nmulti; i++) {
         qd_str sub =
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
@@ -157,7 +180,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
         if (rc) return rc;
     }
     f->multi = multi;
-    f->nmulti = d->nmulti;
+    f->nmulti = d->nmulti + b.nimplied;
     *out = f;
     return 0;
 }
@@ -198,12 +221,18 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dyna
 /* --- numbers and names
  * ------------------------------------------------------------------------------- */
 
+static const qd_field *any_field(const qd_mapping *m, qd_str name)
+{
+    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
+    return c ? c->field : NULL;
+}
+
 static int number_fields(compiler *c, qd_err *err)
 {
     qd_mapping *m = c->m;
     uint32_t next = c->old ? c->old->nfields : 0, total = next;
     for (size_t i = 0; i < c->fields.n; i++) {
-        const qd_field *before = c->old ? qd_mapping_field(c->old, c->fields.at[i]->name) : NULL;
+        const qd_field *before = c->old ? any_field(c->old, c->fields.at[i]->name) : NULL;
         if (!before) total++;
     }
     m->fields = qd_arena_calloc(&m->arena, (total + 1) * sizeof(qd_field *));
@@ -211,7 +240,7 @@ static int number_fields(compiler *c, qd_err *err)
     if (!m->fields || !m->by_name) return qd_err_nomem(err, "mapping");
     for (size_t i = 0; i < c->fields.n; i++) {
         qd_field *f = c->fields.at[i];
-        const qd_field *before = c->old ? qd_mapping_field(c->old, f->name) : NULL;
+        const qd_field *before = c->old ? any_field(c->old, f->name) : NULL;
         f->id = before ? before->id : next++;
         m->fields[f->id] = f;
     }
@@ -262,8 +291,10 @@ static void sift(qd_mapping *m, uint32_t at, uint32_t n)
 
 static void sort_names(qd_mapping *m)
 {
-    uint32_t n = m->nfields;
-    for (uint32_t i = 0; i < n; i++) m->by_name[i] = i;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (!m->fields[i]->hidden) m->by_name[n++] = i;
+    m->nnamed = n;
     for (uint32_t i = n / 2; i-- > 0;) sift(m, i, n);
     for (uint32_t k = n; k-- > 1;) {
         uint32_t t = m->by_name[0];
@@ -348,7 +379,7 @@ static int resolve_aliases(compiler *c, qd_err *err)
 static int check_limits(const compiler *c, size_t old_count, uint32_t dynamic_new, qd_err *err)
 {
     const qd_mapping_settings *s = &c->m->settings;
-    size_t count = c->fields.n + c->objects.n - 1;
+    size_t count = c->fields.n - c->nhidden + c->objects.n - 1;
     if (count > old_count && (int64_t)count > s->total_fields_limit) {
         if (dynamic_new) {
             return qd_err_set(
@@ -450,6 +481,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     size_t before = 0;
     if (c->old) {
         for (uint32_t i = 0; i <= c->old->names_mask; i++) before += c->old->names[i].hash != 0;
+        before -= c->old->nfields - c->old->nnamed;
     }
     if (reason == QD_MAPPING_UPDATE) rc = check_limits(c, before, dynamic_new, err);
     if (rc == 0) rc = number_fields(c, err);
@@ -602,8 +634,8 @@ void qd_mapping_unref(const qd_mapping *m)
 
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
 {
-    const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
-    return c ? c->field : NULL;
+    const qd_field *f = any_field(m, name);
+    return f && !f->hidden ? f : NULL;
 }
 
 bool qd_mapping_is_object(const qd_mapping *m, qd_str name)

@@ -80,6 +80,12 @@ void qd_field_write_definition(const qd_field *f, bool include_defaults, qd_json
 /* Field by full name (multi-fields too); NULL when there is none. Metadata fields (_id, _routing …)
  * are not in here. [any] O(1) */
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name);
+/* The same, and a key within a field of objects ("labels.env" of the flattened field "labels") as a
+ * field of its own in arena, by its name, or by that of the hidden field where its values stand.
+ * *out NULL: there is none. [any] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_mapping_find(const qd_mapping *m, qd_str name, qd_arena *arena, const qd_field **out,
+                    qd_err *err);
 /* Fields in number order: index below qd_mapping_nfields. [any] */
 const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id);
 /* How many fields; ids are below this. [any] */

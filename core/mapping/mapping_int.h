@@ -81,8 +81,9 @@ struct qd_mapping {
     const object *root;
     qd_field **fields; /* by id */
     uint32_t nfields;
-    uint32_t *by_name; /* ids in the order of names */
-    child *names;      /* table of full names of fields and objects */
+    uint32_t nnamed;   /* those that are not hidden */
+    uint32_t *by_name; /* their ids in the order of names */
+    child *names;      /* table of full names of fields, hidden ones too, and objects */
     uint32_t names_mask;
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
@@ -94,13 +95,28 @@ typedef struct field_builder {
     qd_arena *arena;
     const qd_analyzers *analyzers;
     const qd_mapping_settings *settings;
+    struct qd_field *implied[4]; /* multi-fields that the type of the present field brings */
+    uint32_t nimplied;
 } field_builder;
+
+/* --- hidden.c: fields that the type of another one brings ---- */
+/* A field of segments beside f, named NAME.suffix, not yet indexed. No mapping may name it: ".x"
+ * makes it so, and ".NAME" of a field that has no multi-fields.
+ * NULL: out of memory. For `finish`. */
+qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_type *row,
+                         const char *suffix);
 
 /* Where types come from that are none of ours. */
 typedef struct qdi_type_source {
     const struct qd_plugin_host *plugins;
     bool stored; /* a type that nobody provides is stood in for */
 } qdi_type_source;
+
+/* A multi-field of f, a copy of it under another row, which no definition shows. Its name may not
+ * be that of a multi-field of the definition. For `finish`. */
+QD_MUST_CHECK
+int qdi_field_imply(field_builder *b, const qd_field *f, const struct qd_field_type *row,
+                    const char *name, qd_field **out, qd_err *err);
 
 /* --- types/foreign.c ---- */
 /* The row of a plugin's type for one field, in the arena; *out NULL: there is none. */

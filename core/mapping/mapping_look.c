@@ -34,7 +34,7 @@ const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg)
 {
-    for (uint32_t i = 0; i < m->nfields; i++) {
+    for (uint32_t i = 0; i < m->nnamed; i++) {
         const qd_field *f = m->fields[m->by_name[i]];
         if (!qd_json_simple_match(pattern, f->shown)) continue;
         int rc = fn(arg, f);

@@ -39,6 +39,8 @@ typedef enum param_id {
     PARAM_VALUE,
     PARAM_INCREMENTS,
     PARAM_PATH,
+    PARAM_DEPTH_LIMIT,
+    PARAM_SHINGLE,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -56,8 +58,9 @@ typedef enum param_kind {
 typedef enum param_update {
     UPDATE_NEVER,
     UPDATE_FREE,
-    UPDATE_OFF, /* from true to false only */
-    UPDATE_SET, /* from nothing to a value only */
+    UPDATE_OFF,   /* from true to false only */
+    UPDATE_SET,   /* from nothing to a value only */
+    UPDATE_SHOWN, /* never; written even if it is the default */
 } param_update;
 
 typedef struct param_row {
@@ -109,9 +112,11 @@ struct qd_field_type {
     bool alias;      /* of another field */
     bool plain;      /* no multi-field, nor has it some, nor copy_to */
     bool whole;      /* arrays and objects are one value: `value` stands before the whole of it */
+    bool objects;    /* objects are values: `value` stands before one, and goes to its end */
     const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
     const char *name;
-    uint32_t level; /* of formats that it needs (base/features.h); 0: any has it */
+    const char *family; /* for _field_caps; NULL: the name */
+    uint32_t level;     /* of formats that it needs (base/features.h); 0: any has it */
     /* The level that this field's parameters need; NULL: that of the type. */
     uint32_t (*needs)(const qd_field *f);
     const param_row *params;
@@ -121,12 +126,17 @@ struct qd_field_type {
     /* The present token of the document's reader, a scalar but not null, to values of f. QD_E_*
      * with the cause in err. */
     int (*value)(struct doc *d, const qd_field *f, qd_err *err);
+    /* The null_value in place of a null; NULL: it is added as it stands in f. */
+    int (*null)(struct doc *d, const qd_field *f, qd_err *err);
     /* Of requests; see field.h. */
     int (*term)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
                 qd_err *err);
     int (*range)(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
                  bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
     int (*shown)(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out);
+    /* An object of a source; see qd_field_show_object. NULL: none is a value. */
+    int (*show)(const qd_field *f, const qd_json_node *n, const qd_date_format *format,
+                qd_json_writer *w);
     double (*f64)(const qd_field *f, int64_t column);
     int64_t (*from_f64)(const qd_field *f, double v);
     void (*write)(const qd_field *f, int64_t column, const qd_date_format *format,

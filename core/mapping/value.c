@@ -27,6 +27,11 @@ const char *qd_field_type_name(const qd_field *f)
     return f->type->name;
 }
 
+const char *qd_field_family(const qd_field *f)
+{
+    return f->type->family ? f->type->family : f->type->name;
+}
+
 bool qd_field_is_numeric(const qd_field *f)
 {
     return f->type->numeric;
@@ -71,6 +76,12 @@ void qd_field_write(const qd_field *f, int64_t column, const qd_date_format *for
         f->type->write(f, column, format, zone, w);
     else
         qd_json_int(w, column);
+}
+
+int qd_field_show_object(const qd_field *f, const struct qd_json_node *n,
+                         const qd_date_format *format, qd_json_writer *w)
+{
+    return f->type->show ? f->type->show(f, n, format, w) : 1;
 }
 
 size_t qd_field_text(const qd_field *f, int64_t column, const qd_date_format *format,
@@ -131,7 +142,7 @@ void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_fo
     if (f->value_class == QD_VALUE_OPAQUE && !v->i64)
         qd_json_raw_value(w, v->bytes); /* a number, true or false as the source has it */
     else if (f->value_class == QD_VALUE_TEXT || f->value_class == QD_VALUE_TERM ||
-             f->value_class == QD_VALUE_OPAQUE)
+             f->value_class == QD_VALUE_OPAQUE || f->value_class == QD_VALUE_RANGE)
         qd_json_str(w, v->bytes);
     else if (f->value_class == QD_VALUE_IP)
         qd_field_write_bytes(f, (qd_str){(const char *)v->ip, 16}, w);

@@ -19,7 +19,8 @@ qdi_field qdi_field_find(qdi_builder *b, qd_str name)
                 {"_source", QDI_F_META},     {"_version", QDI_F_META},
                 {"_seq_no", QDI_F_SEQ_NO},   {"_ignored", QDI_F_IGNORED},
                 {"_tier", QDI_F_META}};
-    qdi_field f = {.name = name, .f = qd_mapping_field(b->c->mapping, name)};
+    qdi_field f = {.name = name};
+    if (qd_mapping_find(b->c->mapping, name, b->arena, &f.f, NULL)) f.f = NULL; /* no memory */
     if (f.f) {
         f.cls = QDI_F_MAPPED;
         f.name = f.f->name;
@@ -58,7 +59,9 @@ static int add_one(qdi_builder *b, qdi_fields *to, qdi_field f, float boost, qd_
         if (other.cls != QDI_F_NONE) f = other;
     }
     for (size_t i = 0; i < to->v.n; i++) {
-        if (!qd_str_eq(to->v.at[i].field.name, f.name)) continue;
+        const qdi_field *had = &to->v.at[i].field;
+        if (!qd_str_eq(had->name, f.name)) continue;
+        if (f.f && had->f && !qd_str_eq(had->f->slice, f.f->slice)) continue;
         to->v.at[i].boost *= boost;
         return 0;
     }
@@ -118,6 +121,17 @@ static int need_index(const qdi_field *f, qd_err *err)
                       QD_STR_ARG(f->name));
 }
 
+int qdi_field_keyed(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err)
+{
+    qd_str key = f->f->slice;
+    char *p = qd_arena_bytes(b->arena, key.n + text.n + 1);
+    if (!p) return qd_err_nomem(err, "query");
+    memcpy(p, key.p, key.n);
+    if (text.n) memcpy(p + key.n, text.p, text.n);
+    *out = (qd_str){p, key.n + text.n};
+    return 0;
+}
+
 /* A term of a string field as it is indexed. */
 static int indexed_term(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err)
 {
@@ -125,7 +139,8 @@ static int indexed_term(qdi_builder *b, const qdi_field *f, qd_str text, qd_str 
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     qd_query_value v = {text, true};
     int rc = f->f && f->f->value_class == QD_VALUE_TERM ? qd_field_term(f->f, v, &ctx, &p, err) : 0;
-    return rc ? rc : qdi_query_copy(b, p.bytes, out, err);
+    if (rc || !f->f || !f->f->slice.n) return rc ? rc : qdi_query_copy(b, p.bytes, out, err);
+    return qdi_field_keyed(b, f, p.bytes, out, err);
 }
 
 static int range_i64(qdi_builder *b, qd_str name, int64_t lo, int64_t hi, const qd_node **out,
@@ -238,6 +253,7 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     int rc = need_index(f, err);
     if (!rc) rc = indexed_term(b, f, text, &term, err);
     if (rc) return rc;
+    if (!case_insensitive && f->f && f->f->grams) return qdi_grams_term(b, f, term, out, err);
     /* its column, or all alike: without scores */
     if (!case_insensitive && f->f && (!f->f->indexed || f->f->phrases_apart))
         return one_term(b, f->name, term, out, err);
@@ -251,7 +267,8 @@ static int string_term(qdi_builder *b, const qdi_field *f, qd_str text, bool cas
     n->u.pattern.kind = QD_PATTERN_WILDCARD;
     n->u.pattern.case_insensitive = true;
     *out = n;
-    return escaped(b, term, &n->u.pattern.text, err);
+    rc = escaped(b, term, &n->u.pattern.text, err);
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }
 
 /* A date term is the range of all instants it stands for. */
@@ -286,6 +303,11 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
     qd_point p;
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
     if (f->f->blob) return qdi_shard_err(b, err, "Binary fields do not support searching");
+    if (f->f->value_class == QD_VALUE_RANGE) {
+        qdi_range at = {v, v, true, true, true, true, {NULL, 0}, {NULL, 0}, {NULL, 0}};
+        b->uncacheable |= f->f->dates && qd_date_math_uses_now(v.text);
+        return qdi_interval_range(b, f, &at, &ctx, out, err);
+    }
     int rc = need_index_or_column(f, err);
     if (rc) return rc;
     if (f->f->dates) return date_term(b, f, v, out, err);
@@ -409,7 +431,8 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
         return all_or_none(b, yes, out, err);
     }
     if (f->f && f->f->constant) return qdi_constant_terms(b, f, v, n, out, err);
-    if (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES)
+    bool grams = f->f && f->f->grams;
+    if (!grams && (qdi_field_is_string(f) || f->cls == QDI_F_FIELD_NAMES))
         return string_terms(b, f, v, n, out, err);
     bool boolean =
         f->cls == QDI_F_MAPPED && f->f->value_class == QD_VALUE_BOOL; /* never scored here */
@@ -451,6 +474,11 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
 {
     int rc = need_index(f, err);
     if (rc) return rc;
+    if (f->f && f->f->slice.n && (!g->has_from || !g->has_to))
+        return qd_err_set(err, QD_E_ARG,
+                          "[range] queries on keyed [%s] fields must include both an upper and a "
+                          "lower bound.",
+                          qdi_query_field_type(f));
     if (!b->limits.allow_expensive) {
         rc = qd_err_set(err, QD_E_ARG,
                         "[range] queries on [text] or [keyword] fields cannot be executed when "
@@ -471,7 +499,7 @@ static int string_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, 
     if (g->has_from) rc = indexed_term(b, f, g->from.text, &n->u.range.from, err);
     if (!rc && g->has_to) rc = indexed_term(b, f, g->to.text, &n->u.range.to, err);
     *out = n;
-    return rc;
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_range(b, f, &n->u.range, out, err);
 }
 
 static int range_options(qdi_builder *b, const qdi_field *f, const qdi_range *g, qd_value_ctx *ctx,
@@ -510,6 +538,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     if (f->f->dates)
         b->uncacheable |= (g->has_from && qd_date_math_uses_now(g->from.text)) ||
                           (g->has_to && qd_date_math_uses_now(g->to.text));
+    if (f->f->value_class == QD_VALUE_RANGE) return qdi_interval_range(b, f, g, &ctx, out, err);
     rc = qd_field_range(f->f, g->has_from ? &g->from : NULL, g->include_from,
                         g->has_to ? &g->to : NULL, g->include_to, &ctx, p, err);
     if (rc < 0) return rc;
@@ -520,8 +549,27 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 
 /* --- exists ----------------------------------------------------------------------------------- */
 
+/* Any term of a key: its slice ends in NUL, the next one in 1. */
+static int exists_key(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
+{
+    if (!f->indexed && !f->doc_values) return qdi_query_none(b, out, err);
+    qd_node *n = qdi_query_node(b, QD_NATIVE_RANGE, err);
+    char *end = qd_arena_bytes(b->arena, f->slice.n);
+    if (!n || !end) return qd_err_nomem(err, "query");
+    memcpy(end, f->slice.p, f->slice.n);
+    end[f->slice.n - 1]++;
+    n->u.range.field = f->name;
+    n->u.range.kind = QD_RANGE_TERM;
+    n->u.range.has_from = n->u.range.has_to = n->u.range.from_inclusive = true;
+    n->u.range.from = f->slice;
+    n->u.range.to = (qd_str){end, f->slice.n};
+    *out = n;
+    return 0;
+}
+
 static int exists_one(qdi_builder *b, const qd_field *f, const qd_node **out, qd_err *err)
 {
+    if (f->slice.n) return exists_key(b, f, out, err);
     if (f->exists_by == QD_EXISTS_NEVER) return qdi_query_none(b, out, err);
     if (f->exists_by == QD_EXISTS_ALWAYS) return all_or_none(b, true, out, err);
     if (f->exists_by == QD_EXISTS_FIELD_NAME)

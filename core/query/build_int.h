@@ -119,6 +119,9 @@ typedef struct qdi_fields {
 
 /* A field by name. */
 qdi_field qdi_field_find(qdi_builder *b, qd_str name);
+/* Text as a term of the key that f is (qd_field.slice). */
+QD_MUST_CHECK
+int qdi_field_keyed(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err);
 /* Type name as in errors. */
 const char *qdi_query_field_type(const qdi_field *f);
 /* Analyzed text? */
@@ -145,12 +148,29 @@ int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v,
 QD_MUST_CHECK
 int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *range, const qd_node **out,
                     qd_err *err);
+/* build_interval.c: the same of a field of intervals. */
+QD_MUST_CHECK
+int qdi_interval_range(qdi_builder *b, const qdi_field *f, const qdi_range *range,
+                       const qd_value_ctx *ctx, const qd_node **out, qd_err *err);
 QD_MUST_CHECK
 int qdi_field_exists(qdi_builder *b, qd_str name, const qd_node **out, qd_err *err);
 /* normalize: the text between wildcards goes through the field's search analyzer. */
 QD_MUST_CHECK
 int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, qd_str text,
                       bool normalize, const qd_node **out, qd_err *err);
+/* build_grams.c: the same of a field that has grams (qd_field.grams). The range is one of terms; it
+ * and the pattern live as long as the tree. */
+QD_MUST_CHECK
+int qdi_grams_term(qdi_builder *b, const qdi_field *f, qd_str text, const qd_node **out,
+                   qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_grams_range(qdi_builder *b, const qdi_field *f, const qd_node_range *range,
+                    const qd_node **out, qd_err *err);
+/* See above. */
+QD_MUST_CHECK
+int qdi_grams_pattern(qdi_builder *b, const qdi_field *f, const qd_node_pattern *p,
+                      const qd_node **out, qd_err *err);
 /* Edits that a fuzziness allows a term of this length. */
 uint32_t qdi_fuzzy_edits(const qdi_fuzziness *f, qd_str term);
 /* rewrite="top_terms_10" into the pattern; {NULL, 0}: unchanged. */
@@ -236,6 +256,16 @@ int qdi_match_prefix(const qdi_matcher *m, qd_str text, const qd_node **out, qd_
 QD_MUST_CHECK
 int qdi_match_pairs(const qdi_matcher *m, const qdi_token *t, uint32_t n, const qd_node **out,
                     qd_err *err);
+/* The same of a search_as_you_type field (build_shingles.c); prefix: the last word is one. */
+QD_MUST_CHECK
+int qdi_match_shingles(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool prefix,
+                       const qd_node **out, qd_err *err);
+/* A prefix of a field that has them as terms, behind the normalizer (NULL: none): 0; 1 when it is
+ * longer than those are; an error. */
+QD_MUST_CHECK
+int qdi_indexed_prefix(qdi_builder *b, const qdi_field *f, const qdi_pattern *p,
+                       const qd_analyzer *normalizer, qd_str text, const qd_node **out,
+                       qd_err *err);
 /* Tokens without side paths as a query of this type; *out NULL when n is 0. */
 QD_MUST_CHECK
 int qdi_match_tokens(const qdi_matcher *m, qdi_match_type type, const qdi_token *t, uint32_t n,

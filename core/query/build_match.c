@@ -193,6 +193,7 @@ static int phrase(const qdi_matcher *m, const qdi_token *t, uint32_t n, bool pre
     *out = x;
     if (m->field.f->phrases_apart)
         return qdi_source_phrase(m->b, m->field.f, &x->u.phrase, several, out, err);
+    if (m->field.f->nshingles) return qdi_match_shingles(m, t, n, prefix, &x->u.phrase.pairs, err);
     return prefix ? 0 : qdi_match_pairs(m, t, n, &x->u.phrase.pairs, err);
 }
 

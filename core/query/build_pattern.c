@@ -63,6 +63,16 @@ static int wrong_type(qdi_builder *b, const qdi_field *f, qd_pattern_kind kind, 
     }
 }
 
+static int not_keyed(const qdi_field *f, qd_pattern_kind kind, qd_err *err)
+{
+    static const char *const names[] = {[QD_PATTERN_WILDCARD] = "wildcard",
+                                        [QD_PATTERN_REGEXP] = "regexp",
+                                        [QD_PATTERN_FUZZY] = "fuzzy"};
+    return qd_err_set(err, QD_E_ARG,
+                      "[%s] queries are not currently supported on keyed [%s] fields.", names[kind],
+                      qdi_query_field_type(f));
+}
+
 /* One stretch of text through the analyzer's normalizing parts, appended. */
 static int normalize_part(qdi_builder *b, const qd_analyzer *a, qd_str part, qd_buf *to,
                           qd_err *err)
@@ -138,9 +148,15 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     }
     if (f->f && f->f->constant) return qdi_constant_pattern(b, f, p, text, out, err);
     if (!qdi_field_is_string(f)) return wrong_type(b, f, p->kind, err);
+    if (f->f && f->f->slice.n && p->kind != QD_PATTERN_PREFIX) return not_keyed(f, p->kind, err);
     if (f->f && !f->f->indexed)
         return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                           QD_STR_ARG(f->name));
+    if (f->f && f->f->prefixes && p->kind == QD_PATTERN_PREFIX) {
+        const qd_analyzer *how = normalize ? f->f->search_analyzer : NULL;
+        int rc = qdi_indexed_prefix(b, f, p, how, text, out, err);
+        if (rc <= 0) return rc;
+    }
     qd_node *n = qdi_query_node(b, QD_NATIVE_PATTERN, err);
     if (!n) return QD_E_NOMEM;
     *out = n;
@@ -156,7 +172,9 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     if (normalize && qdi_field_is_text(f)) a = f->f->search_analyzer;
     int rc = qdi_pattern_rewrite(p->rewrite, &n->u.pattern, err);
     if (!rc) rc = normalize_text(b, a, p->kind, text, &n->u.pattern.text, err);
+    if (!rc && f->f && f->f->slice.n)
+        rc = qdi_field_keyed(b, f, n->u.pattern.text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);
     if (!rc && f->f && f->f->phrases_apart) rc = qdi_constant_score(b, *out, out, err);
-    return rc;
+    return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }

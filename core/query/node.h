@@ -157,6 +157,28 @@ typedef struct qd_node_pattern {
     bool no_transpositions; /* fuzzy: a swap counts as two edits */
 } qd_node_pattern;
 
+/* What an interval of a document has to do with that of the query. */
+typedef enum qd_interval_relation {
+    QD_INTERVAL_INTERSECTS,
+    QD_INTERVAL_CONTAINS, /* it holds the query's */
+    QD_INTERVAL_WITHIN,   /* it lies in the query's */
+} qd_interval_relation;
+
+/*
+ * Looks at the values of the documents that other clauses leave: beside them in a bool it confirms
+ * what they only narrow. The field has an ORDINAL column; one of the three is the test.
+ */
+typedef struct qd_node_check {
+    qd_str field;
+    const qd_node_pattern *pattern; /* by its automaton; scores and rewrites do not count */
+    const qd_node_range *terms;     /* of QD_RANGE_TERM */
+    /* Of values that are intervals: two ends of equal length side by side, in byte order. */
+    qd_interval_relation relation;
+    qd_str lo, hi; /* p NULL: not of intervals */
+    /* Where each document has one value at most the clauses beside it decide: all pass. */
+    bool exact_alone;
+} qd_node_check;
+
 typedef struct qd_node_ids {
     const qd_str *ids;
     uint32_t n;
@@ -200,6 +222,7 @@ struct qd_node {
         qd_node_term_set term_set;
         qd_node_range range;
         qd_node_pattern pattern;
+        qd_node_check check;
         qd_str exists; /* field */
         qd_node_ids ids;
         qd_node_doc_set doc_set;

@@ -82,6 +82,7 @@ static int count_field(void *arg, const qd_field *f)
     type_counts *t = arg;
     const char *name = qd_field_type_name(f);
     uint32_t i = 0;
+    if (f->implied) return 0;
     while (i < t->n && strcmp(t->name[i], name) != 0) i++;
     if (i == QD_COUNT_OF(t->name)) return 0;
     if (i == t->n) {

@@ -48,7 +48,7 @@ static int add_objects(capping *c, const qd_field *f)
 {
     int rc = 0;
     bool alias = !qd_str_eq(f->name, f->shown);
-    qd_str name = f->parent && !alias ? f->parent->name : f->shown;
+    qd_str name = alias ? f->shown : qd_field_source(f);
     for (size_t i = 0; i < name.n && !rc; i++) {
         if (name.p[i] == '.') {
             rc = add_caps(c, qd_str_sub(name, 0, i), "object", false, false, false);
@@ -60,7 +60,7 @@ static int add_objects(capping *c, const qd_field *f)
 static int on_field(void *arg, const qd_field *f)
 {
     capping *c = arg;
-    c->rc = add_caps(c, f->shown, qd_field_type_name(f), f->indexed, f->doc_values, false);
+    c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed, f->doc_values, false);
     if (!c->rc) c->rc = add_objects(c, f);
     return c->rc;
 }

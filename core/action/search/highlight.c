@@ -507,7 +507,7 @@ static int write_field(void *arg, const qd_field *f)
     if (qd_highlighter_is_empty(p->h) && !o.no_match_size) return 0;
     qd_arena_mark mark = qd_arena_mark_get(h->arena);
     values v = {.h = h, .arena = h->arena, .f = f};
-    qdi_source_walk(x->source, f->parent ? f->parent->name : f->name, false, add_value, &v);
+    qdi_source_walk(x->source, qd_field_source(f), false, add_value, &v);
     x->rc = check_length(x, f, &v, &o.analyze_max);
     if (!x->rc && x->spec->rules.type == MARK_FVH) {
         x->rc = qd_highlight_vector(p->h, f->index_analyzer, scratch, v.at, v.n,

@@ -61,6 +61,7 @@ static int expand_field(void *arg, const qd_field *f)
 {
     expand *e = arg;
     bool pattern = qd_str_find(e->spec->field, '*') >= 0;
+    if (f->value_class == QD_VALUE_RANGE) return 0; /* refused where it is named */
     if (!f->doc_values) {
         if (pattern) return 0;
         e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
@@ -68,6 +69,14 @@ static int expand_field(void *arg, const qd_field *f)
     }
     e->rc = add_column(e->h, f, f->name, e->spec, &e->room, e->err);
     return e->rc != 0;
+}
+
+static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
+{
+    if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
+    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
+    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
+                      QD_STR_ARG(f->slice.n ? f->leaf : f->name), qd_field_type_name(f));
 }
 
 static int resolve_columns(search_hits *h, qd_err *err)
@@ -79,7 +88,14 @@ static int resolve_columns(search_hits *h, qd_err *err)
         if (qd_str_is(name, QD_FIELD_NAME_SEQ_NO) || qd_str_is(name, QD_FIELD_NAME_VERSION)) {
             e.rc = add_column(h, NULL, name, e.spec, &e.room, err);
         } else {
-            (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
+            const qd_field *key = NULL;
+            if (qd_str_find(name, '*') < 0)
+                e.rc = qd_mapping_find(h->index->meta->mapping, name, h->arena, &key, err);
+            if (!e.rc && key) e.rc = check_format(e.spec, key, true, err);
+            if (!e.rc && key)
+                (void)expand_field(&e, key);
+            else if (!e.rc)
+                (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
         }
     }
     if (!e.rc && !h->show->none) { /* shown beside _routing, not among the fields */
@@ -89,14 +105,6 @@ static int resolve_columns(search_hits *h, qd_err *err)
         h->nown = !e.rc;
     }
     return e.rc;
-}
-
-static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
-{
-    if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
-    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
-    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
-                      QD_STR_ARG(f->name), qd_field_type_name(f));
 }
 
 typedef struct checking {
@@ -111,7 +119,11 @@ static int check_field(void *arg, const qd_field *f)
 {
     checking *c = arg;
     bool pattern = qd_str_find(c->spec->field, '*') >= 0;
-    if (c->columns && !f->doc_values && !pattern) {
+    if (c->columns && f->value_class == QD_VALUE_RANGE && !pattern) {
+        c->rc = qd_err_set(c->err, QD_E_ARG,
+                           "Field [%.*s] of type [%s] does not support [docvalue_fields]",
+                           QD_STR_ARG(f->name), qd_field_type_name(f));
+    } else if (c->columns && !f->doc_values && !pattern) {
         c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
     } else if (!pattern) {
         c->rc = check_format(c->spec, f, c->columns, c->err);
@@ -299,6 +311,22 @@ static int format_of(search_hits *h, const search_field *spec, const qd_field *f
     return rc;
 }
 
+/* A value of a key within an object, of all of them. */
+static void write_in_slice(const qd_field *f, qd_str v, qd_json_writer *w)
+{
+    if (qd_str_starts(v, f->slice)) qd_json_str(w, qd_str_sub(v, f->slice.n, v.n));
+}
+
+/* Has a document values to show in column c? */
+static bool column_shows(const search_hits *h, const qd_fetch_values *v, uint32_t c)
+{
+    const qd_field *f = h->column_fields[c];
+    if (!f || !f->slice.n || !v->bytes) return v->n > 0;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (qd_str_starts(v->bytes[i], f->slice)) return true;
+    return false;
+}
+
 static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *w, qd_err *err)
 {
     const qd_fetch_values *v = &h->got[i].columns[c];
@@ -318,7 +346,9 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
         return rc;
     }
     for (uint32_t k = 0; k < v->n; k++) {
-        if (v->i64) {
+        if (f && f->slice.n) {
+            write_in_slice(f, v->bytes[k], w);
+        } else if (v->i64) {
             write_i64(f, &h->column_specs[c], format, v->i64[k], w);
         } else if (f) {
             qd_field_write_bytes(f, v->bytes[k], w);
@@ -395,11 +425,35 @@ static void emit_shown(from_source *s, const qd_json_node *n)
     if (rc < 0) s->rc = rc;
 }
 
+/* An object that is a value, where it is one of the field's. */
+static void emit_object(from_source *s, const qd_json_node *n)
+{
+    qd_buf b;
+    qd_json_writer w;
+    qd_buf_init(&b, s->h->arena->account, 1 << 20);
+    qd_json_writer_init(&w, &b, false);
+    if (!qd_field_show_object(s->f, n, s->format, &w) && !qd_buf_status(&b)) {
+        begin_value(s);
+        qd_json_raw_value(s->w, qd_buf_view(&b));
+    }
+    qd_buf_fini(&b);
+}
+
 static void emit(from_source *s, const qd_json_node *n)
 {
     qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
+    if (s->f->whole) {
+        if (n->type == QD_JSON_T_NULL) return;
+        begin_value(s);
+        qd_json_raw_value(s->w, n->raw);
+        return;
+    }
     if (qd_field_shows_source(s->f)) {
         emit_shown(s, n);
+        return;
+    }
+    if (n->type == QD_JSON_T_OBJECT && s->f->value_class == QD_VALUE_RANGE) {
+        emit_object(s, n);
         return;
     }
     if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;
@@ -424,7 +478,7 @@ static void emit_node(void *arg, const qd_json_node *n)
 static int source_field(void *arg, const qd_field *f)
 {
     from_source *s = arg;
-    qd_str path = f->parent ? f->parent->name : f->name;
+    qd_str path = qd_field_source(f);
     s->f = f;
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
@@ -502,8 +556,7 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
         if (!f || !comes_from_source(h->show, f->name)) continue;
         d.s.f = f;
         d.listed = false;
-        qdi_source_walk(root, f->parent ? f->parent->name : f->name, qd_field_shows_source(f),
-                        drop_node, &d);
+        qdi_source_walk(root, qd_field_source(f), qd_field_shows_source(f), drop_node, &d);
         if (d.listed) qd_json_array_end(w);
     }
     if (d.open) qd_json_object_end(w);
@@ -519,7 +572,7 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
     for (uint32_t c = 0; c < h->ncolumns && !rc; c++) {
         const qd_field *f = h->column_fields[c];
         bool fixed = f && f->fixed.p;
-        if (!fixed && !g->columns[c].n) continue;
+        if (!fixed && !column_shows(h, &g->columns[c], c)) continue;
         if (comes_from_source(s, column_name(h, c))) continue;
         begin_fields(&open, w);
         rc = write_columns(h, i, c, w, err);
@@ -531,7 +584,15 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         f.root = root;
         for (uint32_t k = 0; k < s->nfields && !f.rc; k++) {
             f.spec = &s->fields[k];
-            (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
+            const qd_field *key = NULL;
+            if (qd_str_find(f.spec->field, '*') < 0)
+                rc = qd_mapping_find(h->index->meta->mapping, f.spec->field, h->arena, &key, err);
+            if (!rc && key) rc = check_format(f.spec, key, false, err);
+            if (rc) return rc;
+            if (key)
+                (void)source_field(&f, key);
+            else
+                (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
         }
         for (uint32_t k = 0; k < s->nstored && !f.rc; k++) {
             search_field spec = {.field = s->stored_fields[k]};

@@ -210,17 +210,21 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
                       qd_sort_key *k, qd_err *err)
 {
     int rc;
-    const qd_field *f = qd_mapping_field(b->m, s->field);
+    const qd_field *f;
+    rc = qd_mapping_find(b->m, s->field, b->arena, &f, err);
+    if (rc) return rc;
     k->field = s->field;
     k->mode = s->has_mode ? s->mode : s->descending ? QD_SORT_MAX : QD_SORT_MIN;
     if (!f) {
         rc = bind_unmapped(b, s, bound, k, err);
     } else {
         if (!f->doc_values) return qdi_search_no_values(f, s->field, b->index, err);
-        if (f->blob) return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
+        if (f->blob || f->value_class == QD_VALUE_RANGE)
+            return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
+        k->slice = f->slice;
         k->kind = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP ? QD_SORT_ORD
                                                                                      : QD_SORT_I64;
         k->number = f->number == QD_NUMBER_DOUBLE     ? QD_SORT_DOUBLE

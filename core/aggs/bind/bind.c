@@ -137,7 +137,9 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 /* How the values of a field are looked at. */
 static qdi_values values_of(const qdi_agg *a, const qd_field *f)
 {
-    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP) return QDI_ORD;
+    if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP ||
+        f->value_class == QD_VALUE_RANGE)
+        return QDI_ORD;
     if (f->number == QD_NUMBER_UNSIGNED && a->type->flags & QDI_EXACT) return QDI_I64;
     return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
 }
@@ -192,7 +194,10 @@ static int as_millis(qdi_binder *x, qdi_bound *b)
 int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_missing,
                         qd_query_value missing, qdi_bound *b)
 {
-    const qd_field *f = b->field = name.p ? qd_mapping_field(x->q->mapping, name) : NULL;
+    const qd_field *f = NULL;
+    int rc = name.p ? qd_mapping_find(x->q->mapping, name, x->arena, &f, x->err) : 0;
+    if (rc) return rc;
+    b->field = f;
     if (name.n && name.p[0] == '_' && !f) {
         bool refused = qd_str_is(name, "_version") || qd_str_is(name, "_routing") ||
                        qd_str_is(name, "_source") || qd_str_is(name, "_field_names");
@@ -213,11 +218,16 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
         b->values = values_of(a, f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
+        if (f->value_class == QD_VALUE_RANGE) taken = a->type->flags & QDI_RANGES;
+        if (f->value_class == QD_VALUE_RANGE && has_missing)
+            return qd_err_set(x->err, QD_E_ARG,
+                              "Can't apply missing values on a class "
+                              "org.elasticsearch.search.aggregations.support.ValuesSource$Range");
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (f->blob) taken = a->type->flags & QDI_ANY_BYTES;
         if (!taken) return not_supported(x, a, f);
     }
-    int rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);
+    rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);
     if (rc == 0 && f && f->fixed.p) { /* a column that no document has, with a missing value */
         b->has_missing = true;

@@ -19,7 +19,8 @@ static int date_histogram_parse(qdi_parse *p, qdi_agg *a)
 const qd_agg_type qdi_aggs_date_histogram = {
     .name = "date_histogram",
     .key = "date_histogram",
-    .flags = QDI_MULTI | QDI_VALUES | QDI_SEQUENCE | QDI_EMPTY_KNOWN | QDI_DATES | QDI_INTEGERS,
+    .flags = QDI_MULTI | QDI_VALUES | QDI_SEQUENCE | QDI_EMPTY_KNOWN | QDI_DATES | QDI_INTEGERS |
+             QDI_RANGES,
     .members = MEMBERS,
     .members_old = MEMBERS ",interval",
     .parse = date_histogram_parse,

@@ -26,7 +26,7 @@ static double histogram_key_real(const qdi_agg *a, int64_t key)
 const qd_agg_type qdi_aggs_histogram = {
     .name = "histogram",
     .key = "histogram",
-    .flags = QDI_MULTI | QDI_VALUES | QDI_SEQUENCE | QDI_EMPTY_KNOWN,
+    .flags = QDI_MULTI | QDI_VALUES | QDI_SEQUENCE | QDI_EMPTY_KNOWN | QDI_RANGES,
     .members = "field,missing,format,value_type,interval,offset,min_doc_count,extended_bounds,"
                "hard_bounds,order,keyed",
     .parse = histogram_parse,

@@ -39,6 +39,7 @@ static int histogram_open(qdi_aggr *a, qd_err *err)
 {
     state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (!t) return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
+    if (a->src && qdi_histogram_of_ranges(a->bound)) a->src->want_dict = true;
     return 0;
 }
 
@@ -126,7 +127,7 @@ static int histogram_leaf(qdi_aggr *a, qd_err *err)
     t->n = t->nbucket = 0;
     t->counting = false;
     t->lo = t->hi = 0;
-    if (!a->src || !a->src->column) return 0;
+    if (!a->src || !a->src->column || qdi_histogram_of_ranges(a->bound)) return 0;
     if (simple(a->def)) return table_of_steps(a, err);
     if (a->src->kind != QDI_I64 || a->src->converted) return 0;
     int64_t min = a->src->stats->min, max = a->src->stats->max;
@@ -325,6 +326,7 @@ static int histogram_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *o
     state *t = a->state;
     qdi_source *s = a->src;
     if (!s) return 0;
+    if (qdi_histogram_of_ranges(a->bound)) return qdi_aggs_histogram_ranges(a, idx, owner, n, err);
     const qdi_bounds *hard = &qdi_histogram_bounds(a->bound)[QDI_BOUNDS_HARD];
     int rc = by_block(a, idx, n, err);
     if (rc) return rc < 0 ? rc : 0;

@@ -98,8 +98,24 @@ static int bind_bounds(qdi_binder *x, qdi_bound *b)
                       text[1][0], text[1][1], text[0][0], text[0][1]);
 }
 
+/* Numbers are counted by numbers, instants by the calendar. */
+static int check_ranges(qdi_binder *x, const qdi_bound *b)
+{
+    const qd_field *f = b->field;
+    if (!qdi_histogram_of_ranges(b)) return 0;
+    if (qdi_histogram_of(b->def)->dates && !f->dates)
+        return qd_err_set(x->err, QD_E_ARG, "Expected date range type but found range type [%s]",
+                          qd_field_type_name(f));
+    if (f->low->value_class == QD_VALUE_I64) return 0;
+    return qd_err_set(x->err, QD_E_ARG,
+                      "Expected numeric range type but found non-numeric range [%s]",
+                      qd_field_type_name(f));
+}
+
 int qdi_aggs_histogram_bind(qdi_binder *x, qdi_bound *b)
 {
+    int wrong = check_ranges(x, b);
+    if (wrong) return wrong;
     const qdi_histogram *h = qdi_histogram_of(b->def);
     int rc = qdi_aggs_rounding_check(x, b->def, &h->round, h->dates);
     return rc ? rc : bind_bounds(x, b);

@@ -36,6 +36,14 @@ static inline qdi_bounds *qdi_histogram_bounds(const qdi_bound *b)
 /* min_doc_count, bounds and order of a body. */
 int qdi_aggs_histogram_members(qdi_parse *p, qdi_agg *a);
 int qdi_aggs_histogram_bind(qdi_binder *x, qdi_bound *b);
+/* Collects from a field of intervals: histogram_ranges.c. */
+int qdi_aggs_histogram_ranges(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                              qd_err *err);
+/* Is the field one? */
+static inline bool qdi_histogram_of_ranges(const qdi_bound *b)
+{
+    return b->field && b->field->value_class == QD_VALUE_RANGE;
+}
 extern const qdi_ops qdi_aggs_histogram_ops;
 int qdi_aggs_histogram_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
                               qd_err *err);

@@ -25,7 +25,7 @@ static const qdi_ops ops = {.collect = missing_collect, .build = qdi_aggs_single
 const qd_agg_type qdi_aggs_missing = {
     .name = "missing",
     .key = "missing",
-    .flags = QDI_SINGLE | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES,
+    .flags = QDI_SINGLE | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES | QDI_RANGES,
     .members = "field,missing,format,value_type,time_zone",
     .parse = qdi_aggs_parse_field,
     .unmapped = "keyword",

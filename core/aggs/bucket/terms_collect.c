@@ -169,7 +169,8 @@ static int open_ordinals(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     const qdi_source *s = a->src;
     qd_searcher *searcher = a->shard->o.searcher;
-    if (s->has_missing || s->ids || a->def->min_doc_count == 0 || qdi_terms_of(a->def)->include.any)
+    if (s->has_missing || s->ids || s->field->slice.n || a->def->min_doc_count == 0 ||
+        qdi_terms_of(a->def)->include.any)
         return 0;
     int rc = qd_searcher_ordinals(searcher, s->field->name, a->shard->o.task, &t->shard, err);
     if (rc || !t->shard || !a->single || a->def->nplain) return rc;
@@ -237,9 +238,10 @@ static int resolve(qdi_aggr *a, uint32_t ord, uint32_t *out, qd_err *err)
         *out = t->number ? t->number[ord] : ord;
         return 0;
     }
+    *out = SKIPPED;
+    if (ord < a->src->ordinals && (ord < a->src->lo || ord >= a->src->hi)) return 0;
     int rc = qdi_aggs_source_bytes(a->src, ord, &v, err);
     if (rc) return rc;
-    *out = SKIPPED;
     if (!string_wanted(a, v)) return 0;
     return qdi_aggs_strings_put(&t->strings, v, out) ? no_memory(a, err) : 0;
 }

@@ -277,7 +277,7 @@ static void card_write(const qdi_out *o, bool typed, qd_json_writer *w)
 const qd_agg_type qdi_aggs_cardinality = {
     .name = "cardinality",
     .key = "cardinality",
-    .flags = QDI_METRIC | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES,
+    .flags = QDI_METRIC | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES | QDI_RANGES,
     .params_size = sizeof(params),
     .value_size = sizeof(value),
     .members = "field,missing,value_type,precision_threshold,rehash,execution_hint",

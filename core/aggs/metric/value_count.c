@@ -32,7 +32,7 @@ static double value_count_value(const qdi_out *o, qd_str member)
 const qd_agg_type qdi_aggs_value_count = {
     .name = "value_count",
     .key = "value_count",
-    .flags = QDI_METRIC | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES,
+    .flags = QDI_METRIC | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES | QDI_RANGES,
     .members = QDI_NUMERIC,
     .parse = qdi_aggs_parse_field,
     .unmapped = "keyword",

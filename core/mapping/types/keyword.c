@@ -1,9 +1,6 @@
 /* keyword.c: terms as they are, possibly normalized. */
 #include "base/utf8.h"
-#include "mapping/doc_int.h"
-#include "mapping/type_int.h"
-
-#define TERM_BYTES_MAX 32766
+#include "mapping/types/term_int.h"
 
 static const param_row params[] = {
     {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
@@ -21,10 +18,17 @@ static const param_row params[] = {
     {"time_series_dimension", PARAM_OTHER, KIND_BOOL, UPDATE_NEVER, "false"},
 };
 
+int qdi_term_above(const qd_field *f, qd_err *err)
+{
+    const param_value *above = qdi_param(f->def, PARAM_IGNORE_ABOVE);
+    if (!above || above->i >= 0) return 0;
+    return qd_err_set(err, QD_E_ARG, "[ignore_above] must be positive, got [%lld]",
+                      (long long)above->i);
+}
+
 static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
-    const param_value *n = qdi_param(f->def, PARAM_NORMALIZER),
-                      *above = qdi_param(f->def, PARAM_IGNORE_ABOVE);
+    const param_value *n = qdi_param(f->def, PARAM_NORMALIZER);
     if (n) {
         f->normalizer = qd_analyzers_normalizer(b->analyzers, n->text);
         if (!f->normalizer) {
@@ -33,10 +37,8 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
                               QD_STR_ARG(f->leaf));
         }
     }
-    if (above && above->i < 0) {
-        return qd_err_set(err, QD_E_ARG, "[ignore_above] must be positive, got [%lld]",
-                          (long long)above->i);
-    }
+    int rc = qdi_term_above(f, err);
+    if (rc) return rc;
     if (f->index_options > QD_INDEX_OPT_FREQS) {
         return qd_err_set(
             err, QD_E_ARG,
@@ -47,7 +49,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     return 0;
 }
 
-static int immense(const qd_field *f, qd_str v, qd_err *err)
+int qdi_term_immense(const qd_field *f, qd_str v, qd_err *err)
 {
     char prefix[256];
     size_t n = 0;
@@ -61,10 +63,10 @@ static int immense(const qd_field *f, qd_str v, qd_err *err)
     return qd_err_set(err, QD_E_ARG,
                       "Document contains at least one immense term in field=\"%.*s\" (whose UTF8 "
                       "encoding is longer than "
-                      "the max length %d), all of which were skipped. Please correct the analyzer "
+                      "the max length %u), all of which were skipped. Please correct the analyzer "
                       "to not produce such "
                       "terms. The prefix of the first immense term is: '[%.*s]...'",
-                      QD_STR_ARG(f->name), TERM_BYTES_MAX, (int)n, prefix);
+                      QD_STR_ARG(f->name), QDI_TERM_MAX, (int)n, prefix);
 }
 
 static int normalize(doc *d, const qd_field *f, qd_str *v, qd_err *err)
@@ -79,8 +81,7 @@ static int normalize(doc *d, const qd_field *f, qd_str *v, qd_err *err)
     return out.n && !v->p ? qd_err_nomem(err, "normalizer") : 0;
 }
 
-/* More UTF-16 units than limit? A unit takes one to three bytes: few strings need counting. */
-static bool longer_than(qd_str v, uint64_t limit)
+bool qdi_term_longer(qd_str v, uint64_t limit)
 {
     return v.n > limit && (v.n > 3 * limit || qd_utf8_utf16(v) > limit);
 }
@@ -88,7 +89,7 @@ static bool longer_than(qd_str v, uint64_t limit)
 static int value(doc *d, const qd_field *f, qd_err *err)
 {
     qd_str v = qdi_doc_text(d);
-    if (QD_UNLIKELY(longer_than(v, f->ignore_above))) {
+    if (QD_UNLIKELY(qdi_term_longer(v, f->ignore_above))) {
         return qdi_doc_ignored(d, f, err);
     }
     if (f->normalizer) {
@@ -96,13 +97,13 @@ static int value(doc *d, const qd_field *f, qd_err *err)
         if (rc) return rc;
     }
     if (!f->indexed && !f->doc_values && !f->stored) return 0;
-    if (QD_UNLIKELY(v.n > TERM_BYTES_MAX) && (f->indexed || f->doc_values))
-        return immense(f, v, err);
+    if (QD_UNLIKELY(v.n > QDI_TERM_MAX) && (f->indexed || f->doc_values))
+        return qdi_term_immense(f, v, err);
     return qdi_doc_str(d, f, v, err);
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
+int qdi_term_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                  qd_err *err)
 {
     out->bytes = v.text;
     if (!f->normalizer) return 0;
@@ -112,8 +113,9 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
 
 /* Bounds are terms; the scratch holds one normalized text only, so the caller normalizes ranges one
  * end at a time by qd_field_term when there is a normalizer. */
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+int qdi_term_range(const qd_field *f, const qd_query_value *lo, bool lo_in,
+                   const qd_query_value *hi, bool hi_in, const qd_value_ctx *ctx, qd_point out[2],
+                   qd_err *err)
 {
     (void)f;
     (void)lo_in;
@@ -125,7 +127,7 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     return 0;
 }
 
-static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+int qdi_term_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
 {
     out->bytes = v.text;
     if (f->ignore_above != UINT32_MAX && qd_utf8_utf16(v.text) > f->ignore_above) return 1;
@@ -140,7 +142,7 @@ const struct qd_field_type qdi_type_keyword = {
     .nparams = QD_COUNT_OF(params),
     .finish = finish,
     .value = value,
-    .term = term,
-    .range = range,
-    .shown = shown,
+    .term = qdi_term_term,
+    .range = qdi_term_range,
+    .shown = qdi_term_shown,
 };

@@ -1,6 +1,5 @@
 /* text.c: analyzed text. */
-#include "mapping/doc_int.h"
-#include "mapping/type_int.h"
+#include "mapping/types/text_int.h"
 
 static const param_row params[] = {
     {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
@@ -51,7 +50,7 @@ static int finish_pairs(field_builder *b, qd_field *f, qd_err *err)
     return f->pairs.p ? 0 : qd_err_nomem(err, "mapping");
 }
 
-static int finish(field_builder *b, qd_field *f, qd_err *err)
+int qdi_text_finish(field_builder *b, qd_field *f, qd_err *err)
 {
     f->doc_values = false;
     f->index_analyzer = qd_analyzers_get(b->analyzers, QD_STR("default"));
@@ -90,13 +89,13 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     return finish_pairs(b, f, err);
 }
 
-static int value(doc *d, const qd_field *f, qd_err *err)
+int qdi_text_value(doc *d, const qd_field *f, qd_err *err)
 {
     return f->indexed || f->stored ? qdi_doc_str(d, f, qdi_doc_text(d), err) : 0;
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
+int qdi_text_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
+                  qd_err *err)
 {
     (void)f;
     (void)ctx;
@@ -105,8 +104,9 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
     return 0;
 }
 
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+int qdi_text_range(const qd_field *f, const qd_query_value *lo, bool lo_in,
+                   const qd_query_value *hi, bool hi_in, const qd_value_ctx *ctx, qd_point out[2],
+                   qd_err *err)
 {
     (void)f;
     (void)lo_in;
@@ -118,7 +118,7 @@ static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const 
     return 0;
 }
 
-static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
+int qdi_text_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
 {
     (void)f;
     (void)ctx;
@@ -131,9 +131,9 @@ const struct qd_field_type qdi_type_text = {
     .name = "text",
     .params = params,
     .nparams = QD_COUNT_OF(params),
-    .finish = finish,
-    .value = value,
-    .term = term,
-    .range = range,
-    .shown = shown,
+    .finish = qdi_text_finish,
+    .value = qdi_text_value,
+    .term = qdi_text_term,
+    .range = qdi_text_range,
+    .shown = qdi_text_shown,
 };

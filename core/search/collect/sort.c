@@ -36,7 +36,8 @@ typedef struct key {
     const qd_column *column;
     qd_column_reader *reader;
     qd_dict_reader *dict;
-    int64_t *v; /* of a batch */
+    uint32_t lo, hi; /* ordinals of the slice */
+    int64_t *v;      /* of a batch */
 } key;
 
 struct qd_sorter {
@@ -122,12 +123,57 @@ static bool missing_goes_high(const qd_sort_key *k)
     return (k->missing == QD_SORT_MISSING_LAST) != k->descending;
 }
 
+/* The place of bytes in the dictionary, behind the slice's beginning where there is one. */
+static int find_bytes(qd_sorter *s, const key *k, qd_str bytes, uint32_t *ord, bool *found,
+                      qd_err *err)
+{
+    qd_str slice = k->k.slice;
+    if (!slice.n) return qd_dict_find(k->dict, bytes, ord, found, err);
+    char *p = qd_arena_bytes(&s->leaf_arena, slice.n + bytes.n + 1);
+    if (!p) return qd_err_nomem(err, "sort");
+    memcpy(p, slice.p, slice.n);
+    if (bytes.n) memcpy(p + slice.n, bytes.p, bytes.n);
+    return qd_dict_find(k->dict, (qd_str){p, slice.n + bytes.n}, ord, found, err);
+}
+
+/* The ordinals that begin with the slice: its last byte is NUL, the next text ends in 1. */
+static int slice_begin(qd_sorter *s, key *k, qd_err *err)
+{
+    bool found;
+    qd_str slice = k->k.slice;
+    k->lo = k->hi = 0;
+    if (!slice.n || !k->dict) return 0;
+    int rc = qd_dict_find(k->dict, slice, &k->lo, &found, err);
+    char *p = qd_arena_bytes(&s->leaf_arena, slice.n);
+    if (rc || !p) return rc ? rc : qd_err_nomem(err, "sort");
+    memcpy(p, slice.p, slice.n);
+    p[slice.n - 1]++;
+    return qd_dict_find(k->dict, (qd_str){p, slice.n}, &k->hi, &found, err);
+}
+
+/* The least or greatest ordinal of each document within the slice. */
+static int gather_slice(key *k, const qd_hits *h, qd_err *err)
+{
+    for (uint32_t i = 0; i < h->n; i++) {
+        const int64_t *v;
+        uint32_t n;
+        int rc = qd_column_values(k->reader, h->docs[i], &v, &n, err);
+        if (rc) return rc;
+        k->v[i] = ORD_MISSING;
+        for (uint32_t q = 0; q < n; q++) {
+            if (v[q] < k->lo || v[q] >= k->hi) continue;
+            if (k->v[i] == ORD_MISSING || k->k.mode == QD_SORT_MAX) k->v[i] = v[q];
+        }
+    }
+    return 0;
+}
+
 /* Bytes from elsewhere in the numbers of the present dictionary. */
-static int place_bytes(key *k, qd_str bytes, int64_t *out, qd_err *err)
+static int place_bytes(qd_sorter *s, key *k, qd_str bytes, int64_t *out, qd_err *err)
 {
     uint32_t ord = 0;
     bool found = false;
-    int rc = k->dict ? qd_dict_find(k->dict, bytes, &ord, &found, err) : 0;
+    int rc = k->dict ? find_bytes(s, k, bytes, &ord, &found, err) : 0;
     *out = 2 * (int64_t)ord + (found ? 1 : 0);
     return rc;
 }
@@ -136,10 +182,11 @@ static int key_begin(qd_sorter *s, uint32_t i, qd_err *err)
 {
     key *k = &s->keys[i];
     k->missing = missing_goes_high(&k->k) ? INT64_MAX : INT64_MIN;
-    int rc = 0;
+    int rc = slice_begin(s, k, err);
+    if (rc) return rc;
     if (k->k.missing == QD_SORT_MISSING_VALUE) {
         if (k->k.kind == QD_SORT_ORD)
-            rc = place_bytes(k, k->k.missing_value.bytes, &k->missing, err);
+            rc = place_bytes(s, k, k->k.missing_value.bytes, &k->missing, err);
         else
             k->missing = k->k.missing_value.i64;
     }
@@ -152,7 +199,7 @@ static int key_begin(qd_sorter *s, uint32_t i, qd_err *err)
         k->after = k->missing;
     } else if (k->k.kind == QD_SORT_ORD) {
         k->after_bytes = a->bytes;
-        rc = place_bytes(k, a->bytes, &k->after, err);
+        rc = place_bytes(s, k, a->bytes, &k->after, err);
     } else {
         k->after = a->i64;
     }
@@ -196,7 +243,7 @@ static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, q
         if (s->keys[i].k.kind != QD_SORT_ORD) continue; /* no dictionary: all in its one gap */
         for (uint32_t e = 0; e < s->n && !rc; e++) /* missing ones keep their ends of the order */
             if (s->heap[e].bytes[i].p) {
-                rc = place_bytes(&s->keys[i], s->heap[e].bytes[i], &s->heap[e].v[i], err);
+                rc = place_bytes(s, &s->keys[i], s->heap[e].bytes[i], &s->heap[e].v[i], err);
                 if (i == 0) s->heap[e].first = place(s, s->heap[e].v[0]);
             }
     }
@@ -216,7 +263,7 @@ static int sorter_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
             qd_str bytes;
             int rc = qd_dict_at(k->dict, (uint32_t)(x->v[i] >> 1), &bytes, err);
             if (rc) return rc;
-            x->bytes[i] = qd_arena_str(s->arena, bytes);
+            x->bytes[i] = qd_arena_str(s->arena, qd_str_sub(bytes, k->k.slice.n, bytes.n));
             if (!x->bytes[i].p) x->bytes[i] = (qd_str){"", 0};
         }
     }
@@ -313,9 +360,11 @@ static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
     }
     int rc = 0;
     if (k->k.kind == QD_SORT_ORD) {
-        rc = qd_column_gather(k->reader, h->docs, h->n,
-                              k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX : QD_COLUMN_PICK_MIN,
-                              ORD_MISSING, k->v, err);
+        rc = k->k.slice.n ? gather_slice(k, h, err)
+                          : qd_column_gather(k->reader, h->docs, h->n,
+                                             k->k.mode == QD_SORT_MAX ? QD_COLUMN_PICK_MAX
+                                                                      : QD_COLUMN_PICK_MIN,
+                                             ORD_MISSING, k->v, err);
         for (uint32_t i = 0; i < h->n; i++)
             k->v[i] = k->v[i] == ORD_MISSING ? k->missing : 2 * k->v[i] + 1;
         return rc;

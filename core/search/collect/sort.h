@@ -59,6 +59,7 @@ typedef struct qd_sort_key {
     qd_sort_kind kind;
     bool descending;
     qd_str field;
+    qd_str slice; /* ORD: only values that begin so, which they are shown without; n 0: all */
     qd_sort_mode mode;
     qd_sort_number number;
     qd_sort_cast cast; /* not with sum, avg, median */

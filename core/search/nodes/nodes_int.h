@@ -28,6 +28,12 @@ bool qdi_cost_all(const qd_node *const *list, uint32_t n, uint32_t *passes);
 /* Of the child. */
 bool qdi_cost_child(const qd_node *n, uint32_t *passes);
 
+/* --- describing and highlighting patterns: pattern.c --- */
+
+void qdi_put_pattern(qd_buf *to, const qd_node_pattern *p);
+struct qdi_gather;
+int qdi_pattern_matches(struct qdi_gather *g, const qd_node_pattern *p, float boost);
+
 /* --- compiling --- */
 
 /* Inlines disjunctions among the optional clauses of a bool, as Lucene's rewrite does. */

@@ -188,6 +188,34 @@ static void values_of_all_types(void **state)
            "i=10.0.0.1|2001:db8::1|1.2.3.4;");
 }
 
+/* NULs of grams and keyed terms end their texts here. */
+static void values_beside_others(void **state)
+{
+    (void)state;
+    expect(PROPS("\"w\":{\"type\":\"wildcard\",\"ignore_above\":3}"), "{\"w\":[\"Abc\",\"abcd\"]}",
+           "w=Abc;!w;w..grams=||abc|bc|c;");
+    expect(PROPS("\"w\":{\"type\":\"wildcard\",\"null_value\":\"n\"}"), "{\"w\":null}",
+           "w=n;w..grams=||n;");
+    expect(PROPS("\"f\":{\"type\":\"flattened\"}"),
+           "{\"f\":{\"a\":1,\"b\":{\"c\":[true,{\"d\":\"x\"}]},\"e\":null}}",
+           "f=1|true|x;f._keyed=a|b.c|b.c.d;");
+    expect(PROPS("\"f\":{\"type\":\"flattened\",\"index\":false,\"doc_values\":false}"),
+           "{\"f\":{\"a\":1}}", "");
+    expect(PROPS("\"s\":{\"type\":\"search_as_you_type\",\"max_shingle_size\":2}"),
+           "{\"s\":\"a b\"}", "s=a b;s._2gram=a b;s._index_prefix=a b;");
+    expect(PROPS("\"t\":{\"type\":\"text\",\"fields\":{\"s\":{\"type\":\"search_as_you_type\"}}}"),
+           "{\"t\":\"a\"}", "t=a;t.s=a;t.s._2gram=a;t.s._3gram=a;t.s._index_prefix=a;");
+    expect(PROPS("\"r\":{\"type\":\"integer_range\"}"), "{\"r\":[{\"gt\":4,\"lt\":\"8\"}]}",
+           "r=\x80;r..min=5;r..max=7;");
+    expect(PROPS("\"r\":{\"type\":\"date_range\",\"doc_values\":false}"),
+           "{\"r\":{\"gte\":\"2015\",\"lte\":\"2015\"}}",
+           "?r;r..values=\x80;r..min=2015-01-01T00:00:00.000Z;"
+           "r..max=2015-01-01T23:59:59.999Z;");
+    expect(PROPS("\"r\":{\"type\":\"ip_range\"}"), "{\"r\":\"10.0.0.0/8\"}",
+           "r=;r..min=10.0.0.0;r..max=10.255.255.255;");
+    expect(PROPS("\"r\":{\"type\":\"long_range\"}"), "{\"r\":null}", "");
+}
+
 static void objects_dots_and_arrays(void **state)
 {
     (void)state;
@@ -550,6 +578,7 @@ int main(void)
         cmocka_unit_test(values_of_all_types),
         cmocka_unit_test(unsigned_numbers),
         cmocka_unit_test(bytes_words_and_constants),
+        cmocka_unit_test(values_beside_others),
         cmocka_unit_test(objects_dots_and_arrays),
         cmocka_unit_test(multi_fields_copies_and_storage),
         cmocka_unit_test(malformed_values_are_said_or_ignored),

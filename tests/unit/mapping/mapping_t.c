@@ -102,6 +102,31 @@ static void written_as_elasticsearch_writes(void **state)
         P("\"s\":{\"type\":\"scaled_float\",\"meta\":{\"unit\":\"m\"},\"scaling_factor\":100.0}"));
 }
 
+static void types_of_several_fields(void **state)
+{
+    (void)state;
+    expect(P("\"w\":{\"type\":\"wildcard\",\"ignore_above\":9,\"null_value\":\"x\"}"),
+           P("\"w\":{\"type\":\"wildcard\",\"ignore_above\":9,\"null_value\":\"x\"}"));
+    expect(P("\"f\":{\"type\":\"flattened\",\"depth_limit\":20,\"index\":false}"),
+           P("\"f\":{\"type\":\"flattened\",\"index\":false}"));
+    expect(P("\"f\":{\"type\":\"flat_object\"}"), P("\"f\":{\"type\":\"flat_object\"}"));
+    expect(P("\"s\":{\"type\":\"search_as_you_type\"}"),
+           P("\"s\":{\"type\":\"search_as_you_type\",\"doc_values\":false,\"max_shingle_size\":"
+             "3}"));
+    expect(P("\"d\":{\"type\":\"date_range\",\"format\":\"yyyy\",\"coerce\":true}"),
+           P("\"d\":{\"type\":\"date_range\",\"coerce\":true,\"format\":\"yyyy\"}"));
+    expect_merge(P("\"f\":{\"type\":\"flattened\"}"),
+                 P("\"f\":{\"type\":\"flattened\",\"depth_limit\":5}"),
+                 P("\"f\":{\"type\":\"flattened\",\"depth_limit\":5}"));
+    expect_merge(P("\"s\":{\"type\":\"search_as_you_type\"}"),
+                 P("\"s\":{\"type\":\"search_as_you_type\",\"max_shingle_size\":4}"),
+                 "illegal_argument_exception: Mapper for [s] conflicts with existing "
+                 "mapper:\n\tCannot update parameter [max_shingle_size] from [3] to [4]");
+    expect_merge(P("\"r\":{\"type\":\"long_range\"}"), P("\"r\":{\"type\":\"long\"}"),
+                 "illegal_argument_exception: mapper [r] cannot be changed from type "
+                 "[long_range] to [long]");
+}
+
 static void bad_mappings_are_refused(void **state)
 {
     (void)state;
@@ -520,6 +545,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_as_elasticsearch_writes),
+        cmocka_unit_test(types_of_several_fields),
         cmocka_unit_test(bad_mappings_are_refused),
         cmocka_unit_test(merges_keep_what_was),
         cmocka_unit_test(fields_are_found_by_name_and_pattern),
