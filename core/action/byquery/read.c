@@ -386,12 +386,12 @@ static int make_slices(bq_job *job, qd_err *err)
     uint64_t most = s->max_docs < 0                ? UINT64_MAX
                     : (uint64_t)s->max_docs > done ? (uint64_t)s->max_docs - done
                                                    : 0;
-    job->slices = qd_arena_calloc(&job->arena, (job->nslices + 1ul) * sizeof *job->slices);
+    bq_slice *slices = qd_arena_calloc(&job->arena, (job->nslices + 1ul) * sizeof *slices);
     bq_unit *dealt = qd_arena_alloc(&job->arena, (job->nunits + 1ul) * sizeof *dealt);
-    if (!job->slices || !dealt) return qd_err_nomem(err, "a job");
+    if (!slices || !dealt) return qd_err_nomem(err, "a job");
     uint32_t n = 0;
     for (uint32_t i = 0; i < job->nslices; i++) {
-        bq_slice *x = &job->slices[i];
+        bq_slice *x = &slices[i];
         *x = (bq_slice){.job = job, .id = i, .units = &dealt[n], .left = most};
         x->marks.refresh = s->refresh ? DOC_REFRESH_NOW : DOC_REFRESH_NO;
         qd_err_init(&x->err);
@@ -402,6 +402,9 @@ static int make_slices(bq_job *job, qd_err *err)
         }
     }
     job->units = dealt;
+    qd_mutex_lock(&job->lock); /* lists of tasks look at them from here on */
+    job->slices = slices;
+    qd_mutex_unlock(&job->lock);
     return 0;
 }
 
@@ -429,14 +432,17 @@ static int refresh(bq_job *job, qd_err *err)
 /* Opens the units of a slice and adds what they hold to its total. */
 static int open_slice(bq_job *job, bq_slice *s, qd_err *err)
 {
+    uint64_t sum = 0;
     int rc = 0;
     for (uint32_t i = 0; i < s->nunits && !rc; i++) {
         uint64_t total;
         rc = open_unit(job, &s->units[i], &total, err);
         if (rc) break;
-        s->status.total += total;
+        sum += total;
     }
-    if (s->status.total > s->left) s->status.total = s->left;
+    qd_mutex_lock(&job->lock);
+    s->status.total = sum > s->left ? s->left : sum;
+    qd_mutex_unlock(&job->lock);
     return rc;
 }
 

@@ -134,7 +134,7 @@ static void write_run(bq_job *job, qd_json_writer *w)
 /* Puts the document, if it is still as this node wrote it last. */
 static int put(bq_job *job, qd_str body, bool refresh, qd_err *err)
 {
-    qd_pair params[6];
+    qd_pair params[7];
     char seq_no[24], term[24];
     uint32_t n = 0;
     qd_arena arena;
@@ -144,6 +144,7 @@ static int put(bq_job *job, qd_str body, bool refresh, qd_err *err)
     snprintf(term, sizeof term, "%lld", (long long)job->term);
     params[n++] = (qd_pair){QD_STR("index"), QD_STR(BQ_TASKS)};
     params[n++] = (qd_pair){QD_STR("id"), qd_str_c(job->id)};
+    params[n++] = (qd_pair){QD_STR("timeout"), QD_STR("10s")};
     if (refresh) params[n++] = (qd_pair){QD_STR("refresh"), QD_STR("true")};
     if (job->seq_no >= 0) {
         params[n++] = (qd_pair){QD_STR("if_seq_no"), qd_str_c(seq_no)};

@@ -135,8 +135,10 @@ static void note_cancelled(bq_job *job)
         qd_str text = qd_str_c(qd_err_reason(&why)), rest = text;
         (void)qd_str_split(&rest, '[');
         if (rest.n) text = qd_str_sub(rest, 0, rest.n - 1);
+        qd_mutex_lock(&job->lock);
         snprintf(job->why, sizeof job->why, "%.*s", QD_STR_ARG(text));
         job->cancelled = true;
+        qd_mutex_unlock(&job->lock);
     }
     qd_err_fini(&why);
 }
@@ -159,7 +161,9 @@ static int gather_errors(bq_job *job, qd_err *err)
 
 int qdi_bq_run(bq_job *job, qd_err *err)
 {
-    job->rate = job->spec.rate;
+    qd_mutex_lock(&job->lock);
+    if (!job->background) job->rate = job->spec.rate; /* else since its task began */
+    qd_mutex_unlock(&job->lock);
     int rc = qdi_bq_open(job, err);
     if (!rc) {
         run_slices(job);
