@@ -156,6 +156,8 @@ subtest 'flattened' => sub {
     is_deeply([ map { "$_->{key}=$_->{doc_count}" } @{$a->{t}{buckets}} ], [ 'prod=2', 'alpha=1', 'test=1' ], 'terms of a key');
     is_deeply([ map { $_->{key} } @{$a->{all}{buckets}} ], [ '10', '5', 'NONE' ], 'terms of all leaves');
     is("$a->{c}{value} $a->{m}{doc_count} $a->{v}{value}", '3 1 4', 'metrics of a key');
+    my $all = $node->post('/f/_search', { size => 0, aggs => { v => { value_count => { field => 'f.env' } }, n => { value_count => { field => 'f.nope' } } } })->{json}{aggregations};
+    is("$all->{v}{value} $all->{n}{value}", '4 0', 'value_count of a key over all documents');
     is_deeply([ map { "$_->{key}=$_->{doc_count}:" . join ',', map { $_->{key} } @{$_->{x}{buckets}} } @{$a->{n}{buckets}} ],
         [ 'prod=2:5', 'alpha=1:', 'nil=1:', 'test=1:10' ], 'missing and below');
     is_deeply($node->get('/f/_field_caps?fields=f*')->{json}{fields},

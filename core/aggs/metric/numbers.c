@@ -46,6 +46,7 @@ static bool by_block(qdi_aggr *a, row *r)
         s->converted || s->batch == b->number)
         return false;
     if (!s->column) return true;
+    if (s->field && s->field->slice.n) return false; /* the head counts the values of all keys */
     qd_column_block_info info;
     qd_column_block_at(s->column, b->first, &info);
     uint32_t to = info.to < b->leaf->docs ? info.to : b->leaf->docs;
