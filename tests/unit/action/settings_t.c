@@ -39,11 +39,11 @@ static void shards_that_are_nowhere(void **state)
             "{\"settings\":{\"number_of_shards\":2,\"number_of_replicas\":0}}", 200, "true");
     answers(c, "GET", "/x/_search", NULL, 503, "\"reason\":\"all shards failed\"");
     static const char *const with[] = {
-        "{\"error\":{\"root_cause\":[{\"type\":\"no_shard_available_action_exception\",\"reason\":"
-        "\"[x][0] "
-        "shard not allocated: its primary is unassigned, INDEX_CREATED\",\"index_uuid\":",
-        "\"failed_shards\":[{\"shard\":0,\"index\":\"x\",\"node\":null,\"reason\":{\"type\":"
-        "\"no_shard_available_action_exception\",\"reason\":\"[x][0] shard not allocated: ",
+        ("{\"error\":{\"root_cause\":[{\"type\":\"no_shard_available_action_exception\",\"reason\":"
+         "\"[x][0] "
+         "shard not allocated: its primary is unassigned, INDEX_CREATED\",\"index_uuid\":"),
+        ("\"failed_shards\":[{\"shard\":0,\"index\":\"x\",\"node\":null,\"reason\":{\"type\":"
+         "\"no_shard_available_action_exception\",\"reason\":\"[x][0] shard not allocated: "),
         "\"reason\":\"[x][1] shard not allocated: "};
     for (size_t i = 0; i < QD_COUNT_OF(with); i++)
         answers(c, "GET", "/x/_search", NULL, 503, with[i]);
