@@ -120,6 +120,14 @@ int qd_buffer_field_part(qd_buffer *b, uint32_t field, const qd_part_type *t,
 QD_MUST_CHECK
 int qd_buffer_part(qd_buffer *b, uint32_t field, qd_str value, qd_err *err);
 
+/* The buffer of nested documents of the open document at this path (nested.h): those that are begun
+ * and committed in it before the document's own commit belong to it, in their order; its abort
+ * takes them back. They have neither source nor id. The result is b's. [worker] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_buffer_nested(qd_buffer *b, qd_str path, qd_buffer **out, qd_err *err);
+/* Committed nested documents, of all paths and levels. [any: the owner] */
+uint64_t qd_buffer_nested_docs(const qd_buffer *b);
+
 /* Committed documents. [any: the owner] */
 uint32_t qd_buffer_docs(const qd_buffer *b);
 /* Bytes that decide on a flush: what the documents take now plus what sorting them will need. */

@@ -53,18 +53,20 @@ void qdi_meta_write(qd_buf *out, uint32_t docs, const qd_segment_attrs *attrs,
 
 void qdi_residents_init(qdi_residents *r, qd_account *account)
 {
-    qd_buf *all[] = {&r->columns, &r->points, &r->stored, &r->parts, &r->meta};
+    qd_buf *all[] = {&r->terms, &r->columns, &r->points, &r->stored,
+                     &r->parts, &r->nested,  &r->meta};
     for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_init(all[i], account, (size_t)1 << 40);
 }
 
-int qdi_residents_write(qdi_residents *r, qd_buf *term_index, qd_file_writer *w, qd_err *err)
+int qdi_residents_write(qdi_residents *r, qd_file_writer *w, qd_err *err)
 {
     const struct {
         uint32_t id;
         qd_buf *bytes;
-    } all[] = {{QDI_SEC_TERM_INDEX, term_index},  {QDI_SEC_COLUMN_INDEX, &r->columns},
+    } all[] = {{QDI_SEC_TERM_INDEX, &r->terms},   {QDI_SEC_COLUMN_INDEX, &r->columns},
                {QDI_SEC_POINT_INDEX, &r->points}, {QDI_SEC_STORED_INDEX, &r->stored},
-               {QDI_SEC_PART_INDEX, &r->parts},   {QDI_SEC_META, &r->meta}};
+               {QDI_SEC_PART_INDEX, &r->parts},   {QDI_SEC_NESTED, &r->nested},
+               {QDI_SEC_META, &r->meta}};
     for (size_t i = 0; i < QD_COUNT_OF(all); i++) {
         if (qd_buf_status(all[i].bytes)) return qd_err_nomem(err, "resident section of a segment");
         if (all[i].bytes->n == 0) continue;
@@ -78,7 +80,8 @@ int qdi_residents_write(qdi_residents *r, qd_buf *term_index, qd_file_writer *w,
 
 void qdi_residents_fini(qdi_residents *r)
 {
-    qd_buf *all[] = {&r->columns, &r->points, &r->stored, &r->parts, &r->meta};
+    qd_buf *all[] = {&r->terms, &r->columns, &r->points, &r->stored,
+                     &r->parts, &r->nested,  &r->meta};
     for (size_t i = 0; i < QD_COUNT_OF(all); i++) qd_buf_fini(all[i]);
 }
 

@@ -2,6 +2,7 @@
 #include "base/bits.h"
 #include "segment/columns/columns_int.h"
 #include "segment/ids/ids_int.h"
+#include "segment/nested/nested_int.h"
 #include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/segment_int.h"
@@ -9,6 +10,7 @@
 
 static void destroy(qd_segment *s)
 {
+    qdi_nested_close(s);
     qdi_ids_close(s->ids);
     qdi_stored_close(s->stored);
     qdi_points_close(s->points);
@@ -47,26 +49,33 @@ static int open_parts(qd_segment *s, qd_err *err)
 int qd_segment_open(qd_store *store, qd_str name, qd_account *account, qd_segment **out,
                     qd_err *err)
 {
+    qd_file *file;
+    qd_file_format format = QDI_SEGMENT_FORMAT;
+    int rc = qd_file_open(store, name, &format, account, &file, err);
+    if (rc) return rc;
+    rc = qdi_segment_open(file, account, 0, out, err);
+    qd_file_unref(file);
+    return rc;
+}
+
+int qdi_segment_open(qd_file *file, qd_account *account, uint32_t table, qd_segment **out,
+                     qd_err *err)
+{
     qd_segment *s = qd_calloc(account, sizeof *s);
     if (!s) return qd_err_nomem(err, "segment");
     s->magic = QDI_SEGMENT_MAGIC;
     s->account = account;
     atomic_init(&s->refs, 1);
     qd_arena_init(&s->arena, account, 0);
-    qd_file_format format = QDI_SEGMENT_FORMAT;
-    int rc = qd_file_open(store, name, &format, account, &s->file, err);
-    if (rc) {
-        qd_arena_fini(&s->arena);
-        qd_free(s);
-        return rc;
-    }
+    s->file = qd_file_ref(file);
     uint64_t n = 0;
     const uint8_t *meta = qd_file_resident(s->file, QDI_SEC_META, &n);
     s->term_index = qd_file_resident(s->file, QDI_SEC_TERM_INDEX, &s->term_index_len);
     if (!s->term_index) s->term_index_len = 0;
-    rc = meta ? qdi_meta_read(s, meta, n, err)
-              : qdi_corrupt(s, QDI_SEC_META, 0, "no META section", err);
+    int rc = meta ? qdi_meta_read(s, meta, n, err)
+                  : qdi_corrupt(s, QDI_SEC_META, 0, "no META section", err);
     if (rc == 0) rc = open_parts(s, err);
+    if (rc == 0) rc = qdi_nested_open(s, table, err);
     if (rc) {
         destroy(s);
         return rc;

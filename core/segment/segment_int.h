@@ -12,6 +12,11 @@
 #include "segment/terms/dict_write_int.h"
 #include <stdatomic.h>
 
+/* Opens what stands in file, of which it takes a reference. [worker] As qd_segment_open. */
+QD_MUST_CHECK
+int qdi_segment_open(qd_file *file, qd_account *account, uint32_t table, qd_segment **out,
+                     qd_err *err);
+
 #define QDI_SEGMENT_MAGIC 0x53514d47u
 
 struct qd_segment {
@@ -34,18 +39,22 @@ struct qd_segment {
     qd_ids *ids;
     qd_part_info *parts; /* by field; nparts */
     uint32_t nparts;
+    struct qd_nested *nested; /* by path; nnested */
+    uint32_t nnested;
 };
 
 /* Bytes of the resident sections, gathered while the others are written. */
 typedef struct qdi_residents {
-    qd_buf columns, points, stored, parts, meta;
+    qd_buf terms, columns, points, stored, parts, nested, meta;
 } qdi_residents;
 
 /* Empty buffers. */
 void qdi_residents_init(qdi_residents *r, qd_account *account);
-/* Writes the resident sections, the term index first and META last; empty ones are left out. */
+/* Writes the resident sections, the term index (terms) first and META last; empty ones are left
+ * out.
+ */
 QD_MUST_CHECK
-int qdi_residents_write(qdi_residents *r, qd_buf *term_index, qd_file_writer *w, qd_err *err);
+int qdi_residents_write(qdi_residents *r, qd_file_writer *w, qd_err *err);
 /* Frees. */
 void qdi_residents_fini(qdi_residents *r);
 /* Appends META's bytes. */

@@ -32,7 +32,7 @@ static int need_mapped(qd_section_cursor *c, const frame_section *s, size_t n, q
     const uint8_t *base = f->map + s->offset;
     int rc =
         qdi_file_pages_check(f, s, first, last, base + (first << FRAME_PAGE_SHIFT), false, err);
-    if (!rc && atomic_load_explicit(&f->faulted, memory_order_relaxed)) {
+    if (!rc && atomic_load_explicit(&f->whole->faulted, memory_order_relaxed)) {
         rc = qdi_damage(err, qd_file_name(f), "mapping", 0, "the device could not deliver a page");
     }
     if (rc) return rc;

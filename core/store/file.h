@@ -34,6 +34,8 @@ int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format, const
  * reported by commit as well. [worker] */
 QD_MUST_CHECK
 int qd_file_section_begin(qd_file_writer *w, uint32_t id, bool resident, qd_err *err);
+/* From here on ids of sections count from `from`, 0 at first: what qd_file_view shows. [worker] */
+void qd_file_sections_from(qd_file_writer *w, uint32_t from);
 /* Appends to the open section through a fixed buffer. [worker] */
 QD_MUST_CHECK
 int qd_file_write(qd_file_writer *w, const void *p, size_t n, qd_err *err);
@@ -60,6 +62,12 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
  * QD_E_CORRUPT with the place. [worker] */
 QD_MUST_CHECK
 int qd_file_probe(qd_store *s, qd_str name, qd_err *err);
+/* The sections of f with ids in [from, from + QD_FILE_VIEW_IDS), as a file whose ids begin at 0.
+ * All else of it is f's, of which it holds a reference; it is not verified on its own. One
+ * reference is the caller's. [any] QD_E_NOMEM. */
+#define QD_FILE_VIEW_IDS 65536u
+QD_MUST_CHECK
+int qd_file_view(qd_file *f, uint32_t from, qd_file **out, qd_err *err);
 /* One more reference. [any] */
 qd_file *qd_file_ref(qd_file *f);
 /* One reference less; the last one closes. [any] */

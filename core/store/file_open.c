@@ -22,8 +22,20 @@ uint32_t qdi_file_find(const qd_file *f, uint32_t id)
     return UINT32_MAX;
 }
 
+static void close_view(qd_file *f)
+{
+    qd_file_unref(f->whole);
+    qd_free(f->sections);
+    f->magic = 0;
+    qd_free(f);
+}
+
 static void close_file(qd_file *f)
 {
+    if (f->whole != f) {
+        close_view(f);
+        return;
+    }
     if (f->map && f->sigbus_slot != UINT32_MAX) qdi_sigbus_remove(f->sigbus_slot);
     if (f->object) f->store->vt.object_close(f->object);
     for (uint32_t i = 0; f->sections && i < f->nsections; i++) qd_free(f->sections[i].resident);
@@ -211,6 +223,7 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
     f->store = s;
     f->account = account;
     f->sigbus_slot = UINT32_MAX;
+    f->whole = f;
     atomic_store(&f->refs, 1);
     f->name = qd_memdup(account, name.p, name.n);
     if (f->name) qdi_store_opened(s, &f->handle, "file", f->name);
@@ -221,6 +234,47 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
         return rc;
     }
     *out = f;
+    return 0;
+}
+
+/* Pages, their checksums and what was seen of them are the whole file's. */
+int qd_file_view(qd_file *f, uint32_t from, qd_file **out, qd_err *err)
+{
+    QD_CHECK(f, STORE_FILE_MAGIC);
+    qd_file *whole = f->whole;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < whole->nsections; i++)
+        n += whole->sections[i].at.id - from < QD_FILE_VIEW_IDS;
+    qd_file *v = qd_calloc(f->account, sizeof *v);
+    if (v) v->sections = qd_calloc(f->account, ((size_t)n + 1) * sizeof *v->sections);
+    if (!v || !v->sections) {
+        int rc =
+            qdi_no_memory(f->account, ((uint64_t)n + 1) * sizeof *v->sections, "open file", err);
+        qd_free(v);
+        return rc;
+    }
+    v->magic = STORE_FILE_MAGIC;
+    v->store = whole->store;
+    v->account = f->account;
+    v->name = whole->name;
+    v->object = whole->object;
+    v->map = whole->map;
+    v->bytes = whole->bytes;
+    v->version = whole->version;
+    v->npages = whole->npages;
+    v->sums = whole->sums;
+    v->seen = whole->seen;
+    v->whole = qd_file_ref(whole);
+    memcpy(v->id, whole->id, 16);
+    atomic_store(&v->refs, 1);
+    for (uint32_t i = 0; i < whole->nsections; i++) {
+        uint32_t id = whole->sections[i].at.id - from;
+        if (id >= QD_FILE_VIEW_IDS) continue;
+        v->sections[v->nsections] = whole->sections[i];
+        v->sections[v->nsections++].at.id = id;
+        if (id < FILE_BY_ID) v->by_id[id] = (uint16_t)v->nsections;
+    }
+    *out = v;
     return 0;
 }
 

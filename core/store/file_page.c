@@ -26,7 +26,7 @@ bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t firs
 
 bool qdi_file_damage(qd_file *f)
 {
-    if (atomic_exchange(&f->damaged, 1)) return false;
+    if (atomic_exchange(&f->whole->damaged, 1)) return false;
     atomic_fetch_add(&f->store->damaged, 1);
     return true;
 }
@@ -117,6 +117,7 @@ static void forget_seen(qd_file *f, const frame_section *s, uint64_t first, uint
 static int verify_some(qd_file *f, uint64_t *at, uint64_t bytes, uint32_t flags, qd_err *err)
 {
     QD_CHECK(f, STORE_FILE_MAGIC);
+    qd_assert(f->whole == f); /* a view is verified with its file */
     uint8_t *window = qd_alloc_aligned(f->account, 4096, STORE_WINDOW);
     if (!window) return qdi_no_memory(f->account, STORE_WINDOW, "window to verify", err);
     int rc = 0;
@@ -199,8 +200,8 @@ int qd_file_check(qd_file *f, uint32_t section, uint64_t off, uint64_t len, qd_e
 
 bool qd_file_damaged(const qd_file *f)
 {
-    return atomic_load_explicit(&f->damaged, memory_order_relaxed) != 0 ||
-           atomic_load_explicit(&f->faulted, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&f->whole->damaged, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&f->whole->faulted, memory_order_relaxed) != 0;
 }
 
 int qd_file_corrupt(qd_file *f, uint32_t section, uint64_t offset, qd_err *err, const char *what)

@@ -27,6 +27,7 @@ struct qd_file_writer {
     size_t page; /* where the present page begins in buf */
     uint64_t at; /* file offset of buf's end */
     bool in_section;
+    uint32_t from; /* added to ids */
     uint64_t section_bytes;
     uint8_t id[16];
     qd_storage_sum sum; /* of what the tier has been given */
@@ -141,11 +142,19 @@ static int is_failed(const qd_file_writer *w, qd_err *err)
                       QD_STR_ARG(writer_name(w)));
 }
 
+void qd_file_sections_from(qd_file_writer *w, uint32_t from)
+{
+    QD_CHECK(w, STORE_WRITER_MAGIC);
+    qd_assert(!w->in_section);
+    w->from = from;
+}
+
 int qd_file_section_begin(qd_file_writer *w, uint32_t id, bool resident, qd_err *err)
 {
     int rc = is_failed(w, err);
     if (rc) return rc;
     qd_assert(!w->in_section && w->at % FRAME_ALIGN == 0);
+    id += w->from;
     for (size_t i = 0; i < w->sections.n; i++) qd_assert(w->sections.at[i].id != id);
     if (w->sections.n > 0 && !resident) {
         qd_assert(!(w->sections.at[w->sections.n - 1].flags & FRAME_RESIDENT));

@@ -203,7 +203,7 @@ int qd_reads_check(const qd_reads *r, qd_err *err)
 {
     for (uint32_t i = 0; i < r->nfiles; i++) {
         qd_file *f = r->files[i];
-        if (QD_UNLIKELY(atomic_load_explicit(&f->faulted, memory_order_relaxed))) {
+        if (QD_UNLIKELY(atomic_load_explicit(&f->whole->faulted, memory_order_relaxed))) {
             (void)qdi_file_damage(f);
             return qdi_damage(err, qd_file_name(f), "mapping", 0,
                               "the device could not deliver a page");

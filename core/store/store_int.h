@@ -59,6 +59,7 @@ struct qd_file {
     uint64_t bytes;
     uint32_t version, nsections, npages;
     uint32_t sigbus_slot;
+    qd_file *whole;           /* what this is a view of, with a reference; itself when it is none */
     _Atomic uint32_t damaged; /* a checksum or a decoder said so */
     _Atomic uint32_t faulted; /* SIGBUS replaced a page of the map by zeros */
     uint8_t id[16];

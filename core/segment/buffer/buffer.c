@@ -40,6 +40,7 @@ void qd_buffer_destroy(qd_buffer *b)
     for (size_t i = 0; i < b->fields.n; i++) field_fini(b, b->fields.at[i]);
     qd_vec_fini(&b->fields);
     qd_vec_fini(&b->touched);
+    qdi_buffer_nested_free(b);
     qd_map_fini(&b->by_name);
     qdi_chunk_pool_fini(&b->pool);
     qdi_stored_buffer_free(b->stored);
@@ -202,6 +203,7 @@ int qd_buffer_doc_commit(qd_buffer *b, qd_err *err)
     for (size_t i = 0; i < b->touched.n; i++) {
         qdi_buffer_field *f = b->fields.at[b->touched.at[i]];
         f->touched = false;
+        if (!f->wrote) f->first = b->docs;
         f->wrote = true;
         uint32_t words = (uint32_t)(f->stream.n - f->mark);
         if (words == 0) continue;
@@ -213,13 +215,13 @@ int qd_buffer_doc_commit(qd_buffer *b, qd_err *err)
         if (f->position > f->max_position) f->max_position = f->position;
         b->words += words;
     }
+    if (QD_UNLIKELY(b->nested.n)) qdi_buffer_nested_commit(b);
     b->docs++;
     b->in_doc = false;
     return 0;
 }
 
-/* Takes the words since the mark out of the counts. */
-static void forget_words(qd_buffer *b, qdi_buffer_field *f)
+void qdi_buffer_forget_words(qd_buffer *b, qdi_buffer_field *f)
 {
     qdi_stream_cursor c;
     qdi_stream_seek(&c, &f->stream, f->mark);
@@ -243,13 +245,14 @@ void qd_buffer_doc_abort(qd_buffer *b)
     qd_assert(b->in_doc);
     for (size_t i = 0; i < b->touched.n; i++) {
         qdi_buffer_field *f = b->fields.at[b->touched.at[i]];
-        forget_words(b, f);
+        qdi_buffer_forget_words(b, f);
         if (f->column) qdi_column_buffer_rollback(f->column, b->docs);
         if (f->points) qdi_points_buffer_rollback(f->points, b->docs);
         if (f->part.buffer) f->part.type.vt->cut(f->part.buffer, b->docs);
         f->touched = false;
     }
     if (b->stored) qdi_stored_buffer_rollback(b->stored, b->docs);
+    qdi_buffer_nested_abort(b);
     b->id_doc = UINT32_MAX;
     b->in_doc = false;
 }
@@ -389,7 +392,7 @@ uint64_t qd_buffer_bytes(const qd_buffer *b)
         n += field_bytes(f);
         if (sort > most) most = sort;
     }
-    return n + most;
+    return n + most + qdi_buffer_nested_bytes(b);
 }
 
 void *qdi_buffer_space(qd_buffer *b, size_t n)
@@ -443,6 +446,7 @@ void qd_buffer_reset(qd_buffer *b)
     b->fields.n = kept;
     b->docs = 0;
     b->words = 0;
+    qdi_buffer_nested_reset(b);
     b->has_ids = false;
     b->id_field = QD_FIELD_NONE;
     b->id_doc = UINT32_MAX;
@@ -461,6 +465,7 @@ void qd_buffer_trim(qd_buffer *b)
         field_fini(b, b->fields.at[i]);
     }
     qd_vec_fini(&b->fields);
+    qdi_buffer_nested_free(b);
     qd_map_fini(&b->by_name);
     qdi_chunk_pool_fini(&b->pool);
     qdi_stored_buffer_free(b->stored);

@@ -24,6 +24,7 @@ typedef struct qdi_gap {
 typedef struct qdi_buffer_field {
     qd_field_info info; /* name is the map's key */
     bool wrote;         /* since the last reset */
+    uint32_t first;     /* wrote: the document that did first */
 
     /* words: ids in order; documents and counts follow from the order */
     qdi_term_table table;
@@ -50,6 +51,19 @@ typedef struct qdi_buffer_field {
     uint32_t last_id;  /* of the last word by qd_buffer_term */
 } qdi_buffer_field;
 
+/* A document with nested ones, and how many. */
+typedef struct qdi_nested_count {
+    uint32_t doc, n;
+} qdi_nested_count;
+
+/* Nested documents of one path. */
+typedef struct qdi_nested_buffer {
+    qd_str path; /* own */
+    qd_buffer *b;
+    QD_VEC(qdi_nested_count) counts;
+    uint32_t mark; /* those of committed documents: the sum of counts */
+} qdi_nested_buffer;
+
 struct qd_buffer {
     uint32_t magic;
     qd_account *account;
@@ -68,11 +82,24 @@ struct qd_buffer {
     void *space;
     size_t space_cap;
     uint64_t words; /* of all fields */
+    QD_VEC(qdi_nested_buffer *) nested;
 };
 
 /* The field with its marks set for this document. QD_E_NOMEM. */
 QD_MUST_CHECK
 int qdi_buffer_touch(qd_buffer *b, uint32_t field, qdi_buffer_field **out, qd_err *err);
+/* Takes the words since the field's marks out of the counts. */
+void qdi_buffer_forget_words(qd_buffer *b, qdi_buffer_field *f);
+
+/* nested.c: what becomes of nested documents at the end of the one above, and of all. */
+void qdi_buffer_nested_commit(qd_buffer *b);
+void qdi_buffer_nested_abort(qd_buffer *b);
+void qdi_buffer_nested_reset(qd_buffer *b);
+void qdi_buffer_nested_free(qd_buffer *b);
+/* Their share of qd_buffer_bytes. */
+uint64_t qdi_buffer_nested_bytes(const qd_buffer *b);
+/* Takes back the documents from number `docs` on; only nested ones are, after their commit. */
+void qdi_buffer_cut(qd_buffer *b, uint32_t docs);
 /* Room of at least n bytes (uninitialised), good until the next call; NULL when out of memory. */
 void *qdi_buffer_space(qd_buffer *b, size_t n);
 

@@ -7,6 +7,7 @@
  */
 #include "segment/buffer/buffer_int.h"
 #include "segment/ids/ids_int.h"
+#include "segment/nested/nested_int.h"
 #include "segment/postings/inverted_int.h"
 #include "segment/segment_int.h"
 
@@ -24,6 +25,9 @@ typedef struct flush {
     uint32_t **ranks; /* by field: word id -> ordinal, for columns over the words */
     uint32_t **orders;
     uint32_t *nranks;
+    qd_store *store;
+    qd_str name;
+    qdi_nested_tables *tables; /* of the whole file */
 } flush;
 
 /* One field's stream sorted. */
@@ -395,20 +399,17 @@ static bool has_index_parts(const qd_buffer *b)
     return false;
 }
 
-static int write_parts(flush *x, const qd_segment_attrs *attrs, uint32_t n)
+static int write_parts(flush *x, const qd_segment_attrs *attrs, uint32_t n, qdi_residents *r)
 {
     qd_buffer *b = x->b;
-    qdi_residents r;
-    qdi_residents_init(&r, b->account);
-    int rc = write_columns(x, n, &r.columns);
-    if (rc == 0) rc = write_points(x, n, &r.points);
-    if (rc == 0) rc = qdi_stored_write(b->stored, b->docs, x->file, &r.stored, x->err);
+    int rc = write_columns(x, n, &r->columns);
+    if (rc == 0) rc = write_points(x, n, &r->points);
+    if (rc == 0) rc = qdi_stored_write(b->stored, b->docs, x->file, &r->stored, x->err);
     if (rc == 0 && b->has_ids)
         rc = qdi_ids_write(b->fields.at[b->id_field]->column, x->file, b->account, x->err);
-    if (rc == 0) rc = write_index_parts(x, n, &r.parts);
-    qdi_meta_write(&r.meta, b->docs, attrs, x->infos, x->terms, n);
-    if (rc == 0) rc = qdi_residents_write(&r, &x->inverted.term_index, x->file, x->err);
-    qdi_residents_fini(&r);
+    if (rc == 0) rc = write_index_parts(x, n, &r->parts);
+    qdi_meta_write(&r->meta, b->docs, attrs, x->infos, x->terms, n);
+    qdi_inverted_take_index(&x->inverted, &r->terms);
     return rc;
 }
 
@@ -446,22 +447,85 @@ static int prepare(flush *x, qd_arena *arena)
     return good ? 0 : qd_err_nomem(x->err, "flush of the indexing buffer");
 }
 
-static int run(flush *x, qd_store *s, qd_str name, const qd_segment_attrs *attrs, qd_arena *arena)
+/* All data sections of one table; what is resident goes to r. */
+static int write_data(flush *x, const qd_segment_attrs *attrs, qdi_residents *r)
 {
     qd_buffer *b = x->b;
-    int rc = prepare(x, arena);
-    if (rc) return rc;
-    uint32_t n = order_fields(x);
-    rc = qdi_inverted_init(&x->inverted, x->file, s, name, b->docs, attrs->sparse_bitmaps,
-                           b->account, x->err);
+    qd_arena arena;
+    qd_arena_init(&arena, b->account, 0);
+    int rc = prepare(x, &arena);
+    uint32_t n = rc ? 0 : order_fields(x);
+    memset(&x->inverted, 0, sizeof x->inverted);
+    if (rc == 0)
+        rc = qdi_inverted_init(&x->inverted, x->file, x->store, x->name, b->docs,
+                               attrs->sparse_bitmaps, b->account, x->err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) rc = write_field(x, i);
     if (rc == 0) rc = qdi_inverted_finish(&x->inverted, x->err);
-    if (rc == 0) rc = write_parts(x, attrs, n);
+    if (rc == 0) rc = write_parts(x, attrs, n, r);
     qdi_inverted_fini(&x->inverted);
     for (uint32_t i = 0; i < n; i++) {
         qd_free(x->ranks[i]);
         qd_free(x->orders[i]);
     }
+    qd_free(x->norms);
+    x->norms = NULL;
+    qd_arena_fini(&arena);
+    return rc;
+}
+
+static int write_counts(const flush *above, const qdi_nested_buffer *from, qd_err *err)
+{
+    uint32_t docs = above->b->docs;
+    uint32_t *counts = qd_calloc(above->b->account, ((size_t)docs + 1) * sizeof *counts);
+    if (!counts) return qd_err_nomem(err, "nested documents of a flush");
+    for (size_t i = 0; i < from->counts.n; i++)
+        counts[from->counts.at[i].doc] = from->counts.at[i].n;
+    int rc = qdi_children_write(counts, docs, above->file, above->b->account, err);
+    qd_free(counts);
+    return rc;
+}
+
+/* The tables right below x and, one after the other, those below them; their records go to r. */
+static int write_nested(const flush *x, const qd_segment_attrs *attrs, qdi_residents *r)
+{
+    const qd_segment_attrs own = {
+        .min_seq_no = -1, .max_seq_no = -1, .sparse_bitmaps = attrs->sparse_bitmaps};
+    const qdi_nested_buffer *last = NULL;
+    for (;;) { /* in the order of paths */
+        const qdi_nested_buffer *next = NULL;
+        for (size_t i = 0; i < x->b->nested.n; i++) {
+            const qdi_nested_buffer *n = x->b->nested.at[i];
+            if (n->b->docs && (!last || qd_str_cmp(n->path, last->path) > 0) &&
+                (!next || qd_str_cmp(n->path, next->path) < 0))
+                next = n;
+        }
+        if (!next) return 0;
+        qdi_nested_table *t;
+        flush y = {.b = next->b,
+                   .file = x->file,
+                   .err = x->err,
+                   .store = x->store,
+                   .name = x->name,
+                   .tables = x->tables};
+        int rc = qdi_nested_begin(x->tables, x->file, &t, x->err);
+        if (rc) return rc;
+        qdi_nested_record(&r->nested, next->path, t->number);
+        rc = write_data(&y, &own, &t->residents);
+        if (rc == 0) rc = write_counts(x, next, x->err);
+        if (rc == 0) rc = write_nested(&y, attrs, &t->residents);
+        if (rc) return rc;
+        last = next;
+    }
+}
+
+static int run(flush *x, const qd_segment_attrs *attrs)
+{
+    qdi_residents r;
+    qdi_residents_init(&r, x->b->account);
+    int rc = write_data(x, attrs, &r);
+    if (rc == 0) rc = write_nested(x, attrs, &r);
+    if (rc == 0) rc = qdi_nested_residents(x->tables, &r, x->file, x->err);
+    qdi_residents_fini(&r);
     return rc;
 }
 
@@ -473,20 +537,18 @@ int qd_buffer_flush(qd_buffer *b, qd_store *s, qd_str name, const uint8_t id[16]
     if (b->docs == 0) return qd_err_set(err, QD_E_STATE, "an empty indexing buffer has no segment");
     if (attrs->user.n > QD_SEGMENT_USER_MAX)
         return qd_err_set(err, QD_E_ARG, "attributes of a segment exceed 64 KiB");
-    flush x = {.b = b, .err = err};
-    qd_arena arena;
-    qd_arena_init(&arena, b->account, 0);
-    qd_file_format format = qdi_segment_format(has_index_parts(b));
+    qdi_nested_tables tables = {.account = b->account};
+    flush x = {.b = b, .err = err, .store = s, .name = name, .tables = &tables};
+    qd_file_format format = qdi_segment_format(has_index_parts(b), qd_buffer_nested_docs(b) != 0);
     int rc = qd_file_create(s, name, &format, id, b->account, &x.file, err);
     if (rc == 0) {
-        rc = run(&x, s, name, attrs, &arena);
+        rc = run(&x, attrs);
         if (rc)
             qd_file_abort(x.file);
         else
             rc = qd_file_commit(x.file, sync, bytes, err);
     }
     b->next_codec = attrs->stored_codec;
-    qd_free(x.norms);
-    qd_arena_fini(&arena);
+    qdi_nested_tables_fini(&tables);
     return rc;
 }

@@ -68,7 +68,7 @@ int qd_check_error(qd_check *c, const char *section, int rc, qd_err *err)
 
 const char *qd_segment_section_name(uint32_t section)
 {
-    switch (section) {
+    switch (section & 0xffff) { /* above: the table of nested documents */
     case QDI_SEC_TERMS:
         return "TERMS";
     case QDI_SEC_POSTINGS:
@@ -89,6 +89,8 @@ const char *qd_segment_section_name(uint32_t section)
         return "STORED";
     case QDI_SEC_IDS:
         return "IDS";
+    case QDI_SEC_CHILDREN:
+        return "CHILDREN";
     case QDI_SEC_TERM_INDEX:
         return "TERM_INDEX";
     case QDI_SEC_COLUMN_INDEX:
@@ -101,7 +103,9 @@ const char *qd_segment_section_name(uint32_t section)
         return "META";
     case QDI_SEC_PART_INDEX:
         return "PART_INDEX";
+    case QDI_SEC_NESTED:
+        return "NESTED";
     default:
-        return section >= QDI_SEC_PART ? "PART" : "?";
+        return (section & 0xffff) >= QDI_SEC_PART ? "PART" : "?";
     }
 }

@@ -6,6 +6,7 @@
 #include "segment/columns/columns_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/live.h"
+#include "segment/nested/nested_int.h"
 #include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/postings/postings_int.h"
@@ -89,7 +90,7 @@ static void check_counts(const qd_segment *s, qd_check *c, uint64_t ids_before)
     }
 }
 
-static int check_parts(qd_store *store, qd_segment *s, qd_str name, qd_check *c, qd_err *err)
+static int check_table(qd_segment *s, qd_check *c, qd_err *err)
 {
     uint64_t ids = c->ids;
     int rc = qd_check_error(c, "TERMS", qdi_inverted_check(s, c, err), err);
@@ -99,8 +100,17 @@ static int check_parts(qd_store *store, qd_segment *s, qd_str name, qd_check *c,
     if (rc == 0 && s->ids) rc = qdi_ids_check(s->ids, c, err);
     if (rc == 0) rc = qdi_index_parts_check(s, c, err);
     if (rc == 0) check_counts(s, c, ids);
-    if (rc == 0) rc = check_lives(store, s, name, c, err);
+    for (uint32_t i = 0; rc == 0 && i < s->nnested; i++) {
+        rc = qd_check_error(c, "CHILDREN", qdi_children_check(s, &s->nested[i], c, err), err);
+        if (rc == 0) rc = check_table(s->nested[i].segment, c, err); /* numbers of tables rise */
+    }
     return rc;
+}
+
+static int check_parts(qd_store *store, qd_segment *s, qd_str name, qd_check *c, qd_err *err)
+{
+    int rc = check_table(s, c, err);
+    return rc ? rc : check_lives(store, s, name, c, err);
 }
 
 int qd_segment_check(qd_store *store, qd_str name, qd_check *c, qd_err *err)

@@ -54,7 +54,7 @@ static int number_documents(qdi_merge *m, const qd_merge_source *sources)
 
 static int step(void *arg, uint64_t bytes, qd_err *err)
 {
-    qdi_merge *m = arg;
+    qdi_merge *m = ((qdi_merge *)arg)->whole;
     m->written += bytes;
     return m->options->step ? m->options->step(m->options->arg, m->written, err) : 0;
 }
@@ -84,7 +84,7 @@ static void merged_attrs(const qdi_merge *m, qd_merge_order order, qd_segment_at
     }
 }
 
-static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
+static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs, qdi_residents *r)
 {
     qdi_merge_in in = {.parts = m->parts,
                        .n = m->n,
@@ -109,37 +109,46 @@ static int merge_parts(qdi_merge *m, const qd_segment_attrs *attrs)
         stored |= m->parts[i].stored != NULL;
         ids |= m->parts[i].ids != NULL;
     }
-    qdi_residents r;
-    qdi_residents_init(&r, m->account);
-    int rc = columns ? qdi_columns_merge(&in, m->file, &r.columns, m->err) : 0;
-    if (rc == 0 && points) rc = qdi_points_merge(&in, m->file, &r.points, m->err);
-    if (rc == 0 && stored) rc = qdi_stored_merge(&in, m->file, &r.stored, m->err);
+    int rc = columns ? qdi_columns_merge(&in, m->file, &r->columns, m->err) : 0;
+    if (rc == 0 && points) rc = qdi_points_merge(&in, m->file, &r->points, m->err);
+    if (rc == 0 && stored) rc = qdi_stored_merge(&in, m->file, &r->stored, m->err);
     if (rc == 0 && ids) rc = qdi_ids_merge(&in, m->file, m->err);
     if (rc == 0 && qdi_index_parts_any(m->segments, m->n)) {
         qdi_index_parts_writer w = {
-            .file = m->file, .index = &r.parts, .poll = poll, .poll_arg = m};
+            .file = m->file, .index = &r->parts, .poll = poll, .poll_arg = m};
         rc = qdi_index_parts_merge(&in, m->segments, m->options->types, &w, m->err);
     }
-    qdi_meta_write(&r.meta, m->docs, attrs, m->fields, m->terms, m->nfields);
-    if (rc == 0) rc = qdi_residents_write(&r, &m->inverted.term_index, m->file, m->err);
-    qdi_residents_fini(&r);
+    qdi_meta_write(&r->meta, m->docs, attrs, m->fields, m->terms, m->nfields);
+    qdi_inverted_take_index(&m->inverted, &r->terms);
+    return rc;
+}
+
+int qdi_merge_data(qdi_merge *m, const qd_segment_attrs *attrs, qdi_residents *r)
+{
+    int rc = qdi_inverted_init(&m->inverted, m->file, m->store, m->name, m->docs,
+                               attrs->sparse_bitmaps, m->account, m->err);
+    m->inverted.step = step;
+    m->inverted.step_arg = m;
+    m->section_at = 0;
+    if (rc == 0) rc = qdi_merge_inverted(m);
+    if (rc == 0) rc = merge_parts(m, attrs, r);
+    qdi_inverted_fini(&m->inverted);
     return rc;
 }
 
 static int run(qdi_merge *m, qd_merge_result *out)
 {
     qd_segment_attrs attrs;
+    qdi_residents r;
     int rc = qdi_merge_schema(m);
     if (rc == 0) rc = qdi_merge_order(m, out);
     if (rc) return rc;
     merged_attrs(m, out->order, &attrs);
-    rc = qdi_inverted_init(&m->inverted, m->file, m->store, m->name, m->docs, attrs.sparse_bitmaps,
-                           m->account, m->err);
-    m->inverted.step = step;
-    m->inverted.step_arg = m;
-    if (rc == 0) rc = qdi_merge_inverted(m);
-    if (rc == 0) rc = merge_parts(m, &attrs);
-    qdi_inverted_fini(&m->inverted);
+    qdi_residents_init(&r, m->account);
+    rc = qdi_merge_data(m, &attrs, &r);
+    if (rc == 0) rc = qdi_merge_nested(m, &attrs, &r);
+    if (rc == 0) rc = qdi_nested_residents(m->tables, &r, m->file, m->err);
+    qdi_residents_fini(&r);
     return rc;
 }
 
@@ -170,16 +179,21 @@ void qd_merge_result_fini(qd_merge_result *r)
     *r = (qd_merge_result){0};
 }
 
-static int prepare(qdi_merge *m, const qd_merge_source *sources)
+int qdi_merge_make(qdi_merge *m)
 {
     m->sources = qd_calloc(m->account, m->n * sizeof *m->sources);
     m->parts = qd_arena_calloc(&m->arena, m->n * sizeof *m->parts);
     m->maps = qd_arena_calloc(&m->arena, m->n * sizeof *m->maps);
     m->heap = qd_arena_alloc(&m->arena, m->n * sizeof(qdi_source *));
     m->segments = qd_arena_calloc(&m->arena, m->n * sizeof(qd_segment *));
-    if (!m->sources || !m->parts || !m->maps || !m->heap || !m->segments)
-        return qd_err_nomem(m->err, "merge of segments");
-    int rc = 0;
+    if (m->sources && m->parts && m->maps && m->heap && m->segments) return 0;
+    return qd_err_nomem(m->err, "merge of segments");
+}
+
+static int prepare(qdi_merge *m, const qd_merge_source *sources)
+{
+    int rc = qdi_merge_make(m);
+    if (rc) return rc;
     for (uint32_t i = 0; i < m->n; i++) {
         int r = qdi_source_open(&m->sources[i], sources[i].segment, m->account, m->err);
         if (rc == 0) rc = r;
@@ -187,7 +201,7 @@ static int prepare(qdi_merge *m, const qd_merge_source *sources)
     return rc ? rc : number_documents(m, sources);
 }
 
-static void finish(qdi_merge *m)
+void qdi_merge_finish(qdi_merge *m)
 {
     for (uint32_t i = 0; m->sources && i < m->n; i++)
         if (m->sources[i].segment) qdi_source_close(&m->sources[i]);
@@ -206,8 +220,15 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
     if (n > SOURCES_MAX) return qd_err_set(err, QD_E_LIMIT, "a merge has at most 1,024 sources");
     qd_merge_result none = {0}, *out = result ? result : &none;
     *out = none;
-    qdi_merge m = {
-        .options = options, .account = account, .err = err, .n = n, .store = s, .name = name};
+    qdi_nested_tables tables = {.account = account};
+    qdi_merge m = {.options = options,
+                   .account = account,
+                   .err = err,
+                   .n = n,
+                   .store = s,
+                   .name = name,
+                   .whole = &m,
+                   .tables = &tables};
     qd_arena_init(&m.arena, account, 0);
     /* every page is read: its checksum is looked at again, whatever was seen before */
     int rc = 0;
@@ -215,7 +236,8 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
     if (rc == 0) rc = prepare(&m, sources);
     uint64_t bytes = 0;
     if (rc == 0 && m.docs > 0) {
-        qd_file_format format = qdi_segment_format(qdi_index_parts_any(m.segments, n));
+        qd_file_format format =
+            qdi_segment_format(qdi_index_parts_any(m.segments, n), qdi_merge_any_nested(&m));
         rc = qd_file_create(s, name, &format, id, account, &m.file, err);
         if (rc == 0 && (rc = run(&m, out)) != 0)
             qd_file_abort(m.file);
@@ -229,6 +251,7 @@ int qd_segment_merge(const qd_merge_source *sources, uint32_t n, qd_store *s, qd
         int ignored = qd_store_delete(s, name, NULL);
         (void)ignored;
     }
-    finish(&m);
+    qdi_merge_finish(&m);
+    qdi_nested_tables_fini(&tables);
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "segment/merge.h"
 #include "segment/merge/source_int.h"
 #include "segment/merge_in_int.h"
+#include "segment/nested/nested_int.h"
 #include "segment/parts/parts_int.h"
 #include "segment/postings/inverted_int.h"
 
@@ -20,6 +21,8 @@ typedef struct qdi_permuted {
 } qdi_permuted;
 
 typedef struct qdi_merge {
+    struct qdi_merge *whole;   /* of the segment; this one may be of a table of nested documents */
+    qdi_nested_tables *tables; /* of the whole */
     const qd_merge_options *options;
     qd_account *account;
     qd_err *err;
@@ -45,6 +48,20 @@ typedef struct qdi_merge {
     uint64_t written, section_at; /* for step */
 } qdi_merge;
 
+/* Room for m->n sources. */
+QD_MUST_CHECK
+int qdi_merge_make(qdi_merge *m);
+/* Writes the data sections of m once sources, maps and schema are there; r gets what is resident.
+ */
+QD_MUST_CHECK
+int qdi_merge_data(qdi_merge *m, const qd_segment_attrs *attrs, qdi_residents *r);
+/* Frees what m holds. */
+void qdi_merge_finish(qdi_merge *m);
+/* merge_nested.c: has a document that stays nested ones? (May say so of none.) */
+bool qdi_merge_any_nested(const qdi_merge *m);
+/* Merges the tables right below m and those below them; their records go to r. After the data. */
+QD_MUST_CHECK
+int qdi_merge_nested(qdi_merge *m, const qd_segment_attrs *attrs, qdi_residents *r);
 /* Merges the schemas; maps of fields go to parts[i].fields. QD_E_STATE when a field cannot be both.
  */
 QD_MUST_CHECK

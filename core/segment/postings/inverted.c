@@ -340,6 +340,13 @@ int qdi_inverted_finish(qdi_inverted *x, qd_err *err)
     return rc;
 }
 
+void qdi_inverted_take_index(qdi_inverted *x, qd_buf *to)
+{
+    qd_buf_fini(to);
+    *to = x->term_index;
+    qd_buf_init(&x->term_index, x->account, BUF_MAX);
+}
+
 void qdi_inverted_fini(qdi_inverted *x)
 {
     qdi_spool *spools[] = {&x->positions, &x->offsets, &x->terms, &x->norms};

@@ -85,6 +85,8 @@ int qdi_inverted_field_end(qdi_inverted *x, uint32_t docs, qd_err *err);
  * section's bytes for the caller. */
 QD_MUST_CHECK
 int qdi_inverted_finish(qdi_inverted *x, qd_err *err);
+/* After finish: the bytes of the term index, which are *to's from here on. */
+void qdi_inverted_take_index(qdi_inverted *x, qd_buf *to);
 /* Frees; after a failure as well. */
 void qdi_inverted_fini(qdi_inverted *x);
 
