@@ -73,14 +73,15 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
 /* Older nodes know neither newer field types nor the segments of plugins' ones. */
 static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
 {
-    const qd_field *f = NULL;
-    uint32_t level = m ? qd_mapping_level(m, &f) : 0;
+    qd_str what = {"", 0};
+    const char *type = "";
+    uint32_t level = m ? qd_mapping_level(m, &what, &type) : 0;
     if (level <= s->features) return 0;
     return qd_err_set(err, QD_E_ARG,
                       "field [%.*s] of type [%s], as the mapping defines it, needs level %u of the "
                       "cluster's formats; they are of level %u: POST _cluster/upgrade/finalize "
                       "when all nodes run this version",
-                      QD_STR_ARG(f->name), qd_field_type_name(f), level, s->features);
+                      QD_STR_ARG(what), type, level, s->features);
 }
 
 /* An older node looks for the index's shards on its own tier alone. */

@@ -15,12 +15,20 @@ typedef struct word_stream {
 
 /* Where a field stands in the segment being filled and in the document being read. */
 typedef struct document_field {
-    uint64_t unit; /* life of the buffer for which numbers hold; 0: unknown */
-    uint64_t doc;  /* document that the rest belongs to */
+    uint64_t unit;      /* life of the buffer for which numbers hold; 0: unknown */
+    const qd_buffer *b; /* and which: the unit's or one of its nested documents */
+    uint64_t doc;       /* document that the rest belongs to */
     word_stream words, pairs;
     uint32_t offset; /* UTF-16 units of the values before */
     bool text_seen;
 } document_field;
+
+/* One of the engine's own fields, as document_field. */
+typedef struct own_field {
+    uint64_t unit;
+    const qd_buffer *b;
+    uint32_t number;
+} own_field;
 
 struct qd_document_writer {
     qd_account *account;
@@ -29,10 +37,10 @@ struct qd_document_writer {
     qd_doc_sink sink;
     qd_mapping *mapping; /* whose field numbers `fields` is by; a reference */
     uint64_t unit, doc;
-    qd_buffer *b;
+    qd_buffer *b; /* of the document being written, which may be a nested one */
+    QD_VEC(qd_buffer *) above;
     QD_VEC(document_field) fields; /* by the mapping's field number */
-    uint64_t names_unit, ignored_unit;
-    uint32_t names, ignored;
+    own_field names, ignored;
     QD_VEC(uint32_t) off, start, end; /* arrays of one batch */
     QD_VEC(uint16_t) len;
     qd_word_pairs pairs; /* of one value, and their bytes */
@@ -88,7 +96,7 @@ static int enter(qd_document_writer *w, const qd_field *f, document_field **out,
         }
     }
     document_field *d = &w->fields.at[f->id];
-    if (d->unit != w->unit) {
+    if (d->unit != w->unit || d->b != w->b) {
         qd_field_info info;
         qd_document_field_info(f, &info);
         int rc = qd_buffer_field(w->b, &info, &d->words.number, err);
@@ -100,6 +108,7 @@ static int enter(qd_document_writer *w, const qd_field *f, document_field **out,
         if (f->part && (rc = qd_buffer_field_part(w->b, d->words.number, f->part, f->conf, err)))
             return rc;
         d->unit = w->unit;
+        d->b = w->b;
     }
     if (d->doc != w->doc) {
         d->doc = w->doc;
@@ -309,33 +318,32 @@ static int on_part(void *arg, const qd_field *f, qd_str v, qd_err *err)
 }
 
 /* A term of one of the engine's own DOCS fields, with a column or without. */
-static int own_term(qd_document_writer *w, const char *name, int column, uint64_t *unit,
-                    uint32_t *number, qd_str term, qd_err *err)
+static int own_term(qd_document_writer *w, const char *name, int column, own_field *f, qd_str term,
+                    qd_err *err)
 {
-    if (*unit != w->unit) {
+    if (f->unit != w->unit || f->b != w->b) {
         qd_field_info info = {
             .name = qd_str_c(name), .index = QD_INDEX_DOCS, .column = (uint8_t)column};
-        int rc = qd_buffer_field(w->b, &info, number, err);
+        int rc = qd_buffer_field(w->b, &info, &f->number, err);
         if (rc) return rc;
-        *unit = w->unit;
+        f->unit = w->unit;
+        f->b = w->b;
     }
-    int rc = qd_buffer_term(w->b, *number, term, err);
-    if (!rc && column != QD_COLUMN_NONE) rc = qd_buffer_column_bytes(w->b, *number, term, err);
+    int rc = qd_buffer_term(w->b, f->number, term, err);
+    if (!rc && column != QD_COLUMN_NONE) rc = qd_buffer_column_bytes(w->b, f->number, term, err);
     return rc;
 }
 
 static int on_field_name(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, QD_COLUMN_NONE, &w->names_unit, &w->names,
-                    f->name, err);
+    return own_term(w, QD_FIELD_NAME_FIELD_NAMES, QD_COLUMN_NONE, &w->names, f->name, err);
 }
 
 static int on_ignored(void *arg, const qd_field *f, qd_err *err)
 {
     qd_document_writer *w = arg;
-    return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored_unit, &w->ignored,
-                    f->name, err);
+    return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored, f->name, err);
 }
 
 /* Stored fields are answered from _source: nothing is kept beside it. */
@@ -347,6 +355,29 @@ static int on_stored(void *arg, const qd_field *f, const qd_str *v, uint32_t n, 
     (void)n;
     (void)err;
     return 0;
+}
+
+/* --- nested documents ------------------------------------------------------------------------ */
+
+/* Fields of a document come before those nested in it: none is met again after its end. */
+static int on_nested_begin(void *arg, qd_str path, qd_err *err)
+{
+    qd_document_writer *w = arg;
+    qd_buffer *b;
+    int rc = qd_buffer_nested(w->b, path, &b, err);
+    if (!rc && qd_vec_push(&w->above, w->account, w->b)) rc = qd_err_nomem(err, "nested documents");
+    if (rc) return rc;
+    w->b = b;
+    w->doc++;
+    return qd_buffer_doc_begin(b, NULL, err);
+}
+
+static int on_nested_end(void *arg, qd_err *err)
+{
+    qd_document_writer *w = arg;
+    int rc = qd_buffer_doc_commit(w->b, err);
+    w->b = w->above.at[--w->above.n];
+    return rc;
 }
 
 /* --- documents ---------------------------------------------------------------------------------
@@ -369,6 +400,8 @@ qd_document_writer *qd_document_writer_make(qd_account *account)
         .field_name = on_field_name,
         .ignored = on_ignored,
         .stored = on_stored,
+        .nested_begin = on_nested_begin,
+        .nested_end = on_nested_end,
     };
     if (!w->parser || !w->analysis) {
         qd_document_writer_free(w);
@@ -384,6 +417,7 @@ void qd_document_writer_free(qd_document_writer *w)
     qd_mapping_unref(w->mapping);
     qd_analysis_free(w->analysis);
     qd_vec_fini(&w->fields);
+    qd_vec_fini(&w->above);
     qd_vec_fini(&w->off);
     qd_vec_fini(&w->start);
     qd_vec_fini(&w->end);
@@ -406,10 +440,12 @@ int qd_document_write(qd_document_writer *w, const qd_mapping *m, uint64_t unit,
     w->unit = unit;
     w->doc++;
     w->b = b;
+    w->above.n = 0;
     int rc = qd_doc_parse(w->parser, m, &in, &w->sink, result, err);
     if (rc) return rc;
     if (result->merged) return 1;
     if (!qd_mapping_source_enabled(m)) return 0;
+    w->b = b;
     rc = qd_doc_source(w->parser, m, op->source, &kept, err);
     return rc ? rc : qd_buffer_source(b, kept, err);
 }

@@ -29,6 +29,26 @@ typedef struct doc_field {
     qd_str part; /* value of the index part; p NULL: none */
 } doc_field;
 
+/* What a field has in a document that is gathered already. */
+typedef struct doc_kept {
+    uint32_t id, owner; /* owner: number of the nested document, QDI_DOC_ROOT */
+    doc_field state;
+} doc_kept;
+#define QDI_DOC_ROOT UINT32_MAX
+
+/* A nested document, numbered as they begin: those within it follow, one deeper. */
+typedef struct doc_nested {
+    const struct object *object;
+    uint32_t depth;
+    uint32_t first, n; /* its fields: of doc.kept */
+} doc_nested;
+
+/* One that has not ended. */
+typedef struct doc_scope {
+    uint32_t nested;
+    size_t touched; /* fields before it */
+} doc_scope;
+
 typedef struct doc {
     qd_json_reader r;
     const qd_mapping *m;
@@ -38,9 +58,24 @@ typedef struct doc {
     QD_VEC(doc_value) values;
     QD_VEC(doc_field) fields;
     QD_VEC(uint32_t) touched; /* fields of this document, in order */
+    QD_VEC(doc_nested) nested;
+    QD_VEC(doc_kept) kept;     /* fields of ended nested documents */
+    QD_VEC(doc_kept) included; /* the same for the documents above that have them too */
+    QD_VEC(doc_scope) scopes;
+    QD_VEC(uint32_t) ignored; /* fields of nested documents of which a value was left out */
     uint32_t gen;
     qd_str id;
 } doc;
+
+/* doc_nested.c: what is added between these two is that of a nested document. end reports memory.
+ */
+QD_MUST_CHECK
+int qdi_doc_nested_begin(doc *d, const struct object *o, qd_err *err);
+QD_MUST_CHECK
+int qdi_doc_nested_end(doc *d, qd_err *err);
+/* Forgets all of them; frees. */
+void qdi_doc_nested_reset(doc *d);
+void qdi_doc_nested_fini(doc *d);
 
 /* Adds a value to a field. 0 or QD_E_NOMEM. */
 int qdi_doc_i64(doc *d, const qd_field *f, int64_t v, qd_err *err);

@@ -36,6 +36,7 @@ void qd_doc_parser_free(qd_doc_parser *p)
     qd_vec_fini(&p->d.values);
     qd_vec_fini(&p->d.fields);
     qd_vec_fini(&p->d.touched);
+    qdi_doc_nested_fini(&p->d);
     qd_vec_fini(&p->fresh);
     qd_buf_fini(&p->update);
     qd_buf_fini(&p->scratch);
@@ -305,6 +306,20 @@ static void to_child(const child *c, target *t)
         *t = (target){.kind = TARGET_OBJECT, .object = c->object};
 }
 
+static int nested_begin(qd_doc_parser *p, const object *o, qd_err *err)
+{
+    qd_assert(p->begun < UINT8_MAX); /* objects are at most MAPPING_LEVELS_MAX deep */
+    p->begun++;
+    return qdi_doc_nested_begin(&p->d, o, err);
+}
+
+static int nested_end(qd_doc_parser *p, uint32_t n, qd_err *err)
+{
+    int rc = 0;
+    for (; n && !rc; n--) rc = qdi_doc_nested_end(&p->d, err);
+    return rc;
+}
+
 /* A name with dots goes through the objects that its parts name. */
 static int dotted(qd_doc_parser *p, const object *o, qd_str key, target *t, qd_err *err)
 {
@@ -325,6 +340,10 @@ static int dotted(qd_doc_parser *p, const object *o, qd_str key, target *t, qd_e
         to_child(c, t);
         if (t->kind != TARGET_OBJECT) return 0;
         o = c->object;
+        if (rest.p && qdi_object_is_nested(o)) {
+            int rc = nested_begin(p, o, err);
+            if (rc) return rc;
+        }
     }
     return 0;
 }
@@ -373,7 +392,8 @@ static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err)
 static int push(qd_doc_parser *p, const target *t, bool array)
 {
     qd_assert(p->depth <= QD_JSON_DEPTH_MAX); /* the reader refuses deeper documents */
-    p->frames[p->depth++] = (frame){*t, array};
+    p->frames[p->depth++] = (frame){*t, array, p->begun};
+    p->begun = 0;
     return 0;
 }
 
@@ -397,6 +417,10 @@ static int value_for_object(qd_doc_parser *p, const target *t, qd_err *err)
 {
     qd_json_event ev = p->d.r.event;
     if (ev == QD_JSON_NULL) return 0;
+    if (ev == QD_JSON_OBJECT && qdi_object_is_nested(t->object)) {
+        int rc = nested_begin(p, t->object, err);
+        if (rc) return rc;
+    }
     if (ev == QD_JSON_OBJECT || ev == QD_JSON_ARRAY) return push(p, t, ev == QD_JSON_ARRAY);
     qd_str path = t->object->path, leaf = path;
     for (size_t i = 0; i < path.n; i++) {
@@ -441,6 +465,7 @@ static int pass(qd_doc_parser *p, qd_err *err)
 {
     qd_json_reader *r = &p->d.r;
     p->depth = 0;
+    p->begun = 0;
     qd_json_event ev = qd_json_next(r);
     if (ev < 0) return QD_E_XCONTENT;
     if (ev != QD_JSON_OBJECT) {
@@ -460,6 +485,8 @@ static int pass(qd_doc_parser *p, qd_err *err)
         if (QD_UNLIKELY(ev < 0)) return QD_E_XCONTENT;
         if (ev == QD_JSON_OBJECT_END || ev == QD_JSON_ARRAY_END) {
             p->depth--;
+            int rc = QD_UNLIKELY(f->scopes) ? nested_end(p, f->scopes, err) : 0;
+            if (rc) return rc;
             continue;
         }
         int rc = 0;
@@ -470,6 +497,10 @@ static int pass(qd_doc_parser *p, qd_err *err)
             if (rc == 0 && qd_json_next(r) < 0) return QD_E_XCONTENT;
         }
         if (rc == 0) rc = value(p, &t, err);
+        if (QD_UNLIKELY(p->begun) && rc == 0) {
+            rc = nested_end(p, p->begun, err); /* of a scalar's name */
+            p->begun = 0;
+        }
         if (QD_UNLIKELY(rc)) return rc;
     }
     return qd_json_next(r) < 0 ? QD_E_XCONTENT : 0;
@@ -483,6 +514,7 @@ static int prepare(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in
     d->id = in->id;
     qd_arena_reset(&d->arena);
     d->values.n = d->touched.n = 0;
+    qdi_doc_nested_reset(d);
     p->fresh.n = 0;
     p->redefined = false;
     if (++d->gen == 0) {

@@ -33,6 +33,7 @@ typedef struct target {
 typedef struct frame {
     target t;
     bool array;
+    uint8_t scopes; /* nested documents that end with it */
 } frame;
 
 /* A field that the document brings. */
@@ -45,6 +46,7 @@ struct qd_doc_parser {
     doc d;
     frame *frames; /* QD_JSON_DEPTH_MAX + 1 */
     uint32_t depth;
+    uint8_t begun; /* nested documents that the present value begins */
     QD_VEC(new_field) fresh;
     bool redefined; /* this pass changes a definition of the mapping */
     bool redefines; /* some pass of the document does */

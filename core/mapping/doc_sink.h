@@ -32,6 +32,10 @@ typedef struct qd_doc_sink {
     int (*stored)(void *arg, const qd_field *f, const qd_str *v, uint32_t n, qd_err *err);
     /* The value of f's index part, at most one a document. */
     int (*part)(void *arg, const qd_field *f, qd_str v, qd_err *err);
+    /* A nested document of this path begins, within the document or the nested one that is open;
+     * its fields follow, then those nested in it, then its end. NULL, both: they are left out. */
+    int (*nested_begin)(void *arg, qd_str path, qd_err *err);
+    int (*nested_end)(void *arg, qd_err *err);
 } qd_doc_sink;
 
 #endif

@@ -184,22 +184,60 @@ static int deliver_values(doc *d, const qd_field *f, const doc_field *s, const q
     }
 }
 
+static int deliver_field(doc *d, uint32_t id, const doc_field *s, const qd_doc_sink *sink,
+                         qd_err *err)
+{
+    const qd_field *f = qd_mapping_field_at(d->m, id);
+    int rc = 0;
+    if (s->n) rc = deliver_values(d, f, s, sink, err);
+    if (rc == 0 && s->n && f->stored && sink->stored) rc = deliver_stored(d, f, s, sink, err);
+    if (rc == 0 && s->part.p && sink->part) rc = sink->part(sink->arg, f, s->part, err);
+    bool has = s->n || s->part.p;
+    if (rc == 0 && has && f->exists_by == QD_EXISTS_FIELD_NAME && sink->field_name) {
+        rc = sink->field_name(sink->arg, f, err);
+    }
+    if (rc == 0 && s->ignored && sink->ignored) rc = sink->ignored(sink->arg, f, err);
+    return rc;
+}
+
+/* What of nested documents is a document's as well; no index parts, which have one value. */
+static int deliver_included(doc *d, uint32_t owner, const qd_doc_sink *sink, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < d->included.n && !rc; i++) {
+        doc_kept *k = &d->included.at[i];
+        k->state.part.p = NULL;
+        if (k->owner == owner) rc = deliver_field(d, k->id, &k->state, sink, err);
+    }
+    return rc;
+}
+
+/* In the order in which they began: one ends where the next one is no deeper. */
+static int deliver_nested(doc *d, const qd_doc_sink *sink, qd_err *err)
+{
+    uint32_t open = 0;
+    int rc = 0;
+    for (uint32_t i = 0; i < d->nested.n && !rc; i++) {
+        const doc_nested *n = &d->nested.at[i];
+        for (; open > n->depth && !rc; open--) rc = sink->nested_end(sink->arg, err);
+        if (!rc) rc = sink->nested_begin(sink->arg, n->object->path, err);
+        open++;
+        for (uint32_t k = n->first; k < n->first + n->n && !rc; k++)
+            rc = deliver_field(d, d->kept.at[k].id, &d->kept.at[k].state, sink, err);
+        if (!rc) rc = deliver_included(d, i, sink, err);
+    }
+    for (; open > 0 && !rc; open--) rc = sink->nested_end(sink->arg, err);
+    return rc;
+}
+
 int qdi_doc_deliver(doc *d, const qd_doc_sink *sink, qd_err *err)
 {
-    for (size_t i = 0; i < d->touched.n; i++) {
-        uint32_t id = d->touched.at[i];
-        const qd_field *f = qd_mapping_field_at(d->m, id);
-        doc_field *s = &d->fields.at[id];
-        int rc = 0;
-        if (s->n) rc = deliver_values(d, f, s, sink, err);
-        if (rc == 0 && s->n && f->stored && sink->stored) rc = deliver_stored(d, f, s, sink, err);
-        if (rc == 0 && s->part.p && sink->part) rc = sink->part(sink->arg, f, s->part, err);
-        bool has = s->n || s->part.p;
-        if (rc == 0 && has && f->exists_by == QD_EXISTS_FIELD_NAME && sink->field_name) {
-            rc = sink->field_name(sink->arg, f, err);
-        }
-        if (rc == 0 && s->ignored && sink->ignored) rc = sink->ignored(sink->arg, f, err);
-        if (rc) return rc;
-    }
-    return 0;
+    int rc = 0;
+    for (size_t i = 0; i < d->touched.n && !rc; i++)
+        rc = deliver_field(d, d->touched.at[i], &d->fields.at[d->touched.at[i]], sink, err);
+    if (QD_LIKELY(d->nested.n == 0)) return rc;
+    if (!rc) rc = deliver_included(d, QDI_DOC_ROOT, sink, err);
+    for (size_t i = 0; i < d->ignored.n && !rc && sink->ignored; i++)
+        rc = sink->ignored(sink->arg, qd_mapping_field_at(d->m, d->ignored.at[i]), err);
+    return rc || !sink->nested_begin ? rc : deliver_nested(d, sink, err);
 }

@@ -66,6 +66,7 @@ typedef struct qd_field {
     qd_str name;            /* full path, "a.b.raw", as segments know it */
     qd_str shown;           /* the same as requests and answers name it: of an alias its own */
     qd_str leaf;            /* last name */
+    qd_str nested;          /* path of the nested object in which it lies; n 0: none */
     qd_str pairs; /* index_phrases: name of the hidden field of pairs of words; n 0: none */
     const struct qd_field *parent; /* of a multi-field: the field it belongs to; else NULL */
     /* Fields of segments that the type keeps beside this one; NULL: none. No request finds them. */

@@ -13,6 +13,7 @@ qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_ty
                     .name = name,
                     .shown = name,
                     .leaf = name,
+                    .nested = f->nested,
                     .def = f->def,
                     .hidden = true,
                     .exists_by = QD_EXISTS_NEVER,

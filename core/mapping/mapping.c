@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "mapping/mapping_int.h"
 
+#define NESTED_MAX 200u /* as many tables a segment has */
 #define MAPPING_MAGIC 0x5144404d
 
 typedef struct compiler {
@@ -15,6 +16,7 @@ typedef struct compiler {
     QD_VEC(qd_field *) fields;
     QD_VEC(const object *) objects;
     uint32_t nhidden; /* of the fields */
+    uint32_t nnested; /* of the objects */
     qd_account *account;
 } compiler;
 
@@ -151,7 +153,7 @@ static int take_fields(compiler *c, const field_builder *b, qd_field *f, qd_fiel
 }
 
 static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
-                         qd_field **out, qd_err *err)
+                         const object *in, qd_field **out, qd_err *err)
 {
     qd_arena *a = &c->m->arena;
     field_builder b = {.arena = a, .analyzers = c->m->analyzers, .settings = &c->m->settings};
@@ -165,6 +167,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     f->name = f->shown = name;
     f->leaf = d->name;
     f->parent = parent;
+    if (in->nested) f->nested = in->nested->path;
     f->def = d;
     int rc = apply_params(c, f, err);
     if (rc == 0) rc = d->type->finish(&b, f, err);
@@ -176,7 +179,8 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
             qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(name), QD_STR_ARG(d->multi[i]->name));
         if (!sub.p) return qd_err_nomem(err, "mapping");
         if (f->value_class == QD_VALUE_TEXT && (rc = check_reserved(sub, err))) return rc;
-        rc = compile_field(c, d->multi[i], sub, f, &multi[i], err); /* one level: they have none */
+        rc = compile_field(c, d->multi[i], sub, f, in, &multi[i],
+                           err); /* one level: they have none */
         if (rc) return rc;
     }
     f->multi = multi;
@@ -188,9 +192,10 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
 /* --- objects
  * ---------------------------------------------------------------------------------------- */
 
-static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dynamic dynamic,
+static int compile_object(compiler *c, const object_def *d, qd_str path, const object *in,
                           const object **out, qd_err *err)
 {
+    qd_dynamic dynamic = in ? in->dynamic : QD_DYNAMIC_TRUE;
     qd_arena *a = &c->m->arena;
     uint32_t size = table_size(d->nchildren);
     object *o = qd_arena_calloc(a, sizeof *o);
@@ -198,6 +203,11 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dyna
     o->path = path;
     o->dynamic = d->dynamic >= 0 ? (qd_dynamic)d->dynamic : dynamic;
     o->enabled = d->enabled != TRI_FALSE;
+    o->nested = d->nested ? o : in ? in->nested : NULL;
+    o->above = d->nested ? in->nested : NULL;
+    o->in_parent = d->in_parent == TRI_TRUE;
+    o->in_root = d->in_root == TRI_TRUE;
+    c->nnested += d->nested;
     o->mask = size - 1;
     o->table = qd_arena_calloc(a, size * sizeof *o->table);
     if (!o->table || qd_vec_push(&c->objects, c->account, o)) return qd_err_nomem(err, "mapping");
@@ -208,8 +218,8 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, qd_dyna
         if (!name.p) return qd_err_nomem(err, "mapping");
         child entry = {.hash = hash_of(n->name), .name = n->name};
         qd_field *f = NULL;
-        int rc = n->object ? compile_object(c, n->object, name, o->dynamic, &entry.object, err)
-                           : compile_field(c, n->field, name, NULL, &f, err);
+        int rc = n->object ? compile_object(c, n->object, name, o, &entry.object, err)
+                           : compile_field(c, n->field, name, NULL, o, &f, err);
         if (rc) return rc;
         entry.field = f;
         table_put(o->table, o->mask, entry);
@@ -304,12 +314,26 @@ static void sort_names(qd_mapping *m)
     }
 }
 
+/* Copies go to the same document or to one above it. */
+static int check_copy(const qd_field *f, const qd_field *to, qd_err *err)
+{
+    qd_str a = f->nested, b = to->nested;
+    if (b.n == 0 || (qd_str_starts(a, b) && (a.n == b.n || a.p[b.n] == '.'))) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "Illegal combination of [copy_to] and [nested] mappings: [copy_to] may only "
+                      "copy data to the current nested document or any of its parents, however one "
+                      "[copy_to] directive is trying to copy data from nested object [%.*s] to "
+                      "[%.*s]",
+                      QD_STR_ARG(a.n ? a : QD_STR("null")), QD_STR_ARG(b));
+}
+
 static int resolve_copy_to(compiler *c, qd_err *err)
 {
     qd_mapping *m = c->m;
     for (size_t i = 0; i < c->fields.n; i++) {
         qd_field *f = c->fields.at[i];
         const qd_field_def *d = f->def;
+        int rc;
         if (d->ncopy_to == 0) continue;
         f->copy_to = qd_arena_calloc(&m->arena, d->ncopy_to * sizeof *f->copy_to);
         if (!f->copy_to) return qd_err_nomem(err, "mapping");
@@ -329,6 +353,8 @@ static int resolve_copy_to(compiler *c, qd_err *err)
                                   QD_STR_ARG(d->copy_to[k]));
             }
             f->copy_to[k] = t->field;
+            rc = check_copy(f, t->field, err);
+            if (rc) return rc;
         }
     }
     return 0;
@@ -473,10 +499,28 @@ static int render(qd_mapping *m, qd_err *err)
     return m->json.p ? 0 : qd_err_nomem(err, "mapping");
 }
 
+/* Objects come outer before inner. */
+static int list_nested(compiler *c, qd_mapping_reason reason, qd_err *err)
+{
+    qd_mapping *m = c->m;
+    int64_t limit = m->settings.nested_fields_limit;
+    if (reason == QD_MAPPING_UPDATE && c->nnested > (c->old ? c->old->nnested : 0) &&
+        (int64_t)c->nnested > limit)
+        return qd_err_set(err, QD_E_ARG, "Limit of nested fields [%lld] has been exceeded",
+                          (long long)limit);
+    if (c->nnested > NESTED_MAX)
+        return qd_err_set(err, QD_E_ARG, "a mapping has at most %u nested objects", NESTED_MAX);
+    m->nested = qd_arena_calloc(&m->arena, (c->nnested + 1) * sizeof *m->nested);
+    if (!m->nested) return qd_err_nomem(err, "mapping");
+    for (size_t i = 0; i < c->objects.n; i++)
+        if (qdi_object_is_nested(c->objects.at[i])) m->nested[m->nnested++] = c->objects.at[i];
+    return 0;
+}
+
 static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_new, qd_err *err)
 {
     qd_mapping *m = c->m;
-    int rc = compile_object(c, m->def->root, (qd_str){"", 0}, QD_DYNAMIC_TRUE, &m->root, err);
+    int rc = compile_object(c, m->def->root, (qd_str){"", 0}, NULL, &m->root, err);
     if (rc) return wrap_parse_error(rc, err);
     size_t before = 0;
     if (c->old) {
@@ -484,6 +528,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
         before -= c->old->nfields - c->old->nnamed;
     }
     if (reason == QD_MAPPING_UPDATE) rc = check_limits(c, before, dynamic_new, err);
+    if (rc == 0) rc = list_nested(c, reason, err);
     if (rc == 0) rc = number_fields(c, err);
     if (rc == 0) rc = name_everything(c, err);
     if (rc == 0) rc = resolve_copy_to(c, err);

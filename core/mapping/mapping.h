@@ -24,13 +24,15 @@ typedef enum qd_dynamic {
 typedef struct qd_mapping_settings {
     int64_t total_fields_limit;      /* index.mapping.total_fields.limit, 1000 */
     int64_t depth_limit;             /* index.mapping.depth.limit, 20 */
-    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 50 */
+    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 100 */
+    int64_t nested_objects_limit;    /* index.mapping.nested_objects.limit, 10000 */
     int64_t field_name_length_limit; /* index.mapping.field_name_length.limit, INT64_MAX */
     bool ignore_malformed;           /* index.mapping.ignore_malformed, false */
     bool coerce;                     /* index.mapping.coerce, true */
 } qd_mapping_settings;
 
-#define QD_MAPPING_SETTINGS_DEFAULT ((qd_mapping_settings){1000, 20, 50, INT64_MAX, false, true})
+#define QD_MAPPING_SETTINGS_DEFAULT                                                                \
+    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true})
 
 /* Where a mapping comes from: decides which checks apply. */
 typedef enum qd_mapping_reason {
@@ -92,6 +94,14 @@ const qd_field *qd_mapping_field_at(const qd_mapping *m, uint32_t id);
 uint32_t qd_mapping_nfields(const qd_mapping *m);
 /* Is name an object (so that "exists" and wildcards look below it)? [any] */
 bool qd_mapping_is_object(const qd_mapping *m, qd_str name);
+/* Is name an object of type nested? *above (may be NULL): the path of the nested object in which it
+ * lies, n 0: none. [any] */
+bool qd_mapping_is_nested(const qd_mapping *m, qd_str name, qd_str *above);
+/* The path of the innermost nested object that is name or in which the field or object called name
+ * lies; n 0: none, or there is no such name. [any] */
+qd_str qd_mapping_nested_of(const qd_mapping *m, qd_str name);
+/* Has it an object of type nested? [any] */
+bool qd_mapping_has_nested(const qd_mapping *m);
 /* Calls fn for every field whose name matches the pattern with `*`, in the order of names; a result
  * other than 0 ends it and is returned. [any] */
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
@@ -109,8 +119,9 @@ bool qd_mapping_is_metadata(qd_str name);
  * not there; NULL: they can. Lives as long as m. [any] */
 const char *qd_mapping_missing(const qd_mapping *m);
 /* The level of formats that the mapping needs (base/features.h), by its fields' types and
- * parameters; 0: any has it. *what: the first field that does, else untouched. [any] */
-uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what);
+ * parameters; 0: any has it. *what and *type: the first field or object that does, else untouched.
+ * [any] */
+uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type);
 /* The analyzers the mapping was made with, borrowed. [any] */
 const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
 

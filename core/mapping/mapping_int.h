@@ -16,6 +16,9 @@ typedef struct object_def {
     qd_str name;
     int dynamic; /* qd_dynamic, or -1 */
     tri enabled;
+    bool nested;
+    bool implied;           /* made on the way by a name with dots: says nothing of what it is */
+    tri in_parent, in_root; /* of a nested one: include_in_parent, include_in_root */
     struct node_def **children; /* sorted by name */
     uint32_t nchildren, cap;
 } object_def;
@@ -65,9 +68,19 @@ typedef struct object {
     qd_str path;        /* full; empty for the root */
     qd_dynamic dynamic; /* what holds here */
     bool enabled;
+    bool in_parent,
+        in_root; /* of a nested one: its fields are also the document's above, the root's */
+    const struct object *nested; /* the nested object that it is or lies in; NULL: none */
+    const struct object *above;  /* of a nested one: the one in which it lies; NULL: none */
     uint32_t mask;
     child *table;
 } object;
+
+/* Is o one whose values are documents of their own? */
+static inline bool qdi_object_is_nested(const object *o)
+{
+    return o->nested == o;
+}
 
 struct qd_mapping {
     uint32_t magic;
@@ -79,6 +92,8 @@ struct qd_mapping {
     mapping_def *def;
     qd_str json;
     const object *root;
+    const object **nested; /* the nested ones, outer before inner; nnested */
+    uint32_t nnested;
     qd_field **fields; /* by id */
     uint32_t nfields;
     uint32_t nnamed;   /* those that are not hidden */

@@ -43,6 +43,32 @@ int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, c
     return 0;
 }
 
+bool qd_mapping_has_nested(const qd_mapping *m)
+{
+    return m->nnested > 0;
+}
+
+bool qd_mapping_is_nested(const qd_mapping *m, qd_str name, qd_str *above)
+{
+    for (uint32_t i = 0; i < m->nnested; i++) {
+        const object *o = m->nested[i];
+        if (!qd_str_eq(o->path, name)) continue;
+        if (above) *above = o->above ? o->above->path : (qd_str){"", 0};
+        return true;
+    }
+    return false;
+}
+
+qd_str qd_mapping_nested_of(const qd_mapping *m, qd_str name)
+{
+    qd_str found = {"", 0};
+    for (uint32_t i = 0; i < m->nnested; i++) { /* the innermost comes last */
+        qd_str path = m->nested[i]->path;
+        if (qd_str_starts(name, path) && (name.n == path.n || name.p[path.n] == '.')) found = path;
+    }
+    return found;
+}
+
 bool qd_mapping_is_metadata(qd_str name)
 {
     static const char *const names[] = {"_id",
@@ -78,14 +104,20 @@ static uint32_t level_of(const qd_field *f)
     return level > alias ? level : alias;
 }
 
-uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
+uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type)
 {
     uint32_t level = 0;
+    if (m->nnested) {
+        level = QD_FEATURES_TYPES_0_2;
+        *what = m->nested[0]->path;
+        *type = "nested";
+    }
     for (uint32_t i = 0; i < m->nfields; i++) {
         uint32_t own = level_of(m->fields[i]);
         if (own <= level) continue;
         level = own;
-        *what = m->fields[i];
+        *what = m->fields[i]->name;
+        *type = qd_field_type_name(m->fields[i]);
     }
     return level;
 }

@@ -88,9 +88,31 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
     return 0;
 }
 
+/* What an object is does not change; of a nested one it does not, where else its fields go. */
+static int merge_nested(const object_def *into, const object_def *from, qd_str path, qd_err *err)
+{
+    static const char *const names[] = {"include_in_parent", "include_in_root"};
+    const tri pairs[][2] = {{into->in_parent, from->in_parent}, {into->in_root, from->in_root}};
+    if (into->nested != from->nested && (into->nested ? !from->implied : true))
+        return qd_err_set(err, QD_E_ARG,
+                          "can't merge a %snested mapping [%.*s] with a %snested mapping",
+                          into->nested ? "" : "non-", QD_STR_ARG(path), from->nested ? "" : "non-");
+    for (size_t i = 0; from->nested && i < QD_COUNT_OF(names); i++) {
+        if ((pairs[i][0] == TRI_TRUE) == (pairs[i][1] == TRI_TRUE)) continue;
+        int rc =
+            qd_err_set(err, QD_E_ARG,
+                       "the [%s] parameter can't be updated on a nested object mapping", names[i]);
+        qd_err_type(err, "mapper_exception", 0);
+        return rc;
+    }
+    return 0;
+}
+
 static int merge_object(qd_arena *a, object_def *into, const object_def *from, qd_str path,
                         bool root, qd_err *err)
 {
+    int differs = merge_nested(into, from, path, err);
+    if (differs) return differs;
     if (from->dynamic >= 0) into->dynamic = from->dynamic;
     if (from->enabled != TRI_UNSET) {
         bool was = into->enabled != TRI_FALSE, is = from->enabled != TRI_FALSE;

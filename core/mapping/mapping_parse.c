@@ -27,7 +27,7 @@ object_def *qdi_object_make(qd_arena *a, qd_str name)
     if (!o) return NULL;
     o->name = name;
     o->dynamic = -1;
-    o->enabled = TRI_UNSET;
+    o->enabled = o->in_parent = o->in_root = TRI_UNSET;
     return o;
 }
 
@@ -434,6 +434,7 @@ static int descend(qd_arena *a, object_def **o, qd_str *name, int *level, qd_err
             next->name = part;
             next->object = qdi_object_make(a, part);
             if (!next->object || qdi_object_add(a, *o, next)) return qd_err_nomem(err, "mapping");
+            next->object->implied = true;
         }
         if (!next->object) {
             return qd_err_set(err, QD_E_ARG,
@@ -444,10 +445,15 @@ static int descend(qd_arena *a, object_def **o, qd_str *name, int *level, qd_err
     }
 }
 
+static bool is_nested(const qd_json_node *n)
+{
+    return qd_str_is(qd_json_text(qd_json_get(n, "type")), "nested");
+}
+
 static bool looks_like_object(const qd_json_node *n)
 {
     const qd_json_node *type = qd_json_get(n, "type");
-    if (type) return qd_str_is(qd_json_text(type), "object");
+    if (type) return qd_str_is(qd_json_text(type), "object") || is_nested(n);
     return qd_json_get(n, "properties") || (n->n == 1 && qd_json_get(n, "enabled")) ||
            (n->n == 1 && qd_json_get(n, "dynamic")) ||
            (n->n == 2 && qd_json_get(n, "enabled") && qd_json_get(n, "dynamic"));
@@ -484,6 +490,8 @@ static int read_child(const qdi_type_source *from, qd_arena *a, const qd_json_no
             n->object = qdi_object_make(a, name);
             if (!n->object || qdi_object_add(a, o, n)) return qd_err_nomem(err, "mapping");
         }
+        n->object->implied = false;
+        n->object->nested |= is_nested(c);
         return read_object(from, a, c, n->object, false, level + 1, err);
     }
     if (n) {
@@ -533,6 +541,11 @@ static int read_object(const qdi_type_source *from, qd_arena *a, const qd_json_n
             rc = qd_json_truth(c, &truth) || !truth
                      ? qd_err_set(err, QD_E_MAPPER_PARSING, "only [subobjects: true] is supported")
                      : 0;
+        } else if (o->nested && (qd_str_is(c->key, "include_in_parent") ||
+                                 qd_str_is(c->key, "include_in_root"))) {
+            rc = qd_json_truth(c, &truth) ? bad_bool(c, err) : 0;
+            *(qd_str_is(c->key, "include_in_root") ? &o->in_root : &o->in_parent) =
+                truth ? TRI_TRUE : TRI_FALSE;
         } else if (!root && !qd_str_is(c->key, "type")) {
             rc = qd_err_set(
                 err, QD_E_MAPPER_PARSING,

@@ -52,6 +52,13 @@ static void write_dynamic(const object_def *o, qd_json_writer *w)
 
 static void write_children(const object_def *o, qd_json_writer *w);
 
+static void write_nested(const object_def *o, qd_json_writer *w)
+{
+    qd_json_field_c(w, "type", "nested");
+    if (o->in_parent == TRI_TRUE) qd_json_field_bool(w, "include_in_parent", true);
+    if (o->in_root == TRI_TRUE) qd_json_field_bool(w, "include_in_root", true);
+}
+
 static void write_node(const node_def *n, qd_json_writer *w)
 {
     if (n->field) {
@@ -59,7 +66,10 @@ static void write_node(const node_def *n, qd_json_writer *w)
         return;
     }
     qd_json_object(w);
-    if (n->object->nchildren == 0) qd_json_field_c(w, "type", "object");
+    if (n->object->nested)
+        write_nested(n->object, w);
+    else if (n->object->nchildren == 0)
+        qd_json_field_c(w, "type", "object");
     write_dynamic(n->object, w);
     write_children(n->object, w);
     qd_json_object_end(w);

@@ -127,6 +127,7 @@ static qd_mapping_settings mapping_settings(const qd_values *v)
     s.total_fields_limit = qd_values_i64(v, QD_IX_MAPPING_TOTAL_FIELDS);
     s.depth_limit = qd_values_i64(v, QD_IX_MAPPING_DEPTH);
     s.nested_fields_limit = qd_values_i64(v, QD_IX_MAPPING_NESTED_FIELDS);
+    s.nested_objects_limit = qd_values_i64(v, QD_IX_MAPPING_NESTED_OBJECTS);
     s.field_name_length_limit = qd_values_i64(v, QD_IX_MAPPING_NAME_LENGTH);
     s.ignore_malformed = qd_values_bool(v, QD_IX_MAPPING_IGNORE_MALFORMED);
     s.coerce = qd_values_bool(v, QD_IX_MAPPING_COERCE);

@@ -447,18 +447,10 @@ static int prepare(flush *x, qd_arena *arena)
     return good ? 0 : qd_err_nomem(x->err, "flush of the indexing buffer");
 }
 
-/* All data sections of one table; what is resident goes to r. */
-static int write_data(flush *x, const qd_segment_attrs *attrs, qdi_residents *r)
+static int write_fields(flush *x, const qd_segment_attrs *attrs, uint32_t n, qdi_residents *r)
 {
-    qd_buffer *b = x->b;
-    qd_arena arena;
-    qd_arena_init(&arena, b->account, 0);
-    int rc = prepare(x, &arena);
-    uint32_t n = rc ? 0 : order_fields(x);
-    memset(&x->inverted, 0, sizeof x->inverted);
-    if (rc == 0)
-        rc = qdi_inverted_init(&x->inverted, x->file, x->store, x->name, b->docs,
-                               attrs->sparse_bitmaps, b->account, x->err);
+    int rc = qdi_inverted_init(&x->inverted, x->file, x->store, x->name, x->b->docs,
+                               attrs->sparse_bitmaps, x->b->account, x->err);
     for (uint32_t i = 0; rc == 0 && i < n; i++) rc = write_field(x, i);
     if (rc == 0) rc = qdi_inverted_finish(&x->inverted, x->err);
     if (rc == 0) rc = write_parts(x, attrs, n, r);
@@ -467,6 +459,16 @@ static int write_data(flush *x, const qd_segment_attrs *attrs, qdi_residents *r)
         qd_free(x->ranks[i]);
         qd_free(x->orders[i]);
     }
+    return rc;
+}
+
+/* All data sections of one table; what is resident goes to r. */
+static int write_data(flush *x, const qd_segment_attrs *attrs, qdi_residents *r)
+{
+    qd_arena arena;
+    qd_arena_init(&arena, x->b->account, 0);
+    int rc = prepare(x, &arena);
+    if (rc == 0) rc = write_fields(x, attrs, order_fields(x), r);
     qd_free(x->norms);
     x->norms = NULL;
     qd_arena_fini(&arena);

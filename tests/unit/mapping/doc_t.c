@@ -61,6 +61,32 @@ static int on_stored(void *arg, const qd_field *f, const qd_str *v, uint32_t n, 
     return qd_buf_char(arg, ';');
 }
 
+static int on_nested_begin(void *arg, qd_str path, qd_err *err)
+{
+    (void)err;
+    return qd_buf_printf(arg, "%.*s{", QD_STR_ARG(path));
+}
+
+static int on_nested_end(void *arg, qd_err *err)
+{
+    (void)err;
+    return qd_buf_c(arg, "}");
+}
+
+static qd_doc_sink sink_to(qd_buf *b)
+{
+    return (qd_doc_sink){.arg = b,
+                         .text = on_text,
+                         .terms = on_text,
+                         .i64 = on_i64,
+                         .ip = on_ip,
+                         .field_name = on_name,
+                         .ignored = on_ignored,
+                         .stored = on_stored,
+                         .nested_begin = on_nested_begin,
+                         .nested_end = on_nested_end};
+}
+
 static qd_mapping *mapping(const char *json)
 {
     qd_mapping *m = NULL;
@@ -83,7 +109,7 @@ static const char *outcome(const char *map, const char *document)
     qd_mapping *m = mapping(map);
     qd_buf_init(&b, NULL, sizeof line - 1);
     qd_err_init(&e);
-    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored, NULL};
+    qd_doc_sink sink = sink_to(&b);
     char *copy = malloc(strlen(document) + 1); /* no byte readable behind it */
     memcpy(copy, document, strlen(document));
     qd_doc_input in = {.source = {copy, strlen(document)}, .id = QD_STR("1")};
@@ -478,6 +504,66 @@ static void fields_keep_their_numbers(void **state)
     qd_mapping_unref(m);
 }
 
+static void nested_documents(void **state)
+{
+    (void)state;
+#define KW "{\"type\":\"keyword\"}"
+#define NESTED(params)                                                                             \
+    PROPS("\"r\":" KW ",\"c\":{\"type\":\"nested\"" params ",\"properties\":{\"a\":" KW            \
+          ",\"o\":{\"properties\":{\"b\":" KW                                                      \
+          "}},\"v\":{\"type\":\"nested\",\"properties\":{\"n\":{\"type\":\"long\",\"ignore_"       \
+          "malformed\":true,\"copy_to\":\"r\"}}}}}")
+    expect(NESTED(""),
+           "{\"c\":[{\"a\":\"x\",\"o\":{\"b\":\"y\"}},{},{\"a\":[\"z\",\"w\"]}],\"r\":\"q\"}",
+           "r=q;c{c.a=x;c.o.b=y;}c{}c{c.a=z|w;}");
+    expect(NESTED(""), "{\"c\":null}", "");
+    expect(NESTED(""), "{\"c\":[]}", "");
+    expect(NESTED(""), "{\"c\":[[{\"a\":\"x\"}],null]}", "c{c.a=x;}");
+    /* two levels, values of both orders, copies to the root, one that is left out */
+    expect(NESTED(""),
+           "{\"c\":[{\"v\":[{\"n\":1},{\"n\":\"bad\"}],\"a\":\"x\"},{\"v\":{\"n\":[2,3]}}]}",
+           "r=1|bad|2|3;!c.v.n;c{c.a=x;c.v{c.v.n=1;}c.v{}}c{c.v{c.v.n=2|3;}}");
+    /* names with dots go through the nested objects */
+    expect(NESTED(""), "{\"c.a\":\"x\",\"c\":{\"o.b\":\"y\"},\"c.v.n\":7}",
+           "r=7;c{c.a=x;}c{c.o.b=y;}c{c.v{c.v.n=7;}}");
+    expect(NESTED(""), "{\"c.o\":{\"b\":\"x\"},\"c.v\":[{\"n\":1},{\"n\":2}]}",
+           "r=1|2;c{c.o.b=x;}c{c.v{c.v.n=1;}c.v{c.v.n=2;}}");
+    expect(NESTED(""), "{\"c\":1}",
+           "document_parsing_exception: [1:6] object mapping for [c] tried to parse field [c] as "
+           "object, but found a concrete value");
+    expect(
+        NESTED(""), "{\"c\":{\"a\":\"x\",\"z\":1}}",
+        "strict_dynamic_mapping_exception: [1:19] mapping set to strict, dynamic introduction of "
+        "[z] within [c] is not allowed");
+    /* a document above may have the fields, too */
+    expect(NESTED(",\"include_in_parent\":true"),
+           "{\"c\":[{\"a\":\"x\"},{\"a\":\"y\",\"v\":{\"n\":1}}]}",
+           "r=1;c.a=x;c.a=y;c{c.a=x;}c{c.a=y;c.v{c.v.n=1;}}");
+    expect(
+        PROPS("\"c\":{\"type\":\"nested\",\"properties\":{\"v\":{\"type\":\"nested\",\"include_in_"
+              "root\":true,\"include_in_parent\":true,\"properties\":{\"n\":" KW "}}}}"),
+        "{\"c\":[{\"v\":{\"n\":\"1\"}}]}", "c.v.n=1;c{c.v.n=1;c.v{c.v.n=1;}}");
+    /* new fields of a nested object */
+    expect("{\"properties\":{\"c\":{\"type\":\"nested\"}}}",
+           "{\"c\":[{\"n\":1},{\"o\":{\"x\":true}}]}",
+           "+{\"properties\":{\"c\":{\"type\":\"nested\",\"properties\":{\"n\":{\"type\":\"long\"},"
+           "\"o\":{"
+           "\"properties\":{\"x\":{\"type\":\"boolean\"}}}}}}}");
+}
+
+static void too_many_nested_documents(void **state)
+{
+    (void)state;
+    static char doc[60000];
+    size_t n = (size_t)snprintf(doc, sizeof doc, "{\"c\":[{}");
+    for (int i = 0; i < 10000; i++) n += (size_t)snprintf(doc + n, sizeof doc - n, ",{}");
+    snprintf(doc + n, sizeof doc - n, "]}");
+    const char *got = outcome(PROPS("\"c\":{\"type\":\"nested\"}"), doc);
+    assert_non_null(strstr(got, "The number of nested documents has exceeded the allowed limit of "
+                                "[10000]. This limit can be set by changing the "
+                                "[index.mapping.nested_objects.limit] index level setting."));
+}
+
 static void steady_parsing_allocates_nothing(void **state)
 {
     (void)state;
@@ -489,7 +575,7 @@ static void steady_parsing_allocates_nothing(void **state)
     qd_doc_result result;
     qd_buf_init(&b, NULL, 1 << 16);
     qd_err_init(&e);
-    qd_doc_sink sink = {&b, on_text, on_text, on_i64, on_ip, on_name, on_ignored, on_stored, NULL};
+    qd_doc_sink sink = sink_to(&b);
     qd_doc_input in = {
         .source = QD_STR(
             "{\"t\":[\"a\\nb\",\"c\"],\"n\":[1,2,3],\"d\":\"2015-01-01\",\"o\":{\"k\":\"x\"}}"),
@@ -587,6 +673,8 @@ int main(void)
         cmocka_unit_test(templates_of_objects),
         cmocka_unit_test(limits_hold_for_new_fields),
         cmocka_unit_test(fields_keep_their_numbers),
+        cmocka_unit_test(nested_documents),
+        cmocka_unit_test(too_many_nested_documents),
         cmocka_unit_test(steady_parsing_allocates_nothing),
         cmocka_unit_test(out_of_memory_leaves_no_trace),
         cmocka_unit_test(filtered_source),
