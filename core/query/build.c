@@ -219,6 +219,8 @@ int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *er
     *named = **out;
     rc = qdi_query_copy(b, q->name, &named->name, err);
     *out = named;
+    if (!rc && b->nested.n)
+        return 0; /* told with the nested documents, which are hits of their own */
     for (size_t i = 0; !rc && i < b->named.n; i++) {
         if (!qd_str_eq(b->named.at[i].name, named->name)) continue;
         b->named.at[i].node = named;

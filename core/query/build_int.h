@@ -16,6 +16,7 @@ typedef struct qdi_builder {
     uint32_t leaves;              /* clauses over the whole tree */
     uint32_t uncounted;           /* of them, values of a terms query: one clause to Lucene */
     uint32_t depth;               /* of queries that plugins return */
+    qd_str nested;                /* path of the nested documents that are asked of; n 0: none */
 } qdi_builder;
 
 /* A tree of an operator's on its way to native nodes. */
@@ -45,6 +46,11 @@ int qdi_build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *er
 /* A node in the tree's arena; NULL when out of memory (err says so). */
 QD_MUST_CHECK
 qd_node *qdi_query_node(qdi_builder *b, qd_node_kind kind, qd_err *err);
+/* types/nested.c: documents where the builder stands by those nested at path, which child asks of.
+ */
+QD_MUST_CHECK
+int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_nested_score score,
+                     const qd_node **out, qd_err *err);
 /* MATCH_NONE into *out. */
 QD_MUST_CHECK
 int qdi_query_none(qdi_builder *b, const qd_node **out, qd_err *err);

@@ -86,6 +86,23 @@ typedef struct qd_node_source_phrase {
     const qd_str *paths;
 } qd_node_source_phrase;
 
+/* What becomes of the scores of the nested documents of one. */
+typedef enum qd_nested_score {
+    QD_NESTED_AVG,
+    QD_NESTED_SUM,
+    QD_NESTED_MIN,
+    QD_NESTED_MAX,
+    QD_NESTED_NONE, /* 0 */
+} qd_nested_score;
+
+/* Documents by their nested ones: the child is a query of those. */
+typedef struct qd_node_nested {
+    const qd_node *child; /* first, where u.child is */
+    const qd_str *paths;  /* n, outer before inner: from right below what the node asks of down */
+    uint32_t n;           /* to the path of the child */
+    qd_nested_score score;
+} qd_node_nested;
+
 /*
  * Lucene's BooleanQuery: all of must and filter, none of must_not, at least min_should of should
  * (with neither must nor filter at least one); must and should are scored. A bool of must_not alone
@@ -218,6 +235,7 @@ struct qd_node {
         qd_node_source_phrase source_phrase;
         qd_node_bool boolean;
         qd_node_dis_max dis_max;
+        qd_node_nested nested;
         const qd_node *child; /* CONSTANT, BOOST */
         qd_node_term_set term_set;
         qd_node_range range;

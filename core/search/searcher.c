@@ -24,6 +24,7 @@ struct qd_searcher {
     _Atomic(ninv *) tables;
     _Atomic uint32_t ntables;
     _Atomic(struct qdi_ordinals_entry *) ordinals;
+    _Atomic(struct qdi_nested_entry *) nested;
     qd_account *account;
     uint64_t id;
     uint32_t n, docs, live_docs;
@@ -79,6 +80,7 @@ void qd_searcher_unref(qd_searcher *s)
     if (!s) return;
     QD_CHECK(s, SEARCHER_MAGIC);
     if (atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
+    qdi_nested_free(atomic_load(&s->nested));
     for (uint32_t i = 0; i < s->n; i++) {
         qd_segment_unref(s->leaves[i].segment);
         qd_live_unref(s->leaves[i].live);
@@ -108,6 +110,19 @@ bool qdi_searcher_ordinals_put(qd_searcher *s, struct qdi_ordinals_entry *first,
                                struct qdi_ordinals_entry *e)
 {
     return atomic_compare_exchange_strong_explicit(&s->ordinals, &first, e, memory_order_release,
+                                                   memory_order_relaxed);
+}
+
+struct qdi_nested_entry *qdi_searcher_nested(const qd_searcher *s, qd_account **account)
+{
+    *account = s->account;
+    return atomic_load_explicit(&s->nested, memory_order_acquire);
+}
+
+bool qdi_searcher_nested_put(qd_searcher *s, struct qdi_nested_entry *first,
+                             struct qdi_nested_entry *e)
+{
+    return atomic_compare_exchange_strong_explicit(&s->nested, &first, e, memory_order_release,
                                                    memory_order_relaxed);
 }
 

@@ -24,4 +24,11 @@ bool qdi_searcher_ordinals_put(qd_searcher *s, struct qdi_ordinals_entry *first,
 /* Frees a list. */
 void qdi_ordinals_free(struct qdi_ordinals_entry *e);
 
+/* Searchers of nested documents (nested.c), kept as the ordinals are. */
+struct qdi_nested_entry;
+struct qdi_nested_entry *qdi_searcher_nested(const qd_searcher *s, qd_account **account);
+bool qdi_searcher_nested_put(qd_searcher *s, struct qdi_nested_entry *first,
+                             struct qdi_nested_entry *e);
+void qdi_nested_free(struct qdi_nested_entry *e);
+
 #endif

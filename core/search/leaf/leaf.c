@@ -225,9 +225,35 @@ int qdi_run_begin(qdi_run *r, qd_plan *p, const qd_leaf *leaf, qdi_scratch *s, b
     return rc;
 }
 
-int qdi_run_end(qdi_run *r, qd_err *err)
+int qdi_run_below(qdi_run *r, qd_plan *p, const qd_leaf *leaf, bool scores, qdi_below **out,
+                  qd_err *err)
+{
+    qdi_below *b = qd_arena_calloc(r->arena, sizeof *b);
+    if (b) b->scratch = qdi_scratch_take();
+    if (!b || !b->scratch) return nomem(err);
+    b->next = r->below;
+    r->below = b;
+    *out = b;
+    int rc = qdi_run_begin(&b->run, p, leaf, b->scratch, scores, QDI_NO_HINT, NULL, err);
+    r->forward |= b->run.customs != NULL || b->run.forward;
+    return rc;
+}
+
+static int end_below(qdi_below *b, qd_err *err)
 {
     int rc = 0;
+    for (; b; b = b->next) {
+        int rc2 = b->run.plan ? qdi_run_end(&b->run, rc ? NULL : err) : 0;
+        if (!rc) rc = rc2;
+        qdi_scratch_give(b->scratch);
+    }
+    return rc;
+}
+
+int qdi_run_end(qdi_run *r, qd_err *err)
+{
+    int rc = end_below(r->below, err);
+    r->below = NULL;
     qdi_custom_close(r->customs);
     for (struct qdi_pending *w = r->opened ? r->pending : NULL; w && !rc; w = w->next)
         if (w->kind == PENDING_CUR && w->cur->p->damaged) rc = qd_postings_status(w->cur->p, err);

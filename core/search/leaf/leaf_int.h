@@ -106,6 +106,8 @@ struct qdi_run {
     struct qdi_norms *norms;     /* fields whose norms are planned */
     struct qdi_pending *pending; /* what waits for the fetch */
     struct qdi_custom *customs;  /* opened here, newest first */
+    struct qdi_below *below;     /* runs over nested documents, newest first */
+    bool forward;                /* a node can only be asked for later and later windows */
     struct qdi_group *groups;    /* patterns of a field, found in one pass */
     qdi_lnode *root;
     bool opened;   /* all views are */
@@ -241,6 +243,17 @@ static inline bool qdi_any(const uint64_t *a, uint32_t words)
     for (uint32_t i = 0; i < words; i++) x |= a[i];
     return x != 0;
 }
+
+/* A run over the nested documents of this leaf, ended with r. */
+typedef struct qdi_below {
+    qdi_run run;
+    qdi_scratch *scratch;
+    struct qdi_below *next;
+} qdi_below;
+/* Begins one of a plan over nested documents; *out is in r's arena. */
+QD_MUST_CHECK
+int qdi_run_below(qdi_run *r, qd_plan *p, const qd_leaf *leaf, bool scores, qdi_below **out,
+                  qd_err *err);
 
 /* custom.c: plugins' iterators. */
 int qdi_custom_open(qdi_run *r, const qdi_node *x, struct qdi_custom **out, qd_err *err);

@@ -212,5 +212,9 @@ int qd_plan_terms(qd_plan *p,
         int rc = each(arg, t->field->name, t->text, &st);
         if (rc) return rc;
     }
+    for (qd_plan *n = p->nested; n; n = n->next) {
+        int rc = qd_plan_terms(n, each, arg, err);
+        if (rc) return rc;
+    }
     return 0;
 }

@@ -107,7 +107,8 @@ struct qd_plan {
     qdi_term *last_term;
     qd_map term_map;
     uint32_t nterms, nnodes, nclauses;
-    uint32_t expanded; /* terms that scored patterns and ends of phrases have become */
+    struct qd_plan *nested, *next; /* plans of nested documents, and the next of them above */
+    uint32_t expanded;             /* terms that scored patterns and ends of phrases have become */
 };
 #define QDI_PLAN_MAGIC 0x51504c4eu /* QPLN */
 

@@ -268,7 +268,7 @@ static int collect_leaf(qd_plan *p, qd_plan *post, const qd_leaf *leaf, qdi_scra
         (!post || !qdi_leaf_can(pr.root, QDI_NODE_NOTHING))) {
         rc = c->vt->begin ? c->vt->begin(c, leaf, r.reads, err) : 0;
         /* not with operators, whose iterators go forward alone */
-        bool best = c->vt->order && !scores && !post && !r.customs;
+        bool best = c->vt->order && !scores && !post && !r.customs && !r.forward;
         if (rc == 0)
             rc = best ? collect_best(&r, c, err) : qdi_windows(&r, post ? &pr : NULL, c, err);
         if (rc >= 0 || rc == QD_E_TIMEOUT) {
@@ -377,7 +377,8 @@ static int top_plain(qdi_run *r, top *t, const char **name, qd_err *err)
         if (rc < 0) return rc;
         counted = rc == QD_DONE;
         /* One pass by windows does both, unless the first hits are the best. */
-        if (!counted && ranked == QD_DECLINED && (r->customs || !qdi_bound_is_flat(r->root)))
+        if (!counted && ranked == QD_DECLINED &&
+            (r->customs || r->forward || !qdi_bound_is_flat(r->root)))
             return QD_DECLINED;
         if (!counted) {
             qd_count_collector c;

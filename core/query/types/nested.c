@@ -1,0 +1,136 @@
+/* nested.c: documents by their nested ones. */
+#include "mapping/mapping.h"
+#include "query/build_int.h"
+#include "query/read_int.h"
+
+#define LEVELS_MAX 64u
+
+typedef struct nested_query {
+    qd_query base;
+    const qd_query *query;
+    qd_str path, inner_hits; /* inner_hits: JSON; p NULL: none */
+    qd_nested_score score;
+    bool ignore_unmapped;
+} nested_query;
+#define NESTED(q) ((nested_query *)(q))
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int read_score_mode(qd_str text, qd_nested_score *out, qd_err *err)
+{
+    static const char *const names[] = {"avg", "sum", "min", "max", "none"};
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (!qd_str_is(text, names[i])) continue;
+        *out = (qd_nested_score)i;
+        return 0;
+    }
+    return qd_err_set(err, QD_E_ARG, "No score mode for child query [%.*s] found",
+                      QD_STR_ARG(text));
+}
+
+static int read_inner_hits(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    const char *from = r->token;
+    qd_str json;
+    if (qd_json_raw(r, &json)) return qd_json_fail(r, err);
+    return qdi_keep(rd, (qd_str){from, json.n}, &NESTED(q)->inner_hits, err);
+}
+
+static int read_value(qdi_reading *rd, qd_json_reader *r, qd_str key, qd_query *q, qd_err *err)
+{
+    qd_str text;
+    if (qd_str_is(key, "path")) return qdi_read_text(rd, r, &NESTED(q)->path, err);
+    if (qd_str_is(key, "ignore_unmapped"))
+        return qdi_read_bool(r, &NESTED(q)->ignore_unmapped, err);
+    if (qd_str_is(key, "score_mode")) {
+        int rc = qdi_read_text(rd, r, &text, err);
+        return rc ? rc : read_score_mode(text, &NESTED(q)->score, err);
+    }
+    int rc = qdi_read_standard(rd, r, key, q, err);
+    return rc == 1 ? qdi_unsupported(r, q, key, err) : rc;
+}
+
+static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    int ev, rc;
+    while ((ev = qdi_query_next(r, err)) == QD_JSON_KEY) {
+        qd_str key = r->text;
+        ev = qdi_query_next(r, err);
+        if (ev < 0) return ev;
+        if (ev == QD_JSON_OBJECT && qd_str_is(key, "query"))
+            rc = qdi_read_inner(rd, r, &NESTED(q)->query, err);
+        else if (ev == QD_JSON_OBJECT && qd_str_is(key, "inner_hits"))
+            rc = read_inner_hits(rd, r, q, err);
+        else if (qdi_is_value(r->event))
+            rc = read_value(rd, r, key, q, err);
+        else
+            rc = qdi_unsupported(r, q, key, err);
+        if (rc) return rc;
+    }
+    if (ev < 0) return ev;
+    if (!NESTED(q)->path.p) return qd_err_set(err, QD_E_ARG, "[nested] requires 'path' field");
+    if (!NESTED(q)->query) return qd_err_set(err, QD_E_ARG, "[nested] requires 'query' field");
+    return 0;
+}
+
+/* --- building --------------------------------------------------------------------------------- */
+
+/* The paths from where the builder stands down to `path`, outer first; *n 0: it lies elsewhere. */
+static int levels(qdi_builder *b, qd_str path, const qd_str **out, uint32_t *n, qd_err *err)
+{
+    qd_str all[LEVELS_MAX], at = path;
+    uint32_t k = 0;
+    *n = 0;
+    while (at.n && !qd_str_eq(at, b->nested)) {
+        qd_str above;
+        if (k == LEVELS_MAX || !qd_mapping_is_nested(b->c->mapping, at, &above)) return 0;
+        all[k++] = at;
+        at = above;
+    }
+    if (!qd_str_eq(at, b->nested)) return 0;
+    qd_str *list = qd_arena_alloc(b->arena, (k + 1) * sizeof *list);
+    if (!list) return qd_err_nomem(err, "query");
+    int rc = 0;
+    for (uint32_t i = 0; i < k && !rc; i++) rc = qdi_query_copy(b, all[k - 1 - i], &list[i], err);
+    *out = list;
+    *n = k;
+    return rc;
+}
+
+int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_nested_score score,
+                     const qd_node **out, qd_err *err)
+{
+    const qd_str *paths;
+    uint32_t n;
+    int rc = levels(b, path, &paths, &n, err);
+    if (rc) return rc;
+    if (n == 0 || child->kind == QD_NATIVE_MATCH_NONE) return qdi_query_none(b, out, err);
+    qd_node *x = qdi_query_node(b, QD_NATIVE_NESTED, err);
+    if (!x) return QD_E_NOMEM;
+    x->u.nested = (qd_node_nested){.child = child, .paths = paths, .n = n, .score = score};
+    *out = x;
+    return 0;
+}
+
+static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
+{
+    const nested_query *x = (const nested_query *)q;
+    const qd_mapping *m = b->c->mapping;
+    if (!qd_mapping_is_nested(m, x->path, NULL)) {
+        bool object = qd_mapping_is_object(m, x->path);
+        if (!object && x->ignore_unmapped) return qdi_query_none(b, out, err);
+        return qd_err_set(err, QD_E_STATE,
+                          object ? "[nested] nested object under path [%.*s] is not of nested type"
+                                 : "[nested] failed to find nested object under path [%.*s]",
+                          QD_STR_ARG(x->path));
+    }
+    qd_str above = b->nested;
+    const qd_node *child;
+    b->nested = x->path;
+    int rc = qdi_build(b, x->query, &child, err);
+    b->nested = above;
+    return rc ? rc : qdi_build_nested(b, child, x->path, x->score, out, err);
+}
+
+const qd_query_type qdi_query_nested = {
+    .name = "nested", .size = sizeof(nested_query), .read = read, .build = build};

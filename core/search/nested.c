@@ -1,0 +1,102 @@
+/* nested.c: searchers of nested documents. See nested.h. */
+#include "search/nested.h"
+#include "search/searcher_int.h"
+
+struct qdi_nested_entry {
+    struct qdi_nested_entry *next;
+    qd_nested_view view;
+};
+
+void qdi_nested_free(struct qdi_nested_entry *e)
+{
+    while (e) {
+        struct qdi_nested_entry *next = e->next;
+        qd_searcher_unref(e->view.searcher);
+        qd_free((char *)e->view.path.p);
+        qd_free(e->view.leaf_of);
+        qd_free(e->view.above);
+        qd_free(e);
+        e = next;
+    }
+}
+
+static struct qdi_nested_entry *find(struct qdi_nested_entry *e, qd_str path)
+{
+    while (e && !qd_str_eq(e->view.path, path)) e = e->next;
+    return e;
+}
+
+static int make_view(const qd_searcher *s, qd_str path, qd_account *account, qd_nested_view *v,
+                     qd_err *err)
+{
+    uint32_t n = qd_searcher_leaves(s), k = 0;
+    qd_segment **segments = qd_calloc(account, (n + (size_t)1) * sizeof *segments);
+    v->path = (qd_str){qd_memdup(account, path.p, path.n), path.n};
+    v->leaf_of = qd_calloc(account, (n + (size_t)1) * sizeof *v->leaf_of);
+    v->above = qd_calloc(account, (n + (size_t)1) * sizeof *v->above);
+    int rc = segments && v->path.p && v->leaf_of && v->above
+                 ? 0
+                 : qd_err_nomem(err, "searcher of nested documents");
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        const qd_nested *t = qd_segment_nested(qd_searcher_leaf(s, i)->segment, path);
+        v->leaf_of[i] = t ? k : QD_NO_LEAF;
+        if (!t) continue;
+        v->above[k] = i;
+        segments[k++] = t->segment;
+    }
+    if (!rc) rc = qd_searcher_make(segments, NULL, k, account, &v->searcher, err);
+    qd_free(segments);
+    return rc;
+}
+
+static bool any_leaf_has(const qd_searcher *s, qd_str path)
+{
+    for (uint32_t i = 0; i < qd_searcher_leaves(s); i++)
+        if (qd_segment_nested(qd_searcher_leaf(s, i)->segment, path)) return true;
+    return false;
+}
+
+int qd_searcher_nested(qd_searcher *s, qd_str path, const qd_nested_view **out, qd_err *err)
+{
+    qd_account *account;
+    *out = NULL;
+    if (!any_leaf_has(s, path)) return 0;
+    struct qdi_nested_entry *first = qdi_searcher_nested(s, &account), *e = find(first, path);
+    struct qdi_nested_entry *made = NULL;
+    while (!e) {
+        if (!made) {
+            made = qd_calloc(account, sizeof *made);
+            int rc = made ? make_view(s, path, account, &made->view, err)
+                          : qd_err_nomem(err, "searcher of nested documents");
+            if (rc) {
+                qdi_nested_free(made);
+                return rc;
+            }
+        }
+        made->next = first;
+        if (qdi_searcher_nested_put(s, first, made)) {
+            e = made;
+            made = NULL;
+            break;
+        }
+        first = qdi_searcher_nested(s, &account);
+        e = find(first, path);
+    }
+    if (made) {
+        made->next = NULL;
+        qdi_nested_free(made); /* another thread was faster */
+    }
+    *out = &e->view;
+    return 0;
+}
+
+int qd_nested_children(const qd_nested_view *v, const qd_leaf *leaf, qd_reads *reads,
+                       qd_children *out, qd_err *err)
+{
+    const qd_nested *n = qd_segment_nested(leaf->segment, v->path);
+    uint32_t slot = 0;
+    qd_assert(n);
+    int rc = qd_children_plan(leaf->segment, n, reads, &slot, err);
+    if (!rc) rc = qd_reads_fetch(reads, err);
+    return rc ? rc : qd_children_open(out, leaf->segment, n, reads, slot, err);
+}

@@ -1,0 +1,31 @@
+/*
+ * nested.h: nested documents of a searcher. Those of one path right below its documents are a
+ * searcher themselves, whose leaves are the tables of the segments that have the path; all of them
+ * count as live, as what is dead above is never asked for.
+ */
+#ifndef QD_SEARCH_NESTED_H
+#define QD_SEARCH_NESTED_H
+
+#include "search/searcher.h"
+#include "segment/nested.h"
+
+#define QD_NO_LEAF UINT32_MAX
+
+typedef struct qd_nested_view {
+    qd_str path;
+    qd_searcher *searcher;
+    uint32_t *leaf_of; /* by leaf above: the leaf here, QD_NO_LEAF: it has none */
+    uint32_t *above;   /* by leaf here: the leaf above */
+} qd_nested_view;
+
+/* The view of a path, made when it is first asked for; it lives as long as s. *out NULL: no leaf
+ * has the path. [worker] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_searcher_nested(qd_searcher *s, qd_str path, const qd_nested_view **out, qd_err *err);
+/* Which nested documents of a leaf belong to which; leaf is one of the searcher above, which has
+ * the path. reads is planned and fetched for it, and lives as long as *out. [worker] */
+QD_MUST_CHECK
+int qd_nested_children(const qd_nested_view *v, const qd_leaf *leaf, qd_reads *reads,
+                       qd_children *out, qd_err *err);
+
+#endif

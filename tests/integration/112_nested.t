@@ -1,0 +1,184 @@
+#!/usr/bin/perl
+# 112_nested.t: nested documents over HTTP, against an oracle that keeps the documents flat: queries and
+# scores, counts, versions, deletes, partial updates, merges in every order, restart.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use QdNode;
+use Test::More;
+
+my $node = QdNode->new('nested');
+$node->start;
+my $json = JSON::PP->new->utf8->canonical;
+srand 11;
+
+my %docs; # id => source
+my @authors = qw(ann bob cyd dan eve);
+my @words   = qw(red green blue fast slow new old);
+
+sub comment {
+    return {
+        author => $authors[rand @authors],
+        stars  => int rand 6,
+        text   => join(' ', map { $words[rand @words] } 1 .. 1 + rand 5),
+        (rand() < 0.5 ? (votes => [ map { { by => $authors[rand @authors], up => rand() < 0.5 ? JSON::PP::true : JSON::PP::false } } 1 .. rand 4 ]) : ()),
+    };
+}
+sub document {
+    my $n = int rand 4;
+    my @c = map { comment() } 1 .. $n;
+    return { title => $words[rand @words], rank => int rand 50, ($n ? (comments => $n == 1 && rand() < 0.5 ? $c[0] : \@c) : ()) };
+}
+sub list { my $v = shift; return !defined $v ? () : ref $v eq 'ARRAY' ? @$v : ($v) }
+sub comments { return list($_[0]{comments}) }
+
+my $mapping = {
+    settings => { number_of_shards => 1, number_of_replicas => 0, refresh_interval => -1, 'index.merge.reorder' => 'length' },
+    mappings => { properties => {
+        title => { type => 'keyword' }, rank => { type => 'integer' },
+        comments => { type => 'nested', properties => {
+            author => { type => 'keyword' }, stars => { type => 'integer' }, text => { type => 'text' },
+            votes => { type => 'nested', properties => { by => { type => 'keyword' }, up => { type => 'boolean' } } } } } } },
+};
+my $made = $node->put('/n', $mapping);
+is($made->{status}, 200, 'an index with nested objects') or diag $made->{content};
+is_deeply($node->get('/n/_mapping')->{json}{n}{mappings}, $mapping->{mappings}, 'the mapping comes back');
+
+sub bulk {
+    my ($body) = @_;
+    my $r = $node->post('/_bulk', $body);
+    is($r->{json}{errors}, JSON::PP::false, 'a bulk') or diag substr($r->{content}, 0, 2000);
+}
+sub ids { join ' ', sort { $a <=> $b } map { $_->{_id} } @{$_[0]{json}{hits}{hits}} }
+sub found {
+    my ($query) = @_;
+    my $r = $node->post('/n/_search', { query => $query, size => 2000 });
+    return $r->{status} == 200 ? ids($r) : $r->{content};
+}
+sub wanted { my ($test) = @_; return join ' ', sort { $a <=> $b } grep { $test->($docs{$_}) } keys %docs }
+sub nested { my ($path, $query, %more) = @_; return { nested => { path => $path, query => $query, %more } } }
+sub any(&@) { my $f = shift; for (@_) { return 1 if $f->() } return 0 }
+
+sub check_queries {
+    my ($when) = @_;
+    is($node->get('/n/_count')->{json}{count}, scalar keys %docs, "$when: nested documents are not counted");
+    for my $a (@authors[0, 2]) {
+        for my $s (0, 3, 5) {
+            is(found(nested('comments', { bool => { filter => [ { term => { 'comments.author' => $a } }, { range => { 'comments.stars' => { gte => $s } } } ] } })),
+                wanted(sub { any { $_->{author} eq $a && $_->{stars} >= $s } comments($_[0]) }), "$when: $a with $s stars in one comment");
+        }
+        is(found({ bool => { must => { range => { rank => { lt => 25 } } }, must_not => nested('comments', { term => { 'comments.author' => $a } }) } }),
+            wanted(sub { $_[0]{rank} < 25 && !any { $_->{author} eq $a } comments($_[0]) }), "$when: no comment of $a");
+        is(found(nested('comments.votes', { term => { 'comments.votes.by' => $a } })),
+            wanted(sub { any { $_->{by} eq $a } map { list($_->{votes}) } comments($_[0]) }), "$when: a vote of $a, two levels down at once");
+        is(found(nested('comments', { bool => { must => [ { match => { 'comments.text' => 'red' } }, nested('comments.votes', { bool => { filter => [ { term => { 'comments.votes.by' => $a } }, { term => { 'comments.votes.up' => JSON::PP::true } } ] } }) ] } })),
+            wanted(sub { any { my $c = $_; $c->{text} =~ /\bred\b/ && any { $_->{by} eq $a && $_->{up} } list($c->{votes}) } comments($_[0]) }), "$when: $a votes for a red comment");
+    }
+    is(found(nested('comments', { match_all => {} })), wanted(sub { scalar comments($_[0]) }), "$when: any comment");
+    is(found(nested('comments', { exists => { field => 'comments.votes' } })), '', "$when: votes are no fields of comments");
+    is(found({ term => { 'comments.author' => 'ann' } }), '', "$when: fields of nested documents are not the document's");
+    is(found({ bool => { filter => nested('comments', { match_phrase => { 'comments.text' => 'red green' } }) } }),
+        wanted(sub { any { $_->{text} =~ /\bred green\b/ } comments($_[0]) }), "$when: a phrase");
+}
+
+my $body = '';
+for my $id (1 .. 600) {
+    $docs{$id} = document();
+    $body .= qq({"index":{"_index":"n","_id":"$id"}}\n) . $json->encode($docs{$id}) . "\n";
+}
+bulk($body);
+$node->post('/n/_refresh');
+check_queries('indexed');
+
+# changes: whole documents, partial updates, deletes, conflicts
+$body = '';
+for my $id (1 .. 600) {
+    my $what = rand;
+    if ($what < 0.2) {
+        $docs{$id} = document();
+        $body .= qq({"index":{"_index":"n","_id":"$id"}}\n) . $json->encode($docs{$id}) . "\n";
+    } elsif ($what < 0.35) {
+        delete $docs{$id};
+        $body .= qq({"delete":{"_index":"n","_id":"$id"}}\n);
+    } elsif ($what < 0.5) {
+        my @c = (comment(), comment());
+        $docs{$id}{comments} = \@c;
+        $body .= qq({"update":{"_index":"n","_id":"$id"}}\n) . $json->encode({ doc => { comments => \@c } }) . "\n";
+    }
+}
+bulk($body);
+for my $id (grep { $docs{$_} } 1 .. 40) { # what is refused leaves no nested document behind
+    is($node->put("/n/_create/$id", document())->{status}, 409, "$id is there already");
+}
+is($node->put('/n/_doc/900', { comments => [ comment(), { stars => 'many' } ] })->{status}, 400, 'a nested value that does not parse');
+$node->post('/n/_refresh');
+check_queries('changed');
+$node->post('/n/_flush');
+$node->stop;
+$node->start;
+check_queries('after a restart');
+is($node->post('/n/_forcemerge?max_num_segments=1')->{status}, 200, 'merged by length');
+$node->post('/n/_refresh');
+check_queries('merged');
+$node->put('/n/_settings', { 'index.merge.reorder' => 'bp' });
+is($node->post('/n/_forcemerge?max_num_segments=1')->{status}, 200, 'merged by bisection');
+check_queries('merged again');
+
+subtest 'scores' => sub {
+    $node->put('/s', { settings => { number_of_shards => 1 }, mappings => { properties => { c => { type => 'nested', properties => { t => { type => 'text' }, n => { type => 'integer' } } } } } });
+    $node->put('/flat', { settings => { number_of_shards => 1 }, mappings => { properties => { 'c.t' => { type => 'text' } } } });
+    my @all = ([ 'red', 'red red blue', 'blue' ], [ 'blue' ], ['red fast'], [], [ 'red', 'red' ]);
+    my ($n, $flat, $k) = ('', '', 0);
+    for my $i (0 .. $#all) {
+        $n .= qq({"index":{"_index":"s","_id":"$i"}}\n) . $json->encode({ c => [ map { { t => $_ } } @{$all[$i]} ] }) . "\n";
+        for (@{$all[$i]}) { $flat .= qq({"index":{"_index":"flat","_id":"$i-$k"}}\n) . $json->encode({ 'c.t' => $_ }) . "\n"; $k++ }
+    }
+    $node->post('/_bulk?refresh=true', $n . $flat);
+    my %of;
+    for my $h (@{ $node->post('/flat/_search', { size => 100, query => { match => { 'c.t' => 'red' } } })->{json}{hits}{hits} }) {
+        push @{ $of{ (split /-/, $h->{_id})[0] } }, $h->{_score};
+    }
+    my %modes = (avg => sub { my $s = 0; $s += $_ for @_; $s / @_ }, sum => sub { my $s = 0; $s += $_ for @_; $s },
+        max => sub { (sort { $b <=> $a } @_)[0] }, min => sub { (sort { $a <=> $b } @_)[0] }, none => sub { 0 });
+    for my $mode (sort keys %modes, '') {
+        my $r = $node->post('/s/_search', { query => nested('c', { match => { 'c.t' => 'red' } }, $mode ? (score_mode => $mode) : ()) });
+        my %got = map { $_->{_id} => sprintf '%.5f', $_->{_score} } @{ $r->{json}{hits}{hits} };
+        my %want = map { $_ => sprintf '%.5f', $modes{ $mode || 'avg' }->(@{ $of{$_} }) } keys %of;
+        is_deeply(\%got, \%want, $mode ? "score_mode $mode" : 'avg is the default') or diag $r->{content};
+    }
+    my $r = $node->post('/s/_search', { query => nested('c', { match => { 'c.t' => 'red' } }, boost => 3, score_mode => 'max') });
+    my %got = map { $_->{_id} => sprintf '%.4f', $_->{_score} } @{ $r->{json}{hits}{hits} };
+    is_deeply(\%got, { map { $_ => sprintf '%.4f', 3 * $modes{max}->(@{ $of{$_} }) } keys %of }, 'boost');
+    my $e = $node->post('/s/_explain/0', { query => nested('c', { match => { 'c.t' => 'red' } }) })->{json};
+    ok($e->{matched}, 'explained');
+    like($e->{explanation}{description}, qr/^Score based on 2 child docs in range from \d+ to \d+, using score mode Avg$/, 'by its nested documents');
+    like($e->{explanation}{details}[0]{description}, qr/^weight\(c\.t:red/, 'and the best of them');
+};
+
+subtest 'refusals' => sub {
+    my $refused = sub {
+        my ($query, $status, $reason, $name) = @_;
+        my $r = $node->post('/n/_search', { query => $query });
+        is($r->{status}, $status, $name) or diag $r->{content};
+        like($r->{content}, $reason, "$name: why");
+    };
+    $refused->(nested('nothing', { match_all => {} }), 400, qr/\[nested\] failed to find nested object under path \[nothing\]/, 'no such path');
+    $refused->(nested('title', { match_all => {} }), 400, qr/\[nested\] failed to find nested object under path \[title\]/, 'a field');
+    $refused->({ nested => { path => 'comments' } }, 400, qr/\[nested\] requires 'query' field/, 'no query');
+    $refused->({ nested => { query => { match_all => {} } } }, 400, qr/\[nested\] requires 'path' field/, 'no path');
+    $refused->(nested('comments', { match_all => {} }, score_mode => 'best'), 400, qr/No score mode for child query \[best\] found/, 'no such mode');
+    $refused->(nested('comments', { match_all => {} }, depth => 1), 400, qr/\[nested\] query does not support \[depth\]/, 'no such member');
+    is(found(nested('nothing', { match_all => {} }, ignore_unmapped => JSON::PP::true)), '', 'ignore_unmapped');
+    my $r = $node->put('/n/_mapping', { properties => { comments => { properties => { x => { type => 'long' } } } } });
+    is($r->{status}, 400, 'a nested object stays nested');
+    like($r->{content}, qr/can't merge a nested mapping \[comments\] with a non-nested mapping/, 'in words');
+    is($node->put('/n/_mapping', { properties => { comments => { type => 'nested', properties => { x => { type => 'long' } } } } })->{status}, 200, 'and takes new fields');
+    $node->put('/few', { settings => { 'index.mapping.nested_objects.limit' => 2, 'index.mapping.nested_fields.limit' => 1 }, mappings => { properties => { a => { type => 'nested' } } } });
+    like($node->put('/few/_doc/1', { a => [ {}, {}, {} ] })->{content}, qr/The number of nested documents has exceeded the allowed limit of \[2\]/, 'too many nested documents');
+    is($node->put('/few/_doc/1', { a => [ {}, {} ] })->{status}, 201, 'not too many');
+    like($node->put('/few/_mapping', { properties => { b => { type => 'nested' } } })->{content}, qr/Limit of nested fields \[1\] has been exceeded/, 'too many nested objects');
+};
+
+$node->stop;
+done_testing;
