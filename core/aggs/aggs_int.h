@@ -13,6 +13,7 @@
 
 #include "aggs/aggs.h"
 #include "base/vec.h"
+#include "search/nested.h"
 #include "segment/columns.h"
 
 struct qd_node;
@@ -233,9 +234,10 @@ struct qdi_aggr {
     const qdi_agg *def;
     const qdi_bound *bound;
     qd_aggs_shard *shard;
-    qdi_source *src; /* NULL: none */
-    bool single;     /* has one owner at most */
-    uint32_t owners; /* room made by grow */
+    qdi_source *src;             /* NULL: none */
+    bool single;                 /* has one owner at most */
+    uint32_t owners;             /* room made by grow */
+    struct qd_aggs_shard *below; /* where the subs run; NULL: in shard, too */
     qdi_aggr **subs;
     uint32_t nsubs;
     qdi_buckets buckets;
@@ -275,7 +277,33 @@ struct qd_aggs_shard {
     uint64_t bits_batch;
     uint32_t *docs;           /* room for those of a batch that came as bits */
     qd_aggs_partial *partial; /* while it is built */
+    /* Documents on other levels (levels.c) run in shards of their own, which the whole holds. */
+    QD_VEC(struct qd_aggs_shard *) levels;
+    struct qd_aggs_shard *whole; /* itself, or that of the search's own documents */
+    qd_nested_level level;
+    const qd_leaf *leaf;   /* of the level within the leaf; NULL: it has none */
+    uint32_t *slots;       /* of reads: the children of each level */
+    qd_children *children; /* by level, while leaf is there */
 };
+
+/* levels.c: a shard for documents n paths (outer first) below those of s->whole; *out NULL: there
+ * are none. Lives as long as the whole. */
+int qdi_aggs_level_make(qd_aggs_shard *s, const qd_str *paths, uint32_t n, qd_aggs_shard **out,
+                        qd_err *err);
+/* What the collector does for the whole, for its levels. */
+int qdi_aggs_levels_plan(qd_aggs_shard *s, const qd_leaf *leaf, qd_reads *reads, qd_err *err);
+int qdi_aggs_levels_begin(qd_aggs_shard *s, qd_reads *reads, qd_err *err);
+void qdi_aggs_levels_free(qd_aggs_shard *s);
+/* The subs of a get n documents of a->below's leaf, ascending, and pairs by their place. scores may
+ * be NULL. */
+int qdi_aggs_level_emit(qdi_aggr *a, const uint32_t *docs, const float *scores, uint32_t n,
+                        const uint32_t *idx, const uint32_t *bucket, uint32_t npairs, qd_err *err);
+/* Orders pairs by their documents, as they came within one; idx NULL: they are. *idx and *owner
+ * may become copies in arena. */
+int qdi_aggs_level_order(qdi_aggr *a, qd_arena *arena, const uint32_t **idx, const uint32_t **owner,
+                         uint32_t n, qd_err *err);
+/* Room of a shard's aggregator for owners below n. */
+int qdi_aggs_grow_to(qdi_aggr *a, uint32_t n, qd_err *err);
 
 /* Out of memory or over a breaker: the right error. */
 int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err);

@@ -31,14 +31,14 @@ int qdi_aggr_make(qd_aggs_shard *s, const qdi_agg *def, bool single, qdi_aggr **
         rc = qdi_aggs_source_get(s, a->bound, false, &a->src, err);
     if (rc == 0 && a->ops->open) rc = a->ops->open(a, err);
     for (uint32_t i = 0; rc == 0 && i < def->nplain; i++) {
-        rc = qdi_aggr_make(s, def->subs[i], below, &a->subs[i], err);
+        rc = qdi_aggr_make(a->below ? a->below : s, def->subs[i], below, &a->subs[i], err);
         if (rc == 0) a->nsubs++;
     }
     if (rc == 0) *out = a;
     return rc;
 }
 
-static int grow_to(qdi_aggr *a, uint32_t n, qd_err *err)
+int qdi_aggs_grow_to(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     if (n <= a->owners) return 0;
     uint64_t want = a->owners + a->owners / 2;
@@ -56,7 +56,7 @@ int qdi_aggs_emit_flush(qdi_aggr *a, qd_err *err)
     a->en = 0;
     if (!n) return 0;
     for (uint32_t i = 0; rc == 0 && i < a->nsubs; i++) {
-        rc = grow_to(a->subs[i], a->buckets.n, err);
+        rc = qdi_aggs_grow_to(a->subs[i], a->buckets.n, err);
         if (rc == 0) rc = a->subs[i]->ops->collect(a->subs[i], a->eidx, a->ebucket, n, err);
     }
     /* without a text: the plan makes of a passed deadline a partial answer */
@@ -87,7 +87,7 @@ int qdi_aggs_slot_take(qdi_aggr *a, uint32_t slot, uint32_t docs, uint32_t bucke
 {
     a->buckets.docs[bucket] += docs;
     for (uint32_t i = 0; i < a->nsubs; i++) {
-        int rc = grow_to(a->subs[i], a->buckets.n, err);
+        int rc = qdi_aggs_grow_to(a->subs[i], a->buckets.n, err);
         if (rc) return rc;
         a->subs[i]->ops->take_slot(a->subs[i], slot, docs, bucket);
     }
@@ -121,7 +121,7 @@ static int collector_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads,
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < s->sources.n; i++)
         rc = qdi_aggs_source_plan(s, s->sources.at[i], leaf, reads, err);
-    return rc;
+    return rc || s->levels.n == 0 ? rc : qdi_aggs_levels_plan(s, leaf, reads, err);
 }
 
 /* Does a stand below a global aggregation? */
@@ -132,11 +132,8 @@ static bool is_global(const qdi_aggr *a)
     return d->type->flags & QDI_ALL_DOCS;
 }
 
-static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+static int leaf_begin(qd_aggs_shard *s, const qd_leaf *leaf, bool global, qd_err *err)
 {
-    bool global;
-    qd_aggs_shard *s = shard_of(c, &global);
-    (void)reads;
     s->batch.leaf = leaf;
     s->batch.n = 0;
     int rc = 0;
@@ -145,6 +142,18 @@ static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads
     for (size_t i = 0; rc == 0 && i < s->all.n; i++)
         if (s->all.at[i]->ops->leaf && is_global(s->all.at[i]) == global)
             rc = s->all.at[i]->ops->leaf(s->all.at[i], err);
+    return rc;
+}
+
+static int collector_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
+{
+    bool global;
+    qd_aggs_shard *s = shard_of(c, &global);
+    int rc = leaf_begin(s, leaf, global, err);
+    if (rc == 0 && s->levels.n) rc = qdi_aggs_levels_begin(s, reads, err);
+    for (size_t i = 0; rc == 0 && i < s->levels.n; i++)
+        if (s->levels.at[i]->leaf)
+            rc = leaf_begin(s->levels.at[i], s->levels.at[i]->leaf, global, err);
     return rc;
 }
 
@@ -175,9 +184,18 @@ static int collector_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++) {
         qdi_aggr *a = s->roots[i];
         if (is_global(a) != global) continue;
-        rc = grow_to(a, 1, err);
+        rc = qdi_aggs_grow_to(a, 1, err);
         if (rc == 0) rc = a->ops->collect(a, NULL, NULL, h->n, err);
     }
+    return rc;
+}
+
+static int leaf_end(qd_aggs_shard *s, bool global, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
+        if (s->all.at[i]->ops->leaf_end && is_global(s->all.at[i]) == global)
+            rc = s->all.at[i]->ops->leaf_end(s->all.at[i], err);
     return rc;
 }
 
@@ -185,11 +203,10 @@ static int collector_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
 {
     bool global;
     qd_aggs_shard *s = shard_of(c, &global);
-    int rc = 0;
+    int rc = leaf_end(s, global, err);
     (void)leaf;
-    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
-        if (s->all.at[i]->ops->leaf_end && is_global(s->all.at[i]) == global)
-            rc = s->all.at[i]->ops->leaf_end(s->all.at[i], err);
+    for (size_t i = 0; rc == 0 && i < s->levels.n; i++)
+        if (s->levels.at[i]->leaf) rc = leaf_end(s->levels.at[i], global, err);
     return rc;
 }
 
@@ -230,6 +247,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
     s->c = (qd_collector){.vt = &collector_vt, .flags = b->tree->scores ? QD_COLLECT_SCORES : 0};
     s->global = (qd_collector){.vt = &collector_vt, .flags = 1u << 31};
     s->bound = b;
+    s->whole = s;
     s->o = *o;
     s->account = o->account;
     qd_arena_init(&s->arena, o->account, 0);
@@ -259,6 +277,7 @@ qd_collector *qd_aggs_shard_collector(qd_aggs_shard *s)
 void qd_aggs_shard_free(qd_aggs_shard *s)
 {
     if (!s) return;
+    qdi_aggs_levels_free(s);
     for (size_t i = 0; i < s->all.n; i++) {
         if (s->all.at[i]->ops->close) s->all.at[i]->ops->close(s->all.at[i]);
         qdi_aggs_buckets_fini(&s->all.at[i]->buckets);
@@ -341,7 +360,7 @@ int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err)
     if (!o) return qdi_aggs_no_memory(a->shard->account, sizeof *o, "results of aggregations", err);
     o->bound = a->bound->field || !a->def->field.p ? a->bound : NULL;
     o->kind = (uint8_t)a->bound->values;
-    int rc = grow_to(a, owner + 1, err);
+    int rc = qdi_aggs_grow_to(a, owner + 1, err);
     return rc ? rc : a->ops->build(a, owner, o, err);
 }
 
@@ -384,18 +403,27 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
     return a->ops->metric(a, bucket, path->member);
 }
 
+static int finish_all(qd_aggs_shard *s, qd_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
+        if (s->all.at[i]->ops->finish) rc = s->all.at[i]->ops->finish(s->all.at[i], err);
+    return rc;
+}
+
 int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
 {
     qd_aggs_partial *p = qd_calloc(s->account, sizeof *p);
     if (!p) return qdi_aggs_no_memory(s->account, sizeof *p, "results of aggregations", err);
     qd_arena_init(&p->arena, s->account, 0);
     s->partial = p;
+    for (size_t i = 0; i < s->levels.n; i++) s->levels.at[i]->partial = p;
     p->bound = s->bound;
     p->n = s->bound->tree->nroots;
     p->at = qd_arena_calloc(&p->arena, (p->n + 1) * sizeof *p->at);
     int rc = p->at ? 0 : qdi_aggs_no_memory(s->account, 64, "results of aggregations", err);
-    for (size_t i = 0; rc == 0 && i < s->all.n; i++)
-        if (s->all.at[i]->ops->finish) rc = s->all.at[i]->ops->finish(s->all.at[i], err);
+    rc = rc ? rc : finish_all(s, err);
+    for (size_t i = 0; rc == 0 && i < s->levels.n; i++) rc = finish_all(s->levels.at[i], err);
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++)
         rc = qdi_aggs_build(s->roots[i], 0, &p->at[i], err);
     s->partial = NULL;

@@ -42,7 +42,8 @@ enum {
     QDI_ANY_BYTES = 1 << 16,   /* reads bytes, whatever they mean, and shows none */
     QDI_SEQUENCE = 1 << 17,    /* buckets in the order of their keys, none of them left out */
     QDI_IN_SEQUENCE = 1 << 18, /* pipelines: of such buckets alone */
-    QDI_RANGES = 1 << 19       /* fields of intervals, too */
+    QDI_RANGES = 1 << 19,      /* fields of intervals, too */
+    QDI_NESTED_DOCS = 1 << 20  /* holds nested documents of those it is asked of */
 };
 
 struct qd_agg_type {
@@ -66,6 +67,9 @@ struct qd_agg_type {
     /* --- bind: once an index [any] --- */
     /* b->state from the mapping and the request, after the field is bound; NULL: nothing more. */
     int (*bind)(struct qdi_binder *x, qdi_bound *b);
+    /* The path of the nested documents that its buckets hold, of single buckets whose documents are
+     * of another level than its own; NULL: they are those it is asked of. */
+    qd_str (*level)(const qdi_agg *a);
     /* Type of a field that no mapping knows, where documents without one have a value. */
     const char *unmapped;
     /* Elasticsearch's class, in the refusal of a composite below it; NULL: allowed. */

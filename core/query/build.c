@@ -263,6 +263,7 @@ int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built 
 {
     qdi_builder b = {
         .c = c, .arena = c->arena, .limits = c->limits ? *c->limits : QD_QUERY_LIMITS_DEFAULT};
+    b.nested = c->nested;
     b.sdk = (qd_query_ctx){.struct_size = sizeof b.sdk,
                            .arena = c->arena,
                            .index = c->index,

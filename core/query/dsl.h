@@ -67,6 +67,8 @@ typedef struct qd_query_context {
     const qd_plugin_host *host;
     const qd_query_limits *limits;
     qd_str index, index_uuid; /* for errors and queries on _index */
+    qd_str
+        nested; /* path of the nested documents that are asked of; n 0: the documents themselves */
     int64_t now_ms;
     const qd_str *default_fields; /* index.query.default_field; none: "*" */
     uint32_t ndefault_fields;

@@ -100,3 +100,57 @@ int qd_nested_children(const qd_nested_view *v, const qd_leaf *leaf, qd_reads *r
     if (!rc) rc = qd_reads_fetch(reads, err);
     return rc ? rc : qd_children_open(out, leaf->segment, n, reads, slot, err);
 }
+
+int qd_nested_level_open(qd_searcher *s, const qd_str *paths, uint32_t n, qd_arena *arena,
+                         qd_nested_level *out, bool *found, qd_err *err)
+{
+    const qd_nested_view **views = qd_arena_calloc(arena, (n + 1) * sizeof *views);
+    if (!views) return qd_err_nomem(err, "nested documents");
+    *found = true;
+    int rc = 0;
+    for (uint32_t i = 0; i < n && *found && !rc; i++) {
+        rc = qd_searcher_nested(s, paths[i], &views[i], err);
+        *found = !rc && views[i];
+        if (*found) s = views[i]->searcher;
+    }
+    *out = (qd_nested_level){.views = views, .n = n};
+    return rc;
+}
+
+static const qd_leaf *leaf_below(const qd_nested_view *v, const qd_leaf *leaf)
+{
+    uint32_t at = v->leaf_of[leaf->index];
+    return at == QD_NO_LEAF ? NULL : qd_searcher_leaf(v->searcher, at);
+}
+
+const qd_leaf *qd_nested_level_leaf(const qd_nested_level *l, const qd_leaf *leaf)
+{
+    for (uint32_t i = 0; i < l->n && leaf; i++) leaf = leaf_below(l->views[i], leaf);
+    return leaf;
+}
+
+int qd_nested_level_origin(const qd_nested_level *l, const qd_searcher *s, uint32_t doc,
+                           qd_arena *arena, qd_account *account, uint32_t *top, uint32_t *places,
+                           qd_err *err)
+{
+    qd_reads *reads = qd_reads_make(arena, account);
+    if (!reads) return qd_err_nomem(err, "nested documents");
+    const qd_leaf *leaf = l->n ? qd_searcher_leaf_of(l->views[l->n - 1]->searcher, doc) : NULL;
+    int rc = 0;
+    if (leaf) doc -= leaf->base;
+    for (uint32_t i = l->n; i-- > 0 && !rc;) {
+        const qd_nested_view *v = l->views[i];
+        qd_searcher *up = i ? l->views[i - 1]->searcher : (qd_searcher *)s;
+        const qd_leaf *above = qd_searcher_leaf(up, v->above[leaf->index]);
+        qd_children c;
+        rc = qd_nested_children(v, above, reads, &c, err);
+        if (rc) break;
+        uint32_t parent = qd_children_parent(&c, doc);
+        places[i] = doc - qd_children_first(&c, parent);
+        doc = parent;
+        leaf = above;
+    }
+    qd_reads_release(reads);
+    *top = leaf ? leaf->base + doc : doc;
+    return rc;
+}

@@ -28,4 +28,25 @@ QD_MUST_CHECK
 int qd_nested_children(const qd_nested_view *v, const qd_leaf *leaf, qd_reads *reads,
                        qd_children *out, qd_err *err);
 
+/* Nested documents some levels below a searcher: the views of the levels, each over the searcher of
+ * the one before. n 0: the documents of the searcher themselves. */
+typedef struct qd_nested_level {
+    const qd_nested_view *const *views;
+    uint32_t n;
+} qd_nested_level;
+
+/* The views of n paths, outer first, in arena; *found false: some searcher has no leaf with its
+ * path. [worker] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_nested_level_open(qd_searcher *s, const qd_str *paths, uint32_t n, qd_arena *arena,
+                         qd_nested_level *out, bool *found, qd_err *err);
+/* The leaf of the level within a leaf of the searcher; NULL: it has none. [any] */
+const qd_leaf *qd_nested_level_leaf(const qd_nested_level *l, const qd_leaf *leaf);
+/* Where a document of the level (a number of its searcher) stands: the number of the document at
+ * the top in s, and by level its place among the nested documents of the one above. [worker] */
+QD_MUST_CHECK
+int qd_nested_level_origin(const qd_nested_level *l, const qd_searcher *s, uint32_t doc,
+                           qd_arena *arena, qd_account *account, uint32_t *top, uint32_t *places,
+                           qd_err *err);
+
 #endif

@@ -82,6 +82,82 @@ sub check_queries {
         wanted(sub { any { $_->{text} =~ /\bred green\b/ } comments($_[0]) }), "$when: a phrase");
 }
 
+# --- aggregations ---
+sub aggs { my $r = $node->post('/n/_search', { size => 0, %{$_[0]} }); diag $r->{content} unless $r->{status} == 200; return $r->{json}{aggregations} }
+sub counts { my %n; $n{$_}++ for @_; return \%n }
+sub buckets { return { map { ($_->{key_as_string} // $_->{key}) => $_->{doc_count} } @{$_[0]{buckets}} } }
+
+sub check_aggs {
+    my ($when) = @_;
+    for my $low (0, 20, 100) {
+        my $query = { range => { rank => { gte => $low } } };
+        my @hit = map { $docs{$_} } grep { $docs{$_}{rank} >= $low } keys %docs;
+        my @c = map { comments($_) } @hit;
+        my @v = map { list($_->{votes}) } @c;
+        my $a = aggs({ query => $query, aggs => {
+            c => { nested => { path => 'comments' }, aggs => {
+                by => { terms => { field => 'comments.author', size => 50 }, aggs => { stars => { sum => { field => 'comments.stars' } }, docs => { reverse_nested => {}, aggs => { titles => { terms => { field => 'title' } } } } } },
+                red => { filter => { match => { 'comments.text' => 'red' } } },
+                voted => { filter => { nested => { path => 'comments.votes', query => { term => { 'comments.votes.up' => JSON::PP::true } } } } },
+                v => { nested => { path => 'comments.votes' }, aggs => { by => { terms => { field => 'comments.votes.by', size => 50 }, aggs => { c => { reverse_nested => { path => 'comments' }, aggs => { top => { max => { field => 'comments.stars' } } } }, root => { reverse_nested => {} } } } } } } },
+            title => { terms => { field => 'title', size => 50 }, aggs => { c => { nested => { path => 'comments' }, aggs => { avg => { avg => { field => 'comments.stars' } } } } } },
+            v => { nested => { path => 'comments.votes' }, aggs => { up => { terms => { field => 'comments.votes.up' } }, back => { reverse_nested => {}, aggs => { rank => { sum => { field => 'rank' } } } } } },
+            none => { nested => { path => 'nothing' } },
+        } });
+        my $name = "$when, rank from $low:";
+        is($a->{c}{doc_count}, scalar @c, "$name comments");
+        is_deeply(buckets($a->{c}{by}), counts(map { $_->{author} } @c), "$name by author");
+        my (%stars, %docs_of, %titles);
+        for my $d (@hit) {
+            my %seen;
+            for (comments($d)) {
+                $stars{ $_->{author} } += $_->{stars};
+                next if $seen{ $_->{author} }++;
+                $docs_of{ $_->{author} }++;
+                $titles{ $_->{author} }{ $d->{title} }++;
+            }
+        }
+        is_deeply({ map { $_->{key} => $_->{stars}{value} } @{ $a->{c}{by}{buckets} } }, \%stars, "$name their stars");
+        is_deeply({ map { $_->{key} => $_->{docs}{doc_count} } @{ $a->{c}{by}{buckets} } }, \%docs_of, "$name documents of each author");
+        is_deeply({ map { $_->{key} => buckets($_->{docs}{titles}) } @{ $a->{c}{by}{buckets} } }, \%titles, "$name and their titles");
+        is($a->{c}{red}{doc_count}, scalar(grep { $_->{text} =~ /\bred\b/ } @c), "$name a filter over comments");
+        is($a->{c}{voted}{doc_count}, scalar(grep { any { $_->{up} } list($_->{votes}) } @c), "$name a nested query over comments");
+        is($a->{c}{v}{doc_count}, scalar @v, "$name votes below comments");
+        is_deeply(buckets($a->{c}{v}{by}), counts(map { $_->{by} } @v), "$name by voter");
+        my (%of, %top, %root);
+        for my $d (@hit) {
+            my %r;
+            for my $c (comments($d)) {
+                my %seen;
+                for (map { $_->{by} } list($c->{votes})) {
+                    $r{$_}++;
+                    next if $seen{$_}++;
+                    $of{$_}++;
+                    $top{$_} = $c->{stars} if !defined $top{$_} || $c->{stars} > $top{$_};
+                }
+            }
+            $root{$_}++ for keys %r;
+        }
+        is_deeply({ map { $_->{key} => $_->{c}{doc_count} } @{ $a->{c}{v}{by}{buckets} } }, \%of, "$name back to comments");
+        is_deeply({ map { $_->{key} => $_->{c}{top}{value} } @{ $a->{c}{v}{by}{buckets} } }, \%top, "$name their stars");
+        is_deeply({ map { $_->{key} => $_->{root}{doc_count} } @{ $a->{c}{v}{by}{buckets} } }, \%root, "$name back to documents");
+        my %t;
+        for my $d (@hit) { my @x = comments($d); $t{ $d->{title} }{n} += @x }
+        for my $d (@hit) { $t{ $d->{title} }{s} += $_->{stars} for comments($d) }
+        is_deeply({ map { $_->{key} => $_->{c}{doc_count} } @{ $a->{title}{buckets} } }, { map { $_ => $t{$_}{n} } keys %t }, "$name below a bucket");
+        is_deeply({ map { $_->{key} => defined $_->{c}{avg}{value} ? sprintf '%.6f', $_->{c}{avg}{value} : undef } @{ $a->{title}{buckets} } },
+            { map { $_ => $t{$_}{n} ? sprintf '%.6f', $t{$_}{s} / $t{$_}{n} : undef } keys %t }, "$name a metric there");
+        is($a->{v}{doc_count}, scalar @v, "$name two levels at once");
+        is_deeply(buckets($a->{v}{up}), counts(map { $_->{up} ? 'true' : 'false' } @v), "$name their values");
+        my @with = grep { any { scalar list($_->{votes}) } comments($_) } @hit;
+        my $sum = 0;
+        $sum += $_->{rank} for @with;
+        is($a->{v}{back}{doc_count}, scalar @with, "$name and back");
+        is($a->{v}{back}{rank}{value}, $sum, "$name once each");
+        is($a->{none}{doc_count}, 0, "$name of no path");
+    }
+}
+
 my $body = '';
 for my $id (1 .. 600) {
     $docs{$id} = document();
@@ -114,6 +190,7 @@ for my $id (grep { $docs{$_} } 1 .. 40) { # what is refused leaves no nested doc
 is($node->put('/n/_doc/900', { comments => [ comment(), { stars => 'many' } ] })->{status}, 400, 'a nested value that does not parse');
 $node->post('/n/_refresh');
 check_queries('changed');
+check_aggs('changed');
 $node->post('/n/_flush');
 $node->stop;
 $node->start;
@@ -124,6 +201,7 @@ check_queries('merged');
 $node->put('/n/_settings', { 'index.merge.reorder' => 'bp' });
 is($node->post('/n/_forcemerge?max_num_segments=1')->{status}, 200, 'merged by bisection');
 check_queries('merged again');
+check_aggs('merged again');
 
 subtest 'scores' => sub {
     $node->put('/s', { settings => { number_of_shards => 1 }, mappings => { properties => { c => { type => 'nested', properties => { t => { type => 'text' }, n => { type => 'integer' } } } } } });
@@ -170,6 +248,10 @@ subtest 'refusals' => sub {
     $refused->(nested('comments', { match_all => {} }, score_mode => 'best'), 400, qr/No score mode for child query \[best\] found/, 'no such mode');
     $refused->(nested('comments', { match_all => {} }, depth => 1), 400, qr/\[nested\] query does not support \[depth\]/, 'no such member');
     is(found(nested('nothing', { match_all => {} }, ignore_unmapped => JSON::PP::true)), '', 'ignore_unmapped');
+    my $agg = sub { my ($body, $reason, $name) = @_; my $r = $node->post('/n/_search', { size => 0, aggs => $body }); is($r->{status}, 400, $name); like($r->{content}, $reason, "$name: why") };
+    $agg->({ a => { nested => { path => 'title' } } }, qr/\[nested\] nested path \[title\] is not nested/, 'a field is no path');
+    $agg->({ a => { nested => {} } }, qr/Missing \[path\] field for nested aggregation \[a\]/, 'no path');
+    $agg->({ a => { reverse_nested => {} } }, qr/Reverse nested aggregation \[a\] can not be used outside a \[nested\] aggregation/, 'back from nowhere');
     my $r = $node->put('/n/_mapping', { properties => { comments => { properties => { x => { type => 'long' } } } } });
     is($r->{status}, 400, 'a nested object stays nested');
     like($r->{content}, qr/can't merge a nested mapping \[comments\] with a non-nested mapping/, 'in words');

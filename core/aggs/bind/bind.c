@@ -280,13 +280,28 @@ static int bind_one(qdi_binder *x, qdi_bound *b)
     return a->type->bind ? a->type->bind(x, b) : 0;
 }
 
+/* Queries of the aggregations below ask of the documents that a's buckets hold. */
+static int enter_level(qdi_binder *x, const qdi_agg *a)
+{
+    if (!a->type->level) return 0;
+    qd_query_context *q = qd_arena_alloc(x->arena, sizeof *q);
+    if (!q) return qd_err_nomem(x->err, "aggregations");
+    *q = *x->q;
+    q->nested = a->type->level(a);
+    x->q = q;
+    return 0;
+}
+
 static int bind_level(qdi_binder *x, qdi_bound *at, qdi_agg *const *defs, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         qdi_bound *b = &at[defs[i]->id];
         b->def = defs[i];
         int rc = bind_one(x, b);
+        const qd_query_context *q = x->q;
+        if (rc == 0) rc = enter_level(x, defs[i]);
         if (rc == 0) rc = bind_level(x, at, defs[i]->subs, defs[i]->nsubs);
+        x->q = q;
         if (rc) return rc;
     }
     return 0;

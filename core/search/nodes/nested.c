@@ -10,9 +10,8 @@
 #include <math.h>
 
 typedef struct nested_plan {
-    qd_plan *plan;                /* of the nested documents */
-    const qd_nested_view **views; /* n, each over the searcher of the one before */
-    uint32_t n;
+    qd_plan *plan; /* of the nested documents */
+    qd_nested_level level;
     qd_nested_score score;
 } nested_plan;
 
@@ -49,18 +48,6 @@ static int boosted(qd_plan *p, const qd_node *child, float boost, const qd_node 
     return 0;
 }
 
-/* The views from *s down; *s becomes the searcher of the nested documents, NULL: there are none. */
-static int find_views(qd_searcher **s, const qd_node_nested *q, const qd_nested_view **views,
-                      qd_err *err)
-{
-    int rc = 0;
-    for (uint32_t i = 0; i < q->n && *s && !rc; i++) {
-        rc = qd_searcher_nested(*s, q->paths[i], &views[i], err);
-        *s = rc || !views[i] ? NULL : views[i]->searcher;
-    }
-    return rc;
-}
-
 static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd_err *err)
 {
     const qd_node_nested *q = &n->u.nested;
@@ -70,12 +57,10 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     const qd_node *child;
     if (!x || !y) return qd_err_nomem(err, "query plan");
     *out = x;
-    y->views = qd_arena_calloc(p->arena, q->n * sizeof *y->views);
-    if (!y->views) return qd_err_nomem(err, "query plan");
-    y->n = q->n;
-    qd_searcher *s = p->searcher;
-    int rc = find_views(&s, q, y->views, err);
-    if (rc || !s) return rc;
+    bool found;
+    int rc = qd_nested_level_open(p->searcher, q->paths, q->n, p->arena, &y->level, &found, err);
+    if (rc || !found) return rc;
+    qd_searcher *s = y->level.views[q->n - 1]->searcher;
     qd_plan_options o = p->o;
     o.no_scores = !scores;
     rc = boosted(p, q->child, a.boost, &child, err);
@@ -96,27 +81,14 @@ static nested_leaf *leaf_of(const qdi_lnode *l)
     return l->u.own;
 }
 
-/* The leaf of the nested documents of one above; NULL: it has none. */
-static const qd_leaf *leaf_below(const qd_nested_view *v, const qd_leaf *leaf)
-{
-    uint32_t at = v->leaf_of[leaf->index];
-    return at == QD_NO_LEAF ? NULL : qd_searcher_leaf(v->searcher, at);
-}
-
-static const qd_leaf *leaf_at_bottom(const qd_nested_view *const *views, uint32_t n,
-                                     const qd_leaf *leaf)
-{
-    for (uint32_t i = 0; i < n && leaf; i++) leaf = leaf_below(views[i], leaf);
-    return leaf;
-}
-
 static int open_children(const qd_nested_view *const *views, uint32_t n, const qd_leaf *leaf,
                          qd_reads *reads, qd_children *out, qd_err *err)
 {
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc; i++) {
+        const qd_nested_level one = {&views[i], 1};
         rc = qd_nested_children(views[i], leaf, reads, &out[i], err);
-        leaf = leaf_below(views[i], leaf);
+        leaf = qd_nested_level_leaf(&one, leaf);
     }
     return rc;
 }
@@ -153,22 +125,22 @@ static int make_leaf(qdi_run *r, const nested_plan *x, nested_leaf **out, qd_err
 {
     nested_leaf *y = qd_arena_calloc(r->arena, sizeof *y);
     qd_reads *reads = qd_reads_make(r->arena, r->plan->account);
-    if (y) y->children = qd_arena_calloc(r->arena, x->n * sizeof *y->children);
+    if (y) y->children = qd_arena_calloc(r->arena, x->level.n * sizeof *y->children);
     if (!y || !y->children || !reads) return qd_err_nomem(err, "search");
-    y->n = x->n;
+    y->n = x->level.n;
     y->firsts = qdi_scratch_alloc(r->scratch, (QDI_WINDOW + 1) * sizeof *y->firsts);
     y->sum = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof *y->sum);
     y->count = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof *y->count);
     y->score = x->score;
     *out = y;
     if (!y->firsts || !y->sum || !y->count) return qd_err_nomem(err, "search");
-    return open_children(x->views, x->n, r->leaf, reads, y->children, err);
+    return open_children(x->level.views, x->level.n, r->leaf, reads, y->children, err);
 }
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     const nested_plan *p = x->u.own;
-    const qd_leaf *leaf = leaf_at_bottom(p->views, p->n, r->leaf);
+    const qd_leaf *leaf = qd_nested_level_leaf(&p->level, r->leaf);
     nested_leaf *y = NULL;
     qdi_below *below;
     if (!leaf) return 0;
@@ -309,11 +281,11 @@ typedef struct nested_found {
 } nested_found;
 
 /* The nested documents of the one that is explained, and the best match. */
-static int find_best(qdi_explaining *x, const qd_node *n, float boost, qd_searcher *s,
-                     const qd_nested_view *const *views, nested_found *f)
+static int find_best(qdi_explaining *x, const qd_node *n, float boost, const qd_nested_level *l,
+                     nested_found *f)
 {
     qd_plan *p;
-    const qd_leaf *leaf = leaf_at_bottom(views, n->u.nested.n, x->leaf);
+    const qd_leaf *leaf = qd_nested_level_leaf(l, x->leaf);
     qd_node *b = qd_node_make(x->arena, QD_NATIVE_BOOST);
     qd_reads *reads = qd_reads_make(x->arena, x->arena->account);
     qd_children *c = qd_arena_calloc(x->arena, n->u.nested.n * sizeof *c);
@@ -321,11 +293,11 @@ static int find_best(qdi_explaining *x, const qd_node *n, float boost, qd_search
     if (!leaf) return 0;
     b->boost = boost;
     b->u.child = n->u.nested.child;
-    int rc = open_children(views, n->u.nested.n, x->leaf, reads, c, x->err);
+    int rc = open_children(l->views, l->n, x->leaf, reads, c, x->err);
     if (!rc) f->first = first_of(c, n->u.nested.n, x->local);
     if (!rc) f->end = first_of(c, n->u.nested.n, x->local + 1);
     qd_reads_release(reads);
-    if (!rc) rc = qd_plan_make(s, b, x->o, x->arena, &p, x->err);
+    if (!rc) rc = qd_plan_make(l->views[l->n - 1]->searcher, b, x->o, x->arena, &p, x->err);
     for (uint32_t d = f->first; !rc && d < f->end; d++) {
         uint64_t bit = 0;
         float score = 0;
@@ -358,12 +330,12 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
                                float score)
 {
     static const char *const modes[] = {"Avg", "Total", "Min", "Max", "None"};
-    const qd_nested_view **views = qd_arena_calloc(x->arena, n->u.nested.n * sizeof *views);
-    qd_searcher *s = x->s;
+    const qd_node_nested *q = &n->u.nested;
+    qd_nested_level l;
     nested_found f = {0};
-    x->rc =
-        views ? find_views(&s, &n->u.nested, views, x->err) : qd_err_nomem(x->err, "explanation");
-    if (!x->rc && s) x->rc = find_best(x, n, boost, s, views, &f);
+    bool found;
+    x->rc = qd_nested_level_open(x->s, q->paths, q->n, x->arena, &l, &found, x->err);
+    if (!x->rc && found) x->rc = find_best(x, n, boost, &l, &f);
     if (x->rc) return NULL;
     if (!match || f.n == 0) return qdi_explain_make(x, false, 0, QD_STR("Not a match"));
     qd_explanation *e = qdi_explain_make(
@@ -371,7 +343,7 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
         qd_arena_printf(x->arena,
                         "Score based on %u child docs in range from %u to %u, using score mode %s",
                         f.n, f.first, f.end - 1, modes[n->u.nested.score]));
-    qdi_explain_add(x, e, explain_best(x, n, boost, s, f.best));
+    qdi_explain_add(x, e, explain_best(x, n, boost, l.views[l.n - 1]->searcher, f.best));
     return e;
 }
 
