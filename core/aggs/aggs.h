@@ -26,6 +26,7 @@
 #include "json/tree.h"
 #include "json/writer.h"
 
+struct qd_nested_level;
 struct qd_query_reading;
 struct qd_query_context;
 struct qd_plugin_host;
@@ -122,11 +123,13 @@ bool qd_aggs_bound_uncacheable(const qd_aggs_bound *b);
 
 /* --- collect --------------------------------------------------------------------------------- */
 
-/* Renders hits of top_hits: for each of n hits (documents global in the shard's searcher, with sort
+/* Renders hits of top_hits: for each of n hits (documents global in the shard's searcher, or of a
+ * level of nested documents below it: level not NULL, with sort
  * values and, if asked for, scores) one JSON object as in hits.hits (_index, _id, _score, _source,
  * sort), in arena. */
-typedef int qd_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
-                          qd_arena *arena, qd_str *json, qd_err *err);
+typedef int qd_aggs_fetch(void *arg, void *prepared, const struct qd_nested_level *level,
+                          const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
+                          qd_err *err);
 
 typedef struct qd_aggs_shard_options {
     qd_searcher *searcher;         /* outlives the shard */

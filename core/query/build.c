@@ -264,6 +264,7 @@ int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built 
     qdi_builder b = {
         .c = c, .arena = c->arena, .limits = c->limits ? *c->limits : QD_QUERY_LIMITS_DEFAULT};
     b.nested = c->nested;
+    b.inner_in = c->nested.n ? QD_INNER_NONE : QD_INNER_TOP;
     b.sdk = (qd_query_ctx){.struct_size = sizeof b.sdk,
                            .arena = c->arena,
                            .index = c->index,
@@ -278,9 +279,18 @@ int qd_query_build(const qd_query_context *c, const qd_query *q, qd_query_built 
         rc = named ? 0 : qd_err_nomem(err, "query");
         if (named) memcpy(named, b.named.at, b.named.n * sizeof *named);
     }
+    qd_query_inner *inner = NULL;
+    if (!rc && b.inner.n) {
+        inner = qd_arena_alloc(c->arena, b.inner.n * sizeof *inner);
+        rc = inner ? 0 : qd_err_nomem(err, "query");
+        if (inner) memcpy(inner, b.inner.at, b.inner.n * sizeof *inner);
+    }
     uint32_t clauses = b.leaves > b.uncounted ? b.leaves - b.uncounted : 1;
-    if (!rc) *out = (qd_query_built){root, named, (uint32_t)b.named.n, b.uncacheable, clauses};
+    if (!rc)
+        *out = (qd_query_built){root,    named, (uint32_t)b.named.n, b.uncacheable,
+                                clauses, inner, (uint32_t)b.inner.n};
     qd_vec_fini(&b.named);
+    qd_vec_fini(&b.inner);
     return rc && !b.bare_error ? qd_query_failed(c, rc, err) : rc;
 }
 

@@ -12,6 +12,10 @@ typedef struct qdi_builder {
     qd_arena *arena;
     qd_query_limits limits;
     QD_VEC(qd_query_named) named;
+    QD_VEC(qd_query_inner) inner;
+    uint32_t
+        inner_in; /* number of the inner one that is being built, QD_INNER_TOP, QD_INNER_NONE */
+#define QD_INNER_NONE (UINT32_MAX - 1) /* what is below is shown nowhere */
     bool uncacheable, bare_error; /* bare_error: not to be wrapped as "failed to create query" */
     uint32_t leaves;              /* clauses over the whole tree */
     uint32_t uncounted;           /* of them, values of a terms query: one clause to Lucene */

@@ -84,6 +84,17 @@ typedef struct qd_query_named {
     const qd_node *node; /* that query alone, as a tree of its own */
 } qd_query_named;
 
+/* A query whose own matches are shown within the hits of the whole (inner_hits). */
+typedef struct qd_query_inner {
+    const qd_node *node; /* what it asks of the nested documents */
+    const qd_str *paths; /* n, outer before inner: from the documents of `in` to those it asks of */
+    uint32_t n;
+    qd_str path, json; /* json: the object of inner_hits */
+    uint32_t in; /* number of the one within whose hits it is shown; QD_INNER_TOP: the whole's */
+} qd_query_inner;
+#define QD_INNER_TOP UINT32_MAX
+#define QD_INNER_MAX 64u /* of one query */
+
 /* A tree and what is known of it. */
 typedef struct qd_query_built {
     const qd_node *root;         /* never NULL */
@@ -91,6 +102,8 @@ typedef struct qd_query_built {
     uint32_t nnamed;
     bool uncacheable; /* depends on the clock or on a plugin: results must not be cached */
     uint32_t clauses; /* of the whole tree, as max_clauses counts them */
+    const qd_query_inner *inner; /* outer before inner */
+    uint32_t ninner;
 } qd_query_built;
 
 /*

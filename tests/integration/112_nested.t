@@ -234,6 +234,63 @@ subtest 'scores' => sub {
     like($e->{explanation}{details}[0]{description}, qr/^weight\(c\.t:red/, 'and the best of them');
 };
 
+subtest 'inner hits' => sub {
+    my ($id) = grep { my @c = comments($docs{$_}); @c > 1 && any { my @v = list($_->{votes}); @v > 1 } @c } sort { $a <=> $b } keys %docs;
+    my $inner = sub {
+        my ($query, %more) = @_;
+        my $r = $node->post('/n/_search', { size => 1, query => { bool => { filter => [ { ids => { values => [$id] } } ], must => [$query] } }, %more });
+        is($r->{status}, 200, 'a search') or diag $r->{content};
+        return $r->{json}{hits}{hits}[0]{inner_hits};
+    };
+    my @c = comments($docs{$id});
+    my $i = $inner->(nested('comments', { match_all => {} }, inner_hits => {}));
+    is_deeply([sort keys %$i], ['comments'], 'named by the path');
+    my $h = $i->{comments}{hits};
+    is_deeply($h->{total}, { value => scalar @c, relation => 'eq' }, 'all of them');
+    is($h->{max_score}, 1, 'with scores');
+    is_deeply([ map { $_->{_source} } @{ $h->{hits} } ], [ @c > 3 ? @c[0 .. 2] : @c ], 'three at first, each its part of the source');
+    is_deeply([ map { $_->{_nested} } @{ $h->{hits} } ], [ map { { field => 'comments', offset => $_ } } 0 .. $#{ $h->{hits} } ], 'where it stands');
+    is_deeply([ map { "$_->{_index} $_->{_id}" } @{ $h->{hits} } ], [ map { "n $id" } @{ $h->{hits} } ], 'of this document');
+    $i = $inner->(nested('comments', { match_all => {} }, inner_hits => { name => 'mine', size => 10, sort => [ { 'comments.stars' => 'desc' }, { 'comments.author' => 'asc' } ], _source => [ 'comments.stars' ], docvalue_fields => ['comments.author'] }));
+    my @by = sort { $b->{stars} <=> $a->{stars} || $a->{author} cmp $b->{author} } @c;
+    is_deeply([ map { $_->{_source} } @{ $i->{mine}{hits}{hits} } ], [ map { { stars => $_->{stars} } } @by ], 'sorted, and a filtered source');
+    is_deeply([ map { $_->{sort} } @{ $i->{mine}{hits}{hits} } ], [ map { [ $_->{stars}, $_->{author} ] } @by ], 'by these values');
+    is_deeply([ map { $_->{fields}{'comments.author'}[0] } @{ $i->{mine}{hits}{hits} } ], [ map { $_->{author} } @by ], 'values of columns');
+    $i = $inner->(nested('comments', { match_all => {} }, inner_hits => { from => 1, size => 1, _source => JSON::PP::false }));
+    is(scalar @{ $i->{comments}{hits}{hits} }, 1, 'a page');
+    is($i->{comments}{hits}{hits}[0]{_nested}{offset}, 1, 'from the second on');
+    ok(!exists $i->{comments}{hits}{hits}[0]{_source}, 'without a source');
+    my @all = map { my $k = $_; my $n = 0; map { { at => $k, place => $n++, %$_ } } list($c[$k]{votes}) } 0 .. $#c;
+    $i = $inner->(nested('comments.votes', { match_all => {} }, inner_hits => { size => 50 }));
+    is_deeply([ map { $_->{_nested} } @{ $i->{'comments.votes'}{hits}{hits} } ],
+        [ map { { field => 'comments', offset => $_->{at}, _nested => { field => 'votes', offset => $_->{place} } } } @all ], 'two levels at once');
+    is_deeply([ map { $_->{_source}{by} } @{ $i->{'comments.votes'}{hits}{hits} } ], [ map { $_->{by} } @all ], 'and their sources');
+    $i = $inner->(nested('comments', nested('comments.votes', { match_all => {} }, inner_hits => {}), inner_hits => { size => 50 }));
+    for my $hit (@{ $i->{comments}{hits}{hits} }) {
+        my @v = list($c[ $hit->{_nested}{offset} ]{votes});
+        is($hit->{inner_hits}{'comments.votes'}{hits}{total}{value}, scalar @v, 'votes within a comment');
+        is($hit->{inner_hits}{'comments.votes'}{hits}{hits}[0]{_source}{by}, $v[0]{by}, 'the first of them');
+    }
+    $i = $inner->(nested('comments', nested('comments.votes', { match_all => {} }, inner_hits => {})));
+    ok(!$i, 'not below one that shows none');
+    my ($word) = split / /, $c[0]{text};
+    $i = $inner->(nested('comments', { match => { 'comments.text' => $word } }, inner_hits => { size => 50, highlight => { fields => { 'comments.text' => {} } }, explain => JSON::PP::true, version => JSON::PP::true, seq_no_primary_term => JSON::PP::true }));
+    my @with = grep { $_->{text} =~ /\b$word\b/ } @c;
+    is($i->{comments}{hits}{total}{value}, scalar @with, 'only those that match');
+    for my $hit (@{ $i->{comments}{hits}{hits} }) {
+        like($hit->{highlight}{'comments.text'}[0], qr{<em>$word</em>}, 'highlighted');
+        is($hit->{_explanation}{value}, $hit->{_score}, 'explained');
+        ok($hit->{_version} && defined $hit->{_seq_no}, 'with versions');
+    }
+    my $bad = sub { my ($query, $reason, $name) = @_; my $r = $node->post('/n/_search', { query => $query }); is($r->{status}, 400, $name) or diag $r->{content}; like($r->{content}, $reason, "$name: why") };
+    $bad->(nested('comments', { match_all => {} }, inner_hits => { size => 101 }), qr/Inner result window is too large, the inner hit definition's \[comments\]'s from \+ size must be less than or equal to: \[100\] but was \[101\]/, 'too many');
+    $bad->({ bool => { must => [ map { nested('comments', { match_all => {} }, inner_hits => {}) } 1, 2 ] } }, qr/\[inner_hits\] already contains an entry for key \[comments\]/, 'one name twice');
+    $bad->(nested('comments', { match_all => {} }, inner_hits => { depth => 1 }), qr/depth/, 'an unknown member');
+    my $top = aggs({ query => { ids => { values => [$id] } }, aggs => { c => { nested => { path => 'comments' }, aggs => { top => { top_hits => { size => 50, sort => [ { 'comments.stars' => 'desc' }, { 'comments.author' => 'asc' } ] } } } } } });
+    is_deeply([ map { $_->{_source} } @{ $top->{c}{top}{hits}{hits} } ], \@by, 'top_hits of nested documents') or diag explain $top;
+    is_deeply([ sort { $a <=> $b } map { $_->{_nested}{offset} } @{ $top->{c}{top}{hits}{hits} } ], [ 0 .. $#c ], 'where they stand');
+};
+
 subtest 'refusals' => sub {
     my $refused = sub {
         my ($query, $status, $reason, $name) = @_;

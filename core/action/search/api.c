@@ -110,46 +110,6 @@ typedef struct top_hits {
     bool scores;
 } top_hits;
 
-static int top_hits_member(search_request *r, const qd_json_node *m, search_show *s,
-                           search_sort *sort, qd_err *err)
-{
-    qd_arena *a = r->arena;
-    bool truth = m->type == QD_JSON_T_BOOL && m->truth;
-    if (qd_str_is(m->key, "from") || qd_str_is(m->key, "size")) return 0; /* the aggregation's */
-    if (qd_str_is(m->key, "sort")) return qdi_search_sort_parse(r, m, sort, err);
-    if (qd_str_is(m->key, "_source")) {
-        s->source_given = true;
-        return qdi_search_source_parse(a, m, &s->source, err);
-    }
-    if (qd_str_is(m->key, "stored_fields")) return qdi_search_stored_parse(a, m, s, err);
-    if (qd_str_is(m->key, "docvalue_fields")) {
-        return qdi_search_fields_parse(a, m, "docvalue_fields", &s->docvalues, &s->ndocvalues, err);
-    }
-    if (qd_str_is(m->key, "fields")) {
-        return qdi_search_fields_parse(a, m, "fields", &s->fields, &s->nfields, err);
-    }
-    if (qd_str_is(m->key, "highlight")) return qdi_search_highlight_parse(r, m, s, err);
-    if (qd_str_is(m->key, "version")) {
-        s->version = truth;
-    } else if (qd_str_is(m->key, "seq_no_primary_term")) {
-        s->seq_no = truth;
-    } else if (qd_str_is(m->key, "explain")) {
-        s->explain = truth;
-    } else if (qd_str_is(m->key, "track_scores")) {
-        r->track_scores |= truth;
-    } else {
-        return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
-                                 m->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
-                                 : m->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
-                                 : m->type == QD_JSON_T_STRING ? "VALUE_STRING"
-                                 : m->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
-                                 : m->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
-                                                               : "VALUE_NULL",
-                                 QD_STR_ARG(m->key));
-    }
-    return 0;
-}
-
 static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
 {
@@ -167,7 +127,7 @@ static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapp
     r.track_scores = false;
     if (!rc) t->show.source.want = true;
     for (const qd_json_node *m = rc ? NULL : body->first; m && !rc; m = m->next) {
-        rc = top_hits_member(&r, m, &t->show, &sort, err);
+        rc = qdi_inner_member(&r, m, &t->show, &sort, err);
     }
     if (!rc) {
         rc = qdi_search_sort_bind(&sort, mapping, index, uuid, arena, x->now_ms, &t->keys, err);
@@ -187,21 +147,28 @@ qd_aggs_host qdi_search_aggs_host(search_run *x)
     return (qd_aggs_host){.arg = x, .hits_bind = hits_bind};
 }
 
-int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
-                          qd_arena *arena, qd_str *json, qd_err *err)
+int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *level,
+                          const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
+                          qd_err *err)
 {
     search_shard *s = arg;
     top_hits *t = prepared;
     search_hit *copy = qd_arena_alloc(arena, (n + 1) * sizeof *copy);
-    if (!copy) return qd_err_nomem(err, "top_hits");
+    search_index *ix = qd_arena_alloc(arena, sizeof *ix);
+    if (!copy || !ix) return qd_err_nomem(err, "top_hits");
+    *ix = *s->index;
+    ix->ninner = 0;
+    if (level) ix->query.nnamed = 0;
     for (uint32_t i = 0; i < n; i++) {
         copy[i] = (search_hit){hits[i].doc, hits[i].score, hits[i].values};
     }
     search_hits h = {
         .x = s->run,
-        .index = s->index,
+        .index = ix,
         .shard = s->number,
-        .searcher = s->searcher,
+        .searcher = level ? level->views[level->n - 1]->searcher : s->searcher,
+        .level = level,
+        .top = s->searcher,
         .show = &t->show,
         .keys = t->keys.n ? &t->keys : NULL,
         .hits = copy,

@@ -256,7 +256,10 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .columns = h->columns,
         .ncolumns = h->ncolumns + h->nown,
     };
-    if (!rc) rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
+    if (!rc && h->level)
+        rc = qdi_nested_fetch(h, &o, err);
+    else if (!rc)
+        rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
     if (!rc) count_fetch(h, begun);
     return rc ? rc : fetch_matched(h, err);
 }
@@ -666,6 +669,7 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
     qd_json_field_str(w, "_index", h->index->meta->name);
     qdi_type_write(a, w);
     if (!s->none) qd_json_field_str(w, "_id", g->id);
+    if (h->level) qd_json_key_c(w, "_nested"), qd_json_raw_value(w, h->identities[i]);
     if (s->version) qd_json_field_int(w, "_version", g->version);
     if (s->seq_no) {
         qd_json_field_int(w, "_seq_no", g->seq_no);
@@ -681,7 +685,8 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
     write_ignored(h, i, w);
     if (source_wanted(s) && g->source_stored) {
         qd_json_key_c(w, "_source");
-        rc = qdi_source_write(&s->source, g->source, w, err);
+        rc = h->level ? qdi_nested_source(h, i, w, err)
+                      : qdi_source_write(&s->source, g->source, w, err);
     }
     if (!rc) rc = write_fields(h, i, w, err);
     if (!rc && s->highlight) rc = qdi_highlight_write(h, i, w, err);
@@ -691,6 +696,7 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
         qd_json_key_c(w, "_explanation");
         rc = qdi_explain_write(h, i, w, err);
     }
+    if (!rc && h->index->ninner) rc = qdi_inner_write(h, i, w, err);
     if (!rc) qd_json_object_end(w);
     return rc;
 }

@@ -185,6 +185,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
         ix->post = rc ? NULL : post.root;
     }
     if (!rc) rc = order_names(x, ix, r->post_filter ? &post : NULL, err);
+    if (!rc) rc = qdi_inner_bind(x, ix, r->post_filter ? &post : NULL, err);
     if (!rc) {
         rc = qdi_search_sort_bind(&r->sort, ix->meta->mapping, ix->meta->name,
                                   qd_str_c(ix->meta->uuid), x->arena, x->now_ms, &ix->sort, err);

@@ -19,6 +19,7 @@
 #include "query/dsl.h"
 #include "search/collect/sort.h"
 #include "search/fetch/fetch.h"
+#include "search/nested.h"
 #include "search/plan/plan.h"
 
 #define SEARCH_TOTAL_STANDARD 10000
@@ -180,6 +181,16 @@ void qdi_search_sort_write(const search_keys *k, const qd_sort_value *v, qd_json
 /* Fielddata's refusal of a field that has no values by document. */
 int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err);
 
+/* Inner hits of a query, bound to an index. */
+typedef struct search_inner {
+    qd_query_inner query;
+    qd_str name;
+    uint32_t from, size;
+    search_show show;
+    search_keys keys;
+    bool scores;
+} search_inner;
+
 typedef struct search_index {
     const qd_index_meta *meta; /* NULL only in a node's part, with rc set: the node lacks it */
     float boost;
@@ -193,6 +204,8 @@ typedef struct search_index {
     search_keys sort;
     qd_sort_value *after; /* NULL: none */
     qd_aggs_bound *aggs;
+    search_inner *inner;       /* of query and post filter: outer before inner */
+    uint32_t ninner, inner_of; /* inner_of: those of that number are shown, QD_INNER_TOP at first */
     bool uncacheable; /* some query depends on the clock or on a plugin: not to be cached */
     int rc;           /* of binding: all its shards fail with it */
     qd_err err;
@@ -359,6 +372,9 @@ typedef struct search_hits {
     qd_arena *arena;
     qd_task *task;
     qd_term_budget *budget; /* the shard's */
+    /* Nested documents, of searcher: their level and the searcher at its top; NULL: none. */
+    const qd_nested_level *level;
+    qd_searcher *top;
     /* made by fetch */
     qd_fetched *got;
     qd_str *columns; /* of docvalues */
@@ -369,6 +385,7 @@ typedef struct search_hits {
     uint64_t *matched; /* by named query: a bit for each hit */
     float *matched_scores;
     qd_analysis *analysis; /* made when first needed */
+    qd_str *identities;    /* of nested documents: "_nested" */
     void *highlighting;    /* highlight.c's */
     void *explaining;      /* explain.c's */
 } search_hits;
@@ -398,11 +415,26 @@ int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
 /* Writes the explanation of hit i's score as a value. */
 int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
+/* inner.c: binds what is shown within hits of an index; post may be NULL. */
+int qdi_inner_bind(search_run *x, search_index *ix, const qd_query_built *post, qd_err *err);
+/* Reads the members of an object that says how hits within hits or buckets are shown, but from and
+ * size. */
+int qdi_inner_member(search_request *r, const qd_json_node *m, search_show *s, search_sort *sort,
+                     qd_err *err);
+/* What qd_fetch gives of nested documents is theirs alone: fills in what is the documents' above,
+ * and their part of the source. */
+int qdi_nested_fetch(search_hits *h, const qd_fetch_options *o, qd_err *err);
+/* Writes the part of a filtered source that is nested document i's. */
+int qdi_nested_source(const search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+/* Writes "inner_hits" of hit i; nothing when there are none. */
+int qdi_inner_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
+
 /* The host that aggregations get for top_hits. */
 qd_aggs_host qdi_search_aggs_host(search_run *x);
 /* Its fetch, with the shard as argument. */
-int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n,
-                          qd_arena *arena, qd_str *json, qd_err *err);
+int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *level,
+                          const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
+                          qd_err *err);
 
 /* slow.c */
 /* Tells the phase of a search on one shard, if it took long enough. */

@@ -219,8 +219,9 @@ static int fetch(qdi_aggr *a, const qd_sort_hit *hits, uint32_t n, qdi_out *out,
     if (!json || !value_of(out)->at) return no_memory(a, 64, err);
     if (!a->shard->o.fetch)
         return qd_err_set(err, QD_E_UNSUPPORTED, "[top_hits] cannot fetch documents here");
-    int rc = n ? a->shard->o.fetch(a->shard->o.fetch_arg, sort_of(a->bound)->prepared, hits, n,
-                                   arena, json, err)
+    int rc = n ? a->shard->o.fetch(a->shard->o.fetch_arg, sort_of(a->bound)->prepared,
+                                   a->shard->level.n ? &a->shard->level : NULL, hits, n, arena,
+                                   json, err)
                : 0;
     for (uint32_t i = 0; rc == 0 && i < n; i++) {
         hit *h = &value_of(out)->at[i];

@@ -112,6 +112,21 @@ int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_neste
     return 0;
 }
 
+/* A place for what the query's own matches are shown as; its node comes later. */
+static int add_inner(qdi_builder *b, const nested_query *x, uint32_t *number, qd_err *err)
+{
+    qd_query_inner i = {.in = b->inner_in};
+    if (b->inner.n >= QD_INNER_MAX)
+        return qd_err_set(err, QD_E_ARG, "a query has at most %u inner_hits", QD_INNER_MAX);
+    int rc = levels(b, x->path, &i.paths, &i.n, err);
+    if (!rc && i.n == 0) return 0; /* nothing matches there */
+    if (!rc) rc = qdi_query_copy(b, x->path, &i.path, err);
+    if (!rc) rc = qdi_query_copy(b, x->inner_hits, &i.json, err);
+    if (rc) return rc;
+    *number = (uint32_t)b->inner.n;
+    return qd_vec_push(&b->inner, b->arena->account, i) ? qd_err_nomem(err, "query") : 0;
+}
+
 static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
     const nested_query *x = (const nested_query *)q;
@@ -125,10 +140,16 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
                           QD_STR_ARG(x->path));
     }
     qd_str above = b->nested;
+    uint32_t in = b->inner_in, own = QD_INNER_NONE;
     const qd_node *child;
+    int rc = x->inner_hits.p && in != QD_INNER_NONE ? add_inner(b, x, &own, err) : 0;
+    if (rc) return rc;
     b->nested = x->path;
-    int rc = qdi_build(b, x->query, &child, err);
+    b->inner_in = own;
+    rc = qdi_build(b, x->query, &child, err);
     b->nested = above;
+    b->inner_in = in;
+    if (!rc && own != QD_INNER_NONE) b->inner.at[own].node = child;
     return rc ? rc : qdi_build_nested(b, child, x->path, x->score, out, err);
 }
 

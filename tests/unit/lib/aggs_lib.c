@@ -167,10 +167,10 @@ static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapp
     return 0;
 }
 
-static int fetch(void *arg, void *prepared, const qd_sort_hit *hits, uint32_t n, qd_arena *arena,
-                 qd_str *json, qd_err *err)
+static int fetch(void *arg, void *prepared, const struct qd_nested_level *level,
+                 const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json, qd_err *err)
 {
-    (void)arg, (void)prepared;
+    (void)arg, (void)prepared, (void)level;
     for (uint32_t i = 0; i < n; i++) {
         long long s = hits[i].values && hits[i].values[0].kind == QD_SORT_I64
                           ? (long long)hits[i].values[0].i64
