@@ -87,6 +87,48 @@ sub aggs { my $r = $node->post('/n/_search', { size => 0, %{$_[0]} }); diag $r->
 sub counts { my %n; $n{$_}++ for @_; return \%n }
 sub buckets { return { map { ($_->{key_as_string} // $_->{key}) => $_->{doc_count} } @{$_[0]{buckets}} } }
 
+sub order_of {
+    my ($sort, @more) = @_;
+    my $r = $node->post('/n/_search', { size => 2000, query => { match_all => {} }, sort => [ $sort, { rank => 'asc' }, { title => 'asc' } ], @more });
+    diag $r->{content} unless $r->{status} == 200;
+    return [ map { my $v = $_->{sort}[0]; defined $v && $v eq '9223372036854775807' ? undef : $v } @{ $r->{json}{hits}{hits} } ]; # as Elasticsearch shows no number
+}
+# What documents are sorted by: the values of those comments that pass, by mode; those without stand last.
+sub sorted_by {
+    my ($of, $mode, $down, $missing) = @_;
+    my @have;
+    my $none = 0;
+    for my $d (values %docs) {
+        my @v = $of->($d);
+        if (!@v) { if (defined $missing) { push @have, $missing } else { $none++ } next }
+        my $text = $v[0] =~ /[a-z]/;
+        @v = $text ? sort @v : sort { $a <=> $b } @v;
+        my $sum = 0;
+        if (!$text) { $sum += $_ for @v }
+        push @have, $mode eq 'min' ? $v[0] : $mode eq 'max' ? $v[-1] : $mode eq 'sum' ? $sum : int($sum / @v + 0.5);
+    }
+    my $text = @have && $have[0] =~ /[a-z]/;
+    @have = $text ? sort @have : sort { $a <=> $b } @have;
+    @have = reverse @have if $down;
+    return [ @have, (undef) x $none ];
+}
+sub check_sorts {
+    my ($when) = @_;
+    for my $mode (qw(min max sum avg)) {
+        is_deeply(order_of({ 'comments.stars' => { order => 'asc', mode => $mode, nested => { path => 'comments' } } }), sorted_by(sub { map { $_->{stars} } comments($_[0]) }, $mode), "$when: sorted by the $mode of stars");
+    }
+    is_deeply(order_of({ 'comments.stars' => { order => 'desc', missing => 3, nested => { path => 'comments', filter => { term => { 'comments.author' => 'ann' } } } } }),
+        sorted_by(sub { map { $_->{stars} } grep { $_->{author} eq 'ann' } comments($_[0]) }, 'max', 1, 3), "$when: of comments that pass a filter");
+    is_deeply(order_of({ 'comments.author' => { order => 'desc', nested => { path => 'comments', filter => { range => { 'comments.stars' => { gte => 3 } } } } } }),
+        sorted_by(sub { map { $_->{author} } grep { $_->{stars} >= 3 } comments($_[0]) }, 'max', 1), "$when: of words");
+    is_deeply(order_of({ 'comments.stars' => { order => 'asc', nested => { path => 'comments', max_children => 1 } } }),
+        sorted_by(sub { my @c = comments($_[0]); @c ? $c[0]{stars} : () }, 'min'), "$when: of the first");
+    is_deeply(order_of({ 'comments.votes.by' => { order => 'asc', nested => { path => 'comments', filter => { range => { 'comments.stars' => { gte => 2 } } }, nested => { path => 'comments.votes', filter => { term => { 'comments.votes.up' => JSON::PP::true } } } } } }),
+        sorted_by(sub { map { $_->{by} } grep { $_->{up} } map { list($_->{votes}) } grep { $_->{stars} >= 2 } comments($_[0]) }, 'min'), "$when: two levels, a filter on each");
+    is_deeply(order_of({ 'comments.votes.by' => { order => 'asc', nested => { path => 'comments.votes' } } }),
+        sorted_by(sub { map { $_->{by} } map { list($_->{votes}) } comments($_[0]) }, 'min'), "$when: two levels at once");
+}
+
 sub check_aggs {
     my ($when) = @_;
     for my $low (0, 20, 100) {
@@ -191,6 +233,7 @@ is($node->put('/n/_doc/900', { comments => [ comment(), { stars => 'many' } ] })
 $node->post('/n/_refresh');
 check_queries('changed');
 check_aggs('changed');
+check_sorts('changed');
 $node->post('/n/_flush');
 $node->stop;
 $node->start;
@@ -202,6 +245,7 @@ $node->put('/n/_settings', { 'index.merge.reorder' => 'bp' });
 is($node->post('/n/_forcemerge?max_num_segments=1')->{status}, 200, 'merged by bisection');
 check_queries('merged again');
 check_aggs('merged again');
+check_sorts('merged again');
 
 subtest 'scores' => sub {
     $node->put('/s', { settings => { number_of_shards => 1 }, mappings => { properties => { c => { type => 'nested', properties => { t => { type => 'text' }, n => { type => 'integer' } } } } } });
@@ -305,6 +349,10 @@ subtest 'refusals' => sub {
     $refused->(nested('comments', { match_all => {} }, score_mode => 'best'), 400, qr/No score mode for child query \[best\] found/, 'no such mode');
     $refused->(nested('comments', { match_all => {} }, depth => 1), 400, qr/\[nested\] query does not support \[depth\]/, 'no such member');
     is(found(nested('nothing', { match_all => {} }, ignore_unmapped => JSON::PP::true)), '', 'ignore_unmapped');
+    my $sort = sub { my ($s, $reason, $name) = @_; my $r = $node->post('/n/_search', { sort => [$s] }); is($r->{status}, 400, $name); like($r->{content}, $reason, "$name: why") };
+    $sort->({ 'comments.stars' => { nested => { path => 'nothing' } } }, qr/\[nested\] failed to find nested object under path \[nothing\]/, 'a sort of no path');
+    $sort->({ 'comments.stars' => { nested => { path => 'comments', depth => 1 } } }, qr/\[depth\]/, 'an unknown member of it');
+    $sort->({ 'comments.stars' => { nested => {} } }, qr/\[path\] is missing/, 'a sort without a path');
     my $agg = sub { my ($body, $reason, $name) = @_; my $r = $node->post('/n/_search', { size => 0, aggs => $body }); is($r->{status}, 400, $name); like($r->{content}, $reason, "$name: why") };
     $agg->({ a => { nested => { path => 'title' } } }, qr/\[nested\] nested path \[title\] is not nested/, 'a field is no path');
     $agg->({ a => { nested => {} } }, qr/Missing \[path\] field for nested aggregation \[a\]/, 'no path');

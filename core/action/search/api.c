@@ -117,21 +117,23 @@ static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapp
     search_request r = *x->r;
     search_sort sort = {0};
     top_hits *t = qd_arena_calloc(arena, sizeof *t);
-    qd_str index = {"", 0}, uuid = {"", 0};
+    const qd_query_context *context = NULL;
     int rc = t ? 0 : qd_err_nomem(err, "top_hits");
     for (uint32_t i = 0; i < x->nindices; i++) {
         if (x->indices[i].meta->mapping != mapping) continue;
-        index = x->indices[i].meta->name;
-        uuid = qd_str_c(x->indices[i].meta->uuid);
+        context = &x->indices[i].context;
     }
     r.track_scores = false;
     if (!rc) t->show.source.want = true;
     for (const qd_json_node *m = rc ? NULL : body->first; m && !rc; m = m->next) {
         rc = qdi_inner_member(&r, m, &t->show, &sort, err);
     }
-    if (!rc) {
-        rc = qdi_search_sort_bind(&sort, mapping, index, uuid, arena, x->now_ms, &t->keys, err);
-    }
+    qd_assert(context); /* the mapping is one of the search's */
+    if (!rc) rc = qdi_search_sort_bind(&sort, context, arena, &t->keys, err);
+    for (uint32_t i = 0; i < t->keys.n && !rc; i++)
+        if (t->keys.bound[i].nested)
+            rc = qd_err_set(err, QD_E_UNSUPPORTED,
+                            "[nested] is not supported in a sort of [top_hits]");
     if (rc) return rc;
     *out = (qd_aggs_hits_sort){
         .keys = t->keys.keys,

@@ -90,8 +90,9 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     search_request r = *x->r;
     search_sort sort = {0};
     qd_json_node *body;
+    qd_query_context context = ix->context;
     int64_t most = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW);
-    in->name = in->query.path;
+    in->name = context.nested = in->query.path;
     in->size = 3;
     in->show.source.want = true;
     r.track_scores = false;
@@ -105,9 +106,7 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     if ((int64_t)in->from + in->size > most)
         return inner_error("from + size", in->name, most, (int64_t)in->from + in->size, err);
     rc = qdi_hits_check(&in->show, ix->meta, err);
-    if (!rc)
-        rc = qdi_search_sort_bind(&sort, ix->meta->mapping, ix->meta->name,
-                                  qd_str_c(ix->meta->uuid), x->arena, x->now_ms, &in->keys, err);
+    if (!rc) rc = qdi_search_sort_bind(&sort, &context, x->arena, &in->keys, err);
     in->scores = !in->keys.n || r.track_scores;
     return rc;
 }
@@ -406,7 +405,8 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
     const search_keys *k = &b->in->keys;
     chosen c = {b, arena};
     qd_plan_options o = plan_options(b);
-    qd_sort_options so = {.keys = k->keys, .nkeys = k->n, .k = b->in->from + b->in->size};
+    qd_sort_key keys[QD_SORT_KEYS_MAX];
+    qd_sort_options so = {.keys = keys, .nkeys = k->n, .k = b->in->from + b->in->size};
     qd_node *node = qd_node_make(arena, QD_NATIVE_DOC_SET);
     qd_sorter *sorter;
     qd_sort_hit *hits;
@@ -416,7 +416,8 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
     if (!node) return qd_err_nomem(err, "inner hits");
     node->u.doc_set = (qd_node_doc_set){chosen_bits, &c};
     o.no_scores = true;
-    int rc = qd_sorter_make(&so, arena, &sorter, err);
+    int rc = qdi_sort_nested_keys(k, b->searcher, &o, arena, keys, err);
+    if (!rc) rc = qd_sorter_make(&so, arena, &sorter, err);
     if (!rc) rc = qd_plan_make(b->searcher, node, &o, arena, &p, err);
     if (!rc) rc = qd_plan_collect(p, NULL, qd_sorter_collector(sorter), NULL, err);
     if (!rc) rc = qd_sorter_finish(sorter, &hits, n, &total, &more, err);

@@ -228,8 +228,9 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
         }
     } else if (qd_str_is(m->key, "format")) {
         f->format = v;
-    } else if (qd_str_is(m->key, "nested") || qd_str_is(m->key, "nested_path") ||
-               qd_str_is(m->key, "nested_filter")) {
+    } else if (qd_str_is(m->key, "nested")) {
+        return qdi_sort_nested_parse(r, m, &f->nested, err);
+    } else if (qd_str_is(m->key, "nested_path") || qd_str_is(m->key, "nested_filter")) {
         return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
                           QD_STR_ARG(m->key));
     } else {

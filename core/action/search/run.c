@@ -187,8 +187,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     if (!rc) rc = order_names(x, ix, r->post_filter ? &post : NULL, err);
     if (!rc) rc = qdi_inner_bind(x, ix, r->post_filter ? &post : NULL, err);
     if (!rc) {
-        rc = qdi_search_sort_bind(&r->sort, ix->meta->mapping, ix->meta->name,
-                                  qd_str_c(ix->meta->uuid), x->arena, x->now_ms, &ix->sort, err);
+        rc = qdi_search_sort_bind(&r->sort, &ix->context, x->arena, &ix->sort, err);
     }
     if (!rc && r->after) {
         ix->after = qd_arena_calloc(x->arena, QD_SORT_KEYS_MAX * sizeof *ix->after);

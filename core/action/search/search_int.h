@@ -27,12 +27,30 @@
 
 /* --- the request ------------------------------------------------------------------------------ */
 
+/* "nested" of a sort. */
+typedef struct search_sort_nested {
+    qd_str path;
+    const qd_query *filter; /* NULL: none */
+    int64_t max_children;   /* 0: all */
+    struct search_sort_nested *below;
+} search_sort_nested;
+
+/* The same in an index. */
+typedef struct search_nested_bound {
+    const qd_str *paths; /* n, from the documents or the level above down, outer first */
+    uint32_t n;
+    const qd_node *filter; /* NULL: none */
+    uint32_t most;
+    struct search_nested_bound *below;
+} search_nested_bound;
+
 /* One element of "sort", before any index is known. */
 typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
     const qd_json_node *missing;                /* NULL: "_last" */
+    search_sort_nested *nested;                 /* NULL: none */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -160,6 +178,7 @@ typedef struct search_sort_bound {
     const qd_field *field;        /* NULL: unmapped or no field */
     const qd_date_format *format; /* given with the sort */
     bool shard_doc; /* _shard_doc: the shard's place above 32 bits, the document below */
+    const search_nested_bound *nested; /* NULL: none */
 } search_sort_bound;
 
 /* Sort keys under one mapping. */
@@ -170,9 +189,16 @@ typedef struct search_keys {
     bool scores; /* _score is one of them */
 } search_keys;
 
-/* Binds sort fields. index for errors. */
-int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index, qd_str uuid,
-                         qd_arena *arena, int64_t now_ms, search_keys *out, qd_err *err);
+/* Binds sort fields in the index of q, for the documents that q asks of; arena is the result's. */
+int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_arena *arena,
+                         search_keys *out, qd_err *err);
+/* "nested" of a sort: read, bound, and made ready for a searcher: keys in arena in which it is. */
+int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_nested **out,
+                          qd_err *err);
+int qdi_sort_nested_bind(const search_sort_nested *s, const qd_query_context *q, qd_arena *arena,
+                         const search_nested_bound **out, qd_err *err);
+int qdi_sort_nested_keys(const search_keys *k, qd_searcher *s, const qd_plan_options *o,
+                         qd_arena *arena, qd_sort_key *out, qd_err *err);
 /* search_after's values for these keys. */
 int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_arena *arena,
                           int64_t now_ms, qd_sort_value *out, qd_err *err);

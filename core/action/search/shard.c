@@ -275,7 +275,12 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .scores = x->r->track_scores || !k->n,
     };
     if (k->n) {
-        memcpy(keys, k->keys, k->n * sizeof *keys);
+        qd_plan_options po = {.budget = qdi_search_budget(x, (search_shard *)s),
+                              .task = x->task,
+                              .no_scores = true,
+                              .account = x->a->account};
+        int rc = qdi_sort_nested_keys(k, s->searcher, &po, &s->arena, keys, err);
+        if (rc) return rc;
     } else {
         keys[0] = by_score;
     }

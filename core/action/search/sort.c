@@ -255,10 +255,10 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
     return missing_of(b, s, bound, k, err);
 }
 
-int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index, qd_str uuid,
-                         qd_arena *arena, int64_t now_ms, search_keys *out, qd_err *err)
+int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_arena *arena,
+                         search_keys *out, qd_err *err)
 {
-    binder b = {m, index, uuid, arena, now_ms};
+    binder b = {q->mapping, q->index, q->index_uuid, arena, q->now_ms};
     int rc = 0;
     out->n = 0;
     out->scores = false;
@@ -279,6 +279,11 @@ int qdi_search_sort_bind(const search_sort *s, const qd_mapping *m, qd_str index
         } else {
             rc = bind_field(&b, f, bound, k, err);
         }
+        if (!rc && f->nested) rc = qdi_sort_nested_bind(f->nested, q, arena, &bound->nested, err);
+        if (!rc && f->nested && (k->cast || k->slice.n))
+            rc = qd_err_set(err, QD_E_UNSUPPORTED,
+                            "[nested] is not supported in a sort with [numeric_type] or by a key "
+                            "of a flattened field");
         out->n++;
     }
     return rc;

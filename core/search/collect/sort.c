@@ -7,9 +7,9 @@
  * gap are told apart by their bytes. When a segment begins, the kept hits are converted, which
  * keeps their order; when it ends, the kept ones of it get their bytes.
  */
-#include "search/collect/sort.h"
 #include "base/arena.h"
 #include "base/str.h"
+#include "search/collect/sort_nested_int.h"
 #include "search/collect/topk.h"
 #include "segment/columns.h"
 #include "segment/points.h"
@@ -36,8 +36,9 @@ typedef struct key {
     const qd_column *column;
     qd_column_reader *reader;
     qd_dict_reader *dict;
-    uint32_t lo, hi; /* ordinals of the slice */
-    int64_t *v;      /* of a batch */
+    uint32_t lo, hi;              /* ordinals of the slice */
+    int64_t *v;                   /* of a batch */
+    struct qdi_sort_below *below; /* k.nested: the nested documents of the present segment */
 } key;
 
 struct qd_sorter {
@@ -216,15 +217,19 @@ static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd
         k->column = NULL;
         k->reader = NULL;
         k->dict = NULL;
+        const qd_leaf *at = leaf;
+        if (k->k.nested)
+            at = qdi_sort_below_plan(k->k.nested, leaf, reads, &s->leaf_arena, &k->below, &rc, err);
+        if (rc || !at) continue;
         if (k->k.kind != QD_SORT_I64 && k->k.kind != QD_SORT_ORD) continue;
-        uint32_t f = qd_segment_field_find(leaf->segment, k->k.field);
-        const qd_columns *set = qd_segment_columns(leaf->segment);
+        uint32_t f = qd_segment_field_find(at->segment, k->k.field);
+        const qd_columns *set = qd_segment_columns(at->segment);
         const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
         uint8_t want = k->k.kind == QD_SORT_ORD ? QD_COLUMN_ORDINAL : QD_COLUMN_I64;
         if (!col || qd_column_stats_get(col)->type != want || !qd_column_stats_get(col)->docs)
             continue;
         k->column = col;
-        rc = qd_column_plan(col, 0, leaf->docs, reads, &s->leaf_arena, &k->reader, err);
+        rc = qd_column_plan(col, 0, at->docs, reads, &s->leaf_arena, &k->reader, err);
         if (!rc && want == QD_COLUMN_ORDINAL)
             rc = qd_dict_plan_all(col, reads, &s->leaf_arena, &k->dict, err);
     }
@@ -235,11 +240,12 @@ static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, q
 {
     qd_sorter *s = (qd_sorter *)c;
     (void)leaf;
-    (void)reads;
     int rc = 0;
     s->counted = false;
     for (uint32_t i = 0; i < s->nkeys && !rc; i++) {
-        rc = key_begin(s, i, err);
+        if (s->keys[i].reader && s->keys[i].k.nested)
+            rc = qdi_sort_below_open(s->keys[i].below, reads, err);
+        if (!rc) rc = key_begin(s, i, err);
         if (s->keys[i].k.kind != QD_SORT_ORD) continue; /* no dictionary: all in its one gap */
         for (uint32_t e = 0; e < s->n && !rc; e++) /* missing ones keep their ends of the order */
             if (s->heap[e].bytes[i].p) {
@@ -346,6 +352,24 @@ static int gather_cast(key *k, const qd_hits *h, qd_err *err)
     return rc;
 }
 
+/* All values of a document's nested ones together. */
+static int gather_nested(key *k, const qd_hits *h, qd_err *err)
+{
+    for (uint32_t i = 0; i < h->n; i++) {
+        const int64_t *v;
+        uint32_t n;
+        int rc = qdi_sort_below_values(k->below, k->reader, h->docs[i], &v, &n, err);
+        if (rc) return rc;
+        if (!n)
+            k->v[i] = k->missing;
+        else if (k->k.kind == QD_SORT_ORD)
+            k->v[i] = 2 * (k->k.mode == QD_SORT_MAX ? v[n - 1] : v[0]) + 1;
+        else
+            k->v[i] = combine(&k->k, v, n);
+    }
+    return 0;
+}
+
 static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
 {
     (void)s;
@@ -359,6 +383,7 @@ static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
         return 0;
     }
     int rc = 0;
+    if (k->k.nested) return gather_nested(k, h, err);
     if (k->k.kind == QD_SORT_ORD) {
         rc = k->k.slice.n ? gather_slice(k, h, err)
                           : qd_column_gather(k->reader, h->docs, h->n,
@@ -496,7 +521,7 @@ static bool ties_by_doc(const qd_sorter *s)
 static bool key_is_value(const qd_sorter *s)
 {
     const qd_sort_key *k = &s->keys[0].k;
-    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast;
+    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->nested;
 }
 
 static bool sorter_settled(const qd_collector *c)

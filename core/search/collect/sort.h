@@ -9,6 +9,7 @@
 #define QD_SEARCH_SORT_H
 
 #include "search/collect/collect.h"
+#include "search/nested.h"
 
 #define QD_SORT_KEYS_MAX 16u
 
@@ -55,6 +56,14 @@ typedef struct qd_sort_value {
     qd_str bytes; /* ORD */
 } qd_sort_value;
 
+/* The values of nested documents, all together, stand for the document's. */
+typedef struct qd_sort_nested {
+    qd_nested_level level;
+    const uint64_t *bits; /* by number in the level's searcher, those that count; NULL: all */
+    uint32_t most;        /* of a document's, the first so many; 0: all */
+    bool none;            /* there are no such documents */
+} qd_sort_nested;
+
 typedef struct qd_sort_key {
     qd_sort_kind kind;
     bool descending;
@@ -65,7 +74,8 @@ typedef struct qd_sort_key {
     qd_sort_cast cast; /* not with sum, avg, median */
     double scale;      /* of integers that stand for fractions; 0: they stand for themselves */
     qd_sort_missing missing;
-    qd_sort_value missing_value; /* with QD_SORT_MISSING_VALUE */
+    qd_sort_value missing_value;  /* with QD_SORT_MISSING_VALUE */
+    const qd_sort_nested *nested; /* I64, ORD; not with slice or cast; NULL: the document's own */
 } qd_sort_key;
 
 typedef struct qd_sort_options {
