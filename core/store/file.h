@@ -62,10 +62,10 @@ int qd_file_open(qd_store *s, qd_str name, const qd_file_format *format, qd_acco
  * QD_E_CORRUPT with the place. [worker] */
 QD_MUST_CHECK
 int qd_file_probe(qd_store *s, qd_str name, qd_err *err);
+#define QD_FILE_VIEW_IDS 65536u
 /* The sections of f with ids in [from, from + QD_FILE_VIEW_IDS), as a file whose ids begin at 0.
  * All else of it is f's, of which it holds a reference; it is not verified on its own. One
  * reference is the caller's. [any] QD_E_NOMEM. */
-#define QD_FILE_VIEW_IDS 65536u
 QD_MUST_CHECK
 int qd_file_view(qd_file *f, uint32_t from, qd_file **out, qd_err *err);
 /* One more reference. [any] */

@@ -104,7 +104,7 @@ int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_neste
     uint32_t n;
     int rc = levels(b, path, &paths, &n, err);
     if (rc) return rc;
-    if (n == 0 || child->kind == QD_NATIVE_MATCH_NONE) return qdi_query_none(b, out, err);
+    if (n == 0) return qdi_query_none(b, out, err);
     qd_node *x = qdi_query_node(b, QD_NATIVE_NESTED, err);
     if (!x) return QD_E_NOMEM;
     x->u.nested = (qd_node_nested){.child = child, .paths = paths, .n = n, .score = score};
