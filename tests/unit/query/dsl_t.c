@@ -369,8 +369,19 @@ static void errors(void **state)
         {"{'multi_match':{'query':{}}}",
          "parsing_exception: [multi_match] unknown token [START_OBJECT] after [query] @1:25"},
         {"{'nested':{'path':'o','query':{'match_all':{}}}}",
-         "parsing_exception: unknown query [nested] @1:11 < named_object_not_found_exception: "
-         "[1:11] unknown field [nested]"},
+         "query_shard_exception: failed to create query: [nested] nested object under path [o] is "
+         "not of nested type < illegal_state_exception: [nested] nested object under path [o] is "
+         "not of nested type"},
+        {"{'nested':{'path':'no','query':{'match_all':{}}}}",
+         "query_shard_exception: failed to create query: [nested] failed to find nested object "
+         "under "
+         "path [no] < illegal_state_exception: [nested] failed to find nested object under path "
+         "[no]"},
+        {"{'nested':{'query':{'match_all':{}}}}",
+         "illegal_argument_exception: [nested] requires 'path' field"},
+        {"{'nested':{'path':'o'}}", "illegal_argument_exception: [nested] requires 'query' field"},
+        {"{'nested':{'path':'o','score_mode':'x'}}",
+         "illegal_argument_exception: No score mode for child query [x] found"},
         {"{'function_score':{}}",
          "parsing_exception: unknown query [function_score] did you mean [constant_score]? @1:19 < "
          "named_object_not_found_exception: [1:19] unknown field [function_score]"},
