@@ -483,6 +483,11 @@ int qd_engine_lease_set(qd_engine *e, qd_str id, int64_t retaining_seq_no, int64
                           QD_LEASE_ID_MAX);
     }
     if (retaining_seq_no < 0) retaining_seq_no = 0;
+    if (!qd_seq_no_sound_from(retaining_seq_no)) {
+        return qd_err_set(err, QD_E_ARG,
+                          "%s a retention lease from operation [%lld] on: numbers are below [%lld]",
+                          e->name, (long long)retaining_seq_no, (long long)QD_SEQ_NO_LIMIT);
+    }
     qd_mutex_lock(&e->leases_lock);
     qd_engine_lease *l = lease_find(e, id);
     if (!l && e->leases.n >= QD_LEASES_MAX) {

@@ -71,7 +71,7 @@ static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
     for (uint32_t i = 0; i < n && i < have; i++) {
         if (strncmp(lease[i].id, prefix, sizeof prefix - 1) != 0) continue;
         if (kept_has(k, lease[i].id + sizeof prefix - 1)) continue;
-        if (k->whole || now - lease[i].renewed_ms > atomic_load(&g->away_ms)) {
+        if (k->whole || lease[i].renewed_ms < now - atomic_load(&g->away_ms)) {
             qd_engine_lease_remove(e, qd_str_c(lease[i].id));
         }
     }

@@ -537,6 +537,8 @@ static void leases_retain_operations(void **state)
     side_make(&p, QD_ENGINE_PRIMARY, NULL);
     assert_int_equal(qd_engine_lease_set(p.e, QD_STR("copy"), 3, 77, NULL), 0);
     assert_int_equal(qd_engine_lease_set(p.e, QD_STR(""), 3, 77, NULL), QD_E_ARG);
+    assert_int_equal(qd_engine_lease_set(p.e, QD_STR("x"), INT64_MAX, 77, &err), QD_E_ARG);
+    qd_err_fini(&err);
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 2; i++) put_doc(&p, i, round, NULL);
         qd_engine_global_checkpoint_set(p.e, at_of(&p).max_seq_no);
