@@ -70,7 +70,7 @@ static bool tick_one(repl_shard *g)
     if (stuck) g->fenced_ns = 0;
     bool start = repl_start_due(g);
     bool rest = !publish && !start && !stuck && repl_rests(g);
-    bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
+    bool retain = g->engine && repl_now(g) >= g->retention_ns;
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
     repl_unlock_tick(g);
     if (publish) repl_publish_queue(g);
