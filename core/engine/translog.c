@@ -176,8 +176,8 @@ static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint6
     return h;
 }
 
-/* A generation begins that makes all records before it void: those files hold no number that a lease
- * would keep or a cursor would look for. Under the lock. */
+/* A generation begins that makes all records before it void: those files hold no number that a
+ * lease would keep or a cursor would look for. Under the lock. */
 static void forget_before(qd_translog *t)
 {
     for (size_t i = 0; i + 1 < t->files.n; i++)
