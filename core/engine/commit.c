@@ -80,6 +80,8 @@ int qd_commit_write(qd_store *s, qd_str folder, const qd_commit *c, qd_err *err)
     qd_json_writer w;
     /* what decode refuses is not written: the shard could not be opened any more */
     qd_assert(c->generation >= 1 && c->local_checkpoint >= -1 && c->operations_from >= 0);
+    qd_assert(qd_seq_no_sound(c->local_checkpoint) && qd_seq_no_sound(c->max_seq_no));
+    qd_assert(qd_seq_no_sound_from(c->operations_from));
     qd_assert(c->translog_first >= 1 && c->translog_first <= c->translog_generation);
     qd_assert(c->n <= QD_COMMIT_SEGMENTS_MAX && c->leases_n <= QD_LEASES_MAX);
     qd_buf_init(&b, NULL, COMMIT_BYTES_MAX);
@@ -173,6 +175,7 @@ static bool read_lease(const qd_json_node *n, qd_engine_lease *l)
     const qd_json_node *id = qd_json_get(n, "id");
     if (!id || id->type != QD_JSON_T_STRING || id->text.n == 0 || id->text.n > QD_LEASE_ID_MAX ||
         !read_i64(n, "retaining_seq_no", 0, &l->retaining_seq_no) ||
+        !qd_seq_no_sound_from(l->retaining_seq_no) ||
         !read_i64(n, "renewed_ms", INT64_MIN, &l->renewed_ms)) {
         return false;
     }
@@ -204,6 +207,8 @@ static int decode(const qd_json_node *root, qd_arena *arena, qd_commit *c)
         !read_i64(root, "max_seq_no", -1, &c->max_seq_no) ||
         !read_i64(root, "primary_term", 0, &term) || !read_i64(root, "translog_first", 1, &first) ||
         first > translog || !read_i64(root, "operations_from", 0, &c->operations_from) ||
+        !qd_seq_no_sound(c->local_checkpoint) || !qd_seq_no_sound(c->max_seq_no) ||
+        !qd_seq_no_sound_from(c->operations_from) ||
         !read_i64(root, "published_term", 0, &shown_term) ||
         !read_i64(root, "published_generation", 0, &shown) ||
         !read_hex(qd_json_get(root, "translog_uuid"), c->translog_uuid) ||

@@ -256,6 +256,7 @@ int qdi_engine_commit(qd_engine *e, engine_snapshot *s, uint64_t translog_least,
     e->committed_translog = c.translog_generation;
     atomic_store(&e->committed_checkpoint, c.local_checkpoint);
     atomic_store(&e->committed_term, c.primary_term);
+    memcpy(e->committed_history, c.history_uuid, 16);
     atomic_store(&e->complete_from, c.operations_from);
     qdi_engine_cursors_clear(e); /* they hold files that may go */
     rc = qdi_engine_log_trim(e, c.translog_generation, retain, covered, err);

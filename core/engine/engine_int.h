@@ -150,6 +150,7 @@ struct qd_engine {
     uint64_t commit_generation, committed_translog;
     _Atomic int64_t committed_checkpoint;
     _Atomic uint64_t committed_term;   /* the primary term of the commit point */
+    uint8_t committed_history[16];     /* and its history */
     engine_pairs committed;            /* of the last commit point */
     _Atomic int64_t complete_from;     /* the translog holds every operation from here on */
     _Atomic uint64_t reset_generation; /* of a recovery that has not installed anything yet */

@@ -44,6 +44,7 @@ static int read_hit(qd_engine *e, qd_segment *s, uint32_t doc, bool source, qd_a
     qd_stored_scratch scratch = {.account = e->account};
     const qd_stored *stored = source ? qd_segment_stored(s) : NULL;
     uint32_t slot = 0;
+    qd_assert(doc < qd_segment_docs(s)); /* the table of ids was asked, which checks it */
     qd_reads *r = qd_reads_make(arena, e->account);
     if (!r) return qd_err_nomem(err, "look-up of a document");
     int rc = plan_column(s, "_version", &doc, r, arena, &version, err);
@@ -82,6 +83,7 @@ int qdi_engine_lookup(qd_engine *e, const qd_reader *r, qd_str id, bool source, 
         int rc = qd_ids_lookup(ids, &id, &hash, 1, &doc, arena, err);
         if (rc) return rc;
         if (doc == QD_IDS_ABSENT || !qd_live_has(l->live, doc)) continue;
+        qd_assert(i == 0 || l->unit != r->leaf[i - 1].unit); /* it names the leaf */
         out->found = true;
         out->unit = l->unit;
         out->doc = doc;
@@ -123,6 +125,9 @@ static int from_translog(qd_engine *e, const qd_version_value *v, bool want_sour
     int rc = qd_engine_sync(e, &v->at, err); /* never shows what a power loss could take back */
     if (rc || !want_source) return rc;
     if ((rc = qd_translog_read(e->translog, &v->at, arena, &op, err))) return rc;
+    /* the map names the place of the operation that it tells of */
+    qd_invariant(op.seq_no == v->seq_no && op.primary_term == v->primary_term);
+    qd_invariant(op.version == v->version && op.type == QD_TRANSLOG_INDEX);
     out->source = op.source;
     out->routing = op.routing;
     out->source_stored = true;
@@ -141,6 +146,7 @@ static int realtime(qd_engine *e, qd_str id, bool want_source, qd_arena *arena, 
                 .version = v.version, .seq_no = (int64_t)v.seq_no, .primary_term = v.primary_term};
             return qd_engine_sync(e, &v.at, err);
         }
+        qd_assert(attempt <= 1); /* once a flush has come between, it is in the reader */
         qd_err gone;
         qd_err_init(&gone);
         int rc = from_translog(e, &v, want_source, arena, out, &gone);

@@ -326,6 +326,7 @@ int qd_engine_create(const qd_engine_config *c, qd_engine **out, qd_err *err)
     if (!rc) rc = qd_commit_write(c->log_store, c->folder, &first, err);
     e->commit_generation = e->committed_translog = 1;
     atomic_store(&e->committed_term, c->primary_term);
+    memcpy(e->committed_history, first.history_uuid, 16);
     if (!rc) rc = qdi_engine_publish(e, QD_SEQ_NO_NONE, err);
     if (rc) {
         destroy(e);
@@ -483,6 +484,7 @@ static int take_commit(qd_engine *e, const qd_commit *c, qd_err *err)
 {
     memcpy(e->translog_uuid, c->translog_uuid, 16);
     memcpy(e->history_uuid, c->history_uuid, 16);
+    memcpy(e->committed_history, c->history_uuid, 16);
     e->commit_generation = c->generation;
     e->committed_translog = c->translog_generation;
     e->committed_checkpoint = c->local_checkpoint;

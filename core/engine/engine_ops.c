@@ -26,9 +26,14 @@ int qd_op_encode(const qd_translog_op *op, qd_buf *out, qd_err *err)
 int qd_op_next(qd_str *in, qd_translog_op *op, qd_str *raw, qd_err *err)
 {
     size_t n = qdi_record_decode((const uint8_t *)in->p, in->n, 0, op);
-    if (n == 0 || op->seq_no > INT64_MAX) {
+    if (n == 0) {
         return qd_err_set(err, QD_E_CORRUPT,
                           "encoded operation: not a valid record, %zu bytes before the end", in->n);
+    }
+    if (op->seq_no >= (uint64_t)QD_SEQ_NO_LIMIT) {
+        return qd_err_set(err, QD_E_CORRUPT,
+                          "encoded operation: sequence number [%llu] is out of range",
+                          (unsigned long long)op->seq_no);
     }
     if (op->id.n > QD_TRANSLOG_ID_MAX) {
         return qd_err_set(err, QD_E_CORRUPT, "encoded operation: an id of %zu bytes", op->id.n);
@@ -183,8 +188,8 @@ static int receive(qd_engine *e, held *h, const qd_translog_op *op, qd_str raw, 
     }
     qd_invariant(op->primary_term <= atomic_load(&e->primary_term));
     qd_assert(seq_no > done); /* what is below the local checkpoint is here */
-    if (qd_seq_no_advance(&e->seq_no, seq_no)) return qd_err_nomem(err, "sequence numbers");
-    int rc = qd_translog_add(e->translog, op, &at, err);
+    int rc = qd_seq_no_advance(&e->seq_no, seq_no, err);
+    if (!rc) rc = qd_translog_add(e->translog, op, &at, err);
     if (rc) return rc;
     qd_invariant(r->seq_no == seq_no || r->seq_no <= atomic_load(&e->global));
     *r = (engine_recent){seq_no, op->primary_term, sum};

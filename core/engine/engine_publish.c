@@ -213,13 +213,15 @@ int qd_publication_encode(const qd_publication *p, qd_buf *out, qd_err *err)
 
 static bool sound(const qd_publication *p)
 {
-    if (p->max_seq_no < -1 || p->global_checkpoint < p->max_seq_no || p->primary_term > INT64_MAX ||
+    if (!qd_seq_no_sound(p->max_seq_no) || !qd_seq_no_sound(p->global_checkpoint) ||
+        p->global_checkpoint < p->max_seq_no || p->primary_term > INT64_MAX ||
         p->generation > INT64_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < p->n; i++) {
         const qd_publication_segment *s = &p->segments[i];
-        if (s->live > s->docs || s->bytes > INT64_MAX || s->live_bytes > INT64_MAX ||
+        /* the bytes, too: a file is fetched by offsets that travel in the place of numbers */
+        if (s->live > s->docs || s->bytes > QD_SEQ_NO_LIMIT || s->live_bytes > QD_SEQ_NO_LIMIT ||
             s->live_generation > INT64_MAX || (s->live_generation == 0 && s->live != s->docs)) {
             return false;
         }

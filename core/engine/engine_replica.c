@@ -401,6 +401,39 @@ int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err)
     return rc;
 }
 
+/* The copy has begun to forget the history of its commit point, and is told to be of that history
+ * again. Its log of it is void in memory, and a generation of it behind those of another one would
+ * hide from the next opening what a recovery left: so it is opened anew, which finds the log as it
+ * was before. */
+static int reset_back(qd_engine *e, qd_err *err)
+{
+    qd_err failure;
+    qd_err_init(&failure);
+    (void)qd_err_set(&failure, QD_E_STATE,
+                     "%s a recovery from another history did not end, and the primary is of the "
+                     "history before it again: the copy has to be opened anew",
+                     e->name);
+    int rc = qdi_engine_fail(e, &failure);
+    if (err) qd_err_copy(err, &failure);
+    qd_err_fini(&failure);
+    return rc;
+}
+
+/* Nothing of the history before is here any more: leases that retain its numbers say nothing, and
+ * the log is complete from its first record on. Held. */
+static void forget(qd_engine *e, const uint8_t *history)
+{
+    qdi_engine_history_set(e, history);
+    atomic_store(&e->global, QD_SEQ_NO_NONE);
+    qd_seq_no_reset(&e->seq_no, QD_SEQ_NO_NONE);
+    qdi_engine_recent_clear(e);
+    atomic_store(&e->complete_from, 0);
+    qd_mutex_lock(&e->leases_lock);
+    e->leases.n = 0;
+    qd_mutex_unlock(&e->leases_lock);
+    qd_assert(qd_translog_highest(e->translog) < 0);
+}
+
 int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
 {
     QD_CHECK(e, ENGINE_MAGIC);
@@ -411,20 +444,20 @@ int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err)
     if (!rc && (atomic_load(&e->mode) != QD_ENGINE_REPLICA || e->install)) {
         rc = qd_err_set(err, QD_E_STATE, "%s cannot be recovered from another copy now", e->name);
     }
-    if (!rc && !qdi_engine_history_is(e, history)) {
+    bool other = !rc && !qdi_engine_history_is(e, history);
+    if (other && memcmp(history, e->committed_history, 16) == 0) {
+        rc = reset_back(e, err);
+    } else if (other) {
         /* all that was there is void; this generation goes first if the recovery does not end */
         qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term),
                               .history = history,
                               .trim_above = -1,
-                              .trim_below_term = INT64_MAX};
+                              .trim_below_term = TRANSLOG_ALL_TERMS};
         rc = turn(e, &t, &generation, err);
         if (!rc) {
             qd_assert(generation > e->committed_translog); /* 0 stands for none */
             atomic_store(&e->reset_generation, generation);
-            qdi_engine_history_set(e, history);
-            atomic_store(&e->global, QD_SEQ_NO_NONE);
-            qd_seq_no_reset(&e->seq_no, QD_SEQ_NO_NONE);
-            qdi_engine_recent_clear(e);
+            forget(e, history);
         }
     }
     qdi_engine_release(e);
@@ -440,9 +473,9 @@ int qd_engine_history_renew(qd_engine *e, qd_err *err)
     qd_err failure;
     qd_err_init(&failure);
     qdi_engine_id(e, history);
-    qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term), .history = history};
     qd_mutex_lock(&e->flush_lock);
     qdi_engine_hold(e); /* until the commit point stands nothing may follow in the new generation */
+    qd_translog_turn t = {.primary_term = atomic_load(&e->primary_term), .history = history};
     int rc = qdi_engine_alive(e, err);
     if (!rc && atomic_load(&e->mode) != QD_ENGINE_PRIMARY) {
         rc = qd_err_set(err, QD_E_NOT_PRIMARY, "%s is not the primary (any longer)", e->name);
@@ -483,6 +516,11 @@ int qd_engine_lease_set(qd_engine *e, qd_str id, int64_t retaining_seq_no, int64
                           QD_LEASE_ID_MAX);
     }
     if (retaining_seq_no < 0) retaining_seq_no = 0;
+    if (!qd_seq_no_sound_from(retaining_seq_no)) {
+        return qd_err_set(err, QD_E_ARG,
+                          "%s a retention lease from operation [%lld] on: numbers are below [%lld]",
+                          e->name, (long long)retaining_seq_no, (long long)QD_SEQ_NO_LIMIT);
+    }
     qd_mutex_lock(&e->leases_lock);
     qd_engine_lease *l = lease_find(e, id);
     if (!l && e->leases.n >= QD_LEASES_MAX) {

@@ -299,9 +299,7 @@ static int under_stripe(qd_engine *e, engine_slot *s, const qd_engine_op *op, ui
     if (!rc && qd_vec_reserve(&s->buffer->deletes, e->account, 2)) {
         rc = qd_err_nomem(err, "list of replaced documents");
     }
-    if (!rc && (rc = qd_seq_no_assign(&e->seq_no, &r->seq_no))) {
-        (void)qd_err_nomem(err, "sequence numbers in flight");
-    }
+    if (!rc) rc = qd_seq_no_assign(&e->seq_no, &r->seq_no, err);
     if (rc) {
         if (!op->delete) qd_buffer_doc_abort(s->buffer->b);
     } else {
@@ -512,9 +510,7 @@ static int replay_on_slot(qd_engine *e, engine_slot *s, const qd_translog_op *op
 {
     int rc = op->type == QD_TRANSLOG_NOOP ? 0 : replay_document(e, s, op, at, err);
     if (rc) return rc;
-    if (qd_seq_no_advance(&e->seq_no, (int64_t)op->seq_no)) {
-        return qd_err_nomem(err, "sequence numbers in flight");
-    }
+    if ((rc = qd_seq_no_advance(&e->seq_no, (int64_t)op->seq_no, err))) return rc;
     qd_seq_no_processed(&e->seq_no, (int64_t)op->seq_no);
     return 0;
 }

@@ -62,6 +62,7 @@ static uint64_t *term_at(look *k, int64_t seq_no, int *rc)
         memset(k->terms.at + k->terms.n, 0, more * sizeof *k->terms.at);
         k->terms.n = i + 1;
     }
+    qd_assert(k->base + (int64_t)i == seq_no && k->terms.n <= NUMBERS_MAX);
     return &k->terms.at[i];
 }
 
@@ -71,6 +72,7 @@ static int take_record(void *arg, const qd_translog_op *op, const qd_translog_lo
     look *k = arg;
     int rc = 0;
     int64_t seq_no = (int64_t)op->seq_no;
+    qd_assert(at->generation == k->generation); /* what is told names it */
     uint64_t *term = term_at(k, seq_no, &rc);
     if (rc) return qd_err_nomem(err, "numbers of a log");
     if (!term) return 0;
@@ -94,6 +96,7 @@ static void take_head(look *k, const translog_head *h)
 {
     if (h->trim_below_term) {
         int64_t above = h->trim_above < k->base - 1 ? k->base - 1 : h->trim_above;
+        qd_assert(above >= k->base - 1); /* or the first place would lie before the list */
         uint64_t from = (uint64_t)(above + 1 - k->base);
         for (uint64_t i = from; i < k->terms.n; i++) {
             uint64_t term = k->terms.at[i];
@@ -138,6 +141,7 @@ static int find_copies(look *k, const translog_head *head, qd_store_log *log, co
     if (!head->before_durable) return 0;
     int rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
                                    k->account, NULL, NULL, &f, err);
+    qd_assert(rc || f.first_mark < f.end); /* it stands in what is good */
     k->copied = f.first_mark ? f.first_mark : UINT64_MAX;
     return rc;
 }
@@ -155,6 +159,7 @@ static int take_generation(look *k, const translog_head *head, uint64_t durable,
         rc = qdi_translog_read_all(log, name, k->generation, durable, k->commit->translog_uuid,
                                    k->account, take_record, k, &f, err);
     qd_store_log_close(log);
+    qd_assert(rc || f.records <= f.end);
     if (!rc && f.checkpoint > k->known) k->known = f.checkpoint;
     return rc;
 }
@@ -169,6 +174,8 @@ static int look_at_log(look *k, qd_err *err)
         bool last = i + 1 == k->generations.n;
         translog_head head, next = {.before_durable = 0};
         k->generation = k->generations.at[i];
+        qd_assert(k->generation >= k->commit->translog_first);
+        qd_assert(i == 0 || k->generations.at[i - 1] <= k->generation); /* later ones win */
         rc = head_of(k, k->generation, &head, err);
         if (rc == QD_E_TRANSLOG_CORRUPT && last) { /* its creation was cut short */
             if (err) qd_err_fini(err);
@@ -212,6 +219,7 @@ static int compare(look *k, const qd_segment *s, uint32_t from, uint32_t to, qd_
 {
     qd_arena arena;
     qd_column_reader *number, *term;
+    qd_assert(from < to && to <= qd_segment_docs(s));
     qd_arena_init(&arena, k->account, ARENA_MAX);
     qd_reads *r = qd_reads_make(&arena, k->account);
     int rc = r ? 0 : qd_err_nomem(err, "numbers of a segment");
@@ -224,6 +232,7 @@ static int compare(look *k, const qd_segment *s, uint32_t from, uint32_t to, qd_
         if (!rc) rc = value(term, doc, &is, err);
         uint64_t i = (uint64_t)(seq_no - k->base);
         if (rc || seq_no < k->base || is < 1 || i >= k->terms.n) continue;
+        qd_assert(i < NUMBERS_MAX);
         uint64_t logged = k->terms.at[i];
         if (!logged || logged == (uint64_t)is) continue;
         snprintf(k->text, k->room,

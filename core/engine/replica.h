@@ -125,7 +125,8 @@ int qd_engine_promote(qd_engine *e, uint64_t term, qd_err *err);
 /* Replica, before a recovery by files from another history: forgets all operations; those that
  * arrive from now on belong to `history` (16 bytes). What is on the disk is replaced by the first
  * publication that is installed, and stays until then, also over a restart. The copy's own history
- * again does nothing. [worker] QD_E_STATE: a primary. */
+ * again does nothing. [worker] QD_E_STATE: a primary; or `history` is that of what is on the disk,
+ * after a reset to another one: the copy fails, and opened anew has its log of it. */
 QD_MUST_CHECK
 int qd_engine_recovery_reset(qd_engine *e, const uint8_t *history, qd_err *err);
 

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #define RING_MIN 1024u
-#define RING_MAX ((uint64_t)1 << 32)
+#define RING_MAX ((uint64_t)1 << 27) /* 16 MiB: a replica refuses what is half as far ahead */
 
 int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account)
 {
     memset(s, 0, sizeof *s);
+    qd_assert(qd_seq_no_sound(max_seq_no));
     s->ahead = qd_calloc(account, RING_MIN / 8);
     if (!s->ahead) return QD_E_NOMEM;
     qd_mutex_init(&s->lock);
@@ -46,18 +47,27 @@ static void holds(const qd_seq_no *s)
     qd_assert(s->persisted <= s->processed);
     qd_assert(s->processed < s->next);
     qd_assert((uint64_t)(s->next - 1 - s->processed) <= s->ring_bits);
+    qd_assert(s->next <= QD_SEQ_NO_LIMIT); /* what is beyond was refused where it came from */
 }
 
 /* Room for numbers up to seq_no above the checkpoint. Under the lock. */
-static int make_room(qd_seq_no *s, int64_t seq_no)
+static int make_room(qd_seq_no *s, int64_t seq_no, qd_err *err)
 {
+    if (seq_no < 0 || seq_no >= QD_SEQ_NO_LIMIT)
+        return qd_err_set(err, QD_E_LIMIT, "[%lld] is no sequence number: they are below [%lld]",
+                          (long long)seq_no, (long long)QD_SEQ_NO_LIMIT);
+    qd_assert(seq_no > s->processed); /* and so the room is counted in less than 2^53 */
     uint64_t need = (uint64_t)(seq_no - s->processed) + 1, bits = s->ring_bits;
     if (need <= bits) return 0;
+    if (need > RING_MAX)
+        return qd_err_set(err, QD_E_LIMIT,
+                          "sequence number [%lld] is too far above the local checkpoint [%lld]: at "
+                          "most [%llu] are kept track of",
+                          (long long)seq_no, (long long)s->processed, (unsigned long long)RING_MAX);
     while (bits < need) bits *= 2;
-    if (bits > RING_MAX) return QD_E_NOMEM;
     qd_assert((bits & (bits - 1)) == 0); /* a number's bit is found by a mask */
     uint64_t *ring = qd_calloc(s->account, bits / 8);
-    if (!ring) return QD_E_NOMEM;
+    if (!ring) return qd_err_nomem(err, "sequence numbers in flight");
     for (int64_t n = s->processed + 1; n < s->next; n++) {
         if (bit_get(s->ahead, s->ring_bits, n)) bit_put(ring, bits, n, true);
     }
@@ -67,10 +77,10 @@ static int make_room(qd_seq_no *s, int64_t seq_no)
     return 0;
 }
 
-int qd_seq_no_assign(qd_seq_no *s, int64_t *out)
+int qd_seq_no_assign(qd_seq_no *s, int64_t *out, qd_err *err)
 {
     qd_mutex_lock(&s->lock);
-    int rc = make_room(s, s->next);
+    int rc = make_room(s, s->next, err);
     if (!rc) *out = s->next++;
     qd_assert(rc || *out > s->processed); /* a new number is not processed yet */
     holds(s);
@@ -78,11 +88,11 @@ int qd_seq_no_assign(qd_seq_no *s, int64_t *out)
     return rc;
 }
 
-int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no)
+int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no, qd_err *err)
 {
     int rc = 0;
     qd_mutex_lock(&s->lock);
-    if (seq_no >= s->next && !(rc = make_room(s, seq_no))) s->next = seq_no + 1;
+    if (seq_no >= s->next && !(rc = make_room(s, seq_no, err))) s->next = seq_no + 1;
     holds(s);
     qd_mutex_unlock(&s->lock);
     return rc;
@@ -90,6 +100,7 @@ int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no)
 
 void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint)
 {
+    qd_assert(qd_seq_no_sound(checkpoint));
     qd_mutex_lock(&s->lock);
     memset(s->ahead, 0, s->ring_bits / 8);
     s->next = checkpoint + 1;
@@ -109,6 +120,7 @@ static void move_on(qd_seq_no *s)
 
 void qd_seq_no_cover(qd_seq_no *s, int64_t checkpoint)
 {
+    qd_assert(qd_seq_no_sound(checkpoint));
     qd_mutex_lock(&s->lock);
     if (checkpoint >= s->next) s->next = checkpoint + 1;
     int64_t had = s->processed, ring_end = s->processed + (int64_t)s->ring_bits;

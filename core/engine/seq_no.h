@@ -3,12 +3,32 @@
  *
  * Operations finish out of order; the local checkpoint is the highest number below which all are
  * processed. A number once assigned is always processed, by its operation or by a no-op.
+ *
+ * What comes from outside (a peer, a file) may say any number: whoever reads one there refuses what
+ * is out of range, so that nothing behind it counts beyond what an int64_t holds.
  */
 #ifndef QD_ENGINE_SEQ_NO_H
 #define QD_ENGINE_SEQ_NO_H
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "runtime/sync.h"
+
+/* Every sequence number is below it: 285 years of a million operations a second, and a double holds
+ * each of them. One that stands behind the last ("from here on") may be it. */
+#define QD_SEQ_NO_LIMIT ((int64_t)1 << 53)
+
+/* Is it a sequence number, or -1 for none? [any] */
+static inline bool qd_seq_no_sound(int64_t n)
+{
+    return n >= -1 && n < QD_SEQ_NO_LIMIT;
+}
+
+/* Is it a number that operations may begin at? [any] */
+static inline bool qd_seq_no_sound_from(int64_t n)
+{
+    return n >= 0 && n <= QD_SEQ_NO_LIMIT;
+}
 
 typedef struct qd_seq_no {
     qd_mutex lock;
@@ -33,12 +53,14 @@ QD_MUST_CHECK
 int qd_seq_no_init(qd_seq_no *s, int64_t max_seq_no, qd_account *account);
 /* Frees the ring. */
 void qd_seq_no_fini(qd_seq_no *s);
-/* The next number. QD_E_NOMEM (nothing assigned): the ring could not grow over the gap. [any] */
+/* The next number. Nothing is assigned with QD_E_NOMEM, nor with QD_E_LIMIT: numbers are used up,
+ * or too many are in flight above the checkpoint. [any] */
 QD_MUST_CHECK
-int qd_seq_no_assign(qd_seq_no *s, int64_t *out);
-/* Takes a number assigned elsewhere (replay, a primary). [any] QD_E_NOMEM */
+int qd_seq_no_assign(qd_seq_no *s, int64_t *out, qd_err *err);
+/* Takes a number assigned elsewhere (replay, a primary). [any] QD_E_NOMEM; QD_E_LIMIT: it is too
+ * far above the checkpoint, or no sequence number. */
 QD_MUST_CHECK
-int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no);
+int qd_seq_no_advance(qd_seq_no *s, int64_t seq_no, qd_err *err);
 /* Begins again behind `checkpoint`: what was above is forgotten. Nobody else calls meanwhile but
  * qd_seq_no_get. */
 void qd_seq_no_reset(qd_seq_no *s, int64_t checkpoint);

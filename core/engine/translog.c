@@ -176,6 +176,15 @@ static translog_head head_of(qd_translog *t, const qd_translog_turn *turn, uint6
     return h;
 }
 
+/* A generation begins that makes all records before it void: those files hold no number that a
+ * lease would keep or a cursor would look for. Under the lock. */
+static void forget_before(qd_translog *t)
+{
+    for (size_t i = 0; i + 1 < t->files.n; i++)
+        t->files.at[i]->min_seq_no = t->files.at[i]->max_seq_no = -1;
+    qd_assert(current(t)->max_seq_no < 0); /* nothing was added to the new one yet */
+}
+
 /* Appends an opened, empty generation to the list and aims the buffers at it. Under the lock. */
 static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
 {
@@ -194,6 +203,7 @@ static int enter(qd_translog *t, const translog_head *head, qd_store_log *log)
     }
     if (memcmp(t->who.history, head->history, 16) != 0) atomic_store(&t->checkpoint, -1);
     memcpy(t->who.history, head->history, 16);
+    if (head->trim_above < 0 && head->trim_below_term == TRANSLOG_ALL_TERMS) forget_before(t);
     t->who.primary_term = head->primary_term;
     t->pending_base = t->synced = t->sure = TRANSLOG_HEADER;
     t->unbegun = false;

@@ -130,13 +130,15 @@ int qd_translog_read(qd_translog *t, const qd_translog_location *at, qd_arena *a
  * added after the return stand in it or later. */
 QD_MUST_CHECK
 int qd_translog_roll(qd_translog *t, uint64_t *generation, qd_err *err);
+#define TRANSLOG_ALL_TERMS ((uint64_t)INT64_MAX)
 /* What the header of a new generation says beside its number. */
 typedef struct qd_translog_turn {
     uint64_t primary_term;  /* not below the present one */
     const uint8_t *history; /* 16 bytes; NULL: the present one. Another one: a new beginning, its
                              * checkpoint is -1 */
     int64_t trim_above;     /* records of all generations before with a higher number and a term */
-    uint64_t trim_below_term; /* below this are discarded; 0: none */
+    uint64_t trim_below_term; /* below this are discarded; 0: none. TRANSLOG_ALL_TERMS with
+                               * trim_above -1: all of them, they count for nothing any more */
 } qd_translog_turn;
 /* qd_translog_roll with more to say. Nobody adds meanwhile. */
 QD_MUST_CHECK
@@ -144,8 +146,8 @@ int qd_translog_turn_over(qd_translog *t, const qd_translog_turn *turn, uint64_t
                           qd_err *err);
 /* Might a generation begun under a lower term hold anything above seq_no? [any] */
 bool qd_translog_above(qd_translog *t, int64_t seq_no, uint64_t below_term);
-/* The highest number of an operation that stands in it, also of one that was discarded since; -1:
- * none does. [any] */
+/* The highest number of an operation that stands in it, also of one that was discarded since, but
+ * for those of another history; -1: none does. [any] */
 int64_t qd_translog_highest(qd_translog *t);
 /* The first generation with an operation above seq_no: where replay begins once all up to seq_no is
  * in segments. At most the current one. [any] */

@@ -174,7 +174,13 @@ int qdi_translog_header_check(const uint8_t p[TRANSLOG_HEADER], const uint8_t uu
     };
     memcpy(out->uuid, p + 16, 16);
     memcpy(out->history, p + 32, 16);
-    return 0;
+    bool sound = qd_seq_no_sound(out->checkpoint) && qd_seq_no_sound(out->trim_above) &&
+                 qd_seq_no_sound(out->before_min) && qd_seq_no_sound(out->before_max) &&
+                 out->before_min <= out->before_max;
+    if (sound) return 0;
+    return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                      "translog [%s] at offset 64: a sequence number in its header is out of range",
+                      file);
 }
 
 qd_str qdi_translog_name(qd_str folder, uint64_t generation, char *buf, size_t n)

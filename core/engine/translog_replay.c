@@ -14,6 +14,7 @@
 
 typedef struct replay {
     qd_store_log *log;
+    const char *file; /* for messages */
     uint64_t generation, file_end;
     uint8_t *buf;
     size_t cap, have; /* bytes of the window */
@@ -76,6 +77,14 @@ static int proven_durable(replay *r, uint64_t bad, bool *proven, qd_err *err)
     return 0;
 }
 
+/* Its checksum says that it was written so, and no writer does. */
+static int out_of_range(const replay *r, uint64_t at, const char *what, int64_t n, qd_err *err)
+{
+    return qd_err_set(err, QD_E_TRANSLOG_CORRUPT,
+                      "translog [%s] at offset %llu: %s [%lld] is out of range", r->file,
+                      (unsigned long long)at, what, (long long)n);
+}
+
 static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *err)
 {
     while (*at < r->file_end) {
@@ -91,12 +100,16 @@ static int walk(replay *r, uint64_t *at, translog_each each, void *arg, qd_err *
         if (got < claimed) return 0;
         if (claimed == MARK_BYTES) {
             if (!qdi_mark_decode(p, got, r->generation, &durable, &checkpoint)) return 0;
+            if (!qd_seq_no_sound(checkpoint))
+                return out_of_range(r, *at, "global checkpoint", checkpoint, err);
             if (checkpoint > r->checkpoint) r->checkpoint = checkpoint;
             if (durable > r->durable) r->durable = durable;
             if (!r->first_mark) r->first_mark = *at;
         } else {
             qd_translog_op op;
             if (!qdi_record_decode(p, got, r->generation, &op)) return 0;
+            if (op.seq_no >= (uint64_t)QD_SEQ_NO_LIMIT)
+                return out_of_range(r, *at, "sequence number", (int64_t)op.seq_no, err);
             qd_translog_location loc = {r->generation, *at, (uint32_t)claimed};
             if (each && (rc = each(arg, &op, &loc, err))) return rc;
             r->records = *at + claimed;
@@ -149,7 +162,8 @@ int qdi_translog_read_all(qd_store_log *log, const char *file, uint64_t generati
                           uint64_t durable, const uint8_t uuid[16], qd_account *account,
                           translog_each each, void *arg, translog_found *found, qd_err *err)
 {
-    replay r = {.log = log, .generation = generation, .checkpoint = -1, .account = account};
+    replay r = {
+        .log = log, .file = file, .generation = generation, .checkpoint = -1, .account = account};
     r.file_end = qd_store_log_end(log);
     const uint8_t *p;
     size_t got;
@@ -187,7 +201,8 @@ int qdi_translog_read_known(qd_store_log *log, const char *file, uint64_t genera
                             uint64_t end, qd_account *account, translog_each each, void *arg,
                             qd_err *err)
 {
-    replay r = {.log = log, .generation = generation, .file_end = end, .account = account};
+    replay r = {
+        .log = log, .file = file, .generation = generation, .file_end = end, .account = account};
     uint64_t at = from;
     int rc = walk(&r, &at, each, arg, err);
     if (!rc && at < end) {

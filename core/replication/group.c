@@ -4,9 +4,6 @@
 #include "runtime/point.h"
 #include <stdio.h>
 
-#define RETRY_NS 200000000ull
-#define START_AGAIN_NS 1000000000ull
-
 uint64_t repl_now(const repl_shard *g)
 {
     return qd_env_boot_ns(g->r->env);
@@ -76,15 +73,6 @@ static void later(repl_shard *g, const repl_act *a)
     }
 }
 
-static void cas_push(repl_shard *g, repl_change change, const repl_peer *c, const char *why)
-{
-    repl_cas x = {.change = change, .peer = c->id};
-    qd_invariant(g->leading && c->id);
-    memcpy(x.aid, c->aid, sizeof x.aid);
-    snprintf(x.why, sizeof x.why, "%s", why ? why : "");
-    if (qd_vec_push(&g->cas, NULL, x)) g->nomem = true;
-}
-
 void repl_on_act(void *arg, const repl_act *a)
 {
     repl_shard *g = arg;
@@ -96,10 +84,10 @@ void repl_on_act(void *arg, const repl_act *a)
         later(g, a);
         return;
     case REPL_ACT_FAIL:
-        cas_push(g, REPL_CHANGE_FAIL, a->peer, a->why);
+        repl_cas_push(g, REPL_CHANGE_FAIL, a->peer, a->why);
         return;
     case REPL_ACT_ADMIT:
-        cas_push(g, REPL_CHANGE_ADMIT, a->peer, NULL);
+        repl_cas_push(g, REPL_CHANGE_ADMIT, a->peer, NULL);
         return;
     case REPL_ACT_DROP:
         qd_assert(g->others && g->pm.peer == g->others->peer);
@@ -145,7 +133,7 @@ typedef struct repl_call {
     repl_answer answer; /* what is known before it comes */
 } repl_call;
 
-static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
+void repl_head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
 {
     *q = (repl_request){.shard = g->number, .peer = t->peer, .sent_ns = t->sent_ns};
     memcpy(q->uuid, g->uuid, sizeof q->uuid);
@@ -159,7 +147,7 @@ static void head_fill(repl_shard *g, const repl_todo *t, repl_request *q)
     if (t->read) q->flags |= REPL_READ;
 }
 
-static void answered(repl_shard *g, uint64_t peer, const repl_answer *a)
+void repl_answered(repl_shard *g, uint64_t peer, const repl_answer *a)
 {
     qd_mutex_lock(&g->lock);
     if (g->leading) {
@@ -169,7 +157,7 @@ static void answered(repl_shard *g, uint64_t peer, const repl_answer *a)
     repl_unlock(g);
 }
 
-static void answer_of(repl_answer *x, int rc, const repl_reply *a, const qd_err *err)
+void repl_answer_of(repl_answer *x, int rc, const repl_reply *a, const qd_err *err)
 {
     if (rc) {
         x->verdict = REPL_FAILED;
@@ -192,8 +180,8 @@ static void call_done(qd_rpc_call *call, int rc)
     qd_err_init(&err);
     bool read = !rc;
     if (!rc) rc = repl_reply_read(call->answer, call->answer_version, &a, &err);
-    answer_of(&c->answer, rc, &a, read ? &err : &call->err);
-    answered(g, c->peer, &c->answer);
+    repl_answer_of(&c->answer, rc, &a, read ? &err : &call->err);
+    repl_answered(g, c->peer, &c->answer);
     if (c->shipment) repl_flight_ends(g->r, c->shipment->ops.n);
     qd_err_fini(&err);
     qd_rpc_call_fini(call);
@@ -212,7 +200,7 @@ static void send_now(repl_shard *g, const repl_todo *t)
     qd_writer w;
     qd_err err;
     qd_err_init(&err);
-    head_fill(g, t, &q);
+    repl_head_fill(g, t, &q);
     qd_mutex_lock(&g->lock);
     bool known = repl_address(g, t->aid, to);
     qd_mutex_unlock(&g->lock);
@@ -251,7 +239,7 @@ static void send_now(repl_shard *g, const repl_todo *t)
         rc = qd_rpc_call_start(g->r->rpc, &c->call, &err);
         if (!rc && ship && QD_MUTANT(repl, SENT_IS_CONFIRMED)) {
             repl_answer sent = {.verdict = REPL_OK, .batch = t->number, .persisted = -1};
-            answered(g, t->peer, &sent);
+            repl_answered(g, t->peer, &sent);
         }
         if (rc) {
             atomic_fetch_sub(&g->r->calls, 1);
@@ -264,8 +252,8 @@ static void send_now(repl_shard *g, const repl_todo *t)
     }
     if (rc) {
         qd_free(c);
-        answer_of(&x, rc, NULL, &err);
-        answered(g, t->peer, &x);
+        repl_answer_of(&x, rc, NULL, &err);
+        repl_answered(g, t->peer, &x);
     }
     qd_writer_fini(&w);
     qd_err_fini(&err);
@@ -297,365 +285,6 @@ int repl_ask(qd_replication *r, const char *to, uint32_t action, qd_rpc_class cl
     return rc;
 }
 
-/* --- resync, catch-up: on a worker ------------------------------------------------------------ */
-
-typedef struct repl_stream {
-    qd_work work; /* first */
-    repl_shard *g;
-    repl_todo t;
-    int64_t known; /* a global checkpoint above this log's end; -1: no copy knows of one */
-} repl_stream;
-
-/* One request with operations; the answer goes to *x. true: it was taken. */
-static bool stream_part(repl_stream *s, const char *to, const qd_buf *ops, uint32_t part, bool last,
-                        repl_answer *x, char why[160])
-{
-    repl_shard *g = s->g;
-    repl_request q;
-    repl_reply a;
-    qd_rpc_call call;
-    qd_err err;
-    qd_err_init(&err);
-    bool resync = s->t.kind == REPL_ACT_RESYNC;
-    s->t.sent_ns = repl_now(g);
-    head_fill(g, &s->t, &q);
-    q.number = s->t.number;
-    q.part = part;
-    q.first = s->t.from;
-    q.max = s->t.to;
-    if (last) q.flags |= REPL_LAST;
-    q.tail = qd_buf_view(ops);
-    int rc = repl_ask(g->r, to, resync ? QD_ACTION_COPY_RESYNC : QD_ACTION_COPY_OPS, QD_RPC_DATA,
-                      REPL_SHIP_MS, &q, &call, &a, &err);
-    x->sent_ns = s->t.sent_ns;
-    if (!rc && resync && a.verdict == REPL_FAILED && a.global > s->t.to) s->known = a.global;
-    answer_of(x, rc, &a, &err);
-    snprintf(why, 160, "%s", x->why ? x->why : "");
-    x->why = why;
-    qd_err_fini(&err);
-    qd_rpc_call_fini(&call);
-    return x->verdict == REPL_OK;
-}
-
-static int stream_ops(repl_stream *s, qd_engine *e, const char *to, repl_answer *x, char why[160],
-                      qd_err *err)
-{
-    bool resync = s->t.kind == REPL_ACT_RESYNC, more = true;
-    qd_engine_ops *cursor = NULL;
-    qd_buf ops;
-    int rc = 0;
-    qd_buf_init(&ops, &s->g->r->account, REPL_TAIL_MAX);
-    if (s->t.from <= s->t.to) rc = qd_engine_ops_open(e, s->t.from, s->t.to, &cursor, err);
-    for (uint32_t part = 0; !rc && more; part++) {
-        uint32_t n = 0;
-        qd_buf_reset(&ops);
-        if (cursor) rc = qd_engine_ops_next(cursor, REPL_OPS_BYTES, &ops, &n, NULL, err);
-        if (rc) break;
-        qd_assert((n == 0) == (ops.n == 0));
-        more = n > 0 && resync; /* a catch-up goes on by itself when it is still behind */
-        if (!stream_part(s, to, &ops, part, !more, x, why)) break;
-    }
-    qd_engine_ops_close(cursor);
-    qd_buf_fini(&ops);
-    return rc;
-}
-
-/* A copy that counts knows of acknowledged operations that this log has not: it, or another one
- * that has them, is to be the primary. Nothing was acknowledged in this term. */
-static void give_way(repl_shard *g, const repl_stream *s)
-{
-    char text[256];
-    qd_mutex_lock(&g->lock);
-    const repl_peer *c = g->leading ? repl_primary_peer(&g->pm, s->t.peer) : NULL;
-    bool now = c && c->resync == s->t.number && g->pm.phase == REPL_RESYNC;
-    if (now) repl_primary_fence(&g->pm, 0);
-    repl_unlock(g);
-    if (!now) return; /* of an earlier term */
-    snprintf(text, sizeof text,
-             "it gives way: its log ends at [%lld], and copy [%s] knows that operations up to "
-             "[%lld] were acknowledged",
-             (long long)s->t.to, s->t.aid, (long long)s->known);
-    repl_fail_shard(g, text, QD_E_CORRUPT);
-}
-
-static void stream_run(qd_work *w)
-{
-    repl_stream *s = (repl_stream *)(void *)w;
-    repl_shard *g = s->g;
-    qd_shard *shard;
-    qd_engine *e;
-    qd_err err;
-    char to[QD_RPC_ADDRESS_MAX], why[160] = "";
-    repl_answer x = {0};
-    qd_err_init(&err);
-    qd_mutex_lock(&g->lock);
-    bool known = repl_address(g, s->t.aid, to);
-    qd_mutex_unlock(&g->lock);
-    int rc = known ? repl_enter(g, &shard, &e, &err)
-                   : qd_err_set(&err, QD_E_CLOSED, "its node is not known");
-    if (!rc) {
-        rc = stream_ops(s, e, to, &x, why, &err);
-        repl_leave(shard);
-    }
-    if (rc) answer_of(&x, rc, NULL, &err);
-    if (s->t.kind == REPL_ACT_RESYNC) {
-        x.resync = s->t.number;
-    } else {
-        x.catch_up = true;
-    }
-    if (s->known >= 0) {
-        give_way(g, s);
-    } else {
-        answered(g, s->t.peer, &x);
-    }
-    qd_err_fini(&err);
-    repl_unref(g);
-    qd_free(s);
-}
-
-static void stream_queue(repl_shard *g, const repl_todo *t)
-{
-    repl_stream *s = qd_calloc(NULL, sizeof *s);
-    qd_assert(t->kind == REPL_ACT_RESYNC || t->kind == REPL_ACT_CATCH_UP);
-    if (s) {
-        *s = (repl_stream){.work = {.run = stream_run}, .g = repl_ref(g), .t = *t, .known = -1};
-        if (repl_submit(g->r, g->r->slow_pool, &s->work) == 0) return;
-        repl_unref(g);
-        qd_free(s);
-    }
-    repl_answer x = {.verdict = REPL_FAILED, .why = "no memory to send it operations"};
-    if (t->kind == REPL_ACT_RESYNC) x.resync = t->number;
-    x.catch_up = t->kind == REPL_ACT_CATCH_UP;
-    answered(g, t->peer, &x);
-}
-
-/* --- changes of the record -------------------------------------------------------------------- */
-
-static int change(repl_shard *g, const repl_cas *c, uint64_t term, uint64_t *revision, qd_err *err)
-{
-    qd_replication *r = g->r;
-    qd_primary_ref p = {g->uuid, g->number, qd_str_c(g->aid), term};
-    qd_str aid = qd_str_c(c->aid);
-    qd_state *s = NULL;
-    int rc;
-    switch (c->change) {
-    case REPL_CHANGE_FAIL:
-        rc = qd_cluster_primary_fail(r->cluster, &p, &aid, 1, qd_str_c(c->why), &s, err);
-        break;
-    case REPL_CHANGE_ADMIT:
-        rc = qd_cluster_primary_admit(r->cluster, &p, aid, &s, err);
-        break;
-    default:
-        qd_assert(c->change == REPL_CHANGE_HANDOVER); /* a start is said elsewhere */
-        rc = qd_cluster_primary_handoff(r->cluster, &p, aid, &s, err);
-        break;
-    }
-    *revision = 0;
-    if (!rc && s) {
-        const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(g->uuid));
-        const qd_shard_meta *x = m ? qd_state_shard(s, m, g->number) : NULL;
-        if (x && x->primary_term == term) *revision = x->mod_revision;
-    }
-    qd_state_unref(s);
-    return rc;
-}
-
-/* Is the answer final? Otherwise the same is asked again: its outcome is not known. */
-static bool settled(int rc)
-{
-    return !rc || rc == QD_E_NOT_PRIMARY || rc == QD_E_NOTFOUND || rc == QD_E_CONFLICT ||
-           rc == QD_E_INDEX_NOT_FOUND || rc == QD_E_ARG;
-}
-
-static bool has_started(const repl_shard *g)
-{
-    for (uint32_t i = 0; i < g->nplaces; i++) {
-        if (strcmp(g->place[i].c.aid, g->aid) == 0) return g->place[i].c.started;
-    }
-    return false;
-}
-
-/* A primary that was opened again, or promoted while it was, says that it can be used: the record
- * takes no changes from it before. Its own phase keeps reads and writes away as long as need be.
- * false: that is not known to be heard. */
-static bool started_first(repl_shard *g)
-{
-    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
-    qd_mutex_lock(&g->lock);
-    bool started = has_started(g);
-    qd_mutex_unlock(&g->lock);
-    return started || settled(qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL));
-}
-
-bool repl_start_due(repl_shard *g)
-{
-    bool leads = g->leading && g->engine && g->pm.phase != REPL_FENCED &&
-                 g->record_term == g->pm.term && strcmp(g->record_primary, g->aid) == 0;
-    bool told = has_started(g) && (!g->unsynced || g->async);
-    if (!leads || told || g->start_runs || repl_now(g) < g->start_ns) return false;
-    g->start_runs = true;
-    return true;
-}
-
-bool repl_rests(const repl_shard *g)
-{
-    bool told = has_started(g) && (!g->unsynced || g->async);
-    for (size_t i = 0; i < REPL_HOLDS; i++) {
-        if (g->hold[i].p) return false;
-    }
-    for (size_t i = 0; i < REPL_JOBS; i++) {
-        if (atomic_load(&g->job[i].late)) return false;
-    }
-    if (g->outbox.n || g->cas.n || g->cas_runs || g->publish_runs || g->stale) return false;
-    if (!g->leading) return !g->recovers && !g->installing;
-    return g->pm.phase == REPL_ACTIVE && told && !g->start_runs && !g->pm.top && !g->replicated &&
-           !g->lead_runs;
-}
-
-/* Durability is `request` again: once all that was acknowledged before is on the disk the record
- * says so. */
-static void tell_synced(repl_shard *g)
-{
-    qd_copy_ref ref = {g->uuid, g->number, qd_str_c(g->aid)};
-    qd_shard *s;
-    qd_engine *e;
-    if (repl_enter(g, &s, &e, NULL)) return;
-    int rc = qd_engine_durability(e) == QD_DURABILITY_REQUEST ? qd_engine_sync_all(e, NULL) : 1;
-    repl_leave(s);
-    if (!rc && !settled(qd_cluster_copy_started(g->r->cluster, &ref, NULL, NULL)))
-        qd_log_debug(REPL_LOG, "%s is synced, which is to be told again", g->name);
-}
-
-void repl_start(repl_shard *g)
-{
-    qd_mutex_lock(&g->lock);
-    bool synced = has_started(g);
-    qd_mutex_unlock(&g->lock);
-    if (synced)
-        tell_synced(g);
-    else
-        (void)started_first(g);
-    qd_mutex_lock(&g->lock);
-    qd_assert(g->start_runs);
-    g->start_runs = false;
-    g->start_ns = repl_now(g) + START_AGAIN_NS;
-    qd_mutex_unlock(&g->lock);
-}
-
-void repl_cas_over(repl_shard *g, const repl_cas *c)
-{
-    if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;
-    memmove(&g->cas.at[0], &g->cas.at[1], (g->cas.n - 1) * sizeof g->cas.at[0]);
-    g->cas.n--;
-}
-
-static void cas_run(repl_shard *g)
-{
-    for (;;) {
-        qd_mutex_lock(&g->lock);
-        qd_assert(g->cas_runs); /* one at a time: changes go in their order */
-        if (!g->leading || g->pm.phase == REPL_FENCED || !g->cas.n || g->r->closing) {
-            g->cas_runs = false;
-            qd_mutex_unlock(&g->lock);
-            return;
-        }
-        repl_cas c = g->cas.at[0];
-        uint64_t term = g->pm.term, revision;
-        qd_mutex_unlock(&g->lock);
-        qd_err err;
-        if (!started_first(g)) { /* refused as of no primary would be wrong */
-            qd_env_sleep_ns(g->r->env, RETRY_NS);
-            continue;
-        }
-        qd_err_init(&err);
-        int rc = change(g, &c, term, &revision, &err);
-        if (QD_MUTANT(repl, CHANGE_ASSUMED) && !settled(rc)) rc = 0;
-        static const char *const names[] = {"leaves the in-sync set", "joins the in-sync set",
-                                            "becomes primary", "starts"};
-        if (!rc) {
-            qd_log_info(REPL_LOG, "%s copy [%s] %s%s%s", g->name, c.aid, names[c.change],
-                        c.why[0] ? ": " : "", c.why);
-        } else {
-            qd_log_warn(REPL_LOG, "%s copy [%s] %s: %s", g->name, c.aid, names[c.change],
-                        qd_err_reason(&err));
-        }
-        qd_err_fini(&err);
-        if (!settled(rc)) {
-            qd_env_sleep_ns(g->r->env, RETRY_NS);
-            continue;
-        }
-        qd_mutex_lock(&g->lock);
-        repl_cas_over(g, &c);
-        bool stale = rc == QD_E_NOT_PRIMARY || rc == QD_E_INDEX_NOT_FOUND;
-        if (g->leading) {
-            repl_primary_changed(&g->pm, c.change, c.peer, !rc, stale, revision, repl_now(g));
-            repl_relocate_look(g);
-        }
-        repl_unlock(g);
-        if (rc && !stale) qd_env_sleep_ns(g->r->env, RETRY_NS); /* it may be asked for at once */
-    }
-}
-
-/* Is there another copy that can be the primary? */
-static bool replaceable(repl_shard *g)
-{
-    for (uint32_t i = 0; i < g->nplaces; i++) {
-        const repl_place *p = &g->place[i];
-        if (strcmp(p->c.aid, g->aid) == 0 || !p->c.started || !p->c.in_sync) continue;
-        repl_peer *c = repl_primary_find(&g->pm, p->c.aid);
-        if (c && c->in_sync && !c->failing) return true;
-    }
-    return false;
-}
-
-/* This node stops: writes wait for the next primary, those under way end, leases go back. */
-static void retire_look(repl_shard *g)
-{
-    if (!replaceable(g)) {
-        repl_primary_resume(&g->pm, repl_now(g));
-        return;
-    }
-    if (g->pm.phase == REPL_ACTIVE) repl_primary_drain(&g->pm);
-    if (g->pm.phase == REPL_DRAINING && !g->writers && !repl_primary_busy(&g->pm)) {
-        repl_primary_handing(&g->pm);
-        qd_waitq_wake(&g->changed);
-    }
-}
-
-bool repl_retired(repl_shard *g)
-{
-    qd_mutex_lock(&g->lock);
-    if (g->leading && g->pm.phase != REPL_FENCED && g->r->retiring) retire_look(g);
-    bool done =
-        !g->leading || g->pm.phase == REPL_FENCED || g->pm.phase == REPL_HANDING || !replaceable(g);
-    repl_unlock(g);
-    return done;
-}
-
-void repl_relocate_look(repl_shard *g)
-{
-    const repl_place *me = NULL;
-    if (!g->leading || g->pm.phase == REPL_FENCED) return;
-    if (g->r->retiring) {
-        retire_look(g);
-        return;
-    }
-    for (uint32_t i = 0; i < g->nplaces; i++) {
-        if (strcmp(g->place[i].c.aid, g->aid) == 0) me = &g->place[i];
-    }
-    repl_peer *t =
-        me && me->state == QD_SHARD_RELOCATING ? repl_primary_find(&g->pm, me->partner) : NULL;
-    if (!t || !t->in_sync || t->failing) {
-        if (g->pm.phase == REPL_DRAINING) repl_primary_resume(&g->pm, repl_now(g));
-        return;
-    }
-    if (g->pm.phase == REPL_ACTIVE) repl_primary_drain(&g->pm);
-    if (g->pm.phase == REPL_DRAINING && !g->writers && !repl_primary_busy(&g->pm)) {
-        repl_primary_handing(&g->pm);
-        cas_push(g, REPL_CHANGE_HANDOVER, t, NULL);
-    }
-}
-
 /* --- after the lock --------------------------------------------------------------------------- */
 
 /* The first copy came, or the last one went. */
@@ -685,7 +314,7 @@ static void do_one(repl_shard *g, const repl_todo *t)
     if (t->kind == REPL_ACT_SHIP || t->kind == REPL_ACT_SYNC) {
         send_now(g, t);
     } else {
-        stream_queue(g, t);
+        repl_stream_queue(g, t);
     }
     repl_shipment_unref(t->shipment);
 }
@@ -726,7 +355,7 @@ void repl_unlock_tick(repl_shard *g)
     qd_mutex_unlock(&g->lock);
     for (size_t i = 0; i < n; i++) do_one(g, &at[i]);
     if (at != few) qd_free(at);
-    if (cas) repl_run(g, g->r->change_pool, REPL_JOB_RECORD, cas_run);
+    if (cas) repl_run(g, g->r->change_pool, REPL_JOB_RECORD, repl_cas_run);
     if (single) repl_run(g, g->r->change_pool, REPL_JOB_ALONE, replicated_run);
     if (fenced) {
         qd_log_info(REPL_LOG, "%s copy [%s] is not primary of term %llu any more", g->name, g->aid,
@@ -843,7 +472,7 @@ static int lead_once(repl_shard *g, uint64_t term, qd_err *err)
     }
     if (!rc) {
         leads(g, e, term);
-        (void)started_first(g); /* said again by the clock until it is heard */
+        (void)repl_started_first(g); /* said again by the clock until it is heard */
         if (promoted) {
             qd_log_info(REPL_LOG, "%s copy [%s] is primary of term %llu", g->name, g->aid,
                         (unsigned long long)term);

@@ -320,6 +320,22 @@ int repl_ask(qd_replication *r, const char *to, uint32_t action, qd_rpc_class cl
              uint32_t timeout_ms, const repl_request *q, qd_rpc_call *call, repl_reply *a,
              qd_err *err);
 
+/* The head of a request to a copy: who asks whom, the term, the checkpoint. Takes the lock. */
+void repl_head_fill(repl_shard *g, const repl_todo *t, repl_request *q);
+/* What a reply, or the error rc of the way, means to the machine. */
+void repl_answer_of(repl_answer *x, int rc, const repl_reply *a, const qd_err *err);
+/* Tells it the machine. Takes the lock. */
+void repl_answered(repl_shard *g, uint64_t peer, const repl_answer *a);
+/* --- stream.c --- */
+/* Queues a resync or a catch-up; a failure is an answer. Not under the lock. */
+void repl_stream_queue(repl_shard *g, const repl_todo *t);
+/* --- record.c --- */
+/* Lists a change of the record that the primary wants. Under the lock. */
+void repl_cas_push(repl_shard *g, repl_change change, const repl_peer *c, const char *why);
+/* Makes the listed changes, in their order. [worker] */
+void repl_cas_run(repl_shard *g);
+/* Says that this primary can be used; false: that is not known to be heard. [worker] */
+bool repl_started_first(repl_shard *g);
 /* --- publish.c --- */
 /* Sends what is shown to those who show less; again when it was asked for meanwhile. */
 void repl_publish(repl_shard *g);

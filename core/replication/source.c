@@ -27,6 +27,7 @@ typedef struct kept {
     char aid[REPL_PEERS_MAX][REPL_AID];
     int64_t from[REPL_PEERS_MAX]; /* -1: it is being filled, its recovery says what it needs */
     uint32_t n;
+    bool leading;
     bool whole; /* every place of the record has a started copy: nobody is expected back */
 } kept;
 
@@ -34,6 +35,7 @@ static void kept_get(repl_shard *g, kept *k)
 {
     *k = (kept){.whole = true};
     qd_mutex_lock(&g->lock);
+    k->leading = g->leading;
     for (uint32_t i = 0; i < g->pm.top && g->leading; i++) {
         const repl_peer *c = &g->pm.peer[i];
         if (!c->id) continue;
@@ -47,7 +49,8 @@ static void kept_get(repl_shard *g, kept *k)
         assigned += g->place[i].c.assigned;
         k->whole &= g->place[i].c.started;
     }
-    k->whole &= assigned == g->copies_wanted;
+    /* who is not the primary has leases of when it was, and knows less of who is there */
+    k->whole &= assigned == g->copies_wanted && g->leading;
     qd_mutex_unlock(&g->lock);
 }
 
@@ -60,7 +63,8 @@ static bool kept_has(const kept *k, const char *aid)
 }
 
 /* Leases of copies that are not there: until everybody is, or for
- * index.soft_deletes.retention_lease.period. */
+ * index.soft_deletes.retention_lease.period. Those of a former primary, which nobody renews, for
+ * that time: if it becomes the primary again, copies that are away may still be back by them. */
 static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
 {
     static const char prefix[] = "peer_recovery/";
@@ -70,8 +74,9 @@ static void leases_end(repl_shard *g, qd_engine *e, const kept *k)
     uint32_t have = lease ? qd_engine_leases(e, lease, n) : 0;
     for (uint32_t i = 0; i < n && i < have; i++) {
         if (strncmp(lease[i].id, prefix, sizeof prefix - 1) != 0) continue;
+        qd_assert(k->leading || k->n == 0);
         if (kept_has(k, lease[i].id + sizeof prefix - 1)) continue;
-        if (k->whole || now - lease[i].renewed_ms > atomic_load(&g->away_ms)) {
+        if (k->whole || lease[i].renewed_ms < now - atomic_load(&g->away_ms)) {
             qd_engine_lease_remove(e, qd_str_c(lease[i].id));
         }
     }

@@ -26,12 +26,14 @@ void repl_tick_init(qd_replication *r)
 void repl_awake(repl_shard *g)
 {
     if (g->mapped) qd_awake_wake(&g->r->awake, g);
+    qd_assert(g->mapped || !atomic_load(&g->awake.is)); /* the list has none that is going */
 }
 
 void repl_unmapped(repl_shard *g)
 {
     qd_awake_sleep(&g->r->awake, g);
     g->mapped = false;
+    qd_assert(!atomic_load(&g->awake.is)); /* the list's reference is gone */
 }
 
 void repl_wake(repl_shard *g)
@@ -47,10 +49,12 @@ static bool tick_one(repl_shard *g)
 {
     repl_run_late(g);
     qd_mutex_lock(&g->lock);
+    qd_invariant(!g->leading || g->pm.term >= g->cm.term); /* who obeys a later one leads no more */
     if (g->leading && g->engine && (g->pm.top || g->replicated)) {
         int64_t persisted, max;
         repl_checkpoints(g, g->engine, &persisted, &max);
         uint64_t now = repl_now(g);
+        qd_assert(persisted <= max);
         repl_primary_progress(&g->pm, persisted, max, now);
         repl_primary_tick(&g->pm, now);
         repl_commits_end(g, qd_env_mono_ns(g->r->env));
@@ -66,12 +70,15 @@ static bool tick_one(repl_shard *g)
     } else if (!g->fenced_ns) {
         g->fenced_ns = repl_now(g);
     }
+    qd_assert(!stuck ||
+              g->fenced_ns <= repl_now(g)); /* its time began at an earlier tick, or now */
     stuck = stuck && repl_now(g) > g->fenced_ns + REPL_STUCK_NS;
     if (stuck) g->fenced_ns = 0;
     bool start = repl_start_due(g);
     bool rest = !publish && !start && !stuck && repl_rests(g);
-    bool retain = g->leading && g->engine && repl_now(g) >= g->retention_ns;
+    bool retain = g->engine && repl_now(g) >= g->retention_ns;
     if (retain) g->retention_ns = repl_now(g) + REPL_RETENTION_NS;
+    qd_assert(!rest || (!publish && !start && !stuck)); /* who rests is not looked at again */
     repl_unlock_tick(g);
     if (publish) repl_publish_queue(g);
     if (start) repl_run(g, g->r->change_pool, REPL_JOB_START, repl_start);
@@ -105,6 +112,7 @@ void repl_tick(void *arg)
             (void)qd_cond_wait_until(&r->tick, &r->lock, qd_env_mono_ns(r->env) + REPL_TICK_NS);
         }
         if (r->closing) break;
+        qd_assert(r->awake.at.n <= r->map.n); /* each shard once */
         qd_awake_list list = {0};
         qd_awake_gather(&r->awake, &r->map, SWEEP_TICKS, &list);
         qd_mutex_unlock(&r->lock);

@@ -6,7 +6,8 @@
 #include "store.h"
 #include <check/invariant.h>
 
-#define UNSURE UINT64_MAX /* ending: nobody knows of the batch */
+#define UNSURE UINT64_MAX     /* ending: nobody knows of the batch */
+#define STILL_NS 1000000000ll /* so late only when machine or process stood still */
 
 /* An end that is wanted: the time is up, and none is under way that will tell. */
 static int due(const cr_deadline *d)
@@ -14,10 +15,28 @@ static int due(const cr_deadline *d)
     return d->ending == 0 || d->ending == UNSURE;
 }
 
+/* Nothing ran here for a while, so no renewal was heard: time begins anew for all. An end that is
+ * under way stays so. */
+static void stood_still(qd_coord *c, int64_t now)
+{
+    for (size_t i = 0; i < c->ndeadlines; i++) {
+        const cr_session *s = cr_machine_session(c->machine, c->deadlines[i].session);
+        if (s) c->deadlines[i].at_ns = now + s->ttl_ns;
+    }
+}
+
+int64_t cr_sessions_look(qd_coord *c)
+{
+    int64_t now = cr_now(c), late = now - c->looked_ns;
+    if (late > STILL_NS) stood_still(c, now);
+    c->looked_ns = now;
+    return now;
+}
+
 void cr_deadlines_update(qd_coord *c, int anew)
 {
     const cr_machine *m = c->machine;
-    int64_t now = cr_now(c);
+    int64_t now = cr_sessions_look(c); /* the new ones are counted from here */
     cr_deadline *list = cr_must(c->heap, (m->nsessions + 1) * sizeof *list);
     size_t old = 0;
     /* who lost the lead and has it again in the same term has its entries under way still */
@@ -39,15 +58,6 @@ void cr_deadlines_update(qd_coord *c, int anew)
     c->ndeadlines = m->nsessions;
 }
 
-void cr_deadlines_stood_still(qd_coord *c)
-{
-    int64_t now = cr_now(c);
-    for (size_t i = 0; i < c->ndeadlines; i++) {
-        const cr_session *s = cr_machine_session(c->machine, c->deadlines[i].session);
-        if (s) c->deadlines[i].at_ns = now + s->ttl_ns;
-    }
-}
-
 static cr_deadline *deadline_of(qd_coord *c, uint64_t session)
 {
     size_t lo = 0, hi = c->ndeadlines;
@@ -65,7 +75,7 @@ void cr_sessions_expire(qd_coord *c)
 {
     if (!cr_leads(c) || c->machine->state != QD_COORD_ACTIVE) return;
     if (QD_MUTANT(coord, SESSION_NEVER)) return;
-    int64_t now = cr_now(c);
+    int64_t now = cr_sessions_look(c); /* the machine may have been suspended in this turn */
     for (size_t i = 0; i < c->ndeadlines; i++) {
         cr_deadline *d = &c->deadlines[i];
         if (!due(d) || d->at_ns > now || cr_space(c)) continue;

@@ -6,7 +6,6 @@
 #define LEAD_AGAIN_NS 1000000000
 #define SOON_NS 20000000          /* while something waits for a leader */
 #define HAND_OVER_NS 2000000000ll /* at most, at the end */
-#define STILL_NS 1000000000ll     /* so late only when machine or process stood still */
 
 void cr_say(qd_coord *c, int32_t level, const char *format, ...)
 {
@@ -176,7 +175,7 @@ static void lead_turn(qd_coord *c);
 
 static void arm(qd_coord *c)
 {
-    int64_t now = cr_now(c), at = cr_sessions_next(c);
+    int64_t now = cr_sessions_look(c), at = cr_sessions_next(c);
     int alone = c->view.leads && c->view.members && c->view.members->n == 1;
     at = cr_home_next(c, now, at);
     int waits = c->flights.n || c->rounds.busy || c->guests.n || cr_home_waits(c) ||
@@ -186,12 +185,12 @@ static void arm(qd_coord *c)
     c->unsure = 0;
     if (c->leading_again_ns && c->leading_again_ns < at) at = c->leading_again_ns;
     if (c->failed && !c->pending.first) at = INT64_MAX;
-    c->due_ns = 0;
+    c->looked_ns = INT64_MAX;
     if (at == INT64_MAX || c->ending) {
         uv_timer_stop(&c->timer);
         return;
     }
-    c->due_ns = at > now ? at : now;
+    c->looked_ns = at > now ? at : now;
     uint64_t ms = at > now ? (uint64_t)((at - now) / 1000000 + 1) : 1;
     uv_update_time(&c->loop);
     uv_timer_start(&c->timer, on_timer, ms, 0);
@@ -291,7 +290,7 @@ static void turn(qd_coord *c)
     uint64_t compact;
     int closing;
     if (c->ending == 2) return;
-    if (c->due_ns && cr_now(c) - c->due_ns > STILL_NS) cr_deadlines_stood_still(c);
+    (void)cr_sessions_look(c);
     take_in(c, &cancels, &ncancels, &compact, &closing);
     cr_net_turn(c);
     if (c->ending || closing) {

@@ -257,7 +257,9 @@ struct qd_coord {
     size_t ndeadlines, deadlines_cap;
     uint64_t deadlines_term; /* of the lead in which they began */
     int ready, failed, disk_failed, ending, dirty;
-    int64_t due_ns;    /* when the loop wanted to run at the latest; 0: it need not */
+    /* when the loop last looked at the clock, or wanted to do so at the latest; INT64_MAX: it need
+     * not */
+    int64_t looked_ns;
     int unsure;        /* something waits for a leader: look again soon */
     int32_t fail_code; /* what requests are told then */
     char fail_reason[4400];
@@ -333,9 +335,10 @@ void cr_finish(qd_coord *c, cr_node *n, const cr_answering *a);
 /* --- sessions.c --- */
 /* Renews, drops, makes deadlines after the sessions changed; anew: all begin again. */
 void cr_deadlines_update(qd_coord *c, int anew);
-/* Nothing ran here for a while, so no renewal was heard: time begins anew for all. An end that is
- * under way stays so. */
-void cr_deadlines_stood_still(qd_coord *c);
+/* The time, by which sessions may be judged: whoever compares their ends with a time of its own
+ * would end those that nobody could renew, as nothing ran here. Since it was looked at last too
+ * much may have passed; then all of them begin anew. */
+int64_t cr_sessions_look(qd_coord *c);
 /* Ends in a batch that is not in the log are looked at again; others are still under way. */
 void cr_deadlines_again(qd_coord *c, uint64_t batch);
 /* Nobody knows of those ends: they may come still, and are asked for again in time. */

@@ -51,6 +51,7 @@ my ($stats) = values %{ $n->get('/_nodes/stats/fs')->{json}{nodes} };
 my %row = map { $_->{tier} => $_ } @{ $stats->{fs}{data} };
 is_deeply([sort keys %row], [qw(cold hot warm)], '_nodes/stats has a row for each');
 is($row{warm}{path}, $warm, '... with its folder');
+is($row{hot}{path}, $hot, '... of the node\'s own as well');
 ok($row{warm}{total_in_bytes} > 0 && $row{warm}{available_in_bytes} > 0, '... and its room');
 
 # what cannot be

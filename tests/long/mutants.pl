@@ -58,10 +58,10 @@ return (
     ['the epoch of a mirror is the cluster\'s', 'core/cluster/cluster.c', 'if (i.state == QD_COORD_ACTIVE || i.state == QD_COORD_EMPTY) {', '{', 'cluster/cluster_t'],
     ['a mirror that was given up is kept', "$authority/handover.c", 'return y->state == QD_COORD_MIRROR ? drop_mirror(h, l, err) : forget_plan(h, l, err);', 'return forget_plan(h, l, err);', $handover_t],
     # replication, shards, engine
-    ['a change of an earlier term takes a later one off the list', 'core/replication/group.c', 'if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;',
+    ['a change of an earlier term takes a later one off the list', 'core/replication/record.c', 'if (!g->cas.n || g->cas.at[0].peer != c->peer || g->cas.at[0].change != c->change) return;',
         'if (!g->cas.n || !c) return;', 'replication/jobs_t'],
     ['a resync that no primary began rolls back', 'core/replication/copy.c', 'if (!attempt) return REPL_COPY_NOT_SYNCED; /* no primary counts from 0 */', '', 'replication/machines_t'],
-    ['a copy rests though a job waits for a worker', 'core/replication/group.c', 'if (atomic_load(&g->job[i].late)) return false;', '', 'replication/jobs_t'],
+    ['a copy rests though a job waits for a worker', 'core/replication/record.c', 'if (atomic_load(&g->job[i].late)) return false;', '', 'replication/jobs_t'],
     ['a shard sleeps before its commit', 'core/shard/background.c', 'qd_engine_uncommitted(s->engine) < 0 && ', '', 'shard/awake_t'],
     ['a write is not found before a refresh', 'core/engine/version_map.c', 'if (!stripes(m)) return false;', 'return (void)out, false;', 'engine/stress_t'],
     ['a header that a kill left in the page cache is not synced', 'core/engine/translog_open.c', 'if (!rc && !durable && !found.durable && !named)',

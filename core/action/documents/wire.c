@@ -14,6 +14,15 @@ enum { /* bits of an operation */
        BITS_ALL = 15
 };
 
+/* A number of an operation, -1: none, -2: none was given. */
+static int64_t seq_no_of(qd_body_reader *r)
+{
+    int64_t n = qd_read_zigzag(r, "_seq_no");
+    if (n == QD_SEQ_NO_UNASSIGNED || qd_seq_no_sound(n)) return n;
+    qd_body_reader_fail(r, "_seq_no", "is out of range");
+    return QD_SEQ_NO_UNASSIGNED;
+}
+
 static const char *const results[] = {"created", "updated", "deleted", "not_found", "noop"};
 
 static void write_item(qd_writer *w, const doc_item *i)
@@ -149,7 +158,7 @@ static void read_result(qd_body_reader *r, doc_item *i, qd_arena *arena)
         return;
     }
     i->result = results[result];
-    i->done.seq_no = qd_read_zigzag(r, "_seq_no");
+    i->done.seq_no = seq_no_of(r);
     i->done.primary_term = qd_read_varint(r, "_primary_term");
     i->done.version = qd_read_varint(r, "_version");
     i->copies = (uint32_t)qd_read_varint_max(r, "copies", UINT32_MAX);
@@ -245,7 +254,7 @@ int qdi_wire_got_read(qd_body_reader *r, qd_arena *arena, qd_engine_doc *doc, qd
     if (doc->found) {
         doc->version = qd_read_varint(r, "_version");
         doc->primary_term = qd_read_varint(r, "_primary_term");
-        doc->seq_no = qd_read_zigzag(r, "_seq_no");
+        doc->seq_no = seq_no_of(r);
         doc->source_stored = qd_read_bool(r, "source is stored");
         doc->source = qd_read_str_copy(r, "source", SOURCE_MAX, arena);
         doc->routing = qd_read_str_copy(r, "routing", SOURCE_MAX, arena);
@@ -278,7 +287,7 @@ int qdi_wire_marks_read(qd_str body, uint16_t version, doc_marks *out, qd_err *e
         doc_mark m = {0};
         qd_read_text(&r, "uuid of the index", m.uuid, sizeof m.uuid);
         m.shard = (uint32_t)qd_read_varint_max(&r, "shard", UINT32_MAX);
-        m.max_seq_no = qd_read_zigzag(&r, "_seq_no");
+        m.max_seq_no = seq_no_of(&r);
         if (qd_vec_push(&out->at, NULL, m)) return qd_err_nomem(err, "shards to refresh");
     }
     return qd_body_reader_check(&r, err);

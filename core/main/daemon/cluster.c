@@ -57,7 +57,7 @@ static int open_shards(qd_node *node, qd_err *err)
         .env = node->env,
         .store = node->store,
         .tier = qd_str_c(node->tier_name[0]),
-        .path = node->data,
+        .path = node->tier_path[0],
         .others = node->others,
         .nothers = node->nothers,
         .pools = &node->pools,

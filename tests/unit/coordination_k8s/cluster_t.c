@@ -253,6 +253,21 @@ static void sessions_outlive_a_suspended_machine(void **state)
     end(r);
 }
 
+/* It was suspended in the middle of what it did, wherever that was. */
+static void sessions_outlive_a_machine_that_is_suspended_at_work(void **state)
+{
+    (void)state;
+    rig *r = nodes(1);
+    for (int looks = 1; looks <= 60; looks++) {
+        uint64_t session = 0;
+        rig_suspend_at_look(r, 0, 3600000, looks);
+        assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_OPEN, &session, 5000, RIG_WAIT), 0);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(rig_session(r, 0, QD_COORD_SESSION_KEEP, &session, 0, RIG_WAIT), 0);
+    }
+    end(r);
+}
+
 /* It finds itself in the root, and knows that it is not that process any more. */
 static void a_single_node_need_not_wait_for_its_own_lease(void **state)
 {
@@ -809,6 +824,7 @@ int main(void)
         cmocka_unit_test(who_is_cut_off_is_followed_when_its_lease_ends),
         cmocka_unit_test(who_was_suspended_is_not_sure_any_more),
         cmocka_unit_test(sessions_outlive_a_suspended_machine),
+        cmocka_unit_test(sessions_outlive_a_machine_that_is_suspended_at_work),
         cmocka_unit_test(a_single_node_need_not_wait_for_its_own_lease),
         cmocka_unit_test(what_one_has_heard_all_get_without_the_api),
         cmocka_unit_test(a_leader_gets_its_own_root_from_who_has_heard_of_it),

@@ -526,6 +526,70 @@ static void another_history_is_replaced_as_a_whole(void **state)
     side_free(&r);
 }
 
+/* Nothing that is set after a reset keeps the generations whose operations it made void. */
+static void a_reset_leaves_nothing_to_retain(void **state)
+{
+    (void)state;
+    side p, r;
+    qd_engine_lease l;
+    uint64_t bytes;
+    qd_err err;
+    qd_err_init(&err);
+    side_make(&p, QD_ENGINE_PRIMARY, "history-of-the-p");
+    side_make(&r, QD_ENGINE_PRIMARY, "history-of-the-r");
+    for (int i = 0; i < 3; i++) put_doc(&p, i, 100 + i, NULL);
+    for (int i = 0; i < 9; i++) put_doc(&r, i, 200 + i, NULL);
+    qd_engine_global_checkpoint_set(p.e, 2);
+    assert_int_equal(qd_engine_lease_set(r.e, QD_STR("copy"), 0, 77, NULL), 0);
+    assert_int_equal(qd_engine_refresh(p.e, NULL), 0);
+    side_reopen(&r, QD_ENGINE_REPLICA, true);
+    assert_int_equal(qd_engine_log_end(r.e), 8);
+    assert_int_equal(qd_engine_recovery_reset(r.e, (const uint8_t *)"history-of-the-p", NULL), 0);
+    assert_int_equal(qd_engine_leases(r.e, &l, 1), 0);
+    assert_int_equal(qd_engine_ops_from(r.e), 0);
+    assert_int_equal(qd_engine_log_end(r.e), -1);
+    assert_int_equal(qd_engine_lease_set(r.e, QD_STR("copy"), 0, 77, NULL), 0);
+    assert_true(store_crash_size(r.disk, "indices/u/0/translog-1", &bytes));
+    assert_int_equal(take_over(&p, &r, &err), 0);
+    assert_false(store_crash_size(r.disk, "indices/u/0/translog-1", &bytes));
+    assert_int_equal(qd_engine_leases(r.e, &l, 1), 1);
+    side_free(&p);
+    side_free(&r);
+}
+
+/* To another history and back before anything of it is installed: the copy is opened anew, and has
+ * all that it had. */
+static void a_reset_does_not_go_back(void **state)
+{
+    (void)state;
+    side r;
+    qd_engine_doc doc;
+    int value;
+    qd_err err;
+    qd_err_init(&err);
+    side_make(&r, QD_ENGINE_PRIMARY, "history-of-the-r");
+    for (int i = 0; i < 5; i++) put_doc(&r, i, 200 + i, NULL);
+    qd_engine_global_checkpoint_set(r.e, 4);
+    assert_int_equal(qd_engine_global_checkpoint_sync(r.e, NULL), 0);
+    side_reopen(&r, QD_ENGINE_REPLICA, false);
+    assert_int_equal(qd_engine_recovery_reset(r.e, (const uint8_t *)"history-of-the-p", NULL), 0);
+    assert_int_equal(qd_engine_recovery_reset(r.e, (const uint8_t *)"history-of-the-q", NULL), 0);
+    assert_int_equal(qd_engine_recovery_reset(r.e, (const uint8_t *)"history-of-the-r", &err),
+                     QD_E_STATE);
+    assert_non_null(strstr(qd_err_reason(&err), "has to be opened anew"));
+    qd_err_fini(&err);
+    assert_int_equal(qd_engine_failure(r.e, NULL), QD_E_STATE);
+    side_reopen(&r, QD_ENGINE_REPLICA, false);
+    assert_memory_equal(history_of(&r), "history-of-the-r", 16);
+    assert_int_equal(at_of(&r).processed, 4);
+    assert_int_equal(qd_engine_promote(r.e, 2, NULL), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_true(get(r.e, i, true, &doc, &value));
+        assert_int_equal(value, 200 + i);
+    }
+    side_free(&r);
+}
+
 static void leases_retain_operations(void **state)
 {
     (void)state;
@@ -537,6 +601,8 @@ static void leases_retain_operations(void **state)
     side_make(&p, QD_ENGINE_PRIMARY, NULL);
     assert_int_equal(qd_engine_lease_set(p.e, QD_STR("copy"), 3, 77, NULL), 0);
     assert_int_equal(qd_engine_lease_set(p.e, QD_STR(""), 3, 77, NULL), QD_E_ARG);
+    assert_int_equal(qd_engine_lease_set(p.e, QD_STR("x"), INT64_MAX, 77, &err), QD_E_ARG);
+    qd_err_fini(&err);
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 2; i++) put_doc(&p, i, round, NULL);
         qd_engine_global_checkpoint_set(p.e, at_of(&p).max_seq_no);
@@ -837,6 +903,8 @@ int main(void)
         cmocka_unit_test(a_blocking_refresh_ends),
         cmocka_unit_test(a_publication_on_the_wire),
         cmocka_unit_test(another_history_is_replaced_as_a_whole),
+        cmocka_unit_test(a_reset_leaves_nothing_to_retain),
+        cmocka_unit_test(a_reset_does_not_go_back),
         cmocka_unit_test(leases_retain_operations),
         cmocka_unit_test(a_commit_point_leaves_no_hole_in_the_log),
         cmocka_unit_test(live_documents_have_names_of_their_term),

@@ -117,7 +117,10 @@ static int64_t mono_ns(qd_self *self)
 }
 static int64_t boot_ns(qd_self *self)
 {
-    return steady_ns(of(self)) + atomic_load(&of(self)->boot_ahead);
+    node *x = of(self);
+    if (atomic_load(&x->looks) > 0 && atomic_fetch_sub(&x->looks, 1) == 1)
+        rig_suspend(x->r, x->i, (int)atomic_load(&x->asleep_ms));
+    return steady_ns(x) + atomic_load(&x->boot_ahead);
 }
 void rig_suspend(rig *r, int i, int ms)
 {
@@ -126,6 +129,11 @@ void rig_suspend(rig *r, int i, int ms)
         atomic_fetch_add(&x->boot_ahead, ms * 1000000ll);
         if (k != i) atomic_fetch_add(&x->mono_ahead, ms * 1000000ll);
     }
+}
+void rig_suspend_at_look(rig *r, int i, int ms, int looks)
+{
+    atomic_store(&r->nodes[i].asleep_ms, ms);
+    atomic_store(&r->nodes[i].looks, looks);
 }
 static int64_t wall_ns(qd_self *self)
 {

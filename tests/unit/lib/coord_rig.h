@@ -50,6 +50,8 @@ void rig_isolate(rig *r, int i, bool cut);
 /* So much time passes everywhere while the machine of node i is suspended: its monotonic clock
  * stands still. Cut it off first. */
 void rig_suspend(rig *r, int i, int ms);
+/* The same in the midst of what it does: right before it looks at that clock so many times. */
+void rig_suspend_at_look(rig *r, int i, int ms, int looks);
 /* Node i stands still, as a process that was stopped, and goes on: its threads wait where they look
  * at the clock. */
 void rig_freeze(rig *r, int i, bool on);

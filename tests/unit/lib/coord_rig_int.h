@@ -18,6 +18,7 @@ typedef struct node {
     bool open;
     bool ghost;                             /* its messages go nowhere */
     _Atomic int64_t mono_ahead, boot_ahead; /* of this machine's clocks */
+    _Atomic int64_t looks, asleep_ms;       /* rig_suspend_at_look */
     _Atomic bool frozen;
     char *log;
     size_t log_n;

@@ -1,4 +1,5 @@
 /* The pure machines step by step, and what copies say to each other as bytes. */
+#include "engine/seq_no.h"
 #include "replication/copy_int.h"
 #include "replication/wire_int.h"
 #include "runtime/env.h"
@@ -264,6 +265,52 @@ static void a_copy_obeys_the_highest_term(void **state)
     assert_int_equal(repl_copy_ops(&c), REPL_COPY_NOT_SYNCED);
 }
 
+/* As a request stands on the wire, with a number in the place of one field. */
+static int read_with(const char *field, int64_t n, qd_err *err)
+{
+    qd_writer w;
+    repl_request back;
+    char history[16] = {0};
+    qd_writer_init(&w, NULL, 4096, 0x0100);
+    qd_write_c(&w, "uuid");
+    qd_write_varint(&w, 0);
+    qd_write_c(&w, "to");
+    qd_write_c(&w, "from");
+    for (int i = 0; i < 2; i++) qd_write_varint(&w, 1);
+    qd_write_zigzag(&w, strcmp(field, "global checkpoint") == 0 ? n : 0);
+    for (int i = 0; i < 4; i++) qd_write_varint(&w, 1);
+    qd_write_zigzag(&w, strcmp(field, "first") == 0 ? n : 0);
+    qd_write_zigzag(&w, strcmp(field, "max") == 0 ? n : 0);
+    qd_write_zigzag(&w, strcmp(field, "persisted") == 0 ? n : 0);
+    for (int i = 0; i < 2; i++) qd_write_varint(&w, 1);
+    qd_write_raw(&w, history, sizeof history);
+    assert_int_equal(qd_writer_end(&w, "request", NULL), 0);
+    int rc = repl_request_read(qd_writer_view(&w), 0x0100, &back, err);
+    qd_writer_fini(&w);
+    return rc;
+}
+
+/* A peer that says what no sequence number can be is refused by the name of the field. */
+static void numbers_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {"global checkpoint", "first", "max", "persisted"};
+    static const int64_t bad[] = {INT64_MAX, INT64_MIN, -2, QD_SEQ_NO_LIMIT + 1};
+    qd_err err;
+    qd_err_init(&err);
+    for (size_t f = 0; f < QD_COUNT_OF(fields); f++) {
+        assert_int_equal(read_with(fields[f], QD_SEQ_NO_LIMIT - 1, NULL), 0);
+        for (size_t i = 0; i < QD_COUNT_OF(bad); i++) {
+            assert_int_equal(read_with(fields[f], bad[i], &err), QD_E_CORRUPT);
+            assert_non_null(strstr(qd_err_reason(&err), fields[f]));
+            assert_non_null(strstr(qd_err_reason(&err), "is out of range"));
+            qd_err_fini(&err);
+        }
+    }
+    assert_int_equal(read_with("first", QD_SEQ_NO_LIMIT, NULL), 0); /* behind the last one */
+    assert_int_equal(read_with("max", QD_SEQ_NO_LIMIT, NULL), QD_E_CORRUPT);
+}
+
 static void requests_survive_the_way(void **state)
 {
     (void)state;
@@ -278,8 +325,8 @@ static void requests_survive_the_way(void **state)
                       .peer = 3,
                       .number = 4,
                       .part = 5,
-                      .first = INT64_MAX,
-                      .max = INT64_MIN,
+                      .first = QD_SEQ_NO_LIMIT,
+                      .max = QD_SEQ_NO_LIMIT - 1,
                       .persisted = 12,
                       .open_term = 1,
                       .open_generation = 2,
@@ -296,8 +343,8 @@ static void requests_survive_the_way(void **state)
     back.tail = q.tail;
     assert_memory_equal(&back.history, &q.history, 16);
     assert_string_equal(back.by, "from");
-    assert_int_equal(back.first, INT64_MAX);
-    assert_int_equal(back.max, INT64_MIN);
+    assert_int_equal(back.first, QD_SEQ_NO_LIMIT);
+    assert_int_equal(back.max, QD_SEQ_NO_LIMIT - 1);
     for (size_t n = 0; n + 4 < bytes.n; n++) { /* cut anywhere: an error, never more */
         assert_int_equal(repl_request_read((qd_str){bytes.p, n}, 0x0100, &back, NULL),
                          QD_E_CORRUPT);
@@ -359,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_copy_counts_before_it_is_in_sync),
         cmocka_unit_test(a_copy_obeys_the_highest_term),
         cmocka_unit_test(requests_survive_the_way),
+        cmocka_unit_test(numbers_out_of_range_are_refused),
     };
     return unit_run(tests);
 }
