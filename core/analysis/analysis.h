@@ -134,6 +134,9 @@ qd_str qd_analyzer_name(const qd_analyzer *a);
 /* Positions between two values of a field (position_increment_gap of a custom analyzer, default
  * 100); a mapping's own position_increment_gap goes before it. [any] */
 uint32_t qd_analyzer_gap(const qd_analyzer *a);
+/* The level of the cluster's formats that its parts need (base/features.h); 0: any; of NULL, too.
+ * [any] */
+uint32_t qd_analyzer_level(const qd_analyzer *a);
 /* True if a field may be indexed with it: false when it holds a part that is for searching only
  * (synonyms with updateable: true). [any] */
 bool qd_analyzer_for_index(const qd_analyzer *a);
@@ -172,6 +175,10 @@ int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_an
 /* Why a stored set cannot be used on this node: the first of its parts that could not be made. NULL
  * when all were. As long as `as`. [any] */
 const char *qd_analyzers_missing(const qd_analyzers *as);
+/* The level of the cluster's formats that the settings' parts need (base/features.h); 0: any.
+ * *what: the analyzer, part or normalizer that needs it, *kind: which of them, by the settings'
+ * name; both as long as `as`. [any] */
+uint32_t qd_analyzers_level(const qd_analyzers *as, qd_str *what, const char **kind);
 /* One more reference; returns as. [any] */
 qd_analyzers *qd_analyzers_ref(const qd_analyzers *as);
 /* Drops a reference; the last one frees. NULL is fine. [any] */

@@ -102,6 +102,9 @@ struct qd_part {
     bool normalizes;  /* keeps one term one term: takes part in qd_analyzer_normalize */
     bool search_only; /* must not be used for indexing */
     bool no_synonyms; /* refuses to be run over the rules of a synonym filter */
+    bool keywords;    /* knows the mark of keywords: _analyze shows it from here on */
+    uint8_t level;    /* of the cluster's formats that it needs (base/features.h); 0: any */
+    uint8_t want;     /* QD_ANALYZE_ bits that it needs of the parts before it */
     _Atomic uint32_t refs;
     const qd_part_ops *ops;
     qd_str name; /* owned, as configured */
@@ -125,6 +128,7 @@ typedef struct qd_part_type {
     bool bare;     /* may be named without a definition */
     uint8_t flags; /* of its vtable: QD_ANALYZER_… */
     int (*make)(const qd_part_conf *c, qd_part **out, qd_err *err);
+    uint8_t level; /* of the cluster's formats that its parts need; 0: any */
 } qd_part_type;
 
 /* Zeroed memory for a part of `size` bytes with its head filled. */
@@ -133,6 +137,11 @@ int qd_part_alloc(const qd_part_conf *c, size_t size, qd_stage_kind kind, const 
                   qd_part **out, qd_err *err);
 /* Frees the head and the memory: the end of every ops->free. */
 void qd_part_release(qd_part *p);
+/* Raises the level of formats that a part needs. */
+QD_INLINE void qd_part_needs(qd_part *p, uint8_t level)
+{
+    if (p->level < level) p->level = level;
+}
 /* References. */
 qd_part *qd_part_ref(const qd_part *p);
 void qd_part_unref(const qd_part *p);

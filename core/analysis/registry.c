@@ -86,7 +86,11 @@ static int type_make(const qd_analyzers *as, const qd_analysis_files *files, qd_
                      qd_str type, const qd_part_conf *c, qd_part **out, qd_err *err)
 {
     const qd_part_type *t = qd_part_type_find(kind, type);
-    if (t) return t->make(c, out, err);
+    if (t) {
+        int rc = t->make(c, out, err);
+        if (!rc) qd_part_needs(*out, t->level);
+        return rc;
+    }
     return qd_foreign_make(files ? files->plugins
                            : as  ? as->plugins
                                  : NULL,
@@ -192,6 +196,7 @@ static int chain_push(chain *k, qd_part *p, qd_err *err)
     if (p->ops->in_chain) {
         qd_part *final;
         int rc = p->ops->in_chain(p, k->parts, k->n, &final, err);
+        if (!rc) qd_part_needs(final, p->level);
         qd_part_unref(p);
         if (rc) return rc;
         p = final;
@@ -443,6 +448,26 @@ void qd_analyzers_unref(const qd_analyzers *as)
 const char *qd_analyzers_missing(const qd_analyzers *as)
 {
     return as->missing;
+}
+
+uint32_t qd_analyzers_level(const qd_analyzers *as, qd_str *what, const char **kind)
+{
+    uint32_t level = 0;
+    const qd_map *maps[COMPS] = {&as->parts[0], &as->parts[1], &as->parts[2], &as->analyzers,
+                                 &as->normalizers};
+    for (int comp = 0; comp < COMPS; comp++) {
+        size_t pos = 0;
+        const qd_map_entry *e;
+        while ((e = qd_map_next(maps[comp], &pos))) {
+            uint32_t own = comp < COMP_ANALYZER ? ((const qd_part *)e->value)->level
+                                                : qd_analyzer_level(e->value);
+            if (own <= level) continue;
+            level = own;
+            *what = e->key;
+            *kind = comp_name[comp];
+        }
+    }
+    return level;
 }
 
 const qd_analyzer *qd_analyzers_get(const qd_analyzers *as, qd_str name)

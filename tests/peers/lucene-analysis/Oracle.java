@@ -166,7 +166,7 @@ public final class Oracle {
                 return of(() -> pattern(p[0], p.length > 1 ? Integer.parseInt(p[1]) : -1), t -> t);
             }
             if (name.startsWith("snowball_")) return of(() -> standard(255), t -> new SnowballFilter(new LowerCaseFilter(t), name.substring(9)));
-            throw new IllegalArgumentException("unknown chain " + name);
+            return Parts.chainOf(name);
         }
     }
 
@@ -210,7 +210,10 @@ public final class Oracle {
             run(args[0], all, new java.io.FileOutputStream(java.io.FileDescriptor.out));
             return;
         }
-        for (int i = 1; i < args.length && !args[i].equals("-"); i++)
-            try (java.io.FileOutputStream to = new java.io.FileOutputStream(args[0] + "/" + args[i])) { run(args[i], all, to); }
+        for (int i = 1; i < args.length && !args[i].equals("-"); i++) {
+            java.io.File file = new java.io.File(args[0] + "/" + args[i]);
+            try (java.io.FileOutputStream to = new java.io.FileOutputStream(file)) { run(args[i], all, to); }
+            catch (ClassNotFoundException e) { file.delete(); /* this Lucene does not have it */ }
+        }
     }
 }
