@@ -53,6 +53,7 @@ typedef struct qd_tokens {
     uint8_t *keyword;    /* 1: stemmers leave it alone */
     uint32_t end_inc;    /* holes behind the last token (stop words at the end) */
     uint32_t end_offset; /* with QD_ANALYZE_OFFSETS: length of the value in UTF-16 units */
+    bool flat;           /* a query builds no graph of them, though lengths be over 1 (shingles) */
 } qd_tokens;
 
 /* What a caller of run wants besides terms and position increments. */

@@ -28,6 +28,23 @@ enum {
     QD_COLS
 };
 
+/* Types besides those of the SDK; names are in tokens.c. */
+enum {
+    QD_TOKEN_DOUBLE = QD_TOKEN_GRAM + 1,
+    QD_TOKEN_SINGLE,
+    QD_TOKEN_FINGERPRINT,
+    QD_TOKEN_URL,
+    QD_TOKEN_EMAIL,
+    QD_TOKEN_APOSTROPHE,
+    QD_TOKEN_ACRONYM,
+    QD_TOKEN_COMPANY,
+    QD_TOKEN_HOST,
+    QD_TOKEN_CJ,
+    QD_TOKEN_ACRONYM_DEP,
+    QD_TOKEN_MIN_HASH,
+    QD_TOKEN_TYPES
+};
+
 /* Tokens with the room of each column, in tokens. */
 typedef struct qd_batch {
     qd_tokens t;

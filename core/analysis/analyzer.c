@@ -107,6 +107,7 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
         t->common_type = QD_TOKEN_WORD;
         t->end_inc = 0;
         t->end_offset = 0;
+        t->flat = false;
     }
     return qd_text_reserve(s, 1) || qd_batch_reserve(s, s->b, 1) ? qd_err_nomem(err, "analysis")
                                                                  : 0;

@@ -1,5 +1,5 @@
 /* tokens.c: what can be asked of a batch of tokens. */
-#include "analysis/filter/emit_int.h"
+#include "analysis/analysis_int.h"
 
 const char *qd_token_type_name(uint32_t type)
 {
@@ -16,7 +16,7 @@ const char *qd_token_type_name(uint32_t type)
 
 bool qd_tokens_is_graph(const qd_tokens *t)
 {
-    if (!(t->has & QD_TOKENS_LENGTH)) return false;
+    if (!(t->has & QD_TOKENS_LENGTH) || t->flat) return false;
     for (size_t i = 0; i < t->n; i++)
         if (t->length[i] > 1) return true;
     return false;

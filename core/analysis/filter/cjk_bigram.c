@@ -99,7 +99,9 @@ static int bigrams_run(const qd_part *p, qd_analysis *s, qd_err *err)
         first = first && !pairs;
     }
     if (!rc) rc = flush(&r, f->unigrams);
-    return rc ? rc : qd_emit_end(&r.e);
+    if (!rc) rc = qd_emit_end(&r.e);
+    s->b->t.flat |= f->unigrams;
+    return rc;
 }
 
 static const qd_part_ops bigrams_ops = {bigrams_run, qd_part_release, NULL};

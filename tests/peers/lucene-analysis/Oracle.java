@@ -36,6 +36,8 @@ import org.apache.lucene.analysis.synonym.SynonymGraphFilter;
 import org.apache.lucene.analysis.tokenattributes.*;
 
 public final class Oracle {
+    static final org.apache.lucene.util.AttributeFactory FACTORY = TokenStream.DEFAULT_TOKEN_ATTRIBUTE_FACTORY;
+
     interface Chain { TokenStream make(Tokenizer t) throws Exception; }
 
     static Analyzer chars(java.util.function.Function<java.io.Reader, java.io.Reader> filter) {
