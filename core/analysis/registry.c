@@ -8,6 +8,7 @@
 #include "analysis/builtin_int.h"
 #include "analysis/foreign_int.h"
 #include "analysis/provider_int.h"
+#include "analysis/refused_int.h"
 
 #define REGISTRY_MAGIC 0x53595A4Cu
 
@@ -97,6 +98,16 @@ static int type_make(const qd_analyzers *as, const qd_analysis_files *files, qd_
                            kind, type, c, out, err);
 }
 
+/* A name that other products know: refused by it, with what to use. 0: none such. */
+static int refused(const char *comp, qd_str name, qd_str type, qd_err *err)
+{
+    const char *why = qd_part_refused(type);
+    if (!why) return 0;
+    return qd_err_set(err, QD_E_ARG, "%s type [%.*s]%s%.*s%s is not supported by this version: %s",
+                      comp, QD_STR_ARG(type), name.n ? " of [" : "", QD_STR_ARG(name),
+                      name.n ? "]" : "", why);
+}
+
 /* "no such type" with the refused plugin that may provide it. */
 static int unknown_type(const qd_analyzers *as, const group *g, qd_str type, qd_err *err)
 {
@@ -104,7 +115,9 @@ static int unknown_type(const qd_analyzers *as, const group *g, qd_str type, qd_
     qd_buf_init(&why, NULL, 4096);
     qd_foreign_hint(as->plugins, (qd_stage_kind)g->comp, type, &why);
     qd_str more = qd_buf_view(&why);
-    int rc = qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]%.*s", comp_name[g->comp],
+    int rc = more.n ? 0 : refused(comp_name[g->comp], g->name, type, err);
+    if (!rc)
+        rc = qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]%.*s", comp_name[g->comp],
                         QD_STR_ARG(type), QD_STR_ARG(g->name), QD_STR_ARG(more));
     qd_buf_fini(&why);
     return rc;
@@ -212,6 +225,7 @@ static int chain_list(const qd_analyzers *as, const qd_part_conf *c, chain *k, q
     for (size_t i = 0; qd_conf_list(c, key, i, &name); i++) {
         qd_part *p;
         int rc = part_get(as, c->files, kind, name, &p, err);
+        if (!rc && !p) rc = refused(comp_name[kind], c->name, name, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "Custom %s [%.*s] failed to find %s under name [%.*s]",
                             what, QD_STR_ARG(c->name), comp_name[kind], QD_STR_ARG(name));
@@ -235,6 +249,7 @@ static int custom_tokenizer(const qd_analyzers *as, const qd_part_conf *c, chain
                           QD_STR_ARG(c->name));
     qd_part *p;
     int rc = part_get(as, c->files, QD_STAGE_TOKENIZER, t->values[0], &p, err);
+    if (!rc && !p) rc = refused("tokenizer", c->name, t->values[0], err);
     if (!rc && !p)
         rc = qd_err_set(err, QD_E_ARG,
                         "Custom Analyzer [%.*s] failed to find tokenizer under name [%.*s]",
@@ -317,6 +332,8 @@ static int analyzer_of(const qd_analyzers *as, const group *g, qd_part_conf *c, 
         return custom_make(as, c, out, err);
     }
     if (qd_provider_known(t)) return qd_provider_make(t, c, out, err);
+    int rc = refused("analyzer", g->name, t, err);
+    if (rc) return rc;
     return qd_err_set(err, QD_E_ARG, "Unknown analyzer type [%.*s] for [%.*s]", QD_STR_ARG(t),
                       QD_STR_ARG(g->name));
 }
@@ -499,6 +516,7 @@ static int request_part(const qd_analyzers *as, const qd_analysis_files *files, 
     int rc;
     if (want->name.p) {
         rc = part_get(as, files, kind, want->name, &p, err);
+        if (!rc && !p) rc = refused(comp_name[kind], (qd_str){NULL, 0}, want->name, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "failed to find %s%s under [%.*s]", as ? "" : "global ",
                             comp_name[kind], QD_STR_ARG(want->name));
@@ -515,7 +533,10 @@ static int request_part(const qd_analyzers *as, const qd_analysis_files *files, 
     c.name = qd_buf_view(&name);
     rc = type_make(as, files, kind, type->values[0], &c, &p, err);
     qd_buf_fini(&name);
-    if (rc == QD_E_NOTFOUND)
+    if (rc == QD_E_NOTFOUND &&
+        (rc = refused(comp_name[kind], (qd_str){NULL, 0}, type->values[0], err)))
+        return rc;
+    if (!rc && !p)
         return qd_err_set(err, QD_E_ARG, "failed to find global %s under [%.*s]", comp_name[kind],
                           QD_STR_ARG(type->values[0]));
     return rc ? rc : chain_push(k, p, err);

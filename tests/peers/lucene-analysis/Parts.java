@@ -107,9 +107,6 @@ final class Parts {
         case "path_skip": return chain(() -> path("path.PathHierarchyTokenizer", '-', '/', 2), t -> t);
         case "path_reverse": return chain(() -> path("path.ReversePathHierarchyTokenizer", '.', '#', 0), t -> t);
         case "path_reverse_skip": return chain(() -> path("path.ReversePathHierarchyTokenizer", 'a', 'a', 1), t -> t);
-        case "simple_pattern": return chain(() -> (Tokenizer) make("pattern.SimplePatternTokenizer", "[a-c]+d?|x(yz)*|[0-9]{2,3}"), t -> t);
-        case "simple_pattern_quirk": return chain(() -> (Tokenizer) make("pattern.SimplePatternTokenizer", "ab+c|b"), t -> t);
-        case "simple_split": return chain(() -> (Tokenizer) make("pattern.SimplePatternSplitTokenizer", "[,;]+|--|a.b"), t -> t);
         case "classic": return chain(() -> (Tokenizer) make("standard.ClassicTokenizer|classic.ClassicTokenizer"), t -> f("standard.ClassicFilter|classic.ClassicFilter", t));
         case "classic_5": return chain(() -> { Tokenizer t = (Tokenizer) make("standard.ClassicTokenizer|classic.ClassicTokenizer"); t.getClass().getMethod("setMaxTokenLength", int.class).invoke(t, 5); return t; }, t -> t);
         case "char_group": return chain(() -> new org.apache.lucene.analysis.util.CharTokenizer() {
@@ -130,18 +127,6 @@ final class Parts {
         case "wd_all": return blanks(t -> f("miscellaneous.WordDelimiterFilter", t, 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128 | 256, set("the", "x-y")));
         case "wd_join": return blanks(t -> f("miscellaneous.WordDelimiterFilter", t, 4 | 16, null));
         case "wd_numbers": return standard(t -> f("miscellaneous.WordDelimiterFilter", stop(t), 2 | 4 | 8 | 64 | 128, null));
-        case "keep": return standard(t -> f("miscellaneous.KeepWordFilter", t, new CharArraySet(Arrays.asList("the", "a", "library"), true)));
-        case "keep_types": return standard(t -> f("core.TypeTokenFilter", t, new java.util.HashSet<>(Arrays.asList("<NUM>", "<HANGUL>")), true));
-        case "keep_types_not": return standard(t -> f("core.TypeTokenFilter", t, new java.util.HashSet<>(Arrays.asList("<ALPHANUM>")), false));
-        case "capture": return blanks(t -> f("pattern.PatternCaptureGroupTokenFilter", t, true, new Pattern[] { Pattern.compile("(([a-z]+)(\\d*))"), Pattern.compile("(\\d+)") }));
-        case "capture_only": return blanks(t -> f("pattern.PatternCaptureGroupTokenFilter", t, false, new Pattern[] { Pattern.compile("([aeiou](x?))"), Pattern.compile("^(..)(.)") }));
-        case "flatten": return standard(t -> f("core.FlattenGraphFilter", Oracle.synonyms(t, true, true)));
-        case "flatten_stop": return standard(t -> f("core.FlattenGraphFilter", stop(Oracle.synonyms(t, true, true))));
-        case "flatten_wdg": return blanks(t -> f("core.FlattenGraphFilter", f("miscellaneous.WordDelimiterGraphFilter", t, true, org.apache.lucene.analysis.miscellaneous.WordDelimiterIterator.DEFAULT_WORD_DELIM_TABLE, 1 | 2 | 4 | 8 | 16 | 32 | 64 | 128, null)));
-        case "decompound": return standard(t -> f("compound.DictionaryCompoundWordTokenFilter", t, new CharArraySet(Arrays.asList("lib", "rary", "a", "ab", "abc", "ware", "soft", "pack", "age", "ie", "der"), true), 5, 2, 15, false));
-        case "decompound_long": return standard(t -> f("compound.DictionaryCompoundWordTokenFilter", t, new CharArraySet(Arrays.asList("lib", "rary", "library", "libr", "soft", "software", "ware", "pack", "age", "package", "es", "xy"), true), 3, 2, 7, true));
-        case "min_hash": return standard(t -> f("minhash.MinHashFilter", f("shingle.ShingleFilter", t, 2, 2), 1, 512, 1, true));
-        case "min_hash_few": return standard(t -> f("minhash.MinHashFilter", t, 2, 4, 3, false));
         default: throw new IllegalArgumentException("unknown chain " + name);
         }
     }

@@ -208,10 +208,16 @@ static const qd_pair *options_of(qd_str name, uint32_t *n)
                          pattern[] = {{QD_STR("pattern"), QD_STR("[aeiou]")},
                                       {QD_STR("replacement"), QD_STR("$0!")}},
                          keywords[] = {{QD_STR("keywords"), QD_STR("fox")}},
+                         articles[] = {{QD_STR("articles"), QD_STR("l")}},
+                         rules[] = {{QD_STR("rules"), QD_STR("fox => foxes")}},
+                         common[] = {{QD_STR("common_words"), QD_STR("the")}},
                          synonyms[] = {{QD_STR("synonyms"), QD_STR("brown fox, reynard")}};
     *n = 1;
     if (qd_str_is(name, "mapping")) return mappings;
     if (qd_str_is(name, "keyword_marker")) return keywords;
+    if (qd_str_is(name, "elision")) return articles;
+    if (qd_str_is(name, "stemmer_override")) return rules;
+    if (qd_str_is(name, "common_grams")) return common;
     if (qd_str_starts(name, QD_STR("synonym"))) return synonyms;
     *n = qd_str_is(name, "pattern_replace") ? 2 : 0;
     return *n ? pattern : NULL;
