@@ -7,7 +7,7 @@
  */
 #include "analysis/block_int.h"
 #include "analysis/builtin_int.h"
-#include "analysis/filter/normalize_int.h"
+#include "analysis/language/normalize_int.h"
 #include "analysis/tokenizer/standard_int.h"
 #include "base/features.h"
 

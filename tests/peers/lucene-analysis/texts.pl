@@ -42,7 +42,7 @@ my $markup = ($mode // '') eq 'markup';
 my @chunks;
 if (($mode // '') eq 'words') {
     use FindBin qw($Bin);
-    for my $file (map { "$Bin/../../../core/analysis/filter/$_.c" } qw(light_west light_east rslp rslp_tables greek stopwords stopwords_9)) {
+    for my $file (map { "$Bin/../../../core/analysis/$_.c" } (<language/{light_west,light_east,iberian,rslp_tables,greek}>, <filter/{stopwords,stopwords_9}>)) {
         open(my $f, '<:utf8', $file) or die "$file: $!";
         while (<$f>) { push @chunks, grep { /^[\w']+$/ } map { split /[ ]/ } (/u"((?:[^"\\])*)"/g, /"([^"\\]*)\\n"/g) }
     }

@@ -2,7 +2,7 @@
  * units.c: terms to UTF-16 units and back around a function that rewrites them, and tables of
  * endings.
  */
-#include "analysis/filter/units_int.h"
+#include "analysis/language/units_int.h"
 
 typedef struct rewriter {
     qd_part head;

@@ -2,7 +2,7 @@
 #ifndef QD_ANALYSIS_RSLP_INT_H
 #define QD_ANALYSIS_RSLP_INT_H
 
-#include "analysis/filter/light_int.h"
+#include "analysis/language/light_int.h"
 
 typedef struct qd_rslp_rule {
     uint8_t min; /* units of the stem */

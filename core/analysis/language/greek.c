@@ -2,7 +2,7 @@
  * greek.c: G. Ntais' stemmer of Greek (Development of a Stemmer for the Greek Language, 2006) over
  * lower case without accents and with one sigma: endings with the stems that keep a part of them.
  */
-#include "analysis/filter/light_int.h"
+#include "analysis/language/light_int.h"
 
 /* Endings of one step, and what a stem gets back that is one of `whole` or ends with one of `tail`.
  */

@@ -2,7 +2,7 @@
 #ifndef QD_ANALYSIS_LIGHT_INT_H
 #define QD_ANALYSIS_LIGHT_INT_H
 
-#include "analysis/filter/units_int.h"
+#include "analysis/language/units_int.h"
 
 qd_units_fn qd_stem_light_french, qd_stem_minimal_french, qd_stem_light_german,
     qd_stem_minimal_german, qd_stem_light_italian, qd_stem_light_spanish, qd_stem_light_portuguese,

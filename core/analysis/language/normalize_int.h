@@ -3,7 +3,7 @@
 #define QD_ANALYSIS_NORMALIZE_INT_H
 
 #include "analysis/builtin_int.h"
-#include "analysis/filter/units_int.h"
+#include "analysis/language/units_int.h"
 
 qd_units_fn qd_greek_lower, qd_irish_lower;
 

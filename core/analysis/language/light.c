@@ -1,5 +1,5 @@
 /* light.c: the light stemmers by the names of Elasticsearch's stemmer filter. */
-#include "analysis/filter/light_int.h"
+#include "analysis/language/light_int.h"
 
 static const qd_units_type stemmers[] = {
     {"arabic", qd_stem_arabic},

@@ -2,7 +2,7 @@
  * light_west.c: light stemmers of Western and Northern European languages: the algorithms of
  * J. Savoy (UniNE, CLEF reports of 2001 to 2003 and later) as tables of endings.
  */
-#include "analysis/filter/light_int.h"
+#include "analysis/language/light_int.h"
 
 #define ACCENTS_ROMANCE                                                                            \
     u"àaáaâaäaòoóoôoöoèeéeêeëe"                                                        \

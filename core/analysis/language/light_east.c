@@ -3,7 +3,7 @@
  * (L. Dolamic, J. Savoy), Latvian (K. Kreslins), Indonesian (F. Tala), Hindi (A. Ramanathan,
  * D. Rao), Bengali, Arabic (L. Larkey), Persian, Sorani.
  */
-#include "analysis/filter/light_int.h"
+#include "analysis/language/light_int.h"
 
 int qd_stem_bulgarian(char16_t *b, int n)
 {

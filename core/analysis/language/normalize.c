@@ -2,7 +2,8 @@
  * normalize.c: filters that bring one letter's ways of writing together: Arabic, Persian, Sorani,
  * German, Scandinavian, Serbian, Hindi, Bengali and other Indian scripts, digits, widths of CJK.
  */
-#include "analysis/filter/normalize_int.h"
+#include "analysis/language/normalize_int.h"
+#include "analysis/language/respell_int.h"
 
 /* Leaves out the units of a set. */
 static int drop(char16_t *b, int n, const char16_t *set)
@@ -48,181 +49,103 @@ static int sorani(char16_t *b, int n)
     return k;
 }
 
-/* ae, oe, ue become a, o, u where no vowel or q stands before; umlauts and sz too. */
-static int german(char16_t *b, int n)
-{
-    enum { OTHER, VOWEL, UMLAUT } before = OTHER;
-    for (int i = 0; i < n; i++) {
-        switch (b[i]) {
-        case 'a':
-        case 'o':
-            before = UMLAUT;
-            break;
-        case 'u':
-            before = before == OTHER ? UMLAUT : VOWEL;
-            break;
-        case 'e':
-            if (before == UMLAUT) n = qd_units_cut(b, n, i--, 1);
-            before = VOWEL;
-            break;
-        case 'i':
-        case 'q':
-        case 'y':
-            before = VOWEL;
-            break;
-        case u'ä':
-        case u'ö':
-        case u'ü':
-            b[i] = b[i] == u'ä' ? 'a' : b[i] == u'ö' ? 'o' : 'u';
-            before = VOWEL;
-            break;
-        case u'ß':
-            b[i++] = 's';
-            n = qd_units_gap(b, n, i);
-            b[i] = 's';
-            before = OTHER;
-            break;
-        default:
-            before = OTHER;
-        }
+#define RESPELL(name, rows)                                                                        \
+    static int name(char16_t *b, int n)                                                            \
+    {                                                                                              \
+        return qd_respell(rows, QD_COUNT_OF(rows), b, n);                                          \
     }
-    return n;
-}
 
-/* The letter of two (aa, ao, ae, oe, oo), or 0. */
-static char16_t joined(char16_t c, char16_t next)
-{
-    switch (next | 32) {
-    case 'a':
-        return c == 'a' ? u'å' : c == 'A' ? u'Å' : 0;
-    case 'e':
-        return c == 'a' ? u'æ' : c == 'A' ? u'Æ' : c == 'o' ? u'ø' : c == 'O' ? u'Ø' : 0;
-    case 'o':
-        return c == 'a' ? u'å' : c == 'A' ? u'Å' : c == 'o' ? u'ø' : c == 'O' ? u'Ø' : 0;
-    default:
-        return 0;
-    }
-}
+/* Umlauts as their vowels, also those that are written with an e; the e of neue and Quelle is one of
+ * its own. */
+static const qd_spelling german_rows[] = {
+    {.from = u"ae ä", .to = u"a"},
+    {.from = u"oe ö", .to = u"o"},
+    {.from = u"ue", .to = u"u", .behind = u"^aeiouyq"},
+    {.from = u"ü", .to = u"u"},
+    {.from = u"ß", .to = u"ss"},
+};
+RESPELL(german, german_rows)
 
-static int scandinavian(char16_t *b, int n)
-{
-    for (int i = 0; i < n; i++) {
-        char16_t one = i + 1 < n && b[i + 1] < 128 ? joined(b[i], b[i + 1]) : 0;
-        if (one) {
-            n = qd_units_cut(b, n, i + 1, 1);
-            b[i] = one;
-        } else {
-            qd_units_map(b + i, 1, u"äæÄÆöøÖØ");
-        }
-    }
-    return n;
-}
+/* The Danish and Norwegian letters for what Swedish and keyboards without them write. */
+static const qd_spelling scandinavian_rows[] = {
+    {.from = u"aa aA ao aO", .to = u"å"},
+    {.from = u"Aa AA Ao AO", .to = u"Å"},
+    {.from = u"ae aE ä", .to = u"æ"},
+    {.from = u"Ae AE Ä", .to = u"Æ"},
+    {.from = u"oe oE oo oO ö", .to = u"ø"},
+    {.from = u"Oe OE Oo OO Ö", .to = u"Ø"},
+};
+RESPELL(scandinavian, scandinavian_rows)
 
-static int scandinavian_folding(char16_t *b, int n)
-{
-    for (int i = 0; i < n; i++) {
-        char16_t is = b[i];
-        qd_units_map(b + i, 1, u"åaäaæaÅAÄAÆAøoöoØOÖO");
-        if (b[i] != is || i + 1 == n) continue;
-        bool a = qd_unit_of(is, u"aA") && qd_unit_of(b[i + 1], u"aAeEoO");
-        bool o = qd_unit_of(is, u"oO") && qd_unit_of(b[i + 1], u"eEoO");
-        if (a || o) n = qd_units_cut(b, n, i + 1, 1);
-    }
-    return n;
-}
+static const qd_spelling scandinavian_folds[] = {
+    {.from = u"å ä æ aa aA ae aE ao aO", .to = u"a"},
+    {.from = u"Å Ä Æ Aa AA Ae AE Ao AO", .to = u"A"},
+    {.from = u"ø ö oe oE oo oO", .to = u"o"},
+    {.from = u"Ø Ö Oe OE Oo OO", .to = u"O"},
+};
+RESPELL(scandinavian_folding, scandinavian_folds)
 
+/* Cyrillic in Latin, without marks. */
 static int serbian(char16_t *b, int n)
 {
-    for (int i = 0; i < n; i++) {
-        char16_t c = b[i], head = 0;
-        if (qd_unit_of(c, u"ђđџ"))
-            head = 'd';
-        else if (c == u'љ')
-            head = 'l';
-        else if (c == u'њ')
-            head = 'n';
-        if (!head) continue;
-        n = qd_units_gap(b, n, i);
-        b[i++] = head;
-        b[i] = c == u'џ' ? 'z' : 'j';
-    }
+    static const qd_spelling pairs[] = {
+        {.from = u"ђ đ", .to = u"dj"},
+        {.from = u"џ", .to = u"dz"},
+        {.from = u"љ", .to = u"lj"},
+        {.from = u"њ", .to = u"nj"},
+    };
+    n = qd_respell(pairs, QD_COUNT_OF(pairs), b, n);
     qd_units_map(b, n, u"аaбbвvгgдdеeжzзzžzиiјjкkлlмmнnоoпpрrсsтtћcцcчcčcćcуuфfхhшsšs");
     return n;
 }
 
 static int hindi(char16_t *b, int n)
 {
-    int k = 0;
-    for (int i = 0; i < n; i++) {
-        char16_t c = b[i];
-        if (c == 0x928 && i + 1 < n && b[i + 1] == 0x94D) {
-            b[k++] = 0x902;
-            i++;
-        } else if (!qd_unit_of(c, u"\u093C\u200D\u200C\u094D")) {
-            b[k] = c;
-            qd_units_map(b + k++, 1,
-                         u"\u0901\u0902\u0929\u0928\u0931\u0930\u0934\u0933\u0958\u0915\u0959\u0916"
-                         u"\u095A\u0917\u095B\u091C\u095C\u0921\u095D\u0922\u095E\u092B\u095F\u092F"
-                         u"\u0945\u0947\u0946\u0947\u0949\u094B\u094A\u094B\u090D\u090F\u090E\u090F"
-                         u"\u0911\u0913\u0912\u0913\u0972\u0905\u0906\u0905\u0908\u0907\u090A\u0909"
-                         u"\u0960\u090B\u0961\u090C\u0910\u090F\u0914\u0913\u0940\u093F\u0942\u0941"
-                         u"\u0944\u0943\u0963\u0962\u0948\u0947\u094C\u094B");
-        }
-    }
-    return k;
-}
-
-/* Ya and Ba below another consonant; *i stands on it. */
-static int below(char16_t *b, int n, int *i)
-{
-    bool ya = b[*i] == 0x9AF;
-    if (*i < 1 || b[*i - 1] != 0x9CD) return n;
-    if (ya && *i == 2) {
-        b[1] = 0x9C7;
-        if (*i + 1 < n && b[*i + 1] == 0x9BE) n = qd_units_cut(b, n, *i + 1, 1);
-        return qd_units_cut(b, n, (*i)--, 1);
-    }
-    if (ya || *i == 2 || (*i >= 5 && b[*i - 3] == 0x9CD)) {
-        *i -= 2;
-        return qd_units_cut(b, n, *i + 1, 2);
-    }
-    if (*i < 2) return n;
-    b[*i - 1] = b[*i - 2];
-    return qd_units_cut(b, n, (*i)--, 1);
-}
-
-static int bengali(char16_t *b, int n)
-{
-    for (int i = 0; i < n; i++) {
-        switch (b[i]) {
-        case 0x981:
-            n = qd_units_cut(b, n, i--, 1);
-            break;
-        case 0x995:
-            if (i + 2 >= n || b[i + 1] != 0x9CD || b[i + 2] != 0x9BF) break;
-            b[i ? i + 1 : 0] = 0x996;
-            n = qd_units_cut(b, n, i ? i + 2 : 1, i ? 1 : 2);
-            break;
-        case 0x9AF:
-        case 0x9AC:
-            n = below(b, n, &i);
-            break;
-        case 0x983:
-            if (i < n - 1)
-                b[i] = b[i + 1];
-            else if (n <= 3)
-                b[i] = 0x9B9;
-            else
-                n = qd_units_cut(b, n, i, 1);
-            break;
-        default:
-            qd_units_map(b + i, 1,
-                         u"\u09C0\u09BF\u09C2\u09C1\u0999\u0982\u09B6\u09B8\u09B7\u09B8\u09A3\u09A8"
-                         u"\u09DC\u09B0\u09DD\u09B0\u09CE\u09A4");
-        }
-    }
+    static const qd_spelling rows[] = {
+        {.from = u"\u0928\u094D", .to = u"\u0902"},
+        {.from = u"\u093C \u200C \u200D \u094D", .to = u""},
+    };
+    n = qd_respell(rows, QD_COUNT_OF(rows), b, n);
+    qd_units_map(b, n,
+                 u"\u0901\u0902\u0929\u0928\u0931\u0930\u0934\u0933\u0958\u0915\u0959\u0916"
+                 u"\u095A\u0917\u095B\u091C\u095C\u0921\u095D\u0922\u095E\u092B\u095F\u092F"
+                 u"\u0945\u0947\u0946\u0947\u0949\u094B\u094A\u094B\u090D\u090F\u090E\u090F"
+                 u"\u0911\u0913\u0912\u0913\u0972\u0905\u0906\u0905\u0908\u0907\u090A\u0909"
+                 u"\u0960\u090B\u0961\u090C\u0910\u090F\u0914\u0913\u0940\u093F\u0942\u0941"
+                 u"\u0944\u0943\u0963\u0962\u0948\u0947\u094C\u094B");
     return n;
 }
+
+/* Spellings of Bengali that sound alike, after N. UzZaman and M. Khan, A Double Metaphone Encoding
+ * for Bangla and its Application in Spelling Checker (2005): ya and ba below a consonant are silent,
+ * double it, or are a vowel, by their place. */
+#define HASANTA u"\u09CD"
+static const qd_spelling bengali_rows[] = {
+    {.from = u"\u0981", .to = u""},
+    {.from = u"\u0995" HASANTA u"\u09BF", .to = u"\u0995\u0996", .least = 1},
+    {.from = u"\u0995" HASANTA u"\u09BF", .to = u"\u0996"},
+    {.from = u"\u09AF\u09BE \u09AF",
+     .to = u"\u09C7",
+     .behind = HASANTA,
+     .cut = 1,
+     .least = 2,
+     .most = 2},
+    {.from = u"\u09AF", .to = u"", .behind = HASANTA, .cut = 1},
+    {.from = u"\u09AC", .to = u"", .behind = HASANTA, .cut = 1, .least = 2, .most = 2},
+    {.from = u"\u09AC", .to = u"", .behind = HASANTA u"?" HASANTA, .cut = 1, .least = 5},
+    {.from = u"\u09AC", .to = u"?", .behind = u"?" HASANTA, .cut = 1},
+    {.from = u"\u0983$", .to = u"\u09B9", .most = 2},
+    {.from = u"\u0983$", .to = u""},
+    {.from = u"\u0983?", .to = u"?"},
+    {.from = u"\u09C0", .to = u"\u09BF"},
+    {.from = u"\u09C2", .to = u"\u09C1"},
+    {.from = u"\u0999", .to = u"\u0982"},
+    {.from = u"\u09B6 \u09B7", .to = u"\u09B8"},
+    {.from = u"\u09A3", .to = u"\u09A8"},
+    {.from = u"\u09DC \u09DD", .to = u"\u09B0"},
+    {.from = u"\u09CE", .to = u"\u09A4"},
+};
+RESPELL(bengali, bengali_rows)
 
 /* Letters of several signs as one, by script: offsets in the script's block of 128, 0xFF: the
  * zero-width joiner, 0: none; graphical compositions of Unicode 5.2, chapter 9, and of LDC's table
