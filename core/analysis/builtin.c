@@ -3,6 +3,7 @@
  * definition, as Elasticsearch's pre-configured parts.
  */
 #include "analysis/builtin_int.h"
+#include "base/features.h"
 
 static const qd_part_type types[] = {
 #define QD_PART(name, stage, bare, flags, make, level)                                             \

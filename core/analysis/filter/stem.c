@@ -6,9 +6,9 @@
  * first use and keeps it.
  */
 #include "analysis/builtin_int.h"
-#include "analysis/language/light_int.h"
 #include "analysis/filter/porter_int.h"
 #include "analysis/filter/stem_int.h"
+#include "analysis/language/light_int.h"
 #include "base/features.h"
 #include "base/utf8.h"
 #include <libstemmer.h>

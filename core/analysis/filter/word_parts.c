@@ -2,104 +2,67 @@
 #include "analysis/filter/stop_int.h"
 #include "analysis/filter/word_parts_int.h"
 
+/* Kinds by general category, from U+0100 on; below, only letters with a case are no delimiters. */
+static const uint8_t kind_of_category[] = {
+    [QD_GC_LT] = QD_WORD_ALPHA, [QD_GC_LM] = QD_WORD_ALPHA, [QD_GC_LO] = QD_WORD_ALPHA,
+    [QD_GC_MN] = QD_WORD_ALPHA, [QD_GC_ME] = QD_WORD_ALPHA, [QD_GC_MC] = QD_WORD_ALPHA,
+    [QD_GC_ND] = QD_WORD_DIGIT, [QD_GC_NL] = QD_WORD_DIGIT, [QD_GC_NO] = QD_WORD_DIGIT,
+};
+
 static uint32_t kind_of(const qd_word_options *o, uint32_t cp)
 {
     if (cp < 128) return o->ascii[cp];
     for (size_t i = 0; i < o->other.n; i++)
         if (o->other.at[i] >> 8 == cp) return o->other.at[i] & 0xFF;
     if (cp > 0xFFFF) return QD_WORD_ALPHA | QD_WORD_DIGIT;
-    if (cp == 0xAA || cp == 0xBA) return QD_WORD_LOWER;
-    uint32_t gc = qd_char_gc(cp), bit = QD_GC_BIT(gc);
+    uint32_t gc = qd_char_gc(cp);
     if (gc == QD_GC_LU) return QD_WORD_UPPER;
-    if (gc == QD_GC_LL) return QD_WORD_LOWER;
-    if (cp < 256) return QD_WORD_DELIMITER;
-    if (bit & (QD_GC_BIT(QD_GC_LT) | QD_GC_BIT(QD_GC_LM) | QD_GC_BIT(QD_GC_LO) |
-               QD_GC_BIT(QD_GC_MN) | QD_GC_BIT(QD_GC_ME) | QD_GC_BIT(QD_GC_MC)))
-        return QD_WORD_ALPHA;
-    if (bit & (QD_GC_BIT(QD_GC_ND) | QD_GC_BIT(QD_GC_NL) | QD_GC_BIT(QD_GC_NO)))
-        return QD_WORD_DIGIT;
-    return QD_WORD_DELIMITER;
+    if (gc == QD_GC_LL || cp == 0xAA || cp == 0xBA) return QD_WORD_LOWER;
+    uint32_t kind = cp > 0xFF && gc < QD_COUNT_OF(kind_of_category) ? kind_of_category[gc] : 0;
+    return kind ? kind : QD_WORD_DELIMITER;
 }
 
-/* The kind at `at`; its bytes go to *len. */
-static uint32_t kind_at(const qd_word_parts *w, uint32_t at, uint32_t *len)
+static uint32_t kind_at(const qd_word_options *o, const char *p, uint32_t n, uint32_t at,
+                        uint32_t *len)
 {
     uint32_t cp;
-    *len = qd_u8_next(w->text + at, w->text + w->n, &cp);
-    return kind_of(w->o, cp);
+    *len = qd_u8_next(p + at, p + n, &cp);
+    return kind_of(o, cp);
 }
 
-static uint32_t before(const qd_word_parts *w, uint32_t at)
+/* Does a part end between two characters that share no kind? */
+static bool parts(const qd_word_options *o, uint32_t a, uint32_t b)
 {
-    do at--;
-    while (at > 0 && !qd_u8_start(w->text[at]));
-    return at;
+    if ((a | b) & QD_WORD_DELIMITER) return true;
+    if (a & QD_WORD_ALPHA && b & QD_WORD_ALPHA) /* lower and upper: of Word, only before it */
+        return !(a & QD_WORD_UPPER) && o->flags & QD_WORD_SPLIT_CASE;
+    return o->flags & QD_WORD_SPLIT_NUMERICS;
 }
 
-static bool breaks(const qd_word_options *o, uint32_t last, uint32_t kind)
-{
-    if (kind & last) return false;
-    bool a = last & QD_WORD_ALPHA, b = kind & QD_WORD_ALPHA;
-    if (a && b && !(o->flags & QD_WORD_SPLIT_CASE)) return false;
-    if (last & QD_WORD_UPPER && b) return false;
-    bool mixed = (a && kind & QD_WORD_DIGIT) || (last & QD_WORD_DIGIT && b);
-    return !mixed || o->flags & QD_WORD_SPLIT_NUMERICS;
-}
-
-/* Does the term have 's that ends at `to`? */
-static bool possessive(const qd_word_parts *w, uint32_t to)
+/* Does 's that ends a word stand at `at`? */
+static bool possessive(const qd_word_options *o, const char *p, uint32_t n, uint32_t at)
 {
     uint32_t len;
-    if (!(w->o->flags & QD_WORD_POSSESSIVE) || to <= 2 || to > w->end) return false;
-    if (w->text[to - 2] != '\'' || (w->text[to - 1] | 32) != 's') return false;
-    if (!(kind_at(w, before(w, to - 2), &len) & QD_WORD_ALPHA)) return false;
-    return to == w->end || kind_at(w, to, &len) & QD_WORD_DELIMITER;
+    if (!(o->flags & QD_WORD_POSSESSIVE) || n - at < 2) return false;
+    if (p[at] != '\'' || (p[at + 1] | 32) != 's') return false;
+    return n - at == 2 || kind_at(o, p, n, at + 2, &len) & QD_WORD_DELIMITER;
 }
 
-void qd_word_parts_begin(qd_word_parts *w, const qd_word_options *o, const char *p, uint32_t n)
+bool qd_word_part_next(const qd_word_options *o, const char *p, uint32_t n, uint32_t *at,
+                       qd_word_part *out)
 {
-    uint32_t len;
-    *w = (qd_word_parts){.o = o, .text = p, .n = n, .end = n};
-    while (w->start < n && kind_at(w, w->start, &len) & QD_WORD_DELIMITER) w->start += len;
-    while (w->end > w->start) {
-        uint32_t at = before(w, w->end);
-        if (!(kind_at(w, at, &len) & QD_WORD_DELIMITER)) break;
-        w->end = at;
-    }
-    w->possessive = possessive(w, w->end);
-    w->to = w->start;
-    qd_word_parts_next(w);
-}
-
-void qd_word_parts_next(qd_word_parts *w)
-{
-    uint32_t last = 0, len = 0;
-    w->at = w->to;
-    if (w->done) return;
-    if (w->skip) w->at += 2;
-    w->skip = false;
-    while (w->at < w->end && (last = kind_at(w, w->at, &len)) & QD_WORD_DELIMITER) w->at += len;
-    if (w->at >= w->end) {
-        w->done = true;
-        return;
-    }
-    for (w->to = w->at + len; w->to < w->end; w->to += len) {
-        uint32_t kind = kind_at(w, w->to, &len);
-        if (breaks(w->o, last, kind)) break;
+    uint32_t i = *at, last = 0, len = 0;
+    while (i < n && (last = kind_at(o, p, n, i, &len)) & QD_WORD_DELIMITER) i += len;
+    if (i == n) return false;
+    *out = (qd_word_part){.from = i, .kind = last & QD_WORD_DIGIT ? last : QD_WORD_ALPHA};
+    for (i += len; i < n; i += len) {
+        uint32_t kind = kind_at(o, p, n, i, &len);
+        if (!(kind & last) && parts(o, last, kind)) break;
         last = kind;
     }
-    if (w->to + 1 < w->end && possessive(w, w->to + 2)) w->skip = true;
-}
-
-bool qd_word_parts_single(const qd_word_parts *w)
-{
-    return w->at == w->start && w->to == w->end - (w->possessive ? 2 : 0);
-}
-
-uint32_t qd_word_parts_kind(const qd_word_parts *w)
-{
-    uint32_t len, kind = w->done ? 0 : kind_at(w, w->at, &len);
-    return kind == QD_WORD_LOWER || kind == QD_WORD_UPPER ? QD_WORD_ALPHA : kind;
+    out->to = i;
+    *at = i + (last & QD_WORD_ALPHA && possessive(o, p, n, i) ? 2 : 0);
+    return true;
 }
 
 static bool either(uint32_t flags, uint32_t words, uint32_t numbers, uint32_t kind)

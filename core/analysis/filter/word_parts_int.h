@@ -39,15 +39,11 @@ typedef struct qd_word_options {
     qd_wordset protected;
 } qd_word_options;
 
-/* A walk over the parts of one term. */
-typedef struct qd_word_parts {
-    const qd_word_options *o;
-    const char *text;
-    uint32_t n;          /* bytes */
-    uint32_t start, end; /* of the term without delimiters around */
-    uint32_t at, to;     /* the present part */
-    bool done, possessive, skip;
-} qd_word_parts;
+/* One part of a term. */
+typedef struct qd_word_part {
+    uint32_t from, to; /* its bytes */
+    uint32_t kind;     /* of its first character; ALPHA for a letter of either case */
+} qd_word_part;
 
 /* Reads the settings that both filters have. */
 QD_MUST_CHECK
@@ -55,14 +51,10 @@ int qd_word_options_make(const qd_part_conf *c, const qd_part_ops *ops, bool gra
                          qd_err *err);
 /* Frees them. */
 void qd_word_options_free(qd_part *p);
-/* Begins with a term; the first part is found. */
-void qd_word_parts_begin(qd_word_parts *w, const qd_word_options *o, const char *p, uint32_t n);
-/* The next part. */
-void qd_word_parts_next(qd_word_parts *w);
-/* Is the present part all of the term but delimiters? */
-bool qd_word_parts_single(const qd_word_parts *w);
-/* The kind of the present part. */
-uint32_t qd_word_parts_kind(const qd_word_parts *w);
+/* The first part of p[0 .. n) from *at on, which moves behind it and behind its possessive; false:
+ * there is none. */
+bool qd_word_part_next(const qd_word_options *o, const char *p, uint32_t n, uint32_t *at,
+                       qd_word_part *out);
 /* Are parts of that kind put out; joined? */
 bool qd_word_generates(const qd_word_options *o, uint32_t kind);
 bool qd_word_joins(const qd_word_options *o, uint32_t kind);

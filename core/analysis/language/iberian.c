@@ -103,7 +103,8 @@ static const endings nominal[] = {
 static const endings verbal[] = {
     {RV, 0,
      u"ada ida aria eria iria ara era asse esse isse aste este iste arei erei irei ei ear am iam "
-     u"ariam eriam iriam aram eram iram avam em arem erem irem assem essem issem ando endo indo ado "
+     u"ariam eriam iriam aram eram iram avam em arem erem irem assem essem issem ando endo indo "
+     u"ado "
      u"ido arao erao irao ar er ir as adas idas ias arias erias irias aras eras iras avas es ardes "
      u"erdes irdes ares eres ires asses esses isses astes estes istes is ais eis areis ereis ireis "
      u"arieis erieis irieis asseis esseis isseis aveis ados idos amos armos ermos irmos emos imos "
@@ -122,7 +123,8 @@ static void last_e(const word *came, word *w)
     if (more && w->n && w->b[w->n - 1] == more) w->n--;
 }
 
-/* Lower case without marks, and without a mark of punctuation around; 0: no word for this stemmer. */
+/* Lower case without marks, and without a mark of punctuation around; 0: no word for this stemmer.
+ */
 static int plain_word(const char16_t *b, int n, char16_t *out)
 {
     static const char16_t marks[] = u"\"'-,;.?!";
@@ -182,7 +184,8 @@ int qd_stem_spanish_plural(char16_t *b, int n)
     enum { LONGEST = 16 };
     static const qd_rule rules[] = {
         {3, 1, u"#s ys q??s guis gues", NULL, 0},
-        {3, 2, u"ares eres ires ores ures ades edes ides odes udes ales eles iles oles ules", NULL, 0},
+        {3, 2, u"ares eres ires ores ures ades edes ides odes udes ales eles iles oles ules", NULL,
+         0},
         {3, 2, u"anes enes ines ones unes axes exes ixes oxes uxes", NULL, 0},
         {3, 2, u"yes ues ses uies lies ries ties nies", NULL, 0},
         {3, 2, u"ais eis iis ois uis dis", u"y", 0},

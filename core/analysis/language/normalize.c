@@ -55,8 +55,8 @@ static int sorani(char16_t *b, int n)
         return qd_respell(rows, QD_COUNT_OF(rows), b, n);                                          \
     }
 
-/* Umlauts as their vowels, also those that are written with an e; the e of neue and Quelle is one of
- * its own. */
+/* Umlauts as their vowels, also those that are written with an e; the e of neue and Quelle is one
+ * of its own. */
 static const qd_spelling german_rows[] = {
     {.from = u"ae ä", .to = u"a"},
     {.from = u"oe ö", .to = u"o"},
@@ -68,12 +68,9 @@ RESPELL(german, german_rows)
 
 /* The Danish and Norwegian letters for what Swedish and keyboards without them write. */
 static const qd_spelling scandinavian_rows[] = {
-    {.from = u"aa aA ao aO", .to = u"å"},
-    {.from = u"Aa AA Ao AO", .to = u"Å"},
-    {.from = u"ae aE ä", .to = u"æ"},
-    {.from = u"Ae AE Ä", .to = u"Æ"},
-    {.from = u"oe oE oo oO ö", .to = u"ø"},
-    {.from = u"Oe OE Oo OO Ö", .to = u"Ø"},
+    {.from = u"aa aA ao aO", .to = u"å"},   {.from = u"Aa AA Ao AO", .to = u"Å"},
+    {.from = u"ae aE ä", .to = u"æ"},       {.from = u"Ae AE Ä", .to = u"Æ"},
+    {.from = u"oe oE oo oO ö", .to = u"ø"}, {.from = u"Oe OE Oo OO Ö", .to = u"Ø"},
 };
 RESPELL(scandinavian, scandinavian_rows)
 
@@ -117,8 +114,8 @@ static int hindi(char16_t *b, int n)
 }
 
 /* Spellings of Bengali that sound alike, after N. UzZaman and M. Khan, A Double Metaphone Encoding
- * for Bangla and its Application in Spelling Checker (2005): ya and ba below a consonant are silent,
- * double it, or are a vowel, by their place. */
+ * for Bangla and its Application in Spelling Checker (2005): ya and ba below a consonant are
+ * silent, double it, or are a vowel, by their place. */
 #define HASANTA u"\u09CD"
 static const qd_spelling bengali_rows[] = {
     {.from = u"\u0981", .to = u""},
