@@ -218,6 +218,11 @@ int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_files *files,
                        size_t nfilters, const qd_analysis_part *char_filters, size_t nchar_filters,
                        qd_analyzer **out, qd_err *err);
 
+/* Of a part or analyzer that Elasticsearch or a plugin of it has and this version has not: QD_E_ARG
+ * with what to use in its place. name is the user's for it, or empty. 0: no such type. [any] */
+QD_MUST_CHECK
+int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err);
+
 typedef enum qd_stage_kind {
     QD_STAGE_CHAR_FILTER, /* tokens is NULL, text is the filtered text */
     QD_STAGE_TOKENIZER,

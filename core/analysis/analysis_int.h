@@ -119,6 +119,7 @@ struct qd_part {
     bool normalizes;  /* keeps one term one term: takes part in qd_analyzer_normalize */
     bool search_only; /* must not be used for indexing */
     bool no_synonyms; /* refuses to be run over the rules of a synonym filter */
+    bool foreign;     /* of a plugin: works on whole batches with offsets of the value */
     bool keywords;    /* knows the mark of keywords: _analyze shows it from here on */
     uint8_t level;    /* of the cluster's formats that it needs (base/features.h); 0: any */
     uint8_t want;     /* QD_ANALYZE_ bits that it needs of the parts before it */
@@ -133,6 +134,7 @@ typedef struct qd_part_conf {
     const qd_analysis_setting *settings;
     size_t n;
     const qd_analysis_files *files;
+    const qd_analyzers *owner; /* the set in whose settings it stands, or NULL */
     int64_t max_ngram_diff, max_shingle_diff;
     uint64_t *asked; /* NULL, or a bit for each of the first 64 settings that the part asked for */
     bool prebuilt;   /* named without a definition: some defaults differ */

@@ -13,6 +13,10 @@ typedef int qd_part_make(const qd_part_conf *c, qd_part **out, qd_err *err);
 /* Parts of analyzers that have no type of their own. */
 qd_part_make qd_make_possessive, qd_make_zwnj;
 
+/* The filter of that name in the settings that c belongs to, or the pre-configured one: one
+ * reference. QD_E_ARG when there is none. */
+QD_MUST_CHECK
+int qd_part_named(const qd_part_conf *c, qd_str name, qd_part **out, qd_err *err);
 /* The i-th type, NULL behind the last. */
 const qd_part_type *qd_part_type_at(size_t i);
 /* The type of that kind and name, or NULL. */

@@ -49,6 +49,17 @@ static void add_stop(chain *k, const char *def)
     if (!k->rc) k->n++;
 }
 
+/* The stop words of a language that the analyzer snowball has some for. */
+static void add_language_stop(chain *k)
+{
+    static const char *const lists[] = {"_english_", "_dutch_", "_german_", "_french_"};
+    qd_str language = qd_conf_str(k->c, "language", "English");
+    const char *def = "_none_";
+    for (size_t i = 0; i < QD_COUNT_OF(lists); i++)
+        if (qd_str_ieq(language, (qd_str){lists[i] + 1, strlen(lists[i]) - 2})) def = lists[i];
+    add_stop(k, def);
+}
+
 /* Words that the stemmer leaves alone. */
 static void add_exclusion(chain *k)
 {
@@ -60,13 +71,14 @@ static void add_exclusion(chain *k)
 typedef struct step {
     enum {
         END,
-        PLAIN,     /* make */
-        OWN,       /* make with the analyzer's settings */
-        WITH,      /* make with key and value */
-        STOP,      /* stop words: the setting, or the list `value` */
-        STOP_SET,  /* stop words where the setting is there */
-        EXCLUSION, /* stem_exclusion, where it is set */
-        LOWER_SET, /* lower case unless the setting says no */
+        PLAIN,         /* make */
+        OWN,           /* make with the analyzer's settings */
+        WITH,          /* make with key and value */
+        STOP,          /* stop words: the setting, or the list `value` */
+        STOP_SET,      /* stop words where the setting is there */
+        STOP_LANGUAGE, /* stop words: the setting, or those of the setting `language` */
+        EXCLUSION,     /* stem_exclusion, where it is set */
+        LOWER_SET,     /* lower case unless the setting says no */
     } kind;
     qd_part_make *make;
     const char *key, *value;
@@ -89,6 +101,9 @@ static void add_step(chain *k, const step *s)
         return;
     case STOP:
         add_stop(k, s->value);
+        return;
+    case STOP_LANGUAGE:
+        add_language_stop(k);
         return;
     case EXCLUSION:
         add_exclusion(k);
@@ -151,6 +166,10 @@ static const struct provider {
     {"norwegian", 0, {USUAL("_norwegian_", "norwegian")}},
     {"romanian", 0, {USUAL("_romanian_", "romanian")}},
     {"swedish", 0, {USUAL("_swedish_", "swedish")}},
+    {"chinese", QD_FEATURES_TYPES_0_2, {P(standard), P(lowercase), STOPS("_english_")}},
+    {"snowball",
+     QD_FEATURES_TYPES_0_2,
+     {P(standard), P(lowercase), {STOP_LANGUAGE, NULL, NULL, NULL}, S(snowball)}},
     {"arabic",
      QD_FEATURES_TYPES_0_2,
      {P(standard), P(lowercase), P(decimal_digit), STOPS("_arabic_"), P(arabic_normalization),

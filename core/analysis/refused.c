@@ -2,13 +2,13 @@
  * refused.c: analysis parts that Elasticsearch or its plugins have and this version has not, with
  * what to use in their place.
  */
-#include "analysis/refused_int.h"
+#include "analysis/analysis.h"
 
 #define OTHER "a plugin may bring it (docs/plugins.md)"
 
 static const struct {
     const char *name; /* a * at the end: all that begin so */
-    const char *why;
+    const char *why;  /* a whole sentence where it begins with the name */
 } known[] = {
     {"kuromoji*",
      "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},
@@ -17,6 +17,11 @@ static const struct {
      "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},
     {"ja_stop", "use the filter [stop] with [stopwords]"},
     {"thai", "the tokenizer [standard] keeps runs of Thai letters whole; a plugin may part them"},
+    {"standard_html_strip",
+     "[standard_html_strip] analyzer is not supported for new indices, use a custom analyzer using "
+     "[standard] tokenizer and [html_strip] char_filter, plus [lowercase] filter"},
+    {"delimited_payload_filter", "[delimited_payload_filter] is not supported for new indices, use "
+                                 "[delimited_payload] instead"},
     {"estonian",
      "use the tokenizer [standard] with the filters [lowercase] and [stop] (_estonian_)"},
     {"simple_pattern", "use the tokenizer [pattern] with [group] 0"},
@@ -26,20 +31,20 @@ static const struct {
     {"condition", "scripts do not take part in analysis"},
     {"predicate_token_filter", "scripts do not take part in analysis"},
     {"hunspell", OTHER},
-    {"dictionary_decompounder", OTHER},
-    {"hyphenation_decompounder", OTHER},
-    {"delimited_payload", "payloads are not stored; the filter [pattern_replace] cuts them off"},
-    {"multiplexer", OTHER},
-    {"flatten_graph", OTHER},
-    {"keep", OTHER},
-    {"keep_types", OTHER},
-    {"pattern_capture", OTHER},
-    {"min_hash", OTHER},
-    {"phonetic", OTHER},
-    {"icu_*", "use the filters [lowercase] and [asciifolding]"},
+    {"hyphenation_decompounder",
+     "use the filter [dictionary_decompounder], which needs no patterns"},
+    {"phonetic", "the plugin [analysis-phonetic] brings it"},
+    {"icu_collation", "use the filters [lowercase] and [asciifolding] in a normalizer"},
+    {"icu_collation_keyword", "use the filters [lowercase] and [asciifolding] in a normalizer"},
+    {"icu_*", "the plugin [analysis-icu] brings some; else use the filters [lowercase] and "
+              "[asciifolding]"},
+    {"polish*", OTHER},
+    {"ukrainian", OTHER},
+    {"concatenate_graph", "use the filter [fingerprint]"},
+    {"delimited_term_freq", "frequencies are those of the text"},
 };
 
-const char *qd_part_refused(qd_str name)
+static const char *reason(qd_str name)
 {
     for (size_t i = 0; i < QD_COUNT_OF(known); i++) {
         size_t n = strlen(known[i].name);
@@ -49,4 +54,17 @@ const char *qd_part_refused(qd_str name)
             return known[i].why;
     }
     return NULL;
+}
+
+int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err)
+{
+    const char *why = reason(type);
+    if (!why) return 0;
+    if (*why == '[') return qd_err_set(err, QD_E_ARG, "%s", why);
+    if (!name.n)
+        return qd_err_set(err, QD_E_ARG, "%s [%.*s] is not supported by this version: %s", kind,
+                          QD_STR_ARG(type), why);
+    return qd_err_set(err, QD_E_ARG,
+                      "%s type [%.*s] of [%.*s] is not supported by this version: %s", kind,
+                      QD_STR_ARG(type), QD_STR_ARG(name), why);
 }

@@ -54,9 +54,9 @@ subtest 'a search finds other forms of a word' => sub {
 
 subtest 'what is refused names itself' => sub {
     my %cases = (
-        kuromoji_tokenizer => [tokenizer => qr/tokenizer type \[kuromoji_tokenizer\] is not supported by this version: use the analyzer \[cjk\]/],
-        condition => [filter => qr/filter type \[condition\] is not supported by this version: scripts/],
-        hunspell => [filter => qr/filter type \[hunspell\] is not supported/],
+        kuromoji_tokenizer => [tokenizer => qr/tokenizer \[kuromoji_tokenizer\] is not supported by this version: use the analyzer \[cjk\]/],
+        condition => [filter => qr/filter \[condition\] is not supported by this version: scripts/],
+        hunspell => [filter => qr/filter \[hunspell\] is not supported/],
     );
     for my $type (sort keys %cases) {
         my ($kind, $wanted) = @{$cases{$type}};

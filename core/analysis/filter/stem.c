@@ -256,6 +256,27 @@ int qd_make_stemmer(const qd_part_conf *c, qd_part **out, qd_err *err)
     return 0;
 }
 
+/* Filters that have a language for a name. */
+static int stem_of(const qd_part_conf *c, const char *language, qd_part **out, qd_err *err)
+{
+    const qd_str value = qd_str_c(language);
+    const qd_analysis_setting set = {QD_STR("language"), &value, 1, false};
+    const qd_part_conf named = {.name = c->name, .settings = &set, .n = 1};
+    return qd_make_stemmer(&named, out, err);
+}
+#define STEM_OF(language)                                                                          \
+    int qd_make_##language##_stem(const qd_part_conf *c, qd_part **out, qd_err *err)               \
+    {                                                                                              \
+        return stem_of(c, #language, out, err);                                                    \
+    }
+STEM_OF(arabic)
+STEM_OF(brazilian)
+STEM_OF(czech)
+STEM_OF(dutch)
+STEM_OF(french)
+STEM_OF(german)
+STEM_OF(russian)
+
 int qd_make_snowball(const qd_part_conf *c, qd_part **out, qd_err *err)
 {
     qd_str name = qd_conf_str(c, "language", NULL);

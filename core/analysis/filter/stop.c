@@ -209,10 +209,13 @@ int qd_make_keyword_marker(const qd_part_conf *c, qd_part **out, qd_err *err)
     bool ignore;
     int rc = qd_conf_bool(c, "ignore_case", false, &ignore, err);
     if (rc) return rc;
+    bool words = qd_conf_find(c, "keywords") || qd_conf_find(c, "keywords_path");
     if (qd_conf_find(c, "keywords_pattern"))
-        return qd_err_set(err, QD_E_ARG, "keywords_pattern of filter [%.*s] is not supported",
-                          QD_STR_ARG(c->name));
-    if (!qd_conf_find(c, "keywords") && !qd_conf_find(c, "keywords_path"))
+        return words ? qd_err_set(err, QD_E_ARG,
+                                  "cannot specify both `keywords_pattern` and `keywords` or "
+                                  "`keywords_path`")
+                     : qd_words_pattern(c, "keywords_pattern", out, err);
+    if (!words)
         return qd_err_set(err, QD_E_ARG,
                           "keyword filter requires either `keywords`, `keywords_path`, "
                           "or `keywords_pattern` to be configured");

@@ -31,6 +31,9 @@ bool qd_words_match(qd_analysis *s, const qd_wordset *w, bool lower, size_t i);
 /* A filter that marks the words of a setting as keywords (stem_exclusion). */
 QD_MUST_CHECK
 int qd_words_marker(const qd_part_conf *c, const char *key, qd_part **out, qd_err *err);
+/* A filter that marks the terms which the pattern of the setting matches as a whole. */
+QD_MUST_CHECK
+int qd_words_pattern(const qd_part_conf *c, const char *key, qd_part **out, qd_err *err);
 /* A stop filter with the setting `stopwords`, or def where it is not set. */
 QD_MUST_CHECK
 int qd_words_stop(const qd_part_conf *c, const char *def, qd_part **out, qd_err *err);
