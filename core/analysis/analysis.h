@@ -53,6 +53,7 @@ typedef struct qd_tokens {
     uint8_t *keyword;    /* 1: stemmers leave it alone */
     uint32_t end_inc;    /* holes behind the last token (stop words at the end) */
     uint32_t end_offset; /* with QD_ANALYZE_OFFSETS: length of the value in UTF-16 units */
+    bool flat;           /* a query builds no graph of them, though lengths be over 1 (shingles) */
 } qd_tokens;
 
 /* What a caller of run wants besides terms and position increments. */
@@ -134,6 +135,9 @@ qd_str qd_analyzer_name(const qd_analyzer *a);
 /* Positions between two values of a field (position_increment_gap of a custom analyzer, default
  * 100); a mapping's own position_increment_gap goes before it. [any] */
 uint32_t qd_analyzer_gap(const qd_analyzer *a);
+/* The level of the cluster's formats that its parts need (base/features.h); 0: any; of NULL, too.
+ * [any] */
+uint32_t qd_analyzer_level(const qd_analyzer *a);
 /* True if a field may be indexed with it: false when it holds a part that is for searching only
  * (synonyms with updateable: true). [any] */
 bool qd_analyzer_for_index(const qd_analyzer *a);
@@ -172,6 +176,10 @@ int qd_analyzers_make(const qd_analysis_setting *settings, size_t n, const qd_an
 /* Why a stored set cannot be used on this node: the first of its parts that could not be made. NULL
  * when all were. As long as `as`. [any] */
 const char *qd_analyzers_missing(const qd_analyzers *as);
+/* The level of the cluster's formats that the settings' parts need (base/features.h); 0: any.
+ * *what: the analyzer, part or normalizer that needs it, *kind: which of them, by the settings'
+ * name; both as long as `as`. [any] */
+uint32_t qd_analyzers_level(const qd_analyzers *as, qd_str *what, const char **kind);
 /* One more reference; returns as. [any] */
 qd_analyzers *qd_analyzers_ref(const qd_analyzers *as);
 /* Drops a reference; the last one frees. NULL is fine. [any] */
@@ -209,6 +217,11 @@ int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_files *files,
                        const qd_analysis_part *tokenizer, const qd_analysis_part *filters,
                        size_t nfilters, const qd_analysis_part *char_filters, size_t nchar_filters,
                        qd_analyzer **out, qd_err *err);
+
+/* Of a part or analyzer that Elasticsearch or a plugin of it has and this version has not: QD_E_ARG
+ * with what to use in its place. name is the user's for it, or empty. 0: no such type. [any] */
+QD_MUST_CHECK
+int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err);
 
 typedef enum qd_stage_kind {
     QD_STAGE_CHAR_FILTER, /* tokens is NULL, text is the filtered text */

@@ -28,6 +28,23 @@ enum {
     QD_COLS
 };
 
+/* Types besides those of the SDK; names are in tokens.c. */
+enum {
+    QD_TOKEN_DOUBLE = QD_TOKEN_GRAM + 1,
+    QD_TOKEN_SINGLE,
+    QD_TOKEN_FINGERPRINT,
+    QD_TOKEN_URL,
+    QD_TOKEN_EMAIL,
+    QD_TOKEN_APOSTROPHE,
+    QD_TOKEN_ACRONYM,
+    QD_TOKEN_COMPANY,
+    QD_TOKEN_HOST,
+    QD_TOKEN_CJ,
+    QD_TOKEN_ACRONYM_DEP,
+    QD_TOKEN_MIN_HASH,
+    QD_TOKEN_TYPES
+};
+
 /* Tokens with the room of each column, in tokens. */
 typedef struct qd_batch {
     qd_tokens t;
@@ -102,6 +119,10 @@ struct qd_part {
     bool normalizes;  /* keeps one term one term: takes part in qd_analyzer_normalize */
     bool search_only; /* must not be used for indexing */
     bool no_synonyms; /* refuses to be run over the rules of a synonym filter */
+    bool foreign;     /* of a plugin: works on whole batches with offsets of the value */
+    bool keywords;    /* knows the mark of keywords: _analyze shows it from here on */
+    uint8_t level;    /* of the cluster's formats that it needs (base/features.h); 0: any */
+    uint8_t want;     /* QD_ANALYZE_ bits that it needs of the parts before it */
     _Atomic uint32_t refs;
     const qd_part_ops *ops;
     qd_str name; /* owned, as configured */
@@ -113,6 +134,7 @@ typedef struct qd_part_conf {
     const qd_analysis_setting *settings;
     size_t n;
     const qd_analysis_files *files;
+    const qd_analyzers *owner; /* the set in whose settings it stands, or NULL */
     int64_t max_ngram_diff, max_shingle_diff;
     uint64_t *asked; /* NULL, or a bit for each of the first 64 settings that the part asked for */
     bool prebuilt;   /* named without a definition: some defaults differ */
@@ -125,6 +147,7 @@ typedef struct qd_part_type {
     bool bare;     /* may be named without a definition */
     uint8_t flags; /* of its vtable: QD_ANALYZER_… */
     int (*make)(const qd_part_conf *c, qd_part **out, qd_err *err);
+    uint8_t level; /* of the cluster's formats that its parts need; 0: any */
 } qd_part_type;
 
 /* Zeroed memory for a part of `size` bytes with its head filled. */
@@ -133,6 +156,11 @@ int qd_part_alloc(const qd_part_conf *c, size_t size, qd_stage_kind kind, const 
                   qd_part **out, qd_err *err);
 /* Frees the head and the memory: the end of every ops->free. */
 void qd_part_release(qd_part *p);
+/* Raises the level of formats that a part needs. */
+QD_INLINE void qd_part_needs(qd_part *p, uint8_t level)
+{
+    if (p->level < level) p->level = level;
+}
 /* References. */
 qd_part *qd_part_ref(const qd_part *p);
 void qd_part_unref(const qd_part *p);

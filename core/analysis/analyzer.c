@@ -29,6 +29,8 @@ int qd_analyzer_make(qd_str name, qd_part *const *parts, size_t nparts, size_t n
     for (size_t i = 0; i < nparts; i++) {
         a->parts[i] = parts[i];
         if (parts[i]->search_only) a->for_index = false;
+        if (parts[i]->level > a->level) a->level = parts[i]->level;
+        a->want |= parts[i]->want;
     }
     a->fused = nparts > nchar + 1 && qd_part_is_standard(parts[nchar], NULL) &&
                qd_part_is_lowercase(parts[nchar + 1]);
@@ -63,6 +65,10 @@ qd_str qd_analyzer_name(const qd_analyzer *a)
 uint32_t qd_analyzer_gap(const qd_analyzer *a)
 {
     return a->gap;
+}
+uint32_t qd_analyzer_level(const qd_analyzer *a)
+{
+    return a ? a->level : 0;
 }
 bool qd_analyzer_for_index(const qd_analyzer *a)
 {
@@ -101,6 +107,7 @@ static int begin(qd_analysis *s, qd_str text, uint32_t want, qd_err *err)
         t->common_type = QD_TOKEN_WORD;
         t->end_inc = 0;
         t->end_offset = 0;
+        t->flat = false;
     }
     return qd_text_reserve(s, 1) || qd_batch_reserve(s, s->b, 1) ? qd_err_nomem(err, "analysis")
                                                                  : 0;
@@ -143,6 +150,7 @@ int qd_parts_run(qd_part *const *parts, size_t n, qd_analysis *s, qd_str text, u
                  const qd_tokens **out, qd_err *err)
 {
     size_t i = 0;
+    for (size_t k = 0; k < n; k++) want |= parts[k]->want;
     int rc = begin(s, text, want, err);
     if (!rc) rc = run_on(parts, &i, n, s, err);
     if (!rc && want & QD_ANALYZE_OFFSETS) rc = qd_offsets_finish(s);
@@ -158,6 +166,7 @@ int qd_analyzer_run(const qd_analyzer *a, qd_analysis *s, qd_str text, uint32_t 
     QD_CHECK(a, QD_ANALYZER_MAGIC);
     uint32_t max_units;
     if (!a->fused) return qd_parts_run(a->parts, a->nparts, s, text, want, out, err);
+    want |= a->want;
     int rc = begin(s, text, want, err);
     size_t i = 0;
     if (!rc) rc = run_on(a->parts, &i, a->nchar, s, err);
@@ -194,6 +203,15 @@ int qd_analyzer_normalize(const qd_analyzer *a, qd_analysis *s, qd_str text, qd_
     return 0;
 }
 
+/* The mark of keywords is shown where one of the parts knows it, though no token has it. */
+static int show_keywords(qd_part *const *parts, uint32_t n, qd_analysis *s, qd_err *err)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (parts[i]->keywords)
+            return qd_batch_need(s, s->b, QD_TOKENS_KEYWORD) ? qd_err_nomem(err, "analysis") : 0;
+    return 0;
+}
+
 int qd_analyzer_explain(const qd_analyzer *a, qd_analysis *s, qd_str text, qd_stage_fn fn,
                         void *arg, qd_err *err)
 {
@@ -203,6 +221,7 @@ int qd_analyzer_explain(const qd_analyzer *a, qd_analysis *s, qd_str text, qd_st
     /* each stage is a run of its own: offsets are made at the end of a run */
     for (uint32_t k = a->custom ? 1 : a->nparts; k <= a->nparts; k++) {
         int rc = qd_parts_run(a->parts, k, s, text, want, &t, err);
+        if (!rc) rc = show_keywords(a->parts, k, s, err);
         if (rc) return rc;
         if (!a->custom) return fn(arg, QD_STAGE_ANALYZER, a->name, t, text);
         const qd_part *p = a->parts[k - 1];

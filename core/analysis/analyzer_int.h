@@ -12,6 +12,8 @@ struct qd_analyzer {
     _Atomic uint32_t refs;
     qd_str name; /* owned */
     uint32_t gap;
+    uint8_t level;  /* of the cluster's formats that its parts need */
+    uint8_t want;   /* QD_ANALYZE_ bits that its parts need */
     bool custom;    /* shown by stages in _analyze */
     bool for_index; /* no part is for searching only */
     bool fused;     /* standard tokenizer with lowercase behind it: one kernel */

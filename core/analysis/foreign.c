@@ -395,6 +395,7 @@ int qd_foreign_make(const struct qd_plugin_host *plugins, qd_stage_kind kind, qd
     if (rc) return rc;
     foreign *f = (foreign *)*out;
     f->self = self;
+    f->head.foreign = true;
     snprintf(f->label, sizeof f->label, "%.*s", QD_STR_ARG(f->head.name));
     if (kind == QD_STAGE_CHAR_FILTER)
         f->chars = (const qd_char_filter_vtable *)(const void *)v;

@@ -77,6 +77,7 @@ static qd_part_conf conf_of(const qd_analyzers *as, const qd_analysis_files *fil
                           .settings = set,
                           .n = n,
                           .files = files,
+                          .owner = as,
                           .max_ngram_diff = as ? as->max_ngram_diff : 1,
                           .max_shingle_diff = as ? as->max_shingle_diff : 3};
 }
@@ -86,7 +87,11 @@ static int type_make(const qd_analyzers *as, const qd_analysis_files *files, qd_
                      qd_str type, const qd_part_conf *c, qd_part **out, qd_err *err)
 {
     const qd_part_type *t = qd_part_type_find(kind, type);
-    if (t) return t->make(c, out, err);
+    if (t) {
+        int rc = t->make(c, out, err);
+        if (!rc) qd_part_needs(*out, t->level);
+        return rc;
+    }
     return qd_foreign_make(files ? files->plugins
                            : as  ? as->plugins
                                  : NULL,
@@ -100,7 +105,9 @@ static int unknown_type(const qd_analyzers *as, const group *g, qd_str type, qd_
     qd_buf_init(&why, NULL, 4096);
     qd_foreign_hint(as->plugins, (qd_stage_kind)g->comp, type, &why);
     qd_str more = qd_buf_view(&why);
-    int rc = qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]%.*s", comp_name[g->comp],
+    int rc = more.n ? 0 : qd_analysis_refuse(comp_name[g->comp], g->name, type, err);
+    if (!rc)
+        rc = qd_err_set(err, QD_E_ARG, "Unknown %s type [%.*s] for [%.*s]%.*s", comp_name[g->comp],
                         QD_STR_ARG(type), QD_STR_ARG(g->name), QD_STR_ARG(more));
     qd_buf_fini(&why);
     return rc;
@@ -171,6 +178,16 @@ static int part_get(const qd_analyzers *as, const qd_analysis_files *files, qd_s
     return 0;
 }
 
+int qd_part_named(const qd_part_conf *c, qd_str name, qd_part **out, qd_err *err)
+{
+    int rc = part_get(c->owner, c->files, QD_STAGE_FILTER, name, out, err);
+    if (!rc && !*out) rc = qd_analysis_refuse("filter", c->name, name, err);
+    if (!rc && !*out)
+        rc = qd_err_set(err, QD_E_ARG, "%.*s: failed to find token filter under name [%.*s]",
+                        QD_STR_ARG(c->name), QD_STR_ARG(name));
+    return rc;
+}
+
 /* Parts of a chain being put together. */
 typedef struct chain {
     qd_part *parts[QD_CHAIN_MAX];
@@ -192,6 +209,7 @@ static int chain_push(chain *k, qd_part *p, qd_err *err)
     if (p->ops->in_chain) {
         qd_part *final;
         int rc = p->ops->in_chain(p, k->parts, k->n, &final, err);
+        if (!rc) qd_part_needs(final, p->level);
         qd_part_unref(p);
         if (rc) return rc;
         p = final;
@@ -207,6 +225,7 @@ static int chain_list(const qd_analyzers *as, const qd_part_conf *c, chain *k, q
     for (size_t i = 0; qd_conf_list(c, key, i, &name); i++) {
         qd_part *p;
         int rc = part_get(as, c->files, kind, name, &p, err);
+        if (!rc && !p) rc = qd_analysis_refuse(comp_name[kind], c->name, name, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "Custom %s [%.*s] failed to find %s under name [%.*s]",
                             what, QD_STR_ARG(c->name), comp_name[kind], QD_STR_ARG(name));
@@ -230,6 +249,7 @@ static int custom_tokenizer(const qd_analyzers *as, const qd_part_conf *c, chain
                           QD_STR_ARG(c->name));
     qd_part *p;
     int rc = part_get(as, c->files, QD_STAGE_TOKENIZER, t->values[0], &p, err);
+    if (!rc && !p) rc = qd_analysis_refuse("tokenizer", c->name, t->values[0], err);
     if (!rc && !p)
         rc = qd_err_set(err, QD_E_ARG,
                         "Custom Analyzer [%.*s] failed to find tokenizer under name [%.*s]",
@@ -312,6 +332,8 @@ static int analyzer_of(const qd_analyzers *as, const group *g, qd_part_conf *c, 
         return custom_make(as, c, out, err);
     }
     if (qd_provider_known(t)) return qd_provider_make(t, c, out, err);
+    int rc = qd_analysis_refuse("analyzer", g->name, t, err);
+    if (rc) return rc;
     return qd_err_set(err, QD_E_ARG, "Unknown analyzer type [%.*s] for [%.*s]", QD_STR_ARG(t),
                       QD_STR_ARG(g->name));
 }
@@ -367,15 +389,24 @@ static int limits_read(qd_analyzers *as, const qd_analysis_setting *s, size_t n,
     return 0;
 }
 
+/* Is it a filter that is made of others? Those are made first. */
+static bool names_others(const group *g)
+{
+    const qd_part_conf c = {.settings = g->set.at, .n = g->set.n};
+    return qd_str_is(qd_conf_str(&c, "type", ""), "multiplexer");
+}
+
 static int build(qd_analyzers *as, const groups *g, const qd_analysis_files *files, qd_err *err)
 {
     for (int comp = 0; comp < COMPS; comp++)
-        for (size_t i = 0; i < g->n; i++) {
-            if (g->at[i].comp != comp) continue;
-            int rc = comp < COMP_ANALYZER ? part_make(as, files, &g->at[i], err)
-                                          : analyzer_make(as, files, &g->at[i], err);
-            if (rc) return rc;
-        }
+        for (int late = 0; late < (comp == COMP_FILTER ? 2 : 1); late++)
+            for (size_t i = 0; i < g->n; i++) {
+                const group *x = &g->at[i];
+                if (x->comp != comp || (comp == COMP_FILTER && names_others(x) != late)) continue;
+                int rc = comp < COMP_ANALYZER ? part_make(as, files, x, err)
+                                              : analyzer_make(as, files, x, err);
+                if (rc) return rc;
+            }
     return 0;
 }
 
@@ -445,6 +476,26 @@ const char *qd_analyzers_missing(const qd_analyzers *as)
     return as->missing;
 }
 
+uint32_t qd_analyzers_level(const qd_analyzers *as, qd_str *what, const char **kind)
+{
+    uint32_t level = 0;
+    const qd_map *maps[COMPS] = {&as->parts[0], &as->parts[1], &as->parts[2], &as->analyzers,
+                                 &as->normalizers};
+    for (int comp = 0; comp < COMPS; comp++) {
+        size_t pos = 0;
+        const qd_map_entry *e;
+        while ((e = qd_map_next(maps[comp], &pos))) {
+            uint32_t own = comp < COMP_ANALYZER ? ((const qd_part *)e->value)->level
+                                                : qd_analyzer_level(e->value);
+            if (own <= level) continue;
+            level = own;
+            *what = e->key;
+            *kind = comp_name[comp];
+        }
+    }
+    return level;
+}
+
 const qd_analyzer *qd_analyzers_get(const qd_analyzers *as, qd_str name)
 {
     const qd_analyzer *own = as ? qd_map_get(&as->analyzers, name) : NULL;
@@ -474,6 +525,7 @@ static int request_part(const qd_analyzers *as, const qd_analysis_files *files, 
     int rc;
     if (want->name.p) {
         rc = part_get(as, files, kind, want->name, &p, err);
+        if (!rc && !p) rc = qd_analysis_refuse(comp_name[kind], (qd_str){NULL, 0}, want->name, err);
         if (!rc && !p)
             rc = qd_err_set(err, QD_E_ARG, "failed to find %s%s under [%.*s]", as ? "" : "global ",
                             comp_name[kind], QD_STR_ARG(want->name));
@@ -490,7 +542,10 @@ static int request_part(const qd_analyzers *as, const qd_analysis_files *files, 
     c.name = qd_buf_view(&name);
     rc = type_make(as, files, kind, type->values[0], &c, &p, err);
     qd_buf_fini(&name);
-    if (rc == QD_E_NOTFOUND)
+    if (rc == QD_E_NOTFOUND &&
+        (rc = qd_analysis_refuse(comp_name[kind], (qd_str){NULL, 0}, type->values[0], err)))
+        return rc;
+    if (!rc && !p)
         return qd_err_set(err, QD_E_ARG, "failed to find global %s under [%.*s]", comp_name[kind],
                           QD_STR_ARG(type->values[0]));
     return rc ? rc : chain_push(k, p, err);

@@ -95,6 +95,7 @@ int qd_batch_like(qd_analysis *s, qd_batch *b, const qd_batch *like, size_t n)
     b->t.common_type = like->t.common_type;
     b->t.end_inc = like->t.end_inc;
     b->t.end_offset = like->t.end_offset;
+    b->t.flat = like->t.flat;
     return qd_batch_reserve(s, b, n);
 }
 

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cluster/allocation/alloc_view.h"
 #include "cluster/cluster_int.h"
+#include "cluster/index_formats_int.h"
 #include "cluster/index_rules.h"
 #include "config/config.h"
 #include "json/writer.h"
@@ -68,42 +69,6 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qd_json_writer_init(&w, &b, false);
     qd_index_meta_encode(m, &w);
     qdi_txn_put(t, qdi_index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
-}
-
-/* Older nodes know neither newer field types nor the segments of plugins' ones. */
-static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
-{
-    qd_str what = {"", 0};
-    const char *type = "";
-    uint32_t level = m ? qd_mapping_level(m, &what, &type) : 0;
-    if (level <= s->features) return 0;
-    return qd_err_set(err, QD_E_ARG,
-                      "field [%.*s] of type [%s], as the mapping defines it, needs level %u of the "
-                      "cluster's formats; they are of level %u: POST _cluster/upgrade/finalize "
-                      "when all nodes run this version",
-                      QD_STR_ARG(what), type, level, s->features);
-}
-
-/* An older node looks for the index's shards on its own tier alone. */
-static int check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err)
-{
-    qd_str tier = qd_values_text(m->values, QD_IX_STORAGE_TIER);
-    for (size_t i = 0; i < tier.n; i++) {
-        char x = tier.p[i];
-        bool good = (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') ||
-                    x == '-' || x == '_';
-        if (!good || tier.n >= 64)
-            return qd_err_set(err, QD_E_ARG,
-                              "index.storage.tier: [%.*s] is no name of a tier: up to 63 letters, "
-                              "digits, - and _",
-                              QD_STR_ARG(tier));
-    }
-    if (!tier.n || s->features >= QD_FEATURES_STORAGE_TIERS) return 0;
-    return qd_err_set(err, QD_E_ARG,
-                      "index.storage.tier is [%.*s], for which the cluster's formats must be of "
-                      "level %u; they are of level %u: POST _cluster/upgrade/finalize when all "
-                      "nodes run this version",
-                      QD_STR_ARG(tier), QD_FEATURES_STORAGE_TIERS, s->features);
 }
 
 /*
@@ -266,8 +231,9 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     rc = qd_index_meta_make(&src, &m, err);
     qd_settings_unref(src.settings);
     if (rc) return rc;
-    rc = check_formats(s, m->mapping, err);
-    if (!rc) rc = check_tier(s, m, err);
+    rc = qdi_check_analysis(s, m->mapping, err);
+    if (!rc) rc = qdi_check_formats(s, m->mapping, err);
+    if (!rc) rc = qdi_check_tier(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
         rc = qd_cluster_shards_check(s, qd_config_values(c->config),
@@ -394,7 +360,9 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
     qd_index_meta *now;
     int rc = qd_index_meta_make(src, &now, err);
     if (rc) return rc;
-    if ((rc = rules_check(c, s, m, now, err))) {
+    rc = src->analyzers ? 0 : qdi_check_analysis(s, now->mapping, err);
+    if (!rc) rc = rules_check(c, s, m, now, err);
+    if (rc) {
         qd_index_meta_unref(now);
         return rc;
     }
@@ -422,7 +390,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
-    if ((rc = check_formats(s, merged, err))) {
+    if ((rc = qdi_check_formats(s, merged, err))) {
         qd_mapping_unref(merged);
         return rc;
     }

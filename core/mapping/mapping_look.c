@@ -96,15 +96,21 @@ const char *qd_mapping_missing(const qd_mapping *m)
     return NULL;
 }
 
+/* By its type and parameters, the alias of its type, and the built-in analyzers that it names. */
 static uint32_t level_of(const qd_field *f)
 {
     const struct qd_field_type *t = f->type;
-    if (t->own) return QD_FEATURES_FIELD_TYPES;
-    uint32_t level = t->needs ? t->needs(f) : t->level, alias = f->def->type->level;
-    return level > alias ? level : alias;
+    const qd_analyzer *used[] = {f->index_analyzer, f->search_analyzer, f->search_quote_analyzer,
+                                 f->normalizer};
+    uint32_t level = t->own ? QD_FEATURES_FIELD_TYPES : t->needs ? t->needs(f) : t->level;
+    if (!t->own && f->def->type->level > level) level = f->def->type->level;
+    for (size_t i = 0; i < QD_COUNT_OF(used); i++)
+        if (qd_analyzer_level(used[i]) > level) level = qd_analyzer_level(used[i]);
+    return level;
 }
 
-uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type)
+uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type,
+                          const qd_field **f)
 {
     uint32_t level = 0;
     if (m->nnested) {
@@ -118,6 +124,7 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type)
         level = own;
         *what = m->fields[i]->name;
         *type = qd_field_type_name(m->fields[i]);
+        *f = m->fields[i];
     }
     return level;
 }

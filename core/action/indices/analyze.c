@@ -221,6 +221,8 @@ static int use_named(analyze *a, const qd_analyzers *as, qd_err *err)
                           QD_STR_ARG(a->normalizer));
     }
     if (!found) {
+        int rc = qd_analysis_refuse("analyzer", (qd_str){NULL, 0}, a->analyzer, err);
+        if (rc) return rc;
         return qd_err_set(err, QD_E_ARG, "failed to find %sanalyzer [%.*s]",
                           a->index ? "" : "global ", QD_STR_ARG(a->analyzer));
     }

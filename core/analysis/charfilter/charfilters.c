@@ -363,3 +363,30 @@ int qd_make_pattern_replace_filter(const qd_part_conf *c, qd_part **out, qd_err 
 {
     return make_replace(c, false, out, err);
 }
+
+/* --- the joiner of Persian --- */
+
+/* U+200C becomes a blank, of as many UTF-16 units: offsets stay. */
+static int zwnj_run(const qd_part *p, qd_analysis *s, qd_err *err)
+{
+    (void)p;
+    (void)err;
+    qd_filtered *f;
+    int rc = qd_filtered_begin(s, &f);
+    size_t from = 0;
+    for (size_t i = 0; !rc && i + 3 <= s->nsrc; i++) {
+        if (memcmp(s->src + i, "\xE2\x80\x8C", 3) != 0) continue;
+        rc = qd_filtered_add(s, f, s->src + from, i - from);
+        if (!rc) rc = qd_filtered_add(s, f, " ", 1);
+        from = i + 3;
+    }
+    if (!rc) rc = qd_filtered_add(s, f, s->src + from, s->nsrc - from);
+    if (!rc) qd_filtered_end(s, f);
+    return rc;
+}
+
+int qd_make_zwnj(const qd_part_conf *c, qd_part **out, qd_err *err)
+{
+    static const qd_part_ops zwnj_ops = {zwnj_run, qd_part_release, NULL};
+    return qd_part_alloc(c, sizeof(qd_part), QD_STAGE_CHAR_FILTER, &zwnj_ops, out, err);
+}

@@ -7,7 +7,9 @@
  */
 #include "analysis/block_int.h"
 #include "analysis/builtin_int.h"
+#include "analysis/language/normalize_int.h"
 #include "analysis/tokenizer/standard_int.h"
+#include "base/features.h"
 
 /* A term rebuilt at the end of the text area. */
 static int term_mapped(qd_analysis *s, size_t i, bool upper)
@@ -210,15 +212,23 @@ bool qd_part_is_lowercase(const qd_part *p)
     return p->ops == &lowercase_ops;
 }
 
+static int language_make(const qd_part_conf *c, qd_units_fn *fn, qd_part **out, qd_err *err)
+{
+    int rc = qd_units_make(c, fn, false, out, err);
+    if (!rc) qd_part_needs(*out, QD_FEATURES_TYPES_0_2);
+    return rc;
+}
+
 int qd_make_lowercase(const qd_part_conf *c, qd_part **out, qd_err *err)
 {
     qd_str lang = qd_conf_str(c, "language", NULL);
     const qd_part_ops *ops = &lowercase_ops;
     if (lang.p && qd_str_ieq(lang, QD_STR("turkish")))
         ops = &turkish_ops;
-    else if (lang.p && (qd_str_ieq(lang, QD_STR("greek")) || qd_str_ieq(lang, QD_STR("irish"))))
-        return qd_err_set(err, QD_E_ARG, "language [%.*s] of lowercase is not supported",
-                          QD_STR_ARG(lang));
+    else if (lang.p && qd_str_ieq(lang, QD_STR("greek")))
+        return language_make(c, qd_greek_lower, out, err);
+    else if (lang.p && qd_str_ieq(lang, QD_STR("irish")))
+        return language_make(c, qd_irish_lower, out, err);
     else if (lang.p)
         return qd_err_set(err, QD_E_ARG, "language [%.*s] not support for lower case",
                           QD_STR_ARG(lang));

@@ -197,7 +197,7 @@ int qd_make_reverse(const qd_part_conf *c, qd_part **out, qd_err *err)
 int qd_make_keyword_repeat(const qd_part_conf *c, qd_part **out, qd_err *err)
 {
     int rc = make(c, &repeat_ops, 0, 0, false, out, err);
-    if (!rc) (*out)->no_synonyms = true;
+    if (!rc) (*out)->no_synonyms = (*out)->keywords = true;
     return rc;
 }
 int qd_make_remove_duplicates(const qd_part_conf *c, qd_part **out, qd_err *err)
@@ -211,7 +211,9 @@ int qd_make_truncate(const qd_part_conf *c, qd_part **out, qd_err *err)
     int rc = qd_conf_int(c, "length", c->prebuilt ? 10 : -1, &n, err);
     if (rc) return rc;
     if (n <= 0) return qd_err_set(err, QD_E_ARG, "length parameter must be provided");
-    return make(c, &truncate_ops, 0, n, false, out, err);
+    rc = make(c, &truncate_ops, 0, n, false, out, err);
+    if (!rc) (*out)->keywords = true;
+    return rc;
 }
 
 int qd_make_length(const qd_part_conf *c, qd_part **out, qd_err *err)

@@ -8,19 +8,47 @@
 #include "analysis/builtin_int.h"
 #include "analysis/filter/porter_int.h"
 #include "analysis/filter/stem_int.h"
+#include "analysis/language/light_int.h"
+#include "base/features.h"
 #include "base/utf8.h"
 #include <libstemmer.h>
 
-/* Names of Elasticsearch's stemmer filter that are Snowball stemmers in Lucene, too, and for which
- * Lucene's and libstemmer's agree (tests/peers/lucene-analysis). */
-static const char *const snowball[][2] = {
-    {"porter2", "english"},     {"armenian", "armenian"},     {"basque", "basque"},
-    {"catalan", "catalan"},     {"danish", "danish"},         {"dutch", "dutch"},
-    {"finnish", "finnish"},     {"french", "french"},         {"german", "german"},
-    {"hungarian", "hungarian"}, {"irish", "irish"},           {"italian", "italian"},
-    {"norwegian", "norwegian"}, {"portuguese", "portuguese"}, {"romanian", "romanian"},
-    {"russian", "russian"},     {"spanish", "spanish"},       {"swedish", "swedish"},
-    {"turkish", "turkish"},     {"lithuanian", "lithuanian"},
+/* Snowball stemmers by the names of Elasticsearch's stemmer filter, for which Lucene's and
+ * libstemmer's agree (tests/peers/lucene-analysis). `own`: the filter stemmer has another one under
+ * that name, snowball has this one. */
+static const struct {
+    const char *name, *algorithm;
+    uint8_t level;
+    bool own;
+} snowball[] = {
+    {"porter2", "english", 0, false},
+    {"armenian", "armenian", 0, false},
+    {"basque", "basque", 0, false},
+    {"catalan", "catalan", 0, false},
+    {"danish", "danish", 0, false},
+    {"dutch", "dutch", 0, false},
+    {"finnish", "finnish", 0, false},
+    {"french", "french", 0, false},
+    {"german", "german", 0, false},
+    {"hungarian", "hungarian", 0, false},
+    {"irish", "irish", 0, false},
+    {"italian", "italian", 0, false},
+    {"norwegian", "norwegian", 0, false},
+    {"portuguese", "portuguese", 0, false},
+    {"romanian", "romanian", 0, false},
+    {"russian", "russian", 0, false},
+    {"spanish", "spanish", 0, false},
+    {"swedish", "swedish", 0, false},
+    {"turkish", "turkish", 0, false},
+    {"lithuanian", "lithuanian", 0, false},
+    {"serbian", "serbian", QD_FEATURES_TYPES_0_2, false},
+    {"arabic", "arabic", QD_FEATURES_TYPES_0_2, true},
+    {"greek", "greek", QD_FEATURES_TYPES_0_2, true},
+    {"hindi", "hindi", QD_FEATURES_TYPES_0_2, true},
+    {"indonesian", "indonesian", QD_FEATURES_TYPES_0_2, true},
+    {"nepali", "nepali", QD_FEATURES_TYPES_0_2, true},
+    {"tamil", "tamil", QD_FEATURES_TYPES_0_2, true},
+    {"yiddish", "yiddish", QD_FEATURES_TYPES_0_2, true},
 };
 #define LANGUAGES QD_COUNT_OF(snowball)
 
@@ -40,7 +68,7 @@ static struct sb_stemmer *stemmer_of(qd_analysis *s, size_t language)
 {
     if (!s->stemmers && !(s->stemmers = qd_calloc(&s->account, sizeof *s->stemmers))) return NULL;
     struct sb_stemmer **at = &s->stemmers->of[language];
-    if (!*at) *at = sb_stemmer_new(snowball[language][1], "UTF_8");
+    if (!*at) *at = sb_stemmer_new(snowball[language].algorithm, "UTF_8");
     return *at;
 }
 
@@ -164,8 +192,10 @@ static int make(const qd_part_conf *c, const qd_part_ops *ops, size_t language, 
                 qd_err *err)
 {
     int rc = qd_part_alloc(c, sizeof(stemmer), QD_STAGE_FILTER, ops, out, err);
-    if (!rc) ((stemmer *)*out)->language = language;
-    return rc;
+    if (rc) return rc;
+    ((stemmer *)*out)->language = language;
+    (*out)->keywords = ops != &possessive_ops;
+    return 0;
 }
 
 int qd_make_porter(const qd_part_conf *c, qd_part **out, qd_err *err)
@@ -177,60 +207,34 @@ int qd_make_possessive(const qd_part_conf *c, qd_part **out, qd_err *err)
     return make(c, &possessive_ops, 0, out, err);
 }
 
-static int make_snowball(const qd_part_conf *c, qd_str name, qd_part **out, qd_err *err)
+static int make_snowball(const qd_part_conf *c, qd_str name, bool own, qd_part **out, qd_err *err)
 {
-    for (size_t i = 0; i < LANGUAGES; i++)
-        if (qd_str_ieq(name, qd_str_c(snowball[i][0]))) return make(c, &snowball_ops, i, out, err);
+    for (size_t i = 0; i < LANGUAGES; i++) {
+        if ((snowball[i].own && !own) || !qd_str_ieq(name, qd_str_c(snowball[i].name))) continue;
+        int rc = make(c, &snowball_ops, i, out, err);
+        if (!rc) qd_part_needs(*out, snowball[i].level);
+        return rc;
+    }
     return QD_E_NOTFOUND;
 }
 
-/* Lucene has stemmers of its own under these names. */
+/* Stemmers that Lucene has and we have not. */
 static bool lucenes_own(qd_str name)
 {
-    static const char *const own[] = {
-        "arabic",
-        "bengali",
-        "brazilian",
-        "bulgarian",
-        "czech",
-        "dutch_kp",
-        "estonian",
-        "galician",
-        "german2",
-        "greek",
-        "hindi",
-        "indonesian",
-        "kp",
-        "kstem",
-        "latvian",
-        "light_english",
-        "lightEnglish",
-        "light_nynorsk",
-        "light_norwegian",
-        "minimal_norwegian",
-        "minimal_nynorsk",
-        "light_finnish",
-        "light_french",
-        "minimal_french",
-        "light_german",
-        "minimal_german",
-        "light_hungarian",
-        "light_italian",
-        "light_portuguese",
-        "minimal_portuguese",
-        "portuguese_rslp",
-        "light_russian",
-        "light_spanish",
-        "light_swedish",
-        "lovins",
-        "minimal_galician",
-        "sorani",
-        "spanish_plural",
-        "persian",
-    };
+    static const char *const own[] = {"dutch_kp",     "dutchKp", "kp",
+                                      "estonian",     "german2", "light_english",
+                                      "lightEnglish", "kstem",   "lovins"};
     for (size_t i = 0; i < QD_COUNT_OF(own); i++)
-        if (qd_str_is(name, own[i])) return true;
+        if (qd_str_ieq(name, qd_str_c(own[i]))) return true;
     return false;
+}
+
+static int unknown(const qd_part_conf *c, qd_str name, qd_err *err)
+{
+    if (lucenes_own(name))
+        return qd_err_set(err, QD_E_ARG, "stemmer [%.*s] of filter [%.*s] is not supported",
+                          QD_STR_ARG(name), QD_STR_ARG(c->name));
+    return qd_err_set(err, QD_E_ARG, "Invalid stemmer class specified: %.*s", QD_STR_ARG(name));
 }
 
 int qd_make_stemmer(const qd_part_conf *c, qd_part **out, qd_err *err)
@@ -243,13 +247,35 @@ int qd_make_stemmer(const qd_part_conf *c, qd_part **out, qd_err *err)
         return make(c, &possessive_ops, 0, out, err);
     if (qd_str_is(name, "minimal_english") || qd_str_is(name, "minimalEnglish"))
         return make(c, &minimal_ops, 0, out, err);
-    int rc = make_snowball(c, name, out, err);
+    int rc = make_snowball(c, name, false, out, err);
     if (rc != QD_E_NOTFOUND) return rc;
-    if (lucenes_own(name))
-        return qd_err_set(err, QD_E_ARG, "stemmer [%.*s] of filter [%.*s] is not supported",
-                          QD_STR_ARG(name), QD_STR_ARG(c->name));
-    return qd_err_set(err, QD_E_ARG, "Invalid stemmer class specified: %.*s", QD_STR_ARG(name));
+    qd_units_fn *light = qd_light_stemmer(name);
+    if (!light) return unknown(c, name, err);
+    if ((rc = qd_units_make(c, light, true, out, err))) return rc;
+    qd_part_needs(*out, QD_FEATURES_TYPES_0_2);
+    return 0;
 }
+
+/* Filters that have a language for a name. */
+static int stem_of(const qd_part_conf *c, const char *language, qd_part **out, qd_err *err)
+{
+    const qd_str value = qd_str_c(language);
+    const qd_analysis_setting set = {QD_STR("language"), &value, 1, false};
+    const qd_part_conf named = {.name = c->name, .settings = &set, .n = 1};
+    return qd_make_stemmer(&named, out, err);
+}
+#define STEM_OF(language)                                                                          \
+    int qd_make_##language##_stem(const qd_part_conf *c, qd_part **out, qd_err *err)               \
+    {                                                                                              \
+        return stem_of(c, #language, out, err);                                                    \
+    }
+STEM_OF(arabic)
+STEM_OF(brazilian)
+STEM_OF(czech)
+STEM_OF(dutch)
+STEM_OF(french)
+STEM_OF(german)
+STEM_OF(russian)
 
 int qd_make_snowball(const qd_part_conf *c, qd_part **out, qd_err *err)
 {
@@ -257,7 +283,6 @@ int qd_make_snowball(const qd_part_conf *c, qd_part **out, qd_err *err)
     if (!name.p) name = qd_conf_str(c, "name", "English");
     if (qd_str_ieq(name, QD_STR("porter"))) return make(c, &porter_ops, 0, out, err);
     if (qd_str_ieq(name, QD_STR("english"))) name = QD_STR("porter2");
-    int rc = make_snowball(c, name, out, err);
-    if (rc != QD_E_NOTFOUND) return rc;
-    return qd_err_set(err, QD_E_ARG, "Invalid stemmer class specified: %.*s", QD_STR_ARG(name));
+    int rc = make_snowball(c, name, true, out, err);
+    return rc == QD_E_NOTFOUND ? unknown(c, name, err) : rc;
 }

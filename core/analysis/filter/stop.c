@@ -25,7 +25,9 @@ int qd_words_parse(const qd_part_conf *c, const char *key, const char *def, bool
     return 0;
 }
 
-int qd_words_file(const qd_part_conf *c, qd_str path, bool lower, qd_wordset *w, qd_err *err)
+/* Calls fn for each line of a file that is neither empty nor a comment. */
+static int lines_of_file(const qd_part_conf *c, qd_str path,
+                         int (*fn)(void *arg, qd_str line, qd_err *err), void *arg, qd_err *err)
 {
     char *text;
     size_t n;
@@ -37,10 +39,40 @@ int qd_words_file(const qd_part_conf *c, qd_str path, bool lower, qd_wordset *w,
     qd_str rest = {text, n};
     while (!rc && rest.p) {
         qd_str line = qd_str_trim(qd_str_split(&rest, '\n'));
-        if (line.n && line.p[0] != '#') rc = qd_words_put(w, line, lower, err);
+        if (line.n && line.p[0] != '#') rc = fn(arg, line, err);
     }
     qd_free(text);
     return rc;
+}
+
+int qd_lines_each(const qd_part_conf *c, const char *key,
+                  int (*fn)(void *arg, qd_str line, qd_err *err), void *arg, qd_err *err)
+{
+    char path_key[64];
+    qd_str line;
+    snprintf(path_key, sizeof path_key, "%s_path", key);
+    const qd_analysis_setting *path = qd_conf_find(c, path_key);
+    if (path && path->nvalues) return lines_of_file(c, path->values[0], fn, arg, err);
+    int rc = 0;
+    for (size_t k = 0; !rc && qd_conf_list(c, key, k, &line); k++) rc = fn(arg, line, err);
+    return rc;
+}
+
+typedef struct words_arg {
+    qd_wordset *w;
+    bool lower;
+} words_arg;
+
+static int put_line(void *arg, qd_str line, qd_err *err)
+{
+    const words_arg *a = arg;
+    return qd_words_put(a->w, line, a->lower, err);
+}
+
+int qd_words_file(const qd_part_conf *c, qd_str path, bool lower, qd_wordset *w, qd_err *err)
+{
+    words_arg a = {w, lower};
+    return lines_of_file(c, path, put_line, &a, err);
 }
 
 int qd_words_put(qd_wordset *w, qd_str word, bool lower, qd_err *err)
@@ -66,9 +98,9 @@ int qd_words_add(qd_wordset *w, qd_str word, bool lower, qd_err *err)
     const char *named = qd_stop_words(word);
     if (!named) return qd_words_put(w, word, lower, err);
     qd_str rest = qd_str_c(named);
-    while (rest.p) {
+    while (rest.n) { /* the empty word is one of some lists */
         qd_str line = qd_str_split(&rest, '\n');
-        int rc = line.n ? qd_words_put(w, line, lower, err) : 0;
+        int rc = qd_words_put(w, line, lower, err);
         if (rc) return rc;
     }
     return 0;
@@ -177,14 +209,18 @@ int qd_make_keyword_marker(const qd_part_conf *c, qd_part **out, qd_err *err)
     bool ignore;
     int rc = qd_conf_bool(c, "ignore_case", false, &ignore, err);
     if (rc) return rc;
+    bool words = qd_conf_find(c, "keywords") || qd_conf_find(c, "keywords_path");
     if (qd_conf_find(c, "keywords_pattern"))
-        return qd_err_set(err, QD_E_ARG, "keywords_pattern of filter [%.*s] is not supported",
-                          QD_STR_ARG(c->name));
-    if (!qd_conf_find(c, "keywords") && !qd_conf_find(c, "keywords_path"))
+        return words ? qd_err_set(err, QD_E_ARG,
+                                  "cannot specify both `keywords_pattern` and `keywords` or "
+                                  "`keywords_path`")
+                     : qd_words_pattern(c, "keywords_pattern", out, err);
+    if (!words)
         return qd_err_set(err, QD_E_ARG,
                           "keyword filter requires either `keywords`, `keywords_path`, "
                           "or `keywords_pattern` to be configured");
     if ((rc = qd_part_alloc(c, sizeof(stop), QD_STAGE_FILTER, &marker_ops, out, err))) return rc;
+    (*out)->keywords = true;
     stop *f = (stop *)*out;
     f->ignore_case = ignore;
     if ((rc = qd_words_parse(c, "keywords", NULL, ignore, &f->words, err))) stop_free(*out);
@@ -195,6 +231,7 @@ int qd_words_marker(const qd_part_conf *c, const char *key, qd_part **out, qd_er
 {
     int rc = qd_part_alloc(c, sizeof(stop), QD_STAGE_FILTER, &marker_ops, out, err);
     if (rc) return rc;
+    (*out)->keywords = true;
     if ((rc = qd_words_parse(c, key, NULL, false, &((stop *)*out)->words, err))) stop_free(*out);
     return rc;
 }

@@ -21,11 +21,19 @@ int qd_words_put(qd_wordset *w, qd_str word, bool lower, qd_err *err);
 /* All lines of a file. */
 QD_MUST_CHECK
 int qd_words_file(const qd_part_conf *c, qd_str path, bool lower, qd_wordset *w, qd_err *err);
+/* Calls fn for each value of the list setting `key`, or each line of the file `key`_path; none
+ * where neither is set. */
+QD_MUST_CHECK
+int qd_lines_each(const qd_part_conf *c, const char *key,
+                  int (*fn)(void *arg, qd_str line, qd_err *err), void *arg, qd_err *err);
 /* Is token i among the words? */
 bool qd_words_match(qd_analysis *s, const qd_wordset *w, bool lower, size_t i);
 /* A filter that marks the words of a setting as keywords (stem_exclusion). */
 QD_MUST_CHECK
 int qd_words_marker(const qd_part_conf *c, const char *key, qd_part **out, qd_err *err);
+/* A filter that marks the terms which the pattern of the setting matches as a whole. */
+QD_MUST_CHECK
+int qd_words_pattern(const qd_part_conf *c, const char *key, qd_part **out, qd_err *err);
 /* A stop filter with the setting `stopwords`, or def where it is not set. */
 QD_MUST_CHECK
 int qd_words_stop(const qd_part_conf *c, const char *def, qd_part **out, qd_err *err);

@@ -832,5 +832,5 @@ const char *qd_stop_words(qd_str name)
 {
     for (size_t i = 0; i < QD_COUNT_OF(lists); i++)
         if (qd_str_is(name, lists[i].name)) return lists[i].words;
-    return NULL;
+    return qd_stop_words_9(name);
 }

@@ -25,7 +25,8 @@ void qd_wordset_fini(qd_wordset *w);
 /* Is the word in the set? */
 static inline bool qd_wordset_has(const qd_wordset *w, const char *p, size_t n)
 {
-    if (n == 0 || !(w->lengths >> (n < 63 ? n : 63) & 1)) return false;
+    if (!(w->lengths >> (n < 63 ? n : 63) & 1)) return false;
+    if (n == 0) return true;
     unsigned char c = (unsigned char)*p;
     return (w->first[c >> 6] >> (c & 63) & 1) && qd_wordset_find(w, p, n) >= 0;
 }

@@ -142,7 +142,42 @@ public final class GenTables {
         w.close();
     }
 
+    static Object of(Class<?> c, String name) throws Exception {
+        Field f = c.getDeclaredField(name);
+        f.setAccessible(true);
+        return f.get(null);
+    }
+
+    /* The scanner of ClassicTokenizer, as standard's. */
+    static void classic(String dir) throws Exception {
+        Class<?> c = Class.forName("org.apache.lucene.analysis.standard.ClassicTokenizerImpl");
+        char[] cmap = (char[]) of(c, "ZZ_CMAP");
+        int[] action = (int[]) of(c, "ZZ_ACTION"), rows = (int[]) of(c, "ZZ_ROWMAP"), trans = (int[]) of(c, "ZZ_TRANS");
+        int[] attr = (int[]) of(c, "ZZ_ATTRIBUTE"), cls = new int[POINTS];
+        int classes = 0;
+        for (int p = 0; p < POINTS; p++) { cls[p] = cmap[p]; classes = Math.max(classes, cls[p] + 1); }
+        int[] next = new int[rows.length * classes], act = new int[rows.length];
+        for (int st = 0; st < rows.length; st++) {
+            for (int k = 0; k < classes; k++) {
+                int t = trans[rows[st] + k];
+                if (t == 0) throw new IllegalStateException("start state reached");
+                next[st * classes + k] = t < 0 ? 0 : t;
+            }
+            act[st] = (attr[st] & 1) == 0 ? 0 : action[st];
+        }
+        PrintWriter w = open(dir, "tables/classic.c", "the scanner of Lucene's ClassicTokenizer (Apache-2.0).");
+        twoStage(w, "qd_classic_class", "uint8_t", cls);
+        w.println("/* next state by state * " + classes + " + class; 0: none */");
+        array(w, "uint8_t", "qd_classic_next", next);
+        w.println("/* by state: 0 no token ends here, else the scanner's rule */");
+        array(w, "uint8_t", "qd_classic_accept", act);
+        w.close();
+        System.err.println("classic: classes " + classes + " states " + rows.length);
+    }
+
     public static void main(String[] a) throws Exception {
+        classic(a[0]);
+        if (a.length > 1) return; /* the rest stands */
         standard(a[0]);
         chars(a[0]);
         folding(a[0]);

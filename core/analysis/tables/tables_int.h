@@ -15,6 +15,9 @@
 extern const uint8_t qd_std_class_page[8704], qd_std_class_value[25728];
 extern const uint8_t qd_std_next[1830], qd_std_accept[61];
 extern const uint16_t qd_std_pair[2048];
+#define QD_CLASSIC_CLASSES 12
+extern const uint8_t qd_classic_class_page[8704], qd_classic_class_value[8064];
+extern const uint8_t qd_classic_next[600], qd_classic_accept[50];
 extern const uint8_t qd_gc_page[8704], qd_gc_value[31232];
 extern const uint8_t qd_lower_page[8704], qd_upper_page[8704];
 extern const int32_t qd_lower_value[4352], qd_upper_value[5248];

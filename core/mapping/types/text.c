@@ -27,6 +27,8 @@ static int named(const field_builder *b, const qd_field *f, param_id id, const q
     if (!v) return 0;
     const qd_analyzer *a = qd_analyzers_get(b->analyzers, v->text);
     if (!a) {
+        int rc = qd_analysis_refuse("analyzer", (qd_str){NULL, 0}, v->text, err);
+        if (rc) return rc;
         return qd_err_set(err, QD_E_ARG, "analyzer [%.*s] has not been configured in mappings",
                           QD_STR_ARG(v->text));
     }

@@ -23,9 +23,12 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Analyzer must be set for field [%.*s] but wasn't.", QD_STR_ARG(f->leaf));
     f->index_analyzer = qd_analyzers_get(b->analyzers, name->text);
-    if (!f->index_analyzer)
+    if (!f->index_analyzer) {
+        int rc = qd_analysis_refuse("analyzer", (qd_str){NULL, 0}, name->text, err);
+        if (rc) return rc;
         return qd_err_set(err, QD_E_ARG, "analyzer [%.*s] has not been configured in mappings",
                           QD_STR_ARG(name->text));
+    }
     if (null) f->null_i64 = null->i;
     return 0;
 }

@@ -36,6 +36,8 @@ import org.apache.lucene.analysis.synonym.SynonymGraphFilter;
 import org.apache.lucene.analysis.tokenattributes.*;
 
 public final class Oracle {
+    static final org.apache.lucene.util.AttributeFactory FACTORY = TokenStream.DEFAULT_TOKEN_ATTRIBUTE_FACTORY;
+
     interface Chain { TokenStream make(Tokenizer t) throws Exception; }
 
     static Analyzer chars(java.util.function.Function<java.io.Reader, java.io.Reader> filter) {
@@ -166,7 +168,7 @@ public final class Oracle {
                 return of(() -> pattern(p[0], p.length > 1 ? Integer.parseInt(p[1]) : -1), t -> t);
             }
             if (name.startsWith("snowball_")) return of(() -> standard(255), t -> new SnowballFilter(new LowerCaseFilter(t), name.substring(9)));
-            throw new IllegalArgumentException("unknown chain " + name);
+            return Parts.chainOf(name);
         }
     }
 
@@ -210,7 +212,10 @@ public final class Oracle {
             run(args[0], all, new java.io.FileOutputStream(java.io.FileDescriptor.out));
             return;
         }
-        for (int i = 1; i < args.length && !args[i].equals("-"); i++)
-            try (java.io.FileOutputStream to = new java.io.FileOutputStream(args[0] + "/" + args[i])) { run(args[i], all, to); }
+        for (int i = 1; i < args.length && !args[i].equals("-"); i++) {
+            java.io.File file = new java.io.File(args[0] + "/" + args[i]);
+            try (java.io.FileOutputStream to = new java.io.FileOutputStream(file)) { run(args[i], all, to); }
+            catch (ClassNotFoundException e) { file.delete(); /* this Lucene does not have it */ }
+        }
     }
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # texts.pl: random texts of all scripts for the comparison with Lucene, parted by NUL bytes.
-#   texts.pl SEED COUNT [markup] > records
+#   texts.pl SEED COUNT [markup|words] > records
+# words: made of the endings in the tables of the stemmers, with letters of their script before.
 use strict;
 use warnings;
 my ($seed, $count, $mode) = @ARGV;
@@ -37,7 +38,34 @@ my @markup = ('<', '>', '</', '/>', '<b>', '</b>', '<p ', '<br/>', '<br', '<scri
     '<!--', '-->', '<!--#', '<!', '<!x', '<![CDATA[', ']]>', '<?', '?>', '&', ';', '&amp;', '&amp', '&nbsp;', '&#', '&#x', '&#65;', '&#x1F600;', '&#xD83D;&#xDE00;', '&#55357;&#56832;', '&#xD83D;', '&#0;', '&eacute', 'é', ' ', ' ', "\n", "\x{85}", "\x{2003}", "\x{3000}", "\x{4e2d}", "\x{1F600}", 'b', 'div', 'br', '#', '-', '\\');
 my $markup = ($mode // '') eq 'markup';
 
+# Endings and whole words of the light stemmers, in the language's file.
+my @chunks;
+if (($mode // '') eq 'words') {
+    use FindBin qw($Bin);
+    for my $file (map { "$Bin/../../../core/analysis/$_.c" } (<language/{light_west,light_east,iberian,rslp_tables,greek}>, <filter/{stopwords,stopwords_9}>)) {
+        open(my $f, '<:utf8', $file) or die "$file: $!";
+        while (<$f>) { push @chunks, grep { /^[\w']+$/ } map { split /[ ]/ } (/u"((?:[^"\\])*)"/g, /"([^"\\]*)\\n"/g) }
+    }
+}
+my %scripts = (Latin => [[0x61, 0x7A], [0x61, 0x7A], [0x61, 0x7A], [0xDF, 0xFC], [0x100, 0x17E]], Cyrillic => [[0x430, 0x45F]], Greek => [[0x3B1, 0x3C9], [0x3AC, 0x3CE], [0x391, 0x3A9]],
+    Arabic => [[0x621, 0x652], [0x66E, 0x6D5]], Devanagari => [[0x900, 0x97F]], Bengali => [[0x980, 0x9FE]], Armenian => [[0x561, 0x586]], Thai => [[0xE01, 0xE5B]]);
+sub word {
+    my $chunk = $chunks[rand @chunks];
+    my ($script) = grep { $chunk =~ /^\p{$_}/ } sort keys %scripts;
+    my $letters = $scripts{$script // 'Latin'};
+    my $w = join '', grep { /^\w$/ && /^\p{Present_In=6.0}$/ } map { point([$letters->[rand @$letters]]) } 1 .. rand(9);
+    $w .= $chunk if rand() < 0.9;
+    $w .= $chunks[rand @chunks] if rand() < 0.05;
+    $w =~ s/(.)/$1$1/ if rand() < 0.05;
+    $w = ucfirst $w if rand() < 0.1;
+    return $w;
+}
+
 for my $k (1 .. $count) {
+    if (@chunks) {
+        print join(rand() < 0.9 ? ' ' : ', ', map { word() } 1 .. rand 12), "\0";
+        next;
+    }
     if ($markup) {
         my $text = '';
         $text .= rand() < 0.7 ? $markup[rand @markup] : point($pools[rand() < 0.7 ? 0 : rand 12]) for 1 .. rand() ** 2 * 40;

@@ -208,11 +208,29 @@ static const qd_pair *options_of(qd_str name, uint32_t *n)
                          pattern[] = {{QD_STR("pattern"), QD_STR("[aeiou]")},
                                       {QD_STR("replacement"), QD_STR("$0!")}},
                          keywords[] = {{QD_STR("keywords"), QD_STR("fox")}},
+                         articles[] = {{QD_STR("articles"), QD_STR("l")}},
+                         rules[] = {{QD_STR("rules"), QD_STR("fox => foxes")}},
+                         common[] = {{QD_STR("common_words"), QD_STR("the")}},
+                         words[] = {{QD_STR("keep_words"), QD_STR("fox")}},
+                         types[] = {{QD_STR("types"), QD_STR("<ALPHANUM>")}},
+                         groups[] = {{QD_STR("patterns"), QD_STR("(o)")}},
+                         parts[] = {{QD_STR("word_list"), QD_STR("row")}},
+                         chains[] = {{QD_STR("filters"), QD_STR("lowercase")},
+                                     {QD_STR("filters"), QD_STR("reverse")}},
                          synonyms[] = {{QD_STR("synonyms"), QD_STR("brown fox, reynard")}};
     *n = 1;
     if (qd_str_is(name, "mapping")) return mappings;
     if (qd_str_is(name, "keyword_marker")) return keywords;
+    if (qd_str_is(name, "elision")) return articles;
+    if (qd_str_is(name, "stemmer_override")) return rules;
+    if (qd_str_is(name, "common_grams")) return common;
     if (qd_str_starts(name, QD_STR("synonym"))) return synonyms;
+    if (qd_str_is(name, "keep")) return words;
+    if (qd_str_is(name, "keep_types")) return types;
+    if (qd_str_is(name, "pattern_capture")) return groups;
+    if (qd_str_is(name, "dictionary_decompounder")) return parts;
+    *n = 2;
+    if (qd_str_is(name, "multiplexer")) return chains;
     *n = qd_str_is(name, "pattern_replace") ? 2 : 0;
     return *n ? pattern : NULL;
 }

@@ -770,6 +770,53 @@ static void tiers_of_indices_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+/* Analyzers and parts that 0.1 did not have: by the settings, and by a mapping that names one. */
+static void analysis_parts_wait_for_their_level(void **state)
+{
+    static const char french[] =
+        "{\"properties\":{\"t\":{\"type\":\"text\",\"analyzer\":\"french\"}}}";
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *plain = settings("index.number_of_replicas", "0");
+    qd_settings *light;
+    assert_int_equal(qd_settings_new(NULL, &light, NULL), 0);
+    assert_int_equal(
+        qd_settings_put(light, QD_STR("index.analysis.filter.f.type"), QD_STR("stemmer"), NULL), 0);
+    assert_int_equal(qd_settings_put(light, QD_STR("index.analysis.filter.f.language"),
+                                     QD_STR("light_german"), NULL),
+                     0);
+    assert_int_equal(qd_settings_seal(light, NULL), 0);
+    coord_memory *store = coord_memory_make(qd_env_system(), "parts");
+    qd_err_init(&err);
+    features = 3;
+    node old = node_open("parts", "node-old");
+    features = 0;
+    node new = node_open("parts", "node-new");
+    assert_int_equal(create(&new, "a", plain, french, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err),
+                           "analyzer [french] of field [t] needs level 4 of the "
+                           "cluster's formats; they are of level 3"));
+    qd_err_fini(&err);
+    assert_int_equal(create(&new, "a", light, "{}", &err), QD_E_ARG);
+    assert_non_null(
+        strstr(qd_err_reason(&err), "filter [f], as the settings define it, needs level 4"));
+    qd_err_fini(&err);
+    assert_int_equal(create(&new, "a", plain,
+                            "{\"properties\":{\"t\":{\"type\":\"text\",\"analyzer\":\"english\"}}}",
+                            &err),
+                     0);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(create(&new, "b", plain, french, &err), 0);
+    assert_int_equal(create(&new, "c", light, "{}", &err), 0);
+    qd_settings_unref(plain);
+    qd_settings_unref(light);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 static bool has_replica(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -977,6 +1024,7 @@ int main(void)
         cmocka_unit_test(routing_is_elasticsearchs),
         cmocka_unit_test(a_document_finds_its_node_at_once),
         cmocka_unit_test(formats_are_raised_when_all_know_them),
+        cmocka_unit_test(analysis_parts_wait_for_their_level),
         cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
         cmocka_unit_test(tiers_of_indices_wait_for_their_level),
     };
