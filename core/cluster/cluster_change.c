@@ -70,9 +70,19 @@ static void put_index(cluster_txn *t, const qd_index_meta *m)
     qdi_txn_put(t, qdi_index_key(t, m->uuid), qdi_txn_value(t, &b), 0);
 }
 
-/* Older nodes know neither newer field types nor the segments of plugins' ones. */
-static int check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
+/* Older nodes know neither newer field types nor the segments of plugins' ones. They took
+ * similarities without effect: an index that had some (before, or NULL) may still get fields. */
+static int check_formats(const qd_state *s, const qd_mapping *before, const qd_mapping *m,
+                         qd_err *err)
 {
+    bool scored =
+        m && qd_mapping_has_similarities(m) && !(before && qd_mapping_has_similarities(before));
+    if (scored && s->features < QD_FEATURES_TYPES_0_2)
+        return qd_err_set(err, QD_E_ARG,
+                          "the index's similarities need level %u of the cluster's formats; they "
+                          "are of level %u: POST _cluster/upgrade/finalize when all nodes run this "
+                          "version",
+                          QD_FEATURES_TYPES_0_2, s->features);
     const qd_field *f = NULL;
     uint32_t level = m ? qd_mapping_level(m, &f) : 0;
     if (level <= s->features) return 0;
@@ -265,7 +275,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     rc = qd_index_meta_make(&src, &m, err);
     qd_settings_unref(src.settings);
     if (rc) return rc;
-    rc = check_formats(s, m->mapping, err);
+    rc = check_formats(s, NULL, m->mapping, err);
     if (!rc) rc = check_tier(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
@@ -393,7 +403,8 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
     qd_index_meta *now;
     int rc = qd_index_meta_make(src, &now, err);
     if (rc) return rc;
-    if ((rc = rules_check(c, s, m, now, err))) {
+    rc = now->settings == m->settings ? 0 : check_formats(s, m->mapping, now->mapping, err);
+    if (rc || (rc = rules_check(c, s, m, now, err))) {
         qd_index_meta_unref(now);
         return rc;
     }
@@ -421,7 +432,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
-    if ((rc = check_formats(s, merged, err))) {
+    if ((rc = check_formats(s, m->mapping, merged, err))) {
         qd_mapping_unref(merged);
         return rc;
     }

@@ -236,6 +236,7 @@ static int add_text(qd_document_writer *w, const qd_field *f, document_field *d,
     if (!rc) rc = check_terms(f, t, err);
     if (!rc) rc = batch_arrays(w, t, d->offset, &batch, err);
     if (rc) return rc;
+    batch.overlaps = f->similarity && f->similarity->overlaps;
     uint32_t gap = d->text_seen ? f->position_increment_gap : 0;
     rc = add_words(w, &d->words, &batch, gap, t->end_inc, err);
     if (!rc && f->pairs.n) rc = add_pairs(w, f, d, t, gap, err);

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "mapping/date_format.h"
 #include "mapping/date_math.h"
+#include "mapping/similarity.h"
 #include "json/writer.h"
 
 /* What a field's values are in the sink, in columns and points. */
@@ -101,9 +102,10 @@ typedef struct qd_field {
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;
     const qd_analyzer *index_analyzer, *search_analyzer, *search_quote_analyzer; /* text */
-    const qd_analyzer *normalizer; /* keyword; or NULL */
-    double scaling_factor;         /* scaled_float */
-    const qd_date_format *format;  /* date */
+    const qd_analyzer *normalizer;   /* keyword; or NULL */
+    const qd_similarity *similarity; /* NULL: BM25 with the product's parameters */
+    double scaling_factor;           /* scaled_float */
+    const qd_date_format *format;    /* date */
     bool has_null_value;
     qd_str null_text; /* the null_value as text */
     int64_t null_i64; /* and as encoded value */

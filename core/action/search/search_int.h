@@ -241,6 +241,9 @@ typedef struct search_shard {
     uint32_t nshown;
 } search_shard;
 
+/* Plans of the index score by the similarities of its mapping. */
+void qdi_plan_similarities(struct qd_plan_options *o, const search_index *x);
+
 /* A hit among all. */
 typedef struct search_ref {
     search_shard *shard;

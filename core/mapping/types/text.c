@@ -10,7 +10,7 @@ static const param_row params[] = {
     {"analyzer", PARAM_ANALYZER, KIND_STRING, UPDATE_NEVER, "\"default\""},
     {"search_analyzer", PARAM_SEARCH_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
     {"search_quote_analyzer", PARAM_SEARCH_QUOTE_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
-    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "null"},
     {"position_increment_gap", PARAM_GAP, KIND_INT, UPDATE_NEVER, NULL},
     {"fielddata", PARAM_FIELDDATA, KIND_BOOL, UPDATE_FREE, "false"},
     {"fielddata_frequency_filter", PARAM_OTHER, KIND_ANY, UPDATE_FREE, NULL},
