@@ -90,10 +90,12 @@ typedef struct qd_field {
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
     bool eager_global_ordinals, split_on_whitespace, fielddata;
-    uint8_t index_options; /* qd_index_detail */
-    bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
-    uint8_t exists_by;     /* qd_exists_by */
-    bool constant;         /* all documents have the value `fixed`; or none has, where p is NULL */
+    double fielddata_min, fielddata_max; /* documents of the terms in it; 0: none */
+    int64_t fielddata_min_docs;          /* of segments of which it leaves terms out */
+    uint8_t index_options;               /* qd_index_detail */
+    bool vector_offsets; /* term_vector asks for positions and offsets: fvh may highlight it */
+    uint8_t exists_by;   /* qd_exists_by */
+    bool constant;       /* all documents have the value `fixed`; or none has, where p is NULL */
     qd_str fixed;
     bool blob;             /* bytes that no query, sort or bucket reads; they are shown as base64 */
     bool nanos;            /* of dates: nanoseconds, not milliseconds */
@@ -165,6 +167,11 @@ const char *qd_field_family(const qd_field *f);
 static inline bool qd_field_has_terms(const qd_field *f)
 {
     return f->indexed && !f->grams && f->value_class == QD_VALUE_TERM;
+}
+/* Has it values by document, on disk or in memory, for sorting and aggregations? [any] */
+static inline bool qd_field_has_values(const qd_field *f)
+{
+    return f->doc_values || f->fielddata;
 }
 /* Where its values stand in a source: multi-fields have those of their field. [any] */
 static inline qd_str qd_field_source(const qd_field *f)

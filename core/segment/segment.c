@@ -1,6 +1,7 @@
 /* segment.c: opening, sharing and describing a segment. See segment.h. */
 #include "base/bits.h"
 #include "segment/columns/columns_int.h"
+#include "segment/fielddata/fielddata_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
@@ -9,6 +10,8 @@
 
 static void destroy(qd_segment *s)
 {
+    qdi_fielddata_free(s->fielddata);
+    qd_mutex_fini(&s->fielddata_lock);
     qdi_ids_close(s->ids);
     qdi_stored_close(s->stored);
     qdi_points_close(s->points);
@@ -52,11 +55,13 @@ int qd_segment_open(qd_store *store, qd_str name, qd_account *account, qd_segmen
     s->magic = QDI_SEGMENT_MAGIC;
     s->account = account;
     atomic_init(&s->refs, 1);
+    qd_mutex_init(&s->fielddata_lock);
     qd_arena_init(&s->arena, account, 0);
     qd_file_format format = QDI_SEGMENT_FORMAT;
     int rc = qd_file_open(store, name, &format, account, &s->file, err);
     if (rc) {
         qd_arena_fini(&s->arena);
+        qd_mutex_fini(&s->fielddata_lock);
         qd_free(s);
         return rc;
     }

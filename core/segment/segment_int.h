@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "runtime/sync.h"
 #include "segment/format_int.h"
 #include "segment/parts.h"
 #include "segment/segment.h"
@@ -34,6 +35,8 @@ struct qd_segment {
     qd_ids *ids;
     qd_part_info *parts; /* by field; nparts */
     uint32_t nparts;
+    qd_mutex fielddata_lock; /* the list alone; held shortly */
+    struct qdi_fielddata *fielddata;
 };
 
 /* Bytes of the resident sections, gathered while the others are written. */

@@ -62,7 +62,7 @@ static int expand_field(void *arg, const qd_field *f)
     expand *e = arg;
     bool pattern = qd_str_find(e->spec->field, '*') >= 0;
     if (f->value_class == QD_VALUE_RANGE) return 0; /* refused where it is named */
-    if (!f->doc_values) {
+    if (!qd_field_has_values(f)) {
         if (pattern) return 0;
         e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
         return 1;
@@ -123,7 +123,7 @@ static int check_field(void *arg, const qd_field *f)
         c->rc = qd_err_set(c->err, QD_E_ARG,
                            "Field [%.*s] of type [%s] does not support [docvalue_fields]",
                            QD_STR_ARG(f->name), qd_field_type_name(f));
-    } else if (c->columns && !f->doc_values && !pattern) {
+    } else if (c->columns && !qd_field_has_values(f) && !pattern) {
         c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
     } else if (!pattern) {
         c->rc = check_format(c->spec, f, c->columns, c->err);
@@ -142,9 +142,11 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err)
     return c.rc;
 }
 
+/* Also where the columns of a text field may have to be built. */
 static int shown_field(void *arg, const qd_field *f)
 {
     const checking *c = arg;
+    if (c->columns && f->fielddata) return 1;
     return c->columns ? qd_field_shows_column(f) : qd_field_shows_source(f);
 }
 
@@ -239,6 +241,21 @@ static void count_fetch(const search_hits *h, uint64_t begun)
     qd_shard_unref(shard);
 }
 
+/* Which of the columns are in memory; *out NULL: none. */
+static int columns_in_memory(search_hits *h, const qd_field *const **out, qd_err *err)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < h->ncolumns; i++)
+        n += h->column_fields[i] && h->column_fields[i]->fielddata;
+    if (!n) return 0;
+    const qd_field **at = qd_arena_calloc(h->arena, (h->ncolumns + h->nown) * sizeof(qd_field *));
+    if (!at) return qd_err_nomem(err, "docvalue_fields");
+    for (uint32_t i = 0; i < h->ncolumns; i++)
+        if (h->column_fields[i] && h->column_fields[i]->fielddata) at[i] = h->column_fields[i];
+    *out = at;
+    return 0;
+}
+
 int qdi_hits_fetch(search_hits *h, qd_err *err)
 {
     const search_show *s = h->show;
@@ -257,6 +274,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .columns = h->columns,
         .ncolumns = h->ncolumns + h->nown,
     };
+    if (!rc) rc = columns_in_memory(h, &o.fielddata, err);
     if (!rc) rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
     if (!rc) count_fetch(h, begun);
     return rc ? rc : fetch_matched(h, err);

@@ -384,8 +384,8 @@ int qdi_hits_fetch(search_hits *h, qd_err *err);
 /* Writes hit i as an object; after an error it stands half written, for the caller to take back. */
 int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
-/* Are there fields among those to be shown whose type's plugin writes them? It may take its time.
- */
+/* Are there fields among those to be shown whose type's plugin writes them, or whose columns are
+ * built? It may take its time. */
 bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m);
 /* Refuses formats and fields that cannot be shown, once an index. */
 int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);

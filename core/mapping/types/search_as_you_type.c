@@ -68,9 +68,7 @@ static int behind(field_builder *b, const qd_analyzer *base, uint32_t size, bool
     int rc = qd_analyzer_shingles(base, size, prefixes, &made, err);
     if (rc) return rc;
     *out = made;
-    if (!qd_arena_on_reset(b->arena, drop, made)) return 0;
-    qd_analyzer_unref(made);
-    return qd_err_nomem(err, "mapping");
+    return qd_arena_on_reset(b->arena, drop, made) ? qd_err_nomem(err, "mapping") : 0;
 }
 
 static int add_shingles(field_builder *b, qd_field *f, uint32_t size, qd_err *err)
