@@ -502,6 +502,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = number_fields(c, err);
     if (rc == 0) rc = name_everything(c, err);
     if (rc == 0) rc = resolve_copy_to(c, err);
+    for (size_t i = 0; i < c->fields.n; i++) m->stores |= c->fields.at[i]->stored;
     if (rc == 0) rc = resolve_aliases(c, err);
     if (rc == 0) rc = dynamic_formats(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {

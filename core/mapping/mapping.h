@@ -100,6 +100,8 @@ bool qd_mapping_is_object(const qd_mapping *m, qd_str name);
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg);
 
+/* Does a segment keep values of stored fields, because _source is not kept as it was sent? [any] */
+bool qd_mapping_stores_apart(const qd_mapping *m);
 /* Does any field score by other than BM25 with the product's parameters? [any] */
 bool qd_mapping_has_similarities(const qd_mapping *m);
 /* What the words of a field score by, hidden fields of a field as the field itself; NULL: BM25 with

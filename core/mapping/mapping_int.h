@@ -88,6 +88,7 @@ struct qd_mapping {
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
     uint32_t ndate_formats;
+    bool stores;       /* a field is stored */
     bool similarities; /* a field has one, or there is a default */
 };
 

@@ -31,6 +31,12 @@ const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
     return m->analyzers;
 }
 
+bool qd_mapping_stores_apart(const qd_mapping *m)
+{
+    bool all = m->def->source_enabled != TRI_FALSE && !m->source_filter;
+    return m->stores && !all;
+}
+
 bool qd_mapping_has_similarities(const qd_mapping *m)
 {
     return m->similarities;

@@ -3,6 +3,7 @@
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "engine/document.h"
+#include "mapping/doc_stored.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -103,6 +104,14 @@ static int resolve_columns(search_hits *h, qd_err *err)
         e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
         h->ncolumns -= !e.rc;
         h->nown = !e.rc;
+    }
+    if (!e.rc && h->show->nstored && h->nown && qd_mapping_stores_apart(h->index->meta->mapping)) {
+        h->ncolumns += h->nown; /* behind it */
+        search_field own = {.field = QD_STR(QD_FIELD_NAME_STORED)};
+        e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
+        h->ncolumns -= h->nown + !e.rc;
+        h->stored_column = h->ncolumns + h->nown;
+        h->nown += !e.rc;
     }
     return e.rc;
 }
@@ -512,11 +521,6 @@ static int source_field(void *arg, const qd_field *f)
     return s->rc != 0;
 }
 
-static int stored_field(void *arg, const qd_field *f)
-{
-    return f->stored ? source_field(arg, f) : 0;
-}
-
 /* Fields asked for in both ways are shown once. */
 static bool comes_from_source(const search_show *s, qd_str name)
 {
@@ -524,6 +528,60 @@ static bool comes_from_source(const search_show *s, qd_str name)
         if (qd_pattern_match(s->fields[i].field, name)) return true;
     }
     return false;
+}
+
+static bool is_column(const search_hits *h, qd_str name)
+{
+    for (uint32_t c = 0; c < h->ncolumns; c++)
+        if (qd_str_eq(column_name(h, c), name)) return true;
+    return false;
+}
+
+/* Values of stored fields, which the hit keeps or its source is parsed for. */
+typedef struct from_stored {
+    from_source s;
+    const qd_json_node *values; /* by name; NULL: none */
+    uint32_t number;            /* of the pattern */
+} from_stored;
+
+static int stored_field(void *arg, const qd_field *f)
+{
+    from_stored *x = arg;
+    const search_show *show = x->s.h->show;
+    if (!f->stored) return 0;
+    for (uint32_t k = 0; k < x->number; k++)
+        if (qd_pattern_match(show->stored_fields[k], f->shown)) return 0;
+    if (comes_from_source(show, f->shown) || is_column(x->s.h, f->shown)) return 0;
+    if (!qd_stored_shown(f)) return x->s.root ? source_field(&x->s, f) : 0;
+    const qd_json_node *n = x->values ? qd_json_get_str(x->values, f->name) : NULL;
+    if (!n) return 0;
+    begin_fields(x->s.open, x->s.w);
+    qd_json_key(x->s.w, f->shown);
+    qd_json_raw_value(x->s.w, n->raw);
+    return 0;
+}
+
+static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, bool *open,
+                        qd_json_writer *w, qd_err *err)
+{
+    const qd_mapping *m = h->index->meta->mapping;
+    const qd_fetched *g = &h->got[i];
+    qd_json_node *root = NULL;
+    qd_str values = {NULL, 0};
+    int rc = 0;
+    if (!qd_mapping_stores_apart(m))
+        rc = qdi_doc_stored_of(m, g->source, h->arena, &values, err);
+    else if (h->stored_column && g->columns[h->stored_column].n)
+        values = g->columns[h->stored_column].bytes[0];
+    if (!rc && values.n) rc = qd_json_parse(h->arena, values, 0, &root, err);
+    search_field spec = {0};
+    from_stored x = {.s = {.h = h, .root = source, .spec = &spec, .open = open, .w = w, .err = err},
+                     .values = root};
+    for (; x.number < h->show->nstored && !rc; x.number++) {
+        (void)qd_mapping_match(m, h->show->stored_fields[x.number], stored_field, &x);
+        rc = x.s.rc;
+    }
+    return rc;
 }
 
 /* Values that the mapping left out, of fields that were asked for. */
@@ -613,13 +671,9 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
             else
                 (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
         }
-        for (uint32_t k = 0; k < s->nstored && !f.rc; k++) {
-            search_field spec = {.field = s->stored_fields[k]};
-            f.spec = &spec;
-            (void)qd_mapping_match(h->index->meta->mapping, spec.field, stored_field, &f);
-        }
         rc = f.rc;
     }
+    if (!rc && s->nstored && !s->none) rc = write_stored(h, i, root, &open, w, err);
     if (rc) return rc;
     if (open) qd_json_object_end(w);
     if (root && s->nfields) write_dropped(h, i, root, w);

@@ -368,8 +368,9 @@ typedef struct search_hits {
     const qd_field **column_fields;
     search_field *column_specs;
     uint32_t ncolumns;
-    uint32_t nown;     /* columns behind them that are not fields: _ignored */
-    uint64_t *matched; /* by named query: a bit for each hit */
+    uint32_t nown;          /* columns behind them that are not fields: _ignored, then this */
+    uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
+    uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
     qd_analysis *analysis; /* made when first needed */
     void *highlighting;    /* highlight.c's */
