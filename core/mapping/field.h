@@ -45,6 +45,9 @@ typedef enum qd_index_detail {
     QD_INDEX_OPT_OFFSETS,
 } qd_index_detail;
 
+/* What term_vector asks to be kept; words are analyzed again instead (_termvectors). */
+enum { QD_VECTOR_YES = 1, QD_VECTOR_POSITIONS = 2, QD_VECTOR_OFFSETS = 4, QD_VECTOR_PAYLOADS = 8 };
+
 /* How an exists query finds the documents that have the field. */
 typedef enum qd_exists_by {
     QD_EXISTS_COLUMN,     /* it has doc values */
@@ -93,6 +96,7 @@ typedef struct qd_field {
     double fielddata_min, fielddata_max; /* documents of the terms in it; 0: none */
     int64_t fielddata_min_docs;          /* of segments of which it leaves terms out */
     uint8_t index_options;               /* qd_index_detail */
+    uint8_t vector;                      /* term_vector: QD_VECTOR_*, 0: no */
     bool vector_offsets; /* term_vector asks for positions and offsets: fvh may highlight it */
     uint8_t exists_by;   /* qd_exists_by */
     bool constant;       /* all documents have the value `fixed`; or none has, where p is NULL */

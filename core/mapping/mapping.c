@@ -84,6 +84,12 @@ static bool flag(const qd_field_def *d, param_id id, bool fallback)
     return qd_str_is(qd_str_c(d->type->params[i].def), "true");
 }
 
+/* Was it defined so before, when anything was taken? */
+static bool stood(const compiler *c, const qd_field *f)
+{
+    return c->stored || (c->old && qdi_mapping_any(c->old, f->name));
+}
+
 /* What the field scores by. A definition that is gone (the settings of a closed index may change)
  * leaves the default. */
 static int similarity(const compiler *c, qd_field *f, qd_err *err)
@@ -92,7 +98,7 @@ static int similarity(const compiler *c, qd_field *f, qd_err *err)
     const param_value *v = qdi_param(f->def, PARAM_SIMILARITY);
     bool named = v && !qd_str_is(v->text, "default");
     f->similarity = named ? qd_similarity_named(all, v->text) : qd_similarity_default(all);
-    if (named && !f->similarity && !c->stored)
+    if (named && !f->similarity && !stood(c, f))
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Unknown Similarity type [%.*s] for field [%.*s]", QD_STR_ARG(v->text),
                           QD_STR_ARG(f->leaf));
@@ -100,6 +106,38 @@ static int similarity(const compiler *c, qd_field *f, qd_err *err)
         f->similarity = NULL; /* as if it were not named */
     c->m->similarities |= f->similarity != NULL;
     return 0;
+}
+
+/* Mappings of former versions may have any word there. */
+static int vector(const compiler *c, qd_field *f, qd_err *err)
+{
+    static const struct {
+        const char *name;
+        uint8_t bits;
+    } words[] = {
+        {"no", 0},
+        {"yes", QD_VECTOR_YES},
+        {"with_positions", QD_VECTOR_YES | QD_VECTOR_POSITIONS},
+        {"with_offsets", QD_VECTOR_YES | QD_VECTOR_OFFSETS},
+        {"with_positions_offsets", QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_OFFSETS},
+        {"with_positions_payloads", QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_PAYLOADS},
+        {"with_positions_offsets_payloads",
+         QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_OFFSETS | QD_VECTOR_PAYLOADS}};
+    const param_value *v = qdi_param(f->def, PARAM_TERM_VECTOR);
+    if (!v) return 0;
+    for (size_t i = 0; i < QD_COUNT_OF(words); i++) {
+        if (!qd_str_is(v->text, words[i].name)) continue;
+        f->vector = words[i].bits;
+        return 0;
+    }
+    return stood(c, f)
+               ? 0
+               : qd_err_set(err, QD_E_ARG,
+                            "Unknown value [%.*s] for field [term_vector] - accepted values "
+                            "are [no, yes, with_positions, with_offsets, "
+                            "with_positions_offsets, with_positions_payloads, "
+                            "with_positions_offsets_payloads]",
+                            QD_STR_ARG(v->text));
 }
 
 static int apply_params(const compiler *c, qd_field *f, qd_err *err)
@@ -116,6 +154,7 @@ static int apply_params(const compiler *c, qd_field *f, qd_err *err)
     f->split_on_whitespace = flag(d, PARAM_SPLIT, false);
     f->fielddata = flag(d, PARAM_FIELDDATA, false);
     int rc = similarity(c, f, err);
+    if (!rc) rc = vector(c, f, err);
     if (rc) return rc;
     v = qdi_param(d, PARAM_IGNORE_ABOVE);
     f->ignore_above = v && v->i >= 0 ? (uint32_t)v->i : INT32_MAX;

@@ -236,6 +236,10 @@ typedef struct doc_got {
     qd_engine_doc doc; /* its source as the mapping's _source leaves it */
     qd_str index;      /* concrete name */
 } doc_got;
+/* The index and shard of a read, with the routing of an alias. */
+QD_MUST_CHECK
+int qdi_doc_locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
+                   const qd_index_meta **out, uint32_t *number, qd_err *err);
 /* Resolves index and routing in state s and reads the document, its texts into arena; not found is
  * no error. */
 QD_MUST_CHECK

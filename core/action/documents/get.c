@@ -57,9 +57,8 @@ static int check_version(const doc_get *g, const qd_engine_doc *d, const qd_inde
     return rc;
 }
 
-/* The index and shard of a read. */
-static int locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
-                  const qd_index_meta **out, uint32_t *number, qd_err *err)
+int qdi_doc_locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
+                   const qd_index_meta **out, uint32_t *number, qd_err *err)
 {
     const qd_index_meta *m = NULL;
     int rc = concrete_index(a, s, g, &m, arena, err);
@@ -137,7 +136,7 @@ int qdi_doc_get(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena, d
 {
     const qd_index_meta *m = NULL;
     uint32_t number;
-    int rc = locate(a, s, g, arena, &m, &number, err);
+    int rc = qdi_doc_locate(a, s, g, arena, &m, &number, err);
     if (rc) return rc;
     out->index = qd_arena_str(arena, m->name);
     rc = get_doc(a, g, m, number, arena, &out->doc, err);
@@ -165,7 +164,7 @@ doc_read *qdi_docs_fetch(qd_actions *a, const qd_state *s, doc_get *gets, uint32
         uint32_t number;
         reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
         qd_err_init(&reads[k].err);
-        if (locate(a, s, &gets[k], arena, &m, &number, NULL)) continue;
+        if (qdi_doc_locate(a, s, &gets[k], arena, &m, &number, NULL)) continue;
         read_args(&gets[k], m, number, &reads[k]);
         reads[k].lazy = true;
     }
