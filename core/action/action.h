@@ -66,6 +66,7 @@ typedef struct qd_actions {
     _Atomic uint32_t relay_turn;      /* which other node passes requests on (relay_int.h) */
     qd_account *account;              /* of requests: the request breaker */
     qd_account *vital;     /* of APIs with QD_API_VITAL: outside of the breakers; may be NULL */
+    qd_account *fielddata; /* of the fielddata breaker; may be NULL */
     qd_account *in_flight; /* of bodies and answers of the front-end; may be NULL */
     int64_t start_wall_ms;
     uint64_t start_ns;

@@ -3,6 +3,7 @@
  * at a field. A dense column with one value a document is handed through without a copy.
  */
 #include "aggs/aggs_int.h"
+#include "search/fielddata.h"
 #include "segment/segment.h"
 
 #define DENSE 24u /* one document in so many: decoding whole blocks is cheaper */
@@ -49,7 +50,9 @@ int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
     if (!src->field || !set) return 0;
     uint32_t f = qd_segment_field_find(leaf->segment, src->field->name);
     const qd_column *c = f == QD_FIELD_NONE ? NULL : qd_columns_get(set, f);
-    if (!c) return 0;
+    int rc =
+        src->field->fielddata ? qd_leaf_fielddata(leaf, src->field, &s->leaf_arena, &c, err) : 0;
+    if (rc || !c) return rc;
     const qd_column_stats *st = qd_column_stats_get(c);
     if (src->ids) {
         if (st->type != QD_COLUMN_BYTES) return 0;
@@ -61,7 +64,7 @@ int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
     src->ordinals = src->missing_ord = src->ids               ? leaf->docs
                                        : src->kind == QDI_ORD ? st->ordinals
                                                               : 0;
-    int rc = qd_column_plan(c, 0, leaf->docs, reads, &s->leaf_arena, &src->reader, err);
+    rc = qd_column_plan(c, 0, leaf->docs, reads, &s->leaf_arena, &src->reader, err);
     src->lo = 0;
     src->hi = src->ordinals;
     if (rc == 0 && !src->ids && src->kind == QDI_ORD &&

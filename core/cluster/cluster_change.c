@@ -232,7 +232,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qd_settings_unref(src.settings);
     if (rc) return rc;
     rc = qdi_check_analysis(s, m->mapping, err);
-    if (!rc) rc = qdi_check_formats(s, m->mapping, err);
+    if (!rc) rc = qdi_check_formats(s, NULL, m->mapping, err);
     if (!rc) rc = qdi_check_tier(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
@@ -361,6 +361,8 @@ static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *
     int rc = qd_index_meta_make(src, &now, err);
     if (rc) return rc;
     rc = src->analyzers ? 0 : qdi_check_analysis(s, now->mapping, err);
+    if (!rc && now->settings != m->settings)
+        rc = qdi_check_formats(s, m->mapping, now->mapping, err);
     if (!rc) rc = rules_check(c, s, m, now, err);
     if (rc) {
         qd_index_meta_unref(now);
@@ -390,7 +392,7 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
-    if ((rc = qdi_check_formats(s, merged, err))) {
+    if ((rc = qdi_check_formats(s, m->mapping, merged, err))) {
         qd_mapping_unref(merged);
         return rc;
     }

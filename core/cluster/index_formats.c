@@ -5,9 +5,19 @@
 #include "base/features.h"
 #include "cluster/index_formats_int.h"
 
-/* Older nodes know neither newer field types nor the segments of plugins' ones. */
-int qdi_check_formats(const qd_state *s, const qd_mapping *m, qd_err *err)
+/* Older nodes know neither newer field types nor the segments of plugins' ones. They took
+ * similarities without effect: an index that had some (before, or NULL) may still get fields. */
+int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapping *m,
+                      qd_err *err)
 {
+    bool scored =
+        m && qd_mapping_has_similarities(m) && !(before && qd_mapping_has_similarities(before));
+    if (scored && s->features < QD_FEATURES_TYPES_0_2)
+        return qd_err_set(err, QD_E_ARG,
+                          "the index's similarities need level %u of the cluster's formats; they "
+                          "are of level %u: POST _cluster/upgrade/finalize when all nodes run this "
+                          "version",
+                          QD_FEATURES_TYPES_0_2, s->features);
     const qd_field *f = NULL;
     qd_str what = {"", 0};
     const char *type = "";

@@ -4,9 +4,11 @@
 
 #include "cluster/cluster_int.h"
 
-/* Fields: their types, parameters and the built-in analyzers that they name. m may be NULL. */
+/* Fields: their types, parameters and the built-in analyzers that they name, and similarities that
+ * the mapping before (NULL: none) had not. m may be NULL. */
 QD_MUST_CHECK
-int qdi_check_formats(const qd_state *s, const qd_mapping *m, qd_err *err);
+int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapping *m,
+                      qd_err *err);
 /* Analyzers and parts that the settings define. m may be NULL. */
 QD_MUST_CHECK
 int qdi_check_analysis(const qd_state *s, const qd_mapping *m, qd_err *err);

@@ -3,9 +3,11 @@
 #include "analysis/pairs.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "mapping/doc_stored.h"
 #include <string.h>
 
 #define ANALYSIS_MAX ((size_t)1 << 30)
+#define STORED_MAX ((1u << 20) - 64) /* of a value of a column */
 
 /* Words of a field, or pairs of its words, in the segment being filled. */
 typedef struct word_stream {
@@ -40,7 +42,9 @@ struct qd_document_writer {
     qd_buffer *b; /* of the document being written, which may be a nested one */
     QD_VEC(qd_buffer *) above;
     QD_VEC(document_field) fields; /* by the mapping's field number */
-    own_field names, ignored;
+    own_field names, ignored, stored_field;
+    qd_buf stored; /* values of stored fields that are not in _source: an object */
+    qd_json_writer stored_json;
     QD_VEC(uint32_t) off, start, end; /* arrays of one batch */
     QD_VEC(uint16_t) len;
     qd_word_pairs pairs; /* of one value, and their bytes */
@@ -245,6 +249,7 @@ static int add_text(qd_document_writer *w, const qd_field *f, document_field *d,
     if (!rc) rc = check_terms(f, t, err);
     if (!rc) rc = batch_arrays(w, t, d->offset, &batch, err);
     if (rc) return rc;
+    batch.overlaps = f->similarity && f->similarity->overlaps;
     uint32_t gap = d->text_seen ? f->position_increment_gap : 0;
     rc = add_words(w, &d->words, &batch, gap, t->end_inc, err);
     if (!rc && f->pairs.n) rc = add_pairs(w, f, d, t, gap, err);
@@ -346,15 +351,33 @@ static int on_ignored(void *arg, const qd_field *f, qd_err *err)
     return own_term(w, QD_FIELD_NAME_IGNORED, QD_COLUMN_ORDINAL, &w->ignored, f->name, err);
 }
 
-/* Stored fields are answered from _source: nothing is kept beside it. */
+/* Stored fields are answered from _source; what that lacks is kept beside it. */
 static int on_stored(void *arg, const qd_field *f, const qd_str *v, uint32_t n, qd_err *err)
 {
-    (void)arg;
-    (void)f;
-    (void)v;
-    (void)n;
+    qd_document_writer *w = arg;
     (void)err;
+    /* nested documents have no stored fields that could be asked for */
+    if (w->above.n == 0 && qd_mapping_stores_apart(w->mapping)) qd_stored_write(f, v, n, &w->stored_json);
     return 0;
+}
+
+static int keep_stored(qd_document_writer *w, qd_err *err)
+{
+    qd_json_object_end(&w->stored_json);
+    if (qd_buf_status(&w->stored)) return qd_err_nomem(err, "stored fields of a document");
+    if (w->stored.n <= 2) return 0; /* {} */
+    if (w->stored.n > STORED_MAX)
+        return qd_err_set(err, QD_E_ARG,
+                          "the values of stored fields that _source does not keep take %zu bytes; "
+                          "they may take %u",
+                          w->stored.n, STORED_MAX);
+    if (w->stored_field.unit != w->unit) {
+        qd_field_info info = {.name = QD_STR(QD_FIELD_NAME_STORED), .column = QD_COLUMN_BYTES};
+        int rc = qd_buffer_field(w->b, &info, &w->stored_field.number, err);
+        if (rc) return rc;
+        w->stored_field.unit = w->unit;
+    }
+    return qd_buffer_column_bytes(w->b, w->stored_field.number, qd_buf_view(&w->stored), err);
 }
 
 /* --- nested documents ------------------------------------------------------------------------ */
@@ -388,6 +411,7 @@ qd_document_writer *qd_document_writer_make(qd_account *account)
     qd_document_writer *w = qd_calloc(account, sizeof *w);
     if (!w) return NULL;
     w->account = account;
+    qd_buf_init(&w->stored, account, (size_t)1 << 30);
     w->parser = qd_doc_parser_make(account);
     w->analysis = qd_analysis_make(account, ANALYSIS_MAX);
     w->sink = (qd_doc_sink){
@@ -424,6 +448,7 @@ void qd_document_writer_free(qd_document_writer *w)
     qd_vec_fini(&w->len);
     qd_vec_fini(&w->pairs.v);
     qd_vec_fini(&w->pair_text);
+    qd_buf_fini(&w->stored);
     qd_free(w);
 }
 
@@ -441,11 +466,18 @@ int qd_document_write(qd_document_writer *w, const qd_mapping *m, uint64_t unit,
     w->doc++;
     w->b = b;
     w->above.n = 0;
+    bool apart = qd_mapping_stores_apart(m);
+    if (apart) {
+        qd_buf_reset(&w->stored);
+        qd_json_writer_init(&w->stored_json, &w->stored, false);
+        qd_json_object(&w->stored_json);
+    }
     int rc = qd_doc_parse(w->parser, m, &in, &w->sink, result, err);
     if (rc) return rc;
     if (result->merged) return 1;
-    if (!qd_mapping_source_enabled(m)) return 0;
     w->b = b;
+    if (apart && (rc = keep_stored(w, err))) return rc;
+    if (!qd_mapping_source_enabled(m)) return 0;
     rc = qd_doc_source(w->parser, m, op->source, &kept, err);
     return rc ? rc : qd_buffer_source(b, kept, err);
 }

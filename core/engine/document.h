@@ -39,5 +39,7 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out);
 #define QD_FIELD_NAME_ROUTING "_routing"
 #define QD_FIELD_NAME_FIELD_NAMES "_field_names"
 #define QD_FIELD_NAME_IGNORED "_ignored"
+/* Values of stored fields that are not in _source, as JSON; no mapping can name it. */
+#define QD_FIELD_NAME_STORED "..stored"
 
 #endif

@@ -176,7 +176,9 @@ typedef struct qd_engine_doc {
     int64_t seq_no;
     qd_str source;  /* in the arena; empty when not stored */
     qd_str routing; /* in the arena */
+    qd_str stored;  /* values of stored fields beside the source (document.h), with it */
     bool source_stored;
+    bool as_sent; /* the source is the client's, whatever of it the mapping keeps */
 } qd_engine_doc;
 
 /* Gets a document by id. realtime: the newest acknowledged state, from translog or reader, without

@@ -277,7 +277,7 @@ typedef struct engine_hit {
     uint64_t unit;
     uint32_t doc; /* in the unit */
     uint64_t version, primary_term, seq_no;
-    qd_str source, routing;
+    qd_str source, routing, stored;
     bool source_stored;
 } engine_hit;
 /* Looks id up in a reader; with source also fetches `_source` and `_routing` into arena. */

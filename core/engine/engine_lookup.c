@@ -2,6 +2,7 @@
  * engine_lookup.c: documents by id, in a reader or by the version map.
  */
 #include "base/str.h"
+#include "engine/document.h"
 #include "engine/engine_int.h"
 #include "segment/columns.h"
 #include "segment/ids.h"
@@ -40,7 +41,7 @@ static int keep(qd_arena *arena, qd_str s, qd_str *out, qd_err *err)
 static int read_hit(qd_engine *e, qd_segment *s, uint32_t doc, bool source, qd_arena *arena,
                     engine_hit *out, qd_err *err)
 {
-    qd_column_reader *version, *seq_no, *term, *routing = NULL;
+    qd_column_reader *version, *seq_no, *term, *routing = NULL, *apart = NULL;
     qd_stored_scratch scratch = {.account = e->account};
     const qd_stored *stored = source ? qd_segment_stored(s) : NULL;
     uint32_t slot = 0;
@@ -51,6 +52,7 @@ static int read_hit(qd_engine *e, qd_segment *s, uint32_t doc, bool source, qd_a
     if (!rc) rc = plan_column(s, "_seq_no", &doc, r, arena, &seq_no, err);
     if (!rc) rc = plan_column(s, "_primary_term", &doc, r, arena, &term, err);
     if (!rc && source) rc = plan_column(s, "_routing", &doc, r, arena, &routing, err);
+    if (!rc && source) rc = plan_column(s, QD_FIELD_NAME_STORED, &doc, r, arena, &apart, err);
     if (!rc && stored) rc = qd_stored_plan(stored, doc, r, &slot, err);
     if (!rc) rc = qd_reads_fetch(r, err);
     if (!rc) rc = number_of(version, doc, &out->version, err);
@@ -60,6 +62,9 @@ static int read_hit(qd_engine *e, qd_segment *s, uint32_t doc, bool source, qd_a
     bool some = false;
     if (!rc && routing) rc = qd_column_bytes(routing, doc, &text, &some, err);
     if (!rc && some) rc = keep(arena, text, &out->routing, err);
+    some = false;
+    if (!rc && apart) rc = qd_column_bytes(apart, doc, &text, &some, err);
+    if (!rc && some) rc = keep(arena, text, &out->stored, err);
     if (!rc && stored) {
         rc = qd_stored_get(stored, doc, r, slot, &scratch, &text, err);
         out->source_stored = !rc && text.n > 0;
@@ -107,6 +112,7 @@ static int from_reader(qd_engine *e, qd_str id, bool want_source, qd_arena *aren
         .seq_no = (int64_t)hit.seq_no,
         .source = hit.source,
         .routing = hit.routing,
+        .stored = hit.stored,
         .source_stored = hit.source_stored,
     };
     return 0;
@@ -130,7 +136,7 @@ static int from_translog(qd_engine *e, const qd_version_value *v, bool want_sour
     qd_invariant(op.version == v->version && op.type == QD_TRANSLOG_INDEX);
     out->source = op.source;
     out->routing = op.routing;
-    out->source_stored = true;
+    out->source_stored = out->as_sent = true;
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "mapping/date_format.h"
 #include "mapping/date_math.h"
+#include "mapping/similarity.h"
 #include "json/writer.h"
 
 /* What a field's values are in the sink, in columns and points. */
@@ -43,6 +44,9 @@ typedef enum qd_index_detail {
     QD_INDEX_OPT_POSITIONS,
     QD_INDEX_OPT_OFFSETS,
 } qd_index_detail;
+
+/* What term_vector asks to be kept; words are analyzed again instead (_termvectors). */
+enum { QD_VECTOR_YES = 1, QD_VECTOR_POSITIONS = 2, QD_VECTOR_OFFSETS = 4, QD_VECTOR_PAYLOADS = 8 };
 
 /* How an exists query finds the documents that have the field. */
 typedef enum qd_exists_by {
@@ -90,10 +94,13 @@ typedef struct qd_field {
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;
     bool eager_global_ordinals, split_on_whitespace, fielddata;
-    uint8_t index_options; /* qd_index_detail */
-    bool vector_offsets;   /* term_vector asks for positions and offsets: fvh may highlight it */
-    uint8_t exists_by;     /* qd_exists_by */
-    bool constant;         /* all documents have the value `fixed`; or none has, where p is NULL */
+    double fielddata_min, fielddata_max; /* documents of the terms in it; 0: none */
+    int64_t fielddata_min_docs;          /* of segments of which it leaves terms out */
+    uint8_t index_options;               /* qd_index_detail */
+    uint8_t vector;                      /* term_vector: QD_VECTOR_*, 0: no */
+    bool vector_offsets; /* term_vector asks for positions and offsets: fvh may highlight it */
+    uint8_t exists_by;   /* qd_exists_by */
+    bool constant;       /* all documents have the value `fixed`; or none has, where p is NULL */
     qd_str fixed;
     bool blob;             /* bytes that no query, sort or bucket reads; they are shown as base64 */
     bool nanos;            /* of dates: nanoseconds, not milliseconds */
@@ -102,9 +109,10 @@ typedef struct qd_field {
     uint32_t ignore_above; /* characters (UTF-16 units); UINT32_MAX = no limit */
     uint32_t position_increment_gap;
     const qd_analyzer *index_analyzer, *search_analyzer, *search_quote_analyzer; /* text */
-    const qd_analyzer *normalizer; /* keyword; or NULL */
-    double scaling_factor;         /* scaled_float */
-    const qd_date_format *format;  /* date */
+    const qd_analyzer *normalizer;   /* keyword; or NULL */
+    const qd_similarity *similarity; /* NULL: BM25 with the product's parameters */
+    double scaling_factor;           /* scaled_float */
+    const qd_date_format *format;    /* date */
     bool has_null_value;
     qd_str null_text; /* the null_value as text */
     int64_t null_i64; /* and as encoded value */
@@ -164,6 +172,11 @@ const char *qd_field_family(const qd_field *f);
 static inline bool qd_field_has_terms(const qd_field *f)
 {
     return f->indexed && !f->grams && f->value_class == QD_VALUE_TERM;
+}
+/* Has it values by document, on disk or in memory, for sorting and aggregations? [any] */
+static inline bool qd_field_has_values(const qd_field *f)
+{
+    return f->doc_values || f->fielddata;
 }
 /* Where its values stand in a source: multi-fields have those of their field. [any] */
 static inline qd_str qd_field_source(const qd_field *f)

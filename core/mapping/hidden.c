@@ -16,6 +16,7 @@ qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_ty
                     .nested = f->nested,
                     .def = f->def,
                     .hidden = true,
+                    .similarity = f->similarity,
                     .exists_by = QD_EXISTS_NEVER,
                     .ignore_above = UINT32_MAX,
                     .beside = f->beside};

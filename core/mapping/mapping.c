@@ -18,6 +18,7 @@ typedef struct compiler {
     uint32_t nhidden; /* of the fields */
     uint32_t nnested; /* of the objects */
     qd_account *account;
+    bool stored; /* the mapping stood in the state: names may be gone */
 } compiler;
 
 /* --- tables -------------------------------------------------------------------------------------
@@ -85,6 +86,62 @@ static bool flag(const qd_field_def *d, param_id id, bool fallback)
     return qd_str_is(qd_str_c(d->type->params[i].def), "true");
 }
 
+/* Was it defined so before, when anything was taken? */
+static bool stood(const compiler *c, const qd_field *f)
+{
+    return c->stored || (c->old && qdi_mapping_any(c->old, f->name));
+}
+
+/* What the field scores by. A definition that is gone (the settings of a closed index may change)
+ * leaves the default. */
+static int similarity(const compiler *c, qd_field *f, qd_err *err)
+{
+    const qd_similarities *all = c->m->settings.similarities;
+    const param_value *v = qdi_param(f->def, PARAM_SIMILARITY);
+    bool named = v && !qd_str_is(v->text, "default");
+    f->similarity = named ? qd_similarity_named(all, v->text) : qd_similarity_default(all);
+    if (named && !f->similarity && !stood(c, f))
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Unknown Similarity type [%.*s] for field [%.*s]", QD_STR_ARG(v->text),
+                          QD_STR_ARG(f->leaf));
+    if (!qd_similarity_default(all) && f->similarity == qd_similarity_named(NULL, QD_STR("BM25")))
+        f->similarity = NULL; /* as if it were not named */
+    c->m->similarities |= f->similarity != NULL;
+    return 0;
+}
+
+/* Mappings of former versions may have any word there. */
+static int vector(const compiler *c, qd_field *f, qd_err *err)
+{
+    static const struct {
+        const char *name;
+        uint8_t bits;
+    } words[] = {
+        {"no", 0},
+        {"yes", QD_VECTOR_YES},
+        {"with_positions", QD_VECTOR_YES | QD_VECTOR_POSITIONS},
+        {"with_offsets", QD_VECTOR_YES | QD_VECTOR_OFFSETS},
+        {"with_positions_offsets", QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_OFFSETS},
+        {"with_positions_payloads", QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_PAYLOADS},
+        {"with_positions_offsets_payloads",
+         QD_VECTOR_YES | QD_VECTOR_POSITIONS | QD_VECTOR_OFFSETS | QD_VECTOR_PAYLOADS}};
+    const param_value *v = qdi_param(f->def, PARAM_TERM_VECTOR);
+    if (!v) return 0;
+    for (size_t i = 0; i < QD_COUNT_OF(words); i++) {
+        if (!qd_str_is(v->text, words[i].name)) continue;
+        f->vector = words[i].bits;
+        return 0;
+    }
+    return stood(c, f)
+               ? 0
+               : qd_err_set(err, QD_E_ARG,
+                            "Unknown value [%.*s] for field [term_vector] - accepted values "
+                            "are [no, yes, with_positions, with_offsets, "
+                            "with_positions_offsets, with_positions_payloads, "
+                            "with_positions_offsets_payloads]",
+                            QD_STR_ARG(v->text));
+}
+
 static int apply_params(const compiler *c, qd_field *f, qd_err *err)
 {
     const qd_field_def *d = f->def;
@@ -98,12 +155,9 @@ static int apply_params(const compiler *c, qd_field *f, qd_err *err)
     f->eager_global_ordinals = flag(d, PARAM_EAGER, false);
     f->split_on_whitespace = flag(d, PARAM_SPLIT, false);
     f->fielddata = flag(d, PARAM_FIELDDATA, false);
-    v = qdi_param(d, PARAM_SIMILARITY); /* BM25 is the default and so never given */
-    if (v && !qd_str_is(v->text, "default")) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING,
-                          "Unknown Similarity type [%.*s] for field [%.*s]", QD_STR_ARG(v->text),
-                          QD_STR_ARG(f->leaf));
-    }
+    int rc = similarity(c, f, err);
+    if (!rc) rc = vector(c, f, err);
+    if (rc) return rc;
     v = qdi_param(d, PARAM_IGNORE_ABOVE);
     f->ignore_above = v && v->i >= 0 ? (uint32_t)v->i : INT32_MAX;
     v = qdi_param(d, PARAM_GAP);
@@ -231,7 +285,7 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, const o
 /* --- numbers and names
  * ------------------------------------------------------------------------------- */
 
-static const qd_field *any_field(const qd_mapping *m, qd_str name)
+const qd_field *qdi_mapping_any(const qd_mapping *m, qd_str name)
 {
     const child *c = table_get(m->names, m->names_mask, hash_of(name), name);
     return c ? c->field : NULL;
@@ -242,7 +296,7 @@ static int number_fields(compiler *c, qd_err *err)
     qd_mapping *m = c->m;
     uint32_t next = c->old ? c->old->nfields : 0, total = next;
     for (size_t i = 0; i < c->fields.n; i++) {
-        const qd_field *before = c->old ? any_field(c->old, c->fields.at[i]->name) : NULL;
+        const qd_field *before = c->old ? qdi_mapping_any(c->old, c->fields.at[i]->name) : NULL;
         if (!before) total++;
     }
     m->fields = qd_arena_calloc(&m->arena, (total + 1) * sizeof(qd_field *));
@@ -250,7 +304,7 @@ static int number_fields(compiler *c, qd_err *err)
     if (!m->fields || !m->by_name) return qd_err_nomem(err, "mapping");
     for (size_t i = 0; i < c->fields.n; i++) {
         qd_field *f = c->fields.at[i];
-        const qd_field *before = c->old ? any_field(c->old, f->name) : NULL;
+        const qd_field *before = c->old ? qdi_mapping_any(c->old, f->name) : NULL;
         f->id = before ? before->id : next++;
         m->fields[f->id] = f;
     }
@@ -532,6 +586,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = number_fields(c, err);
     if (rc == 0) rc = name_everything(c, err);
     if (rc == 0) rc = resolve_copy_to(c, err);
+    for (size_t i = 0; i < c->fields.n; i++) m->stores |= c->fields.at[i]->stored;
     if (rc == 0) rc = resolve_aliases(c, err);
     if (rc == 0) rc = dynamic_formats(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
@@ -545,7 +600,9 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
 static int compile(qd_mapping *m, const qd_mapping *old, qd_mapping_reason reason,
                    uint32_t dynamic_new, qd_err *err)
 {
-    compiler c = {.m = m, .old = old, .account = m->arena.account};
+    compiler c = {
+        .m = m, .old = old, .account = m->arena.account, .stored = reason == QD_MAPPING_RECOVERY};
+    m->similarities = qd_similarity_default(m->settings.similarities) != NULL;
     int rc = compile_all(&c, reason, dynamic_new, err);
     qd_vec_fini(&c.fields);
     qd_vec_fini(&c.objects);
@@ -562,6 +619,7 @@ static qd_mapping *new_mapping(const qd_analyzers *analyzers, const qd_mapping_s
     qd_arena_init_small(&m->arena, NULL, 512 << 20);
     m->analyzers = qd_analyzers_ref(analyzers);
     m->settings = *settings;
+    (void)qd_similarities_ref(settings->similarities);
     return m;
 }
 
@@ -669,6 +727,7 @@ void qd_mapping_unref(const qd_mapping *m)
     QD_CHECK(x, MAPPING_MAGIC);
     if (atomic_fetch_sub(&x->refs, 1) != 1) return;
     qd_analyzers_unref(x->analyzers);
+    qd_similarities_unref(x->settings.similarities);
     qd_arena_fini(&x->arena);
     x->magic = 0;
     qd_free(x);
@@ -679,7 +738,7 @@ void qd_mapping_unref(const qd_mapping *m)
 
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
 {
-    const qd_field *f = any_field(m, name);
+    const qd_field *f = qdi_mapping_any(m, name);
     return f && !f->hidden ? f : NULL;
 }
 

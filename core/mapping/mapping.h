@@ -9,6 +9,7 @@
 
 #include "analysis/analysis.h"
 #include "mapping/field.h"
+#include "mapping/similarity.h"
 #include "json/filter.h"
 #include "json/tree.h"
 
@@ -22,17 +23,18 @@ typedef enum qd_dynamic {
 
 /* Index settings that mappings depend on. Start from qd_mapping_settings_default. */
 typedef struct qd_mapping_settings {
-    int64_t total_fields_limit;      /* index.mapping.total_fields.limit, 1000 */
-    int64_t depth_limit;             /* index.mapping.depth.limit, 20 */
-    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 100 */
-    int64_t nested_objects_limit;    /* index.mapping.nested_objects.limit, 10000 */
-    int64_t field_name_length_limit; /* index.mapping.field_name_length.limit, INT64_MAX */
-    bool ignore_malformed;           /* index.mapping.ignore_malformed, false */
-    bool coerce;                     /* index.mapping.coerce, true */
+    int64_t total_fields_limit;          /* index.mapping.total_fields.limit, 1000 */
+    int64_t depth_limit;                 /* index.mapping.depth.limit, 20 */
+    int64_t nested_fields_limit;         /* index.mapping.nested_fields.limit, 100 */
+    int64_t nested_objects_limit;        /* index.mapping.nested_objects.limit, 10000 */
+    int64_t field_name_length_limit;     /* index.mapping.field_name_length.limit, INT64_MAX */
+    bool ignore_malformed;               /* index.mapping.ignore_malformed, false */
+    bool coerce;                         /* index.mapping.coerce, true */
+    const qd_similarities *similarities; /* index.similarity; a mapping takes a reference */
 } qd_mapping_settings;
 
 #define QD_MAPPING_SETTINGS_DEFAULT                                                                \
-    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true})
+    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true, NULL})
 
 /* Where a mapping comes from: decides which checks apply. */
 typedef enum qd_mapping_reason {
@@ -106,6 +108,14 @@ bool qd_mapping_has_nested(const qd_mapping *m);
  * other than 0 ends it and is returned. [any] */
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg);
+
+/* Does a segment keep values of stored fields, because _source is not kept as it was sent? [any] */
+bool qd_mapping_stores_apart(const qd_mapping *m);
+/* Does any field score by other than BM25 with the product's parameters? [any] */
+bool qd_mapping_has_similarities(const qd_mapping *m);
+/* What the words of a field score by, hidden fields of a field as the field itself; NULL: BM25 with
+ * the product's parameters. Lives as long as m. [any] */
+const qd_similarity *qd_mapping_similarity(const qd_mapping *m, qd_str field);
 
 /* _source.enabled. [any] */
 bool qd_mapping_source_enabled(const qd_mapping *m);

@@ -103,6 +103,8 @@ struct qd_mapping {
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
     uint32_t ndate_formats;
+    bool stores;       /* a field is stored */
+    bool similarities; /* a field has one, or there is a default */
 };
 
 /* What building a field needs. */
@@ -161,6 +163,8 @@ void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w
 /* qd_mapping_merge for fields that a document brought: texts of limits say how many. */
 int qdi_mapping_merge_new(qd_mapping *old, qd_str update, qd_mapping_reason reason,
                           uint32_t dynamic_new, qd_mapping **out, qd_err *err);
+/* A field by its full name, hidden ones too; or NULL. */
+const qd_field *qdi_mapping_any(const qd_mapping *m, qd_str name);
 const child *qdi_object_child(const object *o, uint64_t hash, qd_str name);
 
 /* --- dynamic.c ---- */

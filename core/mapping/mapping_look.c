@@ -31,6 +31,25 @@ const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
     return m->analyzers;
 }
 
+bool qd_mapping_stores_apart(const qd_mapping *m)
+{
+    bool all = m->def->source_enabled != TRI_FALSE && !m->source_filter;
+    return m->stores && !all;
+}
+
+bool qd_mapping_has_similarities(const qd_mapping *m)
+{
+    return m->similarities;
+}
+
+const qd_similarity *qd_mapping_similarity(const qd_mapping *m, qd_str field)
+{
+    static const qd_str hidden = {"._index_phrase", 14};
+    if (qd_str_ends(field, hidden)) field = qd_str_sub(field, 0, field.n - hidden.n);
+    const qd_field *f = qdi_mapping_any(m, field);
+    return f ? f->similarity : qd_similarity_default(m->settings.similarities);
+}
+
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg)
 {

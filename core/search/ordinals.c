@@ -51,6 +51,15 @@ bool qdi_ordinals_any(const struct qdi_ordinals_entry *e)
     return e != NULL;
 }
 
+void qd_ordinals_each(const qd_searcher *s, void (*fn)(void *arg, qd_str field, int64_t bytes),
+                      void *arg)
+{
+    qd_account *unused;
+    for (const entry *e = qdi_searcher_ordinals(s, &unused); e; e = e->next)
+        if (atomic_load_explicit(&e->state, memory_order_acquire) == READY)
+            fn(arg, (qd_str){e->field, e->n}, (int64_t)qd_alloc_size(e->memory));
+}
+
 static const qd_column *column_of(const qd_leaf *l, qd_str field)
 {
     const qd_columns *set = qd_segment_columns(l->segment);

@@ -37,6 +37,9 @@ bool qd_ordinals_memory_short(int64_t more);
 /* Does s hold such maps, and nobody but the caller holds s? True as long as the caller gives it to
  * nobody. [any] */
 bool qd_searcher_spare(const qd_searcher *s);
+/* Calls fn for each field whose map s holds, with its bytes. [any] */
+void qd_ordinals_each(const qd_searcher *s, void (*fn)(void *arg, qd_str field, int64_t bytes),
+                      void *arg);
 /* Are maps among a searcher's entries? */
 bool qdi_ordinals_any(const struct qdi_ordinals_entry *e);
 /* Copies the strings of n numbers into arena. [worker] QD_E_NOMEM, QD_E_IO, QD_E_CORRUPT. */

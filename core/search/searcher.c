@@ -68,6 +68,11 @@ int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *
     return 0;
 }
 
+void qd_searcher_fielddata_by(qd_searcher *s, qd_account *account)
+{
+    for (uint32_t i = 0; i < s->n; i++) s->leaves[i].fielddata = account;
+}
+
 qd_searcher *qd_searcher_ref(qd_searcher *s)
 {
     QD_CHECK(s, SEARCHER_MAGIC);

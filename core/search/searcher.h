@@ -26,6 +26,7 @@ typedef struct qd_leaf {
     uint32_t base;        /* global number of its document 0 */
     uint32_t docs;        /* documents, deleted ones included */
     uint32_t live_docs;
+    qd_account *fielddata; /* who pays for it */
 } qd_leaf;
 
 /* What BM25 needs of a field over all segments; zeros when no segment has the field. */
@@ -41,6 +42,8 @@ typedef struct qd_collection_stats {
 QD_MUST_CHECK
 int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *live, uint32_t n,
                      qd_account *account, qd_searcher **out, qd_err *err);
+/* Who pays for fielddata that searches build over s; before s is shared. */
+void qd_searcher_fielddata_by(qd_searcher *s, qd_account *account);
 /* One more reference; returns s. [any] */
 qd_searcher *qd_searcher_ref(qd_searcher *s);
 /* One reference less; the last one drops the segments. NULL is fine. [any] */

@@ -40,6 +40,7 @@ typedef struct qd_term_batch {
     const uint32_t *end;     /* n, or NULL */
     uint32_t n;
     uint32_t first_position_gap;
+    bool overlaps; /* words that stand where the one before does count for the length */
 } qd_term_batch;
 
 /* What a segment says of itself beside its documents; goes into its META section. */

@@ -1,6 +1,7 @@
 /* segment.c: opening, sharing and describing a segment. See segment.h. */
 #include "base/bits.h"
 #include "segment/columns/columns_int.h"
+#include "segment/fielddata/fielddata_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/nested/nested_int.h"
 #include "segment/parts/parts_int.h"
@@ -11,6 +12,8 @@
 static void destroy(qd_segment *s)
 {
     qdi_nested_close(s);
+    qdi_fielddata_free(s->fielddata);
+    qd_mutex_fini(&s->fielddata_lock);
     qdi_ids_close(s->ids);
     qdi_stored_close(s->stored);
     qdi_points_close(s->points);
@@ -66,6 +69,7 @@ int qdi_segment_open(qd_file *file, qd_account *account, uint32_t table, qd_segm
     s->magic = QDI_SEGMENT_MAGIC;
     s->account = account;
     atomic_init(&s->refs, 1);
+    qd_mutex_init(&s->fielddata_lock);
     qd_arena_init(&s->arena, account, 0);
     s->file = qd_file_ref(file);
     uint64_t n = 0;

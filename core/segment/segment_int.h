@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "runtime/sync.h"
 #include "segment/format_int.h"
 #include "segment/parts.h"
 #include "segment/segment.h"
@@ -41,6 +42,8 @@ struct qd_segment {
     uint32_t nparts;
     struct qd_nested *nested; /* by path; nnested */
     uint32_t nnested;
+    qd_mutex fielddata_lock; /* the list alone; held shortly */
+    struct qdi_fielddata *fielddata;
 };
 
 /* Bytes of the resident sections, gathered while the others are written. */

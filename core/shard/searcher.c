@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "engine/replica.h"
 #include "runtime/fiber.h"
+#include "search/fielddata.h"
 #include "search/ordinals.h"
 #include "shard/shards_int.h"
 
@@ -26,6 +27,7 @@ static int make(qd_shard *s, const qd_reader *r, qd_searcher **out, qd_err *err)
         live[i] = r->leaf[i].live;
     }
     if (!rc) rc = qd_searcher_make(segments, live, r->n, &s->account, out, err);
+    if (!rc) qd_searcher_fielddata_by(*out, s->shards->fielddata);
     qd_free(segments);
     qd_free(live);
     return rc;
@@ -71,6 +73,31 @@ void qdi_shard_searcher_relieve(qd_shard *s)
     qd_mutex_unlock(&s->searcher_lock);
     qd_searcher_unref(old);
     qd_reader_unref(old_reader);
+}
+
+/* The kept searcher, or NULL. */
+static qd_searcher *kept(qd_shard *s)
+{
+    qd_mutex_lock(&s->searcher_lock);
+    qd_searcher *x = s->searcher ? qd_searcher_ref(s->searcher) : NULL;
+    qd_mutex_unlock(&s->searcher_lock);
+    return x;
+}
+
+void qd_shard_fielddata_each(qd_shard *s, void (*fn)(void *arg, qd_str field, int64_t bytes),
+                             void *arg)
+{
+    qd_searcher *x = kept(s);
+    if (x) qd_searcher_fielddata_each(x, fn, arg);
+    qd_searcher_unref(x);
+}
+
+void qd_shard_fielddata_clear(qd_shard *s, qd_str field)
+{
+    qd_searcher *x = kept(s);
+    if (x) qd_searcher_fielddata_clear(x, field);
+    qd_searcher_unref(x);
+    qdi_shard_searcher_relieve(s); /* its ordinals */
 }
 
 /* A shard that was idle has not been refreshed meanwhile: it is now, so that the search sees what

@@ -29,6 +29,7 @@ int qd_shards_open(const qd_shards_config *c, qd_shards **out, qd_err *err)
     qdi_tiers_init(s, c);
     s->pools = c->pools;
     s->account = c->account;
+    s->fielddata = c->fielddata;
     s->buffer_bytes = c->buffer_bytes;
     atomic_store(&s->slot_bytes, (uint64_t)c->buffer_bytes / c->slots);
     s->slots = c->slots;

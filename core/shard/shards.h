@@ -37,6 +37,7 @@ typedef struct qd_shards_config {
     uint32_t nothers;             /* fewer than QD_TIERS_MAX */
     qd_pools *pools;              /* generic, refresh, flush, force_merge, write are used */
     qd_account *account;          /* parent of all shards' memory */
+    qd_account *fielddata;        /* its breaker; NULL: none */
     qd_config *config;    /* disk watermarks, measured in the background; may be NULL: defaults */
     int64_t buffer_bytes; /* of documents not yet in segments: qd_config_index_early */
     uint32_t slots;       /* indexing slots of a shard: threads of the write pool */
@@ -139,6 +140,12 @@ void qd_shard_leave(qd_shard *s);
 qd_index_meta *qd_shard_index(qd_shard *s);
 /* Its number. [any] */
 uint32_t qd_shard_number(const qd_shard *s);
+/* Calls fn for each field with fielddata or ordinals in memory, as the newest searcher has them;
+ * one field may come several times. [any] */
+void qd_shard_fielddata_each(qd_shard *s, void (*fn)(void *arg, qd_str field, int64_t bytes),
+                             void *arg);
+/* Lets those of a field go (empty: of all). [any] */
+void qd_shard_fielddata_clear(qd_shard *s, qd_str field);
 /* Its account, for searches and aggregations. [any] */
 qd_account *qd_shard_account(qd_shard *s);
 /* Is it open? Else *reason (may be NULL, 256 bytes) says why not. [any] */

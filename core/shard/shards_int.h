@@ -105,6 +105,7 @@ struct qd_shards {
     uint32_t ntiers;
     qd_pools *pools;
     qd_account *account;
+    qd_account *fielddata;
     qd_cluster *_Atomic cluster; /* comes when threads run already */
     int64_t buffer_bytes;
     _Atomic uint64_t slot_bytes; /* of buffer_bytes, for each slot that is in use */

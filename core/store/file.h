@@ -53,6 +53,15 @@ int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err);
 /* Gives up: nothing is left behind. [worker] */
 void qd_file_abort(qd_file_writer *w);
 
+/* Starts a file that is kept in memory alone, charged to account; commit opens it, and frees w as
+ * qd_file_commit does. For what is derived from other files and made anew when it is gone. */
+QD_MUST_CHECK
+int qd_file_create_in_memory(const char *name, const qd_file_format *format, qd_account *account,
+                             qd_file_writer **out, qd_err *err);
+/* See above. [worker] QD_E_NOMEM, QD_E_BREAKER. */
+QD_MUST_CHECK
+int qd_file_commit_in_memory(qd_file_writer *w, qd_file **out, qd_err *err);
+
 /* Opens and checks header, footer, length; loads resident sections. One reference is the caller's.
  * [worker] QD_E_NOTFOUND, QD_E_CORRUPT, QD_E_FORMAT_OLD/NEW, QD_E_IO. */
 QD_MUST_CHECK

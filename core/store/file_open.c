@@ -42,7 +42,8 @@ static void close_file(qd_file *f)
     qd_free(f->sections);
     qd_free(f->sums_own);
     qd_free((void *)f->seen);
-    if (f->name) qdi_store_closed(f->store, &f->handle);
+    if (f->name && f->store) qdi_store_closed(f->store, &f->handle);
+    if (!f->store) qd_free((void *)(uintptr_t)f->map);
     qd_free(f->name);
     f->magic = 0;
     qd_free(f);
@@ -184,7 +185,7 @@ static int load(qd_file *f, qd_str name, const qd_file_format *format, qd_err *e
     uint8_t head[FRAME_HEADER];
     frame_header h;
     tail_view v = {0};
-    int rc = open_object(f, name, err);
+    int rc = f->store ? open_object(f, name, err) : 0;
     if (!rc) rc = read_tail(f, head, &v, err);
     if (!rc) rc = qdi_frame_header_get(head, FRAME_FILE_MAGIC, &h, name, err);
     if (!rc && format) { /* without one any format will do */
@@ -275,6 +276,31 @@ int qd_file_view(qd_file *f, uint32_t from, qd_file **out, qd_err *err)
         if (id < FILE_BY_ID) v->by_id[id] = (uint16_t)v->nsections;
     }
     *out = v;
+    return 0;
+}
+
+int qdi_file_take(uint8_t *image, uint64_t bytes, qd_str name, qd_account *account, qd_file **out,
+                  qd_err *err)
+{
+    qd_file *f = qd_calloc(account, sizeof *f);
+    if (!f) {
+        qd_free(image);
+        return qdi_no_memory(account, sizeof *f, "open file", err);
+    }
+    f->magic = STORE_FILE_MAGIC;
+    f->account = account;
+    f->sigbus_slot = UINT32_MAX;
+    f->map = image;
+    f->whole = f;
+    f->bytes = bytes;
+    atomic_store(&f->refs, 1);
+    f->name = qd_memdup(account, name.p, name.n);
+    int rc = f->name ? load(f, name, NULL, err) : qdi_no_memory(account, name.n, "open file", err);
+    if (rc) {
+        close_file(f);
+        return rc;
+    }
+    *out = f;
     return 0;
 }
 

@@ -27,7 +27,7 @@ bool qdi_file_pages_seen(const qd_file *f, const frame_section *s, uint64_t firs
 bool qdi_file_damage(qd_file *f)
 {
     if (atomic_exchange(&f->whole->damaged, 1)) return false;
-    atomic_fetch_add(&f->store->damaged, 1);
+    if (f->store) atomic_fetch_add(&f->store->damaged, 1);
     return true;
 }
 

@@ -31,6 +31,8 @@ struct qd_file_writer {
     uint64_t section_bytes;
     uint8_t id[16];
     qd_storage_sum sum; /* of what the tier has been given */
+    bool in_memory;     /* then image takes what else the tier would */
+    qd_buf image;
     QD_VEC(frame_section) sections;
     QD_VEC(uint64_t) sums;
 };
@@ -48,8 +50,9 @@ static int fail(qd_file_writer *w, int rc)
 
 static void writer_free(qd_file_writer *w)
 {
-    if (w->name) qdi_store_closed(w->store, &w->handle);
+    if (w->name && w->store) qdi_store_closed(w->store, &w->handle);
     w->magic = 0;
+    qd_buf_fini(&w->image);
     qd_vec_fini(&w->sections);
     qd_vec_fini(&w->sums);
     qd_free(w->buf);
@@ -62,7 +65,11 @@ static int hand_over(qd_file_writer *w, size_t n, qd_err *err)
 {
     if (n == 0) return 0;
     qd_assert(n <= w->n && w->n <= BUFFER);
-    int rc = qdi_put_write(w->store, w->put, w->buf, n, &w->sum, err);
+    int rc = 0;
+    if (!w->in_memory)
+        rc = qdi_put_write(w->store, w->put, w->buf, n, &w->sum, err);
+    else if (qd_buf_add(&w->image, w->buf, n))
+        return fail(w, qdi_no_memory(w->account, n, "file in memory", err));
     if (rc < 0) return fail(w, qdi_tier_error(err, rc, "writing", writer_name(w)));
     memmove(w->buf, w->buf + n, w->n - n);
     w->n -= n;
@@ -127,6 +134,29 @@ int qd_file_create(qd_store *s, qd_str name, const qd_file_format *format, const
     if (rc) {
         writer_free(w);
         return rc;
+    }
+    qdi_frame_header_put(w->buf, format, id);
+    w->n = w->at = FRAME_HEADER;
+    *out = w;
+    return 0;
+}
+
+int qd_file_create_in_memory(const char *name, const qd_file_format *format, qd_account *account,
+                             qd_file_writer **out, qd_err *err)
+{
+    static const uint8_t id[16];
+    qd_file_writer *w = qd_calloc(account, sizeof *w);
+    if (!w) return qdi_no_memory(account, sizeof *w, "file writer", err);
+    w->magic = STORE_WRITER_MAGIC;
+    w->account = account;
+    w->in_memory = true;
+    qd_buf_init(&w->image, account, SIZE_MAX / 2);
+    w->name_len = strlen(name);
+    w->name = qd_memdup(account, name, w->name_len);
+    w->buf = qd_alloc_aligned(account, 4096, BUFFER);
+    if (!w->name || !w->buf) {
+        writer_free(w);
+        return qdi_no_memory(account, BUFFER, "file buffer", err);
     }
     qdi_frame_header_put(w->buf, format, id);
     w->n = w->at = FRAME_HEADER;
@@ -263,10 +293,28 @@ int qd_file_commit(qd_file_writer *w, bool sync, uint64_t *bytes, qd_err *err)
     return rc;
 }
 
+int qd_file_commit_in_memory(qd_file_writer *w, qd_file **out, qd_err *err)
+{
+    int rc = is_failed(w, err);
+    uint8_t *image = NULL;
+    if (!rc) rc = write_footer(w, err);
+    if (!rc) {
+        qd_assert(w->in_memory && w->image.n == w->at);
+        image = qd_alloc_aligned(w->account, 4096, w->image.n);
+        if (!image) rc = qdi_no_memory(w->account, w->image.n, "file in memory", err);
+    }
+    if (!rc) {
+        memcpy(image, w->image.p, w->image.n);
+        rc = qdi_file_take(image, w->image.n, writer_name(w), w->account, out, err);
+    }
+    writer_free(w);
+    return rc;
+}
+
 void qd_file_abort(qd_file_writer *w)
 {
     if (!w) return;
     QD_CHECK(w, STORE_WRITER_MAGIC);
-    w->store->vt.put_abort(w->put);
+    if (!w->in_memory) w->store->vt.put_abort(w->put);
     writer_free(w);
 }

@@ -50,7 +50,7 @@ typedef struct file_section {
 struct qd_file {
     uint32_t magic;
     _Atomic uint32_t refs;
-    qd_store *store;
+    qd_store *store; /* NULL: in memory alone; map is its own */
     store_handle handle;
     qd_account *account;
     char *name;
@@ -124,6 +124,10 @@ int qdi_object_read(qd_store *s, qd_storage_object *o, const qd_storage_range *r
 /* NOMEM or BREAKER, whichever kept qd_alloc(account, bytes) from succeeding. */
 int qdi_no_memory(qd_account *account, uint64_t bytes, const char *what, qd_err *err);
 
+/* Opens a file whose bytes are in memory and become its own, also when it fails. */
+QD_MUST_CHECK
+int qdi_file_take(uint8_t *image, uint64_t bytes, qd_str name, qd_account *account, qd_file **out,
+                  qd_err *err);
 /* Notes that the file is damaged; true: it was not known before. [any] */
 bool qdi_file_damage(qd_file *f);
 /* Index of a section, or UINT32_MAX. */

@@ -9,7 +9,7 @@ use Test::More;
 
 my $peers = dirname(abs_path(__FILE__)) . '/../peers';
 plan skip_all => 'NO COMPARISON WITH LUCENE: no javac' if !grep { -x "$_/javac" } split /:/, $ENV{PATH};
-my %run = ('lucene-search' => { QD_DOCS => 600, QD_QUERIES => 300 }, 'lucene-query' => { QD_COUNT => 1500 }, 'lucene-bench' => { QD_CORPORA => 1 });
+my %run = ('lucene-search' => { QD_DOCS => 600, QD_QUERIES => 300, QD_SIMILARITIES => 4 }, 'lucene-query' => { QD_COUNT => 1500 }, 'lucene-bench' => { QD_CORPORA => 1 });
 for my $name (sort keys %run) {
     local %ENV = (QD_SEED => 31, %{ $run{$name} }, %ENV);
     my $out = `$^X '$peers/$name/compare.t' 2>&1`;

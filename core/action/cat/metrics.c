@@ -127,7 +127,8 @@ static void pools(const qd_actions *a, qd_buf *b)
 
 static void memory(const qd_actions *a, qd_buf *b)
 {
-    const qd_account *accounts[] = {&qd_account_root, &qd_account_general, a->account, a->vital};
+    const qd_account *accounts[] = {&qd_account_root, &qd_account_general, a->account, a->fielddata,
+                                    a->vital};
     qd_proc_memory p;
     static const qd_metric m[] = {QD_M_MEMORY_BYTES, QD_M_MEMORY_PEAK_BYTES,
                                   QD_M_MEMORY_LIMIT_BYTES, QD_M_BREAKER_TRIPPED_TOTAL};

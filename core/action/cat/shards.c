@@ -375,3 +375,44 @@ int qdi_api_cat_recovery(qd_request *q, qd_response *r, qd_err *err)
     if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
     return each_index(q, CAT_SHARDS_OPTIONS, 0, &t, recovery_rows, r, err);
 }
+
+/* --- fielddata --- */
+
+static void fielddata_rows(cat_table *t, const qd_node_meta *n, const qdi_field_bytes *x,
+                           qd_str wanted)
+{
+    for (; x; x = x->next) {
+        bool take = !wanted.n;
+        for (qd_str rest = wanted; rest.n && !take;)
+            take = qd_pattern_match(qd_str_trim(qd_str_split(&rest, ',')), x->field);
+        if (!take) continue;
+        qdi_cat_str(t, n->id);
+        qdi_cat_str(t, qdi_host_of(n->transport_address));
+        qdi_cat_str(t, qdi_host_of(n->transport_address));
+        qdi_cat_str(t, n->name);
+        qdi_cat_str(t, x->field);
+        qdi_cat_bytes(t, x->bytes);
+    }
+}
+
+int qdi_api_cat_fielddata(qd_request *q, qd_response *r, qd_err *err)
+{
+    static const cat_column list[] = {
+        {"id", NULL, "node id", 0},      {"host", "h", "host name", 0},
+        {"ip", NULL, "ip address", 0},   {"node", "n", "node name", 0},
+        {"field", "f", "field name", 0}, {"size", "s", "field data usage", CAT_RIGHT},
+    };
+    cat_table t;
+    copy_stats_list f;
+    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_copy_stats_collect(q, s, NULL, QDI_COPY_STATS_FIELDDATA, &f, err);
+    for (uint32_t i = 0; i < s->nnodes && !rc; i++)
+        fielddata_rows(&t, &s->nodes[i],
+                       qdi_copy_stats_fields(&f, s, NULL, s->nodes[i].id, false, q->arena),
+                       qd_param(q, "fields"));
+    qd_state_unref(s);
+    if (!rc) return qdi_cat_end(&t, r, err);
+    qdi_cat_fini(&t);
+    return rc;
+}

@@ -511,18 +511,6 @@ int qdi_api_cat_pending_tasks(qd_request *q, qd_response *r, qd_err *err)
     return qdi_cat_end(&t, r, err);
 }
 
-int qdi_api_cat_fielddata(qd_request *q, qd_response *r, qd_err *err)
-{
-    static const cat_column list[] = {
-        {"id", NULL, "node id", 0},      {"host", "h", "host name", 0},
-        {"ip", NULL, "ip address", 0},   {"node", "n", "node name", 0},
-        {"field", "f", "field name", 0}, {"size", "s", "field data usage", CAT_RIGHT},
-    };
-    cat_table t;
-    if (qdi_cat_begin(&t, q, list, QD_COUNT_OF(list), r)) return 0;
-    return qdi_cat_end(&t, r, err);
-}
-
 int qdi_api_cat_repositories(qd_request *q, qd_response *r, qd_err *err)
 {
     static const cat_column list[] = {{"id", "id,repoId", "unique repository id", 0},

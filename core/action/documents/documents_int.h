@@ -227,17 +227,42 @@ typedef struct doc_get {
     int64_t version;
     qd_version_type version_type;
     doc_source source;
+    bool source_given; /* by the request, so that stored_fields do not leave it out */
+    qd_str *stored;    /* stored_fields */
+    uint32_t nstored;
     doc_read *fetched; /* read before with others, or NULL */
 } doc_get;
 typedef struct doc_got {
     qd_engine_doc doc; /* its source as the mapping's _source leaves it */
     qd_str index;      /* concrete name */
 } doc_got;
+/* The index and shard of a read, with the routing of an alias. */
+QD_MUST_CHECK
+int qdi_doc_locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
+                   const qd_index_meta **out, uint32_t *number, qd_err *err);
 /* Resolves index and routing in state s and reads the document, its texts into arena; not found is
  * no error. */
 QD_MUST_CHECK
 int qdi_doc_get(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena, doc_got *out,
                 qd_err *err);
+/* --- stored.c --- */
+/* The stored values of a source that is as it was sent: an object of arrays by name, as JSON. */
+QD_MUST_CHECK
+int qdi_doc_stored_of(const qd_mapping *m, qd_str source, qd_arena *arena, qd_str *out,
+                      qd_err *err);
+/* Fills d->stored where it can be had. */
+QD_MUST_CHECK
+int qdi_doc_stored_got(const qd_mapping *m, qd_engine_doc *d, qd_arena *arena, qd_err *err);
+/* Does the request show _source? */
+bool qdi_doc_stored_source(const doc_get *g);
+/* Refuses objects among the names. */
+QD_MUST_CHECK
+int qdi_doc_stored_check(const doc_get *g, const qd_mapping *m, qd_err *err);
+/* Writes "fields" of a document that was got; nothing where it has none. */
+QD_MUST_CHECK
+int qdi_doc_stored_write(const doc_get *g, const qd_mapping *m, qd_str stored, qd_arena *arena,
+                         qd_json_writer *w, qd_err *err);
+
 /* Makes the reads of n gets, for qdi_doc_get as fetched: what other nodes have is read, each node
  * asked once; the rest when it is got. What cannot be placed is told then, too. NULL: no memory for
  * it, each get asks by itself. */

@@ -57,9 +57,8 @@ static int check_version(const doc_get *g, const qd_engine_doc *d, const qd_inde
     return rc;
 }
 
-/* The index and shard of a read. */
-static int locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
-                  const qd_index_meta **out, uint32_t *number, qd_err *err)
+int qdi_doc_locate(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena,
+                   const qd_index_meta **out, uint32_t *number, qd_err *err)
 {
     const qd_index_meta *m = NULL;
     int rc = concrete_index(a, s, g, &m, arena, err);
@@ -137,10 +136,12 @@ int qdi_doc_get(qd_actions *a, const qd_state *s, doc_get *g, qd_arena *arena, d
 {
     const qd_index_meta *m = NULL;
     uint32_t number;
-    int rc = locate(a, s, g, arena, &m, &number, err);
+    int rc = qdi_doc_locate(a, s, g, arena, &m, &number, err);
     if (rc) return rc;
     out->index = qd_arena_str(arena, m->name);
     rc = get_doc(a, g, m, number, arena, &out->doc, err);
+    if (!rc && g->nstored) rc = qdi_doc_stored_check(g, m->mapping, err);
+    if (!rc && g->nstored) rc = qdi_doc_stored_got(m->mapping, &out->doc, arena, err);
     out->doc.source_stored &= qd_mapping_source_enabled(m->mapping);
     const qd_json_filter *f = qd_mapping_source_filter(m->mapping);
     if (!rc && f && out->doc.source.n) { /* the log has what the client sent */
@@ -163,7 +164,7 @@ doc_read *qdi_docs_fetch(qd_actions *a, const qd_state *s, doc_get *gets, uint32
         uint32_t number;
         reads[k] = (doc_read){.done = true, .rc = QDI_READ_HERE};
         qd_err_init(&reads[k].err);
-        if (locate(a, s, &gets[k], arena, &m, &number, NULL)) continue;
+        if (qdi_doc_locate(a, s, &gets[k], arena, &m, &number, NULL)) continue;
         read_args(&gets[k], m, number, &reads[k]);
         reads[k].lazy = true;
     }
@@ -245,45 +246,14 @@ static int args_of(const qd_request *q, doc_get *g, qd_err *err)
     if (!rc) rc = qd_param_long(q, "version", QD_VERSION_ANY, &g->version, err);
     if (!rc) rc = qdi_version_type(qd_param(q, "version_type"), &g->version_type, err);
     if (!rc) rc = version_given(g, 0, err);
+    g->source_given = qdi_source_asked(q);
+    g->nstored = qdi_list_split(q->arena, qd_param(q, "stored_fields"), &g->stored);
     return rc ? rc : qdi_source_param(q, &g->source, err);
 }
 
-/* Values of stored_fields come from the source: fields of it that are mapped so. */
-static int write_stored_fields(qd_str list, const qd_mapping *m, qd_str source, qd_arena *a,
-                               qd_json_writer *w, qd_err *err)
-{
-    qd_json_node *root;
-    bool open = false;
-    int rc = source.n ? qd_json_parse(a, source, 0, &root, err) : 0;
-    if (rc || !source.n) return rc;
-    for (qd_str rest = list; rest.p;) {
-        qd_str name = qd_str_trim(qd_str_split(&rest, ','));
-        const qd_field *f = qd_mapping_field(m, name);
-        const qd_json_node *n = root;
-        if (!f || !f->stored) continue;
-        for (qd_str path = name; path.p && n;) n = qd_json_get_str(n, qd_str_split(&path, '.'));
-        if (!n) continue;
-        if (!open) {
-            qd_json_key_c(w, "fields");
-            qd_json_object(w);
-            open = true;
-        }
-        qd_json_key(w, name);
-        if (n->type == QD_JSON_T_ARRAY) {
-            qd_json_raw_value(w, n->raw);
-        } else {
-            qd_json_array(w);
-            qd_json_raw_value(w, n->raw);
-            qd_json_array_end(w);
-        }
-    }
-    if (open) qd_json_object_end(w);
-    return 0;
-}
-
 /* Members of a get answer. */
-static int write_got(qd_request *q, const doc_get *g, const doc_got *d, qd_str stored_fields,
-                     const qd_state *s, qd_json_writer *w, qd_err *err)
+static int write_got(qd_request *q, const doc_get *g, const doc_got *d, const qd_state *s,
+                     qd_json_writer *w, qd_err *err)
 {
     int rc = 0;
     qd_json_field_str(w, "_index", d->index);
@@ -298,17 +268,13 @@ static int write_got(qd_request *q, const doc_get *g, const doc_got *d, qd_str s
     qd_json_field_int(w, "_primary_term", (int64_t)d->doc.primary_term);
     if (d->doc.routing.n) qd_json_field_str(w, "_routing", d->doc.routing);
     qd_json_field_bool(w, "found", true);
-    if (g->source.want && d->doc.source_stored) {
-        bool only_fields = stored_fields.n && !qd_param_has(q, "_source");
-        if (!only_fields) {
-            qd_json_key_c(w, "_source");
-            rc = qdi_source_write(&g->source, d->doc.source, w, err);
-        }
+    if (qdi_doc_stored_source(g) && d->doc.source_stored) {
+        qd_json_key_c(w, "_source");
+        rc = qdi_source_write(&g->source, d->doc.source, w, err);
     }
     const qd_index_meta *m = qd_state_index(s, d->index);
-    if (!rc && stored_fields.n && m) {
-        rc = write_stored_fields(stored_fields, m->mapping, d->doc.source, q->arena, w, err);
-    }
+    if (!rc && g->nstored && m)
+        rc = qdi_doc_stored_write(g, m->mapping, d->doc.stored, q->arena, w, err);
     return rc;
 }
 
@@ -316,18 +282,17 @@ int qdi_api_get(qd_request *q, qd_response *r, qd_err *err)
 {
     doc_get g;
     doc_got d = {0};
-    qd_str stored_fields = qd_param(q, "stored_fields");
     int rc = args_of(q, &g, err);
     if (rc) return rc;
     bool want = g.source.want;
-    if (stored_fields.n) g.source.want = true;
+    if (g.nstored) g.source.want = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
     rc = qdi_doc_get(q->a, s, &g, q->arena, &d, err);
     g.source.want = want;
     if (!rc) {
         r->status = d.doc.found ? 200 : 404;
         qd_json_object(&r->w);
-        rc = write_got(q, &g, &d, stored_fields, s, &r->w, err);
+        rc = write_got(q, &g, &d, s, &r->w, err);
         if (!rc) qd_json_object_end(&r->w);
     }
     qd_state_unref(s);
@@ -361,12 +326,23 @@ int qdi_api_get_source(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- mget --- */
 
+/* "stored_fields" of an item: a name or a list. */
+static int item_stored(const qd_request *q, const qd_json_node *m, doc_get *g, qd_err *err)
+{
+    g->nstored = 0;
+    g->stored = qd_arena_alloc(q->arena, (m->n + 1) * sizeof *g->stored);
+    if (!g->stored) return qd_err_nomem(err, "stored_fields");
+    if (m->type != QD_JSON_T_ARRAY) g->stored[g->nstored++] = qd_json_text(m);
+    for (const qd_json_node *x = m->type == QD_JSON_T_ARRAY ? m->first : NULL; x; x = x->next)
+        g->stored[g->nstored++] = qd_json_text(x);
+    return 0;
+}
+
 static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *standard,
-                     doc_get *g, qd_str *stored, qd_err *err)
+                     doc_get *g, qd_err *err)
 {
     int rc = 0;
     *g = *standard;
-    *stored = qd_param(q, "stored_fields");
     if (standard->list_of_ids) {
         g->id = qd_json_text(n);
         if (n->type != QD_JSON_T_OBJECT && n->type != QD_JSON_T_ARRAY) return 0;
@@ -384,16 +360,9 @@ static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *
             g->routing = qd_json_text(m);
         } else if (qd_str_is(m->key, "_source")) {
             rc = qdi_source_json(m, q->arena, &g->source, err);
+            g->source_given = true;
         } else if (qd_str_is(m->key, "stored_fields")) {
-            qd_buf b;
-            qd_buf_init(&b, NULL, 65536);
-            for (const qd_json_node *x = m->first; x; x = x->next) {
-                if (b.n) (void)qd_buf_char(&b, ',');
-                (void)qd_buf_str(&b, qd_json_text(x));
-            }
-            if (!m->first) (void)qd_buf_str(&b, qd_json_text(m));
-            *stored = qd_arena_str(q->arena, qd_buf_view(&b));
-            qd_buf_fini(&b);
+            rc = item_stored(q, m, g, err);
         } else if (qd_str_is(m->key, "version")) {
             g->has_version = true;
             if (!qd_str_i64(m->text, &g->version)) {
@@ -416,25 +385,23 @@ static doc_read *mget_fetch(qd_request *q, const qd_state *s, const qd_json_node
                             const doc_get *standard)
 {
     uint32_t k = 0;
-    qd_str stored;
     doc_get *gets = qd_arena_alloc(q->arena, list->n * sizeof *gets);
     for (const qd_json_node *n = list->first; n && gets; n = n->next, k++) {
-        (void)item_args(q, n, standard, &gets[k], &stored, NULL); /* checked before */
-        gets[k].source.want |= stored.n != 0;
+        (void)item_args(q, n, standard, &gets[k], NULL); /* checked before */
+        gets[k].source.want |= gets[k].nstored != 0;
     }
     return gets ? qdi_docs_fetch(q->a, s, gets, list->n, q->arena) : NULL;
 }
 
-static int mget_item(qd_request *q, const qd_state *s, doc_get *g, qd_str stored, qd_json_writer *w,
-                     qd_err *err)
+static int mget_item(qd_request *q, const qd_state *s, doc_get *g, qd_json_writer *w, qd_err *err)
 {
     doc_got d = {0};
     qd_err why;
     qd_err_init(&why);
     bool want = g->source.want;
-    if (stored.n) g->source.want = true;
+    if (g->nstored) g->source.want = true;
     int rc = qdi_doc_get(q->a, s, g, q->arena, &d, &why);
-    g->source.want = want && (!stored.n || qd_param_has(q, "_source"));
+    g->source.want = want;
     qd_json_object(w);
     if (rc) {
         qd_json_field_str(w, "_index", g->index);
@@ -445,7 +412,7 @@ static int mget_item(qd_request *q, const qd_state *s, doc_get *g, qd_str stored
         qd_error_write_root(w, &why);
         rc = 0;
     } else {
-        rc = write_got(q, g, &d, stored, s, w, err);
+        rc = write_got(q, g, &d, s, w, err);
     }
     if (!rc) qd_json_object_end(w);
     qd_err_fini(&why);
@@ -497,7 +464,6 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
 {
     doc_get standard, g;
     qd_json_node *root;
-    qd_str stored;
     int rc = args_of(q, &standard, err);
     if (!rc) rc = qd_json_parse(q->arena, q->body, 0, &root, err);
     if (rc) return rc;
@@ -509,7 +475,7 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     uint32_t number = 0;
     for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
-        rc = item_args(q, n, &standard, &g, &stored, err);
+        rc = item_args(q, n, &standard, &g, err);
         if (!rc && !g.index.n) {
             rc = qd_err_set(err, QD_E_VALIDATION,
                             "Validation Failed: 1: index is missing for doc %u;", number);
@@ -525,10 +491,10 @@ int qdi_api_mget(qd_request *q, qd_response *r, qd_err *err)
     qd_json_array(&r->w);
     number = 0;
     for (const qd_json_node *n = list->first; n && !rc; n = n->next, number++) {
-        rc = item_args(q, n, &standard, &g, &stored, err);
+        rc = item_args(q, n, &standard, &g, err);
         g.fetched = fetched ? &fetched[number] : NULL;
         if (!rc) rc = qd_task_check(&q->task, err);
-        if (!rc) rc = mget_item(q, s, &g, stored, &r->w, err);
+        if (!rc) rc = mget_item(q, s, &g, &r->w, err);
     }
     if (!rc) {
         qd_json_array_end(&r->w);

@@ -145,6 +145,9 @@ static void take(reading *x, const scatter_part *p)
             d->rc = qdi_wire_got_read(&r, x->arena, &d->doc, &d->err);
         }
     }
+    for (uint32_t t = 0; t < p->n && !p->err.code && qd_body_reader_left(&r); t++)
+        x->reads[p->pick[t]].doc.stored =
+            qd_read_str_copy(&r, "stored fields", QDI_SCATTER_BODY_MAX, x->arena);
 }
 
 static void read_own(reading *x, const scatter_part *p)
@@ -213,6 +216,22 @@ void qdi_docs_read(qd_actions *a, doc_read *reads, uint32_t n, qd_arena *arena)
 
 /* --- what a node does for another --- */
 
+/* What a document has of stored fields beside its source goes behind all documents: nodes that do
+ * not know it leave it there. */
+static bool keep_stored(qdi_served *s, doc_read *d, qd_str *out)
+{
+    bool some = false;
+    qd_state *state = qd_cluster_state(s->a->cluster);
+    const qd_index_meta *m = qd_state_index_uuid(state, qd_str_c(d->uuid));
+    if (m && qd_mapping_stores_apart(m->mapping) && d->want_source &&
+        !qdi_doc_stored_got(m->mapping, &d->doc, &s->arena, NULL) && d->doc.stored.n) {
+        *out = qd_arena_str(&s->arena, d->doc.stored);
+        some = true;
+    }
+    qd_state_unref(state);
+    return some;
+}
+
 void qdi_docs_get_handle(void *arg, qd_rpc_request *request)
 {
     qdi_served s;
@@ -223,6 +242,8 @@ void qdi_docs_get_handle(void *arg, qd_rpc_request *request)
                      QDI_SCATTER_BODY_MAX);
     int rc = qdi_wire_gets_read(s.body, s.version, &s.arena, &revision, &gets, &n, &s.err);
     if (!rc) qdi_docs_follow(s.a, revision, GATE_MS);
+    qd_str *stored = rc ? NULL : qd_arena_calloc(&s.arena, (n + 1) * sizeof *stored);
+    bool any = false;
     for (uint32_t k = 0; k < n && !rc; k++) {
         qd_arena one;
         qd_err why;
@@ -231,8 +252,10 @@ void qdi_docs_get_handle(void *arg, qd_rpc_request *request)
         doc_read *d = &gets[k];
         int got = qdi_read_here(s.a, d->uuid, d->shard, d, &one, &d->doc, &why);
         qdi_wire_got(&s.out, got, &d->doc, &why);
+        if (!got && stored) any |= keep_stored(&s, d, &stored[k]);
         qd_arena_fini(&one);
         qd_err_fini(&why);
     }
+    for (uint32_t k = 0; k < n && !rc && any; k++) qd_write_str(&s.out, stored[k]);
     qdi_served_end(&s, rc, "documents");
 }

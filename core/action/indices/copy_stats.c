@@ -2,6 +2,7 @@
 #include "action/indices/copy_stats.h"
 #include "action/transport/scatter.h"
 #include "action/transport/served_int.h"
+#include "base/features.h"
 #include "base/vec.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #define SHARDS_MAX 1000000u
 #define SEGMENTS_MAX 100000u
 #define PATH_BYTES 4096u
+#define FIELDS_MAX 100000u
 
 /* --- of this node --- */
 
@@ -39,6 +41,17 @@ static void take_segments(gathering *g, qd_engine *e, copy_stats *f)
     qd_reader_unref(r);
 }
 
+typedef struct fielddata_of {
+    gathering *g;
+    copy_stats *f;
+} fielddata_of;
+
+static void take_field(void *arg, qd_str field, int64_t bytes)
+{
+    const fielddata_of *x = arg;
+    if (qdi_field_bytes_add(&x->f->fielddata, x->g->arena, field, bytes)) x->g->rc = QD_E_NOMEM;
+}
+
 static void take_shard(gathering *g, qd_shard *s)
 {
     qd_engine *e;
@@ -64,6 +77,8 @@ static void take_shard(gathering *g, qd_shard *s)
         take_segments(g, e, &f);
         qd_shard_leave(s);
     }
+    fielddata_of x = {g, &f};
+    if (f.open && (g->flags & QDI_COPY_STATS_FIELDDATA)) qd_shard_fielddata_each(s, take_field, &x);
     if (qd_vec_push(&g->list, NULL, f)) g->rc = QD_E_NOMEM;
 }
 
@@ -160,6 +175,29 @@ static void write_copy(qd_writer *w, const copy_stats *f)
     }
 }
 
+/* Behind all copies, where it was asked for: older nodes do not know it. */
+static void write_fielddata(qd_writer *w, const copy_stats *f)
+{
+    size_t n = 0;
+    for (const qdi_field_bytes *x = f->fielddata; x; x = x->next) n++;
+    qd_write_array(w, n);
+    for (const qdi_field_bytes *x = f->fielddata; x; x = x->next) {
+        qd_write_str(w, x->field);
+        qd_write_zigzag(w, x->bytes);
+    }
+}
+
+static void read_fielddata(qd_body_reader *r, qd_arena *arena, copy_stats *f)
+{
+    size_t n = qd_read_array(r, "fields with fielddata", FIELDS_MAX, 2);
+    for (size_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
+        qd_str field = qd_read_str(r, "field", PATH_BYTES);
+        int64_t bytes = qd_read_zigzag(r, "bytes of fielddata");
+        if (qdi_field_bytes_add(&f->fielddata, arena, field, bytes))
+            qd_body_reader_nomem(r, "fields with fielddata");
+    }
+}
+
 static void read_segments(qd_body_reader *r, qd_arena *arena, copy_stats *f)
 {
     f->nsegments = (uint32_t)qd_read_array(r, "segments", SEGMENTS_MAX, 5);
@@ -231,6 +269,8 @@ static void take_answer(gathering *g, const scatter_part *p, copy_stats_list *ou
         f.node = p->node;
         if (qd_vec_push(&g->list, NULL, f)) g->rc = QD_E_NOMEM;
     }
+    bool more = g->flags & QDI_COPY_STATS_FIELDDATA && qd_body_reader_left(&r);
+    for (size_t i = had; i < g->list.n && more; i++) read_fielddata(&r, g->arena, &g->list.at[i]);
     if (p->err.code || qd_body_reader_check(&r, &err)) {
         g->list.n = had;
         out->nodes_failed++;
@@ -262,7 +302,9 @@ int qdi_copy_stats_collect(qd_request *q, const qd_state *s, const qd_resolved *
                            uint32_t flags, copy_stats_list *out, qd_err *err)
 {
     gathering g = {.a = q->a, .arena = q->arena, .flags = flags};
-    asking x = {.flags = flags, .indices = indices};
+    /* nodes of a former level do not know what it adds */
+    uint32_t others = s->features < QD_FEATURES_TYPES_0_2 ? flags & QDI_COPY_STATS_SEGMENTS : flags;
+    asking x = {.flags = others, .indices = indices};
     scatter nodes;
     *out = (copy_stats_list){0};
     qdi_scatter_init(&nodes, q->a, &q->task, q->arena, s->nnodes);
@@ -334,6 +376,23 @@ void qdi_copy_stats_sum(const copy_stats_list *f, const qd_state *s, const qd_in
     }
 }
 
+const qdi_field_bytes *qdi_copy_stats_fields(const copy_stats_list *f, const qd_state *s,
+                                             const qd_index_meta *m, qd_str node, bool primaries,
+                                             qd_arena *arena)
+{
+    qdi_field_bytes *list = NULL;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const copy_stats *c = &f->at[i];
+        const qd_index_meta *of = m ? m : qd_state_index_uuid(s, qd_str_c(c->uuid));
+        if (!of || strcmp(c->uuid, of->uuid) != 0) continue;
+        if (node.n && !qd_str_eq(c->node, node)) continue;
+        if (primaries && !qdi_copy_stats_primary(s, of, c)) continue;
+        for (const qdi_field_bytes *x = c->fielddata; x; x = x->next)
+            if (qdi_field_bytes_add(&list, arena, x->field, x->bytes)) return NULL;
+    }
+    return list;
+}
+
 void qdi_copy_stats_node(const copy_stats_list *f, qd_str node, qdi_stats *out)
 {
     *out = (qdi_stats){0};
@@ -372,6 +431,8 @@ void qdi_node_shards_handle(void *arg, qd_rpc_request *request)
     if (!rc) {
         qd_write_array(&s.out, g.list.n);
         for (size_t i = 0; i < g.list.n; i++) write_copy(&s.out, &g.list.at[i]);
+        for (size_t i = 0; i < g.list.n && g.flags & QDI_COPY_STATS_FIELDDATA; i++)
+            write_fielddata(&s.out, &g.list.at[i]);
     }
     qdi_served_end(&s, rc, "statistics of shards");
     qd_vec_fini(&g.list);

@@ -30,6 +30,7 @@ typedef struct copy_stats {
         recovery; /* from a peer; uuid empty: it came from its own disk, or is new */
     uint32_t nsegments;
     const copy_segment *segments; /* with QDI_COPY_STATS_SEGMENTS */
+    qdi_field_bytes *fielddata;   /* with QDI_COPY_STATS_FIELDDATA */
 } copy_stats;
 
 typedef struct copy_stats_list {
@@ -38,7 +39,7 @@ typedef struct copy_stats_list {
     uint32_t nodes_failed; /* that did not answer: their copies are missing */
 } copy_stats_list;
 
-enum { QDI_COPY_STATS_SEGMENTS = 1 };
+enum { QDI_COPY_STATS_SEGMENTS = 1, QDI_COPY_STATS_FIELDDATA = 2 };
 /* Gathers the copies of the indices (NULL: of all) from all nodes that hold some. All memory is of
  * the request's arena. QD_E_NOMEM */
 QD_MUST_CHECK
@@ -52,6 +53,11 @@ uint32_t qdi_copy_stats_of(const copy_stats_list *f, const char *uuid, uint32_t 
 /* Sums over the open copies of an index: of the primaries, of all. open: how many. */
 void qdi_copy_stats_sum(const copy_stats_list *f, const qd_state *s, const qd_index_meta *m,
                         qdi_stats *primaries, qdi_stats *all, uint32_t *open);
+/* The fielddata by field of the copies of an index (NULL: of all) on a node (empty: on all), or of
+ * the primaries alone. NULL: none, or no memory. */
+const qdi_field_bytes *qdi_copy_stats_fields(const copy_stats_list *f, const qd_state *s,
+                                             const qd_index_meta *m, qd_str node, bool primaries,
+                                             qd_arena *arena);
 /* Sum over the open copies of a node (id; empty: of all nodes). */
 void qdi_copy_stats_node(const copy_stats_list *f, qd_str node, qdi_stats *out);
 /* Is this copy its shard's primary? */

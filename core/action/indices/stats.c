@@ -89,6 +89,29 @@ static void from_recoveries(const qd_actions *a, const char *uuid, uint32_t numb
     v[QDI_RECOVERY_THROTTLE] = (int64_t)c.throttle_ns;
 }
 
+static void add_fielddata(void *arg, qd_str field, int64_t bytes)
+{
+    int64_t *v = arg;
+    (void)field;
+    v[QDI_FIELDDATA_MEMORY] += bytes;
+}
+
+int qdi_field_bytes_add(qdi_field_bytes **list, qd_arena *arena, qd_str field, int64_t bytes)
+{
+    for (qdi_field_bytes *x; (x = *list); list = &x->next)
+        if (qd_str_eq(x->field, field)) {
+            x->bytes += bytes;
+            return 0;
+        }
+    qdi_field_bytes *x = qd_arena_calloc(arena, sizeof *x);
+    if (!x) return QD_E_NOMEM;
+    x->field = qd_arena_str(arena, field);
+    x->bytes = bytes;
+    if (!x->field.p) return QD_E_NOMEM;
+    *list = x;
+    return 0;
+}
+
 bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out)
 {
     qd_engine *e;
@@ -109,6 +132,7 @@ bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out)
     qd_reader_unref(r);
     qd_shard_leave(shard);
     from_counts(qd_shard_counts_of(shard), out->v);
+    qd_shard_fielddata_each(shard, add_fielddata, out->v);
     out->v[QDI_SHARDS] = 1;
     out->v[QDI_MEMORY_TOTAL] = qd_account_used(qd_shard_account(shard));
     return true;

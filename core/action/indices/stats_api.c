@@ -13,7 +13,8 @@ typedef struct stats_request {
     qd_request *q;
     qdi_identity id;
     uint32_t sections;
-    int level; /* 0 cluster, 1 indices, 2 shards */
+    int level;   /* 0 cluster, 1 indices, 2 shards */
+    bool fields; /* fielddata by field */
     const qd_state *state;
     copy_stats_list f;
 } stats_request;
@@ -67,7 +68,8 @@ static qd_str allocation_id(const qd_state *state, const qd_index_meta *m, const
 static void write_shard(const stats_request *x, const qd_index_meta *m, const copy_stats *f,
                         qd_json_writer *w)
 {
-    const qdi_stats *s = &f->stats;
+    qdi_stats own = f->stats, *s = &own;
+    own.fields = f->fielddata;
     qd_json_object(w);
     write_routing(x->state, m, f, true, w);
     qdi_sections_write(x->q, &x->id, s, x->sections, w);
@@ -149,6 +151,16 @@ static int parse_level(const qd_request *q, int *out, qd_err *err)
                       QD_STR_ARG(v));
 }
 
+/* Fielddata by field, where it was asked for; m NULL: of all indices. */
+static void add_fields(const stats_request *x, const qd_state *state, const qd_index_meta *m,
+                       stats_pair *to)
+{
+    static const qd_str any = {"", 0};
+    if (!x->fields) return;
+    to->pri.fields = qdi_copy_stats_fields(&x->f, state, m, any, true, x->q->arena);
+    to->all.fields = qdi_copy_stats_fields(&x->f, state, m, any, false, x->q->arena);
+}
+
 static void write_stats(const stats_request *x, const qd_state *state, const qd_resolved *found,
                         qd_json_writer *w)
 {
@@ -159,9 +171,11 @@ static void write_stats(const stats_request *x, const qd_state *state, const qd_
         qdi_copy_stats_sum(&x->f, state, found->at[i], &each[i].pri, &each[i].all, &n);
         qdi_stats_add(&all.pri, &each[i].pri);
         qdi_stats_add(&all.all, &each[i].all);
+        add_fields(x, state, found->at[i], &each[i]);
         total += found->at[i]->shards * (found->at[i]->replicas + 1);
         open += n;
     }
+    add_fields(x, state, NULL, &all);
     qd_json_object(w);
     qd_shards_write(w, total, open, 0);
     qd_json_key_c(w, "_all");
@@ -201,7 +215,9 @@ int qdi_api_indices_stats(qd_request *q, qd_response *r, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     if (!rc) rc = qd_param_indices(q, s, STATS_OPTIONS, &found, err);
     x.state = s;
-    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, 0, &x.f, err);
+    x.fields = x.sections & QDI_SEC_FIELDDATA && qdi_fielddata_wanted(q).n;
+    uint32_t flags = x.fields ? QDI_COPY_STATS_FIELDDATA : 0;
+    if (!rc) rc = qdi_copy_stats_collect(q, s, &found, flags, &x.f, err);
     if (!rc) write_stats(&x, s, &found, &r->w);
     qd_state_unref(s);
     return rc;

@@ -34,8 +34,16 @@ typedef struct qdi_stat_column {
 } qdi_stat_column;
 extern const qdi_stat_column qdi_stat_columns[QDI_STAT_COLUMNS];
 
+/* Fielddata of a field. */
+typedef struct qdi_field_bytes {
+    struct qdi_field_bytes *next;
+    qd_str field;
+    int64_t bytes;
+} qdi_field_bytes;
+
 typedef struct qdi_stats {
     int64_t v[QDI_STAT_COUNT];
+    const qdi_field_bytes *fields; /* where they are asked for; not summed */
     /* of one shard, not summed */
     int64_t max_seq_no, local_checkpoint, global_checkpoint;
     char history_uuid[QD_UUID_TEXT];
@@ -43,6 +51,11 @@ typedef struct qdi_stats {
 
 /* Statistics of a shard; false when it is not open: those of its recovery alone. [worker] */
 bool qdi_stats_of_shard(const qd_actions *a, qd_shard *shard, qdi_stats *out);
+/* Adds a field's bytes to a list, once for each name, in arena. */
+QD_MUST_CHECK
+int qdi_field_bytes_add(qdi_field_bytes **list, qd_arena *arena, qd_str field, int64_t bytes);
+/* Which fields' fielddata a request asks for by name: patterns; empty: none. */
+qd_str qdi_fielddata_wanted(const qd_request *q);
 /* Adds one to the sum. */
 void qdi_stats_add(qdi_stats *sum, const qdi_stats *one);
 /* Sum over the shards of an index that are here; *open counts them. [worker] */

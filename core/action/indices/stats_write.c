@@ -76,6 +76,7 @@ int qdi_sections_parse(const qd_request *q, qd_str metrics, const char *path, ui
 typedef struct writing {
     const qd_request *q;
     const int64_t *v;
+    const qdi_field_bytes *fields;
     qd_json_writer *w;
 } writing;
 
@@ -195,6 +196,38 @@ static void write_refresh_flush(const writing *x, uint32_t wanted)
     }
 }
 
+qd_str qdi_fielddata_wanted(const qd_request *q)
+{
+    qd_str own = qd_param(q, "fielddata_fields");
+    return own.n ? own : qd_param(q, "fields");
+}
+
+static bool in_list(qd_str patterns, qd_str field)
+{
+    while (patterns.n)
+        if (qd_pattern_match(qd_str_trim(qd_str_split(&patterns, ',')), field)) return true;
+    return false;
+}
+
+static void write_fields(const writing *x)
+{
+    qd_str wanted = qdi_fielddata_wanted(x->q);
+    bool open = false;
+    for (const qdi_field_bytes *f = x->fields; f; f = f->next) {
+        if (!in_list(wanted, f->field)) continue;
+        if (!open) {
+            qd_json_key_c(x->w, "fields");
+            qd_json_object(x->w);
+        }
+        open = true;
+        qd_json_key(x->w, f->field);
+        qd_json_object(x->w);
+        qdi_write_bytes(x->w, x->q->human, "memory_size", "memory_size_in_bytes", f->bytes);
+        qd_json_object_end(x->w);
+    }
+    if (open) qd_json_object_end(x->w);
+}
+
 static void write_caches(const writing *x, uint32_t wanted)
 {
     if (wanted & QDI_SEC_WARMER) {
@@ -219,6 +252,7 @@ static void write_caches(const writing *x, uint32_t wanted)
         begin(x, "fielddata");
         bytes(x, "memory_size", QDI_FIELDDATA_MEMORY);
         num(x, "evictions", QDI_FIELDDATA_EVICTIONS);
+        write_fields(x);
         end(x);
     }
     if (wanted & QDI_SEC_COMPLETION) {
@@ -296,7 +330,7 @@ static void write_rest(const writing *x, const qdi_identity *id, uint32_t wanted
 void qdi_sections_write(const qd_request *q, const qdi_identity *id, const qdi_stats *s,
                         uint32_t wanted, qd_json_writer *w)
 {
-    writing x = {q, s->v, w};
+    writing x = {q, s->v, s->fields, w};
     bool newer = id->product == QDI_ES8 || id->product == QDI_ES9;
     if (wanted & QDI_SEC_DOCS) {
         begin(&x, "docs");

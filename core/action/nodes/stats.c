@@ -402,7 +402,7 @@ static void write_breakers(const stats_request *x, qd_json_writer *w)
     open_part(w, "breakers");
     write_breaker("request", a->account, qd_values_i64(v, QD_SET_BREAKER_REQUEST),
                   qd_values_f64(v, QD_SET_BREAKER_REQUEST_OVERHEAD), w);
-    write_breaker("fielddata", NULL, qd_values_i64(v, QD_SET_BREAKER_FIELDDATA),
+    write_breaker("fielddata", a->fielddata, qd_values_i64(v, QD_SET_BREAKER_FIELDDATA),
                   qd_values_f64(v, QD_SET_BREAKER_FIELDDATA_OVERHEAD), w);
     write_breaker("in_flight_requests", a->in_flight, qd_values_i64(v, QD_SET_BREAKER_INFLIGHT),
                   qd_values_f64(v, QD_SET_BREAKER_INFLIGHT_OVERHEAD), w);

@@ -36,6 +36,7 @@ int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err
 {
     qd_explanation *e;
     qd_plan_options o = options_of(h->x->a);
+    qdi_plan_similarities(&o, h->index);
     o.budget = h->budget;
     if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
     int rc = qd_explain(h->searcher, h->index->query.root, &o, h->hits[i].doc, h->arena, &e, err);
@@ -104,6 +105,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
         if (!root) rc = qd_err_nomem(err, "explanation");
     }
     qd_plan_options o = options_of(x->a);
+    qdi_plan_similarities(&o, s->index);
     o.budget = qdi_search_budget(x, s);
     o.task = x->task;
     if (!rc && found) rc = qd_explain(s->searcher, root, &o, doc, &s->arena, &e, err);

@@ -60,7 +60,7 @@ static int add_objects(capping *c, const qd_field *f)
 static int on_field(void *arg, const qd_field *f)
 {
     capping *c = arg;
-    c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed, f->doc_values, false);
+    c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed, qd_field_has_values(f), false);
     if (!c->rc) c->rc = add_objects(c, f);
     return c->rc;
 }

@@ -3,6 +3,7 @@
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "engine/document.h"
+#include "mapping/doc_stored.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,7 +63,7 @@ static int expand_field(void *arg, const qd_field *f)
     expand *e = arg;
     bool pattern = qd_str_find(e->spec->field, '*') >= 0;
     if (f->value_class == QD_VALUE_RANGE) return 0; /* refused where it is named */
-    if (!f->doc_values) {
+    if (!qd_field_has_values(f)) {
         if (pattern) return 0;
         e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
         return 1;
@@ -104,6 +105,14 @@ static int resolve_columns(search_hits *h, qd_err *err)
         h->ncolumns -= !e.rc;
         h->nown = !e.rc;
     }
+    if (!e.rc && h->show->nstored && h->nown && qd_mapping_stores_apart(h->index->meta->mapping)) {
+        h->ncolumns += h->nown; /* behind it */
+        search_field own = {.field = QD_STR(QD_FIELD_NAME_STORED)};
+        e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
+        h->ncolumns -= h->nown + !e.rc;
+        h->stored_column = h->ncolumns + h->nown;
+        h->nown += !e.rc;
+    }
     return e.rc;
 }
 
@@ -123,7 +132,7 @@ static int check_field(void *arg, const qd_field *f)
         c->rc = qd_err_set(c->err, QD_E_ARG,
                            "Field [%.*s] of type [%s] does not support [docvalue_fields]",
                            QD_STR_ARG(f->name), qd_field_type_name(f));
-    } else if (c->columns && !f->doc_values && !pattern) {
+    } else if (c->columns && !qd_field_has_values(f) && !pattern) {
         c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
     } else if (!pattern) {
         c->rc = check_format(c->spec, f, c->columns, c->err);
@@ -142,9 +151,11 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err)
     return c.rc;
 }
 
+/* Also where the columns of a text field may have to be built. */
 static int shown_field(void *arg, const qd_field *f)
 {
     const checking *c = arg;
+    if (c->columns && f->fielddata) return 1;
     return c->columns ? qd_field_shows_column(f) : qd_field_shows_source(f);
 }
 
@@ -179,6 +190,7 @@ int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float 
     uint32_t n = h->n;
     qd_plan_options o = {
         .no_scores = !scores, .account = h->x->a->account, .budget = h->budget, .task = NULL};
+    qdi_plan_similarities(&o, h->index);
     place *at = qd_arena_alloc(h->arena, (n + 1) * sizeof *at);
     uint32_t *docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *docs);
     uint64_t *bits = qd_arena_calloc(h->arena, ((size_t)n + 63) / 64 * 8 + 8);
@@ -238,6 +250,21 @@ static void count_fetch(const search_hits *h, uint64_t begun)
     qd_shard_unref(shard);
 }
 
+/* Which of the columns are in memory; *out NULL: none. */
+static int columns_in_memory(search_hits *h, const qd_field *const **out, qd_err *err)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < h->ncolumns; i++)
+        n += h->column_fields[i] && h->column_fields[i]->fielddata;
+    if (!n) return 0;
+    const qd_field **at = qd_arena_calloc(h->arena, (h->ncolumns + h->nown) * sizeof(qd_field *));
+    if (!at) return qd_err_nomem(err, "docvalue_fields");
+    for (uint32_t i = 0; i < h->ncolumns; i++)
+        if (h->column_fields[i] && h->column_fields[i]->fielddata) at[i] = h->column_fields[i];
+    *out = at;
+    return 0;
+}
+
 int qdi_hits_fetch(search_hits *h, qd_err *err)
 {
     const search_show *s = h->show;
@@ -256,6 +283,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .columns = h->columns,
         .ncolumns = h->ncolumns + h->nown,
     };
+    if (!rc) rc = columns_in_memory(h, &o.fielddata, err);
     if (!rc && h->level)
         rc = qdi_nested_fetch(h, &o, err);
     else if (!rc)
@@ -496,11 +524,6 @@ static int source_field(void *arg, const qd_field *f)
     return s->rc != 0;
 }
 
-static int stored_field(void *arg, const qd_field *f)
-{
-    return f->stored ? source_field(arg, f) : 0;
-}
-
 /* Fields asked for in both ways are shown once. */
 static bool comes_from_source(const search_show *s, qd_str name)
 {
@@ -508,6 +531,60 @@ static bool comes_from_source(const search_show *s, qd_str name)
         if (qd_pattern_match(s->fields[i].field, name)) return true;
     }
     return false;
+}
+
+static bool is_column(const search_hits *h, qd_str name)
+{
+    for (uint32_t c = 0; c < h->ncolumns; c++)
+        if (qd_str_eq(column_name(h, c), name)) return true;
+    return false;
+}
+
+/* Values of stored fields, which the hit keeps or its source is parsed for. */
+typedef struct from_stored {
+    from_source s;
+    const qd_json_node *values; /* by name; NULL: none */
+    uint32_t number;            /* of the pattern */
+} from_stored;
+
+static int stored_field(void *arg, const qd_field *f)
+{
+    from_stored *x = arg;
+    const search_show *show = x->s.h->show;
+    if (!f->stored) return 0;
+    for (uint32_t k = 0; k < x->number; k++)
+        if (qd_pattern_match(show->stored_fields[k], f->shown)) return 0;
+    if (comes_from_source(show, f->shown) || is_column(x->s.h, f->shown)) return 0;
+    if (!qd_stored_shown(f)) return x->s.root ? source_field(&x->s, f) : 0;
+    const qd_json_node *n = x->values ? qd_json_get_str(x->values, f->name) : NULL;
+    if (!n) return 0;
+    begin_fields(x->s.open, x->s.w);
+    qd_json_key(x->s.w, f->shown);
+    qd_json_raw_value(x->s.w, n->raw);
+    return 0;
+}
+
+static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, bool *open,
+                        qd_json_writer *w, qd_err *err)
+{
+    const qd_mapping *m = h->index->meta->mapping;
+    const qd_fetched *g = &h->got[i];
+    qd_json_node *root = NULL;
+    qd_str values = {NULL, 0};
+    int rc = 0;
+    if (!qd_mapping_stores_apart(m))
+        rc = qdi_doc_stored_of(m, g->source, h->arena, &values, err);
+    else if (h->stored_column && g->columns[h->stored_column].n)
+        values = g->columns[h->stored_column].bytes[0];
+    if (!rc && values.n) rc = qd_json_parse(h->arena, values, 0, &root, err);
+    search_field spec = {0};
+    from_stored x = {.s = {.h = h, .root = source, .spec = &spec, .open = open, .w = w, .err = err},
+                     .values = root};
+    for (; x.number < h->show->nstored && !rc; x.number++) {
+        (void)qd_mapping_match(m, h->show->stored_fields[x.number], stored_field, &x);
+        rc = x.s.rc;
+    }
+    return rc;
 }
 
 /* Values that the mapping left out, of fields that were asked for. */
@@ -597,13 +674,9 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
             else
                 (void)qd_mapping_match(h->index->meta->mapping, f.spec->field, source_field, &f);
         }
-        for (uint32_t k = 0; k < s->nstored && !f.rc; k++) {
-            search_field spec = {.field = s->stored_fields[k]};
-            f.spec = &spec;
-            (void)qd_mapping_match(h->index->meta->mapping, spec.field, stored_field, &f);
-        }
         rc = f.rc;
     }
+    if (!rc && s->nstored && !s->none) rc = write_stored(h, i, root, &open, w, err);
     if (rc) return rc;
     if (open) qd_json_object_end(w);
     if (root && s->nfields) write_dropped(h, i, root, w);

@@ -280,6 +280,9 @@ typedef struct search_shard {
     uint32_t nshown;
 } search_shard;
 
+/* Plans of the index score by the similarities of its mapping. */
+void qdi_plan_similarities(struct qd_plan_options *o, const search_index *x);
+
 /* A hit among all. */
 typedef struct search_ref {
     search_shard *shard;
@@ -407,8 +410,9 @@ typedef struct search_hits {
     const qd_field **column_fields;
     search_field *column_specs;
     uint32_t ncolumns;
-    uint32_t nown;     /* columns behind them that are not fields: _ignored */
-    uint64_t *matched; /* by named query: a bit for each hit */
+    uint32_t nown;          /* columns behind them that are not fields: _ignored, then this */
+    uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
+    uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
     qd_analysis *analysis; /* made when first needed */
     qd_str *identities;    /* of nested documents: "_nested" */
@@ -424,8 +428,8 @@ int qdi_hits_fetch(search_hits *h, qd_err *err);
 /* Writes hit i as an object; after an error it stands half written, for the caller to take back. */
 int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
-/* Are there fields among those to be shown whose type's plugin writes them? It may take its time.
- */
+/* Are there fields among those to be shown whose type's plugin writes them, or whose columns are
+ * built? It may take its time. */
 bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m);
 /* Refuses formats and fields that cannot be shown, once an index. */
 int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);

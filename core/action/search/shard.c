@@ -163,6 +163,19 @@ qd_term_budget *qdi_search_budget(const search_run *x, search_shard *s)
     return &s->budget;
 }
 
+static const qd_similarity *similarity_of(void *arg, qd_str field)
+{
+    return qd_mapping_similarity(arg, field);
+}
+
+void qdi_plan_similarities(qd_plan_options *o, const search_index *x)
+{
+    qd_mapping *m = x->meta->mapping;
+    if (!qd_mapping_has_similarities(m)) return;
+    o->similarity_of = similarity_of;
+    o->similarity_arg = m;
+}
+
 static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd_plan **out,
                 qd_err *err)
 {
@@ -177,6 +190,7 @@ static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd
         .no_scores = !scores,
         .account = x->a->account,
     };
+    qdi_plan_similarities(&o, s->index);
     int rc = root_of(x, s, post, &root, err);
     if (!rc) rc = qd_plan_make(s->searcher, root, &o, &s->arena, out, err);
     bool ours = rc == QD_E_ARG || rc == QD_E_TOO_COMPLEX; /* a pattern that cannot be compiled */

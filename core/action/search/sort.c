@@ -218,13 +218,14 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
     if (!f) {
         rc = bind_unmapped(b, s, bound, k, err);
     } else {
-        if (!f->doc_values) return qdi_search_no_values(f, s->field, b->index, err);
+        if (!qd_field_has_values(f)) return qdi_search_no_values(f, s->field, b->index, err);
         if (f->blob || f->value_class == QD_VALUE_RANGE)
             return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
         k->slice = f->slice;
+        k->fielddata = f->fielddata ? f : NULL;
         k->kind = bound->kind == SEARCH_VALUE_TERM || bound->kind == SEARCH_VALUE_IP ? QD_SORT_ORD
                                                                                      : QD_SORT_I64;
         k->number = f->number == QD_NUMBER_DOUBLE     ? QD_SORT_DOUBLE

@@ -138,7 +138,7 @@ static int bind_meta(qdi_binder *x, const qdi_agg *a, qd_str name, qdi_bound *b)
 static qdi_values values_of(const qdi_agg *a, const qd_field *f)
 {
     if (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP ||
-        f->value_class == QD_VALUE_RANGE)
+        f->value_class == QD_VALUE_RANGE || f->fielddata)
         return QDI_ORD;
     if (f->number == QD_NUMBER_UNSIGNED && a->type->flags & QDI_EXACT) return QDI_I64;
     return f->number == QD_NUMBER_INTEGER ? QDI_I64 : QDI_F64;
@@ -215,7 +215,7 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
     }
     if (name.p && !f && has_missing) return bind_unmapped(x, a, name, missing, b);
     if (f) {
-        if (f->value_class == QD_VALUE_TEXT || !f->doc_values) return fielddata_error(x, f);
+        if (!qd_field_has_values(f)) return fielddata_error(x, f);
         b->values = values_of(a, f);
         bool taken = b->values != QDI_ORD || a->type->flags & QDI_TAKES_BYTES;
         if (f->value_class == QD_VALUE_RANGE) taken = a->type->flags & QDI_RANGES;

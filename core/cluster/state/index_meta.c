@@ -75,8 +75,10 @@ uint32_t qd_index_meta_route(const qd_index_meta *m, qd_str id, qd_str routing)
 
 bool qd_index_analysis_same(const qd_settings *a, const qd_settings *b)
 {
-    static const qd_str groups[] = {
-        {"index.analysis.", 15}, {"index.max_ngram_diff", 20}, {"index.max_shingle_diff", 22}};
+    static const qd_str groups[] = {{"index.analysis.", 15},
+                                    {"index.similarity.", 17},
+                                    {"index.max_ngram_diff", 20},
+                                    {"index.max_shingle_diff", 22}};
     for (size_t g = 0; g < QD_COUNT_OF(groups); g++) {
         size_t n, m;
         size_t i = qd_settings_group(a, groups[g], &n), k = qd_settings_group(b, groups[g], &m);
@@ -165,11 +167,27 @@ static int make_settings(qd_index_meta *m, const qd_index_source *src, qd_err *e
     return 0;
 }
 
+/* Definitions that stood in the state before they had a meaning do not keep the index from opening.
+ */
+static int make_similarities(const qd_index_meta *m, const qd_index_source *src,
+                             qd_similarities **out, qd_err *err)
+{
+    int rc = qd_similarities_make(m->settings, out, err);
+    if (rc != QD_E_ARG || !src->stored) return rc;
+    qd_log_warn("cluster", "index [%.*s]: its similarities are ignored: %s", QD_STR_ARG(src->name),
+                qd_err_reason(err));
+    qd_err_fini(err);
+    return 0;
+}
+
 static int make_mapping(qd_index_meta *m, const qd_index_source *src, qd_err *err)
 {
     qd_mapping_settings s = mapping_settings(m->values);
+    qd_similarities *similarities;
+    int rc = make_similarities(m, src, &similarities, err);
+    if (rc) return rc;
+    s.similarities = similarities;
     qd_mapping_reason reason = src->stored ? QD_MAPPING_RECOVERY : QD_MAPPING_UPDATE;
-    int rc = 0;
     if (src->ready) {
         m->mapping = qd_mapping_ref(src->ready);
     } else if (src->mapping.n) {
@@ -177,6 +195,7 @@ static int make_mapping(qd_index_meta *m, const qd_index_source *src, qd_err *er
     } else {
         rc = qd_mapping_empty(m->analyzers, &s, &m->mapping, err);
     }
+    qd_similarities_unref(similarities); /* the mapping has its own reference */
     if (!rc) qd_sha256_hex(qd_mapping_json(m->mapping), m->mapping_hash);
     return rc;
 }

@@ -38,6 +38,8 @@ static void set_breakers(void *arg, const qd_values *v)
                  reserved_limit(v, QD_SET_BREAKER_REQUEST, QD_SET_BREAKER_REQUEST_OVERHEAD));
     atomic_store(&node->inflight_account.limit,
                  reserved_limit(v, QD_SET_BREAKER_INFLIGHT, QD_SET_BREAKER_INFLIGHT_OVERHEAD));
+    atomic_store(&node->fielddata_account.limit,
+                 reserved_limit(v, QD_SET_BREAKER_FIELDDATA, QD_SET_BREAKER_FIELDDATA_OVERHEAD));
     atomic_store(&qd_account_root.limit, qd_values_i64(v, QD_SET_BREAKER_TOTAL));
 }
 
@@ -56,7 +58,9 @@ static int make_breakers(qd_node *node, qd_err *err)
     qd_account_init(&node->request_account, "request", NULL, 0);
     qd_account_init(&node->inflight_account, "in_flight_requests", NULL, 0);
     qd_account_init(&node->vital_account, "vital", NULL, VITAL_BYTES);
+    qd_account_init(&node->fielddata_account, "fielddata", NULL, 0);
     node->request_account.asked = node->inflight_account.asked = true;
+    node->fielddata_account.asked = true;
     set_breakers(node, qd_config_values(node->config));
     for (size_t i = 0; i < QD_COUNT_OF(keys) && !rc; i++) {
         rc = qd_config_listen(node->config, keys[i], NULL, set_breakers, node, err);
@@ -95,6 +99,7 @@ static int actions_start(qd_node *node, qd_err *err)
         .account = &node->request_account,
         .vital = &node->vital_account,
         .in_flight = &node->inflight_account,
+        .fielddata = &node->fielddata_account,
         .start_wall_ms = node->start_wall_ms,
         .start_ns = node->start_ns,
         .node_id = qd_str_c(node->id),

@@ -62,6 +62,7 @@ static int open_shards(qd_node *node, qd_err *err)
         .nothers = node->nothers,
         .pools = &node->pools,
         .account = &node->index_account,
+        .fielddata = &node->fielddata_account,
         .config = node->config,
         .buffer_bytes = qd_config_index_early(node->config),
         .slots = write.threads_max < QD_SLOTS_MAX ? write.threads_max : QD_SLOTS_MAX,

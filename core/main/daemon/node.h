@@ -69,7 +69,7 @@ typedef struct qd_node {
     struct qd_driver *driver; /* of migrations between them */
     struct qd_handover *follower; /* of a node that follows: to finish one that is done */
     char id[QD_UUID_TEXT];        /* path.data/node.json */
-    qd_account index_account, request_account, inflight_account, vital_account;
+    qd_account index_account, request_account, inflight_account, vital_account, fielddata_account;
     qd_shards *shards;
     qd_mutex following; /* shards, leaving, for the listener of the cluster's states */
     bool leaving;       /* this node stops: its shards follow the state no more */

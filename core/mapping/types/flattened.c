@@ -17,7 +17,7 @@ static const param_row params[] = {
     {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
     {"index_options", PARAM_INDEX_OPTIONS, KIND_STRING, UPDATE_NEVER, "\"docs\""},
     {"null_value", PARAM_NULL_VALUE, KIND_SCALAR, UPDATE_NEVER, NULL},
-    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "null"},
     {"split_queries_on_whitespace", PARAM_SPLIT, KIND_BOOL, UPDATE_FREE, "false"},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
 };

@@ -11,7 +11,7 @@ static const param_row params[] = {
     {"ignore_above", PARAM_IGNORE_ABOVE, KIND_INT, UPDATE_FREE, "2147483647"},
     {"index_options", PARAM_INDEX_OPTIONS, KIND_STRING, UPDATE_NEVER, "\"docs\""},
     {"norms", PARAM_NORMS, KIND_BOOL, UPDATE_OFF, "false"},
-    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "null"},
     {"normalizer", PARAM_NORMALIZER, KIND_STRING, UPDATE_NEVER, NULL},
     {"split_queries_on_whitespace", PARAM_SPLIT, KIND_BOOL, UPDATE_FREE, "false"},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},

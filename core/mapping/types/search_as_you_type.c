@@ -18,7 +18,7 @@ static const param_row params[] = {
     {"analyzer", PARAM_ANALYZER, KIND_STRING, UPDATE_NEVER, "\"default\""},
     {"search_analyzer", PARAM_SEARCH_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
     {"search_quote_analyzer", PARAM_SEARCH_QUOTE_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
-    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "null"},
     {"index_options", PARAM_INDEX_OPTIONS, KIND_STRING, UPDATE_NEVER, "\"positions\""},
     {"norms", PARAM_NORMS, KIND_BOOL, UPDATE_OFF, "true"},
     {"term_vector", PARAM_TERM_VECTOR, KIND_STRING, UPDATE_NEVER, "\"no\""},
@@ -68,9 +68,7 @@ static int behind(field_builder *b, const qd_analyzer *base, uint32_t size, bool
     int rc = qd_analyzer_shingles(base, size, prefixes, &made, err);
     if (rc) return rc;
     *out = made;
-    if (!qd_arena_on_reset(b->arena, drop, made)) return 0;
-    qd_analyzer_unref(made);
-    return qd_err_nomem(err, "mapping");
+    return qd_arena_on_reset(b->arena, drop, made) ? qd_err_nomem(err, "mapping") : 0;
 }
 
 static int add_shingles(field_builder *b, qd_field *f, uint32_t size, qd_err *err)

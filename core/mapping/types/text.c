@@ -10,10 +10,10 @@ static const param_row params[] = {
     {"analyzer", PARAM_ANALYZER, KIND_STRING, UPDATE_NEVER, "\"default\""},
     {"search_analyzer", PARAM_SEARCH_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
     {"search_quote_analyzer", PARAM_SEARCH_QUOTE_ANALYZER, KIND_STRING, UPDATE_FREE, NULL},
-    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "\"BM25\""},
+    {"similarity", PARAM_SIMILARITY, KIND_STRING, UPDATE_NEVER, "null"},
     {"position_increment_gap", PARAM_GAP, KIND_INT, UPDATE_NEVER, NULL},
     {"fielddata", PARAM_FIELDDATA, KIND_BOOL, UPDATE_FREE, "false"},
-    {"fielddata_frequency_filter", PARAM_OTHER, KIND_ANY, UPDATE_FREE, NULL},
+    {"fielddata_frequency_filter", PARAM_FIELDDATA_FILTER, KIND_ANY, UPDATE_FREE, NULL},
     {"eager_global_ordinals", PARAM_EAGER, KIND_BOOL, UPDATE_FREE, "false"},
     {"index_phrases", PARAM_INDEX_PHRASES, KIND_BOOL, UPDATE_NEVER, "false"},
     {"index_prefixes", PARAM_OTHER, KIND_ANY, UPDATE_NEVER, NULL},
@@ -52,6 +52,46 @@ static int finish_pairs(field_builder *b, qd_field *f, qd_err *err)
     return f->pairs.p ? 0 : qd_err_nomem(err, "mapping");
 }
 
+static int filter_number(const qd_json_node *n, double *out, qd_err *err)
+{
+    qd_str text = qd_json_text(n);
+    if (text.p && !qd_f64_parse_java(text, out)) return 0;
+    return qd_err_set(err, QD_E_NUMBER_FORMAT, "For input string: \"%.*s\"", QD_STR_ARG(n->raw));
+}
+
+/* fielddata, and which terms it leaves out. */
+static int finish_fielddata(field_builder *b, qd_field *f, qd_err *err)
+{
+    const param_value *v = qdi_param(f->def, PARAM_FIELDDATA_FILTER);
+    qd_json_node *root;
+    double docs = 0;
+    if (f->fielddata && !f->indexed)
+        return qd_err_set(err, QD_E_ARG,
+                          "Cannot enable fielddata on a [text] field that is not indexed: [%.*s]",
+                          QD_STR_ARG(f->leaf));
+    int rc = v ? qd_json_parse(b->arena, v->json, 0, &root, err) : 0;
+    if (rc || !v) return rc;
+    if (root->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "[fielddata_frequency_filter] of field [%.*s] must be an object",
+                          QD_STR_ARG(f->leaf));
+    for (const qd_json_node *n = root->first; n && !rc; n = n->next) {
+        if (qd_str_is(n->key, "min"))
+            rc = filter_number(n, &f->fielddata_min, err);
+        else if (qd_str_is(n->key, "max"))
+            rc = filter_number(n, &f->fielddata_max, err);
+        else if (qd_str_is(n->key, "min_segment_size"))
+            rc = filter_number(n, &docs, err);
+        else
+            rc = qd_err_set(err, QD_E_MAPPER_PARSING,
+                            "Mapping definition for [fielddata_frequency_filter] has unsupported "
+                            "parameters:  [%.*s : %.*s]",
+                            QD_STR_ARG(n->key), QD_STR_ARG(n->raw));
+    }
+    f->fielddata_min_docs = docs < 0 ? 0 : docs > 0x1p31 ? (int64_t)1 << 31 : (int64_t)docs;
+    return rc;
+}
+
 int qdi_text_finish(field_builder *b, qd_field *f, qd_err *err)
 {
     f->doc_values = false;
@@ -86,6 +126,7 @@ int qdi_text_finish(field_builder *b, qd_field *f, qd_err *err)
             QD_STR_ARG(f->leaf));
     }
     if (!f->indexed) f->norms = false;
+    if ((rc = finish_fielddata(b, f, err))) return rc;
     const param_value *vector = qdi_param(f->def, PARAM_TERM_VECTOR);
     f->vector_offsets = vector && qd_str_starts(vector->text, QD_STR("with_positions_offsets"));
     return finish_pairs(b, f, err);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "search/collect/sort_nested_int.h"
 #include "search/collect/topk.h"
+#include "search/fielddata.h"
 #include "segment/columns.h"
 #include "segment/points.h"
 #include "segment/segment.h"
@@ -226,6 +227,10 @@ static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd
         const qd_columns *set = qd_segment_columns(at->segment);
         const qd_column *col = f == QD_FIELD_NONE || !set ? NULL : qd_columns_get(set, f);
         uint8_t want = k->k.kind == QD_SORT_ORD ? QD_COLUMN_ORDINAL : QD_COLUMN_I64;
+        if (k->k.fielddata) {
+            rc = qd_leaf_fielddata(leaf, k->k.fielddata, &s->leaf_arena, &col, err);
+            if (rc) return rc;
+        }
         if (!col || qd_column_stats_get(col)->type != want || !qd_column_stats_get(col)->docs)
             continue;
         k->column = col;

@@ -68,6 +68,7 @@ typedef struct qd_sort_key {
     qd_sort_kind kind;
     bool descending;
     qd_str field;
+    const struct qd_field *fielddata; /* ORD: a text field whose column is in memory; or NULL */
     qd_str slice; /* ORD: only values that begin so, which they are shown without; n 0: all */
     qd_sort_mode mode;
     qd_sort_number number;

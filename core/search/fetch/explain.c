@@ -90,11 +90,12 @@ qd_str qdi_explain_describe(qdi_explaining *x, const qd_node *n)
 
 /* --- terms --- */
 
-/* Frequency of a term in the document, 0 when absent; *df over all segments. */
-uint32_t qdi_explain_frequency(qdi_explaining *x, qd_str field, qd_str term, uint64_t *df)
+uint32_t qdi_explain_frequency(qdi_explaining *x, qd_str field, qd_str term, qdi_sim_stats *st)
 {
     uint32_t freq = 0;
-    *df = 0;
+    qd_collection_stats all;
+    qd_searcher_field_stats(x->s, field, &all);
+    *st = (qdi_sim_stats){.docs = all.doc_count, .sum_ttf = all.sum_total_term_freq};
     for (uint32_t i = 0; i < qd_searcher_leaves(x->s) && !x->rc; i++) {
         const qd_leaf *l = qd_searcher_leaf(x->s, i);
         uint32_t f = qd_segment_field_find(l->segment, field);
@@ -104,7 +105,8 @@ uint32_t qdi_explain_frequency(qdi_explaining *x, qd_str field, qd_str term, uin
         if (rc == QD_E_NOTFOUND) continue;
         x->rc = rc;
         if (rc) break;
-        *df += t.df;
+        st->df += t.df;
+        st->ttf += t.ttf;
         if (l != x->leaf) continue;
         qd_postings *p = qd_arena_calloc(x->arena, sizeof *p);
         qd_reads *r = qd_reads_make(x->arena, x->arena->account);
@@ -163,10 +165,7 @@ qd_explanation *qdi_explain_idf(qdi_explaining *x, uint64_t df, uint64_t docs)
 
 qd_similarity qdi_explain_similarity(const qdi_explaining *x, qd_str field)
 {
-    const qd_similarity *s =
-        x->o->similarity_of ? x->o->similarity_of(x->o->similarity_arg, field) : NULL;
-    if (!s) s = x->o->similarity ? x->o->similarity : &qd_similarity_es;
-    return *s;
+    return qdi_similarity_of(x->o, field);
 }
 
 static qd_explanation *explain_tf(qdi_explaining *x, qd_str field, float freq, qdi_freq_kind what)

@@ -3,6 +3,7 @@
 #define QD_SEARCH_EXPLAIN_INT_H
 
 #include "search/fetch/explain.h"
+#include "search/similarity/scorer.h"
 
 typedef struct qdi_explaining {
     qd_searcher *s;
@@ -31,15 +32,15 @@ qd_explanation *qdi_explain_constant(qdi_explaining *x, const qd_node *n, bool m
 /* A node as text. */
 qd_str qdi_explain_describe(qdi_explaining *x, const qd_node *n);
 
-/* Frequency of a term in the document, 0 when absent; *df over all segments. */
-uint32_t qdi_explain_frequency(qdi_explaining *x, qd_str field, qd_str term, uint64_t *df);
+/* Frequency of a term in the document, 0 when absent; statistics over all segments. */
+uint32_t qdi_explain_frequency(qdi_explaining *x, qd_str field, qd_str term, qdi_sim_stats *st);
 /* Length of the field in the document as norms keep it; 1 without norms. */
 uint32_t qdi_explain_length(qdi_explaining *x, qd_str field);
 /* BM25's idf. */
 float qdi_explain_idf_of(uint64_t df, uint64_t docs);
 /* See above, with what it comes from. */
 qd_explanation *qdi_explain_idf(qdi_explaining *x, uint64_t df, uint64_t docs);
-/* The field's BM25. */
+/* The field's similarity. */
 qd_similarity qdi_explain_similarity(const qdi_explaining *x, qd_str field);
 
 /* What a frequency counts. */
@@ -48,5 +49,11 @@ typedef enum qdi_freq_kind { QDI_FREQ_TERM, QDI_FREQ_SYNONYM, QDI_FREQ_PHRASE } 
 /* "weight(title:fox in 3) [PerFieldSimilarity], result of:" over the score and its factors. */
 qd_explanation *qdi_explain_weight(qdi_explaining *x, const qd_node *n, qd_str field, float boost,
                                    float score, float freq, qd_explanation *idf, qdi_freq_kind of);
+
+/* The same by another similarity than BM25, from the statistics of the n words that score; freq 0:
+ * it is worked out from the score. */
+qd_explanation *qdi_explain_own(qdi_explaining *x, const qd_node *n, qd_str field, float boost,
+                                float score, float freq, const qdi_sim_stats *stats,
+                                uint32_t nstats);
 
 #endif

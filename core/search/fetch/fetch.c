@@ -2,6 +2,7 @@
 #include "search/fetch/fetch.h"
 #include "base/str.h"
 #include "engine/document.h"
+#include "search/fielddata.h"
 #include "segment/segment.h"
 #include <stdlib.h>
 
@@ -164,9 +165,11 @@ static int keep_byte_strings(leaf_fetch *f, qd_column_reader *rd, uint32_t colum
 static int fetch_column(leaf_fetch *f, uint32_t column, qd_err *err)
 {
     const qd_column *c = column_of(f, f->o->columns[column]);
+    const qd_field *text = f->o->fielddata ? f->o->fielddata[column] : NULL;
     qd_column_reader *rd;
-    if (!c) return 0;
-    int rc = qd_column_plan_docs(c, f->docs, f->n, f->reads, f->scratch, &rd, err);
+    int rc = text ? qd_leaf_fielddata(f->leaf, text, f->scratch, &c, err) : 0;
+    if (rc || !c) return rc;
+    rc = qd_column_plan_docs(c, f->docs, f->n, f->reads, f->scratch, &rd, err);
     if (!rc) rc = qd_reads_fetch(f->reads, err);
     uint8_t type = qd_column_stats_get(c)->type;
     if (!rc && type == QD_COLUMN_I64) rc = keep_numbers(f, rd, column, err);

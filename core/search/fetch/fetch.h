@@ -24,6 +24,8 @@ typedef struct qd_fetch_options {
     bool id, routing;      /* _id, _routing */
     const qd_str *columns; /* fields whose columns are wanted */
     uint32_t ncolumns;
+    /* By column: the field where it is text with fielddata; NULL members, or all of it NULL: no. */
+    const struct qd_field *const *fielddata;
 } qd_fetch_options;
 
 typedef struct qd_fetched {

@@ -18,9 +18,8 @@ static int32_t view_field_stats(const qd_segment_view *v, qd_str field, qd_field
     qd_collection_stats st;
     if (!qd_guest_enter()) return qdi_custom_gone(err);
     const qd_plan *p = it->host->run->plan;
-    const qd_similarity *sim =
-        p->o.similarity_of ? p->o.similarity_of(p->o.similarity_arg, field) : NULL;
-    if (!sim) sim = &p->sim;
+    qd_similarity own = qdi_similarity_of(&p->o, field);
+    const qd_similarity *sim = own.kind == QD_SIM_BM25 ? &own : &p->sim; /* operators know BM25 */
     qd_searcher_field_stats(p->searcher, field, &st);
     *out = (qd_field_stats){.doc_count = st.doc_count,
                             .sum_doc_freq = st.sum_doc_freq,

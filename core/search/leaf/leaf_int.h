@@ -65,6 +65,7 @@ struct qdi_lnode {
             struct qdi_sloppy *sloppy;
             float w;
             const float *ninv;
+            const struct qdi_scorer *scorer; /* in place of w and ninv, or NULL */
             const uint8_t *norms;
             uint32_t norm_mask;
         } phrase;

@@ -1,5 +1,5 @@
 /* window_phrase.c: a phrase in a window: documents with all slots first, then their positions. */
-#include "search/leaf/window_int.h"
+#include "search/leaf/own_int.h"
 #include <stdlib.h>
 
 #define POSITIONS_MAX (1u << 28) /* of one slot in one document */
@@ -58,6 +58,11 @@ int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *
                     double *acc, qd_err *err)
 {
     uint64_t c[QDI_WINDOW_WORDS], o[QDI_WINDOW_WORDS], any[QDI_WINDOW_WORDS];
+    qdi_own_batch b;
+    b.scorer = l->u.phrase.scorer;
+    b.norms = l->u.phrase.norms;
+    b.norm_mask = l->u.phrase.norm_mask;
+    b.n = 0;
     memcpy(c, cand, w->words * sizeof *c);
     memset(out, 0, w->words * sizeof *out);
     for (uint32_t k = 0; k < l->u.phrase.n; k++) {
@@ -78,10 +83,13 @@ int qdi_fill_phrase(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *
             if (rc) return rc;
             if (!(freq > 0)) continue;
             out[i] |= 1ull << (at & 63);
-            if (acc)
+            if (acc && l->u.phrase.scorer)
+                qdi_own_add(&b, d, freq, w, acc);
+            else if (acc)
                 acc[at] += (double)qdi_score(
                     l->u.phrase.w, freq,
                     l->u.phrase.ninv[l->u.phrase.norms[d & l->u.phrase.norm_mask]]);
         }
+    if (b.n) qdi_own_flush(&b, w, acc);
     return 0;
 }

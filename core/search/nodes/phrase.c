@@ -1,7 +1,7 @@
 /* phrase.c: terms at positions, with slop. */
 #include "search/fetch/explain_int.h"
 #include "search/highlight/highlight_int.h"
-#include "search/leaf/window_int.h"
+#include "search/leaf/own_int.h"
 #include "search/nodes/nodes_int.h"
 #include <math.h>
 
@@ -68,21 +68,37 @@ static float phrase_frequency(qdi_explaining *x, qd_str field, float weight, flo
     return (float)(fabs(freq - whole) < 1e-3 * whole ? whole : freq);
 }
 
+static qd_explanation *explain_own(qdi_explaining *x, const qd_node *n, float boost, float score)
+{
+    const qd_node_phrase *p = &n->u.phrase;
+    uint32_t m = 0;
+    qdi_sim_stats *st = qd_arena_alloc(x->arena, (p->n + 1) * sizeof *st);
+    if (!st) {
+        x->rc = qd_err_nomem(x->err, "explanation");
+        return NULL;
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        (void)qdi_explain_frequency(x, p->field, p->terms[i].term, &st[m]);
+        m += st[m].df > 0;
+    }
+    return qdi_explain_own(x, n, p->field, boost, score, 0, st, m);
+}
+
 static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost, bool match,
                                float score)
 {
     if (n->u.phrase.pairs) return qdi_explain_node(x, n->u.phrase.pairs, boost);
     if (!match) return qdi_explain_make(x, false, 0, QD_STR("no matching terms"));
     const qd_node_phrase *p = &n->u.phrase;
-    qd_collection_stats st;
+    if (qdi_explain_similarity(x, p->field).kind != QD_SIM_BM25)
+        return explain_own(x, n, boost, score);
     float sum = 0;
     qd_explanation *idf = qdi_explain_number(x, 0, "idf, sum of:");
-    qd_searcher_field_stats(x->s, p->field, &st);
     for (uint32_t i = 0; i < p->n; i++) {
-        uint64_t df;
-        (void)qdi_explain_frequency(x, p->field, p->terms[i].term, &df);
-        sum += qdi_explain_idf_of(df, st.doc_count);
-        qdi_explain_add(x, idf, qdi_explain_idf(x, df, st.doc_count));
+        qdi_sim_stats st;
+        (void)qdi_explain_frequency(x, p->field, p->terms[i].term, &st);
+        sum += qdi_explain_idf_of(st.df, st.docs);
+        qdi_explain_add(x, idf, qdi_explain_idf(x, st.df, st.docs));
     }
     if (idf) idf->value = sum;
     float weight = boost * qdi_explain_similarity(x, p->field).factor * sum;
@@ -191,10 +207,26 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     return 0;
 }
 
+/* Other similarities sum the scores of all terms that any document has, repeated ones again. */
+static int weigh_own(qd_plan *p, qdi_node *x, qd_err *err)
+{
+    uint32_t all = 0, n = 0;
+    for (uint32_t i = 0; i < x->u.phrase.n; i++) all += x->u.phrase.slots[i].n;
+    qdi_term_stats *s = qd_arena_alloc(p->arena, (all + 1) * sizeof *s);
+    if (!s) return qd_err_nomem(err, "query plan");
+    for (uint32_t i = 0; i < x->u.phrase.n; i++)
+        for (uint32_t k = 0; k < x->u.phrase.slots[i].n; k++) {
+            s[n] = qdi_term_stats_of(p, x->u.phrase.slots[i].terms[k]);
+            n += s[n].df > 0;
+        }
+    return qdi_weigh_own(p, x, x->u.phrase.field, s, n, err);
+}
+
 /* The sum of the idfs of all terms, repeated ones again, as PhraseQuery and MultiPhraseQuery do. */
 static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
 {
     if (!x->scores) return 0;
+    if (qdi_scores_own(x->u.phrase.field)) return weigh_own(p, x, err);
     double sum = 0;
     qdi_term_stats any = {.own = true};
     for (uint32_t i = 0; i < x->u.phrase.n; i++) {
@@ -209,6 +241,8 @@ static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
     }
     return qdi_weigh_stats(p, x, x->u.phrase.field, &any, (float)sum, err);
 }
+
+static const qd_node_type own_phrase;
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
@@ -257,7 +291,8 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
         l->u.phrase.sloppy = qdi_sloppy_make(x, r->arena);
         if (!l->u.phrase.sloppy) return qd_err_nomem(err, "search");
     }
-    l->type = &qdi_node_phrase;
+    l->u.phrase.scorer = l->scores ? x->scorer : NULL;
+    l->type = l->u.phrase.scorer ? &own_phrase : &qdi_node_phrase;
     return 0;
 }
 
@@ -285,8 +320,12 @@ static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {
     (void)r, (void)from, (void)to;
-    return l->u.phrase.w;
+    return l->u.phrase.scorer ? l->u.phrase.scorer->max : l->u.phrase.w;
 }
+
+/* Phrases that another similarity scores: the kernel of phrases knows BM25 alone. */
+static const qd_node_type own_phrase = {
+    .name = "phrase", .ready = ready, .next = next, .bound = bound, .fill = qdi_fill_phrase};
 
 const qd_node_type qdi_node_phrase = {.name = "phrase",
                                       .flags = QDI_NODE_POSITIONS,

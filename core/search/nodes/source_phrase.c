@@ -140,10 +140,7 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     v->scratch.account = v->account;
     qd_arena_init(&v->arena, v->account, 0);
     qd_arena_init(&v->tree, v->account, 0);
-    if (qd_arena_on_reset(r->arena, verifier_free, v)) {
-        verifier_free(v);
-        return qd_err_nomem(err, "search");
-    }
+    if (qd_arena_on_reset(r->arena, verifier_free, v)) return qd_err_nomem(err, "search");
     v->analysis = qd_analysis_make(v->account, ANALYSIS_BYTES);
     v->pos = qd_arena_calloc(r->arena, n * sizeof *v->pos);
     v->offset = qd_arena_calloc(r->arena, n * sizeof *v->offset);

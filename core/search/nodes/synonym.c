@@ -1,7 +1,7 @@
 /* synonym.c: several terms of a field as one pseudo-term of summed frequency. */
 #include "search/fetch/explain_int.h"
 #include "search/highlight/highlight_int.h"
-#include "search/leaf/window_int.h"
+#include "search/leaf/own_int.h"
 #include "search/nodes/nodes_int.h"
 
 /* The plan of it, and its part on a segment. */
@@ -18,6 +18,7 @@ typedef struct synonym_leaf {
     uint32_t n;
     float w;
     const float *ninv;
+    const qdi_scorer *scorer; /* in place of both, or NULL */
     const uint8_t *norms;
     uint32_t norm_mask;
     float *freq; /* window, zero between uses */
@@ -49,16 +50,20 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
                                float score)
 {
     if (!match) return qdi_explain_constant(x, n, match, score, false);
-    uint64_t df, most = 0;
+    qdi_sim_stats st, sum = {0};
     uint32_t freq = 0;
-    qd_collection_stats st;
+    qd_str field = n->u.synonym.field;
     for (uint32_t i = 0; i < n->u.synonym.n; i++) {
-        freq += qdi_explain_frequency(x, n->u.synonym.field, n->u.synonym.terms[i], &df);
-        if (df > most) most = df;
+        freq += qdi_explain_frequency(x, field, n->u.synonym.terms[i], &st);
+        sum.df = st.df > sum.df ? st.df : sum.df;
+        sum.ttf += st.ttf;
+        sum.docs = st.docs;
+        sum.sum_ttf = st.sum_ttf;
     }
-    qd_searcher_field_stats(x->s, n->u.synonym.field, &st);
-    return qdi_explain_weight(x, n, n->u.synonym.field, boost, score, (float)freq,
-                              qdi_explain_idf(x, most, st.doc_count), QDI_FREQ_SYNONYM);
+    if (qdi_explain_similarity(x, field).kind != QD_SIM_BM25)
+        return qdi_explain_own(x, n, field, boost, score, (float)freq, &sum, 1);
+    return qdi_explain_weight(x, n, field, boost, score, (float)freq,
+                              qdi_explain_idf(x, sum.df, sum.docs), QDI_FREQ_SYNONYM);
 }
 
 static int matches(qdi_gather *g, const qd_node *n, float boost)
@@ -110,10 +115,12 @@ static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
     for (uint32_t i = 0; i < y->n; i++) {
         qdi_term_stats s = qdi_term_stats_of(p, y->terms[i]);
         sum.df = s.df > sum.df ? s.df : sum.df;
+        sum.ttf += s.ttf;
         sum.docs = s.docs > sum.docs ? s.docs : sum.docs;
         sum.sum_ttf = s.sum_ttf;
         sum.own = sum.own && s.own;
     }
+    if (qdi_scores_own(y->field)) return qdi_weigh_own(p, x, y->field, &sum, 1, err);
     return qdi_weigh_stats(p, x, y->field, &sum, qdi_idf(sum.df, sum.docs), err);
 }
 
@@ -144,6 +151,7 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
     s->n = n;
     s->w = x->weight;
     s->ninv = x->ninv;
+    s->scorer = l->scores ? x->scorer : NULL;
     s->freq = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof(float));
     return s->freq ? 0 : qd_err_nomem(err, "search");
 }
@@ -170,7 +178,21 @@ static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {
     (void)r, (void)from, (void)to;
-    return leaf_of(l)->w;
+    const synonym_leaf *s = leaf_of(l);
+    return s->scorer ? s->scorer->max : s->w;
+}
+
+/* The scores of the documents of out whose frequencies are in s->freq, which is cleared. */
+static void add_own(const synonym_leaf *s, const qdi_win *w, const uint64_t *out, double *acc)
+{
+    qdi_own_batch b = {.scorer = s->scorer, .norms = s->norms, .norm_mask = s->norm_mask};
+    for (uint32_t i = 0; i < w->words; i++)
+        for (uint64_t x = out[i]; x; x &= x - 1) {
+            uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x);
+            qdi_own_add(&b, w->from + at, s->freq[at], w, acc);
+            s->freq[at] = 0;
+        }
+    qdi_own_flush(&b, w, acc);
 }
 
 static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
@@ -193,7 +215,8 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
             }
         }
     }
-    for (uint32_t i = 0; acc && i < w->words; i++)
+    if (acc && s->scorer) add_own(s, w, out, acc);
+    for (uint32_t i = 0; acc && !s->scorer && i < w->words; i++)
         for (uint64_t x = out[i]; x; x &= x - 1) {
             uint32_t at = i * 64 + (uint32_t)__builtin_ctzll(x), d = w->from + at;
             float f = s->freq[at];

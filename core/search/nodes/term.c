@@ -1,7 +1,7 @@
 /* term.c: one indexed term, scored by BM25. */
 #include "search/fetch/explain_int.h"
 #include "search/highlight/highlight_int.h"
-#include "search/leaf/window_int.h"
+#include "search/leaf/own_int.h"
 #include "search/nodes/nodes_int.h"
 
 static void describe(const qd_node *n, bool in_bool, qd_buf *to)
@@ -15,15 +15,15 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
                                float score)
 {
     if (!match) return qdi_explain_make(x, false, 0, QD_STR("no matching term"));
-    uint64_t df;
-    qd_collection_stats st;
+    qdi_sim_stats st;
     const qd_node_term *t = &n->u.term;
-    uint32_t freq = qdi_explain_frequency(x, t->field, t->term, &df);
-    qd_searcher_field_stats(x->s, t->field, &st);
+    uint32_t freq = qdi_explain_frequency(x, t->field, t->term, &st);
     qd_node plain = *n;
     plain.boost = 1;
+    if (qdi_explain_similarity(x, t->field).kind != QD_SIM_BM25)
+        return qdi_explain_own(x, &plain, t->field, boost, score, (float)freq, &st, 1);
     return qdi_explain_weight(x, &plain, t->field, boost, score, (float)freq,
-                              qdi_explain_idf(x, df, st.doc_count), QDI_FREQ_TERM);
+                              qdi_explain_idf(x, st.df, st.docs), QDI_FREQ_TERM);
 }
 
 static int matches(qdi_gather *g, const qd_node *n, float boost)
@@ -47,8 +47,9 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
 
 static int weigh(qd_plan *p, qdi_node *x, qd_err *err)
 {
-    if (!x->scores || x->ninv) return 0;
+    if (!x->scores || x->ninv || x->scorer) return 0;
     qdi_term_stats s = qdi_term_stats_of(p, x->u.term);
+    if (qdi_scores_own(x->u.term->field)) return qdi_weigh_own(p, x, x->u.term->field, &s, 1, err);
     return qdi_weigh_stats(p, x, x->u.term->field, &s, qdi_idf(s.df, s.docs), err);
 }
 
@@ -56,8 +57,9 @@ static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
 {
     const qd_term *t = qdi_leaf_term(r, x->u.term);
     if (!t) return 0;
-    l->type = &qdi_node_term;
     l->cost = t->df;
+    if (l->scores && x->scorer) return qdi_own_term_plan(r, x, l, err);
+    l->type = &qdi_node_term;
     return qdi_leaf_cursor(r, x->u.term, l->scores, false, x->weight, x->ninv, &l->u.cur, err);
 }
 

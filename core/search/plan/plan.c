@@ -15,6 +15,15 @@
 const qd_similarity qd_similarity_es = {.k1 = 1.2f, .b = 0.75f, .factor = 1.0f + 1.2f};
 const qd_similarity qd_similarity_lucene = {.k1 = 1.2f, .b = 0.75f, .factor = 1.0f};
 
+qd_similarity qdi_similarity_of(const qd_plan_options *o, qd_str field)
+{
+    const qd_similarity *common = o->similarity ? o->similarity : &qd_similarity_es;
+    const qd_similarity *own = o->similarity_of ? o->similarity_of(o->similarity_arg, field) : NULL;
+    qd_similarity sim = own ? *own : *common;
+    if (common->factor == 1) sim.factor = 1;
+    return sim;
+}
+
 qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err)
 {
     for (qdi_field *f = p->fields; f; f = f->next)
@@ -27,11 +36,7 @@ qdi_field *qdi_plan_field(qd_plan *p, qd_str name, qd_err *err)
         return NULL;
     }
     f->name = name;
-    f->sim = p->sim;
-    if (p->o.similarity_of) {
-        const qd_similarity *own = p->o.similarity_of(p->o.similarity_arg, name);
-        if (own) f->sim = *own;
-    }
+    f->sim = qdi_similarity_of(&p->o, name);
     for (uint32_t i = 0; i < leaves; i++)
         f->number[i] = qd_segment_field_find(qd_searcher_leaf(p->searcher, i)->segment, name);
     qd_searcher_field_stats(p->searcher, name, &f->stats);

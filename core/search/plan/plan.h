@@ -10,18 +10,13 @@
 #ifndef QD_SEARCH_PLAN_H
 #define QD_SEARCH_PLAN_H
 
+#include "mapping/similarity.h"
 #include "query/node.h"
 #include "runtime/task.h"
 #include "search/collect/collect.h"
 #include "search/searcher.h"
 
 typedef struct qd_plan qd_plan;
-
-/* BM25's parameters. */
-typedef struct qd_similarity {
-    float k1, b;
-    float factor; /* all weights times this: k1 + 1 in Elasticsearch, 1 in Lucene */
-} qd_similarity;
 
 /* Elasticsearch's default: k1 1.2, b 0.75, factor 2.2. */
 extern const qd_similarity qd_similarity_es;
@@ -39,7 +34,8 @@ typedef struct qd_term_budget {
 
 typedef struct qd_plan_options {
     const qd_similarity *similarity; /* NULL: qd_similarity_es */
-    /* A field's own similarity; NULL or a NULL result: the default above. */
+    /* A field's own similarity; NULL or a NULL result: the default above, whose factor is that of
+     * all BM25: k1 + 1 or none. */
     const qd_similarity *(*similarity_of)(void *arg, qd_str field);
     void *similarity_arg;
     const qd_node_global_stats *stats; /* NULL: the searcher's own */

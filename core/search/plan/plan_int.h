@@ -54,12 +54,13 @@ typedef struct qdi_phrase_slot {
 
 struct qdi_node {
     const qd_node_type *type;
-    bool scores;         /* false: only documents count; true: weight or boost is the score */
-    float boost;         /* product from the root down to here */
-    float weight;        /* of terms, synonyms, phrases */
-    const float *ninv;   /* same */
-    const qd_node *from; /* source, for names and parameters */
-    uint32_t number;     /* of the node in the plan: index of leaf states */
+    bool scores;       /* false: only documents count; true: weight or boost is the score */
+    float boost;       /* product from the root down to here */
+    float weight;      /* of terms, synonyms, phrases */
+    const float *ninv; /* same */
+    const struct qdi_scorer *scorer; /* other similarities than BM25, in place of these; or NULL */
+    const qd_node *from;             /* source, for names and parameters */
+    uint32_t number;                 /* of the node in the plan: index of leaf states */
     union {
         qdi_term *term;
         struct {
@@ -204,6 +205,17 @@ typedef struct qdi_term_stats {
 } qdi_term_stats;
 /* See above; of the searcher, or of what replaces it. */
 qdi_term_stats qdi_term_stats_of(const qd_plan *p, const qdi_term *t);
+/* The similarity of a field under these options. */
+qd_similarity qdi_similarity_of(const qd_plan_options *o, qd_str field);
+/* Does another similarity than BM25 score the field? Then qdi_weigh_own weighs its nodes. */
+static inline bool qdi_scores_own(const qdi_field *f)
+{
+    return f->sim.kind != QD_SIM_BM25;
+}
+/* The scorer of a node by the statistics of its n words. */
+QD_MUST_CHECK
+int qdi_weigh_own(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats *s, uint32_t n,
+                  qd_err *err);
 /* Weight and norms of a node that scores with these. */
 QD_MUST_CHECK
 int qdi_weigh_stats(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats *s, float idf,

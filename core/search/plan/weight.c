@@ -9,6 +9,7 @@
  */
 #include "search/plan/plan_int.h"
 #include "search/searcher_int.h"
+#include "search/similarity/scorer.h"
 #include <math.h>
 
 float qdi_idf(uint64_t df, uint64_t docs)
@@ -135,6 +136,16 @@ int qdi_weigh_stats(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats 
     x->weight = (x->boost * f->sim.factor) * idf;
     x->ninv = ninv_of(p, f, s);
     return x->ninv ? 0 : qd_err_nomem(err, "query plan");
+}
+
+int qdi_weigh_own(qd_plan *p, qdi_node *x, qdi_field *f, const qdi_term_stats *s, uint32_t n,
+                  qd_err *err)
+{
+    qdi_sim_stats *stats = qd_arena_alloc(p->arena, (n + 1) * sizeof *stats);
+    if (!stats) return qd_err_nomem(err, "query plan");
+    for (uint32_t i = 0; i < n; i++)
+        stats[i] = (qdi_sim_stats){s[i].docs, s[i].df, s[i].ttf, s[i].sum_ttf};
+    return qdi_scorer_make(p->arena, &f->sim, x->boost, stats, n, &x->scorer, err);
 }
 
 int qdi_weigh(qd_plan *p, qdi_node *x, qd_err *err)

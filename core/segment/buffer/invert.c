@@ -62,7 +62,7 @@ static int add_positions(qd_buffer *b, qdi_buffer_field *f, const qd_term_batch 
     } else {
         for (uint32_t i = 0; i < batch->n; i++) {
             uint64_t inc = batch->pos_inc ? batch->pos_inc[i] : 1;
-            f->length += inc > 0;
+            f->length += inc > 0 || batch->overlaps;
             if (i == 0) inc += gap;
             if (inc == 0 && position == (uint64_t)-1)
                 return qd_err_set(err, QD_E_ARG,

@@ -19,7 +19,7 @@ import org.apache.lucene.index.IndexWriterConfig;
 import org.apache.lucene.index.NoMergePolicy;
 import org.apache.lucene.index.Term;
 import org.apache.lucene.search.*;
-import org.apache.lucene.search.similarities.BM25Similarity;
+import org.apache.lucene.search.similarities.*;
 import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.util.BytesRef;
 
@@ -145,10 +145,42 @@ public final class Oracle {
         return b.build();
     }
 
+    static Normalization normalization(String[] p, int at) {
+        float c = p.length > at + 1 ? Float.parseFloat(p[at + 1]) : 1;
+        switch (p[at]) {
+        case "h1": return new NormalizationH1(c);
+        case "h2": return new NormalizationH2(c);
+        case "h3": return new NormalizationH3(c);
+        case "z": return new NormalizationZ(c);
+        default: return new Normalization.NoNormalization();
+        }
+    }
+    /** TYPE:PARAMETER:…, as compare.t writes them. */
+    static Similarity similarity(String spec) {
+        String[] p = spec.split(":");
+        switch (p[0]) {
+        case "boolean": return new BooleanSimilarity();
+        case "DFR":
+            return new DFRSimilarity(p[1].equals("g") ? new BasicModelG() : p[1].equals("if") ? new BasicModelIF()
+                : p[1].equals("in") ? new BasicModelIn() : new BasicModelIne(), p[2].equals("b") ? new AfterEffectB() : new AfterEffectL(),
+                normalization(p, 3));
+        case "IB":
+            return new IBSimilarity(p[1].equals("ll") ? new DistributionLL() : new DistributionSPL(), p[2].equals("df") ? new LambdaDF()
+                : new LambdaTTF(), normalization(p, 3));
+        case "DFI":
+            return new DFISimilarity(p[1].equals("standardized") ? new IndependenceStandardized() : p[1].equals("saturated")
+                ? new IndependenceSaturated() : new IndependenceChiSquared());
+        case "LMDirichlet": return new LMDirichletSimilarity(Float.parseFloat(p[1]));
+        case "LMJelinekMercer": return new LMJelinekMercerSimilarity(Float.parseFloat(p[1]));
+        default: return new BM25Similarity(Float.parseFloat(p[1]), Float.parseFloat(p[2]));
+        }
+    }
+
     public static void main(String[] a) throws Exception {
         int segment = Integer.parseInt(a[1]), delete = Integer.parseInt(a[2]);
+        Similarity similarity = similarity(a.length > 3 ? a[3] : "BM25:1.2:0.75");
         IndexWriterConfig c = new IndexWriterConfig(new WhitespaceAnalyzer());
-        c.setMergePolicy(NoMergePolicy.INSTANCE).setSimilarity(new BM25Similarity(1.2f, 0.75f));
+        c.setMergePolicy(NoMergePolicy.INSTANCE).setSimilarity(similarity);
         IndexWriter w = new IndexWriter(new ByteBuffersDirectory(), c);
         int n = 0;
         List<String> docs = Files.readAllLines(Paths.get(a[0], "docs"), StandardCharsets.UTF_8);
@@ -167,7 +199,7 @@ public final class Oracle {
         w.commit();
         IndexSearcher s = new IndexSearcher(DirectoryReader.open(w));
         s.setQueryCache(null);
-        s.setSimilarity(new BM25Similarity(1.2f, 0.75f));
+        s.setSimilarity(similarity);
         PrintWriter o = new PrintWriter(new java.io.OutputStreamWriter(System.out, StandardCharsets.UTF_8));
         for (String l : Files.readAllLines(Paths.get(a[0], "queries"), StandardCharsets.UTF_8)) {
             Oracle.s = l;

@@ -46,12 +46,25 @@ sub differ {
     return undef;
 }
 
-for my $case ([ $docs, 0 ], [ int($docs / 3) + 1, 0 ], [ int($docs / 3) + 1, 7 ]) {
-    my ($segment, $delete) = @$case;
+# Similarities, as TYPE:PARAMETER:…: BM25 on the whole corpus in three ways, the others on smaller ones.
+my @cases = ([ $docs, 0 ], [ int($docs / 3) + 1, 0 ], [ int($docs / 3) + 1, 7 ]);
+my @norms = ('no', 'h1:1', 'h1:2.5', 'h2:1', 'h2:7', 'h3:800', 'h3:5', 'z:0.3', 'z:0.05');
+my @similarities = ('boolean', 'BM25:0.5:0.2', 'BM25:2:1', 'BM25:0:0.75', 'BM25:1.2:0', map({ "DFI:$_" } qw(standardized saturated chisquared)),
+    map({ "LMDirichlet:$_" } 2000, 20, 0.5), map({ "LMJelinekMercer:$_" } 0.1, 0.7, 1));
+for my $norm (@norms) {
+    for my $model (qw(g if in ine)) { push @similarities, map { "DFR:$model:$_:$norm" } qw(b l) }
+    for my $distribution (qw(ll spl)) { push @similarities, map { "IB:$distribution:$_:$norm" } qw(df ttf) }
+}
+my $step = $ENV{QD_SIMILARITIES} ? int(@similarities / $ENV{QD_SIMILARITIES}) || 1 : 1; # a sample: so many of them
+for my $i (grep { $_ % $step == $seed % $step } 0 .. $#similarities) { push @cases, [ 90 + $i * 7 % 50, $i % 3 ? 0 : 5, $similarities[$i] ] }
+
+for my $case (@cases) {
+    my ($segment, $delete, $similarity) = @$case;
+    my ($all, $docs, $queries) = ($similarity // '', $similarity ? 300 : $docs, $similarity ? 60 : $queries);
     system("perl $here/gen.pl $dir $seed $docs $queries") == 0 or BAIL_OUT('gen.pl failed');
-    my @ours = `'$run' $dir $segment $delete`;
+    my @ours = `'$run' $dir $segment $delete $all`;
     is($?, 0, "runs $queries queries") or last;
-    my @theirs = `java -Xmx1g -XX:+UseSerialGC -cp $cp Oracle $dir $segment $delete`;
+    my @theirs = `java -Xmx1g -XX:+UseSerialGC -cp $cp Oracle $dir $segment $delete $all`;
     open my $f, '<', "$dir/queries" or die;
     my @q = <$f>;
     my $bad = 0;
@@ -60,7 +73,7 @@ for my $case ([ $docs, 0 ], [ int($docs / 3) + 1, 0 ], [ int($docs / 3) + 1, 7 ]
         my $why = differ($ours[$i] // '', $theirs[$i]) // next;
         diag "$q[$i]  $why" if $bad++ < ($ENV{QD_SHOW} // 5);
     }
-    is($bad, 0, "segments of $segment, one in $delete deleted: $queries queries agree (QD_SEED=$seed)");
+    is($bad, 0, "segments of $segment, one in $delete deleted, @{[$all || 'BM25']}: $queries queries agree (QD_SEED=$seed)");
     $seed++;
 }
 done_testing();

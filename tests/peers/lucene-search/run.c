@@ -4,6 +4,7 @@
  */
 #include "base/str.h"
 #include "lib/store_crash.h"
+#include "mapping/similarity.h"
 #include "search/plan/plan.h"
 #include "segment/automaton.h"
 #include "segment/live.h"
@@ -238,6 +239,61 @@ static void flush(qd_buffer *b, qd_store *store, qd_segment **seg, uint32_t s)
     OK(qd_segment_open(store, qd_str_c(name), NULL, seg, &err));
 }
 
+/* --- similarities: TYPE:PARAMETER:…, as compare.t writes them ----------------------------------
+ */
+
+static void put(qd_settings *s, const char *key, const char *value)
+{
+    char name[128];
+    snprintf(name, sizeof name, "index.similarity.default.%s", key);
+    if (value) OK(qd_settings_put(s, qd_str_c(name), qd_str_c(value), &err));
+}
+
+static void put_normalization(qd_settings *s, const char *kind, const char *c)
+{
+    char name[64];
+    put(s, "normalization", kind);
+    snprintf(name, sizeof name, "normalization.%s.%s", kind, *kind == 'z' ? "z" : "c");
+    if (*kind != 'n') put(s, name, c);
+}
+
+static qd_similarities *read_similarity(char *spec)
+{
+    char *p[8] = {0};
+    uint32_t n = 0;
+    qd_settings *s;
+    qd_similarities *out;
+    for (char *at = strtok(spec, ":"); at && n < 8; at = strtok(NULL, ":")) p[n++] = at;
+    OK(qd_settings_new(NULL, &s, &err));
+    put(s, "type", p[0]);
+    if (!strcmp(p[0], "BM25")) {
+        put(s, "k1", p[1]);
+        put(s, "b", p[2]);
+    } else if (!strcmp(p[0], "DFR")) {
+        put(s, "basic_model", p[1]);
+        put(s, "after_effect", p[2]);
+        put_normalization(s, p[3], p[4]);
+    } else if (!strcmp(p[0], "IB")) {
+        put(s, "distribution", p[1]);
+        put(s, "lambda", p[2]);
+        put_normalization(s, p[3], p[4]);
+    } else if (!strcmp(p[0], "DFI")) {
+        put(s, "independence_measure", p[1]);
+    } else {
+        put(s, strcmp(p[0], "LMDirichlet") ? "lambda" : "mu", p[1]);
+    }
+    OK(qd_settings_seal(s, &err));
+    OK(qd_similarities_make(s, &out, &err));
+    qd_settings_unref(s);
+    return out;
+}
+
+static const qd_similarity *similarity_of(void *arg, qd_str field)
+{
+    (void)field;
+    return qd_similarity_default(arg);
+}
+
 int main(int argc, char **argv)
 {
     static const qd_field_info infos[4] = {
@@ -273,13 +329,16 @@ int main(int argc, char **argv)
         for (uint32_t d = 0; every && d < qd_segment_docs(seg[s]); d++)
             if ((s * per + d) % every == 0) qd_live_delete(live[s], d);
     }
+    qd_similarities *similarities = argc > 4 ? read_similarity(argv[4]) : NULL;
     qd_searcher *searcher;
     OK(qd_searcher_make(seg, live, nseg, NULL, &searcher, &err));
     char *queries = slurp(argv[1], "queries");
     for (P = queries; *P; P = strchr(P, '\n') + 1) {
         qd_plan *p;
         qd_top_result r;
-        qd_plan_options o = {.similarity = &qd_similarity_lucene};
+        qd_plan_options o = {.similarity = &qd_similarity_lucene,
+                             .similarity_of = similarities ? similarity_of : NULL,
+                             .similarity_arg = similarities};
         OK(qd_plan_make(searcher, parse(), &o, &A, &p, &err));
         OK(qd_plan_top(p, &(qd_top_options){.k = 20, .total = QD_TOTAL_EXACT}, &r, &err));
         printf("%llu", (unsigned long long)r.total);
@@ -288,6 +347,7 @@ int main(int argc, char **argv)
         printf("\n");
         qd_arena_reset(&A);
     }
+    qd_similarities_unref(similarities);
     qd_searcher_unref(searcher);
     for (uint32_t s = 0; s < nseg; s++) {
         qd_segment_unref(seg[s]);

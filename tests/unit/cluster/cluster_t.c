@@ -817,6 +817,49 @@ static void analysis_parts_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+static void refused_below_level_4(int rc, qd_err *err)
+{
+    assert_int_equal(rc, QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(err), "the index's similarities need level 4 of the "
+                                               "cluster's formats; they are of level 3"));
+    qd_err_fini(err);
+}
+
+/* A node of a former level would score by BM25. */
+static void similarities_wait_for_their_level(void **state)
+{
+    static const char with[] =
+        "{\"properties\":{\"k\":{\"type\":\"text\",\"similarity\":\"boolean\"}}}";
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *plain = settings(NULL, NULL),
+                *s = settings("index.similarity.default.type", "boolean");
+    coord_memory *store = coord_memory_make(qd_env_system(), "scores");
+    qd_err_init(&err);
+    features = 3;
+    node old = node_open("scores", "node-old");
+    features = 0;
+    node new = node_open("scores", "node-new");
+    refused_below_level_4(create(&new, "a", s, "{}", &err), &err);
+    refused_below_level_4(create(&new, "a", plain, with, &err), &err);
+    assert_int_equal(create(&new, "a", plain, "{}", &err), 0);
+    qd_state *now = qd_cluster_state(new.cluster);
+    qd_str uuid = qd_str_c(now->indices[0]->uuid);
+    refused_below_level_4(qd_cluster_put_mapping(new.cluster, uuid, qd_str_c(with), NULL, &err),
+                          &err);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(qd_cluster_put_mapping(new.cluster, uuid, qd_str_c(with), NULL, &err), 0);
+    assert_int_equal(create(&new, "b", s, "{}", &err), 0);
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    qd_settings_unref(plain);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 static bool has_replica(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -1027,6 +1070,7 @@ int main(void)
         cmocka_unit_test(analysis_parts_wait_for_their_level),
         cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
         cmocka_unit_test(tiers_of_indices_wait_for_their_level),
+        cmocka_unit_test(similarities_wait_for_their_level),
     };
     return unit_run(tests);
 }

@@ -122,7 +122,7 @@ static int feed_batch(const corpus *c, const corpus_field *f, size_t from, size_
         end[i] = o->end;
     }
     if (n) inc[0] -= gap;
-    qd_term_batch batch = {c->text.at, off, len, inc, start, end, n, gap};
+    qd_term_batch batch = {c->text.at, off, len, inc, start, end, n, gap, false};
     return qd_buffer_terms(b, number, &batch, err);
 }
 
