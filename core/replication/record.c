@@ -1,5 +1,5 @@
-/* record.c: what a primary changes in the record of its shard: copies that fail or are admitted, its
- * start, a hand-over. See repl_int.h. */
+/* record.c: what a primary changes in the record of its shard: copies that fail or are admitted,
+ * its start, a hand-over. See repl_int.h. */
 #include "replication/mutants.h"
 #include "replication/repl_int.h"
 #include <stdio.h>
