@@ -87,5 +87,9 @@ uint32_t qd_mapping_level(const qd_mapping *m, const qd_field **what)
         level = own;
         *what = m->fields[i];
     }
+    if (m->stamp && level < QD_FEATURES_TYPES_0_2) {
+        level = QD_FEATURES_TYPES_0_2;
+        *what = m->stamp;
+    }
     return level;
 }

@@ -451,6 +451,7 @@ static qd_engine_op engine_op(const doc_item *i, qd_str routing)
     return (qd_engine_op){
         .delete = i->op == DOC_DELETE,
         .create = i->op == DOC_CREATE,
+        .is_new = true,
         .id = i->id,
         .routing = routing,
         .source = i->source,

@@ -61,7 +61,8 @@ static int shown_settings(const qd_index_meta *m, const qd_request *human, qd_se
             rc = qd_settings_put(*out, QD_STR("index.version.created_string"), id.number, NULL);
     }
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.uuid"), qd_str_c(m->uuid), NULL);
-    if (!rc) rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
+    if (!rc && !qd_settings_get(m->settings, QD_STR("index.provided_name")))
+        rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
     if (!rc) {
         rc = qd_settings_put(*out, QD_STR("index.version.created"), QD_STR("8536000"), NULL);
     }

@@ -28,10 +28,10 @@ typedef struct template_layers {
     const qd_json_node *at[TEMPLATE_LAYERS_MAX]; /* objects with settings, mappings, aliases */
     uint32_t n;
 } template_layers;
-/* The composable template of highest priority that matches; NULL: none. */
+/* The composable template of highest priority that matches, NULL: none; its name, if wanted. */
 QD_MUST_CHECK
-int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, const qd_json_node **out,
-                      qd_err *err);
+int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, qd_str *name,
+                      const qd_json_node **out, qd_err *err);
 /* The layers of a composable template: its components, what it says itself. */
 QD_MUST_CHECK
 int qdi_template_layers(const qd_state *s, qd_arena *a, const qd_json_node *t, template_layers *l,
