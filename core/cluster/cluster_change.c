@@ -300,6 +300,24 @@ typedef struct import_args {
     const uint64_t *terms;
 } import_args;
 
+/* What was a data stream's is an index by itself: the stream may be gone, or another one. */
+static int put_imported(const qd_cluster *c, const qd_index_meta *m, cluster_txn *t, qd_err *err)
+{
+    qd_index_meta *alone;
+    if (!m->place.stream.n) {
+        put_index(t, m);
+        return 0;
+    }
+    qd_index_source src = qdi_source_of(c, m);
+    src.place = (qd_index_place){0};
+    src.ready = m->mapping;
+    int rc = qd_index_meta_make(&src, &alone, err);
+    if (rc) return rc;
+    put_index(t, alone);
+    qd_index_meta_unref(alone);
+    return 0;
+}
+
 static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const import_args *a = arg;
@@ -315,7 +333,7 @@ static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qdi_txn_exists(t, qdi_index_key(t, m->uuid), false);
     qdi_txn_put(t, qdi_name_key(t, m->name), qd_arena_str(&t->arena, qd_str_c(m->uuid)), 0);
     put_mapping(t, m);
-    put_index(t, m);
+    if ((rc = put_imported(c, m, t, err))) return rc;
     for (uint32_t i = 0; i < m->shards; i++) {
         qd_shard_edit e;
         qd_shard_place p = {qdi_allocation_id(c, t), c->self.id, c->self.ephemeral};

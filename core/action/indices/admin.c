@@ -229,6 +229,23 @@ int qdi_enough_copies(const qd_settings *s, int64_t asked, qd_err *err)
                       (long long)asked, (long long)replicas + 1);
 }
 
+/* Names of data streams are no names of indices. */
+static int check_no_stream(const qd_request *q, qd_str name, qd_err *err)
+{
+    const qd_json_node *t;
+    qd_str template_name = {NULL, 0};
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_template_best(s, q->arena, name, &template_name, &t, err);
+    if (!rc && t && qd_json_get(t, "data_stream") && !qd_state_index(s, name)) {
+        rc = qd_err_set(err, QD_E_ARG,
+                        "cannot create index with name [%.*s], because it matches with template "
+                        "[%.*s] that creates data streams only, use create data stream api instead",
+                        QD_STR_ARG(name), QD_STR_ARG(template_name));
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
 int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_settings *settings = NULL;
@@ -242,6 +259,7 @@ int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qdi_cluster_block_check(q->a, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = qdi_date_name(q->arena, given, qd_env_wall_ms(q->a->env), &name, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
+    if (!rc) rc = check_no_stream(q, name, err);
     if (!rc) {
         rc = qdi_templates_apply(q->a, q->arena, name, &settings, &mapping, &aliases, &naliases,
                                  err);
@@ -348,6 +366,20 @@ static int closing_allowed(qd_request *q, qd_err *err)
     return rc;
 }
 
+/* A data stream could not be written to without them. */
+static int check_write_indices(const qd_state *s, const qd_resolved *found, qd_err *err)
+{
+    for (uint32_t i = 0; i < found->n; i++) {
+        const qd_index_meta *m = found->at[i];
+        const qd_alias_group *g = qd_state_stream_of(s, m);
+        if (!g || g->write_index != m || m->closed) continue;
+        return qd_err_set(err, QD_E_ARG,
+                          "cannot close the following data stream write indices [%.*s]",
+                          QD_STR_ARG(m->name));
+    }
+    return 0;
+}
+
 static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
 {
     qd_resolved found;
@@ -365,6 +397,7 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
         rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
                               err);
     }
+    if (!rc && closed) rc = check_write_indices(s, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc && closed) active = found.n > 0;
     for (uint32_t i = 0; !rc && i < found.n; i++) {

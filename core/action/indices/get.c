@@ -187,6 +187,7 @@ static void write_index(qd_request *q, const qd_index_meta *m, qd_json_writer *w
     }
     if (asked(q, "mappings")) write_mapping(q, m, w);
     if (asked(q, "settings")) qdi_write_settings(q, m, defaults, w);
+    if (m->place.stream.n) qd_json_field_str(w, "data_stream", m->place.stream);
 }
 
 int qdi_api_indices_get(qd_request *q, qd_response *r, qd_err *err)

@@ -9,6 +9,7 @@
 bool qdi_template_matches(const qd_json_node *t, qd_str index)
 {
     const qd_json_node *list = qd_json_get(t, "index_patterns");
+    if (list && list->type == QD_JSON_T_STRING) return qd_pattern_match(list->text, index);
     for (const qd_json_node *n = list ? list->first : NULL; n; n = n->next) {
         if (qd_pattern_match(qd_json_text(n), index)) return true;
     }

@@ -32,6 +32,13 @@ typedef struct template_layers {
 QD_MUST_CHECK
 int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, qd_str *name,
                       const qd_json_node **out, qd_err *err);
+/* Names of the data streams whose next index this template makes, joined by ", ". */
+QD_MUST_CHECK
+int qdi_template_streams(const qd_state *s, qd_arena *a, qd_str name, qd_str *streams, qd_err *err);
+/* "data_stream" of a template that is to be stored: does it say what it may, and do the streams
+ * that the template of this name makes stay with one? QD_E_ARG */
+QD_MUST_CHECK
+int qdi_template_stream_check(qd_request *q, qd_str name, const qd_json_node *t, qd_err *err);
 /* The layers of a composable template: its components, what it says itself. */
 QD_MUST_CHECK
 int qdi_template_layers(const qd_state *s, qd_arena *a, const qd_json_node *t, template_layers *l,

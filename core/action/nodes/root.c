@@ -155,7 +155,7 @@ static const struct {
     {"aggregate_metric", false},
     {"analytics", false},
     {"ccr", false},
-    {"data_streams", false},
+    {"data_streams", true},
     {"data_tiers", false},
     {"enrich", false},
     {"eql", false},

@@ -174,22 +174,3 @@ int qdi_stream_create(qd_actions *actions, qd_arena *a, qd_str name, qd_state **
     qd_state_unref(s);
     return rc;
 }
-
-int qdi_streams_of_template(const qd_state *s, qd_arena *a, qd_str template_name, qd_str *names,
-                            qd_err *err)
-{
-    *names = (qd_str){NULL, 0};
-    for (uint32_t i = 0; i < s->ndocuments; i++) {
-        qd_str key = s->documents[i].key, best = {NULL, 0};
-        const qd_json_node *t;
-        if (!qd_str_starts(key, QD_STR(QD_STREAM_KEY))) continue;
-        qd_str stream = qd_str_sub(key, sizeof QD_STREAM_KEY - 1, key.n);
-        int rc = qdi_template_best(s, a, stream, &best, &t, err);
-        if (rc) return rc;
-        if (!t || !qd_str_eq(best, template_name)) continue;
-        *names = qd_arena_printf(a, "%.*s%s%.*s", QD_STR_ARG(*names), names->n ? ", " : "",
-                                 QD_STR_ARG(stream));
-        if (!names->p) return qd_err_nomem(err, "data stream");
-    }
-    return 0;
-}

@@ -33,9 +33,12 @@ int qdi_stream_next(qd_actions *actions, const qd_state *s, qd_arena *a, const d
 /* Creates a data stream. QD_E_EXISTS */
 QD_MUST_CHECK
 int qdi_stream_create(qd_actions *actions, qd_arena *a, qd_str name, qd_state **out, qd_err *err);
-/* Is the template of this name that of data streams? Their names, joined. */
+typedef struct found_streams {
+    const qd_alias_group **at; /* by name */
+    uint32_t n;
+} found_streams;
+/* The streams of the request's {name} (none: all), of its arena. QD_E_INDEX_NOT_FOUND */
 QD_MUST_CHECK
-int qdi_streams_of_template(const qd_state *s, qd_arena *a, qd_str template_name, qd_str *names,
-                            qd_err *err);
+int qdi_streams_find(qd_request *q, const qd_state *s, found_streams *out, qd_err *err);
 
 #endif
