@@ -126,9 +126,14 @@ typedef struct qd_index_creation {
     qd_str stream, record;
     uint64_t stream_revision;
     bool stream_hidden;
+    /* It is made of the index of this uuid (NULL: of none), which takes no writes: each primary
+     * begins where those are that it is made of. The settings name the source for the shards
+     * (index.resize.source.uuid). */
+    const char *resizes;
 } qd_index_creation;
 /* Creates it, all in one change of the state. As qd_cluster_create_index; QD_E_CONFLICT: what it
- * follows is not as it was any more. */
+ * follows is not as it was any more; QD_E_STATE: the source of a resize takes writes, or its
+ * primaries are not there. */
 QD_MUST_CHECK
 int qd_cluster_create(qd_cluster *c, const qd_index_creation *i, qd_state **out, qd_err *err);
 /* Deletes data streams, by name, with their indices. What is not there is left out. */

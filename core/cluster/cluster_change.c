@@ -201,14 +201,15 @@ static int name_free(const qd_state *s, const qd_index_creation *a, qd_err *err)
 /* Puts the primaries of a new index where the allocation wants them, in the transaction that makes
  * it; those that have no place (yet) are left to the allocator. */
 static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
-                            cluster_txn *t, qd_err *err)
+                            const char *source, cluster_txn *t, qd_err *err)
 {
     qd_alloc_facts facts = {.now_ms = m->created_ms,
                             .values = c->config ? qd_config_values(c->config) : NULL};
     qd_alloc_view view;
     qd_alloc_result r;
     const qd_node_meta **at = qd_arena_calloc(&t->arena, (m->shards + 1) * sizeof *at);
-    if (!at) return qd_err_nomem(err, "allocation");
+    uint64_t *terms = qd_arena_calloc(&t->arena, (m->shards + 1) * sizeof *terms);
+    if (!at || !terms) return qd_err_nomem(err, "allocation");
     int rc = qd_alloc_view_new(s, &facts, m, &t->arena, &view, err);
     if (!rc) rc = qd_allocation_round(&view, &t->arena, &r, err);
     if (rc) return rc;
@@ -217,11 +218,13 @@ static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_met
         if (d->action != QD_ALLOC_ASSIGN_PRIMARY || d->node >= s->nnodes) continue;
         at[d->shard] = &s->nodes[d->node];
     }
+    if (source && (rc = qdi_resize_places(s, source, m, t, at, terms, err))) return rc;
     for (uint32_t i = 0; i < m->shards; i++) {
         qd_shard_edit e;
         /* the first state of a node that is alone may not show it yet */
         const qd_node_meta *node = at[i] || s->nnodes || !c->data ? at[i] : &c->self;
         int made = qd_shard_edit_new(&e, &t->arena, m->replicas, m->created_ms);
+        e.s.primary_term = terms[i]; /* of documents that it begins with */
         if (!made && node) {
             qd_shard_place p = {qdi_allocation_id(c, t), node->id, node->ephemeral};
             made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_NONE);
@@ -279,7 +282,7 @@ int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_p
     qd_coord_change *last = &t->changes.at[t->changes.n - 1];
     last->value = qd_arena_str(&t->arena, last->value);
     put_index(t, m);
-    rc = put_fresh_shards(c, s, m, t, err);
+    rc = put_fresh_shards(c, s, m, a->resizes, t, err);
     qd_index_meta_unref(m);
     return rc;
 }

@@ -110,6 +110,10 @@ void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const 
 /* Puts a new index into a transaction. */
 int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_place *place,
                      const qd_state *s, cluster_txn *t, qd_err *err);
+/* Where the primaries of m begin, which is made of the index of this uuid, and the term of what
+ * each begins with. QD_E_STATE */
+int qdi_resize_places(const qd_state *s, const char *source, const qd_index_meta *m, cluster_txn *t,
+                      const qd_node_meta **at, uint64_t *terms, qd_err *err);
 /* What a new version of an index is made of: as it is. */
 qd_index_source qdi_source_of(const qd_cluster *c, const qd_index_meta *m);
 /* Replaces m by the index that src describes. */
