@@ -161,7 +161,7 @@ static const struct {
     {"eql", false},
     {"frozen_indices", false},
     {"graph", false},
-    {"ilm", false},
+    {"ilm", true},
     {"logstash", false},
     {"ml", false},
     {"monitoring", false},

@@ -61,7 +61,8 @@ typedef struct qd_alias_group {
     bool is_stream; /* indices: by their order in it, the last one is the write index */
 } qd_alias_group;
 
-#define QD_STREAM_KEY "data_stream/" /* of the document of a data stream, before its name */
+#define QD_STREAM_KEY "data_stream/"  /* of the document of a data stream, before its name */
+#define QD_LIFECYCLE_KEY "lifecycle/" /* of documents of lifecycle policies */
 
 /* A JSON document of its own in the cluster state: templates ("template/..."), permits, what data
  * streams are ("data_stream/..."). */
