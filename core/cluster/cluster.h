@@ -147,6 +147,9 @@ typedef struct qd_stream_action {
 /* Does it all in one change. QD_E_ARG: a stream or an index is not there, or may not. */
 QD_MUST_CHECK
 int qd_cluster_modify_streams(qd_cluster *c, const qd_stream_action *a, uint32_t n, qd_err *err);
+/* Gives a data stream another lifecycle (JSON; empty: none). QD_E_ARG: there is no such stream. */
+QD_MUST_CHECK
+int qd_cluster_set_lifecycle(qd_cluster *c, qd_str stream, qd_str lifecycle, qd_err *err);
 /* Takes up an index whose files lie on this node though the cluster does not know it: its metadata
  * as saved beside the data, and for each shard a primary term above those used before.
  * QD_E_INDEX_EXISTS (the name is taken), QD_E_ARG (known or deleted). */

@@ -170,8 +170,10 @@ typedef struct modify_args {
     uint32_t n;
 } modify_args;
 
-/* The document of a stream with its next generation. */
-static int next_generation(const qd_state *s, qd_str name, cluster_txn *t, qd_err *err)
+/* Puts the document of a stream with its next generation, or (member) another value of a member;
+ * empty: without it. */
+static int put_document(const qd_state *s, qd_str name, const char *member, qd_str value,
+                        cluster_txn *t, qd_err *err)
 {
     qd_str key = stream_key(t, name);
     const qd_state_document_record *d = qd_state_document(s, key);
@@ -186,13 +188,18 @@ static int next_generation(const qd_state *s, qd_str name, cluster_txn *t, qd_er
     qd_json_writer_init(&w, &b, false);
     qd_json_object(&w);
     for (const qd_json_node *n = root->first; n; n = n->next) {
-        if (qd_str_is(n->key, "generation")) {
+        if (member && qd_str_is(n->key, member)) continue;
+        if (!member && qd_str_is(n->key, "generation")) {
             if (!qd_str_i64(qd_json_text(n), &generation)) generation = 1;
             qd_json_field_int(&w, "generation", generation + 1);
             continue;
         }
         qd_json_key(&w, n->key);
         qd_json_raw_value(&w, n->raw);
+    }
+    if (member && value.n) {
+        qd_json_key_c(&w, member);
+        qd_json_raw_value(&w, value);
     }
     qd_json_object_end(&w);
     qdi_txn_at(t, key, d->mod_revision);
@@ -318,7 +325,7 @@ static int modify(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, q
         else if (seen(a, i, false))
             rc = qd_err_set(err, QD_E_ARG, "index [%.*s] is named by two actions",
                             QD_STR_ARG(x->index));
-        if (!rc && !seen(a, i, true)) rc = next_generation(s, x->stream, t, err);
+        if (!rc && !seen(a, i, true)) rc = put_document(s, x->stream, NULL, x->stream, t, err);
         if (rc) break;
         int64_t oldest = g->indices[0]->place.order - 1 - (int64_t)i;
         rc = x->remove ? let_go(c, s, g, m, t, err) : take_up(c, s, g, m, oldest, t, err);
@@ -332,4 +339,22 @@ int qd_cluster_modify_streams(qd_cluster *c, const qd_stream_action *a, uint32_t
     if (n > STREAM_STEPS_MAX)
         return qd_err_set(err, QD_E_ARG, "more than %u actions at once", STREAM_STEPS_MAX);
     return qdi_change(c, modify, &args, NULL, err);
+}
+
+typedef struct lifecycle_args {
+    qd_str stream, lifecycle;
+} lifecycle_args;
+
+static int set_lifecycle(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+{
+    const lifecycle_args *a = arg;
+    int rc = check_level(s, "data streams", err);
+    (void)c;
+    return rc ? rc : put_document(s, a->stream, "lifecycle", a->lifecycle, t, err);
+}
+
+int qd_cluster_set_lifecycle(qd_cluster *c, qd_str stream, qd_str lifecycle, qd_err *err)
+{
+    lifecycle_args a = {stream, lifecycle};
+    return qdi_change(c, set_lifecycle, &a, NULL, err);
 }

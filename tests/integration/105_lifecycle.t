@@ -78,6 +78,26 @@ subtest 'a data stream, to its end' => sub {
     is_deeply($n[2]->get('/_ilm/policy/short')->{json}{short}{in_use_by}{data_streams}, ['logs-a'], 'the policy tells its stream');
 };
 
+subtest 'a data stream with a lifecycle of its own' => sub {
+    is($n[0]->put('/_index_template/own', {index_patterns => ['own-*'], data_stream => {}, template => {settings => {number_of_replicas => 1}, lifecycle => {data_retention => '7d'}}})->{status}, 200, 'a template with one');
+    $n[0]->post('/own-a/_doc?refresh=true', {'@timestamp' => 1});
+    my $get = sub { $n[1]->get('/_data_stream/own-a/_lifecycle')->{json}{data_streams}[0]{lifecycle} };
+    is_deeply($get->(), {enabled => JSON::PP::true, data_retention => '7d'}, 'its stream has it');
+    my $i = $n[0]->get('/_data_stream/own-a')->{json}{data_streams}[0]{indices}[0];
+    is($i->{managed_by}, 'Data stream lifecycle', 'and tells so');
+    my $e = $n[2]->get("/own-a/_lifecycle/explain")->{json}{indices}{$i->{index_name}};
+    ok($e->{managed_by_lifecycle} && $e->{lifecycle}{data_retention} eq '7d' && !$e->{rollover_date_millis}, 'explained');
+    is($n[0]->post('/own-a/_rollover')->{status}, 200, 'rolled over');
+    is($n[1]->put('/_data_stream/own-a/_lifecycle', {data_retention => '1s'})->{status}, 200, 'kept for a second');
+    comes('what is older is deleted', sub { $n[0]->head("/$i->{index_name}")->{status} == 404 });
+    is(scalar @{ $n[0]->get('/_data_stream/own-a')->{json}{data_streams}[0]{indices} }, 1, 'the write index stays');
+    is($n[0]->get('/_data_stream/own-a')->{json}{data_streams}[0]{generation}, 2, 'and the generation');
+    for my $bad ({data_retention => 'long'}, {downsampling => []}, {enabled => 1}) { is($n[0]->put('/_data_stream/own-a/_lifecycle', $bad)->{status}, 400, 'refused: ' . join ' ', keys %$bad) }
+    is($n[0]->put('/_data_stream/own-none/_lifecycle', {})->{status}, 404, 'of no stream');
+    is($n[0]->delete('/_data_stream/own-a/_lifecycle')->{status}, 200, 'taken away');
+    is($get->(), undef, 'it has none');
+};
+
 subtest 'errors, retry, move, remove' => sub {
     $n[0]->put('/lone', {settings => {number_of_replicas => 1, 'index.lifecycle.name' => 'p'}});
     comes('an index without alias fails', sub { (at('lone')->{step} // '') eq 'ERROR' });

@@ -84,6 +84,12 @@ static int write_content(qd_request *q, const qd_json_node *n, bool all, qd_json
         for (uint32_t i = 0; i < nlist; i++) qdi_alias_write(&list[i], w);
         qd_json_object_end(w);
     }
+    const qd_json_node *lifecycle = all ? NULL : qd_json_get(n, "lifecycle");
+    if (!rc && lifecycle) rc = qdi_stream_lifecycle_check(lifecycle, err);
+    if (!rc && lifecycle) {
+        qd_json_key_c(w, "lifecycle");
+        qd_json_raw_value(w, lifecycle->raw);
+    }
     return rc;
 }
 

@@ -39,6 +39,9 @@ int qdi_template_streams(const qd_state *s, qd_arena *a, qd_str name, qd_str *st
  * that the template of this name makes stay with one? QD_E_ARG */
 QD_MUST_CHECK
 int qdi_template_stream_check(qd_request *q, qd_str name, const qd_json_node *t, qd_err *err);
+/* The lifecycle of data streams: {"enabled": …, "data_retention": …}. QD_E_ARG */
+QD_MUST_CHECK
+int qdi_stream_lifecycle_check(const qd_json_node *n, qd_err *err);
 /* The layers of a composable template: its components, what it says itself. */
 QD_MUST_CHECK
 int qdi_template_layers(const qd_state *s, qd_arena *a, const qd_json_node *t, template_layers *l,

@@ -1,6 +1,7 @@
 /* templates_streams.c: templates that make data streams, and the streams that need them. */
 #include "action/indices/templates_int.h"
 #include "base/str.h"
+#include "config/value.h"
 
 /* The stream that a document of the state is; false: it is none. */
 static bool stream_of(const qd_state_document_record *d, qd_str *name)
@@ -125,4 +126,22 @@ int qdi_template_stream_check(qd_request *q, qd_str name, const qd_json_node *t,
     if (!rc) rc = check_streams(q, s, name, t, err);
     qd_state_unref(s);
     return rc;
+}
+
+int qdi_stream_lifecycle_check(const qd_json_node *n, qd_err *err)
+{
+    int64_t ns;
+    if (n->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_XCONTENT, "[lifecycle] must be an object");
+    for (const qd_json_node *m = n->first; m; m = m->next) {
+        int rc = 0;
+        if (qd_str_is(m->key, "data_retention") && m->type == QD_JSON_T_STRING)
+            rc = qd_value_time(m->text, "data_retention", &ns, err);
+        else if (!(qd_str_is(m->key, "enabled") && m->type == QD_JSON_T_BOOL) &&
+                 !(qd_str_is(m->key, "data_retention") && m->type == QD_JSON_T_NULL))
+            rc = qd_err_set(err, QD_E_ARG, "[lifecycle] [%.*s] is not supported by this version",
+                            QD_STR_ARG(m->key));
+        if (rc) return rc;
+    }
+    return 0;
 }

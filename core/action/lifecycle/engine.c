@@ -128,7 +128,7 @@ static void care_for(struct qd_lifecycle *l, const qd_state *s, const qd_index_m
     qd_err_fini(&err);
 }
 
-static bool goes_on(struct qd_lifecycle *l)
+bool qdi_lc_goes_on(struct qd_lifecycle *l)
 {
     qd_mutex_lock(&l->lock);
     bool on = !l->stop;
@@ -151,7 +151,7 @@ static void look(struct qd_lifecycle *l, const qd_state *s)
         if (qdi_lc_policy_of(s->indices[i]).n) at[n++].uuid = s->indices[i]->uuid;
     int rc = at ? qdi_lc_records_get(l->a, &arena, at, n, &err) : 0;
     if (rc) qd_log_warn("action", "lifecycle policies wait: %s", qd_err_reason(&err));
-    for (uint32_t i = 0; !rc && at && i < n && goes_on(l); i++) {
+    for (uint32_t i = 0; !rc && at && i < n && qdi_lc_goes_on(l); i++) {
         qd_arena own;
         qd_arena_init(&own, l->a->account, 0);
         care_for(l, s, qd_state_index_uuid(s, qd_str_c(at[i].uuid)), &at[i], &own);
@@ -173,10 +173,11 @@ static void keep(void *arg)
         uint64_t now = qd_env_mono_ns(l->a->env);
         uint64_t every =
             (uint64_t)qd_config_ms(l->a->config, QD_SET_INDICES_LIFECYCLE_POLL) * 1000000u;
-        if ((!last || now - last + TICK_NS / 2 >= every) && goes_on(l)) {
+        if ((!last || now - last + TICK_NS / 2 >= every) && qdi_lc_goes_on(l)) {
             qd_state *s = qd_cluster_state(l->a->cluster);
             last = now;
             if (qdi_lc_is_running(s)) look(l, s);
+            qdi_lc_streams(l, s);
             qd_state_unref(s);
         }
         qd_mutex_lock(&l->lock);

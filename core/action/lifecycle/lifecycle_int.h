@@ -125,6 +125,10 @@ static inline qd_str qdi_lc_policy_of(const qd_index_meta *m)
 {
     return qd_values_text(m->values, QD_IX_LIFECYCLE_NAME);
 }
+/* Is this node still to carry policies out? */
+bool qdi_lc_goes_on(struct qd_lifecycle *l);
+/* Does what is due at the data streams that have a lifecycle of their own (streams.c). */
+void qdi_lc_streams(struct qd_lifecycle *l, const qd_state *s);
 /* From when an index is as old as it is. */
 int64_t qdi_lc_date(const qd_index_meta *m);
 

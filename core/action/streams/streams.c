@@ -38,6 +38,24 @@ int qdi_stream_read(const qd_state *s, qd_arena *a, qd_str name, data_stream *ou
     return 0;
 }
 
+bool qdi_stream_is_managed(const data_stream *d)
+{
+    const qd_json_node *n = d->at ? qd_json_get(d->at, "lifecycle") : NULL;
+    const qd_json_node *enabled = n ? qd_json_get(n, "enabled") : NULL;
+    return n && (!enabled || enabled->truth);
+}
+
+void qdi_stream_lifecycle_write(const qd_json_node *lifecycle, qd_json_writer *w)
+{
+    const qd_json_node *enabled = qd_json_get(lifecycle, "enabled");
+    const qd_json_node *retention = qd_json_get(lifecycle, "data_retention");
+    qd_json_object(w);
+    qd_json_field_bool(w, "enabled", !enabled || enabled->truth);
+    if (retention && retention->type == QD_JSON_T_STRING)
+        qd_json_field_str(w, "data_retention", retention->text);
+    qd_json_object_end(w);
+}
+
 int qdi_stream_template(const qd_state *s, qd_arena *a, qd_str stream, const qd_json_node **out,
                         qd_str *name, qd_err *err)
 {
@@ -63,8 +81,8 @@ int qdi_stream_wanted(const qd_state *s, qd_arena *a, qd_str name, bool *out, qd
 }
 
 /* The document with another generation; of a new stream the first one. */
-static int write_record(const data_stream *now, int64_t generation, qd_arena *a, qd_str *out,
-                        qd_err *err)
+static int write_record(const data_stream *now, int64_t generation, const qd_json_node *lifecycle,
+                        qd_arena *a, qd_str *out, qd_err *err)
 {
     qd_buf b;
     qd_json_writer w;
@@ -73,6 +91,10 @@ static int write_record(const data_stream *now, int64_t generation, qd_arena *a,
     qd_json_object(&w);
     qd_json_field_int(&w, "generation", generation);
     if (!now->at) qd_json_field_bool(&w, "hidden", now->hidden);
+    if (!now->at && lifecycle) {
+        qd_json_key_c(&w, "lifecycle");
+        qd_json_raw_value(&w, lifecycle->raw);
+    }
     for (const qd_json_node *n = now->at ? now->at->first : NULL; n; n = n->next) {
         if (qd_str_is(n->key, "generation")) continue;
         qd_json_key(&w, n->key);
@@ -136,7 +158,10 @@ int qdi_stream_next(qd_actions *actions, const qd_state *s, qd_arena *a, const d
     if (now->revision) out->naliases = 0;
     out->aliases = aliases;
     if (!rc) rc = qdi_index_defaults_apply(actions, s, out->name, &out->settings, err);
-    return rc ? rc : write_record(now, generation, a, &out->record, err);
+    const qd_json_node *lifecycle = NULL; /* the last one that says something */
+    for (uint32_t i = 0; i < l->n; i++)
+        if (qd_json_get(l->at[i], "lifecycle")) lifecycle = qd_json_get(l->at[i], "lifecycle");
+    return rc ? rc : write_record(now, generation, lifecycle, a, &out->record, err);
 }
 
 static int check_name(qd_str name, qd_err *err)

@@ -126,7 +126,8 @@ static qd_health health_of(const qd_state *s, const qd_alias_group *g)
     return worst;
 }
 
-static void write_indices(const qdi_identity *id, const qd_alias_group *g, qd_json_writer *w)
+static void write_indices(const qdi_identity *id, const qd_alias_group *g, bool managed,
+                          qd_json_writer *w)
 {
     qd_json_key_c(w, "indices");
     qd_json_array(w);
@@ -135,8 +136,13 @@ static void write_indices(const qdi_identity *id, const qd_alias_group *g, qd_js
         qd_json_field_str(w, "index_name", g->indices[i]->name);
         qd_json_field_c(w, "index_uuid", g->indices[i]->uuid);
         if (id->product == QDI_ES8 || id->product == QDI_ES9) {
+            qd_str policy = qd_values_text(g->indices[i]->values, QD_IX_LIFECYCLE_NAME);
             qd_json_field_bool(w, "prefer_ilm", true);
-            qd_json_field_c(w, "managed_by", "Unmanaged");
+            if (policy.n) qd_json_field_str(w, "ilm_policy", policy);
+            qd_json_field_c(w, "managed_by",
+                            policy.n  ? "Index Lifecycle Management"
+                            : managed ? "Data stream lifecycle"
+                                      : "Unmanaged");
         }
         qd_json_object_end(w);
     }
@@ -164,7 +170,7 @@ static int write_stream(qd_request *q, const qd_state *s, const qd_alias_group *
     qd_json_object(w);
     qd_json_field_c(w, "name", "@timestamp");
     qd_json_object_end(w);
-    write_indices(&id, g, w);
+    write_indices(&id, g, qdi_stream_is_managed(&d), w);
     qd_json_field_int(w, "generation", d.generation);
     if (meta && !id.opensearch) {
         qd_json_key_c(w, "_meta");
@@ -173,6 +179,13 @@ static int write_stream(qd_request *q, const qd_state *s, const qd_alias_group *
     qd_json_field_c(w, "status", healths[health_of(s, g)]);
     if (template_name.n) qd_json_field_str(w, "template", template_name);
     if (!id.opensearch) {
+        const qd_json_node *lifecycle = qd_json_get(d.at, "lifecycle");
+        if (lifecycle) {
+            qd_json_key_c(w, "lifecycle");
+            qdi_stream_lifecycle_write(lifecycle, w);
+        }
+        qd_str policy = qd_values_text(g->write_index->values, QD_IX_LIFECYCLE_NAME);
+        if (policy.n) qd_json_field_str(w, "ilm_policy", policy);
         qd_json_field_bool(w, "hidden", g->is_hidden);
         qd_json_field_bool(w, "system", false);
         if (id.product != QDI_ES7102) {

@@ -16,6 +16,10 @@ typedef struct data_stream {
 /* Reads the document of a stream. QD_E_NOTFOUND without text: it is none. */
 QD_MUST_CHECK
 int qdi_stream_read(const qd_state *s, qd_arena *a, qd_str name, data_stream *out, qd_err *err);
+/* Has it a lifecycle of its own that is enabled? */
+bool qdi_stream_is_managed(const data_stream *d);
+/* A lifecycle as it is shown: with "enabled". */
+void qdi_stream_lifecycle_write(const qd_json_node *lifecycle, qd_json_writer *w);
 /* The template for a stream of this name, and its own name. QD_E_ARG: none makes data streams of
  * it. */
 QD_MUST_CHECK
