@@ -77,6 +77,7 @@ typedef struct qd_actions {
     struct qd_search_nodes *search_nodes;   /* what other nodes' searches took; qd_action_serve */
     struct qd_scrolls *scrolls;             /* open search contexts */
     struct qd_by_query *by_query;           /* byquery/byquery.h; NULL: no such requests are run */
+    struct qd_lifecycle *lifecycle;         /* lifecycle/lifecycle.h; NULL: no policies run */
     struct qd_action_counters *counters;    /* counters.h; NULL: nothing is counted */
     struct qd_plugin_routes *routes;        /* api/plugin_routes.h; NULL: there are none */
     struct qd_request_cache *request_cache; /* request_cache.h; NULL: nothing is kept */

@@ -109,6 +109,47 @@ QD_MUST_CHECK
 int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,
                             const qd_alias *aliases, uint32_t naliases, qd_state **out,
                             qd_err *err);
+/* A new index that others have to do with; what is borrowed lives until the call has returned. */
+typedef struct qd_index_creation {
+    qd_str name;
+    qd_settings *settings;
+    qd_str mapping;
+    const qd_alias *aliases;
+    uint32_t naliases;
+    /* It takes the place of an index: the one of this uuid, the write index of `rolled`. Of an
+     * alias it becomes the write index, or carries it alone where the other one was no write index
+     * by name. NULL: of none. */
+    const char *follows;
+    qd_str rolled;
+    /* It becomes the newest backing index of this data stream (empty: of none), whose document
+     * becomes `record`; that has the revision stream_revision until then, 0: it is a new one. */
+    qd_str stream, record;
+    uint64_t stream_revision;
+    bool stream_hidden;
+    /* It is made of the index of this uuid (NULL: of none), which takes no writes: each primary
+     * begins where those are that it is made of. The settings name the source for the shards
+     * (index.resize.source.uuid). */
+    const char *resizes;
+} qd_index_creation;
+/* Creates it, all in one change of the state. As qd_cluster_create_index; QD_E_CONFLICT: what it
+ * follows is not as it was any more; QD_E_STATE: the source of a resize takes writes, or its
+ * primaries are not there. */
+QD_MUST_CHECK
+int qd_cluster_create(qd_cluster *c, const qd_index_creation *i, qd_state **out, qd_err *err);
+/* Deletes data streams, by name, with their indices. What is not there is left out. */
+QD_MUST_CHECK
+int qd_cluster_delete_streams(qd_cluster *c, const qd_str *names, uint32_t n, qd_err *err);
+/* An index that a data stream takes up, as its oldest one, or lets go. */
+typedef struct qd_stream_action {
+    bool remove;
+    qd_str stream, index;
+} qd_stream_action;
+/* Does it all in one change. QD_E_ARG: a stream or an index is not there, or may not. */
+QD_MUST_CHECK
+int qd_cluster_modify_streams(qd_cluster *c, const qd_stream_action *a, uint32_t n, qd_err *err);
+/* Gives a data stream another lifecycle (JSON; empty: none). QD_E_ARG: there is no such stream. */
+QD_MUST_CHECK
+int qd_cluster_set_lifecycle(qd_cluster *c, qd_str stream, qd_str lifecycle, qd_err *err);
 /* Takes up an index whose files lie on this node though the cluster does not know it: its metadata
  * as saved beside the data, and for each shard a primary term above those used before.
  * QD_E_INDEX_EXISTS (the name is taken), QD_E_ARG (known or deleted). */
@@ -117,7 +158,7 @@ int qd_cluster_import_index(qd_cluster *c, const qd_index_meta *m, const uint64_
                             qd_state **out, qd_err *err);
 /* Deletes indices (by uuid) with all their records; leaves entries in the graveyard. Each goes as a
  * whole; more than one transaction holds go in several, of which the first may be done on failure.
- */
+ * QD_E_ARG: one is the write index of a data stream. */
 QD_MUST_CHECK
 int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint32_t n,
                               qd_state **out, qd_err *err);

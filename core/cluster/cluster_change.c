@@ -107,7 +107,7 @@ static int gone(qd_str uuid, qd_err *err)
 }
 
 /* A new version of m: src starts as a copy of it. */
-static qd_index_source source_of(const qd_cluster *c, const qd_index_meta *m)
+qd_index_source qdi_source_of(const qd_cluster *c, const qd_index_meta *m)
 {
     return (qd_index_source){
         .uuid = m->uuid,
@@ -122,6 +122,7 @@ static qd_index_source source_of(const qd_cluster *c, const qd_index_meta *m)
         .mapping_version = m->mapping_version,
         .settings_version = m->settings_version,
         .aliases_version = m->aliases_version,
+        .place = m->place,
         .analyzers = m->analyzers, /* whoever leaves their settings alone needs no plugin for it */
         .plugins = c->plugins,
     };
@@ -130,15 +131,7 @@ static qd_index_source source_of(const qd_cluster *c, const qd_index_meta *m)
 /* --- creating an index
  * ------------------------------------------------------------------------------- */
 
-typedef struct create_args {
-    qd_str name;
-    qd_settings *settings;
-    qd_str mapping;
-    const qd_alias *aliases;
-    uint32_t naliases;
-} create_args;
-
-static int name_free(const qd_state *s, const create_args *a, qd_err *err)
+static int name_free(const qd_state *s, const qd_index_creation *a, qd_err *err)
 {
     const qd_index_meta *m = qd_state_index(s, a->name);
     if (m) {
@@ -148,10 +141,11 @@ static int name_free(const qd_state *s, const create_args *a, qd_err *err)
         qd_err_detail_str(err, "index", a->name);
         return rc;
     }
-    if (qd_state_alias(s, a->name)) {
-        int rc =
-            qd_err_set(err, QD_E_INVALID_INDEX_NAME,
-                       "Invalid index name [%.*s], already exists as alias", QD_STR_ARG(a->name));
+    const qd_alias_group *same = qd_state_alias(s, a->name);
+    if (same) {
+        int rc = qd_err_set(err, QD_E_INVALID_INDEX_NAME,
+                            "Invalid index name [%.*s], already exists as %s", QD_STR_ARG(a->name),
+                            same->is_stream ? "data stream" : "alias");
         qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
         qd_err_detail_str(err, "index", a->name);
         return rc;
@@ -159,7 +153,8 @@ static int name_free(const qd_state *s, const create_args *a, qd_err *err)
     for (uint32_t i = 0; i < a->naliases; i++) {
         int rc = qd_alias_name_check(a->aliases[i].name, err);
         if (rc) return rc;
-        if (qd_state_index(s, a->aliases[i].name) || qd_str_eq(a->aliases[i].name, a->name)) {
+        if (qd_state_index(s, a->aliases[i].name) || qd_state_stream(s, a->aliases[i].name) ||
+            qd_str_eq(a->aliases[i].name, a->name)) {
             return qd_err_set(err, QD_E_INVALID_ALIAS,
                               "Invalid alias name [%.*s]: an index or data stream exists with the "
                               "same name as the alias",
@@ -172,14 +167,15 @@ static int name_free(const qd_state *s, const create_args *a, qd_err *err)
 /* Puts the primaries of a new index where the allocation wants them, in the transaction that makes
  * it; those that have no place (yet) are left to the allocator. */
 static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
-                            cluster_txn *t, qd_err *err)
+                            const char *source, cluster_txn *t, qd_err *err)
 {
     qd_alloc_facts facts = {.now_ms = m->created_ms,
                             .values = c->config ? qd_config_values(c->config) : NULL};
     qd_alloc_view view;
     qd_alloc_result r;
     const qd_node_meta **at = qd_arena_calloc(&t->arena, (m->shards + 1) * sizeof *at);
-    if (!at) return qd_err_nomem(err, "allocation");
+    uint64_t *terms = qd_arena_calloc(&t->arena, (m->shards + 1) * sizeof *terms);
+    if (!at || !terms) return qd_err_nomem(err, "allocation");
     int rc = qd_alloc_view_new(s, &facts, m, &t->arena, &view, err);
     if (!rc) rc = qd_allocation_round(&view, &t->arena, &r, err);
     if (rc) return rc;
@@ -188,11 +184,13 @@ static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_met
         if (d->action != QD_ALLOC_ASSIGN_PRIMARY || d->node >= s->nnodes) continue;
         at[d->shard] = &s->nodes[d->node];
     }
+    if (source && (rc = qdi_resize_places(s, source, m, t, at, terms, err))) return rc;
     for (uint32_t i = 0; i < m->shards; i++) {
         qd_shard_edit e;
         /* the first state of a node that is alone may not show it yet */
         const qd_node_meta *node = at[i] || s->nnodes || !c->data ? at[i] : &c->self;
         int made = qd_shard_edit_new(&e, &t->arena, m->replicas, m->created_ms);
+        e.s.primary_term = terms[i]; /* of documents that it begins with */
         if (!made && node) {
             qd_shard_place p = {qdi_allocation_id(c, t), node->id, node->ephemeral};
             made = qd_shard_edit_assign_primary(&e, &p, QD_FORCE_NONE);
@@ -203,9 +201,9 @@ static int put_fresh_shards(qd_cluster *c, const qd_state *s, const qd_index_met
     return 0;
 }
 
-static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
+int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_place *place,
+                     const qd_state *s, cluster_txn *t, qd_err *err)
 {
-    const create_args *a = arg;
     uint8_t random[16];
     char uuid[QD_UUID_TEXT];
     qd_index_meta *m;
@@ -226,6 +224,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
         .settings_version = 1,
         .aliases_version = 1,
         .plugins = c->plugins,
+        .place = *place,
     };
     if ((rc = qd_index_expand(s, a->settings, &src.settings, err))) return rc;
     rc = qd_index_meta_make(&src, &m, err);
@@ -250,7 +249,7 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qd_coord_change *last = &t->changes.at[t->changes.n - 1];
     last->value = qd_arena_str(&t->arena, last->value);
     put_index(t, m);
-    rc = put_fresh_shards(c, s, m, t, err);
+    rc = put_fresh_shards(c, s, m, a->resizes, t, err);
     qd_index_meta_unref(m);
     return rc;
 }
@@ -258,9 +257,12 @@ static int create_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
 int qd_cluster_create_index(qd_cluster *c, qd_str name, qd_settings *settings, qd_str mapping,
                             const qd_alias *aliases, uint32_t naliases, qd_state **out, qd_err *err)
 {
-    create_args a = {name, settings, mapping, aliases, naliases};
-    int rc = qd_index_name_check(name, err);
-    return rc ? rc : qdi_change(c, create_index, &a, out, err);
+    qd_index_creation a = {.name = name,
+                           .settings = settings,
+                           .mapping = mapping,
+                           .aliases = aliases,
+                           .naliases = naliases};
+    return qd_cluster_create(c, &a, out, err);
 }
 
 typedef struct import_args {
@@ -268,11 +270,29 @@ typedef struct import_args {
     const uint64_t *terms;
 } import_args;
 
+/* What was a data stream's is an index by itself: the stream may be gone, or another one. */
+static int put_imported(const qd_cluster *c, const qd_index_meta *m, cluster_txn *t, qd_err *err)
+{
+    qd_index_meta *alone;
+    if (!m->place.stream.n) {
+        put_index(t, m);
+        return 0;
+    }
+    qd_index_source src = qdi_source_of(c, m);
+    src.place = (qd_index_place){0};
+    src.ready = m->mapping;
+    int rc = qd_index_meta_make(&src, &alone, err);
+    if (rc) return rc;
+    put_index(t, alone);
+    qd_index_meta_unref(alone);
+    return 0;
+}
+
 static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const import_args *a = arg;
     const qd_index_meta *m = a->m;
-    create_args name = {.name = m->name, .aliases = m->aliases, .naliases = m->naliases};
+    qd_index_creation name = {.name = m->name, .aliases = m->aliases, .naliases = m->naliases};
     int rc = name_free(s, &name, err);
     if (rc) return rc;
     if (qd_state_index_uuid(s, qd_str_c(m->uuid)) || qd_state_buried(s, qd_str_c(m->uuid))) {
@@ -283,7 +303,7 @@ static int import_index(qd_cluster *c, void *arg, const qd_state *s, cluster_txn
     qdi_txn_exists(t, qdi_index_key(t, m->uuid), false);
     qdi_txn_put(t, qdi_name_key(t, m->name), qd_arena_str(&t->arena, qd_str_c(m->uuid)), 0);
     put_mapping(t, m);
-    put_index(t, m);
+    if ((rc = put_imported(c, m, t, err))) return rc;
     for (uint32_t i = 0; i < m->shards; i++) {
         qd_shard_edit e;
         qd_shard_place p = {qdi_allocation_id(c, t), c->self.id, c->self.ephemeral};
@@ -354,8 +374,8 @@ static int rules_check(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
 }
 
 /* Replaces m by the index that src describes. */
-static int replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
-                         const qd_index_source *src, cluster_txn *t, qd_err *err)
+int qdi_replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                      const qd_index_source *src, cluster_txn *t, qd_err *err)
 {
     qd_index_meta *now;
     int rc = qd_index_meta_make(src, &now, err);
@@ -400,10 +420,10 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         qd_mapping_unref(merged);
         return QDI_CHANGE_NOTHING;
     }
-    qd_index_source src = source_of(c, m);
+    qd_index_source src = qdi_source_of(c, m);
     src.mapping = qd_mapping_json(merged);
     src.mapping_version++;
-    rc = replace_index(c, s, m, &src, t, err);
+    rc = qdi_replace_index(c, s, m, &src, t, err);
     qd_mapping_unref(merged);
     return rc;
 }
@@ -502,14 +522,14 @@ static int change_settings(qd_cluster *c, void *arg, const qd_state *s, cluster_
     if (!rc && !a->preserve && !a->exact) rc = check_final(m, a->update, err);
     if (!rc) rc = merged_settings(m, a, &now, err);
     if (rc) return rc;
-    qd_index_source src = source_of(c, m);
+    qd_index_source src = qdi_source_of(c, m);
     rc = a->exact ? 0 : expand(s, &now, err);
     if (!rc) {
         src.settings = now;
         src.settings_version++;
         if (!qd_index_analysis_same(now, m->settings)) src.analyzers = NULL;
         bool same = qd_settings_equal(now, m->settings);
-        rc = same ? agrees(t, m) : replace_index(c, s, m, &src, t, err);
+        rc = same ? agrees(t, m) : qdi_replace_index(c, s, m, &src, t, err);
     }
     qd_settings_unref(now);
     return rc;
@@ -593,9 +613,9 @@ static int change_closed(qd_cluster *c, void *arg, const qd_state *s, cluster_tx
     const qd_index_meta *m = qd_state_index_uuid(s, a->uuid);
     if (!m) return gone(a->uuid, err);
     if (m->closed == a->closed) return agrees(t, m);
-    qd_index_source src = source_of(c, m);
+    qd_index_source src = qdi_source_of(c, m);
     src.closed = a->closed;
-    return replace_index(c, s, m, &src, t, err);
+    return qdi_replace_index(c, s, m, &src, t, err);
 }
 
 int qd_cluster_set_closed(qd_cluster *c, qd_str uuid, bool closed, qd_state **out, qd_err *err)
@@ -645,8 +665,9 @@ static int check_alias(const qd_state *s, const qd_alias_action *x, const alias_
     if (x->type != QD_ALIAS_ADD) return 0;
     int rc = qd_alias_name_check(x->alias.name, err);
     if (rc) return rc;
-    const qd_index_meta *same = qd_state_index(s, x->alias.name);
-    for (uint32_t i = 0; same && i < a->n; i++) {
+    const qd_alias_group *stream = qd_state_stream(s, x->alias.name);
+    const qd_index_meta *same = stream ? stream->write_index : qd_state_index(s, x->alias.name);
+    for (uint32_t i = 0; same && !stream && i < a->n; i++) {
         if (a->a[i].type == QD_ALIAS_REMOVE_INDEX && strcmp(a->a[i].index->uuid, same->uuid) == 0) {
             same = NULL; /* it goes away in the same step */
         }
@@ -659,7 +680,12 @@ static int check_alias(const qd_state *s, const qd_alias_action *x, const alias_
     return rc;
 }
 
-/* At most one index of an alias may be its write index. */
+static bool same_stream(const qd_index_meta *m, const qd_index_meta *other)
+{
+    return m->place.stream.n && qd_str_eq(m->place.stream, other->place.stream);
+}
+
+/* At most one index, or one data stream, of an alias may be written to. */
 static int check_write_index(const qd_state *s, const alias_args *a, qd_err *err)
 {
     for (uint32_t i = 0; i < a->n; i++) {
@@ -668,7 +694,8 @@ static int check_write_index(const qd_state *s, const alias_args *a, qd_err *err
         const qd_alias_group *g = qd_state_alias(s, x->alias.name);
         for (uint32_t k = 0; g && k < g->n; k++) {
             const qd_alias *other = qd_index_meta_alias(g->indices[k], x->alias.name);
-            if (other->is_write_index != 1 || strcmp(g->indices[k]->uuid, x->index->uuid) == 0) {
+            if (other->is_write_index != 1 || strcmp(g->indices[k]->uuid, x->index->uuid) == 0 ||
+                same_stream(g->indices[k], x->index)) {
                 continue;
             }
             bool changed = false;
@@ -696,7 +723,7 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     for (uint32_t i = 0; i < a->n && !rc; i++) rc = check_alias(s, &a->a[i], a, err);
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         const qd_index_meta *m = s->indices[i];
-        qd_index_source src = source_of(c, m);
+        qd_index_source src = qdi_source_of(c, m);
         qd_alias *list = NULL;
         bool changed = false, removed = false;
         for (uint32_t k = 0; k < a->n; k++) {
@@ -705,7 +732,7 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         }
         if (removed) {
             const qd_index_meta *one[] = {m};
-            qdi_delete_args d = {one, 1};
+            qdi_delete_args d = {.m = one, .n = 1};
             any = true;
             rc = qdi_delete_indices(c, &d, s, t, err);
             continue;
@@ -715,7 +742,7 @@ static int change_aliases(qd_cluster *c, void *arg, const qd_state *s, cluster_t
         src.aliases = list;
         src.aliases_version++;
         any = true;
-        rc = replace_index(c, s, m, &src, t, err);
+        rc = qdi_replace_index(c, s, m, &src, t, err);
     }
     return rc ? rc : any ? 0 : 1;
 }

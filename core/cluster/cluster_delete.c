@@ -80,12 +80,27 @@ static void drop_mappings(cluster_txn *t, const qd_state *s, const qdi_delete_ar
     }
 }
 
+/* The write index of a data stream goes with the stream. */
+static int check_stream(const qd_state *s, const qd_index_meta *was, qd_err *err)
+{
+    const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(was->uuid));
+    const qd_alias_group *g = m ? qd_state_stream_of(s, m) : NULL;
+    if (!g || g->write_index != m) return 0;
+    return qd_err_set(
+        err, QD_E_ARG,
+        "index [%.*s] is the write index for data stream [%.*s] and cannot be deleted",
+        QD_STR_ARG(m->name), QD_STR_ARG(g->name));
+}
+
 int qdi_delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
 {
     const qdi_delete_args *a = arg;
     qd_map going; /* hash of a mapping -> number of indices that go */
     uint32_t any = 0;
-    (void)err;
+    for (uint32_t i = 0; i < a->n && !a->streams; i++) {
+        int rc = check_stream(s, a->m[i], err);
+        if (rc) return rc;
+    }
     qd_map_init(&going, NULL);
     for (uint32_t i = 0; i < a->n; i++) {
         const qd_index_meta *m = qd_state_index_uuid(s, qd_str_c(a->m[i]->uuid));
@@ -126,7 +141,7 @@ int qd_cluster_delete_indices(qd_cluster *c, const qd_index_meta *const *m, uint
     qd_state *s = NULL;
     int rc = 0;
     for (uint32_t at = 0; at < n && !rc;) {
-        qdi_delete_args a = {m + at, deleted_at_once(c, m + at, n - at)};
+        qdi_delete_args a = {.m = m + at, .n = deleted_at_once(c, m + at, n - at)};
         at += a.n;
         qd_state *before = s;
         s = NULL;

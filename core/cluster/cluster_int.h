@@ -107,6 +107,18 @@ int qdi_txn_commit(qd_cluster *c, cluster_txn *t, uint64_t *revision, qd_err *er
 /* Puts the edited record of a shard, under a compare with the revision it was edited from. */
 void qdi_txn_put_shard(cluster_txn *t, const char *uuid, uint32_t number, const qd_shard_edit *e);
 
+/* Puts a new index into a transaction. */
+int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_place *place,
+                     const qd_state *s, cluster_txn *t, qd_err *err);
+/* Where the primaries of m begin, which is made of the index of this uuid, and the term of what
+ * each begins with. QD_E_STATE */
+int qdi_resize_places(const qd_state *s, const char *source, const qd_index_meta *m, cluster_txn *t,
+                      const qd_node_meta **at, uint64_t *terms, qd_err *err);
+/* What a new version of an index is made of: as it is. */
+qd_index_source qdi_source_of(const qd_cluster *c, const qd_index_meta *m);
+/* Replaces m by the index that src describes. */
+int qdi_replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
+                      const qd_index_source *src, cluster_txn *t, qd_err *err);
 /* Keys of an index: its record, its name. */
 qd_str qdi_index_key(cluster_txn *t, const char *uuid);
 qd_str qdi_name_key(cluster_txn *t, qd_str name);
@@ -125,6 +137,7 @@ typedef int (*qdi_change_fn)(qd_cluster *c, void *arg, const qd_state *s, cluste
 typedef struct qdi_delete_args {
     const qd_index_meta *const *m;
     uint32_t n;
+    bool streams; /* with their data streams, whose write indices may be among them */
 } qdi_delete_args;
 int qdi_delete_indices(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err);
 /* Makes and commits a change, again from a newer state while it conflicts; returns when this node

@@ -455,7 +455,8 @@ void qd_document_writer_free(qd_document_writer *w)
 int qd_document_write(qd_document_writer *w, const qd_mapping *m, uint64_t unit, qd_buffer *b,
                       const qd_engine_op *op, qd_doc_result *result, qd_err *err)
 {
-    qd_doc_input in = {.source = op->source, .id = op->id, .has_routing = op->routing.n > 0};
+    qd_doc_input in = {
+        .source = op->source, .id = op->id, .has_routing = op->routing.n > 0, .is_new = op->is_new};
     qd_str kept = {NULL, 0};
     if (w->mapping != m) { /* numbers of fields may differ between mappings */
         qd_mapping_unref(w->mapping);

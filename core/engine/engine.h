@@ -34,6 +34,7 @@ typedef enum qd_version_type {
 
 typedef struct qd_engine_op {
     bool delete, create; /* create: refuse an id that exists */
+    bool is_new;         /* it comes from a client, not from a log or another copy */
     qd_str id, routing, source;
     qd_version_type version_type;
     int64_t version;   /* external types only; -1 otherwise */

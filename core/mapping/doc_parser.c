@@ -618,6 +618,17 @@ static int dynamic_update(qd_doc_parser *p, const qd_mapping *m, const qd_doc_in
     return 0;
 }
 
+/* A document of a data stream has one time. */
+static int check_stamp(qd_doc_parser *p, const qd_field *f, qd_err *err)
+{
+    const doc_field *s = &p->d.fields.at[f->id];
+    uint32_t n = s->gen == p->d.gen ? s->n : 0;
+    if (n == 1) return 0;
+    int rc = qd_err_set(err, QD_E_ARG, "data stream timestamp field [%.*s] %s", QD_STR_ARG(f->name),
+                        n ? "encountered multiple values" : "is missing");
+    return qdi_doc_wrap(&p->d, rc, err);
+}
+
 int qd_doc_parse(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
                  const qd_doc_sink *sink, qd_doc_result *result, qd_err *err)
 {
@@ -631,6 +642,7 @@ int qd_doc_parse(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in,
     }
     int rc = parse_once(p, m, in, err);
     if (QD_UNLIKELY(rc)) return rc;
+    if (QD_UNLIKELY(m->stamp && in->is_new) && (rc = check_stamp(p, m->stamp, err))) return rc;
     if (QD_UNLIKELY(p->fresh.n)) return dynamic_update(p, m, in, result, err);
     return qdi_doc_deliver(&p->d, sink, err);
 }

@@ -25,6 +25,7 @@ typedef struct qd_doc_input {
     size_t slack;     /* readable bytes behind it, see qd_json_reader_init_slack */
     qd_str id;        /* for errors */
     bool has_routing; /* a routing value was given */
+    bool is_new;      /* no operation that comes again: a data stream's timestamp must be there */
 } qd_doc_input;
 
 typedef struct qd_doc_result {

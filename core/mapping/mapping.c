@@ -571,6 +571,26 @@ static int list_nested(compiler *c, qd_mapping_reason reason, qd_err *err)
     return 0;
 }
 
+/* The field that each document of a data stream has once. */
+static int find_stamp(qd_mapping *m, qd_err *err)
+{
+    if (m->def->stamped != TRI_TRUE) return 0;
+    const qd_field *f = qd_mapping_field(m, QD_STR(MAPPING_STAMP));
+    if (!f) {
+        return qd_err_set(err, QD_E_ARG, "data stream timestamp field [%s] does not exist",
+                          MAPPING_STAMP);
+    }
+    const char *type = qd_field_type_name(f);
+    if (strcmp(type, "date") != 0 && strcmp(type, "date_nanos") != 0) {
+        return qd_err_set(err, QD_E_ARG,
+                          "data stream timestamp field [%s] is of type [%s], but "
+                          "[date,date_nanos] is expected",
+                          MAPPING_STAMP, type);
+    }
+    m->stamp = f;
+    return 0;
+}
+
 static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_new, qd_err *err)
 {
     qd_mapping *m = c->m;
@@ -588,6 +608,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = resolve_copy_to(c, err);
     for (size_t i = 0; i < c->fields.n; i++) m->stores |= c->fields.at[i]->stored;
     if (rc == 0) rc = resolve_aliases(c, err);
+    if (rc == 0) rc = find_stamp(m, err);
     if (rc == 0) rc = dynamic_formats(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
         rc = qd_json_filter_make(&m->arena, m->def->includes, m->def->nincludes, m->def->excludes,

@@ -52,6 +52,7 @@ typedef struct mapping_def {
     uint32_t ntemplates;
     qd_str meta; /* JSON */
     tri source_enabled, routing_required;
+    tri stamped; /* _data_stream_timestamp.enabled */
     qd_str *includes, *excludes;
     uint32_t nincludes, nexcludes;
 } mapping_def;
@@ -100,6 +101,7 @@ struct qd_mapping {
     uint32_t *by_name; /* their ids in the order of names */
     child *names;      /* table of full names of fields, hidden ones too, and objects */
     uint32_t names_mask;
+    const qd_field *stamp; /* which each new document must have once; NULL: none */
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
     uint32_t ndate_formats;
@@ -115,6 +117,8 @@ typedef struct field_builder {
     struct qd_field *implied[4]; /* multi-fields that the type of the present field brings */
     uint32_t nimplied;
 } field_builder;
+
+#define MAPPING_STAMP "@timestamp" /* the field of data streams */
 
 /* --- hidden.c: fields that the type of another one brings ---- */
 /* A field of segments beside f, named NAME.suffix, not yet indexed. No mapping may name it: ".x"

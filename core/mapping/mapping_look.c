@@ -145,5 +145,9 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type,
         *type = qd_field_type_name(m->fields[i]);
         *f = m->fields[i];
     }
+    if (m->stamp && level < QD_FEATURES_TYPES_0_2) {
+        level = QD_FEATURES_TYPES_0_2;
+        *what = m->stamp;
+    }
     return level;
 }

@@ -186,6 +186,11 @@ int qdi_mapping_merge(qd_arena *a, mapping_def *into, const mapping_def *from, q
         into->excludes = from->excludes;
         into->nexcludes = from->nexcludes;
     }
+    if (from->stamped != TRI_UNSET) {
+        bool was = into->stamped == TRI_TRUE, is = from->stamped == TRI_TRUE;
+        if (was && !is) return metadata_conflict(err, "_data_stream_timestamp", "enabled", was, is);
+        into->stamped = from->stamped;
+    }
     if (from->has_routing) {
         bool was = into->routing_required == TRI_TRUE, is = from->routing_required == TRI_TRUE;
         if (was != is) return metadata_conflict(err, "_routing", "required", was, is);

@@ -601,6 +601,22 @@ static int read_routing(const qd_json_node *n, mapping_def *d, qd_err *err)
     return 0;
 }
 
+static int read_stamp(const qd_json_node *n, mapping_def *d, qd_err *err)
+{
+    for (const qd_json_node *c = n->first; c; c = c->next) {
+        bool truth;
+        if (!qd_str_is(c->key, "enabled")) {
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "unknown parameter [%.*s] on metadata field "
+                              "[_data_stream_timestamp]",
+                              QD_STR_ARG(c->key));
+        }
+        if (qd_json_truth(c, &truth)) return bad_bool(c, err);
+        d->stamped = truth ? TRI_TRUE : TRI_FALSE;
+    }
+    return 0;
+}
+
 static int read_templates(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_err *err)
 {
     if (n->type != QD_JSON_T_ARRAY) {
@@ -649,6 +665,8 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
         return read_source(a, c, d, err);
     if (qd_str_is(c->key, "_routing") && c->type == QD_JSON_T_OBJECT)
         return read_routing(c, d, err);
+    if (qd_str_is(c->key, "_data_stream_timestamp") && c->type == QD_JSON_T_OBJECT)
+        return read_stamp(c, d, err);
     if (qd_str_is(c->key, "_meta") && c->type == QD_JSON_T_OBJECT) {
         d->meta = compact(a, c);
         return d->meta.p ? 0 : qd_err_nomem(err, "mapping");
@@ -679,6 +697,7 @@ int qdi_mapping_read(const qdi_type_source *from, qd_arena *a, qd_str json, mapp
     if (body->type != QD_JSON_T_OBJECT)
         return qd_err_set(err, QD_E_MAPPER_PARSING, "mapping must be an object");
     d->date_detection = d->numeric_detection = d->source_enabled = d->routing_required = TRI_UNSET;
+    d->stamped = TRI_UNSET;
     d->root = qdi_object_make(a, QD_STR("_doc"));
     if (!d->root) return qd_err_nomem(err, "mapping");
     rc = read_object(from, a, body, d->root, true, 0, err);

@@ -93,6 +93,12 @@ static void write_metadata(const mapping_def *d, qd_json_writer *w)
         qd_json_key_c(w, "_meta");
         qd_json_raw_value(w, d->meta);
     }
+    if (d->stamped == TRI_TRUE) {
+        qd_json_key_c(w, "_data_stream_timestamp");
+        qd_json_object(w);
+        qd_json_field_bool(w, "enabled", true);
+        qd_json_object_end(w);
+    }
     if (d->routing_required == TRI_TRUE) {
         qd_json_key_c(w, "_routing");
         qd_json_object(w);

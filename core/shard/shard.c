@@ -123,6 +123,7 @@ int qdi_shard_make(qd_shards *all, const qd_index_meta *m, uint32_t number, cons
     s->existing =
         s->primary && !none && (qd_copy_is_active(c) || c->recovery == QD_RECOVERY_EXISTING_STORE);
     s->forced = s->existing && r->unopened;
+    s->resized = s->primary && !s->existing && r->fresh && qdi_shard_is_resized(m, NULL);
     s->index = qd_index_meta_ref(m);
     snprintf(s->uuid, sizeof s->uuid, "%s", m->uuid);
     snprintf(s->allocation_id, sizeof s->allocation_id, "%.*s", QD_STR_ARG(c->allocation_id));
@@ -186,6 +187,10 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
     if (err) qd_err_fini(err);
     int n = snprintf(prefix, sizeof prefix, "%s/", s->folder);
     rc = qdi_tiers_delete_all(s->shards, (qd_str){prefix, (size_t)n}, err);
+    if (!rc && s->resized) {
+        rc = qdi_shard_resize(s, c, err);
+        return rc ? rc : qd_engine_open(c, out, err);
+    }
     return rc ? rc : qd_engine_create(c, out, err);
 }
 

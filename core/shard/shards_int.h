@@ -35,6 +35,7 @@ struct qd_shard {
     bool primary;           /* this copy was given as the primary; else it is filled by one */
     bool existing;          /* the files of this allocation id must be here; else, of a primary,
                              * those that are here are of no use */
+    bool resized;           /* never opened: it is made of shards of another index */
     bool forced;            /* they were not in sync: they begin a history of their own */
     _Atomic bool reopening; /* its record changes by its own doing */
     char allocation_id[QD_UUID_TEXT];
@@ -275,5 +276,14 @@ void qdi_shard_aside_void(qd_shard *s);
 /* Of a replica that could not be opened, as *err says: notes that and moves its files in the same
  * way, once no copy of this node counts. QD_E_TIMEOUT: one still does. [worker] */
 int qdi_shard_damaged_aside(qd_shard *s, qd_err *err);
+
+/* --- resize.c --- */
+
+/* Is the index made of another one? *source (may be NULL) gets that one's uuid. */
+bool qdi_shard_is_resized(const qd_index_meta *m, qd_str *source);
+/* Fills the empty folder of a shard whose index is made of another one; c is what it is opened by
+ * then. QD_E_TIMEOUT: a source is not open here yet. [worker] */
+QD_MUST_CHECK
+int qdi_shard_resize(qd_shard *s, const qd_engine_config *c, qd_err *err);
 
 #endif

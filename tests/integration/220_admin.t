@@ -74,17 +74,17 @@ for my $what (qw(metrics api)) {
 like($node->log_text, qr{WARN.*\[settings .*the node setting \[path\.repo\] has no effect in this version: .* \(flag -E\)}, 'in the log at the start');
 sub warned { my ($r) = @_; my $w = $r->{headers}{warning} // ''; return ref $w ? join "\n", @$w : $w }
 my $w = qr{^299 Elasticsearch-8\.19\.0-[0-9a-f]{40} "the}m;
-$r = $node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => '1m', 'indices.merge.max_bytes_per_sec' => '1mb', 'search.max_buckets' => 70000}});
+$r = $node->put('/_cluster/settings', {transient => {'storage.gc_grace' => '2h', 'indices.merge.max_bytes_per_sec' => '1mb', 'search.max_buckets' => 70000}});
 is($r->{status}, 200, 'settings');
-like(warned($r), qr{$w node setting \[indices\.lifecycle\.poll_interval\] has no effect in this version: How often .*"$}m, 'a warning');
+like(warned($r), qr{$w node setting \[storage\.gc_grace\] has no effect in this version: Age at .*"$}m, 'a warning');
 like(warned($r), qr{$w node setting \[indices\.merge\.max_bytes_per_sec\] has no effect in this version: }m, 'for each');
 unlike(warned($r), qr/max_buckets/, 'that has no effect');
-is(warned($node->put('/_cluster/settings', {transient => {'indices.lifecycle.poll_interval' => undef, 'indices.merge.max_bytes_per_sec' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
-like(warned($node->put('/later', {settings => {'index.lifecycle.name' => 'p', number_of_replicas => 0}})), qr{$w index setting \[index\.lifecycle\.name\] has no effect in this version: }, 'of a new index');
+is(warned($node->put('/_cluster/settings', {transient => {'storage.gc_grace' => undef, 'indices.merge.max_bytes_per_sec' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
+like(warned($node->put('/later', {settings => {'index.merge.scheduler.auto_throttle' => 'false', number_of_replicas => 0}})), qr{$w index setting \[index\.merge\.scheduler\.auto_throttle\] has no effect in this version: }, 'of a new index');
 like(warned($node->put('/later/_settings', {'index.max_script_fields' => 3})), qr{$w index setting \[index\.max_script_fields\]}, 'of a change');
 is(warned($node->put('/later/_settings', {'index.max_script_fields' => 32})), '', 'not of the default');
 is(warned($node->put('/later/_settings', {'index.store.stats_refresh_interval' => '10s', 'index.refresh_interval' => '2s'})), '', 'nor of what has its effect');
-like(warned($node->put('/_index_template/later', {index_patterns => ['later-*'], template => {settings => {'index.lifecycle.name' => 'p'}}})), qr{$w index setting \[index\.lifecycle\.name\]}, 'of a template');
+like(warned($node->put('/_index_template/later', {index_patterns => ['later-*'], template => {settings => {'index.merge.scheduler.auto_throttle' => 'false'}}})), qr{$w index setting \[index\.merge\.scheduler\.auto_throttle\]}, 'of a template');
 $node->delete('/_index_template/later');
 like(warned($node->put('/later/_settings', {'index.translog.retention.age' => '1h'})), qr{$w index setting \[index\.translog\.retention\.age\] is deprecated and has no effect: }, 'of what is deprecated');
 { # once for each client in the log

@@ -21,6 +21,8 @@ static int run(qd_request *q, qd_response *r, bq_kind kind, qd_err *err)
 {
     bq_job *job = qd_calloc(q->a->account, sizeof *job);
     if (!job) return qd_err_nomem(err, "a task");
+    const qd_pair *params = q->params; /* the job's copies may go before the answer is written */
+    qd_str body = q->body;
     qdi_bq_init(job, q->a);
     job->api = q->api->name;
     int rc = qdi_bq_keep(job, q, err);
@@ -28,6 +30,8 @@ static int run(qd_request *q, qd_response *r, bq_kind kind, qd_err *err)
     if (!rc && !job->spec.wait) {
         char id[96];
         rc = qdi_bq_background(job, q, id, err);
+        q->params = params;
+        q->body = body;
         if (!rc) {
             qd_json_object(&r->w);
             qd_json_field_c(&r->w, "task", id);
@@ -37,6 +41,8 @@ static int run(qd_request *q, qd_response *r, bq_kind kind, qd_err *err)
     } else if (!rc) {
         rc = wait_for(job, q, r, err);
     }
+    q->params = params;
+    q->body = body;
     qdi_bq_fini(job);
     qd_free(job);
     return rc;

@@ -229,7 +229,16 @@ static void write_index(const state_request *x, const qd_index_meta *m)
     for (uint32_t i = 0; i < m->naliases; i++) qd_json_str(w, m->aliases[i].name);
     qd_json_array_end(w);
     write_terms(qd_state_shards(x->s, m), m, w);
-    empty(w, "rollover_info");
+    qd_json_key_c(w, "rollover_info");
+    qd_json_object(w);
+    if (m->place.rolled_ms) {
+        qd_json_key(w, m->place.rolled_alias);
+        qd_json_object(w);
+        empty(w, "met_conditions");
+        qd_json_field_int(w, "time", m->place.rolled_ms);
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
     if (!x->id.opensearch) qd_json_field_bool(w, "system", false);
     qd_json_object_end(w);
 }

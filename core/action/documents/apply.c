@@ -1,7 +1,6 @@
 /* apply.c: one operation from its index name to the engine's result. See documents_int.h. */
 #include "action/api/counters.h"
 #include "action/documents/documents_int.h"
-#include "action/indices/templates_int.h"
 #include "action/transport/ask_int.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -108,107 +107,14 @@ static void newer_state(doc_batch *b)
     b->state = qd_cluster_state(b->a->cluster);
 }
 
-/* Goes on with the state that the batch has changed, which is taken; NULL: somebody else has. */
-static void changed(doc_batch *b, qd_state *now)
+void qdi_batch_changed(doc_batch *b, qd_state *now)
 {
     if (now) b->changed = now->revision;
     qd_state_unref(now);
     newer_state(b);
 }
 
-/* --- the index --- */
-
-/* action.auto_create_index: true, false, or patterns with + and -. */
-static bool auto_create_allowed(qd_str setting, qd_str name, qd_str *forbids)
-{
-    *forbids = (qd_str){NULL, 0};
-    if (!setting.n || qd_str_is(setting, "true")) return true;
-    if (qd_str_is(setting, "false")) return false;
-    for (qd_str rest = setting; rest.p;) {
-        qd_str p = qd_str_trim(qd_str_split(&rest, ',')), whole = p;
-        bool yes = !(p.n && p.p[0] == '-');
-        if (p.n && (p.p[0] == '-' || p.p[0] == '+')) p = qd_str_sub(p, 1, p.n);
-        if (!qd_pattern_match(p, name)) continue;
-        if (!yes) *forbids = whole;
-        return yes;
-    }
-    return false;
-}
-
-int qdi_auto_create_check(qd_actions *a, qd_str name, qd_err *err)
-{
-    qd_str forbids, setting = qd_config_text(a->config, QD_SET_ACTION_AUTO_CREATE);
-    char why[512];
-    if (auto_create_allowed(setting, name, &forbids)) return 0;
-    if (forbids.n)
-        snprintf(why, sizeof why, "contains [%.*s] which forbids automatic creation of the index",
-                 QD_STR_ARG(forbids));
-    else if (qd_str_is(setting, "false"))
-        snprintf(why, sizeof why, "is [false]");
-    else
-        snprintf(why, sizeof why, "([%.*s]) doesn't match", QD_STR_ARG(setting));
-    int rc =
-        qd_err_set(err, QD_E_INDEX_NOT_FOUND,
-                   "no such index [%.*s] and [action.auto_create_index] %s", QD_STR_ARG(name), why);
-    qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-    qd_err_detail_str(err, "index", name);
-    return rc;
-}
-
-static int auto_create(doc_batch *b, qd_str name, qd_err *err)
-{
-    qd_settings *settings = NULL;
-    qd_alias *aliases = NULL;
-    uint32_t naliases = 0;
-    qd_str mapping = {NULL, 0};
-    qd_state *now = NULL;
-    int rc = qdi_auto_create_check(b->a, name, err);
-    if (!rc) rc = qdi_cluster_block_check(b->a, QDI_BLOCK_METADATA_WRITE, err);
-    if (!rc) rc = qd_settings_new(NULL, &settings, err);
-    if (!rc) rc = qd_settings_seal(settings, err);
-    if (!rc) {
-        rc = qdi_templates_apply(b->a, b->arena, name, &settings, &mapping, &aliases, &naliases,
-                                 err);
-    }
-    if (!rc) {
-        rc = qd_cluster_create_index(b->a->cluster, name, settings, mapping, aliases, naliases,
-                                     &now, err);
-    }
-    qd_settings_unref(settings);
-    if (rc == QD_E_INDEX_EXISTS) { /* somebody else was faster */
-        if (err) qd_err_fini(err);
-        rc = 0;
-    }
-    if (!rc) changed(b, now);
-    return rc;
-}
-
-static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_str *alias_routing,
-                      qd_err *err)
-{
-    if (i->require_alias && !qd_state_alias(b->state, i->index)) {
-        int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
-                            "no such index [%.*s] and [require_alias] request flag is [true] and "
-                            "[%.*s] is not an alias",
-                            QD_STR_ARG(i->index), QD_STR_ARG(i->index));
-        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-        qd_err_detail_str(err, "index", i->index);
-        return rc;
-    }
-    bool known = qd_state_index(b->state, i->index) || qd_state_alias(b->state, i->index);
-    /* a deletion makes no index but under external versioning */
-    if (!known && !i->placed && (i->op != DOC_DELETE || i->version_type != QD_VERSION_INTERNAL)) {
-        int rc = auto_create(b, i->index, err);
-        if (rc) return rc;
-    }
-    int rc = qd_state_write_index(b->state, i->index, out, alias_routing, err);
-    if (rc || !i->placed || strcmp((*out)->uuid, i->index_uuid) == 0) return rc;
-    /* deleted meanwhile, and another one has its name */
-    rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(i->index));
-    qd_err_detail_str(err, "index_uuid", qd_str_c(i->index_uuid));
-    qd_err_detail_str(err, "index", i->index);
-    return rc;
-}
+/* --- entering --- */
 
 /* One attempt to enter the shard here. */
 static int enter_once(doc_batch *b, const qd_index_meta *m, uint32_t number, int64_t wait_ms,
@@ -377,7 +283,7 @@ static int put_mapping(doc_batch *b, const doc_touched *t, uint64_t version, qd_
     qd_state *now = NULL;
     int rc = qd_cluster_put_mapping(b->a->cluster, qd_str_c(t->meta->uuid), update, &now, err);
     if (rc) return refused(b, t, version, rc, err);
-    changed(b, now);
+    qdi_batch_changed(b, now);
     if (index_of(b, t)->mapping_version > version) return 0;
     return qd_err_set(err, QD_E_STATE, "[%.*s] the mapping lacks fields that it was to get",
                       QD_STR_ARG(t->meta->name));
@@ -451,6 +357,7 @@ static qd_engine_op engine_op(const doc_item *i, qd_str routing)
     return (qd_engine_op){
         .delete = i->op == DOC_DELETE,
         .create = i->op == DOC_CREATE,
+        .is_new = true,
         .id = i->id,
         .routing = routing,
         .source = i->source,
@@ -545,66 +452,6 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
         if (!rc) set_result(i, &r, false);
         return rc;
     }
-}
-
-/* There are no pipelines here: whatever names one is refused. */
-static int pipeline_none(qd_str name, qd_err *err)
-{
-    if (!name.n || qd_str_is(name, "_none")) return 0;
-    return qd_err_set(err, QD_E_ARG, "pipeline with id [%.*s] does not exist", QD_STR_ARG(name));
-}
-
-/* Those that the index asks for. */
-static int pipelines_of(const qd_index_meta *m, const doc_item *i, qd_err *err)
-{
-    int rc = 0;
-    if (!i->pipeline.n) rc = pipeline_none(qd_values_text(m->values, QD_IX_DEFAULT_PIPELINE), err);
-    return rc ? rc : pipeline_none(qd_values_text(m->values, QD_IX_FINAL_PIPELINE), err);
-}
-
-int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err *err)
-{
-    const qd_index_meta *m;
-    qd_str alias_routing;
-    int rc = qdi_item_validate(i, err);
-    if (!rc && i->empty_id) {
-        rc = qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
-    }
-    if (!rc && i->pipeline.n) rc = pipeline_none(i->pipeline, err);
-    if (!rc) rc = find_index(b, i, &m, &alias_routing, err);
-    if (!rc && (i->op == DOC_INDEX || i->op == DOC_CREATE)) rc = pipelines_of(m, i, err);
-    if (rc) return rc;
-    if (alias_routing.n) {
-        if (i->routing.n && !qd_str_eq(i->routing, alias_routing)) {
-            return qd_err_set(err, QD_E_ARG,
-                              "Alias [%.*s] has index routing associated with it [%.*s], and was "
-                              "provided with routing value [%.*s], rejecting operation",
-                              QD_STR_ARG(i->index), QD_STR_ARG(alias_routing),
-                              QD_STR_ARG(i->routing));
-        }
-        i->routing = qd_arena_str(b->arena, alias_routing); /* the state may go before the item */
-        if (!i->routing.p) return qd_err_nomem(err, "routing");
-    }
-    i->concrete = qd_arena_str(b->arena, m->name);
-    memcpy(i->index_uuid, m->uuid, sizeof i->index_uuid);
-    i->copies = m->replicas + 1;
-    i->copies_good = 1;
-    if ((rc = qdi_block_check(b->a, m, QDI_BLOCK_WRITE, err))) return rc;
-    if (!i->routing.n && qd_mapping_routing_required(m->mapping)) {
-        rc = qd_err_set(err, QD_E_ROUTING_MISSING, "routing is required for [%.*s]/[%.*s]",
-                        QD_STR_ARG(m->name), QD_STR_ARG(i->id));
-        qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-        qd_err_detail_str(err, "index", m->name);
-        return rc;
-    }
-    if (i->id.n == 0 && i->op != DOC_DELETE) {
-        i->auto_id = true;
-        i->id = qdi_doc_new_id(b->a, b->arena);
-        if (!i->id.p) return qd_err_nomem(err, "document id");
-    }
-    i->shard = qd_index_meta_route(m, i->id, i->routing);
-    *out = m;
-    return 0;
 }
 
 static int apply(doc_batch *b, doc_item *i, qd_err *err)

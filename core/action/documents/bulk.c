@@ -123,8 +123,9 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
         i->require_alias = qd_str_is(text, "true");
     } else if (qd_str_is(key, "pipeline")) {
         i->pipeline = kept;
-    } else if (qd_str_is(key, "require_data_stream") || qd_str_is(key, "list_executed_pipelines") ||
-               (b->typed && qd_str_is(key, "_type"))) {
+    } else if (qd_str_is(key, "require_data_stream")) {
+        i->require_stream = qd_str_is(text, "true");
+    } else if (qd_str_is(key, "list_executed_pipelines") || (b->typed && qd_str_is(key, "_type"))) {
         return 0;
     } else {
         return qd_err_set(err, QD_E_ARG,
@@ -334,6 +335,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
         b->standard.source_filter = s.filter;
     }
     if (!rc) rc = qd_param_bool(q, "require_alias", false, &b->standard.require_alias, err);
+    if (!rc) rc = qd_param_bool(q, "require_data_stream", false, &b->standard.require_stream, err);
     if (rc) {
         drop(b);
         return rc;

@@ -23,8 +23,8 @@ typedef enum doc_refresh { DOC_REFRESH_NO, DOC_REFRESH_NOW, DOC_REFRESH_WAIT } d
 typedef struct doc_item {
     doc_op op;
     qd_str index, id, routing, source;
-    bool require_alias, empty_id; /* empty_id: one was given, of no length */
-    bool auto_id;                 /* id was made here */
+    bool require_alias, require_stream, empty_id; /* empty_id: one was given, of no length */
+    bool auto_id;                                 /* id was made here */
     bool placed; /* by another node: index and index_uuid are those of an index that there is */
     qd_version_type version_type;
     bool has_version;
@@ -88,6 +88,8 @@ typedef struct doc_batch {
 /* Begins a batch with the newest cluster state. */
 void qdi_batch_begin(doc_batch *b, qd_actions *a, qd_arena *arena, qd_task *task,
                      int64_t timeout_ms);
+/* Goes on with the state that the batch has changed, which is taken; NULL: somebody else has. */
+void qdi_batch_changed(doc_batch *b, qd_state *now);
 /* May a write make the index of this name (action.auto_create_index)? QD_E_INDEX_NOT_FOUND. */
 QD_MUST_CHECK
 int qdi_auto_create_check(qd_actions *a, qd_str name, qd_err *err);

@@ -90,6 +90,7 @@ int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err)
     if (!rc) rc = qd_param_long(q, "if_seq_no", QD_SEQ_NO_UNASSIGNED, &seq, err);
     if (!rc) rc = qd_param_long(q, "if_primary_term", 0, &term, err);
     if (!rc) rc = qd_param_bool(q, "require_alias", false, &i->require_alias, err);
+    if (!rc) rc = qd_param_bool(q, "require_data_stream", false, &i->require_stream, err);
     if (!rc) rc = qd_param_i64(q, "retry_on_conflict", 0, &i->retry_on_conflict, err);
     if (!rc) rc = op_type(q, i, err);
     if (rc) return rc;

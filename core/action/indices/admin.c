@@ -1,6 +1,7 @@
 /* admin.c: create, delete, exist, open, close. */
 #include "action/api/admin_int.h"
 #include "action/api/lookup_int.h"
+#include "action/indices/date_name.h"
 #include "action/indices/indices_int.h"
 #include "action/indices/templates_int.h"
 #include "base/str.h"
@@ -151,6 +152,23 @@ void qdi_answer_acknowledged(const qd_request *q, qd_response *r)
 
 /* --- create --- */
 
+int qdi_creation_of(qd_request *q, const qd_json_node *s, const qd_json_node *m,
+                    const qd_json_node *al, qd_index_creation *out, qd_err *err)
+{
+    qd_alias *aliases = NULL;
+    if (qdi_mapping_typed(q, m)) {
+        return qd_err_set(err, QD_E_ARG, "The mapping definition cannot be nested under a type");
+    }
+    out->mapping = qdi_mapping_of(q, m);
+    int rc = qdi_aliases_of(al, q->arena, &aliases, &out->naliases, err);
+    for (uint32_t i = 0; !rc && i < out->naliases; i++) rc = qdi_alias_check(q, &aliases[i], err);
+    out->aliases = aliases;
+    if (!rc) rc = qdi_settings_of(s, &out->settings, err);
+    if (!rc) rc = qd_schema_check(&qd_schema_index, out->settings, false, err);
+    if (!rc) qdi_warn_settings(q, &qd_schema_index, out->settings);
+    return rc;
+}
+
 static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, qd_alias **aliases,
                         uint32_t *naliases, qd_err *err)
 {
@@ -173,17 +191,33 @@ static int parse_create(qd_request *q, qd_settings **settings, qd_str *mapping, 
                               QD_STR_ARG(n->key));
         }
     }
-    if (qdi_mapping_typed(q, m)) {
-        return qd_err_set(err, QD_E_ARG, "The mapping definition cannot be nested under a type");
+    qd_index_creation parts = {0};
+    rc = qdi_creation_of(q, s, m, al, &parts, err);
+    *settings = parts.settings;
+    *mapping = parts.mapping;
+    *aliases = (qd_alias *)(uintptr_t)parts.aliases;
+    *naliases = parts.naliases;
+    return rc;
+}
+
+int qdi_name_given(qd_settings **settings, qd_str name, qd_err *err)
+{
+    qd_settings *now = NULL;
+    int rc = qd_settings_new(NULL, &now, err);
+    if (!rc) rc = qd_settings_merge(now, *settings, err);
+    if (!rc) rc = qd_settings_put(now, QD_STR("index.provided_name"), name, err);
+    if (!rc) rc = qd_settings_seal(now, err);
+    if (rc) {
+        qd_settings_unref(now);
+        return rc;
     }
-    *mapping = qdi_mapping_of(q, m);
-    rc = qdi_aliases_of(al, q->arena, aliases, naliases, err);
-    for (uint32_t i = 0; !rc && i < *naliases; i++) rc = qdi_alias_check(q, &(*aliases)[i], err);
-    return rc ? rc : qdi_settings_of(s, settings, err);
+    qd_settings_unref(*settings);
+    *settings = now;
+    return 0;
 }
 
 /* More active copies than the index is to have will never be. */
-static int enough_copies(const qd_settings *s, int64_t asked, qd_err *err)
+int qdi_enough_copies(const qd_settings *s, int64_t asked, qd_err *err)
 {
     const qd_setting_value *v = qd_settings_get(s, QD_STR("index.number_of_replicas"));
     int64_t replicas = 1;
@@ -195,25 +229,43 @@ static int enough_copies(const qd_settings *s, int64_t asked, qd_err *err)
                       (long long)asked, (long long)replicas + 1);
 }
 
+/* Names of data streams are no names of indices. */
+static int check_no_stream(const qd_request *q, qd_str name, qd_err *err)
+{
+    const qd_json_node *t;
+    qd_str template_name = {NULL, 0};
+    qd_state *s = qd_cluster_state(q->a->cluster);
+    int rc = qdi_template_best(s, q->arena, name, &template_name, &t, err);
+    if (!rc && t && qd_json_get(t, "data_stream") && !qd_state_index(s, name)) {
+        rc = qd_err_set(err, QD_E_ARG,
+                        "cannot create index with name [%.*s], because it matches with template "
+                        "[%.*s] that creates data streams only, use create data stream api instead",
+                        QD_STR_ARG(name), QD_STR_ARG(template_name));
+    }
+    qd_state_unref(s);
+    return rc;
+}
+
 int qdi_api_indices_create(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_settings *settings = NULL;
     qd_alias *aliases;
     uint32_t naliases;
-    qd_str mapping, name = qd_param(q, "index");
+    qd_str mapping, given = qd_param(q, "index"), name = given;
     qd_state *now = NULL;
     int64_t timeout, active;
     int rc = qdi_admin_timeout(q, &timeout, err);
     if (!rc) rc = qdi_active_param(q, &active, err);
     if (!rc) rc = qdi_cluster_block_check(q->a, QDI_BLOCK_METADATA_WRITE, err);
+    if (!rc) rc = qdi_date_name(q->arena, given, qd_env_wall_ms(q->a->env), &name, err);
     if (!rc) rc = parse_create(q, &settings, &mapping, &aliases, &naliases, err);
-    if (!rc) rc = qd_schema_check(&qd_schema_index, settings, false, err);
-    if (!rc) qdi_warn_settings(q, &qd_schema_index, settings);
+    if (!rc) rc = check_no_stream(q, name, err);
     if (!rc) {
         rc = qdi_templates_apply(q->a, q->arena, name, &settings, &mapping, &aliases, &naliases,
                                  err);
     }
-    if (!rc) rc = enough_copies(settings, active, err);
+    if (!rc && qdi_is_date_name(given)) rc = qdi_name_given(&settings, given, err);
+    if (!rc) rc = qdi_enough_copies(settings, active, err);
     if (!rc) {
         rc = qd_cluster_create_index(q->a->cluster, name, settings, mapping, aliases, naliases,
                                      &now, err);
@@ -314,6 +366,20 @@ static int closing_allowed(qd_request *q, qd_err *err)
     return rc;
 }
 
+/* A data stream could not be written to without them. */
+static int check_write_indices(const qd_state *s, const qd_resolved *found, qd_err *err)
+{
+    for (uint32_t i = 0; i < found->n; i++) {
+        const qd_index_meta *m = found->at[i];
+        const qd_alias_group *g = qd_state_stream_of(s, m);
+        if (!g || g->write_index != m || m->closed) continue;
+        return qd_err_set(err, QD_E_ARG,
+                          "cannot close the following data stream write indices [%.*s]",
+                          QD_STR_ARG(m->name));
+    }
+    return 0;
+}
+
 static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
 {
     qd_resolved found;
@@ -331,6 +397,7 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
         rc = qd_param_indices(q, s, QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_ALLOW_NO_INDICES, &found,
                               err);
     }
+    if (!rc && closed) rc = check_write_indices(s, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc && closed) active = found.n > 0;
     for (uint32_t i = 0; !rc && i < found.n; i++) {

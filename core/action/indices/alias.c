@@ -103,6 +103,13 @@ static int write_missing(qd_request *q, qd_response *r, const qd_resolved *found
     return 0;
 }
 
+/* The aliases of a data stream are told once, with its write index, and by its name. */
+static bool is_told(const qd_state *s, const qd_index_meta *m)
+{
+    const qd_alias_group *g = qd_state_stream_of(s, m);
+    return !g || g->write_index == m;
+}
+
 int qdi_api_indices_get_alias(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
@@ -115,8 +122,9 @@ int qdi_api_indices_get_alias(qd_request *q, qd_response *r, qd_err *err)
         qd_json_object(&r->w);
         rc = write_missing(q, r, &found, names, err);
         for (uint32_t i = 0; i < found.n && !rc; i++) {
-            if (!index_has(found.at[i], names)) continue;
-            qd_json_key(&r->w, found.at[i]->name);
+            if (!index_has(found.at[i], names) || !is_told(s, found.at[i])) continue;
+            qd_str stream = found.at[i]->place.stream;
+            qd_json_key(&r->w, stream.n ? stream : found.at[i]->name);
             qd_json_object(&r->w);
             qd_json_key_c(&r->w, "aliases");
             qdi_write_aliases(found.at[i], names.n ? copy.p : NULL, &r->w);
@@ -166,6 +174,21 @@ static int add_actions(alias_actions *list, const qd_resolved *found, qd_alias_a
     return 0;
 }
 
+/* Aliases of a data stream are those of all its indices: a single one has none of its own. */
+static int check_streams(const qd_state *s, qd_str indices, qd_err *err)
+{
+    for (qd_str rest = indices; rest.p;) {
+        qd_str one = qd_str_split(&rest, ',');
+        const qd_index_meta *m = qd_state_index(s, one);
+        if (!m || !m->place.stream.n) continue;
+        return qd_err_set(err, QD_E_ARG,
+                          "The provided expressions [%.*s] match a backing index belonging to data "
+                          "stream [%.*s]. Data stream backing indices don't support aliases.",
+                          QD_STR_ARG(one), QD_STR_ARG(m->place.stream));
+    }
+    return 0;
+}
+
 static int aliases_missing(qd_str name, qd_err *err)
 {
     int rc = qd_err_set(err, QD_E_ALIASES_MISSING, "aliases [%.*s] missing", QD_STR_ARG(name));
@@ -185,6 +208,7 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
     int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
     if (!rc) rc = qdi_alias_of(root, qd_param(q, "name"), &alias, err);
     if (!rc) rc = qdi_alias_check(q, &alias, err);
+    if (!rc) rc = check_streams(s, qd_param(q, "index"), err);
     if (!rc) rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = add_actions(&list, &found, QD_ALIAS_ADD, &alias, &matched, err);
@@ -340,7 +364,8 @@ static int parse_alias_action(qd_request *q, const qd_state *s, const qd_json_no
     uint32_t options = type == QD_ALIAS_REMOVE_INDEX
                            ? ALIAS_OPTIONS | QD_FORBID_ALIASES | QD_NO_ALIASES
                            : ALIAS_OPTIONS;
-    if (type == QD_ALIAS_REMOVE_INDEX) rc = qdi_check_named(q, indices, err);
+    rc = type == QD_ALIAS_REMOVE_INDEX ? qdi_check_named(q, indices, err)
+                                       : check_streams(s, indices, err);
     if (!rc) rc = qd_state_resolve(s, indices, options, q->arena, &found, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) {

@@ -61,7 +61,8 @@ static int shown_settings(const qd_index_meta *m, const qd_request *human, qd_se
             rc = qd_settings_put(*out, QD_STR("index.version.created_string"), id.number, NULL);
     }
     if (!rc) rc = qd_settings_put(*out, QD_STR("index.uuid"), qd_str_c(m->uuid), NULL);
-    if (!rc) rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
+    if (!rc && !qd_settings_get(m->settings, QD_STR("index.provided_name")))
+        rc = qd_settings_put(*out, QD_STR("index.provided_name"), m->name, NULL);
     if (!rc) {
         rc = qd_settings_put(*out, QD_STR("index.version.created"), QD_STR("8536000"), NULL);
     }
@@ -186,6 +187,7 @@ static void write_index(qd_request *q, const qd_index_meta *m, qd_json_writer *w
     }
     if (asked(q, "mappings")) write_mapping(q, m, w);
     if (asked(q, "settings")) qdi_write_settings(q, m, defaults, w);
+    if (m->place.stream.n) qd_json_field_str(w, "data_stream", m->place.stream);
 }
 
 int qdi_api_indices_get(qd_request *q, qd_response *r, qd_err *err)

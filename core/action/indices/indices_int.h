@@ -20,6 +20,15 @@ int qdi_alias_check(qd_request *q, const qd_alias *a, qd_err *err);
 /* A mapping of a body: as it is, or without the type name around it. */
 qd_str qdi_mapping_of(const qd_request *q, const qd_json_node *n);
 
+/* Settings, mapping and aliases of a body (NULL: none are there) for a new index, looked at;
+ * settings get a reference. */
+int qdi_creation_of(qd_request *q, const qd_json_node *s, const qd_json_node *m,
+                    const qd_json_node *al, qd_index_creation *out, qd_err *err);
+/* Remembers the name as it was given, with date math, in settings (one reference, replaced). */
+int qdi_name_given(qd_settings **settings, qd_str name, qd_err *err);
+/* QD_E_ARG: an index of these settings will never have so many active copies. */
+int qdi_enough_copies(const qd_settings *s, int64_t asked, qd_err *err);
+
 /* An alias as a member of the open object, by its name. */
 void qdi_alias_write(const qd_alias *a, qd_json_writer *w);
 /* Is an alias asked for by a list of names and patterns, in order, where "-x" takes those away that

@@ -6,6 +6,27 @@
 
 #define WRITE_OPTIONS (QD_EXPAND_OPEN | QD_EXPAND_CLOSED)
 
+/* write_index_only: of an alias or a data stream its write index alone. */
+static int only_write_indices(const qd_request *q, const qd_state *s, qd_resolved *found,
+                              qd_err *err)
+{
+    bool only;
+    uint32_t n = 0;
+    int rc = qd_param_bool(q, "write_index_only", false, &only, err);
+    if (rc || !only) return rc;
+    for (qd_str rest = qd_param(q, "index"); rest.p;) {
+        qd_str routing, one = qd_str_split(&rest, ',');
+        const qd_index_meta *m;
+        rc = qd_state_write_index(s, one, &m, &routing, err);
+        if (rc) return rc;
+        uint32_t at = 0; /* they were all found before: there is room */
+        while (at < n && found->at[at] != m) at++;
+        if (at == n && n < found->n) found->at[n++] = m;
+    }
+    found->n = n;
+    return 0;
+}
+
 int qdi_api_indices_put_mapping(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
@@ -19,6 +40,7 @@ int qdi_api_indices_put_mapping(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_ARG, "Types cannot be provided in put mapping requests");
     }
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
+    if (!rc) rc = only_write_indices(q, s, &found, err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
     for (uint32_t i = 0; !rc && i < found.n; i++) {

@@ -84,6 +84,12 @@ static int write_content(qd_request *q, const qd_json_node *n, bool all, qd_json
         for (uint32_t i = 0; i < nlist; i++) qdi_alias_write(&list[i], w);
         qd_json_object_end(w);
     }
+    const qd_json_node *lifecycle = all ? NULL : qd_json_get(n, "lifecycle");
+    if (!rc && lifecycle) rc = qdi_stream_lifecycle_check(lifecycle, err);
+    if (!rc && lifecycle) {
+        qd_json_key_c(w, "lifecycle");
+        qd_json_raw_value(w, lifecycle->raw);
+    }
     return rc;
 }
 
@@ -229,6 +235,7 @@ static int stored_form(qd_request *q, template_kind k, qd_str name, qd_buf *b, q
     qd_json_writer w;
     int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
     if (!rc) rc = check_members(root, k, err);
+    if (!rc && k == TEMPLATE_COMPOSABLE) rc = qdi_template_stream_check(q, name, root, err);
     if (!rc && k == TEMPLATE_COMPOSABLE) rc = check_components(q, root, name, err);
     if (rc) return rc;
     qd_json_writer_init(&w, b, false);
@@ -333,6 +340,18 @@ static int get(qd_request *q, qd_response *r, template_kind k, qd_err *err)
     return rc;
 }
 
+/* Data streams need their template for the next index. */
+static int check_unused(qd_request *q, const qd_state *s, qd_str name, qd_err *err)
+{
+    qd_str streams;
+    int rc = qdi_template_streams(s, q->arena, name, &streams, err);
+    if (rc || !streams.n) return rc;
+    return qd_err_set(err, QD_E_ARG,
+                      "unable to remove composable templates [%.*s] as they are in use by a data "
+                      "streams [%.*s]",
+                      QD_STR_ARG(name), QD_STR_ARG(streams));
+}
+
 static int delete_some(qd_request *q, qd_response *r, template_kind k, qd_err *err)
 {
     qd_str names = qd_param(q, "name");
@@ -344,6 +363,8 @@ static int delete_some(qd_request *q, qd_response *r, template_kind k, qd_err *e
         if (!qd_str_starts(key, qd_str_c(kinds[k].prefix))) continue;
         if (!qdi_listed(names, name_of(k, key))) continue;
         found++;
+        if (k == TEMPLATE_COMPOSABLE) rc = check_unused(q, s, name_of(k, key), err);
+        if (rc) break;
         rc = qd_cluster_put_document(q->a->cluster, key, (qd_str){NULL, 0}, false, NULL, err);
     }
     qd_state_unref(s);

@@ -9,6 +9,7 @@
 bool qdi_template_matches(const qd_json_node *t, qd_str index)
 {
     const qd_json_node *list = qd_json_get(t, "index_patterns");
+    if (list && list->type == QD_JSON_T_STRING) return qd_pattern_match(list->text, index);
     for (const qd_json_node *n = list ? list->first : NULL; n; n = n->next) {
         if (qd_pattern_match(qd_json_text(n), index)) return true;
     }
@@ -47,8 +48,8 @@ static int add_components(const qd_state *s, qd_arena *a, const qd_json_node *t,
     return rc;
 }
 
-int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, const qd_json_node **out,
-                      qd_err *err)
+int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, qd_str *best_name,
+                      const qd_json_node **out, qd_err *err)
 {
     int64_t best = -1;
     *out = NULL;
@@ -60,6 +61,7 @@ int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, const qd_jso
         if (rc) return rc;
         if (!qdi_template_matches(root, index) || number_of(root, "priority") <= best) continue;
         best = number_of(root, "priority");
+        if (best_name) *best_name = name;
         *out = root;
     }
     return 0;
@@ -86,7 +88,7 @@ static int collect(const qd_state *s, qd_arena *a, qd_str index, template_layers
 {
     const qd_json_node *t;
     l->n = 0;
-    int rc = qdi_template_best(s, a, index, &t, err);
+    int rc = qdi_template_best(s, a, index, NULL, &t, err);
     if (rc) return rc;
     if (t) return qdi_template_layers(s, a, t, l, err);
     for (uint32_t i = 0; i < s->ndocuments && !rc && l->n < TEMPLATE_LAYERS_MAX; i++) {

@@ -28,10 +28,20 @@ typedef struct template_layers {
     const qd_json_node *at[TEMPLATE_LAYERS_MAX]; /* objects with settings, mappings, aliases */
     uint32_t n;
 } template_layers;
-/* The composable template of highest priority that matches; NULL: none. */
+/* The composable template of highest priority that matches, NULL: none; its name, if wanted. */
 QD_MUST_CHECK
-int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, const qd_json_node **out,
-                      qd_err *err);
+int qdi_template_best(const qd_state *s, qd_arena *a, qd_str index, qd_str *name,
+                      const qd_json_node **out, qd_err *err);
+/* Names of the data streams whose next index this template makes, joined by ", ". */
+QD_MUST_CHECK
+int qdi_template_streams(const qd_state *s, qd_arena *a, qd_str name, qd_str *streams, qd_err *err);
+/* "data_stream" of a template that is to be stored: does it say what it may, and do the streams
+ * that the template of this name makes stay with one? QD_E_ARG */
+QD_MUST_CHECK
+int qdi_template_stream_check(qd_request *q, qd_str name, const qd_json_node *t, qd_err *err);
+/* The lifecycle of data streams: {"enabled": …, "data_retention": …}. QD_E_ARG */
+QD_MUST_CHECK
+int qdi_stream_lifecycle_check(const qd_json_node *n, qd_err *err);
 /* The layers of a composable template: its components, what it says itself. */
 QD_MUST_CHECK
 int qdi_template_layers(const qd_state *s, qd_arena *a, const qd_json_node *t, template_layers *l,

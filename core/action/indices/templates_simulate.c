@@ -184,7 +184,7 @@ int qdi_api_simulate_index(qd_request *q, qd_response *r, qd_err *err)
     qd_str index = qd_param(q, "name");
     int rc = body_template(q, index, &t, err);
     qd_state *s = qd_cluster_state(q->a->cluster);
-    if (!rc) rc = qdi_template_best(s, q->arena, index, &best, err);
+    if (!rc) rc = qdi_template_best(s, q->arena, index, NULL, &best, err);
     bool own =
         !rc && t && qdi_template_matches(t, index) && (!best || priority(t) >= priority(best));
     if (!rc && !own && !best) {

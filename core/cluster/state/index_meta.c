@@ -236,7 +236,11 @@ int qd_index_meta_make(const qd_index_source *src, qd_index_meta **out, qd_err *
     m->mapping_version = src->mapping_version;
     m->settings_version = src->settings_version;
     m->aliases_version = src->aliases_version;
-    int rc = m->name.p ? make_settings(m, src, err) : qd_err_nomem(err, "index metadata");
+    m->place = src->place;
+    m->place.stream = qd_arena_str(&m->arena, src->place.stream);
+    m->place.rolled_alias = qd_arena_str(&m->arena, src->place.rolled_alias);
+    bool whole = m->name.p && m->place.stream.p && m->place.rolled_alias.p;
+    int rc = whole ? make_settings(m, src, err) : qd_err_nomem(err, "index metadata");
     if (!rc) rc = make_mapping(m, src, err);
     if (!rc) rc = copy_aliases(m, src, err);
     if (rc) {
@@ -265,6 +269,24 @@ static void encode_alias(const qd_alias *a, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+static void encode_place(const qd_index_place *p, qd_json_writer *w)
+{
+    if (p->stream.n) {
+        qd_json_key_c(w, "data_stream");
+        qd_json_object(w);
+        qd_json_field_str(w, "name", p->stream);
+        qd_json_field_int(w, "order", p->order);
+        if (p->stream_hidden) qd_json_field_bool(w, "hidden", true);
+        qd_json_object_end(w);
+    }
+    if (!p->rolled_ms) return;
+    qd_json_key_c(w, "rolled_over");
+    qd_json_object(w);
+    qd_json_field_str(w, "alias", p->rolled_alias);
+    qd_json_field_int(w, "at_ms", p->rolled_ms);
+    qd_json_object_end(w);
+}
+
 void qd_index_meta_encode(const qd_index_meta *m, qd_json_writer *w)
 {
     qd_json_object(w);
@@ -283,6 +305,7 @@ void qd_index_meta_encode(const qd_index_meta *m, qd_json_writer *w)
     qd_json_object(w);
     for (uint32_t i = 0; i < m->naliases; i++) encode_alias(&m->aliases[i], w);
     qd_json_object_end(w);
+    encode_place(&m->place, w);
     qd_json_object_end(w);
 }
 
@@ -323,6 +346,20 @@ static int decode_aliases(const qd_json_node *list, qd_arena *a, qd_index_source
         };
     }
     return 0;
+}
+
+static void decode_place(const qd_json_node *root, qd_index_place *p)
+{
+    const qd_json_node *stream = qd_json_get(root, "data_stream"),
+                       *rolled = qd_json_get(root, "rolled_over");
+    const qd_json_node *order = stream ? qd_json_get(stream, "order") : NULL,
+                       *hidden = stream ? qd_json_get(stream, "hidden") : NULL,
+                       *at = rolled ? qd_json_get(rolled, "at_ms") : NULL;
+    if (stream) p->stream = text(stream, "name");
+    if (order && !qd_str_i64(qd_json_text(order), &p->order)) p->order = 0;
+    p->stream_hidden = hidden && hidden->truth;
+    if (rolled) p->rolled_alias = text(rolled, "alias");
+    if (at && !qd_str_i64(qd_json_text(at), &p->rolled_ms)) p->rolled_ms = 0;
 }
 
 static int decode_settings(const qd_json_node *n, qd_settings **out, qd_err *err)
@@ -374,6 +411,7 @@ int qd_index_meta_decode(qd_str record, qd_str mapping, const struct qd_plugin_h
     }
     if (!rc) {
         src.created_ms = (int64_t)created;
+        decode_place(root, &src.place);
         rc = decode_aliases(qd_json_get(root, "aliases"), &a, &src, err);
     }
     if (!rc) rc = decode_settings(qd_json_get(root, "settings"), &src.settings, err);

@@ -22,6 +22,15 @@ typedef struct qd_alias {
     bool is_hidden;
 } qd_alias;
 
+/* What binds an index to others. Written from level QD_FEATURES_TYPES_0_2 on. */
+typedef struct qd_index_place {
+    qd_str stream;       /* the data stream whose backing index it is; empty: of none */
+    int64_t order;       /* among the stream's; the highest one is written to */
+    bool stream_hidden;  /* wildcards leave the stream out */
+    int64_t rolled_ms;   /* when a rollover put another one in its place; 0: none has */
+    qd_str rolled_alias; /* alias or data stream that was rolled over then */
+} qd_index_place;
+
 typedef struct qd_index_meta {
     _Atomic int32_t refs;
     qd_arena arena;
@@ -39,6 +48,7 @@ typedef struct qd_index_meta {
     uint32_t naliases;
     uint64_t version, mapping_version, settings_version, aliases_version;
     uint64_t mod_revision; /* of the record */
+    qd_index_place place;  /* in a data stream, and in a series of rollovers */
 } qd_index_meta;
 
 /* One more reference; returns m. [any] */
@@ -63,6 +73,7 @@ typedef struct qd_index_source {
     const qd_alias *aliases;
     uint32_t naliases;
     uint64_t version, mapping_version, settings_version, aliases_version;
+    qd_index_place place;
     qd_mapping *ready;                    /* the mapping already parsed (else from JSON), or NULL */
     qd_analyzers *analyzers;              /* already made of these settings, or NULL */
     const struct qd_plugin_host *plugins; /* who else provides parts of analyzers; NULL: nobody */

@@ -118,7 +118,8 @@ static bool pattern_hits(const resolving *r, const qd_index_meta *m, qd_str patt
     bool by_alias = !(r->options & QD_NO_ALIASES) && !qd_str_is(pattern, "*");
     for (uint32_t k = 0; by_alias && !hit && k < m->naliases; k++)
         hit = is_seen(r, m->aliases[k].name, m->aliases[k].is_hidden, pattern);
-    return hit;
+    if (hit || !m->place.stream.n || (r->options & QD_NO_ALIASES)) return hit;
+    return is_seen(r, m->place.stream, m->place.stream_hidden, pattern);
 }
 
 static void mark_pattern(resolving *r, qd_str pattern, bool in, uint32_t *matches)
@@ -153,9 +154,9 @@ static int mark_name(resolving *r, qd_str name, bool in, qd_err *err)
         return r->options & QD_IGNORE_UNAVAILABLE
                    ? 0
                    : qd_err_set(err, QD_E_ARG,
-                                "The provided expression [%.*s] matches an alias, specify the "
+                                "The provided expression [%.*s] matches %s, specify the "
                                 "corresponding concrete indices instead.",
-                                QD_STR_ARG(name));
+                                QD_STR_ARG(name), a->is_stream ? "a data stream" : "an alias");
     }
     int rc = 0;
     for (uint32_t i = 0; i < a->n && !rc; i++) rc = mark_index(r, a->indices[i], in, err);
@@ -222,15 +223,21 @@ int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_
     return none ? missing(asked, err) : 0;
 }
 
-/* Does the expression name the index itself, so that no alias restricts it? */
-static bool named_directly(qd_str expression, const qd_index_meta *m)
+/* Does a part of the expression name it? */
+static bool named_so(qd_str expression, qd_str name)
 {
     for (qd_str rest = expression; rest.p;) {
         qd_str part = qd_str_split(&rest, ',');
         if (part.n && part.p[0] == '-') continue;
-        if (qd_str_is(part, "_all") || qd_pattern_match(part, m->name)) return true;
+        if (qd_str_is(part, "_all") || qd_pattern_match(part, name)) return true;
     }
-    return expression.n == 0;
+    return false;
+}
+
+/* Does the expression name the index itself, so that no alias restricts it? */
+static bool named_directly(qd_str expression, const qd_index_meta *m)
+{
+    return expression.n == 0 || named_so(expression, m->name);
 }
 
 int qd_state_alias_filter(const qd_state *s, qd_str expression, const qd_index_meta *index,
@@ -243,6 +250,7 @@ int qd_state_alias_filter(const qd_state *s, qd_str expression, const qd_index_m
     *filter = *routing = (qd_str){NULL, 0};
     (void)s;
     if (index->naliases == 0 || named_directly(expression, index)) return 0;
+    if (index->place.stream.n && named_so(expression, index->place.stream)) return 0;
     qd_buf_init(&f, NULL, (size_t)64 << 20);
     qd_buf_init(&r, NULL, (size_t)1 << 20);
     qd_json_writer_init(&w, &f, false);
@@ -295,7 +303,7 @@ int qd_state_write_index(const qd_state *s, qd_str name, const qd_index_meta **o
                               QD_STR_ARG(name));
         }
         *out = a->write_index;
-        *routing = qd_index_meta_alias(a->write_index, name)->index_routing;
+        if (!a->is_stream) *routing = qd_index_meta_alias(a->write_index, name)->index_routing;
     }
     return (*out)->closed ? closed_error(*out, err) : 0;
 }

@@ -145,6 +145,30 @@ const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name)
     return qd_pmap_get(&s->aliases, name);
 }
 
+const qd_alias_group *qd_state_stream(const qd_state *s, qd_str name)
+{
+    const qd_alias_group *g = qd_state_alias(s, name);
+    return g && g->is_stream ? g : NULL;
+}
+
+typedef struct alias_walk {
+    int (*fn)(void *arg, const qd_alias_group *g);
+    void *arg;
+} alias_walk;
+
+static int walk_alias(void *arg, const qd_pmap_entry *e)
+{
+    const alias_walk *w = arg;
+    return w->fn(w->arg, e->value);
+}
+
+int qd_state_aliases_each(const qd_state *s, int (*fn)(void *arg, const qd_alias_group *g),
+                          void *arg)
+{
+    alias_walk w = {fn, arg};
+    return qd_pmap_each(&s->aliases, walk_alias, &w);
+}
+
 uint64_t qd_state_mapping_revision(const qd_state *s, const char *hash)
 {
     return (uint64_t)(uintptr_t)qd_pmap_get(&s->mappings, qd_str_c(hash));

@@ -51,16 +51,21 @@ uint32_t qd_node_attributes(const qd_settings *s, qd_pair out[QD_NODE_ATTRIBUTES
 /* An attribute's value; {NULL, 0}: it has none of that name. [any] */
 qd_str qd_node_attribute(const qd_node_meta *n, qd_str key);
 
-/* An alias over all indices that carry it. */
+/* An alias over all indices that carry it, or a data stream over its backing indices. */
 typedef struct qd_alias_group {
     qd_str name;
     const qd_index_meta **indices; /* by name */
     uint32_t n;
     const qd_index_meta *write_index; /* NULL: none, writes are refused */
     bool is_hidden;
+    bool is_stream; /* indices: by their order in it, the last one is the write index */
 } qd_alias_group;
 
-/* A JSON document of its own in the cluster state: templates ("template/..."), permits. */
+#define QD_STREAM_KEY "data_stream/"  /* of the document of a data stream, before its name */
+#define QD_LIFECYCLE_KEY "lifecycle/" /* of documents of lifecycle policies */
+
+/* A JSON document of its own in the cluster state: templates ("template/..."), permits, what data
+ * streams are ("data_stream/..."). */
 typedef struct qd_state_document_record {
     qd_str key, value;
     uint64_t mod_revision;
@@ -141,8 +146,19 @@ const qd_state_document_record *qd_state_document(const qd_state *s, qd_str key)
 bool qd_state_mapping_used(const qd_state *s, const char *hash, const qd_index_meta *but);
 /* So many copies a node holds; a moving one counts at its target. [any] */
 uint32_t qd_state_held(const qd_state *s, qd_str node);
-/* An alias, NULL. [any] */
+/* An alias, or a data stream, NULL. [any] */
 const qd_alias_group *qd_state_alias(const qd_state *s, qd_str name);
+/* A data stream, NULL. [any] */
+const qd_alias_group *qd_state_stream(const qd_state *s, qd_str name);
+/* The data stream of an index, NULL. [any] */
+static inline const qd_alias_group *qd_state_stream_of(const qd_state *s, const qd_index_meta *m)
+{
+    return m->place.stream.n ? qd_state_stream(s, m->place.stream) : NULL;
+}
+/* Calls fn for each alias and each data stream, in no order that means anything, until it returns
+ * other than 0; returns that. [any] */
+int qd_state_aliases_each(const qd_state *s, int (*fn)(void *arg, const qd_alias_group *g),
+                          void *arg);
 
 /* One index in two states; NULL: it is not in that one. */
 typedef struct qd_state_difference {

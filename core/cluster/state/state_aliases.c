@@ -31,8 +31,10 @@ static int touch_all(qd_map *touched, const state_edits *edits)
         if (was == is) continue;
         for (uint32_t k = 0; was && k < was->naliases && !rc; k++)
             rc = touch(touched, was->aliases[k].name, NULL);
+        if (was && was->place.stream.n && !rc) rc = touch(touched, was->place.stream, NULL);
         for (uint32_t k = 0; is && k < is->naliases && !rc; k++)
             rc = touch(touched, is->aliases[k].name, is);
+        if (is && is->place.stream.n && !rc) rc = touch(touched, is->place.stream, is);
     }
     return rc;
 }
@@ -43,16 +45,46 @@ static int by_name(const void *a, const void *b)
     return qd_str_cmp((*x)->name, (*y)->name);
 }
 
+static int by_order(const void *a, const void *b)
+{
+    const qd_index_meta *const *x = a, *const *y = b;
+    int64_t n = (*x)->place.order, m = (*y)->place.order;
+    return n != m ? (n > m) - (n < m) : by_name(a, b);
+}
+
+/* The group of a data stream: its indices in their order. */
+static void complete_stream(qd_alias_group *g)
+{
+    g->is_stream = true;
+    qsort(g->indices, g->n, sizeof *g->indices, by_order);
+    if (!g->n) return;
+    g->write_index = g->indices[g->n - 1];
+    g->is_hidden = g->write_index->place.stream_hidden;
+}
+
+/* Does a write index of an alias take the place of another one? Of a data stream the newest index
+ * is it. */
+static bool is_newer(const qd_index_meta *m, const qd_index_meta *than)
+{
+    return !than || !m->place.stream.n || !qd_str_eq(m->place.stream, than->place.stream) ||
+           m->place.order > than->place.order;
+}
+
 /* What the group says of itself, of its members by name. */
 static void complete(qd_alias_group *g)
 {
-    for (uint32_t i = 0; i < g->n; i++) {
-        const qd_alias *a = qd_index_meta_alias(g->indices[i], g->name);
-        g->is_hidden |= a->is_hidden;
-        if (a->is_write_index == 1) g->write_index = g->indices[i];
+    if (g->n && qd_str_eq(g->indices[0]->place.stream, g->name)) {
+        complete_stream(g);
+        return;
     }
-    /* a single index is written to by default */
-    if (!g->write_index && g->n == 1 &&
+    for (uint32_t i = 0; i < g->n; i++) {
+        const qd_index_meta *m = g->indices[i];
+        const qd_alias *a = qd_index_meta_alias(m, g->name);
+        g->is_hidden |= a->is_hidden;
+        if (a->is_write_index == 1 && is_newer(m, g->write_index)) g->write_index = m;
+    }
+    /* a single index is written to by default, a data stream is not */
+    if (!g->write_index && g->n == 1 && !g->indices[0]->place.stream.n &&
         qd_index_meta_alias(g->indices[0], g->name)->is_write_index != 0) {
         g->write_index = g->indices[0];
     }

@@ -6,6 +6,7 @@
 #include "action/api/counters.h"
 #include "action/byquery/byquery.h"
 #include "action/indices/request_cache.h"
+#include "action/lifecycle/lifecycle.h"
 #include "base/log.h"
 #include "main/daemon/node.h"
 #include "replication/replication.h"
@@ -118,6 +119,10 @@ static int actions_start(qd_node *node, qd_err *err)
                                &node->actions.request_cache, err);
     if (!rc) rc = qd_scrolls_open(&node->actions, err);
     if (!rc && (rc = qd_by_query_open(&node->actions, err))) qd_scrolls_close(&node->actions);
+    if (!rc && (rc = qd_lifecycle_open(&node->actions, err))) {
+        qd_by_query_close(&node->actions);
+        qd_scrolls_close(&node->actions);
+    }
     if (rc) {
         qd_request_cache_close(node->actions.request_cache);
         qd_action_counters_close(counters);
@@ -127,6 +132,7 @@ static int actions_start(qd_node *node, qd_err *err)
 
 static void actions_stop(qd_node *node)
 {
+    qd_lifecycle_close(&node->actions);
     qd_by_query_close(&node->actions);
     qd_scrolls_close(&node->actions);
     qd_request_cache_close(node->actions.request_cache);
@@ -194,6 +200,7 @@ static void serve_stop(qd_node *node)
     bool others = has_others(node);
     atomic_store(&node->actions.stopping, true);
     atomic_store(&node->actions.started, false);
+    qd_lifecycle_stop(&node->actions);
     qd_by_query_stop(&node->actions);
     qd_node_http_close(node);
     if (others) leave(node);

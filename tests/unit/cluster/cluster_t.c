@@ -860,6 +860,66 @@ static void similarities_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+/* A node of a former level would lose what an index's record says of its stream. */
+static void data_streams_wait_for_their_level(void **state)
+{
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *s = settings("index.number_of_replicas", "0");
+    coord_memory *store = coord_memory_make(qd_env_system(), "streams");
+    qd_err_init(&err);
+    features = 3;
+    node old = node_open("streams", "node-old");
+    features = 0;
+    node new = node_open("streams", "node-new");
+    qd_index_creation i = {.name = QD_STR(".ds-s-1"),
+                           .settings = s,
+                           .stream = QD_STR("s"),
+                           .record = QD_STR("{\"generation\":1}")};
+    assert_int_equal(qd_cluster_create(new.cluster, &i, NULL, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "data streams need level 4 of the cluster's "
+                                                "formats; they are of level 3"));
+    qd_err_fini(&err);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(qd_cluster_create(new.cluster, &i, NULL, &err), 0);
+    qd_state *now = qd_cluster_state(new.cluster);
+    const qd_alias_group *g = qd_state_stream(now, QD_STR("s"));
+    assert_non_null(g);
+    assert_int_equal(g->n, 1);
+    assert_true(qd_str_is(g->write_index->name, ".ds-s-1"));
+
+    /* whoever saw an older state is told, and nothing is made */
+    i.name = QD_STR(".ds-s-2");
+    i.stream_revision = 1;
+    i.follows = g->write_index->uuid;
+    i.rolled = i.stream;
+    assert_int_equal(qd_cluster_create(new.cluster, &i, NULL, &err), QD_E_CONFLICT);
+    qd_err_fini(&err);
+    i.stream_revision = qd_state_document(now, QD_STR("data_stream/s"))->mod_revision;
+    assert_int_equal(qd_cluster_create(new.cluster, &i, NULL, &err), 0);
+    qd_state_unref(now);
+    now = qd_cluster_state(new.cluster);
+    g = qd_state_stream(now, QD_STR("s"));
+    assert_int_equal(g->n, 2);
+    assert_int_equal(g->write_index->place.order, 2);
+    assert_int_not_equal(g->indices[0]->place.rolled_ms, 0);
+    assert_int_equal(qd_cluster_delete_indices(new.cluster, &g->indices[1], 1, NULL, &err),
+                     QD_E_ARG);
+    qd_err_fini(&err);
+    assert_int_equal(qd_cluster_delete_streams(new.cluster, &g->name, 1, &err), 0);
+    qd_state_unref(now);
+    now = qd_cluster_state(new.cluster);
+    assert_int_equal(now->n, 0);
+    assert_null(qd_state_document(now, QD_STR("data_stream/s")));
+    qd_state_unref(now);
+    qd_settings_unref(s);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 static bool has_replica(void *arg, const qd_state *s)
 {
     (void)arg;
@@ -1071,6 +1131,7 @@ int main(void)
         cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
         cmocka_unit_test(tiers_of_indices_wait_for_their_level),
         cmocka_unit_test(similarities_wait_for_their_level),
+        cmocka_unit_test(data_streams_wait_for_their_level),
     };
     return unit_run(tests);
 }

@@ -120,8 +120,12 @@ static void put_shard(model *m, const char *uuid, uint32_t number, uint32_t node
 
 static void put_index(model *m, const char *uuid, uint32_t i)
 {
-    char key[64], text[1024], hash[65];
+    char key[64], text[1024], hash[65], place[80] = "";
     qd_sha256_hex(qd_str_c(mappings[below(m, 2)]), hash);
+    if (below(m, 3) == 0) { /* of a data stream */
+        snprintf(place, sizeof place, ",\"data_stream\":{\"name\":\"stream-%u\",\"order\":%d}",
+                 below(m, 2), (int)below(m, 9) - 4);
+    }
     snprintf(key, sizeof key, "index/%s", uuid);
     /* now and then one that cannot be used */
     snprintf(text, sizeof text,
@@ -129,9 +133,9 @@ static void put_index(model *m, const char *uuid, uint32_t i)
              "\"version\":1,\"mapping_version\":1,\"settings_version\":1,\"aliases_version\":1,"
              "\"mapping\":\"%s\",\"settings\":{\"index.number_of_shards\":\"2\","
              "\"index.number_of_replicas\":\"0\",\"index.write.wait_for_active_shards\":\"%u\"},"
-             "\"aliases\":%s}",
+             "\"aliases\":%s%s}",
              below(m, 12) ? "" : "?", i * 7 % INDICES, uuid, below(m, 5) ? "false" : "true", hash,
-             below(m, 9) ? 1u : 2u, alias_lists[below(m, QD_COUNT_OF(alias_lists))]);
+             below(m, 9) ? 1u : 2u, alias_lists[below(m, QD_COUNT_OF(alias_lists))], place);
     set(m, key, text);
 }
 
@@ -176,6 +180,10 @@ static int same_group(void *arg, const qd_pmap_entry *e)
     assert_non_null(x);
     assert_int_equal(x->n, y->n);
     assert_int_equal(x->is_hidden, y->is_hidden);
+    assert_int_equal(x->is_stream, y->is_stream);
+    for (uint32_t i = 1; x->is_stream && i < x->n; i++)
+        assert_true(x->indices[i - 1]->place.order <= x->indices[i]->place.order);
+    if (x->is_stream) assert_ptr_equal(x->write_index, x->indices[x->n - 1]);
     assert_int_equal(x->write_index != NULL, y->write_index != NULL);
     if (x->write_index) assert_string_equal(x->write_index->uuid, y->write_index->uuid);
     for (uint32_t i = 0; i < x->n; i++) {

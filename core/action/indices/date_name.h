@@ -1,0 +1,19 @@
+/* date_name.h: names with date math: "<logs-{now/d}-000001>". */
+#ifndef QD_ACTION_DATE_NAME_H
+#define QD_ACTION_DATE_NAME_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Is it a name with date math? [any] */
+static inline bool qdi_is_date_name(qd_str name)
+{
+    return name.n > 1 && name.p[0] == '<' && name.p[name.n - 1] == '>';
+}
+/* The name at a time, in the arena; one without date math is as it is. QD_E_ES_PARSE tells what is
+ * wrong with the expression. [any] */
+QD_MUST_CHECK
+int qdi_date_name(qd_arena *a, qd_str name, int64_t now_ms, qd_str *out, qd_err *err);
+
+#endif
