@@ -1,6 +1,6 @@
 /*
  * ingest_int.h: what processors are made of: paths, templates, parameters, the run. One processor
- * is one file with a row (qdi_ingest_<name>) and its name in types.def.
+ * is one file with a row (qdi_processor_<name>) and its name in types.def.
  */
 #ifndef QD_INGEST_INGEST_INT_H
 #define QD_INGEST_INGEST_INT_H
@@ -81,6 +81,10 @@ typedef struct qdi_tpath {
 QD_MUST_CHECK
 int qdi_tpath_get(qd_ingest_run *r, const qdi_tpath *t, qdi_path *room, const qdi_path **out,
                   qd_err *err);
+
+/* A copy of a value whose text is the arena's too. QD_E_NOMEM, QD_E_ARG: too deep. */
+QD_MUST_CHECK
+int qdi_iv_own(qd_arena *a, const qd_iv *from, qd_iv *to, qd_err *err);
 
 /* --- steps --- */
 
@@ -236,7 +240,7 @@ const char *qdi_ingest_refused(qd_str name);
 /* The row of a name, NULL. */
 const qdi_processor_type *qdi_ingest_type(qd_str name);
 
-#define QDI_PROCESSOR(name) extern const qdi_processor_type qdi_ingest_##name;
+#define QDI_PROCESSOR(name) extern const qdi_processor_type qdi_processor_##name;
 #include "ingest/types.def"
 #undef QDI_PROCESSOR
 

@@ -47,24 +47,25 @@ static int fail(int code, PCRE2_SIZE at, qd_str pattern, qd_err *err)
                       QD_STR_ARG(pattern));
 }
 
-static int compile(qd_arena *a, qd_str pattern, uint32_t flags, qdi_regex *x, qd_err *err)
+static int compile(qd_str pattern, qd_str given, uint32_t flags, qdi_regex *x, qd_account *account,
+                   qd_err *err)
 {
     int why;
     PCRE2_SIZE at;
-    uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_ALT_BSUX;
-    if (flags & QDI_REGEX_CASELESS) options |= PCRE2_CASELESS;
-    pcre2_general_context *g = pcre2_general_context_create(give, take, a->account);
+    uint32_t options = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C;
+    if (flags & QDI_REGEX_NAMED) options |= PCRE2_NO_AUTO_CAPTURE;
+    pcre2_general_context *g = pcre2_general_context_create(give, take, account);
     pcre2_compile_context *c = g ? pcre2_compile_context_create(g) : NULL;
     if (c) {
         (void)pcre2_set_newline(c,
-                                flags & QDI_REGEX_LINES ? PCRE2_NEWLINE_ANYCRLF : PCRE2_NEWLINE_LF);
+                                flags & QDI_REGEX_JAVA ? PCRE2_NEWLINE_ANYCRLF : PCRE2_NEWLINE_LF);
         (void)pcre2_set_max_pattern_length(c, PATTERN_MAX);
         (void)pcre2_set_parens_nest_limit(c, 200);
         x->code = pcre2_compile((PCRE2_SPTR)(pattern.p ? pattern.p : ""), pattern.n, options, &why,
                                 &at, c);
     }
     int rc = !c ? qd_err_nomem(err, "regular expression") : 0;
-    if (c && !x->code) rc = fail(why, at, pattern, err);
+    if (c && !x->code) rc = fail(why, at, given, err);
     pcre2_compile_context_free(c);
     pcre2_general_context_free(g);
     return rc;
@@ -76,7 +77,11 @@ int qdi_regex_make(qd_arena *a, qd_str pattern, uint32_t flags, qdi_regex **out,
     if (!x) return qd_err_nomem(err, "regular expression");
     x->pattern = pattern;
     x->account = a->account;
-    int rc = compile(a, pattern, flags, x, err);
+    qd_buf b;
+    qd_buf_init(&b, a->account, PATTERN_MAX);
+    int rc = qdi_regex_translate(pattern, flags, &b, err);
+    if (!rc) rc = compile(qd_buf_view(&b), pattern, flags, x, a->account, err);
+    qd_buf_fini(&b);
     if (rc) return rc;
     if (qd_arena_on_reset(a, free_code, x->code)) return qd_err_nomem(err, "regular expression");
     (void)pcre2_pattern_info(x->code, PCRE2_INFO_CAPTURECOUNT, &x->groups);
@@ -86,6 +91,12 @@ int qdi_regex_make(qd_arena *a, qd_str pattern, uint32_t flags, qdi_regex **out,
     (void)pcre2_jit_compile(x->code, PCRE2_JIT_COMPLETE); /* without it the search is slower */
     *out = x;
     return 0;
+}
+
+uint32_t qdi_regex_group(const qdi_regex *x, const char *name)
+{
+    int n = pcre2_substring_number_from_name(x->code, (PCRE2_SPTR)name);
+    return n > 0 ? (uint32_t)n : 0;
 }
 
 uint32_t qdi_regex_groups(const qdi_regex *x)

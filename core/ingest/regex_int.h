@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/str.h"
 
 #define QDI_REGEX_TOO_LONG_MAX 8u /* searches of one document that may take too long */
 
@@ -18,13 +19,18 @@ typedef struct qdi_regex_room {
 } qdi_regex_room;
 
 enum {
-    QDI_REGEX_CASELESS = 1,
-    QDI_REGEX_LINES = 2, /* "." ends at any line terminator, as in Java, not at \n alone */
+    QDI_REGEX_JAVA = 1,  /* Java's syntax, and "." ends at \r too; else Oniguruma's */
+    QDI_REGEX_NAMED = 2, /* groups without a name do not capture */
 };
 /* Compiles a pattern; its memory is the arena's account's and goes with the arena. QD_E_ARG with
  * the reason and its place. */
 QD_MUST_CHECK
 int qdi_regex_make(qd_arena *a, qd_str pattern, uint32_t flags, qdi_regex **out, qd_err *err);
+/* Number of a named group; 0: there is none. */
+uint32_t qdi_regex_group(const qdi_regex *x, const char *name);
+/* What differs between the syntaxes, as PCRE2 has it, appended to out. QD_E_ARG. */
+QD_MUST_CHECK
+int qdi_regex_translate(qd_str pattern, uint32_t flags, qd_buf *out, qd_err *err);
 /* Capturing groups. */
 uint32_t qdi_regex_groups(const qdi_regex *x);
 /* The first match at or behind byte from: 1 with *at, pairs of offsets (SIZE_MAX: took no part)

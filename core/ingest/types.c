@@ -2,7 +2,7 @@
 #include "ingest/ingest_int.h"
 
 static const qdi_processor_type *const types[] = {
-#define QDI_PROCESSOR(name) &qdi_ingest_##name,
+#define QDI_PROCESSOR(name) &qdi_processor_##name,
 #include "ingest/types.def"
 #undef QDI_PROCESSOR
 };

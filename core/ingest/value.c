@@ -1,5 +1,5 @@
 /* value.c: trees of documents: reading, changing, writing. See value.h. */
-#include "ingest/value.h"
+#include "ingest/ingest_int.h"
 #include <string.h>
 
 /* An integer that fits, else its text. */
@@ -266,6 +266,30 @@ int qd_iv_copy(qd_arena *a, const qd_iv *from, qd_iv *to, qd_err *err)
     int rc = copy(a, from, 0, to);
     if (rc == QD_E_LIMIT) return too_deep(err);
     return rc ? qd_err_nomem(err, "value of a pipeline") : 0;
+}
+
+/* The copy's text becomes the arena's. */
+static bool own(qd_arena *a, qd_iv *v)
+{
+    bool text = v->kind == QD_IV_STR || v->kind == QD_IV_BIG || v->kind == QD_IV_FLOAT ||
+                v->kind == QD_IV_DOUBLE;
+    if (text && v->s.n) v->s = qd_arena_str(a, v->s);
+    if (text) return v->s.p || !v->s.n;
+    for (uint32_t k = 0; v->kind == QD_IV_LIST && k < v->n; k++) {
+        if (!own(a, &v->items[k])) return false;
+    }
+    for (uint32_t k = 0; v->kind == QD_IV_MAP && k < v->n; k++) {
+        v->members[k].key = qd_arena_str(a, v->members[k].key);
+        if (!v->members[k].key.p || !own(a, &v->members[k].value)) return false;
+    }
+    return true;
+}
+
+int qdi_iv_own(qd_arena *a, const qd_iv *from, qd_iv *to, qd_err *err)
+{
+    int rc = qd_iv_copy(a, from, to, err);
+    if (!rc && !own(a, to)) rc = qd_err_nomem(err, "value of a pipeline");
+    return rc;
 }
 
 int qd_iv_check(const qd_iv *v, qd_err *err)

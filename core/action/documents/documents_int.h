@@ -116,6 +116,11 @@ QD_MUST_CHECK
 int qdi_ingest_items(qd_actions *a, qd_task *task, int64_t timeout_ms, doc_item *items, size_t n,
                      qd_arena *arena, bool *ran, qd_err *err);
 
+/* An internal version, which only a pipeline can have asked for: the document must have it. */
+QD_MUST_CHECK
+int qdi_version_of_pipeline(doc_batch *b, const doc_item *i, qd_engine *engine, qd_engine_op *op,
+                            qd_err *err);
+
 /* --- marks.c --- */
 
 /* Shards that a request has written to, to be refreshed once at its end. */

@@ -169,6 +169,25 @@ int qdi_ingest_items(qd_actions *a, qd_task *task, int64_t timeout_ms, doc_item 
     return rc;
 }
 
+int qdi_version_of_pipeline(doc_batch *b, const doc_item *i, qd_engine *engine, qd_engine_op *op,
+                            qd_err *err)
+{
+    qd_engine_doc now;
+    if (!i->has_version || i->version_type != QD_VERSION_INTERNAL || i->op == DOC_DELETE) return 0;
+    int rc = qd_engine_get(engine, i->id, true, false, b->arena, &now, err);
+    if (rc) return rc;
+    int64_t version = now.found ? (int64_t)now.version : -1;
+    if (version != i->version)
+        return qd_err_set(err, QD_E_VERSION_CONFLICT,
+                          "[%.*s]: version conflict, current version [%lld] is different than the "
+                          "one provided [%lld]",
+                          QD_STR_ARG(i->id), (long long)version, (long long)i->version);
+    op->version = -1;
+    op->if_seq_no = now.seq_no;
+    op->if_primary_term = now.primary_term;
+    return 0;
+}
+
 /* --- running --- */
 
 #define KEPT 16u

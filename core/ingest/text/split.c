@@ -18,7 +18,7 @@ static int make(qdi_build *b, void *config, qd_err *err)
     if (!rc) rc = qdi_arg_bool(b, "preserve_trailing", false, &c->trailing, err);
     if (!rc) rc = qdi_arg_str(b, "separator", NULL, &separator, err);
     if (rc) return rc;
-    rc = qdi_regex_make(b->a, separator, QDI_REGEX_LINES, &c->separator, err);
+    rc = qdi_regex_make(b->a, separator, QDI_REGEX_JAVA, &c->separator, err);
     return rc ? qdi_arg_wrap(b, "separator", err) : 0;
 }
 
@@ -69,4 +69,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, list, err);
 }
 
-const qdi_processor_type qdi_ingest_split = {"split", sizeof(splitting), make, run};
+const qdi_processor_type qdi_processor_split = {"split", sizeof(splitting), make, run};
