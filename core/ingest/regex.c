@@ -155,3 +155,8 @@ void qdi_regex_room_free(qdi_regex_room *room)
     qd_free(s);
     room->state = NULL;
 }
+
+const size_t *qdi_regex_last(const qdi_regex_room *room)
+{
+    return pcre2_get_ovector_pointer(room->state->data);
+}

@@ -38,6 +38,8 @@ uint32_t qdi_regex_groups(const qdi_regex *x);
 QD_MUST_CHECK
 int qdi_regex_find(const qdi_regex *x, qdi_regex_room *room, qd_str text, size_t from,
                    const size_t **at, qd_err *err);
+/* What the last search that found something has found. */
+const size_t *qdi_regex_last(const qdi_regex_room *room);
 /* Frees what searches used. */
 void qdi_regex_room_free(qdi_regex_room *room);
 

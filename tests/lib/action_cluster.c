@@ -1,5 +1,6 @@
 /* action_cluster.c: see action_cluster.h. */
 #include "lib/action_cluster.h"
+#include "action/ingest/pipelines.h"
 #include "base/log.h"
 #include "lib/action_parts.h"
 #include "lib/coord_memory.h"
