@@ -8,8 +8,9 @@
 #include <maxminddb.h>
 #include <stdio.h>
 
-#define AGAIN_NS UINT64_C(10000000000) /* before a database that is not there is looked for again  \
-                                        */
+#define AGAIN_NS                                                                                   \
+    UINT64_C(10000000000) /* before a database that is not there is looked for again               \
+                           */
 
 typedef struct located {
     qd_mutex lock;

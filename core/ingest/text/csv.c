@@ -132,8 +132,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
             rc = qdi_path_set(r, &c->targets[k], QD_IV_STRING(value), err);
         else if (c->has_empty)
             rc = put_empty(c, r, &c->targets[k], err);
-        if (x.at >= x.text.n) break;
-        x.at++;
+        if (++x.at >= x.text.n) break; /* nothing stands behind the separator */
     }
     return rc;
 }
