@@ -3,11 +3,8 @@
  * that stands for itself is refused, and one that would take for ever ends.
  */
 #include "ingest/grok.h"
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "unit/unit.h"
 #include <stdio.h>
-#include <string.h>
 
 static qd_account account;
 

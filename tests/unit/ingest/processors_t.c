@@ -3,11 +3,8 @@
  * that are refused when they are stored; failures, nesting, limits.
  */
 #include "ingest/ingest.h"
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "unit/unit.h"
 #include <stdio.h>
-#include <string.h>
 
 static qd_account account;
 static qd_ingest_settings settings;
