@@ -5,6 +5,7 @@
 #ifndef QD_INGEST_INGEST_INT_H
 #define QD_INGEST_INGEST_INT_H
 
+#include "base/vec.h"
 #include "ingest/ingest.h"
 #include "ingest/regex_int.h"
 
@@ -212,6 +213,7 @@ struct qd_ingest_run {
     qd_str type;
     uint32_t steps, depth;
     uint32_t npipelines;
+    QD_VEC(qd_ingest_pipeline *) held; /* whose texts the document may have, until it ends */
     qd_ingest_pipeline *pipelines[QDI_NESTING_MAX]; /* that run, the innermost last */
     /* of the failure that goes on: which processor it was; type NULL: none yet */
     const char *failed_type;

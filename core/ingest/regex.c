@@ -6,7 +6,9 @@
 
 #define PATTERN_MAX ((size_t)256 << 10)
 #define STEPS_MAX 500000u
-#define DEPTH_MAX 5000u
+#define DEPTH_MAX 200000u /* where nothing is compiled to machine code */
+#define STACK_MIN ((size_t)32 << 10)
+#define STACK_MAX ((size_t)1 << 20)
 #define HEAP_KIB_MAX 16384u
 #define GROUPS_MAX 1000u
 
@@ -20,6 +22,7 @@ struct qdi_regex_state {
     pcre2_general_context *general;
     pcre2_match_context *match;
     pcre2_match_data *data;
+    pcre2_jit_stack *stack;
 };
 
 static void *give(size_t n, void *account)
@@ -113,10 +116,12 @@ static struct qdi_regex_state *room_of(const qdi_regex *x, qdi_regex_room *room)
     s->general = pcre2_general_context_create(give, take, x->account);
     if (s->general) s->match = pcre2_match_context_create(s->general);
     if (s->match) s->data = pcre2_match_data_create(GROUPS_MAX, s->general);
+    if (s->data) s->stack = pcre2_jit_stack_create(STACK_MIN, STACK_MAX, s->general);
     if (!s->data) {
         qdi_regex_room_free(room);
         return NULL;
     }
+    if (s->stack) pcre2_jit_stack_assign(s->match, NULL, s->stack);
     (void)pcre2_set_match_limit(s->match, STEPS_MAX);
     (void)pcre2_set_depth_limit(s->match, DEPTH_MAX);
     (void)pcre2_set_heap_limit(s->match, HEAP_KIB_MAX);
@@ -149,6 +154,7 @@ void qdi_regex_room_free(qdi_regex_room *room)
 {
     struct qdi_regex_state *s = room->state;
     if (!s) return;
+    if (s->stack) pcre2_jit_stack_free(s->stack);
     pcre2_match_data_free(s->data);
     pcre2_match_context_free(s->match);
     pcre2_general_context_free(s->general);

@@ -6,6 +6,12 @@
 #define DOCUMENT_MAX ((size_t)64 << 20) /* bytes of one document's tree */
 #define OUT_MAX ((size_t)128 << 20)
 
+static void let_go(qd_ingest_run *r)
+{
+    for (size_t k = 0; k < r->held.n; k++) qd_ingest_unref(r->held.at[k]);
+    r->held.n = 0;
+}
+
 int qd_ingest_run_open(const qd_ingest_settings *s, const qd_ingest_calls *calls,
                        qd_ingest_run **out, qd_err *err)
 {
@@ -23,6 +29,8 @@ int qd_ingest_run_open(const qd_ingest_settings *s, const qd_ingest_calls *calls
 void qd_ingest_run_close(qd_ingest_run *r)
 {
     if (!r) return;
+    let_go(r);
+    qd_vec_fini(&r->held);
     qd_json_reader_fini(&r->reader);
     qd_buf_fini(&r->out);
     qdi_regex_room_free(&r->regex);
@@ -80,6 +88,7 @@ static bool put_timestamp(qd_ingest_run *r)
 int qd_ingest_begin(qd_ingest_run *r, const qd_ingest_doc *doc, qd_err *err)
 {
     qd_arena_reset(&r->arena);
+    let_go(r);
     r->source = r->meta = r->ingest = (qd_iv){.kind = QD_IV_MAP};
     r->steps = 0;
     r->depth = 0;
@@ -313,8 +322,21 @@ static int within(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
     return rc;
 }
 
+/* Constants of a pipeline become values of the document without a copy. */
+static int hold(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
+{
+    for (size_t k = 0; k < r->held.n; k++) {
+        if (r->held.at[k] == p) return 0;
+    }
+    if (qd_vec_push(&r->held, r->s->account, p)) return qdi_run_nomem(err);
+    (void)qd_ingest_ref(p);
+    return 0;
+}
+
 static int run_pipeline(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
 {
+    int held = hold(r, p, err);
+    if (held) return held;
     qd_iv was = {.kind = QD_IV_NULL}, *now = qd_iv_get(&r->ingest, QD_STR("pipeline"));
     uint64_t from = qd_env_mono_ns(r->s->env);
     for (uint32_t k = 0; k < r->npipelines; k++) {

@@ -9,8 +9,11 @@ typedef struct entry {
     uint64_t revision; /* of the record that it was compiled from */
 } entry;
 
+#define ACCOUNT_MAX ((int64_t)256 << 20)
+
 struct qd_pipelines {
-    qd_ingest_settings settings;
+    qd_account account;               /* of what is compiled and kept */
+    qd_ingest_settings settings, own; /* of requests; of what is kept */
     qd_mutex lock;
     qd_map by_id; /* under lock */
     qd_ingest_counts total;
@@ -22,8 +25,11 @@ int qd_pipelines_open(qd_actions *a, qd_err *err)
     if (!p) return qd_err_nomem(err, "pipelines");
     p->settings =
         (qd_ingest_settings){.account = a->account, .env = a->env, .data_path = a->data_path};
+    qd_account_init(&p->account, "pipelines", NULL, ACCOUNT_MAX);
+    p->own = p->settings;
+    p->own.account = &p->account;
     qd_mutex_init(&p->lock);
-    qd_map_init(&p->by_id, NULL);
+    qd_map_init(&p->by_id, &p->account);
     a->pipelines = p;
     return 0;
 }
@@ -82,9 +88,9 @@ static int keep(qd_pipelines *p, qd_str id, entry *made, qd_err *err)
 static int compile(qd_pipelines *p, qd_str id, const qd_state_document_record *d,
                    qd_ingest_pipeline **out, qd_err *err)
 {
-    entry *made = qd_calloc(NULL, sizeof *made);
+    entry *made = qd_calloc(&p->account, sizeof *made);
     if (!made) return qd_err_nomem(err, "pipelines");
-    int rc = qd_ingest_compile(&p->settings, id, d->value, &made->pipeline, err);
+    int rc = qd_ingest_compile(&p->own, id, d->value, &made->pipeline, err);
     made->revision = d->mod_revision;
     if (!rc) rc = keep(p, id, made, err);
     if (rc) {
