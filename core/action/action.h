@@ -76,6 +76,7 @@ typedef struct qd_actions {
     struct qd_replication *replication;     /* copies of shards; NULL: each shard has one */
     struct qd_search_nodes *search_nodes;   /* what other nodes' searches took; qd_action_serve */
     struct qd_scrolls *scrolls;             /* open search contexts */
+    struct qd_pipelines *pipelines;         /* ingest/pipelines.h */
     struct qd_by_query *by_query;           /* byquery/byquery.h; NULL: no such requests are run */
     struct qd_lifecycle *lifecycle;         /* lifecycle/lifecycle.h; NULL: no policies run */
     struct qd_action_counters *counters;    /* counters.h; NULL: nothing is counted */

@@ -1,6 +1,7 @@
 /* remote.c: what this node answers to others, action by action. */
 #include "action/api/forward_int.h"
 #include "action/api/node_part.h"
+#include "action/documents/ingest_int.h"
 #include "action/documents/wire.h"
 #include "action/indices/copy_stats.h"
 #include "action/indices/indices_int.h"
@@ -12,6 +13,7 @@ static const qd_rpc_row handlers[] = {
     {QD_ACTION_API, "search", QD_RPC_ON_FIBER, qdi_forward_handle},
     {QD_ACTION_RELAY, "generic", 0, qdi_relay_handle},
     {QD_ACTION_DOCS_WRITE, "write", QD_RPC_ON_FIBER, qdi_docs_write_handle},
+    {QD_ACTION_DOCS_INGEST, "write", QD_RPC_ON_FIBER, qdi_docs_ingest_handle},
     {QD_ACTION_DOCS_GET, "get", QD_RPC_ON_FIBER, qdi_docs_get_handle},
     {QD_ACTION_DOCS_REFRESH, "refresh", QD_RPC_ON_FIBER, qdi_docs_refresh_handle},
     {QD_ACTION_SHARDS_REFRESH, "refresh", QD_RPC_ON_FIBER, qdi_shards_refresh_handle},

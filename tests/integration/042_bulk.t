@@ -54,7 +54,7 @@ my $r = $n->post('/i/_bulk', <<'END');
 {"a":1,"a":2}
 END
 is($r->{status}, 200, 'a mixed bulk');
-like($r->{content}, qr/^\{"took":\d+,"errors":true,"items":\[\{"index":\{"_index":"i","_id":"1","_version":1,"result":"created","_shards":\{"total":2,"successful":1,"failed":0\},"_seq_no":\d+,"_primary_term":1,"status":201\}\},/, 'its shape');
+like($r->{content}, qr/^\{"took":\d+,"ingest_took":\d+,"errors":true,"items":\[\{"index":\{"_index":"i","_id":"1","_version":1,"result":"created","_shards":\{"total":2,"successful":1,"failed":0\},"_seq_no":\d+,"_primary_term":1,"status":201\}\},/, 'its shape');
 my @i = items($r);
 my $statuses = join ' ', map { $_->{status} } @i;
 is($statuses, '201 409 200 200 201 201 404 404 200 201 201 409 409 400 201 400 400', 'statuses');

@@ -1,5 +1,6 @@
 /* action_cluster.c: see action_cluster.h. */
 #include "lib/action_cluster.h"
+#include "action/ingest/pipelines.h"
 #include "base/log.h"
 #include "lib/action_parts.h"
 #include "lib/coord_memory.h"
@@ -151,6 +152,7 @@ static void open_node(action_cluster *c, uint32_t i)
     open_rpc(n);
     open_cluster(n);
     action_must(qd_scrolls_open(&n->a, &err), &err, "scrolls");
+    action_must(qd_pipelines_open(&n->a, &err), &err, "pipelines");
     action_must(qd_action_serve(&n->a, &err), &err, "searches of other nodes");
     action_parts_ready(&n->a);
 }
@@ -206,6 +208,7 @@ static void close_node(member *n)
 {
     fail_unanswered(n);
     if (n->a.rpc) qd_action_unserve(&n->a);
+    qd_pipelines_close(&n->a);
     qd_scrolls_close(&n->a);
     qd_mutex_lock(&n->lock);
     n->closed = true;

@@ -46,7 +46,7 @@ static int make_item(const bq_spec *s, const qd_json_node *hit, doc_item *i, qd_
         return qd_err_set(err, QD_E_ARG, "[%.*s][_doc][%.*s] didn't store _source",
                           QD_STR_ARG(i->index), QD_STR_ARG(i->id));
     if (source) i->source = source->raw;
-    i->pipeline = s->pipeline;
+    if (s->pipeline.n) i->pipeline = s->pipeline;
     if (s->kind == BQ_REINDEX) {
         copy_to(s, hit, i);
         return 0;
@@ -107,6 +107,10 @@ static void settle(bq_slice *s, const doc_item *items, size_t n)
     qd_mutex_lock(&job->lock);
     for (size_t k = 0; k < n; k++) {
         const doc_item *i = &items[k];
+        if (i->dropped) {
+            s->status.noops++;
+            continue;
+        }
         if (!i->rc) {
             s->status.deleted += kind == BQ_DELETE;
             s->status.created += kind == BQ_REINDEX && i->status == 201;
@@ -161,6 +165,7 @@ static void again(doc_item *i)
     i->routing = was.routing;
     i->source = was.source;
     i->pipeline = was.pipeline;
+    i->ingested = was.ingested;
     i->has_version = was.has_version;
     i->version = was.version;
     i->version_type = was.version_type;

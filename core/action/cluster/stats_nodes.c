@@ -4,6 +4,7 @@
  * them.
  */
 #include "action/api/node_part.h"
+#include "action/ingest/pipelines.h"
 #include "action/nodes/nodes_int.h"
 #include "base/str.h"
 #include "runtime/cpu.h"
@@ -273,7 +274,7 @@ static void write_kinds(const qdi_identity *id, const qd_state *s, qd_json_write
     qd_json_object_end(w);
     qd_json_array_end(w);
     open_part(w, "ingest");
-    qd_json_field_int(w, "number_of_pipelines", 0);
+    qd_json_field_int(w, "number_of_pipelines", qdi_pipelines_number(s));
     open_part(w, "processor_stats");
     qd_json_object_end(w);
     qd_json_object_end(w);

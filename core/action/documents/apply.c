@@ -470,7 +470,8 @@ static int apply(doc_batch *b, doc_item *i, qd_err *err)
             op.create = false;
         }
         qd_engine_result r;
-        rc = apply_op(b, t, &op, &r, err);
+        rc = qdi_version_of_pipeline(b, i, t->engine, &op, err);
+        if (!rc) rc = apply_op(b, t, &op, &r, err);
         if (!rc) set_result(i, &r, op.delete);
     }
     if (rc == QD_E_VERSION_CONFLICT || rc == QD_E_DOC_MISSING) {

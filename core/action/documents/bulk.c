@@ -45,6 +45,7 @@ typedef struct bulk {
     char tail[4];   /* what follows the items */
     bool refreshed; /* what it wrote */
     bool answering; /* the answer has begun */
+    uint64_t ingest_ns;
 } bulk;
 
 /* --- lines --- */
@@ -314,7 +315,8 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     b->request = (doc_request){.a = q->a,
                                .task = &q->task,
                                .hint = (uint32_t)qd_env_random_u64(q->a->env),
-                               .marks = &b->marks};
+                               .marks = &b->marks,
+                               .ingest_ns = &b->ingest_ns};
     qd_arena_init(&b->arena, q->a->account, 0);
     b->actions = QD_JSON_READER(q->a->account);
     qd_err_init(&b->why);
@@ -500,6 +502,7 @@ static int summary(bulk *b, qd_buf *to)
     qd_json_writer_init(&w, to, false);
     qd_json_object(&w);
     qd_json_field_int(&w, "took", (qd_env_mono_ns(b->q->a->env) - b->start_ns) / 1000000);
+    if (b->ingest_ns) qd_json_field_int(&w, "ingest_took", (int64_t)(b->ingest_ns / 1000000));
     qd_json_field_bool(&w, "errors", b->errors);
     if (b->cut) {
         qd_json_key_c(&w, "error");

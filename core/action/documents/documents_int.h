@@ -30,7 +30,9 @@ typedef struct doc_item {
     bool has_version;
     int64_t version, if_seq_no, if_primary_term; /* if_*: QD_SEQ_NO_UNASSIGNED, 0: not given */
     int64_t retry_on_conflict;
-    qd_str pipeline;  /* none is there: only "_none" is fine */
+    qd_str pipeline;  /* p NULL: the index's default one; "_none": none */
+    bool ingested;    /* its pipelines have run: they do not again when it is tried again */
+    bool dropped;     /* by a pipeline: it is done, nothing is to be written */
     bool want_source; /* update: the new source belongs into the answer */
     const qd_json_filter *source_filter;
 
@@ -108,6 +110,19 @@ uint32_t qdi_batch_group(doc_batch *b, doc_item *item, uint32_t n);
 /* Leaves the shards. */
 void qdi_batch_end(doc_batch *b);
 
+/* --- ingest.c --- */
+
+/* Runs the pipelines of n operations, here or on a node with the role ingest. Each has its result:
+ * what is to be written, dropped, or rc. *ran: there were pipelines to run. */
+QD_MUST_CHECK
+int qdi_ingest_items(qd_actions *a, qd_task *task, int64_t timeout_ms, doc_item *items, size_t n,
+                     qd_arena *arena, bool *ran, qd_err *err);
+
+/* An internal version, which only a pipeline can have asked for: the document must have it. */
+QD_MUST_CHECK
+int qdi_version_of_pipeline(doc_batch *b, const doc_item *i, qd_engine *engine, qd_engine_op *op,
+                            qd_err *err);
+
 /* --- marks.c --- */
 
 /* Shards that a request has written to, to be refreshed once at its end. */
@@ -152,6 +167,7 @@ typedef struct doc_request {
     uint32_t hint;      /* one request stays on one indexing slot of a shard: fewer buffers fill */
     uint64_t placed_by; /* revision of the records by which another node placed it here, or 0 */
     doc_marks *marks;
+    uint64_t *ingest_ns; /* time of pipelines is added to it, at least 1 when some ran; NULL: not */
 } doc_request;
 typedef struct doc_groups doc_groups;
 /* Applies n items, of so many bytes, and makes them durable; ids that are made are in arena. *out

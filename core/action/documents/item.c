@@ -164,6 +164,16 @@ static void write_shards(const doc_item *i, bool counts, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+/* What a pipeline dropped: nothing was looked at, so nothing is known of a document. */
+static void write_dropped(const doc_item *i, bool bulk, qd_json_writer *w)
+{
+    qd_json_field_str(w, "_id", i->id.n ? i->id : QD_STR("auto-generated"));
+    qd_json_field_int(w, "_version", i->has_version ? i->version : QD_VERSION_ANY);
+    qd_json_field_c(w, "result", i->result);
+    qd_shards_write(w, 0, 0, 0);
+    if (bulk) qd_json_field_int(w, "status", i->status);
+}
+
 void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer *w)
 {
     if (i->rc) {
@@ -183,6 +193,10 @@ void qdi_item_write(const doc_item *i, qd_actions *a, bool bulk, qd_json_writer 
     }
     qd_json_field_str(w, "_index", i->concrete);
     qdi_type_write(a, w);
+    if (i->dropped) {
+        write_dropped(i, bulk, w);
+        return;
+    }
     qd_json_field_str(w, "_id", i->id);
     qd_json_field_int(w, "_version", (int64_t)i->done.version);
     qd_json_field_c(w, "result", i->result);

@@ -303,8 +303,54 @@ static int run_rounds(round *x, qd_err *err)
     return rc;
 }
 
+/* The operations that pipelines leave to be written, in an array of their own where some are not.
+ */
+static int left_to_write(doc_item *items, size_t n, qd_arena *arena, doc_item **out, size_t *nout,
+                         qd_err *err)
+{
+    size_t m = 0;
+    for (size_t k = 0; k < n; k++) m += !items[k].rc && !items[k].dropped;
+    *out = items;
+    *nout = m;
+    if (m == n) return 0;
+    *out = qd_arena_alloc(arena, (m + 1) * sizeof **out);
+    if (!*out) return qd_err_nomem(err, "operations");
+    m = 0;
+    for (size_t k = 0; k < n; k++) {
+        if (!items[k].rc && !items[k].dropped) (*out)[m++] = items[k];
+    }
+    return 0;
+}
+
+static int run_items(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
+                     doc_run **out, qd_err *err);
+
 int qdi_docs_run(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
                  doc_run **out, qd_err *err)
+{
+    bool ran;
+    doc_item *left;
+    size_t nleft, m = 0;
+    uint64_t from = qd_env_mono_ns(r->a->env);
+    int rc = qdi_ingest_items(r->a, r->task, r->timeout_ms, items, n, arena, &ran, err);
+    if (rc || !ran) return rc ? rc : run_items(r, items, n, bytes, arena, out, err);
+    if (r->ingest_ns) *r->ingest_ns += qd_env_mono_ns(r->a->env) - from + 1;
+    rc = left_to_write(items, n, arena, &left, &nleft, err);
+    if (!rc) rc = run_items(r, left, nleft, bytes, arena, out, err);
+    if (rc) {
+        for (size_t k = 0; k < n; k++) qdi_item_fini(&items[k]);
+        return rc;
+    }
+    for (size_t k = 0; k < n && left != items; k++) {
+        if (!items[k].rc && !items[k].dropped) items[k] = left[m++];
+    }
+    (*out)->items = items; /* errors of all of them end with it */
+    (*out)->nitems = n;
+    return 0;
+}
+
+static int run_items(const doc_request *r, doc_item *items, size_t n, size_t bytes, qd_arena *arena,
+                     doc_run **out, qd_err *err)
 {
     round x = {.r = r, .items = items, .nitems = n, .arena = arena};
     doc_groups *g = NULL;

@@ -42,7 +42,7 @@ static void versions(const doc_item *i, doc_problems *p)
                     (long long)(i->has_version ? i->version : QD_VERSION_ANY),
                     qdi_version_type_name(i->version_type));
     }
-    if (!external && i->has_version) {
+    if (!external && i->has_version && !i->ingested && !i->placed) {
         qdi_problem(p, "internal versioning can not be used for optimistic concurrency control."
                        " Please use `if_seq_no` and `if_primary_term` instead");
     }

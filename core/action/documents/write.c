@@ -54,12 +54,16 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
     if (qdi_many_nodes(q->a) || qdi_active_waits(q->a, active)) {
         rc = write_somewhere(q, &i, timeout, active, &marks, &run, err);
     } else {
-        qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);
-        b.active = active;
-        qdi_batch_apply(&b, &i);
-        qdi_batch_sync(&b, &i, 1);
-        qdi_batch_mark(&b, &marks, &i, 1);
-        qdi_batch_end(&b);
+        bool ran;
+        rc = qdi_ingest_items(q->a, &q->task, timeout, &i, 1, q->arena, &ran, err);
+        if (!rc && !i.rc && !i.dropped) {
+            qdi_batch_begin(&b, q->a, q->arena, &q->task, timeout);
+            b.active = active;
+            qdi_batch_apply(&b, &i);
+            qdi_batch_sync(&b, &i, 1);
+            qdi_batch_mark(&b, &marks, &i, 1);
+            qdi_batch_end(&b);
+        }
     }
     if (!rc) qdi_marks_refresh(&marks, q->a, &q->task);
     if (marks.at.n) i.forced_refresh |= marks.at.at[0].forced;

@@ -3,6 +3,7 @@
  * node's memory account stands: what is counted against the memory that the node plans with.
  */
 #include "action/api/node_part.h"
+#include "action/ingest/pipelines.h"
 #include "action/nodes/nodes_int.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
@@ -489,14 +490,9 @@ static void write_scripts(const stats_request *x, qd_json_writer *w)
     }
     if (x->wanted & ST_INGEST) {
         open_part(w, "ingest");
-        open_part(w, "total");
-        qd_json_field_int(w, "count", 0);
-        qd_json_field_int(w, "time_in_millis", 0);
-        qd_json_field_int(w, "current", 0);
-        qd_json_field_int(w, "failed", 0);
-        qd_json_object_end(w);
-        open_part(w, "pipelines");
-        qd_json_object_end(w);
+        qd_state *s = qd_cluster_state(x->q->a->cluster);
+        qdi_pipelines_stats_write(x->q->a, s, w);
+        qd_state_unref(s);
         qd_json_object_end(w);
     }
     if (x->wanted & ST_ADAPTIVE) {

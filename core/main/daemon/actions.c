@@ -7,6 +7,7 @@
 #include "action/byquery/byquery.h"
 #include "action/indices/request_cache.h"
 #include "action/lifecycle/lifecycle.h"
+#include "action/ingest/pipelines.h"
 #include "base/log.h"
 #include "main/daemon/node.h"
 #include "replication/replication.h"
@@ -119,7 +120,12 @@ static int actions_start(qd_node *node, qd_err *err)
                                &node->actions.request_cache, err);
     if (!rc) rc = qd_scrolls_open(&node->actions, err);
     if (!rc && (rc = qd_by_query_open(&node->actions, err))) qd_scrolls_close(&node->actions);
+    if (!rc && (rc = qd_pipelines_open(&node->actions, err))) {
+        qd_by_query_close(&node->actions);
+        qd_scrolls_close(&node->actions);
+    }
     if (!rc && (rc = qd_lifecycle_open(&node->actions, err))) {
+        qd_pipelines_close(&node->actions);
         qd_by_query_close(&node->actions);
         qd_scrolls_close(&node->actions);
     }
@@ -134,6 +140,7 @@ static void actions_stop(qd_node *node)
 {
     qd_lifecycle_close(&node->actions);
     qd_by_query_close(&node->actions);
+    qd_pipelines_close(&node->actions);
     qd_scrolls_close(&node->actions);
     qd_request_cache_close(node->actions.request_cache);
     node->actions.request_cache = NULL;

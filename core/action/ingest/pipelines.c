@@ -1,0 +1,165 @@
+/* pipelines.c: see pipelines.h. */
+#include "action/ingest/pipelines.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "runtime/sync.h"
+
+typedef struct entry {
+    qd_ingest_pipeline *pipeline;
+    uint64_t revision; /* of the record that it was compiled from */
+} entry;
+
+#define ACCOUNT_MAX ((int64_t)256 << 20)
+
+struct qd_pipelines {
+    qd_account account;               /* of what is compiled and kept */
+    qd_ingest_settings settings, own; /* of requests; of what is kept */
+    qd_mutex lock;
+    qd_map by_id; /* under lock */
+    qd_ingest_counts total;
+};
+
+int qd_pipelines_open(qd_actions *a, qd_err *err)
+{
+    qd_pipelines *p = qd_calloc(NULL, sizeof *p);
+    if (!p) return qd_err_nomem(err, "pipelines");
+    p->settings =
+        (qd_ingest_settings){.account = a->account, .env = a->env, .data_path = a->data_path};
+    qd_account_init(&p->account, "pipelines", NULL, ACCOUNT_MAX);
+    p->own = p->settings;
+    p->own.account = &p->account;
+    qd_mutex_init(&p->lock);
+    qd_map_init(&p->by_id, &p->account);
+    a->pipelines = p;
+    return 0;
+}
+
+static void drop(entry *e)
+{
+    if (!e) return;
+    qd_ingest_unref(e->pipeline);
+    qd_free(e);
+}
+
+void qd_pipelines_close(qd_actions *a)
+{
+    qd_pipelines *p = a->pipelines;
+    const qd_map_entry *m;
+    size_t pos = 0;
+    if (!p) return;
+    while ((m = qd_map_next(&p->by_id, &pos))) drop(m->value);
+    qd_map_fini(&p->by_id);
+    qd_mutex_fini(&p->lock);
+    qd_free(p);
+    a->pipelines = NULL;
+}
+
+const qd_ingest_settings *qdi_pipelines_settings(qd_actions *a)
+{
+    return &a->pipelines->settings;
+}
+
+bool qdi_pipeline_is(qd_str key, qd_str *id)
+{
+    if (!qd_str_starts(key, QD_STR(QDI_PIPELINE_KEY))) return false;
+    *id = qd_str_sub(key, sizeof QDI_PIPELINE_KEY - 1, key.n);
+    return true;
+}
+
+static const qd_state_document_record *record_of(const qd_state *s, qd_str id)
+{
+    char key[512];
+    if (id.n > sizeof key - sizeof QDI_PIPELINE_KEY) return NULL;
+    memcpy(key, QDI_PIPELINE_KEY, sizeof QDI_PIPELINE_KEY - 1);
+    if (id.n) memcpy(key + sizeof QDI_PIPELINE_KEY - 1, id.p, id.n);
+    return qd_state_document(s, (qd_str){key, sizeof QDI_PIPELINE_KEY - 1 + id.n});
+}
+
+/* Under the lock: puts what was compiled in the place of an earlier one, whose counts go on. */
+static int keep(qd_pipelines *p, qd_str id, entry *made, qd_err *err)
+{
+    void *old = NULL;
+    if (qd_map_put(&p->by_id, id, made, &old)) return qd_err_nomem(err, "pipelines");
+    if (old) qd_ingest_counts_take(made->pipeline, ((entry *)old)->pipeline);
+    drop(old);
+    return 0;
+}
+
+static int compile(qd_pipelines *p, qd_str id, const qd_state_document_record *d,
+                   qd_ingest_pipeline **out, qd_err *err)
+{
+    entry *made = qd_calloc(&p->account, sizeof *made);
+    if (!made) return qd_err_nomem(err, "pipelines");
+    int rc = qd_ingest_compile(&p->own, id, d->value, &made->pipeline, err);
+    made->revision = d->mod_revision;
+    if (!rc) rc = keep(p, id, made, err);
+    if (rc) {
+        drop(made);
+        return rc;
+    }
+    *out = made->pipeline;
+    return 0;
+}
+
+int qdi_pipelines_get(qd_actions *a, const qd_state *s, qd_str id, qd_ingest_pipeline **out,
+                      qd_err *err)
+{
+    qd_pipelines *p = a->pipelines;
+    const qd_state_document_record *d = record_of(s, id);
+    int rc = 0;
+    *out = NULL;
+    qd_mutex_lock(&p->lock);
+    entry *e = qd_map_get(&p->by_id, id);
+    if (!d)
+        drop(qd_map_del(&p->by_id, id));
+    else if (e && e->revision >= d->mod_revision)
+        *out = e->pipeline;
+    else
+        rc = compile(p, id, d, out, err);
+    if (*out) (void)qd_ingest_ref(*out);
+    qd_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void qdi_pipelines_count(qd_actions *a, uint64_t ns, bool failed)
+{
+    qd_ingest_counts *t = &a->pipelines->total;
+    atomic_fetch_add_explicit(&t->count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->ns, ns, memory_order_relaxed);
+    if (failed) atomic_fetch_add_explicit(&t->failed, 1, memory_order_relaxed);
+}
+
+uint32_t qdi_pipelines_number(const qd_state *s)
+{
+    uint32_t n = 0;
+    qd_str id;
+    for (uint32_t k = 0; k < s->ndocuments; k++) n += qdi_pipeline_is(s->documents[k].key, &id);
+    return n;
+}
+
+void qdi_pipelines_stats_write(qd_actions *a, const qd_state *s, qd_json_writer *w)
+{
+    static const qd_ingest_counts none;
+    const qd_ingest_counts *t = a->pipelines ? &a->pipelines->total : &none;
+    qd_str id;
+    qd_json_key_c(w, "total");
+    qd_json_object(w);
+    qd_json_field_int(w, "count", (int64_t)atomic_load(&t->count));
+    qd_json_field_int(w, "time_in_millis", (int64_t)(atomic_load(&t->ns) / 1000000));
+    qd_json_field_int(w, "current", atomic_load(&t->current));
+    qd_json_field_int(w, "failed", (int64_t)atomic_load(&t->failed));
+    qd_json_object_end(w);
+    qd_json_key_c(w, "pipelines");
+    qd_json_object(w);
+    for (uint32_t k = 0; k < s->ndocuments && a->pipelines; k++) {
+        qd_ingest_pipeline *p;
+        if (!qdi_pipeline_is(s->documents[k].key, &id)) continue;
+        if (qdi_pipelines_get(a, s, id, &p, NULL) || !p) continue;
+        qd_json_key(w, id);
+        qd_json_object(w);
+        qd_ingest_stats_write(p, w);
+        qd_json_object_end(w);
+        qd_ingest_unref(p);
+    }
+    qd_json_object_end(w);
+}

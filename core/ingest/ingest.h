@@ -1,0 +1,111 @@
+/*
+ * ingest.h: pipelines of processors that change documents before they are indexed.
+ *
+ * A pipeline is compiled once from its JSON and is immutable afterwards but for its counters; any
+ * number of threads run it at the same time [any]. A run works on one document after the other, as
+ * a typed tree in an arena that is emptied in between. Time and memory of a document are bounded.
+ */
+#ifndef QD_INGEST_INGEST_H
+#define QD_INGEST_INGEST_H
+
+#include "ingest/value.h"
+#include "runtime/env.h"
+#include <stdatomic.h>
+
+/* What one thing, a pipeline or a processor of it, has done. */
+typedef struct qd_ingest_counts {
+    _Atomic uint64_t count, failed, ns;
+    _Atomic int64_t current;
+} qd_ingest_counts;
+
+typedef struct qd_ingest_pipeline qd_ingest_pipeline;
+
+/* What compiling looks at beside the JSON. */
+typedef struct qd_ingest_settings {
+    qd_account *account;
+    qd_env *env;
+    qd_str data_path; /* where the databases of geoip lie, below ingest-geoip */
+} qd_ingest_settings;
+
+/* Compiles a pipeline with one reference. QD_E_ES_PARSE with processor_type, processor_tag and
+ * property_name where Elasticsearch tells them; QD_E_ARG, QD_E_NOMEM. [worker] */
+QD_MUST_CHECK
+int qd_ingest_compile(const qd_ingest_settings *s, qd_str id, qd_str json, qd_ingest_pipeline **out,
+                      qd_err *err);
+/* One more reference. [any] */
+qd_ingest_pipeline *qd_ingest_ref(qd_ingest_pipeline *p);
+/* One less; NULL is fine. [any] */
+void qd_ingest_unref(qd_ingest_pipeline *p);
+/* Its id. */
+qd_str qd_ingest_id(const qd_ingest_pipeline *p);
+/* Its counters. */
+qd_ingest_counts *qd_ingest_counts_of(qd_ingest_pipeline *p);
+/* Writes the members of one pipeline in the statistics: count … processors. */
+void qd_ingest_stats_write(const qd_ingest_pipeline *p, qd_json_writer *w);
+/* Takes over what an earlier compilation of the same pipeline has counted. */
+void qd_ingest_counts_take(qd_ingest_pipeline *p, const qd_ingest_pipeline *from);
+
+/* A document as a request brings it and as pipelines leave it. */
+typedef struct qd_ingest_doc {
+    qd_str index, id, routing; /* p NULL: none */
+    qd_str type;               /* es7: shown; p NULL: there are no types */
+    bool has_version;
+    int64_t version;
+    qd_str version_type; /* p NULL: not given */
+    bool has_seq_no;
+    int64_t if_seq_no, if_primary_term;
+    qd_str source;
+} qd_ingest_doc;
+
+/* What is asked for while pipelines run. */
+typedef struct qd_ingest_calls {
+    /* A pipeline by its id, with a reference that the run gives back; NULL: there is none. */
+    qd_ingest_pipeline *(*find)(void *arg, qd_str id);
+    void *arg;
+} qd_ingest_calls;
+
+typedef struct qd_ingest_run qd_ingest_run;
+/* A run for many documents. QD_E_NOMEM */
+QD_MUST_CHECK
+int qd_ingest_run_open(const qd_ingest_settings *s, const qd_ingest_calls *calls,
+                       qd_ingest_run **out, qd_err *err);
+/* Frees it; NULL is fine. */
+void qd_ingest_run_close(qd_ingest_run *r);
+/* Begins a document, which replaces the one before. QD_E_XCONTENT, QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_ingest_begin(qd_ingest_run *r, const qd_ingest_doc *doc, qd_err *err);
+enum { QD_INGEST_DROPPED = 1, QD_INGEST_REROUTED = 2 };
+/* Runs a pipeline on the document: 0, QD_INGEST_DROPPED, QD_INGEST_REROUTED (no other pipeline of
+ * the same kind is to run), or the error of a processor. */
+QD_MUST_CHECK
+int qd_ingest_apply(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err);
+/* The document as it is now, its text in the arena. QD_E_ARG: what processors made of its metadata
+ * is none; QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_ingest_end(qd_ingest_run *r, qd_arena *a, qd_ingest_doc *out, qd_err *err);
+/* The index as it is now; {NULL,0}: it is no text. */
+qd_str qd_ingest_index(const qd_ingest_run *r);
+/* Writes the document as _simulate shows it. */
+void qd_ingest_doc_write(const qd_ingest_run *r, qd_json_writer *w);
+
+/* What _simulate verbose shows of one processor. */
+typedef struct qd_ingest_trace {
+    const char *type;
+    qd_str tag, description; /* p NULL: none */
+    const char *status;      /* "success", "error", "error_ignored", "dropped" */
+    const qd_err *err;       /* NULL: none */
+} qd_ingest_trace;
+/* From now on each processor that has run is told, before the next. NULL: none. */
+void qd_ingest_trace_set(qd_ingest_run *r,
+                         void (*told)(void *arg, const qd_ingest_run *r, const qd_ingest_trace *t),
+                         void *arg);
+
+/* Writes the grok patterns of a set ("disabled" or "v1") as members, sorted or in their order. */
+QD_MUST_CHECK
+int qd_ingest_grok_write(bool ecs, bool sorted, qd_json_writer *w, qd_err *err);
+/* Writes {"type":"append"}, … of all processors that work here, for _nodes/ingest. */
+void qd_ingest_types_write(qd_json_writer *w);
+/* Does a processor of that name work here? */
+bool qd_ingest_type_known(qd_str name);
+
+#endif

@@ -1,0 +1,1 @@
+LIBS += -lpcre2-8 -lpsl -lmaxminddb -lcrypto

@@ -1,0 +1,42 @@
+/* types.c: the table of processors, and of names that are refused. */
+#include "ingest/ingest_int.h"
+
+static const qdi_processor_type *const types[] = {
+#define QDI_PROCESSOR(name) &qdi_processor_##name,
+#include "ingest/types.def"
+#undef QDI_PROCESSOR
+};
+
+const qdi_processor_type *qdi_ingest_type(qd_str name)
+{
+    for (uint32_t k = 0; k < QD_COUNT_OF(types); k++) {
+        if (qd_str_is(name, types[k]->name)) return types[k];
+    }
+    return NULL;
+}
+
+/* Elasticsearch and OpenSearch have them, this version has not. */
+const char *qdi_ingest_refused(qd_str name)
+{
+    static const char *const refused[] = {
+        "attachment", "inference",      "enrich",          "terminate",     "ip_location",
+        "ip2geo",     "text_embedding", "sparse_encoding", "text_chunking", "set_security_user"};
+    for (uint32_t k = 0; k < QD_COUNT_OF(refused); k++) {
+        if (qd_str_is(name, refused[k])) return refused[k];
+    }
+    return NULL;
+}
+
+void qd_ingest_types_write(qd_json_writer *w)
+{
+    for (uint32_t k = 0; k < QD_COUNT_OF(types); k++) {
+        qd_json_object(w);
+        qd_json_field_c(w, "type", types[k]->name);
+        qd_json_object_end(w);
+    }
+}
+
+bool qd_ingest_type_known(qd_str name)
+{
+    return qdi_ingest_type(name) != NULL;
+}
