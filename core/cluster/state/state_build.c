@@ -55,6 +55,7 @@ void qd_state_changes_add(qd_state_changes *c, qd_str key)
         {{"settings/", 9}, 1u << QD_STATE_SETTINGS},  {{"node/", 5}, 1u << QD_STATE_NODES},
         {{"disk/", 5}, 1u << QD_STATE_NODES},         {{"_election/", 10}, 1u << QD_STATE_NODES},
         {{"template/", 9}, 1u << QD_STATE_DOCUMENTS}, {{"permit/", 7}, 1u << QD_STATE_DOCUMENTS},
+        {{"script/", 7}, 1u << QD_STATE_DOCUMENTS},
     };
     if (add_one(c, key)) return;
     for (size_t i = 0; i < QD_COUNT_OF(whole); i++) {
@@ -245,7 +246,8 @@ static int make_nodes(state_building *b, qd_err *err)
 
 static bool is_document(qd_str key)
 {
-    return qd_str_starts(key, QD_STR("template/")) || qd_str_starts(key, QD_STR("permit/"));
+    return qd_str_starts(key, QD_STR("template/")) || qd_str_starts(key, QD_STR("permit/")) ||
+           qd_str_starts(key, QD_STR("script/"));
 }
 
 static int make_documents(state_building *b, qd_err *err)

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int qdi_fail(qdi_compiler *c, uint32_t pos, const char *type, const char *fmt, ...)
+int qdp_fail(qdp_compiler *c, uint32_t pos, const char *type, const char *fmt, ...)
 {
     char text[220];
     va_list ap;
@@ -17,22 +17,22 @@ int qdi_fail(qdi_compiler *c, uint32_t pos, const char *type, const char *fmt, .
     return -1;
 }
 
-int qdi_reg(qdi_compiler *c)
+int qdp_reg(qdp_compiler *c)
 {
-    qdi_fn *f = c->f;
-    if (f->top >= QDI_STACK / 8) return qdi_fail(c, 0, NULL, "the script needs too many registers");
+    qdp_fn *f = c->f;
+    if (f->top >= QDI_STACK / 8) return qdp_fail(c, 0, NULL, "the script needs too many registers");
     int r = (int)f->top++;
     if (f->top > f->max) f->max = f->top;
     return r;
 }
 
-int qdi_ins_add(qdi_compiler *c, uint32_t pos, int op, int a, int b, int c3)
+int qdp_ins_add(qdp_compiler *c, uint32_t pos, int op, int a, int b, int c3)
 {
     qd_account *acc = c->p->arena.account;
-    qdi_fn *f = c->f;
+    qdp_fn *f = c->f;
     if (a < 0 || b < 0 || c3 < 0) return -1;
-    if (f->ins.n > 1u << 20) return qdi_fail(c, pos, NULL, "the script is too large");
-    qdi_ins ins = {(uint16_t)op, (uint16_t)a, (uint16_t)b, (uint16_t)c3};
+    if (f->ins.n > 1u << 20) return qdp_fail(c, pos, NULL, "the script is too large");
+    qdp_ins ins = {(uint16_t)op, (uint16_t)a, (uint16_t)b, (uint16_t)c3};
     if (qd_vec_push(&f->ins, acc, ins) || qd_vec_push(&f->pos, acc, pos)) {
         qd_err_nomem(c->err, "a script");
         return -1;
@@ -40,24 +40,24 @@ int qdi_ins_add(qdi_compiler *c, uint32_t pos, int op, int a, int b, int c3)
     return (int)f->ins.n - 1;
 }
 
-int qdi_jump(qdi_compiler *c, uint32_t pos, int op, int a)
+int qdp_jump(qdp_compiler *c, uint32_t pos, int op, int a)
 {
-    return qdi_ins_add(c, pos, op, a, 0, 0);
+    return qdp_ins_add(c, pos, op, a, 0, 0);
 }
 
-void qdi_aim_at(qdi_compiler *c, int jump, uint32_t target)
+void qdp_aim_at(qdp_compiler *c, int jump, uint32_t target)
 {
     if (jump < 0) return;
     c->f->ins.at[jump].b = (uint16_t)target;
     c->f->ins.at[jump].c = (uint16_t)(target >> 16);
 }
 
-void qdi_aim(qdi_compiler *c, int jump)
+void qdp_aim(qdp_compiler *c, int jump)
 {
-    qdi_aim_at(c, jump, (uint32_t)c->f->ins.n);
+    qdp_aim_at(c, jump, (uint32_t)c->f->ins.n);
 }
 
-int qdi_const(qdi_compiler *c, qd_sv v)
+int qdp_const(qdp_compiler *c, qd_sv v)
 {
     for (size_t i = 0; i < c->p->consts.n; i++)
         if (qd_sv_equal(&c->p->consts.at[i], &v)) return (int)i;
@@ -68,130 +68,130 @@ int qdi_const(qdi_compiler *c, qd_sv v)
     return (int)c->p->consts.n - 1;
 }
 
-qdi_local *qdi_local_find(qdi_fn *f, qd_str name)
+qdp_local *qdp_local_find(qdp_fn *f, qd_str name)
 {
     for (size_t i = f->locals.n; i-- > 0;)
         if (qd_str_eq(f->locals.at[i].name, name)) return &f->locals.at[i];
     return NULL;
 }
 
-int qdi_local_add(qdi_compiler *c, uint32_t pos, qd_str name, int type)
+int qdp_local_add(qdp_compiler *c, uint32_t pos, qd_str name, int type)
 {
     if (type == QDI_T_VOID)
-        return qdi_fail(c, pos, NULL, "Cannot declare a variable of type [void].");
+        return qdp_fail(c, pos, NULL, "Cannot declare a variable of type [void].");
     for (size_t i = 0; i < c->f->locals.n; i++)
         if (qd_str_eq(c->f->locals.at[i].name, name))
-            return qdi_fail(c, pos, NULL, "Variable [%.*s] is already defined.", QD_STR_ARG(name));
-    int r = qdi_reg(c);
-    qdi_local l = {name, (int16_t)type, (uint16_t)r, false};
+            return qdp_fail(c, pos, NULL, "Variable [%.*s] is already defined.", QD_STR_ARG(name));
+    int r = qdp_reg(c);
+    qdp_local l = {name, (int16_t)type, (uint16_t)r, false};
     if (r < 0 || qd_vec_push(&c->f->locals, c->p->arena.account, l)) return -1;
     return r;
 }
 
-static int block(qdi_compiler *c, qdi_node *n)
+static int block(qdp_compiler *c, qdp_node *n)
 {
     size_t locals = c->f->locals.n;
     uint32_t top = c->f->top;
     if (n->kind == N_BLOCK) {
-        for (qdi_node *s = n->args; s; s = s->next)
-            if (qdi_statement(c, s) < 0) return -1;
-    } else if (qdi_statement(c, n) < 0)
+        for (qdp_node *s = n->args; s; s = s->next)
+            if (qdp_statement(c, s) < 0) return -1;
+    } else if (qdp_statement(c, n) < 0)
         return -1;
     c->f->locals.n = locals;
     c->f->top = top;
     return 0;
 }
 
-static int decl(qdi_compiler *c, qdi_node *n)
+static int decl(qdp_compiler *c, qdp_node *n)
 {
     for (; n; n = n->args) {
         uint32_t top = c->f->top;
-        int r = qdi_reg(c); /* the value first: a declaration does not see itself */
+        int r = qdp_reg(c); /* the value first: a declaration does not see itself */
         if (r < 0) return -1;
         if (n->a) {
-            if (qdi_expr_to(c, n->a, n->type, r) < 0) return -1;
+            if (qdp_expr_to(c, n->a, n->type, r) < 0) return -1;
         } else {
-            qd_sv zero = {.tag = qdi_type_primitive(n->type) ? qdi_type_tag(n->type) : QD_SV_NULL};
-            int k = qdi_const(c, zero);
-            if (qdi_ins_add(c, n->pos, C_CONST, r, k < 0 ? k : k & 0xFFFF, k >> 16) < 0) return -1;
+            qd_sv zero = {.tag = qdp_type_primitive(n->type) ? qdp_type_tag(n->type) : QD_SV_NULL};
+            int k = qdp_const(c, zero);
+            if (qdp_ins_add(c, n->pos, C_CONST, r, k < 0 ? k : k & 0xFFFF, k >> 16) < 0) return -1;
         }
         c->f->top = top;
-        if (qdi_local_add(c, n->pos, n->text, n->type) < 0) return -1;
+        if (qdp_local_add(c, n->pos, n->text, n->type) < 0) return -1;
     }
     return 0;
 }
 
 /* A condition: its register, as boolean. */
-static int condition(qdi_compiler *c, qdi_node *n)
+static int condition(qdp_compiler *c, qdp_node *n)
 {
-    return qdi_expr_to(c, n, QDI_T_BOOLEAN, -1);
+    return qdp_expr_to(c, n, QDI_T_BOOLEAN, -1);
 }
 
-static int branch(qdi_compiler *c, qdi_node *n)
+static int branch(qdp_compiler *c, qdp_node *n)
 {
     int r = condition(c, n->a);
-    int jump = qdi_jump(c, n->pos, C_JF, r);
+    int jump = qdp_jump(c, n->pos, C_JF, r);
     if (jump < 0 || block(c, n->b) < 0) return -1;
     if (n->c) {
-        int over = qdi_jump(c, n->pos, C_JUMP, 0);
-        qdi_aim(c, jump);
+        int over = qdp_jump(c, n->pos, C_JUMP, 0);
+        qdp_aim(c, jump);
         if (over < 0 || block(c, n->c) < 0) return -1;
         jump = over;
     }
-    qdi_aim(c, jump);
+    qdp_aim(c, jump);
     return 0;
 }
 
-static void loop_end(qdi_compiler *c, qdi_loop *l, uint32_t again)
+static void loop_end(qdp_compiler *c, qdp_loop *l, uint32_t again)
 {
-    for (size_t i = 0; i < l->breaks.n; i++) qdi_aim(c, (int)l->breaks.at[i]);
-    for (size_t i = 0; i < l->continues.n; i++) qdi_aim_at(c, (int)l->continues.at[i], again);
+    for (size_t i = 0; i < l->breaks.n; i++) qdp_aim(c, (int)l->breaks.at[i]);
+    for (size_t i = 0; i < l->continues.n; i++) qdp_aim_at(c, (int)l->continues.at[i], again);
     qd_vec_fini(&l->breaks);
     qd_vec_fini(&l->continues);
     c->f->loop = l->outer;
 }
 
 /* while, do and for: a test b, step c, body d; first: the test stands behind the body. */
-static int loop(qdi_compiler *c, uint32_t pos, qdi_node *test, qdi_node *step, qdi_node *body,
+static int loop(qdp_compiler *c, uint32_t pos, qdp_node *test, qdp_node *step, qdp_node *body,
                 bool last)
 {
-    qdi_loop l = {.outer = c->f->loop};
+    qdp_loop l = {.outer = c->f->loop};
     uint32_t begin = (uint32_t)c->f->ins.n, again = begin, top = c->f->top;
     int rc = 0, out = -1;
     c->f->loop = &l;
     if (test && !last) {
         int r = condition(c, test);
-        out = qdi_jump(c, pos, C_JF, r);
+        out = qdp_jump(c, pos, C_JF, r);
         if (out < 0) rc = -1;
         c->f->top = top;
     }
     if (rc == 0 && body) rc = block(c, body);
     again = (uint32_t)c->f->ins.n;
-    if (rc == 0 && step && qdi_expr(c, step, -1) < 0) rc = -1;
+    if (rc == 0 && step && qdp_expr(c, step, -1) < 0) rc = -1;
     c->f->top = top;
     if (rc == 0 && last) {
-        int r = condition(c, test), j = qdi_jump(c, pos, C_JT, r);
-        qdi_aim_at(c, j, begin);
+        int r = condition(c, test), j = qdp_jump(c, pos, C_JT, r);
+        qdp_aim_at(c, j, begin);
         rc = j < 0 ? -1 : 0;
     } else if (rc == 0) {
-        int j = qdi_jump(c, pos, C_JUMP, 0);
-        qdi_aim_at(c, j, begin);
+        int j = qdp_jump(c, pos, C_JUMP, 0);
+        qdp_aim_at(c, j, begin);
         rc = j < 0 ? -1 : 0;
     }
     c->f->top = top;
-    qdi_aim(c, out);
+    qdp_aim(c, out);
     loop_end(c, &l, again);
     return rc;
 }
 
-static int loop_for(qdi_compiler *c, qdi_node *n)
+static int loop_for(qdp_compiler *c, qdp_node *n)
 {
     size_t locals = c->f->locals.n;
     uint32_t top = c->f->top;
     if (n->a) {
         if (n->a->kind == N_DECL) {
             if (decl(c, n->a) < 0) return -1;
-        } else if (qdi_expr(c, n->a, -1) < 0)
+        } else if (qdp_expr(c, n->a, -1) < 0)
             return -1;
     }
     int rc = loop(c, n->pos, n->b, n->c, n->d, false);
@@ -200,32 +200,32 @@ static int loop_for(qdi_compiler *c, qdi_node *n)
     return rc;
 }
 
-static int loop_each(qdi_compiler *c, qdi_node *n)
+static int loop_each(qdp_compiler *c, qdp_node *n)
 {
     size_t locals = c->f->locals.n;
     uint32_t top = c->f->top;
-    int it = qdi_reg(c), index = qdi_reg(c), value = qdi_reg(c);
+    int it = qdp_reg(c), index = qdp_reg(c), value = qdp_reg(c);
     if (it < 0 || index < 0 || value < 0) return -1;
-    int r = qdi_expr(c, n->a, -1);
-    if (r < 0 || qdi_ins_add(c, n->pos, C_EACH, it, r, 0) < 0) return -1;
-    int var = qdi_local_add(c, n->pos, n->text, n->type);
+    int r = qdp_expr(c, n->a, -1);
+    if (r < 0 || qdp_ins_add(c, n->pos, C_EACH, it, r, 0) < 0) return -1;
+    int var = qdp_local_add(c, n->pos, n->text, n->type);
     if (var < 0) return -1;
-    qdi_loop l = {.outer = c->f->loop};
+    qdp_loop l = {.outer = c->f->loop};
     c->f->loop = &l;
     uint32_t begin = (uint32_t)c->f->ins.n;
-    int out = qdi_jump(c, n->pos, C_NEXT, it);
-    int rc = out < 0 || qdi_convert(c, n->pos, value, QDI_T_DEF, n->type, false, var) < 0 ? -1 : 0;
+    int out = qdp_jump(c, n->pos, C_NEXT, it);
+    int rc = out < 0 || qdp_convert(c, n->pos, value, QDI_T_DEF, n->type, false, var) < 0 ? -1 : 0;
     if (rc == 0) rc = block(c, n->b);
-    int j = rc == 0 ? qdi_jump(c, n->pos, C_JUMP, 0) : -1;
-    qdi_aim_at(c, j, begin);
-    qdi_aim(c, out);
+    int j = rc == 0 ? qdp_jump(c, n->pos, C_JUMP, 0) : -1;
+    qdp_aim_at(c, j, begin);
+    qdp_aim(c, out);
     loop_end(c, &l, begin);
     c->f->locals.n = locals;
     c->f->top = top;
     return rc < 0 || j < 0 ? -1 : 0;
 }
 
-static int try_catch(qdi_compiler *c, qdi_node *n)
+static int try_catch(qdp_compiler *c, qdp_node *n)
 {
     qd_account *acc = c->p->arena.account;
     uint32_t from = (uint32_t)c->f->ins.n;
@@ -233,35 +233,35 @@ static int try_catch(qdi_compiler *c, qdi_node *n)
     uint32_t to = (uint32_t)c->f->ins.n;
     QD_VEC(uint32_t) ends = {0};
     int rc = 0;
-    int j = qdi_jump(c, n->pos, C_JUMP, 0);
+    int j = qdp_jump(c, n->pos, C_JUMP, 0);
     if (j < 0 || qd_vec_push(&ends, acc, (uint32_t)j)) rc = -1;
-    for (qdi_node *k = n->args; rc == 0 && k; k = k->next) {
+    for (qdp_node *k = n->args; rc == 0 && k; k = k->next) {
         size_t locals = c->f->locals.n;
         uint32_t top = c->f->top;
-        if (!(qdi_type_tags(k->type) & 1ull << QD_SV_EXCEPTION) || k->type <= QDI_T_OBJECT)
-            rc = qdi_fail(c, k->pos, "class_cast_exception",
-                          "cannot cast from [%s] to [java.lang.Exception]", qdi_type_full(k->type));
-        int r = rc == 0 ? qdi_local_add(c, k->pos, k->text, k->type) : -1;
+        if (!(qdp_type_tags(k->type) & 1ull << QD_SV_EXCEPTION) || k->type <= QDI_T_OBJECT)
+            rc = qdp_fail(c, k->pos, "class_cast_exception",
+                          "cannot cast from [%s] to [java.lang.Exception]", qdp_type_full(k->type));
+        int r = rc == 0 ? qdp_local_add(c, k->pos, k->text, k->type) : -1;
         if (r < 0) break;
-        qdi_handler h = {from, to, (uint32_t)c->f->ins.n, (uint16_t)r, k->type};
+        qdp_handler h = {from, to, (uint32_t)c->f->ins.n, (uint16_t)r, k->type};
         if (qd_vec_push(&c->f->handlers, acc, h)) rc = -1;
         if (rc == 0) rc = block(c, k->a);
-        j = rc == 0 ? qdi_jump(c, k->pos, C_JUMP, 0) : -1;
+        j = rc == 0 ? qdp_jump(c, k->pos, C_JUMP, 0) : -1;
         if (j < 0 || qd_vec_push(&ends, acc, (uint32_t)j)) rc = -1;
         c->f->locals.n = locals;
         c->f->top = top;
     }
-    for (size_t i = 0; i < ends.n; i++) qdi_aim(c, (int)ends.at[i]);
+    for (size_t i = 0; i < ends.n; i++) qdp_aim(c, (int)ends.at[i]);
     qd_vec_fini(&ends);
     return c->err && c->err->code ? -1 : rc;
 }
 
-static int leave(qdi_compiler *c, qdi_node *n)
+static int leave(qdp_compiler *c, qdp_node *n)
 {
     if (!c->f->loop)
-        return qdi_fail(c, n->pos, NULL, "%s statement outside of a loop",
+        return qdp_fail(c, n->pos, NULL, "%s statement outside of a loop",
                         n->kind == N_BREAK ? "Break" : "Continue");
-    int j = qdi_jump(c, n->pos, C_JUMP, 0);
+    int j = qdp_jump(c, n->pos, C_JUMP, 0);
     if (j < 0) return -1;
     int rc = n->kind == N_BREAK
                  ? qd_vec_push(&c->f->loop->breaks, c->p->arena.account, (uint32_t)j)
@@ -269,46 +269,46 @@ static int leave(qdi_compiler *c, qdi_node *n)
     return rc ? -1 : 0;
 }
 
-static int give(qdi_compiler *c, qdi_node *n, qdi_node *value)
+static int give(qdp_compiler *c, qdp_node *n, qdp_node *value)
 {
     int r = 0;
     if (value && c->f->result == QDI_T_VOID && !c->f->lambda)
-        return qdi_fail(c, n->pos, "class_cast_exception", "Cannot cast from [def] to [void].");
+        return qdp_fail(c, n->pos, "class_cast_exception", "Cannot cast from [def] to [void].");
     if (value)
-        r = qdi_expr_to(c, value, c->f->result == QDI_T_VOID ? QDI_T_DEF : c->f->result, -1);
+        r = qdp_expr_to(c, value, c->f->result == QDI_T_VOID ? QDI_T_DEF : c->f->result, -1);
     else {
         if (c->f->result != QDI_T_VOID && !c->f->lambda && c->f->outer == NULL &&
             c->f->code != c->p->codes.at[0])
-            return qdi_fail(c, n->pos, NULL, "not all paths provide a return value");
-        r = qdi_reg(c);
-        qd_sv zero = {.tag = qdi_type_primitive(c->f->result) ? qdi_type_tag(c->f->result)
+            return qdp_fail(c, n->pos, NULL, "not all paths provide a return value");
+        r = qdp_reg(c);
+        qd_sv zero = {.tag = qdp_type_primitive(c->f->result) ? qdp_type_tag(c->f->result)
                                                               : QD_SV_NULL};
-        int k = qdi_const(c, zero);
-        if (r < 0 || qdi_ins_add(c, n->pos, C_CONST, r, k & 0xFFFF, k < 0 ? k : k >> 16) < 0)
+        int k = qdp_const(c, zero);
+        if (r < 0 || qdp_ins_add(c, n->pos, C_CONST, r, k & 0xFFFF, k < 0 ? k : k >> 16) < 0)
             return -1;
     }
-    return qdi_ins_add(c, n->pos, C_RETURN, r, 0, 0);
+    return qdp_ins_add(c, n->pos, C_RETURN, r, 0, 0);
 }
 
-static int raise(qdi_compiler *c, qdi_node *n)
+static int raise(qdp_compiler *c, qdp_node *n)
 {
-    int r = qdi_expr(c, n->a, -1);
+    int r = qdp_expr(c, n->a, -1);
     if (r < 0) return -1;
-    if (!(qdi_type_tags(n->a->type) & 1ull << QD_SV_EXCEPTION))
-        return qdi_fail(c, n->pos, "class_cast_exception",
+    if (!(qdp_type_tags(n->a->type) & 1ull << QD_SV_EXCEPTION))
+        return qdp_fail(c, n->pos, "class_cast_exception",
                         "Cannot cast from [%s] to [java.lang.Exception].",
-                        qdi_type_full(n->a->type));
-    return qdi_ins_add(c, n->pos, C_THROW, r, 0, 0);
+                        qdp_type_full(n->a->type));
+    return qdp_ins_add(c, n->pos, C_THROW, r, 0, 0);
 }
 
-static int statement(qdi_compiler *c, qdi_node *n)
+static int statement(qdp_compiler *c, qdp_node *n)
 {
     switch (n->kind) {
     case N_EXPR:
         if (n->a->kind == N_CONST || n->a->kind == N_NAME)
-            return qdi_fail(c, n->a->pos, NULL,
+            return qdp_fail(c, n->a->pos, NULL,
                             "not a statement: result not used from the expression");
-        return qdi_expr(c, n->a, -1) < 0 ? -1 : 0;
+        return qdp_expr(c, n->a, -1) < 0 ? -1 : 0;
     case N_DECL:
         return decl(c, n);
     case N_BLOCK:
@@ -333,11 +333,11 @@ static int statement(qdi_compiler *c, qdi_node *n)
     case N_THROW:
         return raise(c, n);
     default:
-        return qdi_fail(c, n->pos, NULL, "not a statement");
+        return qdp_fail(c, n->pos, NULL, "not a statement");
     }
 }
 
-int qdi_statement(qdi_compiler *c, qdi_node *n)
+int qdp_statement(qdp_compiler *c, qdp_node *n)
 {
     uint32_t top = c->f->top;
     int rc = statement(c, n);
@@ -346,26 +346,26 @@ int qdi_statement(qdi_compiler *c, qdi_node *n)
 }
 
 /* The statements of a body, and the return at its end. */
-int qdi_function(qdi_compiler *c, qdi_fn *f, qdi_node *body, qdi_code *code)
+int qdp_function(qdp_compiler *c, qdp_fn *f, qdp_node *body, qdp_code *code)
 {
-    qdi_fn *outer = c->f;
+    qdp_fn *outer = c->f;
     int rc = 0;
     c->f = f;
     f->code = code;
     bool expr = body->kind < N_EXPR;
-    qdi_node *s = expr ? NULL : body->kind == N_BLOCK ? body->args : body;
+    qdp_node *s = expr ? NULL : body->kind == N_BLOCK ? body->args : body;
     if (expr) {
-        qdi_node ret = {.kind = N_RETURN, .pos = body->pos};
+        qdp_node ret = {.kind = N_RETURN, .pos = body->pos};
         rc = give(c, &ret, body);
     }
     for (; rc >= 0 && s; s = s->next) {
         if (s->kind == N_FUNCTION) continue;
         bool last =
             !s->next && s->kind == N_EXPR && f->result != QDI_T_VOID && code == c->p->codes.at[0];
-        rc = last ? give(c, s, s->a) : qdi_statement(c, s);
+        rc = last ? give(c, s, s->a) : qdp_statement(c, s);
     }
     if (rc >= 0 && !expr) {
-        qdi_node ret = {.kind = N_RETURN, .pos = (uint32_t)c->p->source.n};
+        qdp_node ret = {.kind = N_RETURN, .pos = (uint32_t)c->p->source.n};
         bool lambda = f->lambda;
         f->lambda = true; /* the end may be out of reach: no complaint */
         rc = give(c, &ret, NULL);

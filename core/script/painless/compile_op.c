@@ -37,11 +37,11 @@ static bool compares(int op)
 static int promote(int op, int a, int b)
 {
     bool bits = op == O_BITAND || op == O_XOR || op == O_BITOR;
-    a = qdi_type_unboxed(a);
-    b = qdi_type_unboxed(b);
+    a = qdp_type_unboxed(a);
+    b = qdp_type_unboxed(b);
     if (a == QDI_T_BOOLEAN && b == QDI_T_BOOLEAN && (bits || op == O_EQ || op == O_NE)) return a;
     if (a == QDI_T_DEF || b == QDI_T_DEF) return QDI_T_DEF;
-    if (!qdi_type_number(a) || !qdi_type_number(b)) return -1;
+    if (!qdp_type_number(a) || !qdp_type_number(b)) return -1;
     if (a == QDI_T_CHAR || a < QDI_T_INT) a = QDI_T_INT;
     if (b == QDI_T_CHAR || b < QDI_T_INT) b = QDI_T_INT;
     bool shift = op == O_SHL || op == O_SHR || op == O_USHR;
@@ -58,7 +58,7 @@ static int fast(size_t i, int type)
                                   : 0;
 }
 
-int qdi_operate(qdi_compiler *c, uint32_t pos, int op, int a, int ta, int b, int tb, int dst,
+int qdp_operate(qdp_compiler *c, uint32_t pos, int op, int a, int ta, int b, int tb, int dst,
                 int *type)
 {
     size_t i = 0;
@@ -70,36 +70,36 @@ int qdi_operate(qdi_compiler *c, uint32_t pos, int op, int a, int ta, int b, int
     if (text)
         code = C_CONCAT;
     else if (t < 0 && !same && op != O_FIND && op != O_MATCH)
-        return qdi_fail(c, pos, "class_cast_exception",
+        return qdp_fail(c, pos, "class_cast_exception",
                         "Cannot apply [%s] operation to types [%s] and [%s].", operators[i].text,
-                        qdi_type_full(ta), qdi_type_full(tb));
+                        qdp_type_full(ta), qdp_type_full(tb));
     int quick = text ? 0 : fast(i, t);
     if (quick) {
-        if (qdi_type_unboxed(ta) != t && (a = qdi_convert(c, pos, a, ta, t, true, -1)) < 0)
+        if (qdp_type_unboxed(ta) != t && (a = qdp_convert(c, pos, a, ta, t, true, -1)) < 0)
             return -1;
-        if (qdi_type_unboxed(tb) != t && (b = qdi_convert(c, pos, b, tb, t, true, -1)) < 0)
+        if (qdp_type_unboxed(tb) != t && (b = qdp_convert(c, pos, b, tb, t, true, -1)) < 0)
             return -1;
         /* a box may be null: the general instruction finds out */
-        if (qdi_type_primitive(ta) && qdi_type_primitive(tb)) code = quick;
+        if (qdp_type_primitive(ta) && qdp_type_primitive(tb)) code = quick;
     }
     *type = text ? QDI_T_STRING : compares(op) ? QDI_T_BOOLEAN : t;
-    int r = dst >= 0 ? dst : qdi_reg(c);
-    return r < 0 || qdi_ins_add(c, pos, code, r, a, b) < 0 ? -1 : r;
+    int r = dst >= 0 ? dst : qdp_reg(c);
+    return r < 0 || qdp_ins_add(c, pos, code, r, a, b) < 0 ? -1 : r;
 }
 
 /* May the value of a register change while n is computed? */
-static bool impure(const qdi_node *n)
+static bool impure(const qdp_node *n)
 {
     if (!n) return false;
     if (n->kind == N_ASSIGN || n->kind == N_STEP) return true;
     if (impure(n->a) || impure(n->b) || impure(n->c)) return true;
-    for (const qdi_node *e = n->args; e; e = e->next)
+    for (const qdp_node *e = n->args; e; e = e->next)
         if (impure(e)) return true;
     return false;
 }
 
 /* A constant int beside a long or double is one of that type from the start. */
-static void widen(qdi_node *n, const qdi_node *with)
+static void widen(qdp_node *n, const qdp_node *with)
 {
     if (n->kind != N_CONST || n->value.tag != QD_SV_INT) return;
     if (with->type == QDI_T_DOUBLE) {
@@ -111,15 +111,15 @@ static void widen(qdi_node *n, const qdi_node *with)
     }
 }
 
-int qdi_compile_binary(qdi_compiler *c, qdi_node *n, int dst)
+int qdp_compile_binary(qdp_compiler *c, qdp_node *n, int dst)
 {
     uint32_t top = c->f->top;
-    int a = qdi_expr(c, n->a, impure(n->b) ? qdi_reg(c) : -1);
+    int a = qdp_expr(c, n->a, impure(n->b) ? qdp_reg(c) : -1);
     if (a < 0) return -1;
     widen(n->b, n->a);
-    int b = qdi_expr(c, n->b, -1), type;
+    int b = qdp_expr(c, n->b, -1), type;
     if (b < 0) return -1;
-    int r = qdi_operate(c, n->pos, n->op, a, n->a->type, b, n->b->type, dst, &type);
+    int r = qdp_operate(c, n->pos, n->op, a, n->a->type, b, n->b->type, dst, &type);
     if (r < 0) return -1;
     n->type = (int16_t)type;
     if (dst < 0 && r > (int)top) { /* the result moves down to where the operands began */
@@ -132,95 +132,95 @@ int qdi_compile_binary(qdi_compiler *c, qdi_node *n, int dst)
 
 /* What is assigned to: a local, a member, an element. */
 typedef struct target {
-    qdi_node *n;
+    qdp_node *n;
     int of, at, site, type;
     int local;
 } target;
 
-static int target_open(qdi_compiler *c, qdi_node *n, target *t)
+static int target_open(qdp_compiler *c, qdp_node *n, target *t)
 {
     *t = (target){.n = n, .of = -1, .at = -1, .site = -1, .local = -1, .type = QDI_T_DEF};
     if (n->kind == N_NAME) {
-        qdi_local *l = qdi_local_find(c->f, n->text);
+        qdp_local *l = qdp_local_find(c->f, n->text);
         if (!l) {
-            if (qdi_var_find(c, n->text) >= 0)
-                return qdi_fail(c, n->pos, NULL, "Variable [%.*s] is read-only.",
+            if (qdp_var_find(c, n->text) >= 0)
+                return qdp_fail(c, n->pos, NULL, "Variable [%.*s] is read-only.",
                                 QD_STR_ARG(n->text));
-            return qdi_fail(c, n->pos, NULL, "cannot resolve symbol [%.*s]", QD_STR_ARG(n->text));
+            return qdp_fail(c, n->pos, NULL, "cannot resolve symbol [%.*s]", QD_STR_ARG(n->text));
         }
         if (l->captured)
-            return qdi_fail(c, n->pos, NULL, "Variable [%.*s] is read-only.", QD_STR_ARG(n->text));
+            return qdp_fail(c, n->pos, NULL, "Variable [%.*s] is read-only.", QD_STR_ARG(n->text));
         t->local = l->reg;
         t->type = l->type;
         return 0;
     }
     if ((n->kind != N_FIELD && n->kind != N_INDEX) || n->flags & QDI_NULLSAFE ||
         n->a->kind == N_TYPE)
-        return qdi_fail(c, n->pos, NULL, "Left-hand side cannot be assigned a value.");
-    t->of = qdi_expr(c, n->a, qdi_reg(c));
+        return qdp_fail(c, n->pos, NULL, "Left-hand side cannot be assigned a value.");
+    t->of = qdp_expr(c, n->a, qdp_reg(c));
     if (t->of < 0) return -1;
     if (n->a->type >= QDI_T_ARRAY && n->kind == N_INDEX) t->type = n->a->type - QDI_T_ARRAY;
-    if (n->kind == N_INDEX) return t->at = qdi_expr(c, n->b, qdi_reg(c));
-    return t->site = qdi_site_add(c, n, 1, true, true);
+    if (n->kind == N_INDEX) return t->at = qdp_expr(c, n->b, qdp_reg(c));
+    return t->site = qdp_site_add(c, n, 1, true, true);
 }
 
-static int target_read(qdi_compiler *c, const target *t)
+static int target_read(qdp_compiler *c, const target *t)
 {
     if (t->local >= 0) return t->local;
-    int r = qdi_reg(c);
-    int rc = t->at >= 0 ? qdi_ins_add(c, t->n->pos, C_GETI, r, t->of, t->at)
-                        : qdi_ins_add(c, t->n->pos, C_GETF, r, t->of,
-                                      qdi_site_add(c, t->n, 0, true, false));
+    int r = qdp_reg(c);
+    int rc = t->at >= 0 ? qdp_ins_add(c, t->n->pos, C_GETI, r, t->of, t->at)
+                        : qdp_ins_add(c, t->n->pos, C_GETF, r, t->of,
+                                      qdp_site_add(c, t->n, 0, true, false));
     return rc < 0 ? -1 : r;
 }
 
-static int target_write(qdi_compiler *c, const target *t, int r)
+static int target_write(qdp_compiler *c, const target *t, int r)
 {
-    if (t->local >= 0) return r == t->local ? 0 : qdi_ins_add(c, t->n->pos, C_MOVE, t->local, r, 0);
-    if (t->at >= 0) return qdi_ins_add(c, t->n->pos, C_SETI, t->of, t->at, r);
-    return qdi_ins_add(c, t->n->pos, C_SETF, t->of, r, t->site);
+    if (t->local >= 0) return r == t->local ? 0 : qdp_ins_add(c, t->n->pos, C_MOVE, t->local, r, 0);
+    if (t->at >= 0) return qdp_ins_add(c, t->n->pos, C_SETI, t->of, t->at, r);
+    return qdp_ins_add(c, t->n->pos, C_SETF, t->of, r, t->site);
 }
 
-static int step(qdi_compiler *c, qdi_node *n, const target *t)
+static int step(qdp_compiler *c, qdp_node *n, const target *t)
 {
-    int one = qdi_reg(c), k = qdi_const(c, qd_sv_int(1)), type, old = -1;
-    if (qdi_ins_add(c, n->pos, C_CONST, one, k & 0xFFFF, k < 0 ? k : k >> 16) < 0) return -1;
+    int one = qdp_reg(c), k = qdp_const(c, qd_sv_int(1)), type, old = -1;
+    if (qdp_ins_add(c, n->pos, C_CONST, one, k & 0xFFFF, k < 0 ? k : k >> 16) < 0) return -1;
     int r = target_read(c, t);
     if (r < 0) return -1;
     if (!(n->flags & QDI_PRE)) {
-        old = qdi_reg(c);
-        if (qdi_ins_add(c, n->pos, C_MOVE, old, r, 0) < 0) return -1;
+        old = qdp_reg(c);
+        if (qdp_ins_add(c, n->pos, C_MOVE, old, r, 0) < 0) return -1;
     }
     bool plain = t->type == QDI_T_INT && t->local >= 0;
-    int sum = qdi_operate(c, n->pos, n->op == O_INC ? O_ADD : O_SUB, r, t->type, one, QDI_T_INT,
+    int sum = qdp_operate(c, n->pos, n->op == O_INC ? O_ADD : O_SUB, r, t->type, one, QDI_T_INT,
                           plain ? t->local : -1, &type);
-    if (sum < 0 || (sum = qdi_convert(c, n->pos, sum, type, t->type, true, -1)) < 0) return -1;
+    if (sum < 0 || (sum = qdp_convert(c, n->pos, sum, type, t->type, true, -1)) < 0) return -1;
     if (target_write(c, t, sum) < 0) return -1;
     return old >= 0 ? old : sum;
 }
 
-static int assign(qdi_compiler *c, qdi_node *n, const target *t)
+static int assign(qdp_compiler *c, qdp_node *n, const target *t)
 {
     int r, type;
     if (!n->op) {
-        r = qdi_expr_to(c, n->b, t->type, t->local >= 0 && !impure(n->b) ? -1 : qdi_reg(c));
+        r = qdp_expr_to(c, n->b, t->type, t->local >= 0 && !impure(n->b) ? -1 : qdp_reg(c));
         return r < 0 || target_write(c, t, r) < 0 ? -1 : r;
     }
-    int old = target_read(c, t), b = qdi_expr(c, n->b, -1);
+    int old = target_read(c, t), b = qdp_expr(c, n->b, -1);
     if (old < 0 || b < 0) return -1;
-    r = qdi_operate(c, n->pos, n->op, old, t->type, b, n->b->type, -1, &type);
+    r = qdp_operate(c, n->pos, n->op, old, t->type, b, n->b->type, -1, &type);
     if (r < 0) return -1;
-    if (t->type != QDI_T_DEF && (r = qdi_convert(c, n->pos, r, type, t->type, true, -1)) < 0)
+    if (t->type != QDI_T_DEF && (r = qdp_convert(c, n->pos, r, type, t->type, true, -1)) < 0)
         return -1;
     return target_write(c, t, r) < 0 ? -1 : r;
 }
 
-int qdi_compile_assign(qdi_compiler *c, qdi_node *n, int dst)
+int qdp_compile_assign(qdp_compiler *c, qdp_node *n, int dst)
 {
     uint32_t top = c->f->top;
     target t;
     if (dst < 0) {
-        dst = qdi_reg(c);
+        dst = qdp_reg(c);
         if (dst < 0) return -1;
         top = c->f->top;
     }
@@ -228,7 +228,7 @@ int qdi_compile_assign(qdi_compiler *c, qdi_node *n, int dst)
     int r = n->kind == N_STEP ? step(c, n, &t) : assign(c, n, &t);
     if (r < 0) return -1;
     n->type = (int16_t)t.type;
-    if (r != dst && qdi_ins_add(c, n->pos, C_MOVE, dst, r, 0) < 0) return -1;
+    if (r != dst && qdp_ins_add(c, n->pos, C_MOVE, dst, r, 0) < 0) return -1;
     c->f->top = top;
     return dst;
 }

@@ -4,7 +4,7 @@
 #include "script/painless/vm_int.h"
 
 /* A place of the source in characters, and what lies around it, as script_stack shows it. */
-int qdi_script_error(qd_err *err, qd_str source, uint32_t at, bool compile)
+int qdp_script_error(qd_err *err, qd_str source, uint32_t at, bool compile)
 {
     if (!err) return QD_E_ARG;
     if (at > source.n) at = (uint32_t)source.n;
@@ -50,8 +50,8 @@ int qdi_script_error(qd_err *err, qd_str source, uint32_t at, bool compile)
 
 static void program_free(void *compiled)
 {
-    qdi_program *p = compiled;
-    for (qdi_pattern *r = p->patterns; r; r = r->next) qd_regex_free(r->regex);
+    qdp_program *p = compiled;
+    for (qdp_pattern *r = p->patterns; r; r = r->next) qd_regex_free(r->regex);
     qd_vec_fini(&p->codes);
     qd_vec_fini(&p->consts);
     qd_vec_fini(&p->sites);
@@ -64,36 +64,36 @@ static void program_free(void *compiled)
 static int compile(qd_str source, qd_script_context context, qd_account *account, void **out,
                    size_t *bytes, qd_err *err)
 {
-    qdi_program *p = qd_calloc(account, sizeof *p);
+    qdp_program *p = qd_calloc(account, sizeof *p);
     if (!p) return qd_err_nomem(err, "a script");
     qd_arena_init(&p->arena, account, 32u << 20);
     p->context = context;
     p->source = qd_arena_str(&p->arena, source);
-    qdi_parser parser = {.a = &p->arena, .source = p->source, .err = err};
+    qdp_parser parser = {.a = &p->arena, .source = p->source, .err = err};
     uint32_t at = 0;
-    int rc = p->source.p || !source.n ? qdi_lex(&parser) : qd_err_nomem(err, "a script");
+    int rc = p->source.p || !source.n ? qdp_lex(&parser) : qd_err_nomem(err, "a script");
     if (rc == 0) {
-        qdi_node *root = qdi_parse(&parser);
-        rc = root ? qdi_compile(p, root, &at, err) : err->code;
+        qdp_node *root = qdp_parse(&parser);
+        rc = root ? qdp_compile(p, root, &at, err) : err->code;
         if (!root) at = parser.failed_at;
     } else
         at = parser.failed_at;
     if (rc) {
-        if (rc == QD_E_ARG) qdi_script_error(err, p->source, at, true);
+        if (rc == QD_E_ARG) qdp_script_error(err, p->source, at, true);
         program_free(p);
         return rc;
     }
     *bytes = p->arena.total + sizeof *p + p->consts.cap * sizeof(qd_sv) +
-             p->sites.cap * sizeof(qdi_site) + p->codes.cap * sizeof(void *) +
-             p->closures.cap * sizeof(qdi_closure);
+             p->sites.cap * sizeof(qdp_site) + p->codes.cap * sizeof(void *) +
+             p->closures.cap * sizeof(qdp_closure);
     *out = p;
     return 0;
 }
 
 static int run(const void *compiled, qd_script_exec *x, qd_sv *out, qd_err *err)
 {
-    const qdi_program *p = compiled;
-    qdi_vm *vm = x->state;
+    const qdp_program *p = compiled;
+    qdp_vm *vm = x->state;
     if (!vm) {
         vm = qd_calloc(x->arena.account, sizeof *vm);
         if (!vm) return qd_err_nomem(err, "the stack of a script");
@@ -105,14 +105,14 @@ static int run(const void *compiled, qd_script_exec *x, qd_sv *out, qd_err *err)
     }
     vm->steps = (int64_t)x->steps_max;
     vm->err = err;
-    if (qdi_vm_run(vm, out) == 0) return 0;
+    if (qdp_vm_run(vm, out) == 0) return 0;
     if (err->code == 0) {
-        const qdi_exception *e = vm->exc.object;
+        const qdp_exception *e = vm->exc.object;
         qd_err_set(err, e->type == QDI_T_OBJECT ? QD_E_BREAKER : QD_E_ARG, "%.*s",
                    QD_STR_ARG(e->message));
-        qd_err_type(err, qdi_exception_type(e->type), 0);
+        qd_err_type(err, qdp_exception_type(e->type), 0);
     }
-    return qdi_script_error(err, p->source, vm->exc_pos, false);
+    return qdp_script_error(err, p->source, vm->exc_pos, false);
 }
 
 static void close_run(qd_script_exec *x)
@@ -122,14 +122,14 @@ static void close_run(qd_script_exec *x)
 
 static uint32_t fields(const void *compiled, const qd_str **names)
 {
-    const qdi_program *p = compiled;
+    const qdp_program *p = compiled;
     *names = p->fields.at;
     return (uint32_t)p->fields.n;
 }
 
 static bool uses(const void *compiled, qd_script_var v)
 {
-    return ((const qdi_program *)compiled)->uses & 1u << v;
+    return ((const qdp_program *)compiled)->uses & 1u << v;
 }
 
 const qd_script_lang qd_script_painless = {.name = "painless",

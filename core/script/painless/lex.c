@@ -17,9 +17,9 @@ static const struct {
 };
 
 typedef struct lexer {
-    qdi_parser *p;
+    qdp_parser *p;
     const char *begin, *at, *end;
-    QD_VEC(qdi_token) out;
+    QD_VEC(qdp_token) out;
     bool line;
 } lexer;
 
@@ -50,7 +50,7 @@ static int skip(lexer *x)
     return 0;
 }
 
-static int push(lexer *x, qdi_token t, const char *from)
+static int push(lexer *x, qdp_token t, const char *from)
 {
     t.pos = (uint32_t)(from - x->begin);
     t.end = (uint32_t)(x->at - x->begin);
@@ -87,7 +87,7 @@ static int lex_string(lexer *x)
     if (x->at >= x->end) return fail(x, from, "");
     x->at++;
     out[n] = 0;
-    return push(x, (qdi_token){.tok = T_STRING, .text = {out, n}}, from);
+    return push(x, (qdp_token){.tok = T_STRING, .text = {out, n}}, from);
 }
 
 static int lex_regex(lexer *x)
@@ -122,7 +122,7 @@ static int lex_regex(lexer *x)
         if (!l) return fail(x, x->at, " It is no flag of a regex.");
         flags |= bits[l - letters];
     }
-    return push(x, (qdi_token){.tok = T_REGEX, .flags = flags, .text = {out, n}}, from);
+    return push(x, (qdp_token){.tok = T_REGEX, .flags = flags, .text = {out, n}}, from);
 }
 
 static int lex_number(lexer *x)
@@ -155,14 +155,14 @@ static int lex_number(lexer *x)
             x->at++;
     }
     qd_str text = {from, (size_t)(x->at - from)};
-    return push(x, (qdi_token){.tok = real ? T_FLOAT : T_INT, .text = text}, from);
+    return push(x, (qdp_token){.tok = real ? T_FLOAT : T_INT, .text = text}, from);
 }
 
 /* May a regex begin here: does the last token end no operand? */
 static bool operand_next(const lexer *x)
 {
     if (!x->out.n) return true;
-    const qdi_token *t = &x->out.at[x->out.n - 1];
+    const qdp_token *t = &x->out.at[x->out.n - 1];
     if (t->tok == T_ID) return qd_str_is(t->text, "return") || qd_str_is(t->text, "in");
     return t->tok == T_OP && t->op != O_RPAREN && t->op != O_RBRACK && t->op != O_RBRACE &&
            t->op != O_INC && t->op != O_DEC;
@@ -176,7 +176,7 @@ static int lex_op(lexer *x)
         if (ops[i].n > left || memcmp(x->at, ops[i].text, ops[i].n) != 0) continue;
         if (ops[i].op == O_NULLDOT && left > 2 && isdigit((unsigned char)x->at[2])) continue;
         x->at += ops[i].n;
-        return push(x, (qdi_token){.tok = T_OP, .op = ops[i].op, .text = {from, ops[i].n}}, from);
+        return push(x, (qdp_token){.tok = T_OP, .op = ops[i].op, .text = {from, ops[i].n}}, from);
     }
     return fail(x, from, "");
 }
@@ -188,7 +188,7 @@ static int lex_one(lexer *x)
     if (isalpha(c) || c == '_' || c == '$') {
         while (x->at < x->end && (isalnum((unsigned char)*x->at) || *x->at == '_' || *x->at == '$'))
             x->at++;
-        return push(x, (qdi_token){.tok = T_ID, .text = {from, (size_t)(x->at - from)}}, from);
+        return push(x, (qdp_token){.tok = T_ID, .text = {from, (size_t)(x->at - from)}}, from);
     }
     bool index = x->out.n && x->out.at[x->out.n - 1].op == O_DOT;
     if (isdigit(c) || (c == '.' && !index && x->at + 1 < x->end && operand_next(x) &&
@@ -199,7 +199,7 @@ static int lex_one(lexer *x)
     return lex_op(x);
 }
 
-int qdi_lex(qdi_parser *p)
+int qdp_lex(qdp_parser *p)
 {
     lexer x = {.p = p, .begin = p->source.p, .at = p->source.p, .end = p->source.p + p->source.n};
     int rc = 0;
@@ -209,7 +209,7 @@ int qdi_lex(qdi_parser *p)
         rc = lex_one(&x);
         if (rc) break;
     }
-    if (rc == 0) rc = push(&x, (qdi_token){.tok = T_EOF, .text = QD_STR("<EOF>")}, x.at);
+    if (rc == 0) rc = push(&x, (qdp_token){.tok = T_EOF, .text = QD_STR("<EOF>")}, x.at);
     if (rc == 0) {
         p->t = qd_arena_alloc(p->a, x.out.n * sizeof *p->t);
         if (p->t)

@@ -7,57 +7,57 @@ typedef struct doc_values {
     qd_str name;
 } doc_values;
 
-int qdi_doc(qdi_vm *vm, int slot, qd_str name, qd_sv *out)
+int qdp_doc(qdp_vm *vm, int slot, qd_str name, qd_sv *out)
 {
     doc_values *d = qd_arena_calloc(&vm->x->arena, sizeof *d);
     const qd_script_host *h = &vm->x->host;
-    if (!d) return qdi_nomem(vm);
+    if (!d) return qdp_nomem(vm);
     d->name = name;
     if (!h->values)
-        return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "No field found for [%.*s] in mapping",
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "No field found for [%.*s] in mapping",
                          QD_STR_ARG(name));
     qd_err why;
     qd_err_init(&why);
     int rc = h->values(h->self, slot, name, &d->v, &why);
-    if (rc) rc = qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
+    if (rc) rc = qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
     qd_err_fini(&why);
     if (rc) return -1;
     *out = (qd_sv){.tag = QD_SV_VALUES, .object = d};
     return 0;
 }
 
-int qdi_doc_at(qdi_vm *vm, const qd_sv *of, int64_t i, qd_sv *out)
+int qdp_doc_at(qdp_vm *vm, const qd_sv *of, int64_t i, qd_sv *out)
 {
     const doc_values *d = of->object;
     if (d->v.n == 0)
-        return qdi_throw(vm, QDI_T_ILLEGAL_STATE,
+        return qdp_throw(vm, QDI_T_ILLEGAL_STATE,
                          "A document doesn't have a value for a field! Use doc[<field>].size()==0 "
                          "to check if a document is missing a field!");
     if (i < 0 || i >= d->v.n)
-        return qdi_throw(vm, QDI_T_INDEX_BOUNDS, "Index %lld out of bounds for length %u",
+        return qdp_throw(vm, QDI_T_INDEX_BOUNDS, "Index %lld out of bounds for length %u",
                          (long long)i, d->v.n);
     *out = d->v.v[i];
     return 0;
 }
 
-int qdi_doc_value(qdi_vm *vm, int slot, qd_str name, qd_sv *out)
+int qdp_doc_value(qdp_vm *vm, int slot, qd_str name, qd_sv *out)
 {
     qd_sv d;
-    return qdi_doc(vm, slot, name, &d) ? -1 : qdi_doc_at(vm, &d, 0, out);
+    return qdp_doc(vm, slot, name, &d) ? -1 : qdp_doc_at(vm, &d, 0, out);
 }
 
 QDI_FN(get_value)
 {
     (void)n;
-    return qdi_doc_at(vm, &a[0], 0, out);
+    return qdp_doc_at(vm, &a[0], 0, out);
 }
 
 QDI_FN(get)
 {
     (void)n;
     int64_t i;
-    if (qdi_arg_int(vm, &a[1], &i)) return -1;
-    return qdi_doc_at(vm, &a[0], i, out);
+    if (qdp_arg_int(vm, &a[1], &i)) return -1;
+    return qdp_doc_at(vm, &a[0], i, out);
 }
 
 QDI_FN(size)
@@ -78,7 +78,7 @@ QDI_FN(values)
 {
     (void)n;
     const doc_values *d = a[0].object;
-    if (qd_sv_list_make(&vm->x->arena, d->v.n, out)) return qdi_nomem(vm);
+    if (qd_sv_list_make(&vm->x->arena, d->v.n, out)) return qdp_nomem(vm);
     if (d->v.n) memcpy(out->list->v, d->v.v, d->v.n * sizeof(qd_sv));
     out->list->n = d->v.n;
     out->list->fixed = 1;
@@ -90,7 +90,7 @@ QDI_FN(contains)
     QDI_UNUSED;
     const doc_values *d = a[0].object;
     bool hit = false;
-    for (uint32_t i = 0; i < d->v.n; i++) hit |= qdi_equal(&d->v.v[i], &a[1]);
+    for (uint32_t i = 0; i < d->v.n; i++) hit |= qdp_equal(&d->v.v[i], &a[1]);
     *out = qd_sv_bool(hit);
     return 0;
 }
@@ -99,21 +99,21 @@ QDI_FN(doc_get)
 {
     (void)n;
     qd_str name;
-    if (qdi_arg_str(vm, &a[1], &name)) return -1;
-    return qdi_doc(vm, -1, name, out);
+    if (qdp_arg_str(vm, &a[1], &name)) return -1;
+    return qdp_doc(vm, -1, name, out);
 }
 
 QDI_FN(doc_contains)
 {
     (void)n;
     qd_str name;
-    if (qdi_arg_str(vm, &a[1], &name)) return -1;
+    if (qdp_arg_str(vm, &a[1], &name)) return -1;
     *out = qd_sv_bool(vm->x->host.has && vm->x->host.has(vm->x->host.self, name));
     return 0;
 }
 
 #define V QDI_TAG(VALUES)
-const qdi_method qdi_lib_doc[] = {
+const qdp_method qdp_lib_doc[] = {
     {"getValue", 0, 0, QDI_T_DEF, V, get_value},
     {"getValues", 0, 0, QDI_T_LIST, V, values},
     {"get", 1, 0, QDI_T_DEF, V, get},

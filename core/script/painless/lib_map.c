@@ -12,7 +12,7 @@ typedef struct entry {
     qd_sv_map *map;
 } entry;
 
-bool qdi_view_drop(qd_sv_list *l, const qd_sv *v)
+bool qdp_view_drop(qd_sv_list *l, const qd_sv *v)
 {
     view *w = (view *)(void *)l;
     if (w->of == 'k') return qd_sv_map_remove(w->map, v);
@@ -26,13 +26,13 @@ bool qdi_view_drop(qd_sv_list *l, const qd_sv *v)
     return false;
 }
 
-static int make_view(qdi_vm *vm, const qd_sv *of, char what, qd_sv *out)
+static int make_view(qdp_vm *vm, const qd_sv *of, char what, qd_sv *out)
 {
     const qd_sv_map *m = of->map;
     view *w = qd_arena_calloc(&vm->x->arena, sizeof *w);
     qd_sv *v = qd_arena_alloc(&vm->x->arena, m->live * sizeof *v + 1);
     entry *es = what == 'e' ? qd_arena_alloc(&vm->x->arena, m->live * sizeof *es + 1) : NULL;
-    if (!w || !v || (what == 'e' && !es)) return qdi_nomem(vm);
+    if (!w || !v || (what == 'e' && !es)) return qdp_nomem(vm);
     *w = (view){.list = {.v = v, .cap = m->live, .fixed = 4}, .map = of->map, .of = what};
     for (uint32_t i = 0; i < m->n; i++) {
         if (m->e[i].key.tag == QD_SV_GONE) continue;
@@ -44,7 +44,7 @@ static int make_view(qdi_vm *vm, const qd_sv *of, char what, qd_sv *out)
         w->list.n++;
     }
     *out = (qd_sv){.tag = QD_SV_LIST, .list = &w->list};
-    return qdi_steps(vm, m->n);
+    return qdp_steps(vm, m->n);
 }
 
 QDI_FN(key_set)
@@ -67,27 +67,27 @@ QDI_FN(entry_set)
 
 QDI_FN(map_new)
 {
-    if (n && !qdi_number(&a[0])) {
+    if (n && !qdp_number(&a[0])) {
         if (a[0].tag != QD_SV_MAP)
-            return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.util.Map].",
-                             qdi_class(&a[0]));
-        if (qd_sv_map_make(&vm->x->arena, out)) return qdi_nomem(vm);
+            return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.util.Map].",
+                             qdp_class(&a[0]));
+        if (qd_sv_map_make(&vm->x->arena, out)) return qdp_nomem(vm);
         for (uint32_t i = 0; i < a[0].map->n; i++)
             if (a[0].map->e[i].key.tag != QD_SV_GONE &&
-                qdi_map_put(vm, out->map, a[0].map->e[i].key, a[0].map->e[i].value))
+                qdp_map_put(vm, out->map, a[0].map->e[i].key, a[0].map->e[i].value))
                 return -1;
-        return qdi_steps(vm, a[0].map->n);
+        return qdp_steps(vm, a[0].map->n);
     }
-    return qd_sv_map_make(&vm->x->arena, out) ? qdi_nomem(vm) : 0;
+    return qd_sv_map_make(&vm->x->arena, out) ? qdp_nomem(vm) : 0;
 }
 
 QDI_FN(map_of)
 {
     if (n % 2)
-        return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Map.of takes keys and values in pairs");
-    if (qd_sv_map_make(&vm->x->arena, out)) return qdi_nomem(vm);
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Map.of takes keys and values in pairs");
+    if (qd_sv_map_make(&vm->x->arena, out)) return qdp_nomem(vm);
     for (uint32_t i = 0; i + 1 < n; i += 2)
-        if (qdi_map_put(vm, out->map, a[i], a[i + 1])) return -1;
+        if (qdp_map_put(vm, out->map, a[i], a[i + 1])) return -1;
     return 0;
 }
 
@@ -111,7 +111,7 @@ QDI_FN(get_or)
 QDI_FN(by_path)
 {
     qd_str path;
-    if (qdi_arg_str(vm, &a[1], &path)) return -1;
+    if (qdp_arg_str(vm, &a[1], &path)) return -1;
     qd_sv at = a[0];
     while (path.p) {
         qd_str part = qd_str_split(&path, '.');
@@ -124,7 +124,7 @@ QDI_FN(by_path)
         if (!v) {
             *out = n > 1 ? a[2] : qd_sv_null();
             if (n > 1) return 0;
-            return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Could not find value at path [%.*s]",
+            return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Could not find value at path [%.*s]",
                              QD_STR_ARG(qd_sv_text(&a[1])));
         }
         at = *v;
@@ -138,7 +138,7 @@ QDI_FN(put)
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     *out = v ? *v : qd_sv_null();
     (void)n;
-    return qdi_map_put(vm, a[0].map, a[1], a[2]);
+    return qdp_map_put(vm, a[0].map, a[1], a[2]);
 }
 
 QDI_FN(put_if_absent)
@@ -146,7 +146,7 @@ QDI_FN(put_if_absent)
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     *out = v ? *v : qd_sv_null();
     (void)n;
-    return v && v->tag != QD_SV_NULL ? 0 : qdi_map_put(vm, a[0].map, a[1], a[2]);
+    return v && v->tag != QD_SV_NULL ? 0 : qdp_map_put(vm, a[0].map, a[1], a[2]);
 }
 
 QDI_FN(put_all)
@@ -154,20 +154,20 @@ QDI_FN(put_all)
     (void)n;
     (void)out;
     if (a[1].tag != QD_SV_MAP)
-        return qdi_throw(vm, a[1].tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
-                         "Cannot cast from [%s] to [java.util.Map].", qdi_class(&a[1]));
+        return qdp_throw(vm, a[1].tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
+                         "Cannot cast from [%s] to [java.util.Map].", qdp_class(&a[1]));
     uint32_t k = a[1].map->n;
     for (uint32_t i = 0; i < k && i < a[1].map->n; i++) {
         qd_sv_entry e = a[1].map->e[i];
-        if (e.key.tag != QD_SV_GONE && qdi_map_put(vm, a[0].map, e.key, e.value)) return -1;
+        if (e.key.tag != QD_SV_GONE && qdp_map_put(vm, a[0].map, e.key, e.value)) return -1;
     }
-    return qdi_steps(vm, k);
+    return qdp_steps(vm, k);
 }
 
 QDI_FN(remove_)
 {
     (void)n;
-    if (a[0].map->fixed) return qdi_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
+    if (a[0].map->fixed) return qdp_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     *out = v ? *v : qd_sv_null();
     qd_sv_map_remove(a[0].map, &a[1]);
@@ -187,7 +187,7 @@ QDI_FN(contains_value)
     *out = qd_sv_bool(false);
     for (uint32_t i = 0; i < a[0].map->n && !out->i; i++)
         out->i = a[0].map->e[i].key.tag != QD_SV_GONE && qd_sv_equal(&a[0].map->e[i].value, &a[1]);
-    return qdi_steps(vm, a[0].map->n / 4);
+    return qdp_steps(vm, a[0].map->n / 4);
 }
 
 QDI_FN(size)
@@ -208,7 +208,7 @@ QDI_FN(clear)
 {
     (void)n;
     (void)out;
-    if (a[0].map->fixed) return qdi_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
+    if (a[0].map->fixed) return qdp_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
     qd_sv_map_clear(a[0].map);
     return 0;
 }
@@ -220,7 +220,7 @@ QDI_FN(for_each)
     for (uint32_t i = 0; i < a[0].map->n; i++) {
         if (a[0].map->e[i].key.tag == QD_SV_GONE) continue;
         qd_sv args[2] = {a[0].map->e[i].key, a[0].map->e[i].value}, none;
-        if (qdi_call(vm, &a[1], args, 2, &none)) return -1;
+        if (qdp_call(vm, &a[1], args, 2, &none)) return -1;
     }
     return 0;
 }
@@ -233,13 +233,13 @@ QDI_FN(compute_if_absent)
         *out = *v;
         return 0;
     }
-    if (qdi_call(vm, &a[2], &a[1], 1, out)) return -1;
-    return out->tag == QD_SV_NULL ? 0 : qdi_map_put(vm, a[0].map, a[1], *out);
+    if (qdp_call(vm, &a[2], &a[1], 1, out)) return -1;
+    return out->tag == QD_SV_NULL ? 0 : qdp_map_put(vm, a[0].map, a[1], *out);
 }
 
-static int put_or_drop(qdi_vm *vm, qd_sv_map *m, const qd_sv *key, const qd_sv *v)
+static int put_or_drop(qdp_vm *vm, qd_sv_map *m, const qd_sv *key, const qd_sv *v)
 {
-    if (v->tag != QD_SV_NULL) return qdi_map_put(vm, m, *key, *v);
+    if (v->tag != QD_SV_NULL) return qdp_map_put(vm, m, *key, *v);
     qd_sv_map_remove(m, key);
     return 0;
 }
@@ -250,7 +250,7 @@ QDI_FN(compute_if_present)
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     if (!v || v->tag == QD_SV_NULL) return 0;
     qd_sv args[2] = {a[1], *v};
-    if (qdi_call(vm, &a[2], args, 2, out)) return -1;
+    if (qdp_call(vm, &a[2], args, 2, out)) return -1;
     return put_or_drop(vm, a[0].map, &a[1], out);
 }
 
@@ -259,7 +259,7 @@ QDI_FN(compute)
     (void)n;
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     qd_sv args[2] = {a[1], v ? *v : qd_sv_null()};
-    if (qdi_call(vm, &a[2], args, 2, out)) return -1;
+    if (qdp_call(vm, &a[2], args, 2, out)) return -1;
     return put_or_drop(vm, a[0].map, &a[1], out);
 }
 
@@ -269,7 +269,7 @@ QDI_FN(merge)
     const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
     *out = a[2];
     qd_sv args[2] = {v ? *v : qd_sv_null(), a[2]};
-    if (v && v->tag != QD_SV_NULL && qdi_call(vm, &a[3], args, 2, out)) return -1;
+    if (v && v->tag != QD_SV_NULL && qdp_call(vm, &a[3], args, 2, out)) return -1;
     return put_or_drop(vm, a[0].map, &a[1], out);
 }
 
@@ -280,7 +280,7 @@ QDI_FN(replace_all)
     for (uint32_t i = 0; i < a[0].map->n; i++) {
         if (a[0].map->e[i].key.tag == QD_SV_GONE) continue;
         qd_sv args[2] = {a[0].map->e[i].key, a[0].map->e[i].value}, v;
-        if (qdi_call(vm, &a[1], args, 2, &v)) return -1;
+        if (qdp_call(vm, &a[1], args, 2, &v)) return -1;
         if (i < a[0].map->n) a[0].map->e[i].value = v;
     }
     return 0;
@@ -306,20 +306,20 @@ QDI_FN(entry_set_value)
     entry *e = a[0].object;
     *out = e->e.value;
     e->e.value = a[1];
-    return qdi_map_put(vm, e->map, e->e.key, a[1]);
+    return qdp_map_put(vm, e->map, e->e.key, a[1]);
 }
 
 /* Map.any(fn), every, findAll, collect … of the language's own additions: find, count. */
-static int hits(qdi_vm *vm, qd_sv *a, qd_sv_map *to, uint32_t *count)
+static int hits(qdp_vm *vm, qd_sv *a, qd_sv_map *to, uint32_t *count)
 {
     *count = 0;
     for (uint32_t i = 0; i < a[0].map->n; i++) {
         if (a[0].map->e[i].key.tag == QD_SV_GONE) continue;
         qd_sv args[2] = {a[0].map->e[i].key, a[0].map->e[i].value}, v;
-        if (qdi_call(vm, &a[1], args, 2, &v)) return -1;
+        if (qdp_call(vm, &a[1], args, 2, &v)) return -1;
         if (v.tag != QD_SV_BOOL || !v.i) continue;
         ++*count;
-        if (to && qdi_map_put(vm, to, args[0], args[1])) return -1;
+        if (to && qdp_map_put(vm, to, args[0], args[1])) return -1;
     }
     return 0;
 }
@@ -356,14 +356,14 @@ QDI_FN(map_find_all)
     uint32_t k;
     qd_sv m;
     (void)n;
-    if (qd_sv_map_make(&vm->x->arena, &m)) return qdi_nomem(vm);
+    if (qd_sv_map_make(&vm->x->arena, &m)) return qdp_nomem(vm);
     if (hits(vm, a, m.map, &k)) return -1;
     *out = m;
     return 0;
 }
 
 #define M QDI_TAG(MAP)
-const qdi_method qdi_lib_map[] = {
+const qdp_method qdp_lib_map[] = {
     {"new", 0, QDI_T_HASHMAP, QDI_T_HASHMAP, 0, map_new},
     {"new", 1, QDI_T_HASHMAP, QDI_T_HASHMAP, 0, map_new},
     {"of", -1, QDI_T_MAP, QDI_T_MAP, 0, map_of},

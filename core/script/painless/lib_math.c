@@ -8,7 +8,7 @@
     {                                                                                              \
         double x;                                                                                  \
         (void)n;                                                                                   \
-        if (qdi_arg_f64(vm, &a[0], &x)) return -1;                                                 \
+        if (qdp_arg_f64(vm, &a[0], &x)) return -1;                                                 \
         *out = qd_sv_double(expr);                                                                 \
         return 0;                                                                                  \
     }
@@ -17,7 +17,7 @@
     {                                                                                              \
         double x, y;                                                                               \
         (void)n;                                                                                   \
-        if (qdi_arg_f64(vm, &a[0], &x) || qdi_arg_f64(vm, &a[1], &y)) return -1;                   \
+        if (qdp_arg_f64(vm, &a[0], &x) || qdp_arg_f64(vm, &a[1], &y)) return -1;                   \
         *out = qd_sv_double(expr);                                                                 \
         return 0;                                                                                  \
     }
@@ -52,10 +52,10 @@ QDI_FN(f_round)
 {
     (void)n;
     double x;
-    if (qdi_arg_f64(vm, &a[0], &x)) return -1;
+    if (qdp_arg_f64(vm, &a[0], &x)) return -1;
     qd_sv v = qd_sv_double(floor(x + 0.5));
     if (x == 0.49999999999999994) v.f = 0;
-    *out = qd_sv_long(qdi_to_i64(&v));
+    *out = qd_sv_long(qdp_to_i64(&v));
     return 0;
 }
 
@@ -64,37 +64,37 @@ QDI_FN(f_abs)
     (void)n;
     qd_sv zero = qd_sv_int(0);
     double x;
-    if (qdi_arg_f64(vm, &a[0], &x)) return -1;
+    if (qdp_arg_f64(vm, &a[0], &x)) return -1;
     if (a[0].tag >= QD_SV_FLOAT) {
         *out = a[0];
         out->f = fabs(a[0].f);
         return 0;
     }
-    return a[0].i < 0 ? qdi_arith(vm, C_SUB, &zero, &a[0], out)
-                      : qdi_arith(vm, C_ADD, &zero, &a[0], out);
+    return a[0].i < 0 ? qdp_arith(vm, C_SUB, &zero, &a[0], out)
+                      : qdp_arith(vm, C_ADD, &zero, &a[0], out);
 }
 
-static int extreme(qdi_vm *vm, qd_sv *a, bool max, qd_sv *out)
+static int extreme(qdp_vm *vm, qd_sv *a, bool max, qd_sv *out)
 {
     double x, y;
     qd_sv zero = qd_sv_int(0), left, right;
-    if (qdi_arg_f64(vm, &a[0], &x) || qdi_arg_f64(vm, &a[1], &y)) return -1;
+    if (qdp_arg_f64(vm, &a[0], &x) || qdp_arg_f64(vm, &a[1], &y)) return -1;
     bool first = isnan(x) || (!isnan(y) && (max ? x >= y : x <= y));
     if (a[0].tag < QD_SV_FLOAT && a[1].tag < QD_SV_FLOAT)
         first = max ? a[0].i >= a[1].i : a[0].i <= a[1].i;
     left = first ? a[0] : a[1];
     right = first ? a[1] : a[0];
     /* in the class in which both meet */
-    if (qdi_arith(vm, C_ADD, &left, &zero, &left) || qdi_arith(vm, C_MUL, &right, &zero, &right))
+    if (qdp_arith(vm, C_ADD, &left, &zero, &left) || qdp_arith(vm, C_MUL, &right, &zero, &right))
         return -1;
     if (left.tag >= QD_SV_FLOAT && right.tag <= left.tag) {
         *out = left;
         return 0;
     }
     if (right.tag >= QD_SV_FLOAT)
-        return qdi_cast(vm, &left, right.tag == QD_SV_FLOAT ? QDI_T_FLOAT : QDI_T_DOUBLE, true,
+        return qdp_cast(vm, &left, right.tag == QD_SV_FLOAT ? QDI_T_FLOAT : QDI_T_DOUBLE, true,
                         out);
-    return qdi_arith(vm, C_ADD, &left, &right, out);
+    return qdp_arith(vm, C_ADD, &left, &right, out);
 }
 QDI_FN(f_max)
 {
@@ -111,8 +111,8 @@ QDI_FN(f_floor_div)
 {
     (void)n;
     int64_t x, y;
-    if (qdi_arg_int(vm, &a[0], &x) || qdi_arg_int(vm, &a[1], &y)) return -1;
-    if (y == 0) return qdi_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
+    if (qdp_arg_int(vm, &a[0], &x) || qdp_arg_int(vm, &a[1], &y)) return -1;
+    if (y == 0) return qdp_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
     int64_t q = y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y;
     if (y != -1 && x % y != 0 && (x < 0) != (y < 0)) q--;
     *out = a[0].tag == QD_SV_LONG || a[1].tag == QD_SV_LONG ? qd_sv_long(q) : qd_sv_int((int32_t)q);
@@ -122,8 +122,8 @@ QDI_FN(f_floor_mod)
 {
     (void)n;
     int64_t x, y;
-    if (qdi_arg_int(vm, &a[0], &x) || qdi_arg_int(vm, &a[1], &y)) return -1;
-    if (y == 0) return qdi_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
+    if (qdp_arg_int(vm, &a[0], &x) || qdp_arg_int(vm, &a[1], &y)) return -1;
+    if (y == 0) return qdp_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
     int64_t r = y == -1 ? 0 : x % y;
     if (r && (r < 0) != (y < 0)) r += y;
     *out = a[0].tag == QD_SV_LONG || a[1].tag == QD_SV_LONG ? qd_sv_long(r) : qd_sv_int((int32_t)r);
@@ -144,7 +144,7 @@ QDI_FN(f_random)
 }
 
 #define MD QDI_T_MATH, QDI_T_DOUBLE, 0
-const qdi_method qdi_lib_math[] = {
+const qdp_method qdp_lib_math[] = {
     {"log", 1, MD, f_log},
     {"log10", 1, MD, f_log10},
     {"log1p", 1, MD, f_log1p},
@@ -184,18 +184,18 @@ QDI_FN(sigmoid)
 {
     double v, k, e;
     (void)n;
-    if (qdi_arg_f64(vm, &a[0], &v) || qdi_arg_f64(vm, &a[1], &k) || qdi_arg_f64(vm, &a[2], &e))
+    if (qdp_arg_f64(vm, &a[0], &v) || qdp_arg_f64(vm, &a[1], &k) || qdp_arg_f64(vm, &a[2], &e))
         return -1;
     *out = qd_sv_double(pow(v, e) / (pow(k, e) + pow(v, e)));
     return 0;
 }
 
 /* decayNumeric*(origin, scale, offset, decay, value) */
-static int decay(qdi_vm *vm, qd_sv *a, char kind, qd_sv *out)
+static int decay(qdp_vm *vm, qd_sv *a, char kind, qd_sv *out)
 {
     double v[5];
     for (int i = 0; i < 5; i++)
-        if (qdi_arg_f64(vm, &a[i], &v[i])) return -1;
+        if (qdp_arg_f64(vm, &a[i], &v[i])) return -1;
     double d = fmax(0, fabs(v[4] - v[0]) - v[2]), r;
     if (kind == 'g')
         r = exp(-0.5 * d * d / (-0.5 * v[1] * v[1] / log(v[3])));
@@ -224,7 +224,7 @@ QDI_FN(decay_linear)
     return decay(vm, a, 'l', out);
 }
 
-const qdi_method qdi_lib_score[] = {
+const qdp_method qdp_lib_score[] = {
     {"saturation", 2, 0, QDI_T_DOUBLE, 0, f_saturation},
     {"sigmoid", 3, 0, QDI_T_DOUBLE, 0, sigmoid},
     {"decayNumericGauss", 5, 0, QDI_T_DOUBLE, 0, decay_gauss},
@@ -234,18 +234,18 @@ const qdi_method qdi_lib_score[] = {
 };
 
 /* The values of a window that are numbers, as doubles. */
-static int window(qdi_vm *vm, const qd_sv *of, double **out, uint32_t *count)
+static int window(qdp_vm *vm, const qd_sv *of, double **out, uint32_t *count)
 {
     const qd_sv *v = NULL;
     uint32_t n = 0;
-    if (qdi_items(vm, of, &v, &n)) return -1;
+    if (qdp_items(vm, of, &v, &n)) return -1;
     double *to = qd_arena_alloc(&vm->x->arena, n * sizeof *to + 1);
-    if (!to) return qdi_nomem(vm);
+    if (!to) return qdp_nomem(vm);
     *count = 0;
     for (uint32_t i = 0; i < n; i++) {
         double x = 0;
         if (v[i].tag == QD_SV_NULL) continue;
-        if (qdi_arg_f64(vm, &v[i], &x)) return -1;
+        if (qdp_arg_f64(vm, &v[i], &x)) return -1;
         if (!isnan(x)) to[(*count)++] = x;
     }
     *out = to;
@@ -288,7 +288,7 @@ static double move_linear(const double *v, uint32_t n)
     return n ? s / w : (double)NAN;
 }
 
-static int moving(qdi_vm *vm, const qd_sv *a, double (*fn)(const double *, uint32_t), qd_sv *out)
+static int moving(qdp_vm *vm, const qd_sv *a, double (*fn)(const double *, uint32_t), qd_sv *out)
 {
     double *v;
     uint32_t k;
@@ -313,7 +313,7 @@ QDI_FN(moving_stddev)
     double *v, avg = 0, s = 0;
     uint32_t k;
     (void)n;
-    if (window(vm, &a[0], &v, &k) || qdi_arg_f64(vm, &a[1], &avg)) return -1;
+    if (window(vm, &a[0], &v, &k) || qdp_arg_f64(vm, &a[1], &avg)) return -1;
     for (uint32_t i = 0; i < k; i++) s += (v[i] - avg) * (v[i] - avg);
     *out = qd_sv_double(k ? sqrt(s / k) : (double)NAN);
     return 0;
@@ -324,7 +324,7 @@ QDI_FN(moving_ewma)
     double *v, alpha = 0;
     uint32_t k;
     (void)n;
-    if (window(vm, &a[0], &v, &k) || qdi_arg_f64(vm, &a[1], &alpha)) return -1;
+    if (window(vm, &a[0], &v, &k) || qdp_arg_f64(vm, &a[1], &alpha)) return -1;
     double r = k ? v[0] : (double)NAN;
     for (uint32_t i = 1; i < k; i++) r = v[i] * alpha + r * (1 - alpha);
     *out = qd_sv_double(r);
@@ -336,8 +336,8 @@ QDI_FN(moving_holt)
     double *v, alpha = 0, beta = 0, s = 0, b = 0;
     uint32_t k;
     (void)n;
-    if (window(vm, &a[0], &v, &k) || qdi_arg_f64(vm, &a[1], &alpha) ||
-        qdi_arg_f64(vm, &a[2], &beta))
+    if (window(vm, &a[0], &v, &k) || qdp_arg_f64(vm, &a[1], &alpha) ||
+        qdp_arg_f64(vm, &a[2], &beta))
         return -1;
     for (uint32_t i = 0; i < k; i++) {
         double last = s;
@@ -349,7 +349,7 @@ QDI_FN(moving_holt)
 }
 
 #define MV QDI_T_MOVING, QDI_T_DOUBLE, 0
-const qdi_method qdi_lib_moving[] = {
+const qdp_method qdp_lib_moving[] = {
     {"sum", 1, MV, moving_sum},
     {"unweightedAvg", 1, MV, moving_avg},
     {"max", 1, MV, moving_max},

@@ -3,38 +3,38 @@
 #include "json/number.h"
 #include <math.h>
 
-int qdi_arg_int(qdi_vm *vm, const qd_sv *v, int64_t *out)
+int qdp_arg_int(qdp_vm *vm, const qd_sv *v, int64_t *out)
 {
-    if (!qdi_number(v) && v->tag != QD_SV_CHAR) {
-        if (v->tag == QD_SV_NULL) return qdi_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [int].", qdi_class(v));
+    if (!qdp_number(v) && v->tag != QD_SV_CHAR) {
+        if (v->tag == QD_SV_NULL) return qdp_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [int].", qdp_class(v));
     }
-    *out = qdi_to_i64(v);
+    *out = qdp_to_i64(v);
     return 0;
 }
 
-int qdi_arg_f64(qdi_vm *vm, const qd_sv *v, double *out)
+int qdp_arg_f64(qdp_vm *vm, const qd_sv *v, double *out)
 {
-    if (!qdi_number(v) && v->tag != QD_SV_CHAR) {
-        if (v->tag == QD_SV_NULL) return qdi_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [double].", qdi_class(v));
+    if (!qdp_number(v) && v->tag != QD_SV_CHAR) {
+        if (v->tag == QD_SV_NULL) return qdp_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [double].", qdp_class(v));
     }
-    *out = qdi_f64(v);
+    *out = qdp_f64(v);
     return 0;
 }
 
-int qdi_arg_str(qdi_vm *vm, const qd_sv *v, qd_str *out)
+int qdp_arg_str(qdp_vm *vm, const qd_sv *v, qd_str *out)
 {
     qd_sv t;
     if (v->tag == QD_SV_BUILDER || v->tag == QD_SV_CHAR) {
-        if (qdi_text(vm, v, &t)) return -1;
+        if (qdp_text(vm, v, &t)) return -1;
         *out = qd_sv_text(&t);
         return 0;
     }
     if (v->tag != QD_SV_STRING) {
-        if (v->tag == QD_SV_NULL) return qdi_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.lang.String].",
-                         qdi_class(v));
+        if (v->tag == QD_SV_NULL) return qdp_throw(vm, QDI_T_NULL_POINTER, "an argument is null");
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.lang.String].",
+                         qdp_class(v));
     }
     *out = qd_sv_text(v);
     return 0;
@@ -43,7 +43,7 @@ int qdi_arg_str(qdi_vm *vm, const qd_sv *v, qd_str *out)
 QDI_FN(to_string)
 {
     (void)n;
-    return qdi_text(vm, &a[0], out);
+    return qdp_text(vm, &a[0], out);
 }
 
 QDI_FN(equals)
@@ -71,7 +71,7 @@ QDI_FN(compare_to)
 {
     (void)n;
     int c;
-    if (qdi_compare(vm, &a[0], &a[1], &c)) return -1;
+    if (qdp_compare(vm, &a[0], &a[1], &c)) return -1;
     *out = qd_sv_int(c);
     return 0;
 }
@@ -80,7 +80,7 @@ QDI_FN(compare_to)
     QDI_FN(name)                                                                                   \
     {                                                                                              \
         (void)n;                                                                                   \
-        return qdi_cast(vm, &a[0], type, true, out);                                               \
+        return qdp_cast(vm, &a[0], type, true, out);                                               \
     }
 VALUE(int_value, QDI_T_INT)
 VALUE(long_value, QDI_T_LONG)
@@ -96,12 +96,12 @@ QDI_FN(same)
     return 0;
 }
 
-static int parse_whole(qdi_vm *vm, const qd_sv *text, int radix, bool small, qd_sv *out)
+static int parse_whole(qdp_vm *vm, const qd_sv *text, int radix, bool small, qd_sv *out)
 {
     qd_str s;
     if (text->tag == QD_SV_NULL)
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "Cannot parse null string: null");
-    if (qdi_arg_str(vm, text, &s)) return -1;
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "Cannot parse null string: null");
+    if (qdp_arg_str(vm, text, &s)) return -1;
     bool minus = s.n && s.p[0] == '-',
          ok = s.n > (minus || (s.n && s.p[0] == '+') ? 1u : 0u) && s.n < 66;
     unsigned __int128 v = 0;
@@ -114,7 +114,7 @@ static int parse_whole(qdi_vm *vm, const qd_sv *text, int radix, bool small, qd_
     }
     if (ok && !minus) ok = v < (small ? 1u << 31 : 1ull << 63);
     if (!ok)
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
                          (int)(s.n < 120 ? s.n : 120), s.p);
     int64_t r = minus ? (int64_t)(0 - (uint64_t)v) : (int64_t)v;
     *out = small ? qd_sv_int((int32_t)r) : qd_sv_long(r);
@@ -124,18 +124,18 @@ static int parse_whole(qdi_vm *vm, const qd_sv *text, int radix, bool small, qd_
 QDI_FN(parse_int)
 {
     int64_t radix = 10;
-    if (n > 1 && qdi_arg_int(vm, &a[1], &radix)) return -1;
+    if (n > 1 && qdp_arg_int(vm, &a[1], &radix)) return -1;
     if (radix < 2 || radix > 36)
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "radix %lld out of range", (long long)radix);
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "radix %lld out of range", (long long)radix);
     return parse_whole(vm, &a[0], (int)radix, true, out);
 }
 
 QDI_FN(parse_long)
 {
     int64_t radix = 10;
-    if (n > 1 && qdi_arg_int(vm, &a[1], &radix)) return -1;
+    if (n > 1 && qdp_arg_int(vm, &a[1], &radix)) return -1;
     if (radix < 2 || radix > 36)
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "radix %lld out of range", (long long)radix);
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "radix %lld out of range", (long long)radix);
     return parse_whole(vm, &a[0], (int)radix, false, out);
 }
 
@@ -144,9 +144,9 @@ QDI_FN(parse_double)
     qd_str s;
     double f = 0;
     (void)n;
-    if (qdi_arg_str(vm, &a[0], &s)) return -1;
+    if (qdp_arg_str(vm, &a[0], &s)) return -1;
     if (qd_f64_parse_java(s, &f))
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
                          (int)(s.n < 120 ? s.n : 120), s.p);
     *out = qd_sv_double(f);
     return 0;
@@ -157,9 +157,9 @@ QDI_FN(parse_float)
     qd_str s;
     float f;
     (void)n;
-    if (qdi_arg_str(vm, &a[0], &s)) return -1;
+    if (qdp_arg_str(vm, &a[0], &s)) return -1;
     if (qd_f32_parse_java(s, &f))
-        return qdi_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
+        return qdp_throw(vm, QDI_T_NUMBER_FORMAT, "For input string: \"%.*s\"",
                          (int)(s.n < 120 ? s.n : 120), s.p);
     *out = (qd_sv){.tag = QD_SV_FLOAT, .f = f};
     return 0;
@@ -176,7 +176,7 @@ QDI_FN(parse_boolean)
     QDI_FN(name)                                                                                   \
     {                                                                                              \
         if (a[0].tag == QD_SV_STRING) return parse(vm, a, n, out);                                 \
-        return qdi_cast(vm, &a[0], type, true, out);                                               \
+        return qdp_cast(vm, &a[0], type, true, out);                                               \
     }
 VALUE_OF(int_of, parse_int, QDI_T_INT)
 VALUE_OF(long_of, parse_long, QDI_T_LONG)
@@ -188,26 +188,26 @@ QDI_FN(compare)
 {
     (void)n;
     int c;
-    if (qdi_compare(vm, &a[0], &a[1], &c)) return -1;
+    if (qdp_compare(vm, &a[0], &a[1], &c)) return -1;
     *out = qd_sv_int(c);
     return 0;
 }
 
-static int radix_text(qdi_vm *vm, uint64_t v, unsigned radix, bool minus, qd_sv *out)
+static int radix_text(qdp_vm *vm, uint64_t v, unsigned radix, bool minus, qd_sv *out)
 {
     char room[72];
     int at = sizeof room;
     do room[--at] = "0123456789abcdefghijklmnopqrstuvwxyz"[v % radix];
     while ((v /= radix));
     if (minus) room[--at] = '-';
-    return qdi_string(vm, (qd_str){room + at, sizeof room - (size_t)at}, out);
+    return qdp_string(vm, (qd_str){room + at, sizeof room - (size_t)at}, out);
 }
 
 QDI_FN(to_hex)
 {
     (void)n;
     int64_t v;
-    if (qdi_arg_int(vm, &a[0], &v)) return -1;
+    if (qdp_arg_int(vm, &a[0], &v)) return -1;
     return radix_text(vm, a[0].tag == QD_SV_LONG ? (uint64_t)v : (uint32_t)v, 16, false, out);
 }
 
@@ -215,15 +215,15 @@ QDI_FN(to_binary)
 {
     (void)n;
     int64_t v;
-    if (qdi_arg_int(vm, &a[0], &v)) return -1;
+    if (qdp_arg_int(vm, &a[0], &v)) return -1;
     return radix_text(vm, a[0].tag == QD_SV_LONG ? (uint64_t)v : (uint32_t)v, 2, false, out);
 }
 
 QDI_FN(to_radix)
 {
     int64_t v, radix = 10;
-    if (n < 2) return qdi_text(vm, &a[0], out);
-    if (qdi_arg_int(vm, &a[0], &v) || qdi_arg_int(vm, &a[1], &radix)) return -1;
+    if (n < 2) return qdp_text(vm, &a[0], out);
+    if (qdp_arg_int(vm, &a[0], &v) || qdp_arg_int(vm, &a[1], &radix)) return -1;
     if (radix < 2 || radix > 36) radix = 10;
     return radix_text(vm, v < 0 ? 0 - (uint64_t)v : (uint64_t)v, (unsigned)radix, v < 0, out);
 }
@@ -232,7 +232,7 @@ QDI_FN(bit_count)
 {
     (void)n;
     int64_t v;
-    if (qdi_arg_int(vm, &a[0], &v)) return -1;
+    if (qdp_arg_int(vm, &a[0], &v)) return -1;
     *out = qd_sv_int(__builtin_popcountll(a[0].tag == QD_SV_LONG ? (uint64_t)v : (uint32_t)v));
     return 0;
 }
@@ -241,7 +241,7 @@ QDI_FN(is_nan)
 {
     (void)n;
     double f = 0;
-    if (qdi_arg_f64(vm, &a[0], &f)) return -1;
+    if (qdp_arg_f64(vm, &a[0], &f)) return -1;
     *out = qd_sv_bool(isnan(f));
     return 0;
 }
@@ -250,7 +250,7 @@ QDI_FN(is_infinite)
 {
     (void)n;
     double f = 0;
-    if (qdi_arg_f64(vm, &a[0], &f)) return -1;
+    if (qdp_arg_f64(vm, &a[0], &f)) return -1;
     *out = qd_sv_bool(isinf(f));
     return 0;
 }
@@ -273,8 +273,8 @@ QDI_FN(require)
 {
     qd_str s = {0};
     if (a[0].tag == QD_SV_NULL) {
-        if (n > 1 && qdi_arg_str(vm, &a[1], &s)) return -1;
-        return qdi_throw(vm, QDI_T_NULL_POINTER, "%.*s", QD_STR_ARG(s));
+        if (n > 1 && qdp_arg_str(vm, &a[1], &s)) return -1;
+        return qdp_throw(vm, QDI_T_NULL_POINTER, "%.*s", QD_STR_ARG(s));
     }
     *out = a[0];
     return 0;
@@ -286,13 +286,13 @@ QDI_FN(text_or)
         *out = a[1];
         return 0;
     }
-    return qdi_text(vm, &a[0], out);
+    return qdp_text(vm, &a[0], out);
 }
 
 QDI_FN(exception_new)
 {
-    qdi_exception *e = qd_arena_calloc(&vm->x->arena, sizeof *e);
-    if (!e) return qdi_nomem(vm);
+    qdp_exception *e = qd_arena_calloc(&vm->x->arena, sizeof *e);
+    if (!e) return qdp_nomem(vm);
     e->type = out->more;
     if (n && a[0].tag == QD_SV_STRING) e->message = qd_sv_text(&a[0]);
     *out = (qd_sv){.tag = QD_SV_EXCEPTION, .object = e};
@@ -302,7 +302,7 @@ QDI_FN(exception_new)
 QDI_FN(message)
 {
     QDI_UNUSED;
-    const qdi_exception *e = a[0].object;
+    const qdp_exception *e = a[0].object;
     *out = e->message.p ? qd_sv_str(e->message) : qd_sv_null();
     return 0;
 }
@@ -315,7 +315,7 @@ QDI_FN(is_digit)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(letter(c, true));
     return 0;
 }
@@ -323,7 +323,7 @@ QDI_FN(is_letter)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(letter(c, false));
     return 0;
 }
@@ -331,7 +331,7 @@ QDI_FN(is_alnum)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(letter(c, false) || letter(c, true));
     return 0;
 }
@@ -339,7 +339,7 @@ QDI_FN(is_white)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(c == ' ' || (c >= 9 && c <= 13) || (c >= 28 && c <= 31));
     return 0;
 }
@@ -347,7 +347,7 @@ QDI_FN(is_upper)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(c >= 'A' && c <= 'Z');
     return 0;
 }
@@ -355,7 +355,7 @@ QDI_FN(is_lower)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_bool(c >= 'a' && c <= 'z');
     return 0;
 }
@@ -363,14 +363,14 @@ QDI_FN(numeric)
 {
     (void)n;
     int64_t c = 0;
-    if (qdi_arg_int(vm, &a[0], &c)) return -1;
+    if (qdp_arg_int(vm, &a[0], &c)) return -1;
     *out = qd_sv_int(letter(c, true)                      ? (int32_t)c - '0'
                      : (c | 32) >= 'a' && (c | 32) <= 'z' ? (int32_t)(c | 32) - 'a' + 10
                                                           : -1);
     return 0;
 }
 
-bool qdi_constant_find(int owner, qd_str name, qd_sv *out, int *type)
+bool qdp_constant_find(int owner, qd_str name, qd_sv *out, int *type)
 {
     const struct {
         int owner;
@@ -399,7 +399,7 @@ bool qdi_constant_find(int owner, qd_str name, qd_sv *out, int *type)
     static const char *const units[] = {"NANOS",   "MICROS", "MILLIS",    "SECONDS",
                                         "MINUTES", "HOURS",  "HALF_DAYS", "DAYS",
                                         "WEEKS",   "MONTHS", "YEARS",     NULL};
-    int o = owner == QDI_T_STRICT_MATH ? QDI_T_MATH : qdi_type_unboxed(owner);
+    int o = owner == QDI_T_STRICT_MATH ? QDI_T_MATH : qdp_type_unboxed(owner);
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (constants[i].owner == o && qd_str_is(name, constants[i].name)) {
             *out = constants[i].v;
@@ -435,7 +435,7 @@ bool qdi_constant_find(int owner, qd_str name, qd_sv *out, int *type)
 #define NUMBERS                                                                                    \
     (QDI_TAG(BYTE) | QDI_TAG(SHORT) | QDI_TAG(INT) | QDI_TAG(LONG) | QDI_TAG(FLOAT) |              \
      QDI_TAG(DOUBLE))
-const qdi_method qdi_lib_object[] = {
+const qdp_method qdp_lib_object[] = {
     {"toString", 0, 0, QDI_T_STRING, QDI_ANY, to_string},
     {"equals", 1, 0, QDI_T_BOOLEAN, QDI_ANY, equals},
     {"hashCode", 0, 0, QDI_T_INT, QDI_ANY, hash_code},

@@ -6,7 +6,7 @@
 enum { GROUPS = QD_RE_GROUPS_MAX + 1 };
 
 typedef struct matcher {
-    const qdi_pattern *p;
+    const qdp_pattern *p;
     qd_str text;
     size_t at;
     bool found;
@@ -18,17 +18,17 @@ static void drop_regex(void *r)
     qd_regex_free(r);
 }
 
-int qdi_regex(qdi_vm *vm, qd_str text, uint32_t flags, qd_sv *out)
+int qdp_regex(qdp_vm *vm, qd_str text, uint32_t flags, qd_sv *out)
 {
-    qdi_pattern *p = qd_arena_calloc(&vm->x->arena, sizeof *p);
-    if (!p) return qdi_nomem(vm);
+    qdp_pattern *p = qd_arena_calloc(&vm->x->arena, sizeof *p);
+    if (!p) return qdp_nomem(vm);
     qd_err why;
     qd_err_init(&why);
     int rc = qd_regex_compile(text, flags, &p->regex, &why);
     if (rc)
-        rc = qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
+        rc = qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
     else if (qd_arena_on_reset(&vm->x->arena, drop_regex, p->regex))
-        rc = qdi_nomem(vm);
+        rc = qdp_nomem(vm);
     qd_err_fini(&why);
     p->text = text;
     p->flags = flags;
@@ -36,43 +36,43 @@ int qdi_regex(qdi_vm *vm, qd_str text, uint32_t flags, qd_sv *out)
     return rc;
 }
 
-static int search(qdi_vm *vm, const qdi_pattern *p, qd_str text, size_t from, uint32_t *caps,
+static int search(qdp_vm *vm, const qdp_pattern *p, qd_str text, size_t from, uint32_t *caps,
                   bool *hit)
 {
     void *work = qd_arena_alloc(&vm->x->arena, qd_regex_work(p->regex));
     uint64_t budget = 2000 + 2000 * (uint64_t)text.n, before = budget;
     uint32_t groups = qd_regex_groups(p->regex) + 1;
-    if (!work) return qdi_nomem(vm);
+    if (!work) return qdp_nomem(vm);
     int rc =
         qd_regex_find(p->regex, work, text, from, groups < GROUPS ? groups : GROUPS, caps, &budget);
-    if (rc < 0) return qdi_steps(vm, INT32_MAX);
+    if (rc < 0) return qdp_steps(vm, INT32_MAX);
     *hit = rc == 1;
-    return qdi_steps(vm, (before - budget) / 4);
+    return qdp_steps(vm, (before - budget) / 4);
 }
 
 /* All of the text: a match that begins at its start and ends at its end. */
-static int whole(qdi_vm *vm, const qdi_pattern *p, qd_str text, uint32_t *caps, bool *hit)
+static int whole(qdp_vm *vm, const qdp_pattern *p, qd_str text, uint32_t *caps, bool *hit)
 {
     /* The engine finds the first alternative that matches, so the end is asked for in the pattern.
      */
     qd_sv anchored;
     qd_str s = qd_arena_printf(&vm->x->arena, "\\A(?:%.*s)\\z", QD_STR_ARG(p->text));
-    if (!s.p) return qdi_nomem(vm);
+    if (!s.p) return qdp_nomem(vm);
     if (search(vm, p, text, 0, caps, hit)) return -1;
     if (!*hit || (caps[0] == 0 && caps[1] == text.n)) return 0;
-    if (qdi_regex(vm, s, p->flags, &anchored)) return -1;
+    if (qdp_regex(vm, s, p->flags, &anchored)) return -1;
     return search(vm, anchored.object, text, 0, caps, hit);
 }
 
-int qdi_regex_test(qdi_vm *vm, const qd_sv *text, const qd_sv *pattern, bool all, qd_sv *out)
+int qdp_regex_test(qdp_vm *vm, const qd_sv *text, const qd_sv *pattern, bool all, qd_sv *out)
 {
     qd_str s;
     uint32_t caps[2 * GROUPS];
     bool hit = false;
     if (pattern->tag != QD_SV_PATTERN)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
-                         "Cannot cast from [%s] to [java.util.regex.Pattern].", qdi_class(pattern));
-    if (qdi_arg_str(vm, text, &s)) return -1;
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
+                         "Cannot cast from [%s] to [java.util.regex.Pattern].", qdp_class(pattern));
+    if (qdp_arg_str(vm, text, &s)) return -1;
     if (all ? whole(vm, pattern->object, s, caps, &hit)
             : search(vm, pattern->object, s, 0, caps, &hit))
         return -1;
@@ -84,9 +84,9 @@ QDI_FN(make_matcher)
 {
     (void)n;
     matcher *m = qd_arena_calloc(&vm->x->arena, sizeof *m);
-    if (!m) return qdi_nomem(vm);
+    if (!m) return qdp_nomem(vm);
     m->p = a[0].object;
-    if (qdi_arg_str(vm, &a[1], &m->text)) return -1;
+    if (qdp_arg_str(vm, &a[1], &m->text)) return -1;
     *out = (qd_sv){.tag = QD_SV_MATCHER, .object = m};
     return 0;
 }
@@ -121,19 +121,19 @@ QDI_FN(reset)
     return 0;
 }
 
-static int group_number(qdi_vm *vm, const matcher *m, const qd_sv *a, uint32_t n, int64_t *g)
+static int group_number(qdp_vm *vm, const matcher *m, const qd_sv *a, uint32_t n, int64_t *g)
 {
     *g = 0;
-    if (!m->found) return qdi_throw(vm, QDI_T_ILLEGAL_STATE, "No match found");
+    if (!m->found) return qdp_throw(vm, QDI_T_ILLEGAL_STATE, "No match found");
     if (n && a[1].tag == QD_SV_STRING) {
         *g = qd_regex_group(m->p->regex, qd_sv_text(&a[1]));
         if (*g < 0)
-            return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "No group with name <%.*s>",
+            return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "No group with name <%.*s>",
                              QD_STR_ARG(qd_sv_text(&a[1])));
-    } else if (n && qdi_arg_int(vm, &a[1], g))
+    } else if (n && qdp_arg_int(vm, &a[1], g))
         return -1;
     if (*g < 0 || *g > qd_regex_groups(m->p->regex))
-        return qdi_throw(vm, QDI_T_INDEX_BOUNDS, "No group %lld", (long long)*g);
+        return qdp_throw(vm, QDI_T_INDEX_BOUNDS, "No group %lld", (long long)*g);
     return 0;
 }
 
@@ -175,7 +175,7 @@ QDI_FN(group_count)
 QDI_FN(pattern_text)
 {
     QDI_UNUSED;
-    *out = qd_sv_str(((const qdi_pattern *)a[0].object)->text);
+    *out = qd_sv_str(((const qdp_pattern *)a[0].object)->text);
     return 0;
 }
 
@@ -186,21 +186,21 @@ QDI_FN(split)
     qd_sv l;
     size_t at = 0, from = 0;
     uint32_t caps[2 * GROUPS];
-    if (qdi_arg_str(vm, &a[1], &s)) return -1;
-    if (qd_sv_list_make(&vm->x->arena, 4, &l)) return qdi_nomem(vm);
+    if (qdp_arg_str(vm, &a[1], &s)) return -1;
+    if (qd_sv_list_make(&vm->x->arena, 4, &l)) return qdp_nomem(vm);
     while (at <= s.n) {
         bool hit = false;
         if (search(vm, a[0].object, s, at, caps, &hit)) return -1;
         if (!hit) break;
         if (caps[1] > caps[0] || caps[0] > from) {
             if (!(caps[1] == caps[0] && caps[0] >= s.n) &&
-                qdi_list_push(vm, l.list, qd_sv_str(qd_str_sub(s, from, caps[0] - from))))
+                qdp_list_push(vm, l.list, qd_sv_str(qd_str_sub(s, from, caps[0] - from))))
                 return -1;
             if (!(caps[1] == caps[0] && caps[0] >= s.n)) from = caps[1];
         }
         at = caps[1] > caps[0] ? caps[1] : caps[1] + 1;
     }
-    if (qdi_list_push(vm, l.list, qd_sv_str(qd_str_sub(s, from, s.n - from)))) return -1;
+    if (qdp_list_push(vm, l.list, qd_sv_str(qd_str_sub(s, from, s.n - from)))) return -1;
     while (l.list->n > 1 && l.list->v[l.list->n - 1].n == 0) l.list->n--;
     l.tag = QD_SV_ARRAY;
     l.list->fixed = 2;
@@ -209,23 +209,23 @@ QDI_FN(split)
 }
 
 /* Appends the replacement: a text with $1, or what a function makes of the matcher. */
-static int replacement(qdi_vm *vm, qd_buf *b, matcher *m, const qd_sv *with)
+static int replacement(qdp_vm *vm, qd_buf *b, matcher *m, const qd_sv *with)
 {
     if (with->tag == QD_SV_FUNCTION) {
         qd_sv self = {.tag = QD_SV_MATCHER, .object = m}, r;
-        if (qdi_call(vm, with, &self, 1, &r)) return -1;
+        if (qdp_call(vm, with, &self, 1, &r)) return -1;
         qd_sv_append(&r, b);
         return 0;
     }
     qd_str s;
-    if (qdi_arg_str(vm, with, &s)) return -1;
+    if (qdp_arg_str(vm, with, &s)) return -1;
     for (size_t i = 0; i < s.n; i++) {
         if (s.p[i] == '\\' && i + 1 < s.n)
             qd_buf_char(b, s.p[++i]);
         else if (s.p[i] == '$' && i + 1 < s.n && s.p[i + 1] >= '0' && s.p[i + 1] <= '9') {
             uint32_t g = (uint32_t)(s.p[++i] - '0');
             if (g > qd_regex_groups(m->p->regex))
-                return qdi_throw(vm, QDI_T_INDEX_BOUNDS, "No group %u", g);
+                return qdp_throw(vm, QDI_T_INDEX_BOUNDS, "No group %u", g);
             if (m->caps[2 * g] != UINT32_MAX)
                 qd_buf_add(b, m->text.p + m->caps[2 * g], m->caps[2 * g + 1] - m->caps[2 * g]);
         } else
@@ -234,14 +234,14 @@ static int replacement(qdi_vm *vm, qd_buf *b, matcher *m, const qd_sv *with)
     return 0;
 }
 
-static int replace(qdi_vm *vm, const qdi_pattern *p, qd_str s, const qd_sv *with, bool all,
+static int replace(qdp_vm *vm, const qdp_pattern *p, qd_str s, const qd_sv *with, bool all,
                    qd_sv *out)
 {
     matcher *m = qd_arena_calloc(&vm->x->arena, sizeof *m);
     qd_buf b;
     size_t from = 0, at = 0;
     int rc = 0;
-    if (!m) return qdi_nomem(vm);
+    if (!m) return qdp_nomem(vm);
     m->p = p;
     m->text = s;
     qd_buf_init(&b, vm->x->arena.account, 16u << 20);
@@ -255,18 +255,18 @@ static int replace(qdi_vm *vm, const qdi_pattern *p, qd_str s, const qd_sv *with
         if (!all) break;
     }
     qd_buf_add(&b, s.p + from, s.n - from);
-    if (rc == 0) rc = qd_buf_status(&b) ? qdi_nomem(vm) : qdi_string(vm, qd_buf_view(&b), out);
+    if (rc == 0) rc = qd_buf_status(&b) ? qdp_nomem(vm) : qdp_string(vm, qd_buf_view(&b), out);
     qd_buf_fini(&b);
     return rc;
 }
 
-static int string_replace(qdi_vm *vm, qd_sv *a, bool all, qd_sv *out)
+static int string_replace(qdp_vm *vm, qd_sv *a, bool all, qd_sv *out)
 {
     qd_sv p = a[1];
-    if (p.tag == QD_SV_STRING && qdi_regex(vm, qd_sv_text(&p), 0, &p)) return -1;
+    if (p.tag == QD_SV_STRING && qdp_regex(vm, qd_sv_text(&p), 0, &p)) return -1;
     if (p.tag != QD_SV_PATTERN)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
-                         "Cannot cast from [%s] to [java.util.regex.Pattern].", qdi_class(&a[1]));
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
+                         "Cannot cast from [%s] to [java.util.regex.Pattern].", qdp_class(&a[1]));
     return replace(vm, p.object, qd_sv_text(&a[0]), &a[2], all, out);
 }
 QDI_FN(replace_all)
@@ -294,7 +294,7 @@ QDI_FN(matcher_replace_first)
 
 #define P QDI_TAG(PATTERN)
 #define M QDI_TAG(MATCHER)
-const qdi_method qdi_lib_regex[] = {
+const qdp_method qdp_lib_regex[] = {
     {"matcher", 1, 0, QDI_T_MATCHER, P, make_matcher},
     {"pattern", 0, 0, QDI_T_STRING, P, pattern_text},
     {"split", 1, 0, QDI_T_STRING + QDI_T_ARRAY, P, split},

@@ -4,16 +4,16 @@
  */
 #include "script/painless/lib_int.h"
 
-static int stream_make(qdi_vm *vm, const qd_sv *v, uint32_t n, uint8_t of, qd_sv *out)
+static int stream_make(qdp_vm *vm, const qd_sv *v, uint32_t n, uint8_t of, qd_sv *out)
 {
     qd_sv l;
-    if (qd_sv_list_make(&vm->x->arena, n, &l)) return qdi_nomem(vm);
+    if (qd_sv_list_make(&vm->x->arena, n, &l)) return qdp_nomem(vm);
     if (n) memcpy(l.list->v, v, n * sizeof *v);
     l.list->n = n;
     l.tag = QD_SV_STREAM;
     l.more = of;
     *out = l;
-    return qdi_steps(vm, n);
+    return qdp_steps(vm, n);
 }
 
 QDI_FN(stream)
@@ -21,18 +21,18 @@ QDI_FN(stream)
     const qd_sv *v;
     uint32_t k;
     (void)n;
-    if (qdi_items(vm, &a[0], &v, &k)) return -1;
+    if (qdp_items(vm, &a[0], &v, &k)) return -1;
     return stream_make(vm, v, k, 0, out);
 }
 
-static int mapped(qdi_vm *vm, qd_sv *a, uint8_t of, int type, qd_sv *out)
+static int mapped(qdp_vm *vm, qd_sv *a, uint8_t of, int type, qd_sv *out)
 {
     if (stream_make(vm, a[0].list->v, a[0].list->n, of, out)) return -1;
     qd_sv s = *out;
     for (uint32_t i = 0; i < s.list->n; i++) {
         qd_sv v;
-        if (qdi_call(vm, &a[1], &a[0].list->v[i], 1, &v)) return -1;
-        if (type && qdi_cast(vm, &v, type, true, &v)) return -1;
+        if (qdp_call(vm, &a[1], &a[0].list->v[i], 1, &v)) return -1;
+        if (type && qdp_cast(vm, &v, type, true, &v)) return -1;
         s.list->v[i] = v;
     }
     return 0;
@@ -64,10 +64,10 @@ QDI_FN(map_object)
     return mapped(vm, a, 0, 0, out);
 }
 
-static int test(qdi_vm *vm, const qd_sv *fn, const qd_sv *v, bool *out)
+static int test(qdp_vm *vm, const qd_sv *fn, const qd_sv *v, bool *out)
 {
     qd_sv r;
-    if (qdi_call(vm, fn, v, 1, &r) || qdi_cast(vm, &r, QDI_T_BOOLEAN, false, &r)) return -1;
+    if (qdp_call(vm, fn, v, 1, &r) || qdp_cast(vm, &r, QDI_T_BOOLEAN, false, &r)) return -1;
     *out = r.i != 0;
     return 0;
 }
@@ -80,18 +80,18 @@ QDI_FN(filter)
     for (uint32_t i = 0; i < a[0].list->n; i++) {
         bool hit;
         if (test(vm, &a[1], &a[0].list->v[i], &hit)) return -1;
-        if (hit && qdi_list_push(vm, s.list, a[0].list->v[i])) return -1;
+        if (hit && qdp_list_push(vm, s.list, a[0].list->v[i])) return -1;
     }
     return 0;
 }
 
 /* How many pass: for anyMatch, allMatch, noneMatch. */
-static int passing(qdi_vm *vm, qd_sv *a, uint32_t *count)
+static int passing(qdp_vm *vm, qd_sv *a, uint32_t *count)
 {
     const qd_sv *v;
     uint32_t k;
     *count = 0;
-    if (qdi_items(vm, &a[0], &v, &k)) return -1;
+    if (qdp_items(vm, &a[0], &v, &k)) return -1;
     for (uint32_t i = 0; i < k; i++) {
         bool hit;
         if (test(vm, &a[1], &v[i], &hit)) return -1;
@@ -139,16 +139,16 @@ QDI_FN(sum)
            : a[0].more == QD_SV_LONG ? qd_sv_long(0)
                                      : qd_sv_int(0);
     for (uint32_t i = 0; i < a[0].list->n; i++)
-        if (qdi_arith(vm, C_ADD, out, &a[0].list->v[i], out)) return -1;
+        if (qdp_arith(vm, C_ADD, out, &a[0].list->v[i], out)) return -1;
     return 0;
 }
 
-int qdi_optional(qdi_vm *vm, const qd_sv *v, qd_sv *out)
+int qdp_optional(qdp_vm *vm, const qd_sv *v, qd_sv *out)
 {
     qd_sv *room = NULL;
     if (v) {
         room = qd_arena_alloc(&vm->x->arena, sizeof *room);
-        if (!room) return qdi_nomem(vm);
+        if (!room) return qdp_nomem(vm);
         *room = *v;
     }
     *out = (qd_sv){.tag = QD_SV_OPTIONAL, .object = room};
@@ -160,17 +160,17 @@ QDI_FN(average)
     qd_sv total = qd_sv_double(0), v;
     (void)n;
     for (uint32_t i = 0; i < a[0].list->n; i++)
-        if (qdi_arith(vm, C_ADD, &total, &a[0].list->v[i], &total)) return -1;
+        if (qdp_arith(vm, C_ADD, &total, &a[0].list->v[i], &total)) return -1;
     v = qd_sv_double(a[0].list->n ? total.f / a[0].list->n : 0);
-    return qdi_optional(vm, a[0].list->n ? &v : NULL, out);
+    return qdp_optional(vm, a[0].list->n ? &v : NULL, out);
 }
 
-static int best(qdi_vm *vm, qd_sv *a, uint32_t n, bool max, qd_sv *out)
+static int best(qdp_vm *vm, qd_sv *a, uint32_t n, bool max, qd_sv *out)
 {
     qd_sv s;
     if (stream_make(vm, a[0].list->v, a[0].list->n, 0, &s)) return -1;
-    if (qdi_sort(vm, s.list->v, s.list->n, n ? &a[1] : NULL)) return -1;
-    return qdi_optional(vm,
+    if (qdp_sort(vm, s.list->v, s.list->n, n ? &a[1] : NULL)) return -1;
+    return qdp_optional(vm,
                         !s.list->n ? NULL
                         : max      ? &s.list->v[s.list->n - 1]
                                    : &s.list->v[0],
@@ -188,29 +188,29 @@ QDI_FN(min)
 QDI_FN(sorted)
 {
     if (stream_make(vm, a[0].list->v, a[0].list->n, a[0].more, out)) return -1;
-    return qdi_sort(vm, out->list->v, out->list->n, n ? &a[1] : NULL);
+    return qdp_sort(vm, out->list->v, out->list->n, n ? &a[1] : NULL);
 }
 
 QDI_FN(distinct)
 {
     qd_sv seen, s;
     (void)n;
-    if (qd_sv_map_make(&vm->x->arena, &seen)) return qdi_nomem(vm);
+    if (qd_sv_map_make(&vm->x->arena, &seen)) return qdp_nomem(vm);
     if (stream_make(vm, NULL, 0, a[0].more, &s)) return -1;
     for (uint32_t i = 0; i < a[0].list->n; i++) {
         const qd_sv *v = &a[0].list->v[i];
         if (qd_sv_map_at(seen.map, v)) continue;
-        if (qdi_map_put(vm, seen.map, *v, qd_sv_null()) || qdi_list_push(vm, s.list, *v)) return -1;
+        if (qdp_map_put(vm, seen.map, *v, qd_sv_null()) || qdp_list_push(vm, s.list, *v)) return -1;
     }
     *out = s;
     return 0;
 }
 
-static int part(qdi_vm *vm, qd_sv *a, bool skip, qd_sv *out)
+static int part(qdp_vm *vm, qd_sv *a, bool skip, qd_sv *out)
 {
     int64_t k;
-    if (qdi_arg_int(vm, &a[1], &k)) return -1;
-    if (k < 0) return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%lld", (long long)k);
+    if (qdp_arg_int(vm, &a[1], &k)) return -1;
+    if (k < 0) return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%lld", (long long)k);
     uint32_t m = k > a[0].list->n ? a[0].list->n : (uint32_t)k;
     return skip ? stream_make(vm, a[0].list->v + m, a[0].list->n - m, a[0].more, out)
                 : stream_make(vm, a[0].list->v, m, a[0].more, out);
@@ -236,7 +236,7 @@ QDI_FN(boxed)
 QDI_FN(find_first)
 {
     (void)n;
-    return qdi_optional(vm, a[0].list->n ? &a[0].list->v[0] : NULL, out);
+    return qdp_optional(vm, a[0].list->n ? &a[0].list->v[0] : NULL, out);
 }
 
 QDI_FN(for_each)
@@ -245,7 +245,7 @@ QDI_FN(for_each)
     (void)out;
     for (uint32_t i = 0; i < a[0].list->n; i++) {
         qd_sv none;
-        if (qdi_call(vm, &a[1], &a[0].list->v[i], 1, &none)) return -1;
+        if (qdp_call(vm, &a[1], &a[0].list->v[i], 1, &none)) return -1;
     }
     return 0;
 }
@@ -253,18 +253,18 @@ QDI_FN(for_each)
 QDI_FN(reduce)
 {
     uint32_t i = 0;
-    if (n == 1 && !a[0].list->n) return qdi_optional(vm, NULL, out);
+    if (n == 1 && !a[0].list->n) return qdp_optional(vm, NULL, out);
     qd_sv acc = n == 1 ? a[0].list->v[i++] : a[1];
     for (; i < a[0].list->n; i++) {
         qd_sv args[2] = {acc, a[0].list->v[i]};
-        if (qdi_call(vm, &a[n], args, 2, &acc)) return -1;
+        if (qdp_call(vm, &a[n], args, 2, &acc)) return -1;
     }
-    if (n == 1) return qdi_optional(vm, &acc, out);
+    if (n == 1) return qdp_optional(vm, &acc, out);
     *out = acc;
     return 0;
 }
 
-static int to_list(qdi_vm *vm, const qd_sv *s, uint8_t tag, qd_sv *out)
+static int to_list(qdp_vm *vm, const qd_sv *s, uint8_t tag, qd_sv *out)
 {
     if (stream_make(vm, s->list->v, s->list->n, 0, out)) return -1;
     out->tag = tag;
@@ -284,10 +284,10 @@ QDI_FN(array)
 }
 
 /* Collectors are lists [kind, arguments …] in the guise of an ENTRY's neighbour: TAGS. */
-static int collector(qdi_vm *vm, char kind, const qd_sv *args, uint32_t n, qd_sv *out)
+static int collector(qdp_vm *vm, char kind, const qd_sv *args, uint32_t n, qd_sv *out)
 {
     qd_sv *c = qd_arena_calloc(&vm->x->arena, 5 * sizeof *c);
-    if (!c) return qdi_nomem(vm);
+    if (!c) return qdp_nomem(vm);
     c[0] = qd_sv_int(kind);
     for (uint32_t i = 0; i < n && i < 3; i++) c[i + 1] = args[i];
     c[4] = qd_sv_int((int32_t)n);
@@ -319,7 +319,7 @@ QDI_FN(c_count)
     return collector(vm, 'c', a, n, out);
 }
 
-static int joined(qdi_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
+static int joined(qdp_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
 {
     qd_buf b;
     qd_buf_init(&b, vm->x->arena.account, 16u << 20);
@@ -330,41 +330,41 @@ static int joined(qdi_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
         qd_sv_append(&s->list->v[i], &b);
     }
     if (k == 3) qd_sv_append(&c[3], &b);
-    int rc = qd_buf_status(&b) ? qdi_nomem(vm) : qdi_string(vm, qd_buf_view(&b), out);
+    int rc = qd_buf_status(&b) ? qdp_nomem(vm) : qdp_string(vm, qd_buf_view(&b), out);
     qd_buf_fini(&b);
     return rc;
 }
 
-static int collect_map(qdi_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
+static int collect_map(qdp_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
 {
     qd_sv m;
-    if (qd_sv_map_make(&vm->x->arena, &m)) return qdi_nomem(vm);
+    if (qd_sv_map_make(&vm->x->arena, &m)) return qdp_nomem(vm);
     for (uint32_t i = 0; i < s->list->n; i++) {
         qd_sv k, v;
-        if (qdi_call(vm, &c[1], &s->list->v[i], 1, &k)) return -1;
+        if (qdp_call(vm, &c[1], &s->list->v[i], 1, &k)) return -1;
         qd_sv *at = qd_sv_map_at(m.map, &k);
         if (c[0].i == 'g') {
             if (!at) {
-                if (qd_sv_list_make(&vm->x->arena, 4, &v)) return qdi_nomem(vm);
-                if (qdi_map_put(vm, m.map, k, v)) return -1;
+                if (qd_sv_list_make(&vm->x->arena, 4, &v)) return qdp_nomem(vm);
+                if (qdp_map_put(vm, m.map, k, v)) return -1;
                 at = &v;
             }
-            if (qdi_list_push(vm, at->list, s->list->v[i])) return -1;
+            if (qdp_list_push(vm, at->list, s->list->v[i])) return -1;
             continue;
         }
-        if (qdi_call(vm, &c[2], &s->list->v[i], 1, &v)) return -1;
-        if (at && c[4].i < 3) return qdi_throw(vm, QDI_T_ILLEGAL_STATE, "Duplicate key");
+        if (qdp_call(vm, &c[2], &s->list->v[i], 1, &v)) return -1;
+        if (at && c[4].i < 3) return qdp_throw(vm, QDI_T_ILLEGAL_STATE, "Duplicate key");
         if (at) {
             qd_sv args[2] = {*at, v};
-            if (qdi_call(vm, &c[3], args, 2, &v)) return -1;
+            if (qdp_call(vm, &c[3], args, 2, &v)) return -1;
         }
-        if (qdi_map_put(vm, m.map, k, v)) return -1;
+        if (qdp_map_put(vm, m.map, k, v)) return -1;
     }
     *out = m;
     return 0;
 }
 
-static int collect_by(qdi_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
+static int collect_by(qdp_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
 {
     switch (c[0].i) {
     case 'l':
@@ -375,10 +375,10 @@ static int collect_by(qdi_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
         *out = qd_sv_long(s->list->n);
         return 0;
     case 's':
-        if (qd_sv_map_make(&vm->x->arena, out)) return qdi_nomem(vm);
+        if (qd_sv_map_make(&vm->x->arena, out)) return qdp_nomem(vm);
         out->tag = QD_SV_SET;
         for (uint32_t i = 0; i < s->list->n; i++)
-            if (qdi_map_put(vm, out->map, s->list->v[i], qd_sv_null())) return -1;
+            if (qdp_map_put(vm, out->map, s->list->v[i], qd_sv_null())) return -1;
         return 0;
     default:
         return collect_map(vm, s, c, out);
@@ -389,9 +389,9 @@ QDI_FN(collect)
 {
     (void)n;
     if (a[1].tag != QD_SV_TAGS)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
                          "Cannot cast from [%s] to [java.util.stream.Collector].",
-                         qdi_class(&a[1]));
+                         qdp_class(&a[1]));
     const qd_sv *c = a[1].object;
     if (collect_by(vm, &a[0], c, out)) return -1;
     if (c[0].i != 'g' || c[4].i < 2 || c[2].tag != QD_SV_TAGS) return 0;
@@ -413,7 +413,7 @@ QDI_FN(is_present)
 QDI_FN(optional_get)
 {
     (void)n;
-    if (!a[0].object) return qdi_throw(vm, QDI_T_NO_SUCH_ELEMENT, "No value present");
+    if (!a[0].object) return qdp_throw(vm, QDI_T_NO_SUCH_ELEMENT, "No value present");
     *out = *(const qd_sv *)a[0].object;
     return 0;
 }
@@ -428,7 +428,7 @@ QDI_FN(if_present)
     (void)n;
     qd_sv none;
     (void)out;
-    return a[0].object ? qdi_call(vm, &a[1], a[0].object, 1, &none) : 0;
+    return a[0].object ? qdp_call(vm, &a[1], a[0].object, 1, &none) : 0;
 }
 
 /* The language's own additions to collections. */
@@ -458,7 +458,7 @@ QDI_FN(own_find)
     const qd_sv *v;
     uint32_t k;
     (void)n;
-    if (qdi_items(vm, &a[0], &v, &k)) return -1;
+    if (qdp_items(vm, &a[0], &v, &k)) return -1;
     for (uint32_t i = 0; i < k; i++) {
         bool hit;
         qd_sv one = v[i];
@@ -474,11 +474,11 @@ QDI_FN(own_sum)
     const qd_sv *v;
     uint32_t k;
     qd_sv total = qd_sv_double(0);
-    if (qdi_items(vm, &a[0], &v, &k)) return -1;
+    if (qdp_items(vm, &a[0], &v, &k)) return -1;
     for (uint32_t i = 0; i < k; i++) {
         qd_sv one = v[i];
-        if (n && qdi_call(vm, &a[1], &v[i], 1, &one)) return -1;
-        if (qdi_arith(vm, C_ADD, &total, &one, &total)) return -1;
+        if (n && qdp_call(vm, &a[1], &v[i], 1, &one)) return -1;
+        if (qdp_arith(vm, C_ADD, &total, &one, &total)) return -1;
     }
     *out = total;
     return 0;
@@ -502,7 +502,7 @@ QDI_FN(own_join)
 #define ST QDI_TAG(STREAM)
 #define LS (QDI_TAG(LIST) | QDI_TAG(SET))
 #define OP QDI_TAG(OPTIONAL)
-const qdi_method qdi_lib_stream[] = {
+const qdp_method qdp_lib_stream[] = {
     {"stream", 0, 0, QDI_T_STREAM, LS | QDI_TAG(VALUES), stream},
     {"stream", 1, QDI_T_ARRAYS, QDI_T_STREAM, 0, stream},
     {"map", 1, 0, QDI_T_STREAM, ST, map},

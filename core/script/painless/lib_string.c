@@ -56,13 +56,13 @@ QDI_FN(is_blank)
     return 0;
 }
 
-static int char_at(qdi_vm *vm, qd_str s, const qd_sv *at, qd_sv *out)
+static int char_at(qdp_vm *vm, qd_str s, const qd_sv *at, qd_sv *out)
 {
     int64_t i, n = units(s);
     uint32_t cp;
-    if (qdi_arg_int(vm, at, &i)) return -1;
+    if (qdp_arg_int(vm, at, &i)) return -1;
     if (i < 0 || i >= n)
-        return qdi_throw(vm, QDI_T_STRING_BOUNDS, "String index out of range: %lld", (long long)i);
+        return qdp_throw(vm, QDI_T_STRING_BOUNDS, "String index out of range: %lld", (long long)i);
     size_t b = byte_at(s, i);
     if (b >= s.n) b = byte_at(s, i - 1);
     qd_utf8_next(s.p + b, s.p + s.n, &cp);
@@ -84,11 +84,11 @@ QDI_FN(substring)
 {
     qd_str s = qd_sv_text(&a[0]);
     int64_t from, to, len = units(s);
-    if (qdi_arg_int(vm, &a[1], &from)) return -1;
+    if (qdp_arg_int(vm, &a[1], &from)) return -1;
     to = len;
-    if (n > 1 && qdi_arg_int(vm, &a[2], &to)) return -1;
+    if (n > 1 && qdp_arg_int(vm, &a[2], &to)) return -1;
     if (from < 0 || to > len || from > to)
-        return qdi_throw(vm, QDI_T_STRING_BOUNDS, "begin %lld, end %lld, length %lld",
+        return qdp_throw(vm, QDI_T_STRING_BOUNDS, "begin %lld, end %lld, length %lld",
                          (long long)from, (long long)to, (long long)len);
     size_t b = byte_at(s, from), e = byte_at(s, to);
     *out = qd_sv_str(qd_str_sub(s, b, e - b));
@@ -99,39 +99,39 @@ QDI_FN(index_of)
 {
     qd_str s = qd_sv_text(&a[0]), what;
     int64_t from = 0;
-    if (qdi_arg_str(vm, &a[1], &what) || (n > 1 && qdi_arg_int(vm, &a[2], &from))) return -1;
+    if (qdp_arg_str(vm, &a[1], &what) || (n > 1 && qdp_arg_int(vm, &a[2], &from))) return -1;
     if (from < 0) from = 0;
     size_t b = from > units(s) ? s.n : byte_at(s, from);
     ptrdiff_t at = qd_str_find_str(qd_str_sub(s, b, s.n), what);
     *out = qd_sv_int(unit_of(s, at < 0 ? -1 : at + (ptrdiff_t)b));
-    return qdi_steps(vm, s.n / 16);
+    return qdp_steps(vm, s.n / 16);
 }
 
 QDI_FN(last_index_of)
 {
     qd_str s = qd_sv_text(&a[0]), what;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &what)) return -1;
+    if (qdp_arg_str(vm, &a[1], &what)) return -1;
     ptrdiff_t at = (ptrdiff_t)s.n - (ptrdiff_t)what.n;
     while (at >= 0 && memcmp(s.p + at, what.p, what.n) != 0) at--;
     *out = qd_sv_int(unit_of(s, at < 0 ? -1 : at));
-    return qdi_steps(vm, s.n / 4);
+    return qdp_steps(vm, s.n / 4);
 }
 
 QDI_FN(contains)
 {
     qd_str what;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &what)) return -1;
+    if (qdp_arg_str(vm, &a[1], &what)) return -1;
     *out = qd_sv_bool(qd_str_find_str(qd_sv_text(&a[0]), what) >= 0);
-    return qdi_steps(vm, a[0].n / 16);
+    return qdp_steps(vm, a[0].n / 16);
 }
 
 QDI_FN(starts_with)
 {
     qd_str what, s = qd_sv_text(&a[0]);
     int64_t from = 0;
-    if (qdi_arg_str(vm, &a[1], &what) || (n > 1 && qdi_arg_int(vm, &a[2], &from))) return -1;
+    if (qdp_arg_str(vm, &a[1], &what) || (n > 1 && qdp_arg_int(vm, &a[2], &from))) return -1;
     if (from < 0 || from > units(s))
         *out = qd_sv_bool(false);
     else
@@ -143,7 +143,7 @@ QDI_FN(ends_with)
 {
     qd_str what;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &what)) return -1;
+    if (qdp_arg_str(vm, &a[1], &what)) return -1;
     *out = qd_sv_bool(qd_str_ends(qd_sv_text(&a[0]), what));
     return 0;
 }
@@ -165,10 +165,10 @@ static uint32_t cased(uint32_t c, bool up)
     return c;
 }
 
-static int to_case(qdi_vm *vm, qd_str s, bool up, qd_sv *out)
+static int to_case(qdp_vm *vm, qd_str s, bool up, qd_sv *out)
 {
     char *p = qd_arena_bytes(&vm->x->arena, s.n + 5);
-    if (!p) return qdi_nomem(vm);
+    if (!p) return qdp_nomem(vm);
     size_t at = 0;
     for (const char *c = s.p, *end = s.p + s.n; c < end;) {
         uint32_t cp;
@@ -181,7 +181,7 @@ static int to_case(qdi_vm *vm, qd_str s, bool up, qd_sv *out)
     }
     p[at] = 0;
     *out = qd_sv_str((qd_str){p, at});
-    return qdi_steps(vm, s.n / 8);
+    return qdp_steps(vm, s.n / 8);
 }
 
 QDI_FN(to_lower)
@@ -207,10 +207,10 @@ QDI_FN(trim)
 }
 
 /* What b holds as a STRING; frees b. */
-static int taken(qdi_vm *vm, qd_buf *b, qd_sv *out)
+static int taken(qdp_vm *vm, qd_buf *b, qd_sv *out)
 {
-    int rc = qd_buf_status(b) ? qdi_nomem(vm) : qdi_string(vm, qd_buf_view(b), out);
-    if (rc == 0) rc = qdi_steps(vm, b->n / 16);
+    int rc = qd_buf_status(b) ? qdp_nomem(vm) : qdp_string(vm, qd_buf_view(b), out);
+    if (rc == 0) rc = qdp_steps(vm, b->n / 16);
     qd_buf_fini(b);
     return rc;
 }
@@ -220,7 +220,7 @@ QDI_FN(replace)
     qd_str s = qd_sv_text(&a[0]), what, with;
     qd_buf b;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &what) || qdi_arg_str(vm, &a[2], &with)) return -1;
+    if (qdp_arg_str(vm, &a[1], &what) || qdp_arg_str(vm, &a[2], &with)) return -1;
     qd_buf_init(&b, vm->x->arena.account, 16u << 20);
     if (!what.n) {
         *out = a[0];
@@ -243,17 +243,17 @@ QDI_FN(split_on)
     qd_str s = qd_sv_text(&a[0]), token;
     int64_t limit = -1;
     qd_sv l, part;
-    if (qdi_arg_str(vm, &a[1], &token) || (n > 1 && qdi_arg_int(vm, &a[2], &limit))) return -1;
-    if (!token.n) return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Cannot split on an empty token");
-    if (qd_sv_list_make(&vm->x->arena, 4, &l)) return qdi_nomem(vm);
+    if (qdp_arg_str(vm, &a[1], &token) || (n > 1 && qdp_arg_int(vm, &a[2], &limit))) return -1;
+    if (!token.n) return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Cannot split on an empty token");
+    if (qd_sv_list_make(&vm->x->arena, 4, &l)) return qdp_nomem(vm);
     for (int64_t i = 1; limit <= 0 || i < limit; i++) {
         ptrdiff_t at = qd_str_find_str(s, token);
         if (at < 0) break;
         part = qd_sv_str(qd_str_sub(s, 0, (size_t)at));
-        if (qdi_list_push(vm, l.list, part)) return -1;
+        if (qdp_list_push(vm, l.list, part)) return -1;
         s = qd_str_sub(s, (size_t)at + token.n, s.n);
     }
-    if (qdi_list_push(vm, l.list, qd_sv_str(s))) return -1;
+    if (qdp_list_push(vm, l.list, qd_sv_str(s))) return -1;
     l.tag = QD_SV_ARRAY;
     l.list->fixed = 2;
     *out = l;
@@ -265,10 +265,10 @@ QDI_FN(repeat)
     int64_t times;
     qd_buf b;
     (void)n;
-    if (qdi_arg_int(vm, &a[1], &times)) return -1;
+    if (qdp_arg_int(vm, &a[1], &times)) return -1;
     if (times < 0)
-        return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "count is negative: %lld", (long long)times);
-    if (times * (int64_t)a[0].n > 4 << 20) return qdi_nomem(vm);
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "count is negative: %lld", (long long)times);
+    if (times * (int64_t)a[0].n > 4 << 20) return qdp_nomem(vm);
     qd_buf_init(&b, vm->x->arena.account, 8u << 20);
     for (int64_t i = 0; a[0].n && i < times; i++) qd_buf_str(&b, qd_sv_text(&a[0]));
     return taken(vm, &b, out);
@@ -293,7 +293,7 @@ QDI_FN(compare_ignore_case)
     qd_sv x, y;
     qd_str s;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &s) || to_case(vm, qd_sv_text(&a[0]), false, &x) ||
+    if (qdp_arg_str(vm, &a[1], &s) || to_case(vm, qd_sv_text(&a[0]), false, &x) ||
         to_case(vm, s, false, &y))
         return -1;
     *out = qd_sv_int(qd_str_cmp(qd_sv_text(&x), qd_sv_text(&y)));
@@ -304,11 +304,11 @@ QDI_FN(concat)
 {
     qd_str s;
     (void)n;
-    if (qdi_arg_str(vm, &a[1], &s)) return -1;
+    if (qdp_arg_str(vm, &a[1], &s)) return -1;
     qd_str t =
         qd_arena_printf(&vm->x->arena, "%.*s%.*s", QD_STR_ARG(qd_sv_text(&a[0])), QD_STR_ARG(s));
     *out = qd_sv_str(t);
-    return t.p ? 0 : qdi_nomem(vm);
+    return t.p ? 0 : qdp_nomem(vm);
 }
 
 QDI_FN(to_chars)
@@ -316,11 +316,11 @@ QDI_FN(to_chars)
     (void)n;
     qd_str s = qd_sv_text(&a[0]);
     qd_sv l;
-    if (qd_sv_list_make(&vm->x->arena, a[0].n, &l)) return qdi_nomem(vm);
+    if (qd_sv_list_make(&vm->x->arena, a[0].n, &l)) return qdp_nomem(vm);
     for (const char *c = s.p, *end = s.p + s.n; c < end;) {
         uint32_t cp;
         c += qd_utf8_next(c, end, &cp);
-        if (qdi_list_push(vm, l.list, (qd_sv){.tag = QD_SV_CHAR, .i = cp})) return -1;
+        if (qdp_list_push(vm, l.list, (qd_sv){.tag = QD_SV_CHAR, .i = cp})) return -1;
     }
     l.tag = QD_SV_ARRAY;
     l.list->fixed = 2;
@@ -331,7 +331,7 @@ QDI_FN(to_chars)
 QDI_FN(value_of)
 {
     (void)n;
-    return qdi_text(vm, &a[0], out);
+    return qdp_text(vm, &a[0], out);
 }
 
 QDI_FN(join)
@@ -340,9 +340,9 @@ QDI_FN(join)
     const qd_sv *v;
     uint32_t k;
     qd_buf b;
-    if (qdi_arg_str(vm, &a[0], &by)) return -1;
+    if (qdp_arg_str(vm, &a[0], &by)) return -1;
     if (n == 2 && a[1].tag != QD_SV_STRING) {
-        if (qdi_items(vm, &a[1], &v, &k)) return -1;
+        if (qdp_items(vm, &a[1], &v, &k)) return -1;
     } else
         v = a + 1, k = n - 1;
     qd_buf_init(&b, vm->x->arena.account, 16u << 20);
@@ -361,12 +361,12 @@ static void drop_buf(void *b)
 QDI_FN(builder_new)
 {
     qd_buf *b = qd_arena_calloc(&vm->x->arena, sizeof *b);
-    if (!b) return qdi_nomem(vm);
+    if (!b) return qdp_nomem(vm);
     qd_buf_init(b, vm->x->arena.account, 16u << 20);
-    if (qd_arena_on_reset(&vm->x->arena, drop_buf, b)) return qdi_nomem(vm);
+    if (qd_arena_on_reset(&vm->x->arena, drop_buf, b)) return qdp_nomem(vm);
     if (n && a[0].tag == QD_SV_STRING) qd_buf_str(b, qd_sv_text(&a[0]));
     *out = (qd_sv){.tag = QD_SV_BUILDER, .object = b};
-    return qd_buf_status(b) ? qdi_nomem(vm) : 0;
+    return qd_buf_status(b) ? qdp_nomem(vm) : 0;
 }
 
 QDI_FN(append)
@@ -379,14 +379,14 @@ QDI_FN(append)
     } else
         qd_sv_append(&a[1], b);
     *out = a[0];
-    if (qd_buf_status(b)) return qdi_nomem(vm);
-    return qdi_steps(vm, (b->n - before) / 16);
+    if (qd_buf_status(b)) return qdp_nomem(vm);
+    return qdp_steps(vm, (b->n - before) / 16);
 }
 
 QDI_FN(builder_text)
 {
     (void)n;
-    return qdi_string(vm, qd_buf_view(a[0].object), out);
+    return qdp_string(vm, qd_buf_view(a[0].object), out);
 }
 
 QDI_FN(builder_length)
@@ -403,22 +403,22 @@ QDI_FN(builder_char_at)
 }
 
 /* setLength, deleteCharAt, insert, replace, reverse: the text taken, changed and put back. */
-static int splice(qdi_vm *vm, qd_buf *b, int64_t from, int64_t to, qd_str with)
+static int splice(qdp_vm *vm, qd_buf *b, int64_t from, int64_t to, qd_str with)
 {
     qd_sv old, w;
-    if (qdi_string(vm, qd_buf_view(b), &old) || qdi_string(vm, with, &w)) return -1;
+    if (qdp_string(vm, qd_buf_view(b), &old) || qdp_string(vm, with, &w)) return -1;
     qd_str s = qd_sv_text(&old);
     int64_t len = units(s);
     if (to > len) to = len;
     if (from < 0 || from > to)
-        return qdi_throw(vm, QDI_T_STRING_BOUNDS, "start %lld, end %lld, length %lld",
+        return qdp_throw(vm, QDI_T_STRING_BOUNDS, "start %lld, end %lld, length %lld",
                          (long long)from, (long long)to, (long long)len);
     size_t x = byte_at(s, from), y = byte_at(s, to);
     qd_buf_reset(b);
     qd_buf_add(b, s.p, x);
     qd_buf_str(b, qd_sv_text(&w));
     qd_buf_add(b, s.p + y, s.n - y);
-    return qd_buf_status(b) ? qdi_nomem(vm) : qdi_steps(vm, s.n / 8);
+    return qd_buf_status(b) ? qdp_nomem(vm) : qdp_steps(vm, s.n / 8);
 }
 
 QDI_FN(set_length)
@@ -426,16 +426,16 @@ QDI_FN(set_length)
     int64_t len;
     (void)n;
     (void)out;
-    if (qdi_arg_int(vm, &a[1], &len)) return -1;
+    if (qdp_arg_int(vm, &a[1], &len)) return -1;
     return splice(vm, a[0].object, len, INT32_MAX, (qd_str){"", 0});
 }
 
 QDI_FN(delete_at)
 {
     int64_t i, to;
-    if (qdi_arg_int(vm, &a[1], &i)) return -1;
+    if (qdp_arg_int(vm, &a[1], &i)) return -1;
     to = i + 1;
-    if (n > 1 && qdi_arg_int(vm, &a[2], &to)) return -1;
+    if (n > 1 && qdp_arg_int(vm, &a[2], &to)) return -1;
     *out = a[0];
     return splice(vm, a[0].object, i, to, (qd_str){"", 0});
 }
@@ -445,7 +445,7 @@ QDI_FN(insert)
     int64_t i;
     qd_sv t;
     (void)n;
-    if (qdi_arg_int(vm, &a[1], &i) || qdi_text(vm, &a[2], &t)) return -1;
+    if (qdp_arg_int(vm, &a[1], &i) || qdp_text(vm, &a[2], &t)) return -1;
     *out = a[0];
     return splice(vm, a[0].object, i, i, qd_sv_text(&t));
 }
@@ -455,7 +455,7 @@ QDI_FN(builder_replace)
     int64_t i, to;
     qd_str s;
     (void)n;
-    if (qdi_arg_int(vm, &a[1], &i) || qdi_arg_int(vm, &a[2], &to) || qdi_arg_str(vm, &a[3], &s))
+    if (qdp_arg_int(vm, &a[1], &i) || qdp_arg_int(vm, &a[2], &to) || qdp_arg_str(vm, &a[3], &s))
         return -1;
     *out = a[0];
     return splice(vm, a[0].object, i, to, s);
@@ -466,7 +466,7 @@ QDI_FN(reverse)
     (void)n;
     qd_buf *b = a[0].object;
     qd_sv old;
-    if (qdi_string(vm, qd_buf_view(b), &old)) return -1;
+    if (qdp_string(vm, qd_buf_view(b), &old)) return -1;
     qd_str s = qd_sv_text(&old);
     char *to = b->p + b->n;
     for (const char *c = s.p, *end = s.p + s.n; c < end;) {
@@ -477,11 +477,11 @@ QDI_FN(reverse)
         c += w;
     }
     *out = a[0];
-    return qdi_steps(vm, s.n / 8);
+    return qdp_steps(vm, s.n / 8);
 }
 
 #define S QDI_TAG(STRING)
-const qdi_method qdi_lib_string[] = {
+const qdp_method qdp_lib_string[] = {
     {"length", 0, 0, QDI_T_INT, S, length},
     {"isEmpty", 0, 0, QDI_T_BOOLEAN, S, is_empty},
     {"isBlank", 0, 0, QDI_T_BOOLEAN, S, is_blank},
@@ -515,7 +515,7 @@ const qdi_method qdi_lib_string[] = {
 };
 
 #define SB QDI_TAG(BUILDER)
-const qdi_method qdi_lib_builder[] = {
+const qdp_method qdp_lib_builder[] = {
     {"new", 0, QDI_T_BUILDER, QDI_T_BUILDER, 0, builder_new},
     {"new", 1, QDI_T_BUILDER, QDI_T_BUILDER, 0, builder_new},
     {"append", 1, 0, QDI_T_BUILDER, SB, append},

@@ -12,11 +12,11 @@ static const qd_sv_time *time_of(const qd_sv *v)
     return v->object;
 }
 
-int qdi_time_make(qdi_vm *vm, uint8_t tag, int64_t ms, int32_t rest, const qd_zone *zone,
+int qdp_time_make(qdp_vm *vm, uint8_t tag, int64_t ms, int32_t rest, const qd_zone *zone,
                   qd_sv *out)
 {
     qd_sv_time *t = qd_arena_alloc(&vm->x->arena, sizeof *t);
-    if (!t) return qdi_nomem(vm);
+    if (!t) return qdp_nomem(vm);
     *t = (qd_sv_time){ms, rest, zone};
     *out = (qd_sv){.tag = tag, .object = t};
     return 0;
@@ -34,7 +34,7 @@ static int64_t to_utc(const qd_zone *z, int64_t local)
     return z ? qd_zone_to_utc(z, local) : local;
 }
 
-static int zone_arg(qdi_vm *vm, const qd_sv *v, const qd_zone **out)
+static int zone_arg(qdp_vm *vm, const qd_sv *v, const qd_zone **out)
 {
     qd_zone *z = NULL;
     if (v->tag == QD_SV_ZONE) {
@@ -42,12 +42,12 @@ static int zone_arg(qdi_vm *vm, const qd_sv *v, const qd_zone **out)
         return 0;
     }
     if (v->tag != QD_SV_STRING)
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.ZoneId].",
-                         qdi_class(v));
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.ZoneId].",
+                         qdp_class(v));
     qd_err why;
     qd_err_init(&why);
     int rc = qd_zone_make(&vm->x->arena, qd_sv_text(v), &z, &why);
-    if (rc) rc = qdi_throw(vm, QDI_T_DATE_TIME, "%s", qd_err_reason(&why));
+    if (rc) rc = qdp_throw(vm, QDI_T_DATE_TIME, "%s", qd_err_reason(&why));
     qd_err_fini(&why);
     *out = z;
     return rc;
@@ -73,9 +73,9 @@ static qd_str zone_text(qd_str s)
     return (qd_str){NULL, 0};
 }
 
-static int parse_fail(qdi_vm *vm, qd_str s)
+static int parse_fail(qdp_vm *vm, qd_str s)
 {
-    return qdi_throw(vm, QDI_T_DATE_PARSE, "Text '%.*s' could not be parsed at index 0",
+    return qdp_throw(vm, QDI_T_DATE_PARSE, "Text '%.*s' could not be parsed at index 0",
                      (int)(s.n < 100 ? s.n : 100), s.p);
 }
 
@@ -86,10 +86,10 @@ QDI_FN(zdt_parse)
     int32_t rest = 0;
     const qd_zone *zone = NULL;
     qd_sv zt;
-    if (qdi_arg_str(vm, &a[0], &s)) return -1;
+    if (qdp_arg_str(vm, &a[0], &s)) return -1;
     if (n > 1 && a[1].tag == QD_SV_FORMAT && a[1].object) {
         if (!qd_date_try_fine(a[1].object, s, NULL, false, &ms, &rest)) return parse_fail(vm, s);
-        return qdi_time_make(vm, QD_SV_DATE, ms, rest, NULL, out);
+        return qdp_time_make(vm, QD_SV_DATE, ms, rest, NULL, out);
     }
     z = zone_text(s);
     if (!z.p || s.n < 10) return parse_fail(vm, s);
@@ -99,7 +99,7 @@ QDI_FN(zdt_parse)
         return parse_fail(vm, s);
     zt = qd_sv_str(z);
     if (!qd_str_is(z, "Z") && zone_arg(vm, &zt, &zone)) return -1;
-    return qdi_time_make(vm, QD_SV_DATE, ms, rest, zone, out);
+    return qdp_time_make(vm, QD_SV_DATE, ms, rest, zone, out);
 }
 
 QDI_FN(zdt_of)
@@ -108,12 +108,12 @@ QDI_FN(zdt_of)
     const qd_zone *z;
     (void)n;
     for (int i = 0; i < 7; i++)
-        if (qdi_arg_int(vm, &a[i], &v[i])) return -1;
+        if (qdp_arg_int(vm, &a[i], &v[i])) return -1;
     if (zone_arg(vm, &a[7], &z)) return -1;
     if (v[0] < -YEARS_MAX || v[0] > YEARS_MAX || v[1] < 1 || v[1] > 12 || v[2] < 1 || v[2] > 31 ||
         v[3] < 0 || v[3] > 23 || v[4] < 0 || v[4] > 59 || v[5] < 0 || v[5] > 59 || v[6] < 0 ||
         v[6] > 999999999)
-        return qdi_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date");
+        return qdp_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date");
     qd_civil c = {v[0],
                   (int32_t)v[1],
                   (int32_t)v[2],
@@ -125,9 +125,9 @@ QDI_FN(zdt_of)
     int64_t local = qd_civil_to_ms(&c);
     qd_civil_from_ms(local, &back);
     if (back.day != c.day)
-        return qdi_throw(vm, QDI_T_DATE_TIME, "Invalid date '%lld-%d-%d'", (long long)v[0], c.month,
+        return qdp_throw(vm, QDI_T_DATE_TIME, "Invalid date '%lld-%d-%d'", (long long)v[0], c.month,
                          c.day);
-    return qdi_time_make(vm, QD_SV_DATE, to_utc(z, local), (int32_t)(v[6] % 1000000), z, out);
+    return qdp_time_make(vm, QD_SV_DATE, to_utc(z, local), (int32_t)(v[6] % 1000000), z, out);
 }
 
 QDI_FN(zdt_of_instant)
@@ -135,10 +135,10 @@ QDI_FN(zdt_of_instant)
     const qd_zone *z;
     (void)n;
     if (a[0].tag != QD_SV_INSTANT)
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.Instant].",
-                         qdi_class(&a[0]));
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.Instant].",
+                         qdp_class(&a[0]));
     if (zone_arg(vm, &a[1], &z)) return -1;
-    return qdi_time_make(vm, QD_SV_DATE, time_of(&a[0])->ms, time_of(&a[0])->rest, z, out);
+    return qdp_time_make(vm, QD_SV_DATE, time_of(&a[0])->ms, time_of(&a[0])->rest, z, out);
 }
 
 QDI_FN(in_zone)
@@ -146,7 +146,7 @@ QDI_FN(in_zone)
     const qd_zone *z;
     (void)n;
     if (zone_arg(vm, &a[1], &z)) return -1;
-    return qdi_time_make(vm, QD_SV_DATE, time_of(&a[0])->ms, time_of(&a[0])->rest, z, out);
+    return qdp_time_make(vm, QD_SV_DATE, time_of(&a[0])->ms, time_of(&a[0])->rest, z, out);
 }
 
 QDI_FN(local_in_zone)
@@ -156,7 +156,7 @@ QDI_FN(local_in_zone)
     (void)n;
     if (zone_arg(vm, &a[1], &z)) return -1;
     civil(&a[0], &c);
-    return qdi_time_make(vm, QD_SV_DATE, to_utc(z, qd_civil_to_ms(&c)), time_of(&a[0])->rest, z,
+    return qdp_time_make(vm, QD_SV_DATE, to_utc(z, qd_civil_to_ms(&c)), time_of(&a[0])->rest, z,
                          out);
 }
 
@@ -232,7 +232,7 @@ QDI_FN(instant_nano)
 QDI_FN(to_instant)
 {
     (void)n;
-    return qdi_time_make(vm, QD_SV_INSTANT, time_of(&a[0])->ms, time_of(&a[0])->rest, NULL, out);
+    return qdp_time_make(vm, QD_SV_INSTANT, time_of(&a[0])->ms, time_of(&a[0])->rest, NULL, out);
 }
 QDI_FN(zone_get)
 {
@@ -249,17 +249,17 @@ QDI_FN(instant_milli)
 {
     int64_t ms;
     (void)n;
-    if (qdi_arg_int(vm, &a[0], &ms)) return -1;
-    return qdi_time_make(vm, QD_SV_INSTANT, ms, 0, NULL, out);
+    if (qdp_arg_int(vm, &a[0], &ms)) return -1;
+    return qdp_time_make(vm, QD_SV_INSTANT, ms, 0, NULL, out);
 }
 QDI_FN(instant_second)
 {
     int64_t s;
     (void)n;
-    if (qdi_arg_int(vm, &a[0], &s)) return -1;
+    if (qdp_arg_int(vm, &a[0], &s)) return -1;
     if (s > INT64_MAX / 1000 || s < INT64_MIN / 1000)
-        return qdi_throw(vm, QDI_T_DATE_TIME, "Instant exceeds minimum or maximum instant");
-    return qdi_time_make(vm, QD_SV_INSTANT, s * 1000, 0, NULL, out);
+        return qdp_throw(vm, QDI_T_DATE_TIME, "Instant exceeds minimum or maximum instant");
+    return qdp_time_make(vm, QD_SV_INSTANT, s * 1000, 0, NULL, out);
 }
 QDI_FN(instant_parse)
 {
@@ -276,7 +276,7 @@ static int64_t unit_ms(int64_t unit)
 }
 
 /* The time n units later, on the calendar of its zone from days upwards. */
-static int plus(qdi_vm *vm, const qd_sv *v, int64_t unit, int64_t k, qd_sv *out)
+static int plus(qdp_vm *vm, const qd_sv *v, int64_t unit, int64_t k, qd_sv *out)
 {
     const qd_sv_time *t = time_of(v);
     int64_t ms = t->ms, rest = t->rest, step = unit_ms(unit), moved;
@@ -289,15 +289,15 @@ static int plus(qdi_vm *vm, const qd_sv *v, int64_t unit, int64_t k, qd_sv *out)
         ms += k / 1000;
     } else if (unit <= 6 || v->tag != QD_SV_DATE) {
         if (!step)
-            return qdi_throw(vm, QDI_T_UNSUPPORTED, "Unsupported unit: %s", qd_sv_units[unit]);
+            return qdp_throw(vm, QDI_T_UNSUPPORTED, "Unsupported unit: %s", qd_sv_units[unit]);
         if (__builtin_mul_overflow(step, k, &moved) || __builtin_add_overflow(ms, moved, &ms))
-            return qdi_throw(vm, QDI_T_ARITHMETIC, "long overflow");
+            return qdp_throw(vm, QDI_T_ARITHMETIC, "long overflow");
     } else {
         qd_civil c;
         civil(v, &c);
         int64_t months = unit == 9 ? k : unit == 10 ? k * 12 : 0;
         if (k > YEARS_MAX || k < -YEARS_MAX)
-            return qdi_throw(vm, QDI_T_DATE_TIME, "the date exceeds the range of dates");
+            return qdp_throw(vm, QDI_T_DATE_TIME, "the date exceeds the range of dates");
         if (months) {
             int64_t total = c.year * 12 + c.month - 1 + months;
             c.year = floor_div(total, 12);
@@ -314,7 +314,7 @@ static int plus(qdi_vm *vm, const qd_sv *v, int64_t unit, int64_t k, qd_sv *out)
         ms += carry;
         rest -= carry * 1000000;
     }
-    return qdi_time_make(vm, v->tag, ms, (int32_t)rest, t->zone, out);
+    return qdp_time_make(vm, v->tag, ms, (int32_t)rest, t->zone, out);
 }
 
 #define MOVE(name, unit)                                                                           \
@@ -322,13 +322,13 @@ static int plus(qdi_vm *vm, const qd_sv *v, int64_t unit, int64_t k, qd_sv *out)
     {                                                                                              \
         int64_t k;                                                                                 \
         (void)n;                                                                                   \
-        return qdi_arg_int(vm, &a[1], &k) ? -1 : plus(vm, &a[0], unit, k, out);                    \
+        return qdp_arg_int(vm, &a[1], &k) ? -1 : plus(vm, &a[0], unit, k, out);                    \
     }                                                                                              \
     QDI_FN(minus_##name)                                                                           \
     {                                                                                              \
         int64_t k;                                                                                 \
         (void)n;                                                                                   \
-        return qdi_arg_int(vm, &a[1], &k)                                                          \
+        return qdp_arg_int(vm, &a[1], &k)                                                          \
                    ? -1                                                                            \
                    : plus(vm, &a[0], unit, (int64_t)(0 - (uint64_t)k), out);                       \
     }
@@ -343,20 +343,20 @@ MOVE(months, 9)
 MOVE(years, 10)
 
 /* plus(amount, unit), plus(duration) */
-static int plus_any(qdi_vm *vm, qd_sv *a, uint32_t n, int sign, qd_sv *out)
+static int plus_any(qdp_vm *vm, qd_sv *a, uint32_t n, int sign, qd_sv *out)
 {
     int64_t k;
     if (n == 2) {
-        if (qdi_arg_int(vm, &a[1], &k)) return -1;
+        if (qdp_arg_int(vm, &a[1], &k)) return -1;
         if (a[2].tag != QD_SV_UNIT)
-            return qdi_throw(vm, QDI_T_CLASS_CAST,
+            return qdp_throw(vm, QDI_T_CLASS_CAST,
                              "Cannot cast from [%s] to [java.time.temporal.ChronoUnit].",
-                             qdi_class(&a[2]));
+                             qdp_class(&a[2]));
         return plus(vm, &a[0], a[2].i, sign < 0 ? (int64_t)(0 - (uint64_t)k) : k, out);
     }
     if (a[1].tag != QD_SV_DURATION)
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.Duration].",
-                         qdi_class(&a[1]));
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [java.time.Duration].",
+                         qdp_class(&a[1]));
     return plus(vm, &a[0], 2, sign * time_of(&a[1])->ms, out);
 }
 QDI_FN(plus_)
@@ -368,13 +368,13 @@ QDI_FN(minus_)
     return plus_any(vm, a, n, -1, out);
 }
 
-static int with(qdi_vm *vm, qd_sv *a, int part, qd_sv *out)
+static int with(qdp_vm *vm, qd_sv *a, int part, qd_sv *out)
 {
     int64_t k;
     qd_civil c;
-    if (qdi_arg_int(vm, &a[1], &k)) return -1;
+    if (qdp_arg_int(vm, &a[1], &k)) return -1;
     if (k < -YEARS_MAX || k > YEARS_MAX)
-        return qdi_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date");
+        return qdp_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date");
     civil(&a[0], &c);
     if (part == 0) c.year = k;
     int32_t *parts[] = {NULL, &c.month, &c.day, &c.hour, &c.minute, &c.second};
@@ -384,9 +384,9 @@ static int with(qdi_vm *vm, qd_sv *a, int part, qd_sv *out)
     qd_civil_from_ms(ms, &back);
     if (back.month != c.month || back.hour != c.hour || back.minute != c.minute ||
         back.second != c.second)
-        return qdi_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date: %lld",
+        return qdp_throw(vm, QDI_T_DATE_TIME, "Invalid value for a part of a date: %lld",
                          (long long)k);
-    return qdi_time_make(vm, QD_SV_DATE, to_utc(time_of(&a[0])->zone, ms), time_of(&a[0])->rest,
+    return qdp_time_make(vm, QD_SV_DATE, to_utc(time_of(&a[0])->zone, ms), time_of(&a[0])->rest,
                          time_of(&a[0])->zone, out);
 }
 #define WITH(name, part)                                                                           \
@@ -407,23 +407,23 @@ QDI_FN(truncated)
     qd_civil c;
     (void)n;
     if (a[1].tag != QD_SV_UNIT || a[1].i > 7)
-        return qdi_throw(vm, QDI_T_UNSUPPORTED, "Unit is too large to be used for truncation");
+        return qdp_throw(vm, QDI_T_UNSUPPORTED, "Unit is too large to be used for truncation");
     int64_t step = a[1].i == 0 ? 0 : unit_ms(a[1].i);
     if (a[0].tag == QD_SV_INSTANT)
-        return qdi_time_make(vm, QD_SV_INSTANT,
+        return qdp_time_make(vm, QD_SV_INSTANT,
                              step ? floor_div(time_of(&a[0])->ms, step) * step : time_of(&a[0])->ms,
                              0, NULL, out);
     civil(&a[0], &c);
     int64_t local = qd_civil_to_ms(&c);
     if (step) local = floor_div(local, step) * step;
-    return qdi_time_make(vm, QD_SV_DATE, to_utc(time_of(&a[0])->zone, local), 0,
+    return qdp_time_make(vm, QD_SV_DATE, to_utc(time_of(&a[0])->zone, local), 0,
                          time_of(&a[0])->zone, out);
 }
 
-static int ordered(qdi_vm *vm, qd_sv *a, int want, qd_sv *out)
+static int ordered(qdp_vm *vm, qd_sv *a, int want, qd_sv *out)
 {
     int c;
-    if (qdi_compare(vm, &a[0], &a[1], &c)) return -1;
+    if (qdp_compare(vm, &a[0], &a[1], &c)) return -1;
     *out = qd_sv_bool(c == want);
     return 0;
 }
@@ -444,13 +444,13 @@ QDI_FN(is_equal)
 }
 
 /* Are both times? */
-static int times(qdi_vm *vm, const qd_sv *x, const qd_sv *y)
+static int times(qdp_vm *vm, const qd_sv *x, const qd_sv *y)
 {
     for (int i = 0; i < 2; i++) {
         const qd_sv *v = i ? y : x;
         if (v->tag == QD_SV_DATE || v->tag == QD_SV_INSTANT) continue;
-        return qdi_throw(vm, v->tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
-                         "Cannot cast from [%s] to [java.time.temporal.Temporal].", qdi_class(v));
+        return qdp_throw(vm, v->tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
+                         "Cannot cast from [%s] to [java.time.temporal.Temporal].", qdp_class(v));
     }
     return 0;
 }
@@ -473,7 +473,7 @@ static int64_t months_between(const qd_sv *x, const qd_sv *y)
     return m;
 }
 
-static int between(qdi_vm *vm, const qd_sv *x, const qd_sv *y, int64_t unit, qd_sv *out)
+static int between(qdp_vm *vm, const qd_sv *x, const qd_sv *y, int64_t unit, qd_sv *out)
 {
     if (times(vm, x, y)) return -1;
     int64_t d = time_of(y)->ms - time_of(x)->ms;
@@ -481,7 +481,7 @@ static int between(qdi_vm *vm, const qd_sv *x, const qd_sv *y, int64_t unit, qd_
     if (d > 0 && time_of(y)->rest < time_of(x)->rest) d--;
     if (unit >= 9) {
         if (x->tag != QD_SV_DATE)
-            return qdi_throw(vm, QDI_T_UNSUPPORTED, "Unsupported unit: %s", qd_sv_units[unit]);
+            return qdp_throw(vm, QDI_T_UNSUPPORTED, "Unsupported unit: %s", qd_sv_units[unit]);
         int64_t m = months_between(x, y);
         *out = qd_sv_long(unit == 9 ? m : m / 12);
     } else if (unit < 2)
@@ -504,23 +504,23 @@ QDI_FN(until)
 {
     (void)n;
     if (a[2].tag != QD_SV_UNIT)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
                          "Cannot cast from [%s] to [java.time.temporal.ChronoUnit].",
-                         qdi_class(&a[2]));
+                         qdp_class(&a[2]));
     return between(vm, &a[0], &a[1], a[2].i, out);
 }
 QDI_FN(duration_between)
 {
     (void)n;
     if (times(vm, &a[0], &a[1])) return -1;
-    return qdi_time_make(vm, QD_SV_DURATION, time_of(&a[1])->ms - time_of(&a[0])->ms, 0, NULL, out);
+    return qdp_time_make(vm, QD_SV_DURATION, time_of(&a[1])->ms - time_of(&a[0])->ms, 0, NULL, out);
 }
-static int duration_of(qdi_vm *vm, qd_sv *a, int64_t ms, qd_sv *out)
+static int duration_of(qdp_vm *vm, qd_sv *a, int64_t ms, qd_sv *out)
 {
     int64_t k;
-    if (qdi_arg_int(vm, &a[0], &k)) return -1;
-    if (__builtin_mul_overflow(k, ms, &k)) return qdi_throw(vm, QDI_T_ARITHMETIC, "long overflow");
-    return qdi_time_make(vm, QD_SV_DURATION, k, 0, NULL, out);
+    if (qdp_arg_int(vm, &a[0], &k)) return -1;
+    if (__builtin_mul_overflow(k, ms, &k)) return qdp_throw(vm, QDI_T_ARITHMETIC, "long overflow");
+    return qdp_time_make(vm, QD_SV_DURATION, k, 0, NULL, out);
 }
 #define SPAN(name, span)                                                                           \
     QDI_FN(of_##name)                                                                              \
@@ -545,11 +545,11 @@ QDI_FN(formatter)
     qd_str s;
     qd_date_format *f = NULL;
     (void)n;
-    if (qdi_arg_str(vm, &a[0], &s)) return -1;
+    if (qdp_arg_str(vm, &a[0], &s)) return -1;
     qd_err why;
     qd_err_init(&why);
     int rc = qd_date_format_make(&vm->x->arena, s, &f, &why);
-    if (rc) rc = qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
+    if (rc) rc = qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
     qd_err_fini(&why);
     *out = (qd_sv){.tag = QD_SV_FORMAT, .object = f};
     return rc;
@@ -561,27 +561,27 @@ QDI_FN(formatter_zone)
     return 0;
 }
 
-static int format_with(qdi_vm *vm, const qd_sv *t, const qd_sv *f, qd_sv *out)
+static int format_with(qdp_vm *vm, const qd_sv *t, const qd_sv *f, qd_sv *out)
 {
     char room[QD_SV_PRINT];
     if (t->tag != QD_SV_DATE && t->tag != QD_SV_INSTANT)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
                          "Cannot cast from [%s] to [java.time.temporal.TemporalAccessor].",
-                         qdi_class(t));
+                         qdp_class(t));
     if (f->tag != QD_SV_FORMAT)
-        return qdi_throw(vm, QDI_T_CLASS_CAST,
+        return qdp_throw(vm, QDI_T_CLASS_CAST,
                          "Cannot cast from [%s] to [java.time.format.DateTimeFormatter].",
-                         qdi_class(f));
+                         qdp_class(f));
     if (f->object) {
         size_t k = qd_date_print(f->object, time_of(t)->ms, time_of(t)->zone, room);
-        return qdi_string(vm, (qd_str){room, k}, out);
+        return qdp_string(vm, (qd_str){room, k}, out);
     }
     qd_str s = qd_sv_print(t, room);
     if (f->more == 2) s = qd_str_sub(s, 0, (size_t)qd_str_find(s, 'T'));
     if (f->more == 3)
         for (size_t i = 11; i < s.n; i++)
             if (s.p[i] == 'Z' || s.p[i] == '+' || s.p[i] == '-') s.n = i;
-    return qdi_string(vm, s, out);
+    return qdp_string(vm, s, out);
 }
 QDI_FN(zdt_format)
 {
@@ -606,7 +606,7 @@ QDI_FN(formatter_format)
     {                                                                                              \
         "minus" name, 1, 0, QDI_T_DEF, tags, minus_##fn                                            \
     }
-const qdi_method qdi_lib_time[] = {
+const qdp_method qdp_lib_time[] = {
     {"parse", -1, QDI_T_ZDT, QDI_T_ZDT, 0, zdt_parse},
     {"of", 8, QDI_T_ZDT, QDI_T_ZDT, 0, zdt_of},
     {"ofInstant", 2, QDI_T_ZDT, QDI_T_ZDT, 0, zdt_of_instant},

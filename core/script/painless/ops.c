@@ -4,10 +4,10 @@
 
 static double f64(const qd_sv *v)
 {
-    return qdi_f64(v);
+    return qdp_f64(v);
 }
 
-int64_t qdi_to_i64(const qd_sv *v)
+int64_t qdp_to_i64(const qd_sv *v)
 {
     if (v->tag < QD_SV_FLOAT) return v->i;
     if (isnan(v->f)) return 0;
@@ -19,7 +19,7 @@ int64_t qdi_to_i64(const qd_sv *v)
 static int32_t to_i32(const qd_sv *v)
 {
     if (v->tag < QD_SV_FLOAT) return (int32_t)v->i;
-    int64_t i = qdi_to_i64(v);
+    int64_t i = qdp_to_i64(v);
     return i > INT32_MAX ? INT32_MAX : i < INT32_MIN ? INT32_MIN : (int32_t)i;
 }
 
@@ -57,7 +57,7 @@ static int real(int op, double a, double b, double *out)
 }
 
 /* Whole numbers in 64 bits; the caller cuts to 32. */
-static int whole(qdi_vm *vm, int op, int64_t a, int64_t b, bool narrow, int64_t *out)
+static int whole(qdp_vm *vm, int op, int64_t a, int64_t b, bool narrow, int64_t *out)
 {
     uint64_t x = (uint64_t)a, y = (uint64_t)b;
     unsigned shift = (unsigned)b & (narrow ? 31 : 63);
@@ -73,7 +73,7 @@ static int whole(qdi_vm *vm, int op, int64_t a, int64_t b, bool narrow, int64_t 
         break;
     case C_DIV:
     case C_REM:
-        if (b == 0) return qdi_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
+        if (b == 0) return qdp_throw(vm, QDI_T_ARITHMETIC, "/ by zero");
         if (b == -1)
             *out = op == C_DIV ? (int64_t)(0 - x) : 0;
         else
@@ -105,13 +105,13 @@ static const char *const op_texts[] = {
     [C_BITAND] = "&", [C_XOR] = "^", [C_BITOR] = "|", [C_SHL] = "<<", [C_SHR] = ">>",
     [C_USHR] = ">>>", [C_LT] = "<",  [C_LE] = "<=",   [C_GT] = ">",   [C_GE] = ">="};
 
-static int refuse(qdi_vm *vm, int op, const qd_sv *a, const qd_sv *b)
+static int refuse(qdp_vm *vm, int op, const qd_sv *a, const qd_sv *b)
 {
     if (a->tag == QD_SV_NULL || b->tag == QD_SV_NULL)
-        return qdi_throw(vm, QDI_T_NULL_POINTER, "Cannot apply [%s] operation to null",
+        return qdp_throw(vm, QDI_T_NULL_POINTER, "Cannot apply [%s] operation to null",
                          op_texts[op]);
-    return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot apply [%s] operation to types [%s] and [%s].",
-                     op_texts[op], qdi_class(a), qdi_class(b));
+    return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot apply [%s] operation to types [%s] and [%s].",
+                     op_texts[op], qdp_class(a), qdp_class(b));
 }
 
 static int order(int op, int cmp, bool unordered, qd_sv *out)
@@ -121,15 +121,15 @@ static int order(int op, int cmp, bool unordered, qd_sv *out)
     return 0;
 }
 
-int qdi_arith(qdi_vm *vm, int op, const qd_sv *a, const qd_sv *b, qd_sv *out)
+int qdp_arith(qdp_vm *vm, int op, const qd_sv *a, const qd_sv *b, qd_sv *out)
 {
     int t = meet(a, b);
     bool compare = op >= C_LT && op <= C_GE;
     if (!t && op == C_ADD && (a->tag == QD_SV_STRING || b->tag == QD_SV_STRING)) {
         qd_sv x, y;
-        if (qdi_text(vm, a, &x) || qdi_text(vm, b, &y)) return -1;
+        if (qdp_text(vm, a, &x) || qdp_text(vm, b, &y)) return -1;
         qd_str s = qd_arena_printf(&vm->x->arena, "%.*s%.*s", (int)x.n, x.p, (int)y.n, y.p);
-        if (!s.p) return qdi_nomem(vm);
+        if (!s.p) return qdp_nomem(vm);
         *out = qd_sv_str(s);
         return 0;
     }
@@ -152,21 +152,21 @@ int qdi_arith(qdi_vm *vm, int op, const qd_sv *a, const qd_sv *b, qd_sv *out)
         return 0;
     }
     int64_t v = 0;
-    if (whole(vm, op, a->i, shift ? qdi_to_i64(b) : b->i, t == QD_SV_INT, &v)) return -1;
+    if (whole(vm, op, a->i, shift ? qdp_to_i64(b) : b->i, t == QD_SV_INT, &v)) return -1;
     *out = t == QD_SV_INT ? qd_sv_int((int32_t)(uint32_t)v) : qd_sv_long(v);
     return 0;
 }
 
-int qdi_unary(qdi_vm *vm, int op, const qd_sv *a, qd_sv *out)
+int qdp_unary(qdp_vm *vm, int op, const qd_sv *a, qd_sv *out)
 {
-    if (!qdi_number(a) || (op == C_BITNOT && a->tag >= QD_SV_FLOAT)) {
+    if (!qdp_number(a) || (op == C_BITNOT && a->tag >= QD_SV_FLOAT)) {
         if (a->tag == QD_SV_NULL)
-            return qdi_throw(vm, QDI_T_NULL_POINTER, "Cannot apply an operation to null");
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot apply [%s] operation to type [%s].",
+            return qdp_throw(vm, QDI_T_NULL_POINTER, "Cannot apply an operation to null");
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot apply [%s] operation to type [%s].",
                          op == C_NEG    ? "-"
                          : op == C_PLUS ? "+"
                                         : "~",
-                         qdi_class(a));
+                         qdp_class(a));
     }
     qd_sv v = *a;
     if (v.tag < QD_SV_INT) v.tag = QD_SV_INT;
@@ -181,7 +181,7 @@ int qdi_unary(qdi_vm *vm, int op, const qd_sv *a, qd_sv *out)
     return 0;
 }
 
-bool qdi_equal(const qd_sv *a, const qd_sv *b)
+bool qdp_equal(const qd_sv *a, const qd_sv *b)
 {
     int t = meet(a, b);
     if (!t) return qd_sv_equal(a, b);
@@ -189,7 +189,7 @@ bool qdi_equal(const qd_sv *a, const qd_sv *b)
     return a->i == b->i;
 }
 
-int qdi_compare(qdi_vm *vm, const qd_sv *a, const qd_sv *b, int *out)
+int qdp_compare(qdp_vm *vm, const qd_sv *a, const qd_sv *b, int *out)
 {
     if (meet(a, b)) {
         if (a->tag < QD_SV_FLOAT && b->tag < QD_SV_FLOAT)
@@ -201,7 +201,7 @@ int qdi_compare(qdi_vm *vm, const qd_sv *a, const qd_sv *b, int *out)
         return 0;
     }
     if (a->tag == QD_SV_NULL || b->tag == QD_SV_NULL)
-        return qdi_throw(vm, QDI_T_NULL_POINTER, "cannot compare null");
+        return qdp_throw(vm, QDI_T_NULL_POINTER, "cannot compare null");
     if (a->tag == b->tag && a->tag == QD_SV_STRING) {
         *out = qd_str_cmp(qd_sv_text(a), qd_sv_text(b));
         return 0;
@@ -217,34 +217,34 @@ int qdi_compare(qdi_vm *vm, const qd_sv *a, const qd_sv *b, int *out)
         *out = a->i < b->i ? -1 : a->i > b->i;
         return 0;
     }
-    return qdi_throw(vm, QDI_T_CLASS_CAST, "class %s cannot be cast to class %s", qdi_class(a),
-                     qdi_class(b));
+    return qdp_throw(vm, QDI_T_CLASS_CAST, "class %s cannot be cast to class %s", qdp_class(a),
+                     qdp_class(b));
 }
 
-bool qdi_instance(const qd_sv *v, int type)
+bool qdp_instance(const qd_sv *v, int type)
 {
     if (v->tag == QD_SV_NULL) return false;
     if (type == QDI_T_DEF || type == QDI_T_OBJECT) return true;
-    if (v->tag == QD_SV_EXCEPTION && qdi_type_tags(type) == 1ull << QD_SV_EXCEPTION)
-        return qdi_exception_is(((const qdi_exception *)v->object)->type, type);
-    return qdi_type_tags(type) & 1ull << v->tag;
+    if (v->tag == QD_SV_EXCEPTION && qdp_type_tags(type) == 1ull << QD_SV_EXCEPTION)
+        return qdp_exception_is(((const qdp_exception *)v->object)->type, type);
+    return qdp_type_tags(type) & 1ull << v->tag;
 }
 
-static int cast_fail(qdi_vm *vm, const qd_sv *v, int type)
+static int cast_fail(qdp_vm *vm, const qd_sv *v, int type)
 {
     if (v->tag == QD_SV_NULL)
-        return qdi_throw(vm, QDI_T_NULL_POINTER, "Cannot cast null to a primitive type [%s].",
-                         qdi_type_name(type));
-    return qdi_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [%s].", qdi_class(v),
-                     qdi_type_full(type));
+        return qdp_throw(vm, QDI_T_NULL_POINTER, "Cannot cast null to a primitive type [%s].",
+                         qdp_type_name(type));
+    return qdp_throw(vm, QDI_T_CLASS_CAST, "Cannot cast from [%s] to [%s].", qdp_class(v),
+                     qdp_type_full(type));
 }
 
-static int cast_number(qdi_vm *vm, const qd_sv *v, int type, bool explicit_, qd_sv *out)
+static int cast_number(qdp_vm *vm, const qd_sv *v, int type, bool explicit_, qd_sv *out)
 {
-    uint8_t to = qdi_type_tag(type), from = v->tag;
+    uint8_t to = qdp_type_tag(type), from = v->tag;
     if (from == QD_SV_STRING && to == QD_SV_CHAR) {
         if (v->n != 1 || (unsigned char)*v->p > 127)
-            return qdi_throw(
+            return qdp_throw(
                 vm, QDI_T_CLASS_CAST,
                 "cannot cast [java.lang.String] with length not equal to one to [char]");
         *out = (qd_sv){.tag = QD_SV_CHAR, .i = *v->p};
@@ -254,8 +254,8 @@ static int cast_number(qdi_vm *vm, const qd_sv *v, int type, bool explicit_, qd_
     if (from < QD_SV_BYTE || from > QD_SV_DOUBLE || to == QD_SV_BOOL) return cast_fail(vm, v, type);
     bool widens = from == QD_SV_CHAR ? to >= QD_SV_INT : to > from && to != QD_SV_CHAR;
     if (!explicit_ && !widens && from != to)
-        return qdi_throw(vm, QDI_T_CLASS_CAST, "cannot implicitly cast def [%s] to %s",
-                         qdi_class(v), qdi_type_name(qdi_type_unboxed(type)));
+        return qdp_throw(vm, QDI_T_CLASS_CAST, "cannot implicitly cast def [%s] to %s",
+                         qdp_class(v), qdp_type_name(qdp_type_unboxed(type)));
     qd_sv r = {.tag = to};
     switch (to) {
     case QD_SV_BYTE:
@@ -271,7 +271,7 @@ static int cast_number(qdi_vm *vm, const qd_sv *v, int type, bool explicit_, qd_
         r.i = to_i32(v);
         break;
     case QD_SV_LONG:
-        r.i = qdi_to_i64(v);
+        r.i = qdp_to_i64(v);
         break;
     case QD_SV_FLOAT:
         r.f = (float)f64(v);
@@ -283,22 +283,22 @@ static int cast_number(qdi_vm *vm, const qd_sv *v, int type, bool explicit_, qd_
     return 0;
 }
 
-int qdi_cast(qdi_vm *vm, const qd_sv *v, int type, bool explicit_, qd_sv *out)
+int qdp_cast(qdp_vm *vm, const qd_sv *v, int type, bool explicit_, qd_sv *out)
 {
-    int un = qdi_type_unboxed(type);
-    if (v->tag == QD_SV_NULL && !qdi_type_primitive(type)) {
+    int un = qdp_type_unboxed(type);
+    if (v->tag == QD_SV_NULL && !qdp_type_primitive(type)) {
         *out = *v;
         return 0;
     }
-    if (qdi_type_primitive(un)) {
-        if (qdi_type_tag(un) == v->tag) {
+    if (qdp_type_primitive(un)) {
+        if (qdp_type_tag(un) == v->tag) {
             *out = *v;
             return 0;
         }
-        return cast_number(vm, v, type, explicit_ || qdi_type_primitive(type) == false, out);
+        return cast_number(vm, v, type, explicit_ || qdp_type_primitive(type) == false, out);
     }
-    if (type == QDI_T_STRING && v->tag == QD_SV_CHAR) return qdi_text(vm, v, out);
-    if (!qdi_instance(v, type)) return cast_fail(vm, v, type);
+    if (type == QDI_T_STRING && v->tag == QD_SV_CHAR) return qdp_text(vm, v, out);
+    if (!qdp_instance(v, type)) return cast_fail(vm, v, type);
     *out = *v;
     return 0;
 }

@@ -14,17 +14,17 @@ static const struct {
 #include "script/painless/types.def"
 };
 
-uint64_t qdi_type_tags(int type)
+uint64_t qdp_type_tags(int type)
 {
     return type >= QDI_T_ARRAY ? 1ull << QD_SV_ARRAY : types[type].tags;
 }
 
-const char *qdi_type_full(int type)
+const char *qdp_type_full(int type)
 {
-    return type >= QDI_T_ARRAY ? qdi_type_name(type) : types[type].full;
+    return type >= QDI_T_ARRAY ? qdp_type_name(type) : types[type].full;
 }
 
-const char *qdi_type_name(int type)
+const char *qdp_type_name(int type)
 {
     static _Thread_local char room[4][64];
     static _Thread_local unsigned at;
@@ -35,23 +35,23 @@ const char *qdi_type_name(int type)
     return out;
 }
 
-int qdi_type_find(qd_str name)
+int qdp_type_find(qd_str name)
 {
     for (int i = QDI_T_VOID; i < QDI_T_COUNT; i++)
         if (qd_str_is(name, types[i].name) || qd_str_is(name, types[i].full)) return i;
     return -1;
 }
 
-int qdi_type_unboxed(int t)
+int qdp_type_unboxed(int t)
 {
     return t >= QDI_T_BOOLEAN_BOX && t <= QDI_T_CHAR_BOX ? t - QDI_T_BOOLEAN_BOX + QDI_T_BOOLEAN
                                                          : t;
 }
 
-uint8_t qdi_type_tag(int t)
+uint8_t qdp_type_tag(int t)
 {
     static const uint8_t tags[] = {QD_SV_BOOL, QD_SV_BYTE,  QD_SV_SHORT,  QD_SV_INT,
                                    QD_SV_LONG, QD_SV_FLOAT, QD_SV_DOUBLE, QD_SV_CHAR};
-    t = qdi_type_unboxed(t);
-    return qdi_type_primitive(t) ? tags[t - QDI_T_BOOLEAN] : QD_SV_NULL;
+    t = qdp_type_unboxed(t);
+    return qdp_type_primitive(t) ? tags[t - QDI_T_BOOLEAN] : QD_SV_NULL;
 }

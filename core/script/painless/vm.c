@@ -4,19 +4,19 @@
 #define TARGET(i) ((uint32_t)(i)->b | (uint32_t)(i)->c << 16)
 
 /* Looks for a catch from the innermost frame down to `least`; false: none, the frames are gone. */
-static bool unwind(qdi_vm *vm, uint32_t least)
+static bool unwind(qdp_vm *vm, uint32_t least)
 {
-    const qdi_exception *e = vm->exc.object;
+    const qdp_exception *e = vm->exc.object;
     while (vm->nframes > least) {
-        qdi_frame *f = &vm->frames[vm->nframes - 1];
+        qdp_frame *f = &vm->frames[vm->nframes - 1];
         uint32_t at = f->at - 1;
         if (!vm->exc_placed) {
             vm->exc_pos = f->code->pos[at];
             vm->exc_placed = true;
         }
         for (uint32_t i = 0; !vm->fatal && i < f->code->nhandlers; i++) {
-            const qdi_handler *h = &f->code->handlers[i];
-            if (at < h->from || at >= h->to || !qdi_exception_is(e->type, h->type)) continue;
+            const qdp_handler *h = &f->code->handlers[i];
+            if (at < h->from || at >= h->to || !qdp_exception_is(e->type, h->type)) continue;
             f->base[h->reg] = vm->exc;
             f->at = h->target;
             vm->exc_placed = false;
@@ -32,23 +32,23 @@ static bool unwind(qdi_vm *vm, uint32_t least)
 }
 
 /* A window for code at base, whose parameters are there. */
-static int enter(qdi_vm *vm, const qdi_code *code, qd_sv *base, uint16_t dst)
+static int enter(qdp_vm *vm, const qdp_code *code, qd_sv *base, uint16_t dst)
 {
     if (vm->nframes >= QDI_FRAMES || base + code->nregs > vm->stack + QDI_STACK) {
         vm->fatal = true;
-        return qdi_throw(vm, QDI_T_EXCEPTION,
+        return qdp_throw(vm, QDI_T_EXCEPTION,
                          "the calls of the script nest too deep (stack_overflow_error)");
     }
-    vm->frames[vm->nframes++] = (qdi_frame){code, base, 0, dst};
+    vm->frames[vm->nframes++] = (qdp_frame){code, base, 0, dst};
     vm->top = base + code->nregs;
     return 0;
 }
 
-static int closure_make(qdi_vm *vm, uint32_t at, const qd_sv *from, qd_sv *out)
+static int closure_make(qdp_vm *vm, uint32_t at, const qd_sv *from, qd_sv *out)
 {
-    const qdi_closure *k = &vm->p->closures.at[at];
-    qdi_closure *c = qd_arena_alloc(&vm->x->arena, sizeof *c + k->n * sizeof *c->captured);
-    if (!c) return qdi_nomem(vm);
+    const qdp_closure *k = &vm->p->closures.at[at];
+    qdp_closure *c = qd_arena_alloc(&vm->x->arena, sizeof *c + k->n * sizeof *c->captured);
+    if (!c) return qdp_nomem(vm);
     *c = *k;
     c->captured = (qd_sv *)(void *)(c + 1);
     if (k->n) memcpy(c->captured, from, k->n * sizeof *from);
@@ -56,10 +56,10 @@ static int closure_make(qdi_vm *vm, uint32_t at, const qd_sv *from, qd_sv *out)
     return 0;
 }
 
-static int list_make(qdi_vm *vm, const qd_sv *from, uint32_t n, bool array, qd_sv *out)
+static int list_make(qdp_vm *vm, const qd_sv *from, uint32_t n, bool array, qd_sv *out)
 {
     qd_sv l;
-    if (qd_sv_list_make(&vm->x->arena, n, &l)) return qdi_nomem(vm);
+    if (qd_sv_list_make(&vm->x->arena, n, &l)) return qdp_nomem(vm);
     if (n) memcpy(l.list->v, from, n * sizeof *from);
     l.list->n = n;
     if (array) {
@@ -70,22 +70,22 @@ static int list_make(qdi_vm *vm, const qd_sv *from, uint32_t n, bool array, qd_s
     return 0;
 }
 
-static int map_make(qdi_vm *vm, const qd_sv *from, uint32_t n, qd_sv *out)
+static int map_make(qdp_vm *vm, const qd_sv *from, uint32_t n, qd_sv *out)
 {
     qd_sv m;
-    if (qd_sv_map_make(&vm->x->arena, &m)) return qdi_nomem(vm);
+    if (qd_sv_map_make(&vm->x->arena, &m)) return qdp_nomem(vm);
     for (uint32_t i = 0; i + 1 < n; i += 2)
-        if (qd_sv_map_set(&vm->x->arena, m.map, from[i], from[i + 1])) return qdi_nomem(vm);
+        if (qd_sv_map_set(&vm->x->arena, m.map, from[i], from[i + 1])) return qdp_nomem(vm);
     *out = m;
     return 0;
 }
 
-static int array_make(qdi_vm *vm, const qd_sv *length, int type, qd_sv *out)
+static int array_make(qdp_vm *vm, const qd_sv *length, int type, qd_sv *out)
 {
-    if (length->i < 0) return qdi_throw(vm, QDI_T_NEGATIVE_SIZE, "%lld", (long long)length->i);
-    qd_sv l, zero = {.tag = qdi_type_primitive(type) ? qdi_type_tag(type) : QD_SV_NULL};
-    if (qdi_steps(vm, (uint64_t)length->i)) return -1;
-    if (qd_sv_list_make(&vm->x->arena, (uint32_t)length->i, &l)) return qdi_nomem(vm);
+    if (length->i < 0) return qdp_throw(vm, QDI_T_NEGATIVE_SIZE, "%lld", (long long)length->i);
+    qd_sv l, zero = {.tag = qdp_type_primitive(type) ? qdp_type_tag(type) : QD_SV_NULL};
+    if (qdp_steps(vm, (uint64_t)length->i)) return -1;
+    if (qd_sv_list_make(&vm->x->arena, (uint32_t)length->i, &l)) return qdp_nomem(vm);
     for (int64_t i = 0; i < length->i; i++) l.list->v[i] = zero;
     l.list->n = (uint32_t)length->i;
     l.list->fixed = 2;
@@ -96,13 +96,13 @@ static int array_make(qdi_vm *vm, const qd_sv *length, int type, qd_sv *out)
 
 /* a: what is gone through, a + 1: how far. A set or a list that grows meanwhile ends where it did.
  */
-static int each(qdi_vm *vm, qd_sv *r, const qd_sv *of)
+static int each(qdp_vm *vm, qd_sv *r, const qd_sv *of)
 {
     r[1] = qd_sv_long(0);
-    if (of->tag == QD_SV_NULL) return qdi_throw(vm, QDI_T_NULL_POINTER, "Cannot iterate over null");
+    if (of->tag == QD_SV_NULL) return qdp_throw(vm, QDI_T_NULL_POINTER, "Cannot iterate over null");
     if (of->tag != QD_SV_LIST && of->tag != QD_SV_SET && of->tag != QD_SV_ARRAY &&
         of->tag != QD_SV_VALUES)
-        return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Cannot iterate over [%s]", qdi_class(of));
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "Cannot iterate over [%s]", qdp_class(of));
     if (of->tag == QD_SV_VALUES) {
         const qd_script_values *v = of->object;
         return list_make(vm, v->v, v->n, false, r);
@@ -125,26 +125,26 @@ static bool next(qd_sv *r)
     return true;
 }
 
-static int concat(qdi_vm *vm, const qd_sv *a, const qd_sv *b, qd_sv *out)
+static int concat(qdp_vm *vm, const qd_sv *a, const qd_sv *b, qd_sv *out)
 {
     char ra[QD_SV_PRINT], rb[QD_SV_PRINT];
     qd_sv ta, tb;
     qd_str x, y;
     if (a->tag <= QD_SV_STRING)
         x = qd_sv_print(a, ra);
-    else if (qdi_text(vm, a, &ta) == 0)
+    else if (qdp_text(vm, a, &ta) == 0)
         x = qd_sv_text(&ta);
     else
         return -1;
     if (b->tag <= QD_SV_STRING)
         y = qd_sv_print(b, rb);
-    else if (qdi_text(vm, b, &tb) == 0)
+    else if (qdp_text(vm, b, &tb) == 0)
         y = qd_sv_text(&tb);
     else
         return -1;
-    if (x.n + y.n > QD_SCRIPT_MEMORY) return qdi_nomem(vm);
+    if (x.n + y.n > QD_SCRIPT_MEMORY) return qdp_nomem(vm);
     char *p = qd_arena_bytes(&vm->x->arena, x.n + y.n + 1);
-    if (!p) return qdi_nomem(vm);
+    if (!p) return qdp_nomem(vm);
     if (x.n) memcpy(p, x.p, x.n);
     if (y.n) memcpy(p + x.n, y.p, y.n);
     p[x.n + y.n] = 0;
@@ -152,7 +152,7 @@ static int concat(qdi_vm *vm, const qd_sv *a, const qd_sv *b, qd_sv *out)
     return 0;
 }
 
-static int emit(qdi_vm *vm, const qd_sv *v, uint32_t n)
+static int emit(qdp_vm *vm, const qd_sv *v, uint32_t n)
 {
     const qd_script_host *h = &vm->x->host;
     if (!h->emit) return 0;
@@ -161,25 +161,25 @@ static int emit(qdi_vm *vm, const qd_sv *v, uint32_t n)
     return -1;
 }
 
-static int throw_value(qdi_vm *vm, const qd_sv *v)
+static int throw_value(qdp_vm *vm, const qd_sv *v)
 {
-    if (v->tag != QD_SV_EXCEPTION) return qdi_throw(vm, QDI_T_NULL_POINTER, "Cannot throw null");
+    if (v->tag != QD_SV_EXCEPTION) return qdp_throw(vm, QDI_T_NULL_POINTER, "Cannot throw null");
     vm->exc = *v;
     return -1;
 }
 
 /* Instructions that are not short: 0 or -1. */
-static int slow(qdi_vm *vm, const qdi_ins *i, qd_sv *r)
+static int slow(qdp_vm *vm, const qdp_ins *i, qd_sv *r)
 {
-    const qdi_program *p = vm->p;
+    const qdp_program *p = vm->p;
     switch (i->op) {
     case C_FIND:
     case C_MATCH:
-        return qdi_regex_test(vm, &r[i->b], &r[i->c], i->op == C_MATCH, &r[i->a]);
+        return qdp_regex_test(vm, &r[i->b], &r[i->c], i->op == C_MATCH, &r[i->a]);
     case C_CAST:
-        return qdi_cast(vm, &r[i->b], i->c & 0x7FFF, i->c & QDI_EXPLICIT, &r[i->a]);
+        return qdp_cast(vm, &r[i->b], i->c & 0x7FFF, i->c & QDI_EXPLICIT, &r[i->a]);
     case C_INSTANCE:
-        r[i->a] = qd_sv_bool(qdi_instance(&r[i->b], i->c));
+        r[i->a] = qd_sv_bool(qdp_instance(&r[i->b], i->c));
         return 0;
     case C_CONCAT:
         return concat(vm, &r[i->b], &r[i->c], &r[i->a]);
@@ -192,18 +192,18 @@ static int slow(qdi_vm *vm, const qdi_ins *i, qd_sv *r)
     case C_ARRAY:
         return array_make(vm, &r[i->b], i->c, &r[i->a]);
     case C_GETI:
-        return qdi_index_get(vm, &r[i->b], &r[i->c], &r[i->a]);
+        return qdp_index_get(vm, &r[i->b], &r[i->c], &r[i->a]);
     case C_SETI:
-        return qdi_index_set(vm, &r[i->a], &r[i->b], &r[i->c]);
+        return qdp_index_set(vm, &r[i->a], &r[i->b], &r[i->c]);
     case C_GETF:
-        return qdi_field_get(vm, &r[i->b], &p->sites.at[i->c], &r[i->a]);
+        return qdp_field_get(vm, &r[i->b], &p->sites.at[i->c], &r[i->a]);
     case C_SETF:
-        return qdi_field_set(vm, &r[i->a], &p->sites.at[i->c], &r[i->b]);
+        return qdp_field_set(vm, &r[i->a], &p->sites.at[i->c], &r[i->b]);
     case C_CALL:
         vm->steps -= 4;
-        return qdi_invoke(vm, &p->sites.at[i->c], &r[i->b], &r[i->a]);
+        return qdp_invoke(vm, &p->sites.at[i->c], &r[i->b], &r[i->a]);
     case C_STATIC: {
-        const qdi_site *s = &p->sites.at[i->c];
+        const qdp_site *s = &p->sites.at[i->c];
         qd_sv v = qd_sv_null();
         v.more = (uint8_t)s->index;
         vm->steps -= 4;
@@ -214,9 +214,9 @@ static int slow(qdi_vm *vm, const qdi_ins *i, qd_sv *r)
     case C_CLOSURE:
         return closure_make(vm, i->c, &r[i->b], &r[i->a]);
     case C_DOC:
-        return qdi_doc(vm, i->b, p->fields.at[i->b], &r[i->a]);
+        return qdp_doc(vm, i->b, p->fields.at[i->b], &r[i->a]);
     case C_DOCVALUE:
-        return qdi_doc_value(vm, i->b, p->fields.at[i->b], &r[i->a]);
+        return qdp_doc_value(vm, i->b, p->fields.at[i->b], &r[i->a]);
     case C_EACH:
         return each(vm, &r[i->a], &r[i->b]);
     case C_EMIT:
@@ -226,9 +226,9 @@ static int slow(qdi_vm *vm, const qdi_ins *i, qd_sv *r)
     case C_NEG:
     case C_PLUS:
     case C_BITNOT:
-        return qdi_unary(vm, i->op, &r[i->b], &r[i->a]);
+        return qdp_unary(vm, i->op, &r[i->b], &r[i->a]);
     default:
-        return qdi_arith(vm, i->op, &r[i->b], &r[i->c], &r[i->a]);
+        return qdp_arith(vm, i->op, &r[i->b], &r[i->c], &r[i->a]);
     }
 }
 
@@ -248,10 +248,10 @@ static int slow(qdi_vm *vm, const qdi_ins *i, qd_sv *r)
 #define C r[i->c]
 
 /* Runs until the frame `least` returns. */
-static int run(qdi_vm *vm, uint32_t least, qd_sv *out)
+static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
 {
-    qdi_frame *f = &vm->frames[vm->nframes - 1];
-    const qdi_ins *code = f->code->ins, *i;
+    qdp_frame *f = &vm->frames[vm->nframes - 1];
+    const qdp_ins *code = f->code->ins, *i;
     uint32_t at = f->at;
     qd_sv *r = f->base;
     for (;;) {
@@ -274,7 +274,7 @@ static int run(qdi_vm *vm, uint32_t least, qd_sv *out)
             if (to < at) {
                 vm->steps -= at - to;
                 if (QD_UNLIKELY(vm->steps < 0)) {
-                    qdi_steps(vm, 0);
+                    qdp_steps(vm, 0);
                     goto thrown;
                 }
             }
@@ -304,9 +304,9 @@ static int run(qdi_vm *vm, uint32_t least, qd_sv *out)
             BOOL(!(B.tag == C.tag &&
                    (B.i == C.i || (B.tag == QD_SV_STRING && qd_sv_equal(&B, &C)))));
         case C_EQ:
-            BOOL(qdi_equal(&B, &C));
+            BOOL(qdp_equal(&B, &C));
         case C_NE:
-            BOOL(!qdi_equal(&B, &C));
+            BOOL(!qdp_equal(&B, &C));
         case C_ADD_I:
             INT((uint32_t)B.i + (uint32_t)C.i);
         case C_SUB_I:
@@ -358,11 +358,11 @@ static int run(qdi_vm *vm, uint32_t least, qd_sv *out)
         case C_NE_D:
             BOOL(B.f != C.f);
         case C_USER: {
-            const qdi_code *callee = vm->p->codes.at[i->c];
+            const qdp_code *callee = vm->p->codes.at[i->c];
             vm->steps -= 8;
             f->at = at;
             if (vm->steps < 0) {
-                qdi_steps(vm, 0);
+                qdp_steps(vm, 0);
                 goto thrown;
             }
             if (enter(vm, callee, r + i->b, i->a)) goto thrown;
@@ -408,7 +408,7 @@ static int run(qdi_vm *vm, uint32_t least, qd_sv *out)
 #undef B
 #undef C
 
-int qdi_vm_run(qdi_vm *vm, qd_sv *out)
+int qdp_vm_run(qdp_vm *vm, qd_sv *out)
 {
     vm->nframes = vm->nested = 0;
     vm->fatal = vm->exc_placed = false;
@@ -419,12 +419,12 @@ int qdi_vm_run(qdi_vm *vm, qd_sv *out)
 }
 
 /* A method of a reference "name" for these arguments: of its type, or of the first argument. */
-static int call_site(qdi_vm *vm, const qdi_closure *k, qd_sv *args, uint32_t n, qd_sv *out)
+static int call_site(qdp_vm *vm, const qdp_closure *k, qd_sv *args, uint32_t n, qd_sv *out)
 {
-    const qdi_site *s = k->site;
+    const qdp_site *s = k->site;
     *out = qd_sv_null();
     if (s->index >= 0 && !k->n) {
-        const qdi_method *m = qdi_static_find(s->index, s->name, n);
+        const qdp_method *m = qdp_static_find(s->index, s->name, n);
         out->more = (uint8_t)s->index;
         if (m) return m->fn(vm, args, n, out);
     }
@@ -433,24 +433,24 @@ static int call_site(qdi_vm *vm, const qdi_closure *k, qd_sv *args, uint32_t n, 
             (s->m[i]->nargs == (int)n - 1 || s->m[i]->nargs < 0))
             return s->m[i]->fn(vm, args, n - 1, out);
     if (n && args[0].tag == QD_SV_NULL)
-        return qdi_throw(vm, QDI_T_NULL_POINTER, "cannot call [%.*s] of null", QD_STR_ARG(s->name));
-    return qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "dynamic method [%s, %.*s/%u] not found",
-                     n ? qdi_class(&args[0]) : "", QD_STR_ARG(s->name), n ? n - 1 : 0);
+        return qdp_throw(vm, QDI_T_NULL_POINTER, "cannot call [%.*s] of null", QD_STR_ARG(s->name));
+    return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "dynamic method [%s, %.*s/%u] not found",
+                     n ? qdp_class(&args[0]) : "", QD_STR_ARG(s->name), n ? n - 1 : 0);
 }
 
-int qdi_call(qdi_vm *vm, const qd_sv *fn, const qd_sv *args, uint32_t n, qd_sv *out)
+int qdp_call(qdp_vm *vm, const qd_sv *fn, const qd_sv *args, uint32_t n, qd_sv *out)
 {
     if (fn->tag != QD_SV_FUNCTION)
-        return qdi_throw(vm, fn->tag == QD_SV_NULL ? QDI_T_NULL_POINTER : QDI_T_CLASS_CAST,
-                         "[%s] is no function", qdi_class(fn));
-    const qdi_closure *k = fn->object;
+        return qdp_throw(vm, fn->tag == QD_SV_NULL ? QDI_T_NULL_POINTER : QDI_T_CLASS_CAST,
+                         "[%s] is no function", qdp_class(fn));
+    const qdp_closure *k = fn->object;
     uint32_t total = k->n + n;
     qd_sv *base = vm->top;
     vm->steps -= 8;
-    if (vm->steps < 0) return qdi_steps(vm, 0);
+    if (vm->steps < 0) return qdp_steps(vm, 0);
     if (vm->nested >= QDI_NESTED || base + total + 2 > vm->stack + QDI_STACK) {
         vm->fatal = true;
-        return qdi_throw(vm, QDI_T_EXCEPTION,
+        return qdp_throw(vm, QDI_T_EXCEPTION,
                          "the calls of the script nest too deep (stack_overflow_error)");
     }
     if (k->n) memcpy(base, k->captured, k->n * sizeof *base);
@@ -459,7 +459,7 @@ int qdi_call(qdi_vm *vm, const qd_sv *fn, const qd_sv *args, uint32_t n, qd_sv *
     int rc;
     if (k->code) {
         if (total != k->code->nparams)
-            rc = qdi_throw(vm, QDI_T_ILLEGAL_ARGUMENT,
+            rc = qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT,
                            "Incorrect number of parameters for [lambda]: %u instead of %u", n,
                            k->code->nparams - k->n);
         else {
