@@ -4,6 +4,7 @@
  */
 #include "script/script.h"
 #include "runtime/sync.h"
+#include "script/batch.h"
 #include "script/painless/engine.h"
 #include <stdatomic.h>
 
@@ -203,9 +204,11 @@ bool qd_script_uses(const qd_script *s, qd_script_var v)
     return s->lang->uses(s->compiled, v);
 }
 
-const struct qd_script_batch *qd_script_batch_of(const qd_script *s)
+int qd_script_batch_make(const qd_script *s, const uint8_t *kinds, const qd_sv *params,
+                         qd_arena *arena, struct qd_script_batch **out)
 {
-    return s->lang->batch ? s->lang->batch(s->compiled) : NULL;
+    *out = NULL;
+    return s->lang->batch ? s->lang->batch(s->compiled, kinds, params, arena, out) : 0;
 }
 
 void qd_script_cache_stats(uint64_t *compilations, uint64_t *evictions, int64_t *bytes)

@@ -80,6 +80,7 @@ typedef struct qd_script_exec {
 #define QD_SCRIPT_STEPS 20000000u    /* of a run that the caller does not bound otherwise */
 #define QD_SCRIPT_MEMORY (64u << 20) /* bytes that a run may make */
 
+struct qd_script_batch;
 typedef struct qd_script_lang {
     const char *name;
     uint64_t contexts; /* bits of qd_script_context */
@@ -93,8 +94,9 @@ typedef struct qd_script_lang {
     uint32_t (*fields)(const void *compiled, const qd_str **names);
     /* Does it read a variable? */
     bool (*uses)(const void *compiled, qd_script_var v);
-    /* The columns program of a pure expression; NULL members: none. */
-    const struct qd_script_batch *(*batch)(const void *compiled);
+    /* The program over columns (batch.h); NULL: the language has none. */
+    int (*batch)(const void *compiled, const uint8_t *kinds, const qd_sv *params, qd_arena *arena,
+                 struct qd_script_batch **out);
 } qd_script_lang;
 
 /* The languages, ended by NULL. */
@@ -114,8 +116,6 @@ void qd_script_put(qd_script *s);
 uint32_t qd_script_fields(const qd_script *s, const qd_str **names);
 /* Does it read a variable? */
 bool qd_script_uses(const qd_script *s, qd_script_var v);
-/* Its columns program; NULL when it is no pure expression. */
-const struct qd_script_batch *qd_script_batch_of(const qd_script *s);
 /* Counts of compilations and evictions, and bytes in the cache. */
 void qd_script_cache_stats(uint64_t *compilations, uint64_t *evictions, int64_t *bytes);
 /* Frees the cache, at the end of the program. */

@@ -1,9 +1,8 @@
 /* resolve.c: a script of a request becomes a compiled one. */
 #include "action/script/script_int.h"
 
-/* The stored script of an id; text and tree in the arena. */
-static int stored(const qd_state *s, qd_str id, qd_arena *arena, const qd_json_node **out,
-                  qd_err *err)
+int qdi_script_stored(const qd_state *s, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                      qd_err *err)
 {
     qd_str key = qd_arena_printf(arena, "script/%.*s", QD_STR_ARG(id));
     const qd_state_document_record *d = key.p ? qd_state_document(s, key) : NULL;
@@ -11,23 +10,27 @@ static int stored(const qd_state *s, qd_str id, qd_arena *arena, const qd_json_n
     if (!d)
         return qd_err_set(err, QD_E_NOTFOUND, "unable to find script [%.*s] in cluster state",
                           QD_STR_ARG(id));
-    int rc = qd_json_parse(arena, d->value, 0, &root, err);
-    if (!rc) *out = root;
-    return rc;
+    qd_str text = qd_arena_str(arena, d->value); /* the state may go before the arena */
+    if (!text.p) return qd_err_nomem(err, "a stored script");
+    int rc = qd_json_parse(arena, text, 0, &root, err);
+    const qd_json_node *l = rc ? NULL : qd_json_get(root, "lang");
+    const qd_json_node *t = rc ? NULL : qd_json_get(root, "source");
+    if (!rc && (!l || !t)) rc = qd_err_set(err, QD_E_STATE, "the stored script is damaged");
+    if (rc) return rc;
+    *lang = l->text;
+    *source = t->text;
+    return 0;
 }
 
 int qdi_script_compile(const qd_state *s, const qd_script_ref *ref, qd_script_context c,
                        qd_script **out, qd_err *err)
 {
-    if (!ref->id.p) return qd_script_compile(ref->lang, ref->source, c, out, err);
     qd_arena arena;
-    const qd_json_node *n = NULL;
-    qd_arena_init(&arena, NULL, 1u << 20);
-    int rc = stored(s, ref->id, &arena, &n, err);
-    const qd_json_node *lang = rc ? NULL : qd_json_get(n, "lang");
-    const qd_json_node *source = rc ? NULL : qd_json_get(n, "source");
-    if (!rc && (!lang || !source)) rc = qd_err_set(err, QD_E_STATE, "the stored script is damaged");
-    if (!rc) rc = qd_script_compile(lang->text, source->text, c, out, err);
+    qd_str lang, source;
+    if (!ref->id.p) return qd_script_compile(ref->lang, ref->source, c, out, err);
+    qd_arena_init(&arena, NULL, 4u << 20);
+    int rc = qdi_script_stored(s, ref->id, &arena, &lang, &source, err);
+    if (!rc) rc = qd_script_compile(lang, source, c, out, err);
     qd_arena_fini(&arena);
     return rc;
 }

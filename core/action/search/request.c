@@ -1,5 +1,6 @@
 /* request.c: the body of a search, read as Elasticsearch's SearchSourceBuilder reads it. */
 #include "action/api/admin_int.h"
+#include "action/script/script_int.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include "config/value.h"
@@ -70,6 +71,17 @@ static int look_up(void *arg, const qd_query_lookup *l, qd_arena *arena, const q
     return 0;
 }
 
+/* A script that the request names by its id. */
+static int stored_script(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                         qd_err *err)
+{
+    const search_request *r = arg;
+    qd_state *s = qd_cluster_state(r->q->a->cluster);
+    int rc = qdi_script_stored(s, id, arena, lang, source, err);
+    qd_state_unref(s);
+    return rc;
+}
+
 qd_query_reading qdi_search_reading(search_request *r)
 {
     return (qd_query_reading){.arena = r->arena,
@@ -78,6 +90,7 @@ qd_query_reading qdi_search_reading(search_request *r)
                               .origin = r->body.p,
                               .lookup = look_up,
                               .lookup_arg = r,
+                              .stored = stored_script,
                               .must_not_wait = r->q->brief ? &r->too_long : NULL};
 }
 

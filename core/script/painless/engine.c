@@ -139,4 +139,5 @@ const qd_script_lang qd_script_painless = {.name = "painless",
                                            .close = close_run,
                                            .free = program_free,
                                            .fields = fields,
-                                           .uses = uses};
+                                           .uses = uses,
+                                           .batch = qdp_batch};

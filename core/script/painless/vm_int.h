@@ -115,7 +115,6 @@ typedef struct qdp_program {
     uint32_t uses;         /* QD_SCRIPT_BIT */
     const qdp_node *pure;  /* the only expression, if there is no other statement */
     qdp_pattern *patterns; /* to free */
-    struct qd_script_batch *batch;
 } qdp_program;
 
 typedef struct qdp_exception {
@@ -212,6 +211,10 @@ const qdp_method *qdp_static_find(int owner, qd_str name, uint32_t nargs);
 /* A constant of a type (Integer.MAX_VALUE): false when there is none. */
 bool qdp_constant_find(int owner, qd_str name, qd_sv *out, int *type);
 
+/* The program of a pure expression over columns (batch.c). */
+QD_MUST_CHECK
+int qdp_batch(const void *compiled, const uint8_t *kinds, const qd_sv *params, qd_arena *arena,
+              struct qd_script_batch **out);
 /* Compiles the tree. 0, or the error with its place in *at. */
 QD_MUST_CHECK
 int qdp_compile(qdp_program *p, qdp_node *root, uint32_t *at, qd_err *err);
