@@ -63,7 +63,7 @@ static int fraction(char *out, int32_t milli, int32_t rest)
     return sprintf(out, ".%09d", (int)ns);
 }
 
-static qd_str print_time(const qd_sv *v, char *room)
+static qd_str print_time(const qd_sv *v, bool whole, char *room)
 {
     const qd_sv_time *t = v->object;
     int32_t offset = v->tag == QD_SV_DATE ? qd_zone_offset(t->zone, t->ms) : 0;
@@ -71,9 +71,11 @@ static qd_str print_time(const qd_sv *v, char *room)
     qd_civil_from_ms(t->ms + offset * (int64_t)1000, &c);
     int n = sprintf(room, "%04lld-%02d-%02dT%02d:%02d", (long long)c.year, c.month, c.day, c.hour,
                     c.minute);
-    if (v->tag == QD_SV_INSTANT || c.second || c.milli || t->rest)
+    if (whole || v->tag == QD_SV_INSTANT || c.second || c.milli || t->rest)
         n += sprintf(room + n, ":%02d", c.second);
-    n += fraction(room + n, c.milli, t->rest);
+    int f = fraction(room + n, c.milli, t->rest);
+    if (whole && !f) f = sprintf(room + n, ".000");
+    n += f;
     if (offset == 0)
         room[n++] = 'Z';
     else {
@@ -81,11 +83,16 @@ static qd_str print_time(const qd_sv *v, char *room)
         n += sprintf(room + n, "%c%02d:%02d", offset < 0 ? '-' : '+', o / 3600, o / 60 % 60);
         if (o % 60) n += sprintf(room + n, ":%02d", o % 60);
     }
-    if (v->tag == QD_SV_DATE && t->zone && !qd_zone_fixed(t->zone)) {
+    if (!whole && v->tag == QD_SV_DATE && t->zone && !qd_zone_fixed(t->zone)) {
         qd_str id = qd_zone_id(t->zone);
         if (id.n < 64) n += sprintf(room + n, "[%.*s]", QD_STR_ARG(id));
     }
     return (qd_str){room, (size_t)n};
+}
+
+qd_str qd_sv_print_iso(const qd_sv *v, char room[QD_SV_PRINT])
+{
+    return print_time(v, true, room);
 }
 
 static qd_str print_duration(const qd_sv *v, char *room)
@@ -133,7 +140,7 @@ qd_str qd_sv_print(const qd_sv *v, char room[QD_SV_PRINT])
         return qd_sv_text(v);
     case QD_SV_DATE:
     case QD_SV_INSTANT:
-        return print_time(v, room);
+        return print_time(v, false, room);
     case QD_SV_DURATION:
         return print_duration(v, room);
     case QD_SV_UNIT:

@@ -21,6 +21,9 @@ extern const char *const qd_sv_weekdays[];
 #define QD_SV_PRINT 160 /* bytes of the longest text of a scalar */
 /* The text of a scalar, as Java's String.valueOf gives it: a view of the value or of room. */
 qd_str qd_sv_print(const qd_sv *v, char room[QD_SV_PRINT]);
+/* A DATE or INSTANT as documents show it: with seconds and at least milliseconds, without region.
+ */
+qd_str qd_sv_print_iso(const qd_sv *v, char room[QD_SV_PRINT]);
 /* Appends the text of any value, "[1, 2]" and "{a=1}" for lists and maps; cut at QD_SV_DEPTH. */
 void qd_sv_append(const qd_sv *v, qd_buf *b);
 /* The name of the value's class in Java. */

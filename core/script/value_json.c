@@ -167,13 +167,15 @@ static int write_value(const qd_sv *v, qd_json_writer *w, int depth, qd_err *err
         return write_list(v, w, depth, err);
     case QD_SV_STRING:
     case QD_SV_CHAR:
-    case QD_SV_DATE:
-    case QD_SV_INSTANT:
     case QD_SV_WEEKDAY:
     case QD_SV_UNIT:
     case QD_SV_ZONE:
     case QD_SV_DURATION:
         qd_json_str(w, qd_sv_print(v, text));
+        return 0;
+    case QD_SV_DATE:
+    case QD_SV_INSTANT:
+        qd_json_str(w, qd_sv_print_iso(v, text));
         return 0;
     case QD_SV_BUILDER:
         qd_json_str(w, qd_buf_view(v->object));

@@ -18,7 +18,8 @@ typedef struct column {
 struct qd_script_doc {
     const qd_script_bind *bind;
     const struct qd_segment *segment;
-    qd_arena arena; /* columns */
+    qd_arena arena;  /* columns */
+    qd_arena params; /* with the source of the present document */
     qd_reads *reads;
     qd_account *account;
     column **slots; /* by the script's fields; NULL: not opened yet */
@@ -182,6 +183,7 @@ static void close_doc(void *arg)
         if (d->slots[i]) qd_arena_fini(&d->slots[i]->texts);
     for (column *c = d->others; c; c = c->next) qd_arena_fini(&c->texts);
     qd_script_exec_close(&d->x);
+    qd_arena_fini(&d->params);
     qd_arena_fini(&d->arena);
 }
 
@@ -210,6 +212,7 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
     d->segment = segment;
     d->account = account;
     qd_arena_init(&d->arena, account, 0);
+    qd_arena_init(&d->params, account, 0);
     qd_script_exec_open(&d->x, b->script, account);
     if (qd_arena_on_reset(arena, close_doc, d)) return qd_err_nomem(err, "a script");
     d->x.host = (qd_script_host){.values = values_of, .has = has, .self = d};
@@ -234,6 +237,20 @@ int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, 
         if (d->slots[i] && d->slots[i]->texts.chunk) qd_arena_reset(&d->slots[i]->texts);
     for (column *c = d->others; c; c = c->next) qd_arena_reset(&c->texts);
     return qd_script_run(&d->x, out, err);
+}
+
+int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err)
+{
+    qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS], source;
+    qd_arena_reset(&d->params);
+    int rc = d->bind->params.p ? qd_sv_parse(&d->params, d->bind->params, params, err)
+             : qd_sv_map_make(&d->params, params) ? qd_err_nomem(err, "a script")
+                                                  : 0;
+    if (!rc) rc = qd_sv_parse(&d->params, json, &source, err);
+    if (!rc && qd_sv_map_put(&d->params, params->map, QD_STR("_source"), source))
+        rc = qd_err_nomem(err, "a script");
+    if (!rc) fix(params, 0);
+    return rc;
 }
 
 qd_script_exec *qd_script_doc_exec(qd_script_doc *d)

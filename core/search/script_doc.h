@@ -20,6 +20,9 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
 /* The script of a document; *out is good until the next run. QD_E_ARG script_exception. */
 QD_MUST_CHECK
 int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err);
+/* What params._source is for the next run: a document's source. */
+QD_MUST_CHECK
+int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err);
 /* Its run, for variables beside doc and _score. */
 qd_script_exec *qd_script_doc_exec(qd_script_doc *d);
 /* The script of n ascending documents at once, at most QD_SCRIPT_BATCH, with their scores (NULL: it

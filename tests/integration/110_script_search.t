@@ -80,6 +80,25 @@ subtest 'script_score' => sub {
     like($r->{content}, qr/script_score script returned an invalid score \[-\d+\.0\]/, 'negative ones are refused');
 };
 
+subtest 'script_fields' => sub {
+    my $fields = sub { my $r = search({ query => { ids => { values => [ '7' ] } }, script_fields => { x => { script => $_[0] } } });
+        $r->{status} == 200 ? $r->{json}{hits}{hits}[0]{fields}{x} : $r->{content} };
+    is_deeply($fields->("doc['n'].value * 2"), [ 14 ], 'a number');
+    is_deeply($fields->({ source => "[doc['k'].value, params.p]", params => { p => 'q' } }), [ 'k7', 'q' ], 'a list is several values');
+    is_deeply($fields->("doc['d'].value"), [ '2024-01-08T10:00:00.000Z' ], 'a date');
+    is_deeply($fields->("params._source.title + params['_source']['n']"), [ 'fox7' ], 'of the source');
+    is_deeply($fields->("['a': 1]"), [ { a => 1 } ], 'an object');
+    is_deeply($fields->("return null"), [ undef ], 'nothing');
+    like($fields->("def m = [:]; m.m = m; m"), qr/Iterable object is self-referencing itself/, 'no circle');
+    like($fields->("doc['n'].value."), qr/compile error/, 'a wrong script fails');
+    my $r = search({ size => 600, sort => [ 'n' ], script_fields => { a => { script => "doc['n'].value + 1" }, b => { script => "doc['m'].value", ignore_failure => \1 } } });
+    is(join(' ', map { $_->{fields}{a}[0] } @{$r->{json}{hits}{hits}}), join(' ', 2 .. 601), 'of all hits');
+    ok(!defined $r->{json}{hits}{hits}[4]{fields}{b}[0], 'a failure may be ignored');
+    ok(!exists $r->{json}{hits}{hits}[0]{_source}, 'the source is not shown beside them');
+    $r = search({ _source => \1, query => { ids => { values => [ '7' ] } }, script_fields => { x => { script => '1' } } });
+    is($r->{json}{hits}{hits}[0]{_source}{n}, 7, 'but where it is asked for');
+};
+
 subtest 'what is refused' => sub {
     my $why = sub { my $r = search({ query => { script => { script => $_[0] } } }); is($r->{status}, 400, 'with 400'); $r->{content} };
     like($why->("doc['nope'].value > 1"), qr/No field found for \[nope\] in mapping/, 'a field that is not there');

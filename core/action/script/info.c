@@ -41,6 +41,24 @@ int qdi_api_script_context(qd_request *q, qd_response *r, qd_err *err)
     return 0;
 }
 
+/* GET /_scripts/painless/_context */
+int qdi_api_scripts_painless_context(qd_request *q, qd_response *r, qd_err *err)
+{
+    if (qd_param(q, "context").n)
+        return qd_err_set(err, QD_E_ARG,
+                          "[context] is not supported by this version: docs/scripting.md lists the "
+                          "classes that scripts can use");
+    qd_json_object(&r->w);
+    qd_json_key_c(&r->w, "contexts");
+    qd_json_array(&r->w);
+    for (int i = 0; i < QD_SCRIPT_CONTEXTS; i++)
+        if (i != QD_SCRIPT_TEMPLATE)
+            qd_json_c(&r->w, qd_script_context_get((qd_script_context)i)->name);
+    qd_json_array_end(&r->w);
+    qd_json_object_end(&r->w);
+    return 0;
+}
+
 /* GET /_script_language */
 int qdi_api_script_language(qd_request *q, qd_response *r, qd_err *err)
 {

@@ -344,9 +344,9 @@ static int slice_value(search_request *r, qd_json_reader *j, qd_err *err)
 /* A part that is read as a tree; 1 when key is none of those. */
 static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const keys[] = {"sort",        "_source",       "fields",
-                                       "highlight",   "stored_fields", "docvalue_fields",
-                                       "search_after"};
+    static const char *const keys[] = {"sort",         "_source",       "fields",
+                                       "highlight",    "stored_fields", "docvalue_fields",
+                                       "search_after", "script_fields"};
     uint32_t k = 0;
     qd_json_node *n;
     search_show *s = &r->show;
@@ -373,6 +373,8 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     case 5:
         return qdi_search_fields_parse(r->arena, n, "docvalue_fields", &s->docvalues,
                                        &s->ndocvalues, err);
+    case 7:
+        return qdi_search_script_fields_parse(r, n, s, err);
     default:
         if (n->type != QD_JSON_T_ARRAY) {
             return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE,
@@ -390,9 +392,9 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {
-        "rescore", "suggest", "collapse", "script_fields", "runtime_mappings",
-        "knn",     "ext",     "rank",     "retriever",     "derived"};
+    static const char *const features[] = {"rescore", "suggest", "collapse", "runtime_mappings",
+                                           "knn",     "ext",     "rank",     "retriever",
+                                           "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
