@@ -2,6 +2,7 @@
 #include "script/object.h"
 #include "base/utf8.h"
 #include "json/number.h"
+#include <stdarg.h>
 #include <stdio.h>
 
 const char *const qd_sv_units[] = {"Nanos",    "Micros", "Millis", "Seconds", "Minutes", "Hours",
@@ -53,14 +54,25 @@ const char *qd_sv_class(const qd_sv *v)
     return "java.lang.Object";
 }
 
+/* Appends a short text; a room has place for the longest of all that follow each other. */
+static int put(char *at, const char *fmt, ...) QD_PRINTF(2, 3);
+static int put(char *at, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(at, QD_SV_PRINT / 2, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
 /* The part of a second: nothing, or 3, 6 or 9 digits, as java.time prints it. */
 static int fraction(char *out, int32_t milli, int32_t rest)
 {
     int64_t ns = milli * (int64_t)1000000 + rest;
     if (ns == 0) return 0;
-    if (ns % 1000000 == 0) return sprintf(out, ".%03d", (int)(ns / 1000000));
-    if (ns % 1000 == 0) return sprintf(out, ".%06d", (int)(ns / 1000));
-    return sprintf(out, ".%09d", (int)ns);
+    if (ns % 1000000 == 0) return put(out, ".%03d", (int)(ns / 1000000));
+    if (ns % 1000 == 0) return put(out, ".%06d", (int)(ns / 1000));
+    return put(out, ".%09d", (int)ns);
 }
 
 static qd_str print_time(const qd_sv *v, bool whole, char *room)
@@ -69,23 +81,23 @@ static qd_str print_time(const qd_sv *v, bool whole, char *room)
     int32_t offset = v->tag == QD_SV_DATE ? qd_zone_offset(t->zone, t->ms) : 0;
     qd_civil c;
     qd_civil_from_ms(t->ms + offset * (int64_t)1000, &c);
-    int n = sprintf(room, "%04lld-%02d-%02dT%02d:%02d", (long long)c.year, c.month, c.day, c.hour,
-                    c.minute);
+    int n = put(room, "%04lld-%02d-%02dT%02d:%02d", (long long)c.year, c.month, c.day, c.hour,
+                c.minute);
     if (whole || v->tag == QD_SV_INSTANT || c.second || c.milli || t->rest)
-        n += sprintf(room + n, ":%02d", c.second);
+        n += put(room + n, ":%02d", c.second);
     int f = fraction(room + n, c.milli, t->rest);
-    if (whole && !f) f = sprintf(room + n, ".000");
+    if (whole && !f) f = put(room + n, ".000");
     n += f;
     if (offset == 0)
         room[n++] = 'Z';
     else {
         int32_t o = offset < 0 ? -offset : offset;
-        n += sprintf(room + n, "%c%02d:%02d", offset < 0 ? '-' : '+', o / 3600, o / 60 % 60);
-        if (o % 60) n += sprintf(room + n, ":%02d", o % 60);
+        n += put(room + n, "%c%02d:%02d", offset < 0 ? '-' : '+', o / 3600, o / 60 % 60);
+        if (o % 60) n += put(room + n, ":%02d", o % 60);
     }
     if (!whole && v->tag == QD_SV_DATE && t->zone && !qd_zone_fixed(t->zone)) {
         qd_str id = qd_zone_id(t->zone);
-        if (id.n < 64) n += sprintf(room + n, "[%.*s]", QD_STR_ARG(id));
+        if (id.n < 64) n += put(room + n, "[%.*s]", QD_STR_ARG(id));
     }
     return (qd_str){room, (size_t)n};
 }
@@ -104,11 +116,11 @@ static qd_str print_duration(const qd_sv *v, char *room)
         s--;
     }
     if (s == 0 && ms == 0 && t->rest == 0) return qd_str_c("PT0S");
-    int n = sprintf(room, "PT");
-    if (s / 3600) n += sprintf(room + n, "%lldH", (long long)(s / 3600));
-    if (s % 3600 / 60) n += sprintf(room + n, "%lldM", (long long)(s % 3600 / 60));
+    int n = put(room, "PT");
+    if (s / 3600) n += put(room + n, "%lldH", (long long)(s / 3600));
+    if (s % 3600 / 60) n += put(room + n, "%lldM", (long long)(s % 3600 / 60));
     if (s % 60 || ms || t->rest) {
-        n += sprintf(room + n, "%lld", (long long)(s % 60));
+        n += put(room + n, "%lld", (long long)(s % 60));
         int f = fraction(room + n, (int32_t)ms, t->rest);
         while (f > 1 && room[n + f - 1] == '0') f--;
         n += f;

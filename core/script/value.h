@@ -89,22 +89,27 @@ typedef struct qd_sv_map {
 /* Levels that a tree may have when it is read or written. */
 #define QD_SV_DEPTH 256
 
+/* null. */
 static inline qd_sv qd_sv_null(void)
 {
     return (qd_sv){.tag = QD_SV_NULL};
 }
+/* A boolean. */
 static inline qd_sv qd_sv_bool(bool v)
 {
     return (qd_sv){.tag = QD_SV_BOOL, .i = v};
 }
+/* An int. */
 static inline qd_sv qd_sv_int(int32_t v)
 {
     return (qd_sv){.tag = QD_SV_INT, .i = v};
 }
+/* A long. */
 static inline qd_sv qd_sv_long(int64_t v)
 {
     return (qd_sv){.tag = QD_SV_LONG, .i = v};
 }
+/* A double. */
 static inline qd_sv qd_sv_double(double v)
 {
     return (qd_sv){.tag = QD_SV_DOUBLE, .f = v};

@@ -17,27 +17,11 @@ typedef enum qdp_tok {
     T_OP, /* op: qdp_op */
 } qdp_tok;
 
-/* Operators and punctuation, longest first where one begins another (lex.c relies on it). */
-#define QDI_OPS(X)                                                                                 \
-    X(USHR_SET, ">>>=")                                                                            \
-    X(REF_EQ, "===")                                                                               \
-    X(REF_NE, "!==")                                                                               \
-    X(SHL_SET, "<<=")                                                                              \
-    X(SHR_SET, ">>=") X(USHR, ">>>") X(MATCH, "==~") X(EQ, "==") X(NE, "!=") X(LE, "<=")           \
-        X(GE, ">=") X(SHL, "<<") X(SHR, ">>") X(AND, "&&") X(OR, "||") X(INC, "++") X(DEC, "--")   \
-            X(FIND, "=~") X(ELVIS, "?:") X(NULLDOT, "?.") X(ADD_SET, "+=") X(SUB_SET, "-=")        \
-                X(MUL_SET, "*=") X(DIV_SET, "/=") X(REM_SET, "%=") X(AND_SET, "&=")                \
-                    X(XOR_SET, "^=") X(OR_SET, "|=") X(ARROW, "->") X(REF, "::") X(LBRACE, "{")    \
-                        X(RBRACE, "}") X(LBRACK, "[") X(RBRACK, "]") X(LPAREN, "(") X(RPAREN, ")") \
-                            X(DOT, ".") X(COMMA, ",") X(SEMI, ";") X(COLON, ":") X(COND, "?")      \
-                                X(SET, "=") X(LT, "<") X(GT, ">") X(NOT, "!") X(BITNOT, "~")       \
-                                    X(ADD, "+") X(SUB, "-") X(MUL, "*") X(DIV, "/") X(REM, "%")    \
-                                        X(BITAND, "&") X(XOR, "^") X(BITOR, "|")
+/* Operators and punctuation. */
 typedef enum qdp_op {
     O_NONE,
-#define X(id, text) O_##id,
-    QDI_OPS(X)
-#undef X
+#define QDI_OP(id, text) O_##id,
+#include "script/painless/ops.def"
 } qdp_op;
 
 typedef struct qdp_token {

@@ -11,9 +11,8 @@ static const struct {
     const char *text;
     uint8_t n, op;
 } ops[] = {
-#define X(id, text) {text, sizeof text - 1, O_##id},
-    QDI_OPS(X)
-#undef X
+#define QDI_OP(id, text) {text, sizeof text - 1, O_##id},
+#include "script/painless/ops.def"
 };
 
 typedef struct lexer {

@@ -444,7 +444,7 @@ QDI_FN(is_equal)
 }
 
 /* Are both times? */
-static int times(qdp_vm *vm, const qd_sv *x, const qd_sv *y)
+static int both_times(qdp_vm *vm, const qd_sv *x, const qd_sv *y)
 {
     for (int i = 0; i < 2; i++) {
         const qd_sv *v = i ? y : x;
@@ -475,7 +475,7 @@ static int64_t months_between(const qd_sv *x, const qd_sv *y)
 
 static int between(qdp_vm *vm, const qd_sv *x, const qd_sv *y, int64_t unit, qd_sv *out)
 {
-    if (times(vm, x, y)) return -1;
+    if (both_times(vm, x, y)) return -1;
     int64_t d = time_of(y)->ms - time_of(x)->ms;
     if (d < 0 && time_of(y)->rest > time_of(x)->rest) d++;
     if (d > 0 && time_of(y)->rest < time_of(x)->rest) d--;
@@ -512,7 +512,7 @@ QDI_FN(until)
 QDI_FN(duration_between)
 {
     (void)n;
-    if (times(vm, &a[0], &a[1])) return -1;
+    if (both_times(vm, &a[0], &a[1])) return -1;
     return qdp_time_make(vm, QD_SV_DURATION, time_of(&a[1])->ms - time_of(&a[0])->ms, 0, NULL, out);
 }
 static int duration_of(qdp_vm *vm, qd_sv *a, int64_t ms, qd_sv *out)

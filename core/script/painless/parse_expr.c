@@ -2,7 +2,6 @@
 #include "base/utf8.h"
 #include "script/painless/ast_int.h"
 #include "json/number.h"
-#include <stdlib.h>
 
 static qdp_node *parse_unary(qdp_parser *p);
 static qdp_node *parse_ternary(qdp_parser *p);
@@ -75,6 +74,19 @@ static qdp_node *parse_bracket(qdp_parser *p)
     return n;
 }
 
+/* A whole number: 12, 0x1F, 017. */
+static bool digits(qd_str s, bool hex, uint64_t *out)
+{
+    unsigned radix = hex ? 16 : s.n > 1 && s.p[0] == '0' ? 8 : 10;
+    for (size_t i = hex ? 2 : 0; i < s.n; i++) {
+        int c = s.p[i] | 32;
+        unsigned d = c >= 'a' ? (unsigned)c - 'a' + 10 : (unsigned)(s.p[i] - '0');
+        if (d >= radix || *out > (UINT64_MAX - d) / radix) return false;
+        *out = *out * radix + d;
+    }
+    return true;
+}
+
 static qdp_node *parse_number(qdp_parser *p)
 {
     const qdp_token *t = qdp_now(p);
@@ -98,20 +110,15 @@ static qdp_node *parse_number(qdp_parser *p)
         }
         return n;
     }
-    char room[40];
     bool big = last == 'l';
     qd_str text = qd_str_sub(t->text, 0, t->text.n - big);
-    if (text.n >= sizeof room)
-        return qdp_parse_fail(p, "Invalid int constant [%.*s].", QD_STR_ARG(t->text));
-    memcpy(room, text.p, text.n);
-    room[text.n] = 0;
-    char *end;
-    unsigned long long v = strtoull(room, &end, 0);
+    uint64_t v = 0;
+    bool ok = digits(text, hex, &v);
     /* the smallest value stands behind a minus sign */
     bool minus = p->at >= 2 && p->t[p->at - 2].op == O_SUB;
-    unsigned long long top = hex ? (big ? ~0ull : 0xFFFFFFFFull)
-                                 : (big ? INT64_MAX : INT32_MAX) + (unsigned long long)minus;
-    if (*end || text.n > 20 || v > top)
+    uint64_t top =
+        hex ? (big ? ~0ull : 0xFFFFFFFFull) : (big ? INT64_MAX : INT32_MAX) + (uint64_t)minus;
+    if (!ok || v > top)
         return qdp_parse_fail(
             p, "Invalid %s constant [%.*s].%s", big ? "long" : "int", QD_STR_ARG(text),
             big ? ""

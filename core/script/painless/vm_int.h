@@ -13,33 +13,9 @@
 #include "script/object.h"
 #include "script/painless/ast_int.h"
 
-/* a: register written; b, c: read, unless said otherwise. J: the target is b | c << 16. */
-#define QDI_CODES(X)                                                                                 \
-    X(NOP)                                                                                           \
-    X(CONST)                                                                                         \
-    /* a = const b|c<<16 */ X(MOVE) X(VAR) /* a = variable b */                                      \
-        X(JUMP) /* J */ X(JT) /* if a: J */ X(JF) X(JNULL) X(JSOME) X(ADD) X(SUB) X(MUL) X(DIV)      \
-            X(REM) X(BITAND) X(XOR) X(BITOR) X(SHL) X(SHR) X(USHR) X(EQ) X(NE) X(LT) X(LE) X(GT)     \
-                X(GE) X(REF_EQ) X(REF_NE) X(FIND) X(MATCH) X(NEG) X(PLUS) X(NOT) X(BITNOT)           \
-                    X(ADD_I) X(SUB_I) X(MUL_I) X(LT_I) X(LE_I) X(GT_I) X(GE_I) X(EQ_I)               \
-                        X(NE_I)                                                    /* int */         \
-        X(ADD_L) X(SUB_L) X(MUL_L) X(LT_L) X(LE_L) X(GT_L) X(GE_L) X(EQ_L) X(NE_L) /* long */        \
-        X(ADD_D) X(SUB_D) X(MUL_D) X(DIV_D) X(LT_D) X(LE_D) X(GT_D) X(GE_D) X(EQ_D) X(NE_D)          \
-            X(CAST) /* a = (type c) b; QDI_EXPLICIT */ X(INSTANCE) /* a = b instanceof c */          \
-        X(CONCAT) /* a = b + c as texts */ X(LIST) /* a = [b … b + c) */ X(MAP)                      \
-            X(ARRAY) /* a = array of type c, length b */ X(                                          \
-                FILL) /* a = array of a's type of [b …) c */                                       \
-        X(GETI) X(SETI) /* a[b] = c */ X(GETF) /* a = b.site c */ X(SETF) /* a.site c = b */         \
-        X(CALL)   /* a = method of site c, receiver and arguments from b */                          \
-        X(STATIC) /* a = function of site c, arguments from b */                                     \
-        X(USER) /* a = own function c, arguments from b */ X(CLOSURE) /* a = closure c over b … */ \
-        X(DOC) /* a = doc[field b] */ X(DOCVALUE)                     /* a = doc[field b].value */   \
-        X(EACH) /* a, a+1 = a way through b */ X(NEXT)                /* a+2 = next of a, or J */    \
-        X(EMIT) /* b … , c of them */ X(THROW) X(RETURN) /* a */ X(REGEX) /* a = regex const b */
 typedef enum qdp_opcode {
-#define X(id) C_##id,
-    QDI_CODES(X)
-#undef X
+#define QDI_CODE(id) C_##id,
+#include "script/painless/codes.def"
 } qdp_opcode;
 #define QDI_EXPLICIT 0x8000u
 
