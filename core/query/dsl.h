@@ -55,6 +55,8 @@ typedef struct qd_query_reading {
                            it: lines and columns count from here; NULL: from the reader's input */
     qd_query_lookup_fn lookup; /* NULL: terms look-ups are refused */
     void *lookup_arg;
+    /* Finds a stored script; texts in the arena. NULL: none can be named. */
+    int (*stored)(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source, qd_err *err);
     bool *must_not_wait; /* not NULL: a query that may have to wait sets it, and fails */
 } qd_query_reading;
 

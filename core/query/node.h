@@ -196,6 +196,14 @@ typedef struct qd_node_check {
     bool exact_alone;
 } qd_node_check;
 
+/* The child's documents; a script scores them, or says which of them match (filter). */
+typedef struct qd_node_script {
+    const qd_node *child;              /* first, where u.child is */
+    const struct qd_script_bind *bind; /* script.h */
+    bool filter, has_min;
+    float min_score;
+} qd_node_script;
+
 typedef struct qd_node_ids {
     const qd_str *ids;
     uint32_t n;
@@ -242,6 +250,7 @@ struct qd_node {
         qd_node_pattern pattern;
         qd_node_check check;
         qd_str exists; /* field */
+        qd_node_script script;
         qd_node_ids ids;
         qd_node_doc_set doc_set;
         qd_node_custom custom;

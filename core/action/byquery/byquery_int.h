@@ -15,6 +15,8 @@
 #include "action/byquery/byquery.h"
 #include "action/documents/documents_int.h"
 #include "runtime/waitq.h"
+#include "script/object.h"
+#include "script/script.h"
 #include "json/tree.h"
 
 #define BQ_SLICES_MAX 1024u
@@ -31,6 +33,7 @@ typedef struct bq_spec {
     qd_str source_filter;   /* JSON of _source; p NULL: whole */
     qd_str sort;            /* JSON: the order of a reindex, for max_docs; p NULL: any */
     qd_str slice;           /* JSON of a slice made by hand; p NULL: none */
+    qd_str script;          /* JSON; p NULL: none */
     qd_str preference;      /* of copies; empty: none */
     qd_str routing, scroll; /* of the search; how long the point in time is kept between batches */
     const qd_pair *options; /* ignore_unavailable and the like, as given */
@@ -231,5 +234,24 @@ void qdi_bq_unlist(bq_job *job);
 
 /* [the keeper's thread] arg: the qd_by_query. */
 void qdi_bq_keeper(void *arg);
+
+/* --- script.c --- */
+
+/* The script of a job, for one batch. */
+typedef struct bq_script {
+    bq_job *job;
+    qd_script *script; /* NULL: there is none */
+    qd_script_ref ref;
+    qd_script_exec x;
+} bq_script;
+/* Compiles it; its tree lies in the arena. */
+QD_MUST_CHECK
+int qdi_bq_script_open(bq_script *b, bq_job *job, qd_arena *arena, qd_err *err);
+void qdi_bq_script_close(bq_script *b);
+/* Runs it for a hit; the operation is changed accordingly, what it names lies in the arena. skip:
+ * nothing is to be done. */
+QD_MUST_CHECK
+int qdi_bq_script_run(bq_script *b, const doc_ctx *told, doc_item *i, qd_arena *arena, bool *skip,
+                      qd_err *err);
 
 #endif

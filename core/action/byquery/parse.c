@@ -149,9 +149,16 @@ static int wrong(const char *where, const qd_json_node *m, qd_err *err)
     return qd_err_set(err, QD_E_XCONTENT, "[%s] unknown field [%.*s]", where, QD_STR_ARG(m->key));
 }
 
-static int scripts(qd_err *err)
+/* It is compiled when the job begins, so that a wrong one is told at once. */
+static int script_of(bq_job *job, const qd_json_node *m, qd_err *err)
 {
-    return qd_err_set(err, QD_E_UNSUPPORTED, "[script] is not supported by this version");
+    bq_script b;
+    if (job->spec.kind == BQ_DELETE)
+        return qd_err_set(err, QD_E_PARSE, "request does not support [script]");
+    job->spec.script = m->raw;
+    int rc = qdi_bq_script_open(&b, job, &job->arena, err);
+    qdi_bq_script_close(&b);
+    return rc;
 }
 
 static int whole_number(const qd_json_node *m, int64_t *out, qd_err *err)
@@ -172,7 +179,7 @@ static int common(bq_job *job, const qd_json_node *m, qd_err *err)
         if (!rc && n == -1 && qd_str_is(m->key, "size")) return 0;
         return rc ? rc : max_docs_of(s, n, true, err);
     }
-    if (qd_str_is(m->key, "script")) return scripts(err);
+    if (qd_str_is(m->key, "script")) return script_of(job, m, err);
     return 1;
 }
 

@@ -57,6 +57,17 @@ static int make_item(const bq_spec *s, const qd_json_node *hit, doc_item *i, qd_
     return 0;
 }
 
+static int by_script(bq_script *b, const qd_json_node *hit, doc_item *i, qd_arena *arena,
+                     bool *skip, qd_err *err)
+{
+    if (!b->script) return 0;
+    doc_ctx c = {.source = i->source, .version = number_of(hit, "_version")};
+    (void)text_of(hit, "_index", &c.index);
+    (void)text_of(hit, "_id", &c.id);
+    (void)text_of(hit, "_routing", &c.routing);
+    return qdi_bq_script_run(b, &c, i, arena, skip, err);
+}
+
 static void worse(bq_job *job, int status)
 {
     job->stopped = true;
@@ -112,9 +123,10 @@ static void settle(bq_slice *s, const doc_item *items, size_t n)
             continue;
         }
         if (!i->rc) {
-            s->status.deleted += kind == BQ_DELETE;
-            s->status.created += kind == BQ_REINDEX && i->status == 201;
-            s->status.updated += kind == BQ_UPDATE || (kind == BQ_REINDEX && i->status != 201);
+            bool gone = i->op == DOC_DELETE, made = kind == BQ_REINDEX && i->status == 201;
+            s->status.deleted += gone;
+            s->status.created += made && !gone;
+            s->status.updated += !made && !gone;
             continue;
         }
         bool conflict = i->rc == QD_E_VERSION_CONFLICT;
@@ -207,16 +219,25 @@ int qdi_bq_write(bq_slice *s, const qd_json_node *hits, qd_err *err)
     qd_arena_init(&arena, s->job->a->account, 0);
     doc_item *items = qd_arena_alloc(&arena, hits->n * sizeof *items);
     if (!items) rc = qd_err_nomem(err, "a batch of documents");
+    bq_script script;
+    uint64_t noops = 0;
+    if (!rc) rc = qdi_bq_script_open(&script, s->job, &arena, err);
+    bool opened = !rc;
     for (const qd_json_node *h = hits->first; h && !rc; h = h->next) {
+        bool skip = false;
         rc = make_item(&s->job->spec, h, &items[n], err);
+        if (!rc) rc = by_script(&script, h, &items[n], &arena, &skip, err);
         if (rc) break;
-        bytes += items[n++].source.n;
+        noops += skip;
+        if (!skip) bytes += items[n++].source.n;
     }
+    if (opened) qdi_bq_script_close(&script);
     if (!rc) {
         s->before_n = n;
         s->before_ns = qd_env_mono_ns(s->job->a->env);
-        rc = apply(s, items, n, bytes, &arena, err);
+        if (n) rc = apply(s, items, n, bytes, &arena, err);
         qd_mutex_lock(&s->job->lock);
+        s->status.noops += noops;
         s->status.batches++;
         qd_mutex_unlock(&s->job->lock);
     }

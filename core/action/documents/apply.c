@@ -397,7 +397,7 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
     for (int64_t attempt = 0;; attempt++) {
         qd_engine_doc now;
         qd_engine_op op = engine_op(i, routing);
-        bool noop = false;
+        doc_change change = DOC_CHANGE_INDEX;
         int rc = qd_engine_get(t->engine, i->id, true, true, b->arena, &now, err);
         if (rc) return rc;
         if (i->if_seq_no != QD_SEQ_NO_UNASSIGNED && !now.found) {
@@ -412,7 +412,8 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             qd_err_detail_str(err, "index_uuid", qd_str_c(t->meta->uuid));
             return rc;
         }
-        rc = qdi_update_source(b, i, &now, &op.source, &noop, err);
+        rc = qdi_update_source(b, i, &now, &op.source, &change, err);
+        bool noop = !rc && change == DOC_CHANGE_NONE;
         bool tells = rc == QD_E_DOC_MISSING || noop || (!rc && compare(i, &now, NULL));
         if (tells) {
             int no = confirm(b, t, now.found ? now.seq_no : QD_SEQ_NO_NONE, NULL);
@@ -438,6 +439,8 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             return 0;
         }
         op.create = !now.found;
+        op.delete = change == DOC_CHANGE_DELETE;
+        if (op.delete) op.source = (qd_str){NULL, 0};
         if (now.found && i->if_seq_no == QD_SEQ_NO_UNASSIGNED) {
             op.if_seq_no = now.seq_no;
             op.if_primary_term = now.primary_term;
@@ -449,7 +452,7 @@ static int apply_update(doc_batch *b, doc_item *i, doc_touched *t, qd_str routin
             if (err) qd_err_fini(err);
             continue;
         }
-        if (!rc) set_result(i, &r, false);
+        if (!rc) set_result(i, &r, op.delete);
         return rc;
     }
 }

@@ -348,10 +348,38 @@ int qdi_item_validate(const doc_item *i, qd_err *err);
  */
 int qdi_update_check(doc_item *i, qd_arena *a, doc_problems *p, qd_err *err);
 
-/* Turns an UPDATE item into the source to index, from the present document; *noop: nothing to do;
- * creates: the upsert is taken. */
+/* What becomes of a document that is updated. */
+typedef enum doc_change { DOC_CHANGE_INDEX, DOC_CHANGE_NONE, DOC_CHANGE_DELETE } doc_change;
+
+/* Turns an UPDATE item into the source to index, from the present document, and says what is to be
+ * done with it. */
 int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_str *source,
-                      bool *noop, qd_err *err);
+                      doc_change *change, qd_err *err);
+
+/* --- update_script.c --- */
+
+/* The script of an update, and what it begins with where there is no document. */
+typedef struct doc_script {
+    const qd_json_node *script, *upsert;
+} doc_script;
+/* Runs it. QD_E_ARG "failed to execute script" around what the script threw. */
+QD_MUST_CHECK
+int qdi_update_by_script(doc_batch *b, const doc_item *i, const qd_engine_doc *now,
+                         const doc_script *u, qd_str *source, doc_change *change, qd_err *err);
+/* What a script is told of a document. */
+typedef struct doc_ctx {
+    qd_str index, id, routing, source;
+    int64_t version;
+    const char *op;
+    bool types, now;
+} doc_ctx;
+struct qd_script_exec;
+/* Makes ctx of it. */
+QD_MUST_CHECK
+int qdi_script_ctx(struct qd_script_exec *x, const doc_ctx *c, qd_err *err);
+/* The text of ctx._source, in the arena. */
+QD_MUST_CHECK
+int qdi_script_source(struct qd_script_exec *x, qd_arena *arena, qd_str *out, qd_err *err);
 
 /* Does the identity have types of documents? */
 bool qdi_has_types(qd_actions *a);

@@ -146,21 +146,6 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
 
 /* --- the shard --- */
 
-/* There are no pipelines here: whatever names one is refused. */
-static int pipeline_none(qd_str name, qd_err *err)
-{
-    if (!name.n || qd_str_is(name, "_none")) return 0;
-    return qd_err_set(err, QD_E_ARG, "pipeline with id [%.*s] does not exist", QD_STR_ARG(name));
-}
-
-/* Those that the index asks for. */
-static int pipelines_of(const qd_index_meta *m, const doc_item *i, qd_err *err)
-{
-    int rc = 0;
-    if (!i->pipeline.n) rc = pipeline_none(qd_values_text(m->values, QD_IX_DEFAULT_PIPELINE), err);
-    return rc ? rc : pipeline_none(qd_values_text(m->values, QD_IX_FINAL_PIPELINE), err);
-}
-
 int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err *err)
 {
     const qd_index_meta *m;
@@ -169,9 +154,7 @@ int qdi_batch_place(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_err
     if (!rc && i->empty_id) {
         rc = qd_err_set(err, QD_E_ARG, "if _id is specified it must not be empty");
     }
-    if (!rc && i->pipeline.n) rc = pipeline_none(i->pipeline, err);
     if (!rc) rc = find_index(b, i, &m, &alias_routing, err);
-    if (!rc && (i->op == DOC_INDEX || i->op == DOC_CREATE)) rc = pipelines_of(m, i, err);
     if (rc) return rc;
     if (alias_routing.n) {
         if (i->routing.n && !qd_str_eq(i->routing, alias_routing)) {

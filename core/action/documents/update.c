@@ -1,6 +1,7 @@
 /* update.c: partial updates: the present source and a partial document into a new source. */
 #include "action/documents/documents_int.h"
 #include "base/str.h"
+#include "script/script.h"
 #include "json/tree.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,8 +61,8 @@ static void merge(const qd_json_node *base, const qd_json_node *patch, bool *cha
 }
 
 typedef struct update_body {
-    const qd_json_node *doc, *upsert;
-    bool doc_as_upsert, detect_noop, scripted;
+    const qd_json_node *doc, *upsert, *script;
+    bool doc_as_upsert, detect_noop, scripted_upsert;
 } update_body;
 
 /* "[1:8] [UpdateRequest] ": the place of a value in the body. */
@@ -162,8 +163,10 @@ static int parse_body(doc_item *i, qd_arena *a, update_body *out, qd_err *err)
             rc = parse_flag(i, n, &out->doc_as_upsert, err);
         } else if (qd_str_is(n->key, "detect_noop")) {
             rc = parse_flag(i, n, &out->detect_noop, err);
-        } else if (qd_str_is(n->key, "script") || qd_str_is(n->key, "scripted_upsert")) {
-            out->scripted |= qd_str_is(n->key, "script");
+        } else if (qd_str_is(n->key, "script")) {
+            out->script = n;
+        } else if (qd_str_is(n->key, "scripted_upsert")) {
+            rc = parse_flag(i, n, &out->scripted_upsert, err);
         } else if (qd_str_is(n->key, "_source")) {
             rc = parse_source(i, n, a, err);
         } else if (qd_str_is(n->key, "if_seq_no")) {
@@ -190,8 +193,8 @@ static void problems(const doc_item *i, const update_body *u, doc_problems *p)
             qdi_problem(p, "upsert requests don't support `if_seq_no` and `if_primary_term`");
         }
     }
-    if (!u->scripted && !u->doc) qdi_problem(p, "script or doc is missing");
-    if (u->scripted && u->doc) qdi_problem(p, "can't provide both script and doc");
+    if (!u->script && !u->doc) qdi_problem(p, "script or doc is missing");
+    if (u->script && u->doc) qdi_problem(p, "can't provide both script and doc");
     if (!u->doc && u->doc_as_upsert) {
         qdi_problem(p, "doc must be specified if doc_as_upsert is enabled");
     }
@@ -204,8 +207,8 @@ static int read_body(doc_item *i, qd_arena *a, update_body *u, doc_problems *p, 
     if (rc) return rc;
     qdi_item_problems(i, p);
     problems(i, u, p);
-    if (p->n || !u->scripted) return 0;
-    return qd_err_set(err, QD_E_ARG, "scripts are not supported: [script]");
+    qd_script_ref ref;
+    return p->n || !u->script ? 0 : qd_script_ref_parse(u->script, &ref, err);
 }
 
 int qdi_update_check(doc_item *i, qd_arena *a, doc_problems *p, qd_err *err)
@@ -215,15 +218,19 @@ int qdi_update_check(doc_item *i, qd_arena *a, doc_problems *p, qd_err *err)
 }
 
 int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_str *source,
-                      bool *noop, qd_err *err)
+                      doc_change *change, qd_err *err)
 {
     update_body u;
-    *noop = false;
+    *change = DOC_CHANGE_INDEX;
     doc_problems p;
     qdi_problems_init(&p, b->a->account);
     int rc = read_body(i, b->arena, &u, &p, err);
     int bad = qdi_problems_end(&p, rc ? NULL : err);
     if (rc || bad) return rc ? rc : bad;
+    if (u.script && (now->found || (u.scripted_upsert && u.upsert))) {
+        doc_script script = {u.script, u.upsert};
+        return qdi_update_by_script(b, i, now, &script, source, change, err);
+    }
     if (!now->found) {
         const qd_json_node *fresh = u.upsert ? u.upsert : u.doc_as_upsert ? u.doc : NULL;
         if (!fresh) return QD_E_DOC_MISSING; /* the caller knows the index for the text */
@@ -247,6 +254,6 @@ int qdi_update_source(doc_batch *b, doc_item *i, const qd_engine_doc *now, qd_st
         if (!source->p) rc = qd_err_nomem(err, "updated document");
     }
     qd_buf_fini(&out);
-    *noop = u.detect_noop && !changed;
+    if (u.detect_noop && !changed) *change = DOC_CHANGE_NONE;
     return rc;
 }

@@ -229,6 +229,7 @@ static int fetch_matched(search_hits *h, qd_err *err)
 static bool source_wanted(const search_show *s)
 {
     if (s->none || !s->source.want) return false;
+    if (s->nscripts && !s->source_given && !s->stored) return false;
     if (!s->stored || s->source_given) return true;
     for (uint32_t i = 0; i < s->nstored; i++) {
         if (qd_str_is(s->stored_fields[i], "_source")) return true;
@@ -275,7 +276,8 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     uint64_t begun = h->x ? qd_env_mono_ns(h->x->a->env) : 0;
     int rc = resolve_columns(h, err);
     qd_fetch_options o = {
-        .source = source_wanted(s) || s->nfields || s->highlight || s->nstored,
+        .source = source_wanted(s) || s->nfields || s->highlight || s->nstored ||
+                  qdi_script_fields_read_source(s),
         .version = s->version,
         .seq_no = s->seq_no,
         .id = !s->none,
@@ -677,6 +679,10 @@ static int write_fields(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
         rc = f.rc;
     }
     if (!rc && s->nstored && !s->none) rc = write_stored(h, i, root, &open, w, err);
+    for (uint32_t k = 0; k < s->nscripts && !rc; k++) {
+        begin_fields(&open, w);
+        rc = qdi_script_field_write(h, i, k, w, err);
+    }
     if (rc) return rc;
     if (open) qd_json_object_end(w);
     if (root && s->nfields) write_dropped(h, i, root, w);

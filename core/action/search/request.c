@@ -1,5 +1,6 @@
 /* request.c: the body of a search, read as Elasticsearch's SearchSourceBuilder reads it. */
 #include "action/api/admin_int.h"
+#include "action/script/script_int.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
 #include "config/value.h"
@@ -70,6 +71,17 @@ static int look_up(void *arg, const qd_query_lookup *l, qd_arena *arena, const q
     return 0;
 }
 
+/* A script that the request names by its id. */
+static int stored_script(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                         qd_err *err)
+{
+    const search_request *r = arg;
+    qd_state *s = qd_cluster_state(r->q->a->cluster);
+    int rc = qdi_script_stored(s, id, arena, lang, source, err);
+    qd_state_unref(s);
+    return rc;
+}
+
 qd_query_reading qdi_search_reading(search_request *r)
 {
     return (qd_query_reading){.arena = r->arena,
@@ -78,6 +90,7 @@ qd_query_reading qdi_search_reading(search_request *r)
                               .origin = r->body.p,
                               .lookup = look_up,
                               .lookup_arg = r,
+                              .stored = stored_script,
                               .must_not_wait = r->q->brief ? &r->too_long : NULL};
 }
 
@@ -331,9 +344,9 @@ static int slice_value(search_request *r, qd_json_reader *j, qd_err *err)
 /* A part that is read as a tree; 1 when key is none of those. */
 static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const keys[] = {"sort",        "_source",       "fields",
-                                       "highlight",   "stored_fields", "docvalue_fields",
-                                       "search_after"};
+    static const char *const keys[] = {"sort",         "_source",       "fields",
+                                       "highlight",    "stored_fields", "docvalue_fields",
+                                       "search_after", "script_fields"};
     uint32_t k = 0;
     qd_json_node *n;
     search_show *s = &r->show;
@@ -360,6 +373,8 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
     case 5:
         return qdi_search_fields_parse(r->arena, n, "docvalue_fields", &s->docvalues,
                                        &s->ndocvalues, err);
+    case 7:
+        return qdi_search_script_fields_parse(r, n, s, err);
     default:
         if (n->type != QD_JSON_T_ARRAY) {
             return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE,
@@ -377,9 +392,9 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {
-        "rescore", "suggest", "collapse", "script_fields", "runtime_mappings",
-        "knn",     "ext",     "rank",     "retriever",     "derived"};
+    static const char *const features[] = {"rescore", "suggest", "collapse", "runtime_mappings",
+                                           "knn",     "ext",     "rank",     "retriever",
+                                           "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};

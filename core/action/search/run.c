@@ -45,6 +45,14 @@ static int check_window(const search_run *x, const search_index *ix, qd_err *err
                           "[index.max_docvalue_fields_search] index level setting.",
                           (long long)fields, r->show.ndocvalues);
     }
+    int64_t scripts = qd_values_i64(ix->meta->values, QD_IX_MAX_SCRIPT_FIELDS);
+    if (r->show.nscripts > scripts) {
+        return qd_err_set(err, QD_E_ARG,
+                          "Trying to retrieve too many script_fields. Must be less than or equal "
+                          "to: [%lld] but was [%u]. This limit can be set by changing the "
+                          "[index.max_script_fields] index level setting.",
+                          (long long)scripts, r->show.nscripts);
+    }
     if (r->has_slice && r->slice_max > slices) {
         return qd_err_set(err, QD_E_ARG,
                           "The number of slices [%lld] is too large. It must be less than [%lld]. "

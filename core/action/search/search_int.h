@@ -17,6 +17,7 @@
 #include "action/documents/documents_int.h"
 #include "aggs/aggs.h"
 #include "query/dsl.h"
+#include "query/script.h"
 #include "search/collect/sort.h"
 #include "search/fetch/fetch.h"
 #include "search/nested.h"
@@ -65,6 +66,13 @@ typedef struct search_field {
     bool unmapped;
 } search_field;
 
+/* A field of "script_fields". */
+typedef struct search_script_field {
+    qd_str name;
+    qd_script_given given;
+    bool ignore_failure, reads_source;
+} search_script_field;
+
 struct search_highlight;
 
 /* What is shown of a hit. */
@@ -78,6 +86,8 @@ typedef struct search_show {
     uint32_t nstored, ndocvalues, nfields;
     bool version, seq_no, explain, named_scores;
     const struct search_highlight *highlight; /* NULL: none */
+    search_script_field *scripts;
+    uint32_t nscripts;
 } search_show;
 
 typedef struct search_boost {
@@ -414,10 +424,12 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis; /* made when first needed */
-    qd_str *identities;    /* of nested documents: "_nested" */
-    void *highlighting;    /* highlight.c's */
-    void *explaining;      /* explain.c's */
+    qd_analysis *analysis;               /* made when first needed */
+    qd_str *identities;                  /* of nested documents: "_nested" */
+    void *highlighting;                  /* highlight.c's */
+    void *explaining;                    /* explain.c's */
+    const qd_script_bind **script_binds; /* by script field */
+    struct qd_script_doc **script_docs;  /* the same, by leaf */
 } search_hits;
 
 /* Scratch for analysis, of the hits' arena; NULL when out of memory. */
@@ -436,6 +448,14 @@ int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
 /* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
 int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
                   qd_err *err);
+
+/* "script_fields" of a body. */
+int qdi_search_script_fields_parse(search_request *r, const qd_json_node *n, search_show *out,
+                                   qd_err *err);
+/* Does one of them look at the source? */
+bool qdi_script_fields_read_source(const search_show *s);
+/* Writes script field k of hit i: its name and values. */
+int qdi_script_field_write(search_hits *h, uint32_t i, uint32_t k, qd_json_writer *w, qd_err *err);
 
 /* "highlight" of a body. */
 int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_show *out,

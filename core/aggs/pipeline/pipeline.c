@@ -110,6 +110,13 @@ static int check_parent(qdi_parse *p, const qdi_agg *a)
     return 0;
 }
 
+int qdi_aggs_pipe_path(qdi_parse *p, const qdi_agg *a, qdi_agg *const *level, uint32_t n,
+                       qd_str text, qdi_path *path)
+{
+    int rc = check_path(p, a, level, n, text, path);
+    return rc ? rc : check_number(p, path, level, 0);
+}
+
 int qdi_aggs_pipe_resolve(qdi_parse *p, qdi_agg *a, qdi_agg *const *level, uint32_t n)
 {
     qdi_pipe *d = qdi_pipe_of(a);

@@ -36,6 +36,9 @@ static inline qdi_pipe_result *qdi_pipe_value(const qdi_out *o)
 int qdi_aggs_pipe_common(qdi_parse *p, qdi_agg *a);
 int qdi_aggs_pipe_parse(qdi_parse *p, qdi_agg *a);
 int qdi_aggs_pipe_resolve(qdi_parse *p, qdi_agg *a, qdi_agg *const *level, uint32_t n);
+/* A path of a pipeline within buckets, which has to end at a number. */
+int qdi_aggs_pipe_path(qdi_parse *p, const qdi_agg *a, qdi_agg *const *level, uint32_t n,
+                       qd_str text, qdi_path *path);
 /* The value of a bucket, the path's first `from` steps skipped; by the gap policy: NAN is left out.
  */
 double qdi_aggs_pipe_bucket(const qdi_agg *p, const qdi_bucket_out *b, uint32_t from);

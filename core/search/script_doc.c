@@ -1,0 +1,321 @@
+/* script_doc.c: the host of scripts on a segment. */
+#include "search/script_doc.h"
+#include "script/object.h"
+#include "segment/columns.h"
+#include "segment/segment.h"
+
+/* The column of a field, opened. */
+typedef struct column {
+    struct column *next;
+    const qd_field *field;
+    qd_column_reader *rd; /* NULL: the segment has none */
+    qd_dict_reader *dict; /* of strings */
+    qd_sv *values;        /* of the present document */
+    uint32_t cap;
+    qd_arena texts; /* of the present document */
+} column;
+
+struct qd_script_doc {
+    const qd_script_bind *bind;
+    const struct qd_segment *segment;
+    qd_arena arena;  /* columns */
+    qd_arena params; /* with the source of the present document */
+    qd_reads *reads;
+    qd_account *account;
+    column **slots; /* by the script's fields; NULL: not opened yet */
+    column *others; /* named at run time */
+    qd_script_exec x;
+    uint32_t doc;
+    struct qd_script_batch *batch; /* NULL: it runs one by one */
+    bool tried;
+    qd_script_lane *lanes, **columns;
+};
+
+static int open_column(qd_script_doc *d, const qd_field *f, column **out, qd_err *err)
+{
+    column *c = qd_arena_calloc(&d->arena, sizeof *c);
+    const qd_columns *set = qd_segment_columns(d->segment);
+    uint32_t number = qd_segment_field_find(d->segment, f->name);
+    if (!c) return qd_err_nomem(err, "a column for a script");
+    c->field = f;
+    qd_arena_init(&c->texts, d->account, 16u << 20);
+    *out = c;
+    const qd_column *col = !set || number == QD_FIELD_NONE ? NULL : qd_columns_get(set, number);
+    if (!col) return 0;
+    if (!d->reads && !(d->reads = qd_reads_make(&d->arena, d->account)))
+        return qd_err_nomem(err, "a column for a script");
+    int rc = qd_column_plan(col, 0, qd_segment_docs(d->segment), d->reads, &d->arena, &c->rd, err);
+    if (!rc && qd_column_stats_get(col)->type == QD_COLUMN_ORDINAL)
+        rc = qd_dict_plan_all(col, d->reads, &d->arena, &c->dict, err);
+    return rc ? rc : qd_reads_fetch(d->reads, err);
+}
+
+static int refuse(const qd_field *f, qd_str name, qd_err *err)
+{
+    if (!f)
+        return qd_err_set(err, QD_E_ARG, "No field found for [%.*s] in mapping", QD_STR_ARG(name));
+    if (f->value_class == QD_VALUE_TEXT)
+        return qd_err_set(err, QD_E_ARG,
+                          "Text fields are not optimised for operations that require per-document "
+                          "field data like aggregations and sorting, so these operations are "
+                          "disabled by default. Please use a keyword field instead. "
+                          "Alternatively, set fielddata=true on [%.*s] in order to load field "
+                          "data by uninverting the inverted index. Note that this can use "
+                          "significant memory.",
+                          QD_STR_ARG(name));
+    if (!f->doc_values)
+        return qd_err_set(err, QD_E_ARG,
+                          "Can't load fielddata on [%.*s] because fielddata is unsupported on "
+                          "fields of type [%s]. Use doc values instead.",
+                          QD_STR_ARG(name), qd_field_type_name(f));
+    if (f->value_class == QD_VALUE_RANGE || f->blob || f->value_class == QD_VALUE_OPAQUE)
+        return qd_err_set(err, QD_E_ARG,
+                          "scripts cannot read fields of type [%s] in this version, as [%.*s] is",
+                          qd_field_type_name(f), QD_STR_ARG(name));
+    return 0;
+}
+
+/* The field of a script by its number, or by its name. */
+static int find(qd_script_doc *d, int slot, qd_str name, column **out, qd_err *err)
+{
+    const qd_field *f = NULL;
+    if (slot >= 0 && d->slots[slot]) {
+        *out = d->slots[slot];
+        return 0;
+    }
+    if (slot >= 0)
+        f = d->bind->fields[slot];
+    else {
+        for (column *c = d->others; c; c = c->next)
+            if (qd_str_eq(c->field->shown, name)) {
+                *out = c;
+                return 0;
+            }
+        int rc = qd_mapping_find(d->bind->mapping, name, &d->arena, &f, err);
+        if (rc) return rc;
+    }
+    int rc = refuse(f, name, err);
+    if (!rc) rc = open_column(d, f, out, err);
+    if (rc) return rc;
+    if (slot >= 0)
+        d->slots[slot] = *out;
+    else {
+        (*out)->next = d->others;
+        d->others = *out;
+    }
+    return 0;
+}
+
+/* A value of a number column as scripts see it. */
+static int number(qd_script_doc *d, column *c, int64_t v, qd_sv *out)
+{
+    const qd_field *f = c->field;
+    if (f->dates) {
+        qd_sv_time *t = qd_arena_alloc(&c->texts, sizeof *t);
+        if (!t) return QD_E_NOMEM;
+        int64_t ms = f->nanos ? qd_nanos_to_ms(v) : v;
+        *t = (qd_sv_time){.ms = ms, .rest = f->nanos ? (int32_t)(v - ms * 1000000) : 0};
+        *out = (qd_sv){.tag = QD_SV_DATE, .object = t};
+    } else if (f->value_class == QD_VALUE_BOOL)
+        *out = qd_sv_bool(v);
+    else if (f->number == QD_NUMBER_INTEGER)
+        *out = qd_sv_long(v);
+    else if (f->number == QD_NUMBER_UNSIGNED)
+        *out = qd_sv_long((int64_t)qd_u64_decode(v));
+    else
+        *out = qd_sv_double(qd_field_f64(f, v));
+    (void)d;
+    return 0;
+}
+
+static int text(column *c, int64_t ord, qd_sv *out, qd_err *err)
+{
+    qd_str bytes;
+    char room[46];
+    int rc = qd_dict_at(c->dict, (uint32_t)ord, &bytes, err);
+    if (rc) return rc;
+    if (c->field->value_class == QD_VALUE_IP && bytes.n == 16)
+        bytes = (qd_str){room, qd_ip_print(room, (const uint8_t *)bytes.p)};
+    else
+        bytes = qd_field_column_term(c->field, bytes);
+    return qd_sv_str_copy(&c->texts, bytes, out);
+}
+
+static int values_of(void *self, int slot, qd_str name, qd_script_values *out, qd_err *err)
+{
+    qd_script_doc *d = self;
+    column *c;
+    const int64_t *v;
+    uint32_t n = 0;
+    int rc = find(d, slot, name, &c, err);
+    if (rc) return rc;
+    *out = (qd_script_values){0, NULL};
+    if (c->rd) rc = qd_column_values(c->rd, d->doc, &v, &n, err);
+    if (rc || !n) return rc;
+    if (n > c->cap) {
+        c->values = qd_arena_alloc(&d->arena, 2u * n * sizeof *c->values);
+        c->cap = c->values ? 2 * n : 0;
+        if (!c->values) return qd_err_nomem(err, "values for a script");
+    }
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        /* the reader's values go with its next call: a copy first */
+        c->values[i].i = v[i];
+    }
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = c->dict ? text(c, c->values[i].i, &c->values[i], err)
+                     : number(d, c, c->values[i].i, &c->values[i]);
+    *out = (qd_script_values){n, c->values};
+    return rc == QD_E_NOMEM && !(err && err->code) ? qd_err_nomem(err, "values for a script") : rc;
+}
+
+static bool has(void *self, qd_str name)
+{
+    const qd_script_doc *d = self;
+    return qd_mapping_field(d->bind->mapping, name) != NULL;
+}
+
+static void close_doc(void *arg)
+{
+    qd_script_doc *d = arg;
+    const qd_str *names;
+    uint32_t n = qd_script_fields(d->bind->script, &names);
+    for (uint32_t i = 0; i < n; i++)
+        if (d->slots[i]) qd_arena_fini(&d->slots[i]->texts);
+    for (column *c = d->others; c; c = c->next) qd_arena_fini(&c->texts);
+    qd_script_exec_close(&d->x);
+    qd_arena_fini(&d->params);
+    qd_arena_fini(&d->arena);
+}
+
+/* What a script cannot change: the same params serve all documents. */
+static void fix(qd_sv *v, int depth)
+{
+    if (depth > QD_SV_DEPTH) return;
+    if (v->tag == QD_SV_MAP) {
+        v->map->fixed = true;
+        for (uint32_t i = 0; i < v->map->n; i++) fix(&v->map->e[i].value, depth + 1);
+    } else if (v->tag == QD_SV_LIST) {
+        v->list->fixed = 1;
+        for (uint32_t i = 0; i < v->list->n; i++) fix(&v->list->v[i], depth + 1);
+    }
+}
+
+int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment, qd_arena *arena,
+                       qd_account *account, qd_script_doc **out, qd_err *err)
+{
+    const qd_str *names;
+    uint32_t n = qd_script_fields(b->script, &names);
+    qd_script_doc *d = qd_arena_calloc(arena, sizeof *d);
+    if (d) d->slots = qd_arena_calloc(arena, (n + 1) * sizeof(column *));
+    if (!d || !d->slots) return qd_err_nomem(err, "a script");
+    d->bind = b;
+    d->segment = segment;
+    d->account = account;
+    qd_arena_init(&d->arena, account, 0);
+    qd_arena_init(&d->params, account, 0);
+    qd_script_exec_open(&d->x, b->script, account);
+    if (qd_arena_on_reset(arena, close_doc, d)) return qd_err_nomem(err, "a script");
+    d->x.host = (qd_script_host){.values = values_of, .has = has, .self = d};
+    d->x.now_ms = b->now_ms;
+    qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS];
+    int rc = b->params.p                         ? qd_sv_parse(&d->arena, b->params, params, err)
+             : qd_sv_map_make(&d->arena, params) ? qd_err_nomem(err, "a script")
+                                                 : 0;
+    if (!rc) fix(params, 0);
+    *out = d;
+    return rc;
+}
+
+int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err)
+{
+    const qd_str *names;
+    uint32_t n = qd_script_fields(d->bind->script, &names);
+    d->doc = doc;
+    d->x.vars[QD_SCRIPT_V_SCORE] = qd_sv_double(score);
+    if (d->x.arena.chunk) qd_arena_reset(&d->x.arena);
+    for (uint32_t i = 0; i < n; i++)
+        if (d->slots[i] && d->slots[i]->texts.chunk) qd_arena_reset(&d->slots[i]->texts);
+    for (column *c = d->others; c; c = c->next) qd_arena_reset(&c->texts);
+    return qd_script_run(&d->x, out, err);
+}
+
+int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err)
+{
+    qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS], source;
+    qd_arena_reset(&d->params);
+    int rc = d->bind->params.p ? qd_sv_parse(&d->params, d->bind->params, params, err)
+             : qd_sv_map_make(&d->params, params) ? qd_err_nomem(err, "a script")
+                                                  : 0;
+    if (!rc) rc = qd_sv_parse(&d->params, json, &source, err);
+    if (!rc && qd_sv_map_put(&d->params, params->map, QD_STR("_source"), source))
+        rc = qd_err_nomem(err, "a script");
+    if (!rc) fix(params, 0);
+    return rc;
+}
+
+qd_script_exec *qd_script_doc_exec(qd_script_doc *d)
+{
+    return &d->x;
+}
+
+static uint8_t kind_of(const qd_field *f)
+{
+    if (!f || f->value_class != QD_VALUE_I64 || f->dates || !f->doc_values ||
+        f->number == QD_NUMBER_UNSIGNED)
+        return QD_SCRIPT_KIND_NONE;
+    return f->number == QD_NUMBER_INTEGER ? QD_SCRIPT_KIND_LONG : QD_SCRIPT_KIND_DOUBLE;
+}
+
+/* The program over columns, made at the first block. */
+static bool batch_make(qd_script_doc *d)
+{
+    const qd_str *names;
+    uint32_t n = qd_script_fields(d->bind->script, &names);
+    uint8_t *kinds = qd_arena_calloc(&d->arena, n + 1);
+    d->tried = true;
+    if (!kinds) return false;
+    for (uint32_t i = 0; i < n; i++) kinds[i] = kind_of(d->bind->fields[i]);
+    if (qd_script_batch_make(d->bind->script, kinds, &d->x.vars[QD_SCRIPT_V_PARAMS], &d->arena,
+                             &d->batch) ||
+        !d->batch)
+        return false;
+    uint32_t regs = qd_script_batch_regs(d->batch);
+    d->lanes = qd_arena_alloc(&d->arena, (n + regs + 1) * sizeof *d->lanes);
+    d->columns = qd_arena_calloc(&d->arena, (n + 1) * sizeof(qd_script_lane *));
+    if (!d->lanes || !d->columns) d->batch = NULL;
+    for (uint32_t i = 0; d->batch && i < n; i++) d->columns[i] = &d->lanes[regs + i];
+    return d->batch != NULL;
+}
+
+/* The first values of a column; false: a document has none. */
+static bool gather(qd_script_doc *d, uint32_t slot, const uint32_t *docs, uint32_t n,
+                   qd_script_lane *to)
+{
+    const qd_field *f = d->bind->fields[slot];
+    column *c;
+    if (find(d, (int)slot, f->shown, &c, NULL) || !c->rd) return false;
+    if (qd_column_gather(c->rd, docs, n, QD_COLUMN_PICK_MIN, INT64_MIN, to->i, NULL)) return false;
+    for (uint32_t i = 0; i < n; i++) /* the least long of all means that there is none */
+        if (to->i[i] == INT64_MIN) return false;
+    if (f->number == QD_NUMBER_DOUBLE)
+        qd_sortable_to_f64_n(to->i, to->f, n);
+    else if (f->number != QD_NUMBER_INTEGER)
+        for (uint32_t i = 0; i < n; i++) to->f[i] = qd_field_f64(f, to->i[i]);
+    return true;
+}
+
+bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, const double *scores,
+                         double *out)
+{
+    const qd_str *names;
+    if (!d->batch && (d->tried || !batch_make(d))) return false;
+    uint32_t fields = qd_script_fields(d->bind->script, &names);
+    for (uint32_t i = 0; i < fields; i++)
+        if (qd_script_batch_reads(d->batch, i) && !gather(d, i, docs, n, d->columns[i]))
+            return false;
+    qd_script_block in = {.n = n,
+                          .columns = (const qd_script_lane *const *)d->columns,
+                          .score = scores,
+                          .regs = d->lanes};
+    return qd_script_batch_run(d->batch, &in, out);
+}
