@@ -147,7 +147,9 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type,
     }
     if (m->stamp && level < QD_FEATURES_TYPES_0_2) {
         level = QD_FEATURES_TYPES_0_2;
-        *what = m->stamp;
+        *what = m->stamp->name;
+        *type = qd_field_type_name(m->stamp);
+        *f = m->stamp;
     }
     return level;
 }
