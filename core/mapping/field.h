@@ -184,6 +184,8 @@ static inline qd_str qd_field_source(const qd_field *f)
     while (f->parent) f = f->parent;
     return f->slice.n ? f->leaf : f->name;
 }
+/* The parameter `meta` as JSON, an object of strings; n 0: none. [any] */
+qd_str qd_field_meta(const qd_field *f);
 /* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
 

@@ -31,6 +31,14 @@ const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m)
     return m->analyzers;
 }
 
+qd_str qd_field_meta(const qd_field *f)
+{
+    const qd_field_def *d = f->def;
+    for (uint32_t i = 0; d && i < d->type->nparams; i++)
+        if (d->type->params[i].kind == KIND_META && d->params[i].json.p) return d->params[i].json;
+    return (qd_str){"", 0};
+}
+
 bool qd_mapping_stores_apart(const qd_mapping *m)
 {
     bool all = m->def->source_enabled != TRI_FALSE && !m->source_filter;

@@ -294,7 +294,7 @@ subtest 'ranges of numbers' => sub {
     refused($node->post('/r/_search', { aggs => { t => { date_histogram => { field => 'integer', fixed_interval => '1d' } } } }), qr/Expected date range type but found range type \[integer_range\]/, 'no date_histogram');
     refused($node->post('/r/_search', { aggs => { t => { histogram => { field => 'integer', interval => 1 } } } }), qr/Trying to create too many buckets/, 'an open interval has too many buckets');
     refused($node->post('/r/_search', { sort => ['integer'] }), qr/can't sort on binary field/, 'no sort');
-    refused($node->post('/r/_search', { docvalue_fields => ['integer'] }), qr/Field \[integer\] of type \[integer_range\] does not support \[docvalue_fields\]/, 'no docvalue_fields');
+    is_deeply($node->post('/r/_search', { query => { ids => { values => ['open'] } }, docvalue_fields => [ 'integer', 'doub*' ] })->{json}{hits}{hits}[0]{fields}, { integer => [ { gte => 50 } ], double => [ { gte => 50 } ] }, 'docvalue_fields');
     $r = $node->post('/r/_search', { query => { ids => { values => [ 'open', 'n101' ] } }, fields => [ 'float', 'integer' ], sort => '_doc' })->{json}{hits}{hits};
     is_deeply({ map { ($_->{_id} => $_->{fields}{float}) } @$r }->{open}, [ { gte => 50 } ], 'fields');
     is_deeply($node->get('/r/_field_caps?fields=integer')->{json}{fields}{integer}, { integer_range => { type => 'integer_range', metadata_field => JSON::PP::false, searchable => JSON::PP::true, aggregatable => JSON::PP::true } }, 'field_caps');

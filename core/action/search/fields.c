@@ -7,11 +7,18 @@
 
 /* --- what fields can do --- */
 
+/* A value that `meta` has in some index. */
+typedef struct caps_meta {
+    struct caps_meta *next; /* by key, then value */
+    qd_str key, value;
+} caps_meta;
+
 /* A field of one type: in which indices, and with which abilities. */
 typedef struct caps {
     struct caps *next; /* another type of the same name */
     const char *type;
     bool searchable, aggregatable, metadata;
+    caps_meta *meta;
     uint32_t n; /* indices */
     qd_str *indices;
 } caps;
@@ -34,7 +41,12 @@ static int add_caps(capping *c, qd_str name, const char *type, bool searchable, 
         x = qd_arena_calloc(c->arena, sizeof *x);
         qd_str *at = x ? qd_arena_alloc(c->arena, c->nindices * sizeof *at) : NULL;
         if (!at) return qd_err_nomem(c->err, "field capabilities");
-        *x = (caps){first, type, searchable, aggregatable, metadata, 0, at};
+        *x = (caps){.next = first,
+                    .type = type,
+                    .searchable = searchable,
+                    .aggregatable = aggregatable,
+                    .metadata = metadata,
+                    .indices = at};
         if (qd_map_put(c->names, name, x, NULL)) return qd_err_nomem(c->err, "field capabilities");
     }
     x->searchable &= searchable;
@@ -43,11 +55,41 @@ static int add_caps(capping *c, qd_str name, const char *type, bool searchable, 
     return 0;
 }
 
+static int add_value(capping *c, caps_meta **list, qd_str key, qd_str value)
+{
+    int order = 1;
+    for (; *list; list = &(*list)->next) {
+        order = qd_str_cmp((*list)->key, key);
+        if (!order) order = qd_str_cmp((*list)->value, value);
+        if (order >= 0) break;
+    }
+    if (*list && !order) return 0;
+    caps_meta *x = qd_arena_alloc(c->arena, sizeof *x);
+    if (!x) return qd_err_nomem(c->err, "field capabilities");
+    *x = (caps_meta){*list, key, value};
+    *list = x;
+    return 0;
+}
+
+/* Values of all indices stand side by side. */
+static int add_meta(capping *c, const qd_field *f)
+{
+    qd_json_node *root;
+    qd_str json = qd_field_meta(f), type = qd_str_c(qd_field_family(f));
+    caps *x = json.n ? qd_map_get(c->names, f->shown) : NULL;
+    while (x && !qd_str_is(type, x->type)) x = x->next;
+    int rc = x ? qd_json_parse(c->arena, json, 0, &root, c->err) : 0;
+    for (const qd_json_node *n = x && !rc ? root->first : NULL; n && !rc; n = n->next)
+        rc = add_value(c, &x->meta, n->key, qd_json_text(n));
+    return rc;
+}
+
 /* Objects above a field are fields of the type object. */
 static int add_objects(capping *c, const qd_field *f)
 {
     int rc = 0;
     bool alias = !qd_str_eq(f->name, f->shown);
+    if (f->slice.n) return 0; /* a key within a field */
     qd_str name = alias ? f->shown : qd_field_source(f);
     for (size_t i = 0; i < name.n && !rc; i++) {
         if (name.p[i] == '.') {
@@ -61,6 +103,7 @@ static int on_field(void *arg, const qd_field *f)
 {
     capping *c = arg;
     c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed, qd_field_has_values(f), false);
+    if (!c->rc) c->rc = add_meta(c, f);
     if (!c->rc) c->rc = add_objects(c, f);
     return c->rc;
 }
@@ -143,6 +186,20 @@ static int body_fields(qd_request *q, qd_str *fields, qd_str *filter, qd_err *er
     return rc;
 }
 
+static void write_meta(const caps_meta *x, qd_json_writer *w)
+{
+    qd_json_key_c(w, "meta");
+    qd_json_object(w);
+    while (x) {
+        qd_str key = x->key;
+        qd_json_key(w, key);
+        qd_json_array(w);
+        for (; x && qd_str_eq(x->key, key); x = x->next) qd_json_str(w, x->value);
+        qd_json_array_end(w);
+    }
+    qd_json_object_end(w);
+}
+
 static void write_caps(const caps *x, bool several, bool elastic, qd_json_writer *w)
 {
     qd_json_key_c(w, x->type);
@@ -157,7 +214,20 @@ static void write_caps(const caps *x, bool several, bool elastic, qd_json_writer
         for (uint32_t i = 0; i < x->n; i++) qd_json_str(w, x->indices[i]);
         qd_json_array_end(w);
     }
+    if (x->meta) write_meta(x->meta, w);
     qd_json_object_end(w);
+}
+
+/* The fields of an index that a pattern names; a plain name may be a key within one. */
+static int match_fields(capping *c, const qd_mapping *m, qd_str pattern)
+{
+    const qd_field *key = NULL;
+    if (qd_str_find(pattern, '*') < 0) c->rc = qd_mapping_find(m, pattern, c->arena, &key, c->err);
+    if (!c->rc && key)
+        (void)on_field(c, key);
+    else if (!c->rc)
+        (void)qd_mapping_match(m, pattern, on_field, c);
+    return c->rc ? c->rc : metadata(c, pattern);
 }
 
 int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
@@ -183,8 +253,7 @@ int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
         c.index = found.at[i]->name;
         for (qd_str rest = fields; rest.p && !rc;) {
             qd_str pattern = qd_str_trim(qd_str_split(&rest, ','));
-            (void)qd_mapping_match(found.at[i]->mapping, pattern, on_field, &c);
-            rc = c.rc ? c.rc : metadata(&c, pattern);
+            rc = match_fields(&c, found.at[i]->mapping, pattern);
         }
     }
     if (!rc) {

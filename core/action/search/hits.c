@@ -62,7 +62,6 @@ static int expand_field(void *arg, const qd_field *f)
 {
     expand *e = arg;
     bool pattern = qd_str_find(e->spec->field, '*') >= 0;
-    if (f->value_class == QD_VALUE_RANGE) return 0; /* refused where it is named */
     if (!qd_field_has_values(f)) {
         if (pattern) return 0;
         e->rc = qdi_search_no_values(f, f->name, e->h->index->meta->name, e->err);
@@ -74,8 +73,10 @@ static int expand_field(void *arg, const qd_field *f)
 
 static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
 {
+    bool fixed =
+        decimal && f->value_class == QD_VALUE_RANGE; /* intervals of a column have theirs */
     if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
-    if (f->dates || (decimal && qd_field_is_numeric(f))) return 0;
+    if ((f->dates && !fixed) || (decimal && qd_field_is_numeric(f))) return 0;
     return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] doesn't support formats.",
                       QD_STR_ARG(f->slice.n ? f->leaf : f->name), qd_field_type_name(f));
 }
@@ -86,7 +87,8 @@ static int resolve_columns(search_hits *h, qd_err *err)
     for (uint32_t i = 0; i < h->show->ndocvalues && !e.rc; i++) {
         e.spec = &h->show->docvalues[i];
         qd_str name = e.spec->field;
-        if (qd_str_is(name, QD_FIELD_NAME_SEQ_NO) || qd_str_is(name, QD_FIELD_NAME_VERSION)) {
+        if (qd_str_is(name, QD_FIELD_NAME_SEQ_NO) || qd_str_is(name, QD_FIELD_NAME_VERSION) ||
+            qd_str_is(name, QD_FIELD_NAME_IGNORED)) {
             e.rc = add_column(h, NULL, name, e.spec, &e.room, err);
         } else {
             const qd_field *key = NULL;
@@ -128,11 +130,7 @@ static int check_field(void *arg, const qd_field *f)
 {
     checking *c = arg;
     bool pattern = qd_str_find(c->spec->field, '*') >= 0;
-    if (c->columns && f->value_class == QD_VALUE_RANGE && !pattern) {
-        c->rc = qd_err_set(c->err, QD_E_ARG,
-                           "Field [%.*s] of type [%s] does not support [docvalue_fields]",
-                           QD_STR_ARG(f->name), qd_field_type_name(f));
-    } else if (c->columns && !qd_field_has_values(f) && !pattern) {
+    if (c->columns && !qd_field_has_values(f) && !pattern) {
         c->rc = qdi_search_no_values(f, f->name, c->index, c->err);
     } else if (!pattern) {
         c->rc = check_format(c->spec, f, c->columns, c->err);

@@ -129,6 +129,11 @@ static int bind_unmapped(const binder *b, const search_sort_field *s, search_sor
         bound->kind = SEARCH_VALUE_I64;
         return 0;
     }
+    if (qd_str_is(s->field, "_ignored")) {
+        k->kind = QD_SORT_ORD;
+        bound->kind = SEARCH_VALUE_TERM;
+        return 0;
+    }
     if (qd_str_is(s->field, "_id")) {
         return qd_err_set(
             err, QD_E_ARG,

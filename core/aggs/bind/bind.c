@@ -206,6 +206,12 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
                               "Fielddata is not supported on field [%.*s] of type [%.*s]",
                               QD_STR_ARG(name), QD_STR_ARG(name));
         if (qd_str_is(name, "_index") || qd_str_is(name, "_id")) return bind_meta(x, a, name, b);
+        if (qd_str_is(name, "_ignored")) {
+            qd_field *names = qd_arena_calloc(x->arena, sizeof *names);
+            if (!names) return qd_err_nomem(x->err, "aggregations");
+            qd_field_bare(names, QD_STR("keyword"), name);
+            b->field = f = names;
+        }
         if (qd_str_is(name, "_seq_no")) {
             qd_field *number = qd_arena_calloc(x->arena, sizeof *number);
             if (!number) return qd_err_nomem(x->err, "aggregations");

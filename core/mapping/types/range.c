@@ -426,6 +426,31 @@ static int show(const qd_field *f, const qd_json_node *n, const qd_date_format *
     return 0;
 }
 
+/* A value of the column as an interval of inclusive ends; an end that is open is left out. */
+static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
+{
+    ends all;
+    size_t n = addresses(f) ? 16 : 8;
+    char open[2][16];
+    if (bytes.n != 2 * n) {
+        qd_json_null(w);
+        return;
+    }
+    widest(f, &all);
+    qd_json_object(w);
+    for (int up = 0; up < 2; up++) {
+        const char *end = bytes.p + (up ? n : 0);
+        (void)encode(f, &all, up, open[up]);
+        if (!memcmp(end, open[up], n)) continue;
+        qd_json_key_c(w, up ? "lte" : "gte");
+        if (addresses(f))
+            qd_field_write_bytes(f->low, (qd_str){end, n}, w);
+        else
+            qd_field_write(f->low, get_i64(end), f->format, NULL, w);
+    }
+    qd_json_object_end(w);
+}
+
 #define RANGE_TYPE(symbol, text, list, date)                                                       \
     const struct qd_field_type qdi_type_##symbol = {                                               \
         .value_class = QD_VALUE_RANGE,                                                             \
@@ -441,6 +466,7 @@ static int show(const qd_field *f, const qd_json_node *n, const qd_date_format *
         .range = no_range,                                                                         \
         .shown = shown,                                                                            \
         .show = show,                                                                              \
+        .write_bytes = write_bytes,                                                                \
     }
 
 RANGE_TYPE(integer_range, "integer_range", params, false);
