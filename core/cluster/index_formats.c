@@ -7,8 +7,7 @@
 
 /* Older nodes know neither newer field types nor the segments of plugins' ones. They took
  * similarities without effect: an index that had some (before, or NULL) may still get fields. */
-int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapping *m,
-                      qd_err *err)
+int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapping *m, qd_err *err)
 {
     bool scored =
         m && qd_mapping_has_similarities(m) && !(before && qd_mapping_has_similarities(before));

@@ -357,7 +357,8 @@ static int on_stored(void *arg, const qd_field *f, const qd_str *v, uint32_t n, 
     qd_document_writer *w = arg;
     (void)err;
     /* nested documents have no stored fields that could be asked for */
-    if (w->above.n == 0 && qd_mapping_stores_apart(w->mapping)) qd_stored_write(f, v, n, &w->stored_json);
+    if (w->above.n == 0 && qd_mapping_stores_apart(w->mapping))
+        qd_stored_write(f, v, n, &w->stored_json);
     return 0;
 }
 

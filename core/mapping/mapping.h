@@ -131,8 +131,7 @@ const char *qd_mapping_missing(const qd_mapping *m);
 /* The level of formats that the mapping needs (base/features.h), by its fields' types and
  * parameters; 0: any has it. *what and *type: the field or object that does, and *f, NULL of an
  * object; else untouched. [any] */
-uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type,
-                          const qd_field **f);
+uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, const qd_field **f);
 /* The analyzers the mapping was made with, borrowed. [any] */
 const qd_analyzers *qd_mapping_analyzers(const qd_mapping *m);
 

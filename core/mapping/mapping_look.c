@@ -136,8 +136,7 @@ static uint32_t level_of(const qd_field *f)
     return level;
 }
 
-uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type,
-                          const qd_field **f)
+uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, const qd_field **f)
 {
     uint32_t level = 0;
     if (m->nnested) {

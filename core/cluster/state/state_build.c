@@ -255,8 +255,7 @@ static bool is_document(qd_str key)
     return qd_str_starts(key, QD_STR("template/")) || qd_str_starts(key, QD_STR("permit/")) ||
            qd_str_starts(key, QD_STR(QD_STREAM_KEY)) ||
            qd_str_starts(key, QD_STR(QD_LIFECYCLE_KEY)) ||
-           qd_str_starts(key, QD_STR("pipeline/")) ||
-           qd_str_starts(key, QD_STR("script/"));
+           qd_str_starts(key, QD_STR("pipeline/")) || qd_str_starts(key, QD_STR("script/"));
 }
 
 static int make_documents(state_building *b, qd_err *err)
