@@ -33,7 +33,7 @@ static const struct {
     {"hunspell", OTHER},
     {"hyphenation_decompounder",
      "use the filter [dictionary_decompounder], which needs no patterns"},
-    {"phonetic", "the plugin [analysis-phonetic] brings it"},
+    {"phonetic", "the plugin [analysis-phonetic] brings it where [plugins.allow] has its name"},
     {"icu_collation", "use the filters [lowercase] and [asciifolding] in a normalizer"},
     {"icu_collation_keyword", "use the filters [lowercase] and [asciifolding] in a normalizer"},
     {"icu_*", "the plugin [analysis-icu] brings some; else use the filters [lowercase] and "

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
 
-my $n = QdNode->new('n1');
+my $n = QdNode->new('n1', settings => {'plugins.allow' => '+analysis-phonetic'});
 $n->start;
 
 sub analyze { my (%body) = @_; return $n->post('/_analyze', {tokenizer => 'whitespace', %body}) }
@@ -69,6 +69,26 @@ subtest 'names that are refused say what to use' => sub {
         like(reason($r), $wanted, 'and why');
     }
     like(reason($n->put('/no', {mappings => {properties => {t => {type => 'text', analyzer => 'nori'}}}})), qr/analyzer \[nori\] is not supported by this version/, 'a mapping');
+};
+
+subtest 'phonetic, of the plugin analysis-phonetic' => sub {
+    my %wanted = (metaphone => 'thumb 0M knight NT metaphone MTFN which WX bloggs BLKS school SKL', soundex => 'Robert R163 Rupert R163 Tymczak T522 Pfister P236 Ashcraft A261',
+        refined_soundex => 'testing T6036084 jumped J408106 dogs D6043 over O0209', cologne => 'Müller-Lüdenscheidt 65752682 Breschnew 17863 Wikipedia 3412',
+        caverphone1 => 'David TFT111 Whittle WTL111', caverphone2 => 'Peter PTA1111111 Stevenson STFNSN1111 Whittle WTA1111111 able APA1111111',
+        nysiis => 'KNUTH NAT MACINTOSH MCANT KOEHN CAN PHILLIPSON FALAPS MCKEE MCY BART BAD SCHMIDT SNAD');
+    for my $encoder (sort keys %wanted) {
+        my %code = split ' ', $wanted{$encoder};
+        is(terms(filter => [{type => 'phonetic', encoder => $encoder}], text => $_), $code{$_}, "$encoder: $_") for sort keys %code;
+    }
+    is(places(filter => ['lowercase', {type => 'phonetic', encoder => 'metaphone', replace => \0}], text => 'Joe Bloggs'), 'J:0 joe:0 BLKS:1 bloggs:1', 'replace: false');
+    is(terms(filter => [{type => 'phonetic', max_code_len => 8}], text => 'representation'), 'RPRSNTXN', 'max_code_len');
+    is(terms(filter => [{type => 'phonetic'}], text => "\x{43c}\x{438}\x{440} 12 \x{1F600}"), "\x{43c}\x{438}\x{440} 12 \x{1F600}", 'other letters stay');
+    is(length terms(tokenizer => 'keyword', filter => [{type => 'phonetic', encoder => 'caverphone2'}], text => 'aeiouxghwr' x 100), 1000, 'a term that is no word stays');
+    for my $encoder (qw(double_metaphone beider_morse daitch_mokotoff koelnerphonetik haasephonetik)) {
+        like(reason(analyze(filter => [{type => 'phonetic', encoder => $encoder}], text => 'a')), qr/encoder \[$encoder\] .* is not supported by this version/, $encoder);
+    }
+    like(reason(analyze(filter => [{type => 'phonetic', encoder => 'x'}], text => 'a')), qr/unknown encoder \[x\] for phonetic token filter/, 'no encoder');
+    like(reason(analyze(filter => [{type => 'phonetic', encoder => 'soundex', max_code_len => 4}], text => 'a')), qr/max_code_len is an option of the encoder/, 'nothing without effect');
 };
 
 subtest 'hostile texts end soon' => sub {
