@@ -16,7 +16,7 @@ static const struct {
     {"smartcn*",
      "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},
     {"ja_stop", "use the filter [stop] with [stopwords]"},
-    {"thai", "the tokenizer [standard] keeps runs of Thai letters whole; a plugin may part them"},
+    {"thai", "use the tokenizer [icu_tokenizer] of the plugin [analysis-icu]"},
     {"standard_html_strip",
      "[standard_html_strip] analyzer is not supported for new indices, use a custom analyzer using "
      "[standard] tokenizer and [html_strip] char_filter, plus [lowercase] filter"},
@@ -33,7 +33,7 @@ static const struct {
     {"hunspell", OTHER},
     {"hyphenation_decompounder",
      "use the filter [dictionary_decompounder], which needs no patterns"},
-    {"phonetic", "the plugin [analysis-phonetic] brings it"},
+    {"phonetic", "the plugin [analysis-phonetic] brings it where [plugins.allow] has its name"},
     {"icu_collation", "use the filters [lowercase] and [asciifolding] in a normalizer"},
     {"icu_collation_keyword", "use the filters [lowercase] and [asciifolding] in a normalizer"},
     {"icu_*", "the plugin [analysis-icu] brings some; else use the filters [lowercase] and "

@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 use QdNode;
 use Test::More;
 
-my $n = QdNode->new('n1');
+my $n = QdNode->new('n1', settings => {'plugins.allow' => '+analysis-phonetic,+analysis-icu'});
 $n->start;
 
 sub analyze { my (%body) = @_; return $n->post('/_analyze', {tokenizer => 'whitespace', %body}) }
@@ -71,10 +71,45 @@ subtest 'names that are refused say what to use' => sub {
     like(reason($n->put('/no', {mappings => {properties => {t => {type => 'text', analyzer => 'nori'}}}})), qr/analyzer \[nori\] is not supported by this version/, 'a mapping');
 };
 
+subtest 'phonetic, of the plugin analysis-phonetic' => sub {
+    my %wanted = (metaphone => 'thumb 0M knight NT metaphone MTFN which WX bloggs BLKS school SKL', soundex => 'Robert R163 Rupert R163 Tymczak T522 Pfister P236 Ashcraft A261',
+        refined_soundex => 'testing T6036084 jumped J408106 dogs D6043 over O0209', cologne => 'Müller-Lüdenscheidt 65752682 Breschnew 17863 Wikipedia 3412',
+        caverphone1 => 'David TFT111 Whittle WTL111', caverphone2 => 'Peter PTA1111111 Stevenson STFNSN1111 Whittle WTA1111111 able APA1111111',
+        nysiis => 'KNUTH NAT MACINTOSH MCANT KOEHN CAN PHILLIPSON FALAPS MCKEE MCY BART BAD SCHMIDT SNAD');
+    for my $encoder (sort keys %wanted) {
+        my %code = split ' ', $wanted{$encoder};
+        is(terms(filter => [{type => 'phonetic', encoder => $encoder}], text => $_), $code{$_}, "$encoder: $_") for sort keys %code;
+    }
+    is(places(filter => ['lowercase', {type => 'phonetic', encoder => 'metaphone', replace => \0}], text => 'Joe Bloggs'), 'J:0 joe:0 BLKS:1 bloggs:1', 'replace: false');
+    is(terms(filter => [{type => 'phonetic', max_code_len => 8}], text => 'representation'), 'RPRSNTXN', 'max_code_len');
+    is(terms(filter => [{type => 'phonetic'}], text => "\x{43c}\x{438}\x{440} 12 \x{1F600}"), "\x{43c}\x{438}\x{440} 12 \x{1F600}", 'other letters stay');
+    is(length terms(tokenizer => 'keyword', filter => [{type => 'phonetic', encoder => 'caverphone2'}], text => 'aeiouxghwr' x 100), 1000, 'a term that is no word stays');
+    for my $encoder (qw(double_metaphone beider_morse daitch_mokotoff koelnerphonetik haasephonetik)) {
+        like(reason(analyze(filter => [{type => 'phonetic', encoder => $encoder}], text => 'a')), qr/encoder \[$encoder\] .* is not supported by this version/, $encoder);
+    }
+    like(reason(analyze(filter => [{type => 'phonetic', encoder => 'x'}], text => 'a')), qr/unknown encoder \[x\] for phonetic token filter/, 'no encoder');
+    like(reason(analyze(filter => [{type => 'phonetic', encoder => 'soundex', max_code_len => 4}], text => 'a')), qr/max_code_len is an option of the encoder/, 'nothing without effect');
+};
+
+subtest 'icu, of the plugin analysis-icu' => sub {
+    is(terms(filter => ['icu_normalizer'], text => "\x{fb01}sh STRA\x{df}E"), 'fish strasse', 'icu_normalizer: nfkc_cf');
+    is(terms(filter => [{type => 'icu_normalizer', name => 'nfc'}], text => "e\x{301}A"), "\x{e9}A", 'nfc');
+    is(terms(filter => ['icu_folding'], text => "B\x{e2}ton \x{d8}re \x{141}\x{f3}d\x{17a} R\x{c9}SUM\x{c9}"), 'baton ore lodz resume', 'icu_folding');
+    is(terms(filter => [{type => 'icu_transform', id => 'Any-Latin; NFD; [:Nonspacing Mark:] Remove; NFC'}], text => "\x{41c}\x{43e}\x{441}\x{43a}\x{432}\x{430}"), 'Moskva', 'icu_transform');
+    is(terms(tokenizer => 'icu_tokenizer', text => "\x{e2a}\x{e27}\x{e31}\x{e2a}\x{e14}\x{e35}\x{e0a}\x{e32}\x{e27}\x{e42}\x{e25}\x{e01} U.S.A 3.5"),
+        "\x{e2a}\x{e27}\x{e31}\x{e2a}\x{e14}\x{e35} \x{e0a}\x{e32}\x{e27} \x{e42}\x{e25}\x{e01} U.S.A 3.5", 'icu_tokenizer: Thai by its words');
+    my $r = analyze(tokenizer => 'icu_tokenizer', text => "\x{1F600} caf\x{e9} 12");
+    is_deeply([map { "$_->{token}:$_->{start_offset}-$_->{end_offset}:$_->{type}" } @{$r->{json}{tokens}}[-2, -1]], ["caf\x{e9}:3-7:<ALPHANUM>", '12:8-10:<NUM>'], 'offsets in UTF-16 units, types');
+    like(reason(analyze(filter => [{type => 'icu_transform', id => 'Nothing-Such'}], text => 'a')), qr/no transliterator \[Nothing-Such\]/, 'an id that ICU has not');
+    like(reason(analyze(filter => [{type => 'icu_folding', unicode_set_filter => '[a]'}], text => 'a')), qr/option \[unicode_set_filter\] is not supported/, 'an option that is not there');
+    like(reason(analyze(filter => [{type => 'icu_collation'}], text => 'a')), qr/\[icu_collation\] is not supported/, 'icu_collation');
+};
+
 subtest 'hostile texts end soon' => sub {
     my $words = [map { 'a' x $_ } 1 .. 30];
     for my $filter ({type => 'pattern_capture', patterns => ['((a*)*)b', '(a)', '(aa)', '(a+)']}, {type => 'dictionary_decompounder', max_subword_size => 2000000000, word_list => $words},
-        {type => 'multiplexer', filters => [('lowercase,reverse') x 8]}) {
+        {type => 'multiplexer', filters => [('lowercase,reverse') x 8]},
+        {type => 'icu_transform', id => 'Any-Latin'}, {type => 'icu_folding'}) {
         my $r = analyze(tokenizer => 'keyword', filter => [$filter], text => 'a' x 100_000);
         ok($r->{status} == 200 || $r->{status} == 400 || reason($r) =~ /number of tokens produced/, "$filter->{type}: $r->{status}") or diag reason($r);
     }

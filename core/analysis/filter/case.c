@@ -114,9 +114,11 @@ static int turkish_run(const qd_part *p, qd_analysis *s, qd_err *err)
         if (rc) return rc;
         const char *q = qd_term_ptr(s, i), *end = q + n;
         char *out = s->text + s->ntext, *at = out;
+        bool after_i = false; /* only marks stand between I and here */
         while (q < end) {
             uint32_t cp, next;
             q += qd_u8_next(q, end, &cp);
+            after_i = cp == 'I' || (after_i && qd_char_gc(cp) == QD_GC_MN);
             if (cp == 'I') {
                 /* I with a dot above, possibly behind other marks, is i */
                 const char *look = q;
@@ -127,7 +129,7 @@ static int turkish_run(const qd_part *p, qd_analysis *s, qd_err *err)
                     dotted = next == 0x307;
                 }
                 cp = dotted ? 'i' : 0x131;
-            } else if (cp == 0x307 && at > out) {
+            } else if (cp == 0x307 && after_i) {
                 continue;
             } else {
                 cp = qd_char_lower(cp);
