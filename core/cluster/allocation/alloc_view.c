@@ -311,6 +311,16 @@ static int make_shard(making *m, uint32_t index, uint32_t number, qd_alloc_shard
     return rc;
 }
 
+/* Where the index stands that an index is made of, counted from 1. */
+static uint32_t source_of(const qd_state *s, const qd_index_meta *meta)
+{
+    const qd_setting_value *v = qd_settings_get(meta->settings, QD_STR("index.resize.source.uuid"));
+    const qd_index_meta *from = v ? qd_state_index_uuid(s, v->text) : NULL;
+    for (uint32_t i = 0; from && i < s->n; i++)
+        if (s->indices[i] == from) return i + 1;
+    return 0;
+}
+
 static int make_index(making *m, const qd_index_meta *meta, qd_alloc_index *out)
 {
     const qd_values *v = meta->values;
@@ -419,6 +429,7 @@ static int make_all(making *m, qd_alloc_view *out)
     for (uint32_t i = 0; i < s->n && !rc; i++) {
         rc = make_index(m, s->indices[i], &indices[i]);
         indices[i].first = at;
+        indices[i].source = source_of(s, s->indices[i]);
         for (uint32_t k = 0; k < s->indices[i]->shards && !rc; k++) {
             rc = make_shard(m, i, k, &shards[at++]);
         }

@@ -142,6 +142,7 @@ typedef struct qd_alloc_index {
     uint32_t ninitial;
     qd_str tiers;        /* index.routing.allocation.include._tier_preference */
     qd_str storage_tier; /* index.storage.tier; empty: each node's own */
+    uint32_t source;     /* 1 + place of the index that it is made of; 0: of none */
     qd_alloc_enable enable;
     bool enable_set; /* the index has its own */
     qd_alloc_rebalance rebalance;

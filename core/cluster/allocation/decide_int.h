@@ -30,6 +30,8 @@ qd_alloc_verdict qdi_alloc_only_when_active(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_throttle(const alloc_ask *a);
 /* pair.c */
 qd_alloc_verdict qdi_alloc_pair(const alloc_ask *a);
+/* resize.c */
+qd_alloc_verdict qdi_alloc_resize(const alloc_ask *a);
 /* single.c */
 qd_alloc_verdict qdi_alloc_retry(const alloc_ask *a);
 qd_alloc_verdict qdi_alloc_open(const alloc_ask *a);

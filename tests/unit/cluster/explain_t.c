@@ -194,6 +194,35 @@ static void test_tier(void **state)
     end(&b);
 }
 
+/* A shard that is made of another index's begins where that one is. */
+static void test_resize(void **state)
+{
+    (void)state;
+    bench b;
+    alloc_model_shape s = {.seed = 1,
+                           .nodes = 3,
+                           .indices = 2,
+                           .shards_max = 1,
+                           .replicas_fixed = true,
+                           .disk = 1000ll << 30};
+    alloc_model_init(&b.m, &s);
+    qd_arena_init(&b.a, &qd_account_general, 0);
+    qd_alloc_copy *c = (qd_alloc_copy *)b.m.shards[0].copies;
+    c[0].node = 1;
+    c[0].state = QD_ALLOC_STARTED;
+    c[0].allocation_id = QD_STR("first");
+    b.m.shards[0].fresh = false;
+    b.m.indices[1].source = 1;
+    b.m.shards[1].fresh = true;
+    assert_int_equal(qd_allocation_explain(&b.m.view, 1, 0, true, &b.a, &b.e, NULL), 0);
+    says(&b, 0, "resize", QD_ALLOC_NO, "this node does not have the started primary of [");
+    says(&b, 1, "resize", QD_ALLOC_YES, "this node has the primaries that the shard is made of");
+    b.m.indices[1].source = 0;
+    assert_int_equal(qd_allocation_explain(&b.m.view, 1, 0, true, &b.a, &b.e, NULL), 0);
+    says(&b, 0, "resize", QD_ALLOC_YES, "the shard is not to be made of another index's");
+    end(&b);
+}
+
 /* The disk that counts is that of the index's tier; bytes in GiB. */
 static void test_storage_tier(void **state)
 {
@@ -461,19 +490,13 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_yes),
-        cmocka_unit_test(test_awareness),
-        cmocka_unit_test(test_same_host),
-        cmocka_unit_test(test_disk),
-        cmocka_unit_test(test_storage_tier),
-        cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_tier),
-        cmocka_unit_test(test_filters),
-        cmocka_unit_test(test_rest_of_deciders),
-        cmocka_unit_test(test_delayed),
-        cmocka_unit_test(test_no_copy),
-        cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_bad_view),
+        cmocka_unit_test(test_yes),       cmocka_unit_test(test_awareness),
+        cmocka_unit_test(test_same_host), cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_resize),    cmocka_unit_test(test_storage_tier),
+        cmocka_unit_test(test_flood),     cmocka_unit_test(test_tier),
+        cmocka_unit_test(test_filters),   cmocka_unit_test(test_rest_of_deciders),
+        cmocka_unit_test(test_delayed),   cmocka_unit_test(test_no_copy),
+        cmocka_unit_test(test_commands),  cmocka_unit_test(test_bad_view),
         cmocka_unit_test(test_memory),
     };
     return unit_run(tests);
