@@ -287,7 +287,12 @@ int qdi_steps_run(qd_ingest_run *r, const qdi_steps *steps, qd_err *err)
 {
     for (uint32_t k = 0; k < steps->n; k++) {
         const qdi_step *s = &steps->at[k];
-        int rc = one(r, s, err);
+        int yes = s->condition ? qdi_script_test(s->condition, r, err) : 1;
+        if (!yes) {
+            tell(r, s, "skipped", NULL);
+            continue;
+        }
+        int rc = yes < 0 ? yes : one(r, s, err);
         if (rc == 0) {
             tell(r, s, "success", NULL);
             continue;
