@@ -28,8 +28,9 @@ static int parameters(qdi_build *b, qdi_step *out, qd_err *err)
     if (!rc) rc = qdi_arg_bool(b, "ignore_failure", false, &out->ignore_failure, err);
     if (!rc) rc = on_failure_of(b, out, err);
     if (rc) return rc;
-    if ((condition = qdi_arg(b, "if")) && (rc = qdi_ingest_script(b, "if", condition, err)))
-        return rc;
+    if ((condition = qdi_arg(b, "if")))
+        rc = qdi_script_make(b, "if", condition, &out->condition, err);
+    if (rc) return rc;
     out->config = qd_arena_calloc(b->a, out->type->size + 1);
     if (!out->config) return qd_err_nomem(err, "processor");
     rc = out->type->make(b, out->config, err);
@@ -57,11 +58,6 @@ static int of_member(qdi_build *outer, const qd_json_node *n, qdi_step *out, qd_
 {
     qdi_build b = *outer;
     *out = (qdi_step){.type = qdi_ingest_type(n->key)};
-    if (qd_str_is(n->key, "script")) {
-        b.type = "script";
-        b.config = n;
-        return qdi_ingest_script(&b, NULL, n, err);
-    }
     if (!out->type) return unknown(outer, n, err);
     b.type = out->type->name;
     b.tag = (qd_str){NULL, 0};

@@ -92,7 +92,7 @@ void qd_ingest_doc_write(const qd_ingest_run *r, qd_json_writer *w);
 typedef struct qd_ingest_trace {
     const char *type;
     qd_str tag, description; /* p NULL: none */
-    const char *status;      /* "success", "error", "error_ignored", "dropped" */
+    const char *status;      /* "success", "error", "error_ignored", "dropped", "skipped" */
     const qd_err *err;       /* NULL: none */
 } qd_ingest_trace;
 /* From now on each processor that has run is told, before the next. NULL: none. */

@@ -104,6 +104,7 @@ typedef struct qdi_step {
     const qdi_processor_type *type;
     qd_str tag, description;
     void *config;
+    struct qdi_script *condition; /* "if"; NULL: it runs always */
     bool ignore_failure;
     qdi_steps *on_failure; /* NULL: none */
     qd_ingest_counts *counts;
@@ -233,9 +234,20 @@ bool qdi_is_meta(qd_str key);
 
 /* --- script.c: the seam for a script engine --- */
 
-/* Compiles "if" of a processor, or the processor script. */
+typedef struct qdi_script qdi_script;
+/* Is there an engine? Without one the processor script is not shown. */
+extern const bool qdi_script_there;
+/* Compiles "if" of a processor (property) or the processor script (NULL) from its node, which is
+ * read whole; in b->a. QD_E_ES_PARSE when it cannot be. */
 QD_MUST_CHECK
-int qdi_ingest_script(const qdi_build *b, const char *property, const qd_json_node *n, qd_err *err);
+int qdi_script_make(const qdi_build *b, const char *property, const qd_json_node *n,
+                    qdi_script **out, qd_err *err);
+/* Does the condition hold for the run's document? 1, 0 or an error. */
+QD_MUST_CHECK
+int qdi_script_test(const qdi_script *s, qd_ingest_run *r, qd_err *err);
+/* Runs the processor script on the run's document. */
+QD_MUST_CHECK
+int qdi_script_run(const qdi_script *s, qd_ingest_run *r, qd_err *err);
 
 /* Names that Elasticsearch knows and this version refuses; NULL: it is none of them. */
 const char *qdi_ingest_refused(qd_str name);

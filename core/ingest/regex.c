@@ -1,6 +1,7 @@
 /* regex.c: see regex_int.h. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "base/str.h"
+#include "base/utf8.h"
 #include "ingest/regex_int.h"
 #include <pcre2.h>
 
@@ -133,6 +134,9 @@ int qdi_regex_find(const qdi_regex *x, qdi_regex_room *room, qd_str text, size_t
 {
     struct qdi_regex_state *s = room_of(x, room);
     if (!s) return qd_err_nomem(err, "search of a regular expression");
+    /* ids and routing come from paths, which may hold any bytes */
+    if (!from && !qd_utf8_valid(text, NULL))
+        return qd_err_set(err, QD_E_ARG, "the text to be searched is not valid UTF-8");
     int n = pcre2_match(x->code, (PCRE2_SPTR)(text.p ? text.p : ""), text.n, from,
                         PCRE2_NO_UTF_CHECK, s->data, s->match);
     if (n == PCRE2_ERROR_NOMATCH) return 0;

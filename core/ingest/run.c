@@ -1,4 +1,5 @@
 /* run.c: documents through pipelines. See ingest.h. */
+#include "ingest/percent.h"
 #include "ingest/pipeline_int.h"
 #include "mapping/date_format.h"
 #include <stdio.h>
@@ -222,6 +223,7 @@ static const qd_err *root_of(const qd_err *err)
 static bool put_failure(qd_ingest_run *r, const qd_err *err)
 {
     qd_str why = qd_arena_str(&r->arena, qd_str_c(qd_err_reason(root_of(err))));
+    if (why.p) why = qdi_utf8_sane(r, why); /* it may be cut */
     bool ok = why.p && put_str(r, &r->ingest, "on_failure_message", why) &&
               put_str(r, &r->ingest, "on_failure_processor_type", qd_str_c(r->failed_type)) &&
               put_str(r, &r->ingest, "on_failure_processor_tag", r->failed_tag);
@@ -287,7 +289,12 @@ int qdi_steps_run(qd_ingest_run *r, const qdi_steps *steps, qd_err *err)
 {
     for (uint32_t k = 0; k < steps->n; k++) {
         const qdi_step *s = &steps->at[k];
-        int rc = one(r, s, err);
+        int yes = s->condition ? qdi_script_test(s->condition, r, err) : 1;
+        if (!yes) {
+            tell(r, s, "skipped", NULL);
+            continue;
+        }
+        int rc = yes < 0 ? yes : one(r, s, err);
         if (rc == 0) {
             tell(r, s, "success", NULL);
             continue;

@@ -30,6 +30,7 @@ const char *qdi_ingest_refused(qd_str name)
 void qd_ingest_types_write(qd_json_writer *w)
 {
     for (uint32_t k = 0; k < QD_COUNT_OF(types); k++) {
+        if (!qdi_script_there && strcmp(types[k]->name, "script") == 0) continue;
         qd_json_object(w);
         qd_json_field_c(w, "type", types[k]->name);
         qd_json_object_end(w);

@@ -6,6 +6,7 @@
 #include "action/api/admin_int.h"
 #include "action/api/counters.h"
 #include "action/indices/stats_int.h"
+#include "action/ingest/pipelines.h"
 #include "base/str.h"
 #include "replication/replication.h"
 #include "rpc/rpc.h"
@@ -57,6 +58,14 @@ static void queries(const qd_actions *a, qd_buf *b)
                         (unsigned long long)sum, (double)c.query_ns / 1e9, (unsigned long long)sum);
     one(b, QD_M_INDEXING_DOCS_TOTAL, (int64_t)c.documents);
     one(b, QD_M_INDEXING_FAILED_TOTAL, (int64_t)c.documents_refused);
+}
+
+static void ingest(const qd_actions *a, qd_buf *b)
+{
+    uint64_t count, failed;
+    qdi_pipelines_totals(a, &count, &failed);
+    one(b, QD_M_INGEST_DOCS_TOTAL, (int64_t)count);
+    one(b, QD_M_INGEST_FAILED_TOTAL, (int64_t)failed);
 }
 
 static void disk(const qd_actions *a, qd_buf *b)
@@ -420,6 +429,7 @@ int qdi_api_metrics(qd_request *q, qd_response *r, qd_err *err)
     r->format = QD_FORMAT_TEXT;
     queries(a, r->out);
     if (atomic_load(&a->serving)) {
+        ingest(a, r->out);
         disk(a, r->out);
         scrub(a, r->out);
         engine(a, r->out);

@@ -129,6 +129,12 @@ void qdi_pipelines_count(qd_actions *a, uint64_t ns, bool failed)
     if (failed) atomic_fetch_add_explicit(&t->failed, 1, memory_order_relaxed);
 }
 
+void qdi_pipelines_totals(const qd_actions *a, uint64_t *count, uint64_t *failed)
+{
+    *count = a->pipelines ? atomic_load(&a->pipelines->total.count) : 0;
+    *failed = a->pipelines ? atomic_load(&a->pipelines->total.failed) : 0;
+}
+
 uint32_t qdi_pipelines_number(const qd_state *s)
 {
     uint32_t n = 0;

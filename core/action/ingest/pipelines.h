@@ -26,6 +26,8 @@ int qdi_pipelines_get(qd_actions *a, const qd_state *s, qd_str id, qd_ingest_pip
                       qd_err *err);
 /* A document was worked on, for so long. */
 void qdi_pipelines_count(qd_actions *a, uint64_t ns, bool failed);
+/* Documents so far, and those that failed. */
+void qdi_pipelines_totals(const qd_actions *a, uint64_t *count, uint64_t *failed);
 /* Writes "total" and "pipelines" of the statistics: all of state s, also those that have not run.
  */
 void qdi_pipelines_stats_write(qd_actions *a, const qd_state *s, qd_json_writer *w);

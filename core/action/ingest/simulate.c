@@ -38,7 +38,8 @@ static void told(void *arg, const qd_ingest_run *run, const qd_ingest_trace *t)
     simulation *x = arg;
     qd_json_writer *w = &x->r->w;
     bool ignored = t->err && strcmp(t->status, "error_ignored") == 0;
-    bool document = strcmp(t->status, "dropped") != 0 && (!t->err || ignored);
+    bool document = strcmp(t->status, "dropped") != 0 && strcmp(t->status, "skipped") != 0 &&
+                    (!t->err || ignored);
     qd_json_object(w);
     qd_json_field_c(w, "processor_type", t->type);
     qd_json_field_c(w, "status", t->status);

@@ -46,7 +46,10 @@ static int make(qdi_build *b, void *config, qd_err *err)
 static qd_str sanitized(qd_ingest_run *r, qd_str s, bool dashes)
 {
     static const char bad[] = "\\/*?\"<>| ,#:";
-    if (s.n > PART_MAX) s.n = PART_MAX;
+    if (s.n > PART_MAX) {
+        s.n = PART_MAX;
+        while (s.n && ((unsigned char)s.p[s.n] & 0xC0) == 0x80) s.n--; /* not within a character */
+    }
     char *p = qd_arena_bytes(&r->arena, s.n + 1);
     if (!p) return (qd_str){NULL, 0};
     for (size_t k = 0; k < s.n; k++) {

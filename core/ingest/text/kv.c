@@ -84,9 +84,18 @@ static bool among(const qd_str *list, uint32_t n, qd_str key)
 
 static qd_str trimmed(qd_str s, qd_str set)
 {
-    if (!set.n) return s;
-    while (s.n && qd_str_find(set, s.p[0]) >= 0) s = qd_str_sub(s, 1, s.n);
-    while (s.n && qd_str_find(set, s.p[s.n - 1]) >= 0) s.n--;
+    uint32_t cp;
+    while (set.n && s.n) {
+        size_t n = qd_utf8_next(s.p, s.p + s.n, &cp);
+        if (qd_str_find_str(set, qd_str_sub(s, 0, n)) < 0) break;
+        s = qd_str_sub(s, n, s.n);
+    }
+    while (set.n && s.n) {
+        size_t n = 1;
+        while (n < s.n && n < 4 && ((unsigned char)s.p[s.n - n] & 0xC0) == 0x80) n++;
+        if (qd_str_find_str(set, qd_str_sub(s, s.n - n, n)) < 0) break;
+        s.n -= n;
+    }
     return s;
 }
 

@@ -112,6 +112,9 @@ static const struct row {
     {"{\"csv\":{\"field\":\"a\",\"target_fields\":[\"b\",\"c\",\"d\"],\"empty_value\":\"-\"}}",
      "{\"a\":\"1,\\\"x\\\"\\\"y,\\\",\"}",
      "{\"a\":\"1,\\\"x\\\"\\\"y,\\\",\",\"b\":\"1\",\"c\":\"x\\\"y,\"}"},
+    {"{\"kv\":{\"field\":\"a\",\"field_split\":\" \",\"value_split\":\"=\",\"trim_value\":"
+     "\"\xc3\xa9\"}}",
+     "{\"a\":\"b=\xc3\xa8x\xc3\xa9\"}", "{\"a\":\"b=\xc3\xa8x\xc3\xa9\",\"b\":\"\xc3\xa8x\"}"},
     {"{\"csv\":{\"field\":\"a\",\"target_fields\":[\"b\"]}}", "{\"a\":\"\\\"x\"}",
      "Unmatched quote"},
     {"{\"dissect\":{\"field\":\"a\",\"pattern\":\"[%{t}] %{+n/2} %{+n/1}: %{*k}=%{&k}%{?skip}\","
