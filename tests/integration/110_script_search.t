@@ -67,6 +67,7 @@ subtest 'script_score' => sub {
         is_deeply($scores->({ match => { title => 'dog' } }, $source),
             $scores->({ match => { title => 'dog' } }, "if (false) { return 1 } return $source"), "both ways: $source");
     }
+    is_deeply($scores->({ range => { n => { gte => 300, lt => 310 } } }, "doc['n'].value * 0.5"), { map { $_ => $_ / 2 } 300 .. 309 }, 'few documents of a block');
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{5}, 1, 'documents without a value');
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{6}, 6, 'and with several');
     is($scores->($all, 'decayNumericLinear(0, 10, 0, 0.5, 5.0)')->{1}, 0.75, 'a function of the context');
