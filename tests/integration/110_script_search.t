@@ -71,6 +71,7 @@ subtest 'script_score' => sub {
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{5}, 1, 'documents without a value');
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{6}, 6, 'and with several');
     is($scores->($all, 'decayNumericLinear(0, 10, 0, 0.5, 5.0)')->{1}, 0.75, 'a function of the context');
+    is($scores->($all, "decayDateLinear('2024-01-08T10:00:00Z', '2d', '0', 0.5, doc['d'].value)")->{9}, 0.5, 'of dates');
     is(scalar keys %{$scores->($all, "doc['n'].value", min_score => 591)}, 10, 'min_score');
     is($scores->($all, "doc['n'].value", boost => 2)->{3}, 6, 'boost');
     my $r = search({ query => { script_score => { query => $all, script => "doc['n'].value" } } });
