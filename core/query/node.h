@@ -204,6 +204,45 @@ typedef struct qd_node_script {
     float min_score;
 } qd_node_script;
 
+typedef enum qd_score_mode {
+    QD_SCORE_FIRST,
+    QD_SCORE_AVG,
+    QD_SCORE_MAX,
+    QD_SCORE_SUM,
+    QD_SCORE_MIN,
+    QD_SCORE_MULTIPLY,
+} qd_score_mode;
+typedef enum qd_boost_mode {
+    QD_BOOST_MULTIPLY,
+    QD_BOOST_REPLACE,
+    QD_BOOST_SUM,
+    QD_BOOST_AVG,
+    QD_BOOST_MIN,
+    QD_BOOST_MAX,
+} qd_boost_mode;
+
+/* A function of function_score: its weight alone, times that of a script, or a random number. */
+typedef struct qd_score_function {
+    const qd_node *filter; /* NULL: of all documents */
+    float weight;
+    const struct qd_script_bind *bind; /* NULL: none */
+    bool random, by_seq_no;
+    uint64_t seed;
+} qd_score_function;
+
+typedef struct qd_node_function_score {
+    const qd_score_function *functions;
+    uint32_t n;
+    qd_score_mode score_mode;
+    qd_boost_mode boost_mode;
+    float max_boost, min_score;
+    bool has_min;
+} qd_node_function_score;
+typedef struct qd_node_functions {
+    const qd_node *child; /* first, where u.child is */
+    const qd_node_function_score *of;
+} qd_node_functions;
+
 typedef struct qd_node_ids {
     const qd_str *ids;
     uint32_t n;
@@ -251,6 +290,7 @@ struct qd_node {
         qd_node_check check;
         qd_str exists; /* field */
         qd_node_script script;
+        qd_node_functions functions;
         qd_node_ids ids;
         qd_node_doc_set doc_set;
         qd_node_custom custom;

@@ -12,7 +12,10 @@ typedef struct column {
     qd_dict_reader *dict; /* of strings */
     qd_sv *values;        /* of the present document */
     uint32_t cap;
-    qd_arena texts; /* of the present document */
+    qd_arena texts;  /* of the present document */
+    bool plain;      /* each document of the segment has one value */
+    int64_t *window; /* of a block of documents, decoded */
+    uint32_t first, n;
 } column;
 
 struct qd_script_doc {
@@ -47,6 +50,8 @@ static int open_column(qd_script_doc *d, const qd_field *f, column **out, qd_err
     int rc = qd_column_plan(col, 0, qd_segment_docs(d->segment), d->reads, &d->arena, &c->rd, err);
     if (!rc && qd_column_stats_get(col)->type == QD_COLUMN_ORDINAL)
         rc = qd_dict_plan_all(col, d->reads, &d->arena, &c->dict, err);
+    const qd_column_stats *st = qd_column_stats_get(col);
+    c->plain = st->dense && !st->multi && st->type == QD_COLUMN_I64;
     return rc ? rc : qd_reads_fetch(d->reads, err);
 }
 
@@ -287,6 +292,38 @@ static bool batch_make(qd_script_doc *d)
     return d->batch != NULL;
 }
 
+#define FEW 32u /* documents of a block that are looked up one by one */
+
+/* Decodes the block of a document; false: it is not there in one piece. */
+static bool window_of(qd_script_doc *d, column *c, uint32_t doc)
+{
+    uint32_t from = doc / QD_COLUMN_BLOCK * QD_COLUMN_BLOCK, docs = qd_segment_docs(d->segment);
+    uint32_t to = docs - from < QD_COLUMN_BLOCK ? docs : from + QD_COLUMN_BLOCK;
+    qd_column_cursor at;
+    qd_column_batch b;
+    if (c->n && from == c->first) return true;
+    if (!c->window) c->window = qd_arena_alloc(&d->arena, QD_COLUMN_BLOCK * sizeof *c->window);
+    if (!c->window) return false;
+    c->n = 0;
+    qd_column_over_range(&at, from, to);
+    if (qd_column_next(c->rd, &at, &b, NULL) != 1 || b.n != to - from || b.docs || !b.values)
+        return false;
+    memcpy(c->window, b.values, b.n * sizeof *b.values);
+    c->first = from;
+    c->n = b.n;
+    return true;
+}
+
+/* The values of documents of one block, where each has one. */
+static bool from_window(qd_script_doc *d, column *c, const uint32_t *docs, uint32_t n, int64_t *to)
+{
+    if (!c->plain || n < FEW || docs[0] / QD_COLUMN_BLOCK != docs[n - 1] / QD_COLUMN_BLOCK ||
+        !window_of(d, c, docs[0]))
+        return false;
+    for (uint32_t i = 0; i < n; i++) to[i] = c->window[docs[i] - c->first];
+    return true;
+}
+
 /* The first values of a column; false: a document has none. */
 static bool gather(qd_script_doc *d, uint32_t slot, const uint32_t *docs, uint32_t n,
                    qd_script_lane *to)
@@ -294,7 +331,9 @@ static bool gather(qd_script_doc *d, uint32_t slot, const uint32_t *docs, uint32
     const qd_field *f = d->bind->fields[slot];
     column *c;
     if (find(d, (int)slot, f->shown, &c, NULL) || !c->rd) return false;
-    if (qd_column_gather(c->rd, docs, n, QD_COLUMN_PICK_MIN, INT64_MIN, to->i, NULL)) return false;
+    if (!from_window(d, c, docs, n, to->i) &&
+        qd_column_gather(c->rd, docs, n, QD_COLUMN_PICK_MIN, INT64_MIN, to->i, NULL))
+        return false;
     for (uint32_t i = 0; i < n; i++) /* the least long of all means that there is none */
         if (to->i[i] == INT64_MIN) return false;
     if (f->number == QD_NUMBER_DOUBLE)

@@ -67,7 +67,7 @@ subtest 'what is refused' => sub {
         ['/_reindex', {source => {index => 'none'}, dest => {index => 'x'}}, 404, qr/no such index \[none\]/],
         ['/_reindex', {source => {index => 'src', query => {nosuch => {}}}, dest => {index => 'x'}}, 400, qr/unknown query \[nosuch\]/],
         ['/_reindex', {source => {index => 'src', size => 0}, dest => {index => 'x'}}, 400, qr/source\.size.*between 1 and 10000/],
-        ['/_reindex', {source => {index => 'src'}, dest => {index => 'x'}, script => {source => 'x'}}, 400, qr/\[script\] is not supported/],
+        ['/_reindex', {source => {index => 'src'}, dest => {index => 'x'}, script => {source => 'x +'}}, 400, qr/compile error/],
         ['/_reindex?slices=0', {source => {index => 'src'}, dest => {index => 'x'}}, 400, qr/\[slices\] must be a positive integer/],
         ['/_reindex?requests_per_second=0', {source => {index => 'src'}, dest => {index => 'x'}}, 400, qr/requests_per_second/],
         ['/src/_delete_by_query', {}, 400, qr/query is missing/],

@@ -39,6 +39,20 @@ subtest 'a script is tried out' => sub {
         'script_lang not supported [groovy]', 'a language that is not there');
 };
 
+subtest 'a script is tried out on a document' => sub {
+    $node->put('/doc', { mappings => { properties => { n => { type => 'integer' }, k => { type => 'keyword' }, d => { type => 'date' }, o => { properties => { f => { type => 'double' } } } } } });
+    my $try = sub { my ($context, $source) = @_;
+        my $r = $node->post('/_scripts/painless/_execute', { context => $context, script => { source => $source, params => { x => 2 } }, context_setup => { index => 'doc',
+            document => { n => 4, k => [ 'a', 'b' ], d => '2024-02-01T00:00:00Z', o => { f => 1.5 } } } });
+        $r->{status} == 200 ? $r->{json}{result} : $r->{content} };
+    is($try->('score', "doc['n'].value * params.x + doc['o.f'].value"), 9.5, 'a score');
+    ok($try->('filter', "doc['k'].contains('b') && doc['d'].value.getMonthValue() == 2"), 'a filter');
+    is_deeply($try->('field', "doc['k'].values"), [ 'a', 'b' ], 'a field');
+    like($try->('field', "doc['zz'].value"), qr/No field found for \[zz\] in mapping/, 'a field that is not there');
+    like($try->('nope', '1'), qr/unsupported script context name \[nope\]/, 'an unknown context');
+    like($node->post('/_scripts/painless/_execute', { context => 'score', script => '1.0' })->{content}, qr/index and document are required/, 'no document');
+};
+
 subtest 'stored scripts' => sub {
     my $r = $node->put('/_scripts/add', { script => { lang => 'painless', source => 'ctx._source.n += params.by' } });
     ok($r->{json}{acknowledged}, 'one is stored');

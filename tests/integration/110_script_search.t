@@ -67,9 +67,11 @@ subtest 'script_score' => sub {
         is_deeply($scores->({ match => { title => 'dog' } }, $source),
             $scores->({ match => { title => 'dog' } }, "if (false) { return 1 } return $source"), "both ways: $source");
     }
+    is_deeply($scores->({ range => { n => { gte => 300, lt => 310 } } }, "doc['n'].value * 0.5"), { map { $_ => $_ / 2 } 300 .. 309 }, 'few documents of a block');
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{5}, 1, 'documents without a value');
     is($scores->($all, "doc['m'].size() == 0 ? 1 : doc['m'].value")->{6}, 6, 'and with several');
     is($scores->($all, 'decayNumericLinear(0, 10, 0, 0.5, 5.0)')->{1}, 0.75, 'a function of the context');
+    is($scores->($all, "decayDateLinear('2024-01-08T10:00:00Z', '2d', '0', 0.5, doc['d'].value)")->{9}, 0.5, 'of dates');
     is(scalar keys %{$scores->($all, "doc['n'].value", min_score => 591)}, 10, 'min_score');
     is($scores->($all, "doc['n'].value", boost => 2)->{3}, 6, 'boost');
     my $r = search({ query => { script_score => { query => $all, script => "doc['n'].value" } } });
@@ -78,6 +80,40 @@ subtest 'script_score' => sub {
     is($r->{json}{hits}{hits}[0]{_explanation}{value}, 600, 'which are explained');
     $r = $scores->($all, "doc['n'].value - 5");
     like($r->{content}, qr/script_score script returned an invalid score \[-\d+\.0\]/, 'negative ones are refused');
+};
+
+subtest 'function_score' => sub {
+    my $scores = sub {
+        my $r = search({ size => 600, query => { function_score => $_[0] } });
+        $r->{status} == 200 ? { map { $_->{_id} => $_->{_score} } @{$r->{json}{hits}{hits}} } : $r->{content} };
+    my @two = ({ filter => { term => { k => 'k7' } }, weight => 3 }, { script_score => { script => "doc['n'].value" }, weight => 2 });
+    is(join(' ', @{$scores->({ functions => \@two })}{qw(7 8)}), '42 16', 'functions multiply');
+    is(join(' ', @{$scores->({ functions => \@two, score_mode => 'sum' })}{qw(7 8)}), '17 16', 'or add');
+    is(join(' ', @{$scores->({ functions => \@two, score_mode => 'avg' })}{qw(7 8)}), '3.4 8', 'or are averaged by their weights');
+    is(join(' ', @{$scores->({ functions => \@two, score_mode => 'first' })}{qw(7 8)}), '3 16', 'or the first counts');
+    is(join(' ', @{$scores->({ functions => \@two, score_mode => 'max' })}{qw(1 7 8)}), '2 14 16', 'or the greatest');
+    is(join(' ', @{$scores->({ functions => \@two, score_mode => 'min' })}{qw(1 7 8)}), '2 3 16', 'or the least');
+    is(join(' ', @{$scores->({ functions => \@two, max_boost => 10, boost_mode => 'sum' })}{qw(1 8)}), '3 11', 'beside the query');
+    is(scalar keys %{$scores->({ functions => \@two, min_score => 1190 })}, 6, 'min_score');
+    is($scores->({ query => { constant_score => { filter => { match_all => {} }, boost => 4 } }, weight => 5, boost_mode => 'avg' })->{9}, 4.5, 'a weight alone');
+    my $f = sub { $scores->({ field_value_factor => { field => 'n', @_ }, boost_mode => 'replace' }) };
+    is(join(' ', $f->(factor => 2)->{5}, $f->(modifier => 'square')->{5}, $f->(modifier => 'reciprocal')->{4}), '10 25 0.25', 'field_value_factor');
+    is($scores->({ field_value_factor => { field => 'm', missing => 9 }, boost_mode => 'replace' })->{5}, 9, 'with what is missing');
+    like($scores->({ field_value_factor => { field => 'm' } }), qr/Missing value for field \[m\]/, 'or without');
+    my $d = sub { $scores->({ $_[0] => $_[1], boost_mode => 'replace' })->{$_[2]} };
+    is($d->('linear', { n => { origin => 10, scale => 5 } }, 15), 0.5, 'linear');
+    is($d->('exp', { n => { origin => 10, scale => 5, decay => 0.25 } }, 15), 0.25, 'exp');
+    is($d->('gauss', { n => { origin => 10, scale => 5, offset => 2 } }, 17), 0.5, 'gauss with an offset');
+    is($d->('linear', { d => { origin => '2024-01-08T10:00:00Z', scale => '2d' } }, 9), 0.5, 'of dates');
+    is($d->('linear', { m => { origin => 10, scale => 5 } }, 5), 1, 'of no value');
+    my $r1 = $scores->({ random_score => { seed => 7, field => '_seq_no' } });
+    is_deeply($scores->({ random_score => { seed => 7, field => '_seq_no' } }), $r1, 'random numbers of a seed are the same');
+    isnt($json->encode($scores->({ random_score => { seed => 8, field => '_seq_no' } })), $json->encode($r1), 'those of another are not');
+    is(scalar(grep { $_ < 0 || $_ >= 1 } values %$r1), 0, 'all of them from 0 to 1');
+    like($scores->({ functions => [ {} ] }), qr/an entry in functions list is missing a function/, 'no function');
+    like($scores->({ functions => [ { weight => 2, nope => {} } ] }), qr/field \[nope\] is not supported/, 'an unknown one');
+    like($scores->({ script_score => { script => "doc['n'].value - 9" } }), qr/must not produce negative scores, but got: \[-\d+\.0\]/, 'a negative score');
+    like($scores->({ gauss => { nope => { origin => 1, scale => 1 } } }), qr/unknown field \[nope\]/, 'a field that is not there');
 };
 
 subtest 'script_fields' => sub {

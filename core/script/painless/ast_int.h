@@ -124,7 +124,7 @@ typedef struct qdp_node {
 } qdp_node;
 
 /* Levels that a source may nest. */
-#define QDI_DEPTH 80
+#define QDI_DEPTH 150
 
 typedef struct qdp_parser {
     qd_arena *a;

@@ -204,7 +204,7 @@ int qdp_compile_new(qdp_compiler *c, qdp_node *n, int dst)
 /* The locals of the function around that a body names. */
 static int captures(qdp_compiler *c, qdp_fn *f, const qdp_node *n, int depth)
 {
-    if (!n || depth > 400) return 0;
+    if (!n || depth > 1000) return 0;
     if (n->kind == N_NAME && !qdp_local_find(f, n->text)) {
         qdp_local *o = qdp_local_find(c->f, n->text);
         if (o) {

@@ -1,6 +1,7 @@
 /* lib_math.c: Math, the functions of moving_fn and those of scores. */
-#include "base/hash.h"
+#include "mapping/date_math.h"
 #include "script/painless/lib_int.h"
+#include "json/number.h"
 #include <math.h>
 
 #define F1(name, expr)                                                                             \
@@ -224,7 +225,68 @@ QDI_FN(decay_linear)
     return decay(vm, a, 'l', out);
 }
 
+/* "10d" in milliseconds. */
+static int span(qdp_vm *vm, const qd_sv *v, double *out)
+{
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {{"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 36e5}, {"d", 864e5}};
+    qd_str s;
+    if (qdp_arg_str(vm, v, &s)) return -1;
+    if (qd_str_is(s, "0")) {
+        *out = 0;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        qd_str unit = qd_str_c(units[i].unit);
+        if (!qd_str_ends(s, unit) || qd_f64_parse_java(qd_str_sub(s, 0, s.n - unit.n), out))
+            continue;
+        *out *= units[i].ms;
+        return 0;
+    }
+    return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "failed to parse [%.*s] as a time value",
+                     (int)(s.n < 100 ? s.n : 100), s.p);
+}
+
+/* decayDate*(origin, scale, offset, decay, value): texts, and a date of doc values. */
+static int decay_date(qdp_vm *vm, const qd_sv *a, char kind, qd_sv *out)
+{
+    qd_str origin;
+    int64_t ms = 0;
+    double scale = 0, offset = 0;
+    if (a[4].tag != QD_SV_DATE)
+        return qdp_throw(vm, a[4].tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
+                         "Cannot cast from [%s] to [java.time.ZonedDateTime].", qdp_class(&a[4]));
+    if (qdp_arg_str(vm, &a[0], &origin) || span(vm, &a[1], &scale) || span(vm, &a[2], &offset))
+        return -1;
+    if (qd_date_math(qd_date_format_default(), origin, vm->x->now_ms, false, NULL, &ms, NULL))
+        return qdp_throw(vm, QDI_T_DATE_PARSE, "failed to parse date [%.*s]",
+                         (int)(origin.n < 100 ? origin.n : 100), origin.p);
+    qd_sv plain[5] = {qd_sv_double((double)ms), qd_sv_double(scale), qd_sv_double(offset), a[3],
+                      qd_sv_double((double)((const qd_sv_time *)a[4].object)->ms)};
+    return decay(vm, plain, kind, out);
+}
+QDI_FN(date_gauss)
+{
+    (void)n;
+    return decay_date(vm, a, 'g', out);
+}
+QDI_FN(date_exp)
+{
+    (void)n;
+    return decay_date(vm, a, 'e', out);
+}
+QDI_FN(date_linear)
+{
+    (void)n;
+    return decay_date(vm, a, 'l', out);
+}
+
 const qdp_method qdp_lib_score[] = {
+    {"decayDateGauss", 5, 0, QDI_T_DOUBLE, 0, date_gauss},
+    {"decayDateExp", 5, 0, QDI_T_DOUBLE, 0, date_exp},
+    {"decayDateLinear", 5, 0, QDI_T_DOUBLE, 0, date_linear},
     {"saturation", 2, 0, QDI_T_DOUBLE, 0, f_saturation},
     {"sigmoid", 3, 0, QDI_T_DOUBLE, 0, sigmoid},
     {"decayNumericGauss", 5, 0, QDI_T_DOUBLE, 0, decay_gauss},

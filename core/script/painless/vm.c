@@ -331,6 +331,17 @@ static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
         case C_NE_I:
         case C_NE_L:
             BOOL(B.i != C.i);
+        case C_DIV:
+        case C_REM:
+            if (B.tag != QD_SV_INT || C.tag != QD_SV_INT || C.i <= 0) goto other;
+            INT(i->op == C_DIV ? B.i / C.i : B.i % C.i);
+        case C_CAST:
+            if (i->c != QDI_T_DOUBLE || B.tag < QD_SV_INT || B.tag > QD_SV_LONG) {
+                if ((i->c & 0x7FFF) != QDI_T_DOUBLE || B.tag != QD_SV_DOUBLE) goto other;
+                r[i->a] = B;
+                break;
+            }
+            DOUBLE((double)B.i);
         case C_ADD_L:
             LONG((uint64_t)B.i + (uint64_t)C.i);
         case C_SUB_L:
@@ -390,6 +401,7 @@ static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
             r[dst] = v;
             break;
         }
+        other:
         default:
             f->at = at;
             if (QD_UNLIKELY(slow(vm, i, r))) goto thrown;

@@ -382,9 +382,20 @@ static void errors(void **state)
         {"{'nested':{'path':'o'}}", "illegal_argument_exception: [nested] requires 'query' field"},
         {"{'nested':{'path':'o','score_mode':'x'}}",
          "illegal_argument_exception: No score mode for child query [x] found"},
-        {"{'function_score':{}}",
-         "parsing_exception: unknown query [function_score] did you mean [constant_score]? @1:19 < "
-         "named_object_not_found_exception: [1:19] unknown field [function_score]"},
+        {"{'function_scor':{}}",
+         "parsing_exception: unknown query [function_scor] did you mean [function_score]? "
+         "@1:18 < named_object_not_found_exception: [1:18] unknown field "
+         "[function_scor]"},
+        {"{'script':{}}", "parsing_exception: script must be provided with a [script] query @1:12"},
+        {"{'script':{'script':{'lang':'groovy','source':'1'}}}",
+         "illegal_argument_exception: script_lang not supported [groovy]"},
+        {"{'script_score':{'query':{'match_all':{}}}}",
+         "illegal_argument_exception: Required [script] @1:42"},
+        {"{'function_score':{'functions':[{}]}}",
+         "parsing_exception: failed to parse function_score query. an entry in functions list is "
+         "missing a function. @1:34"},
+        {"{'function_score':{'score_mode':'x'}}",
+         "illegal_argument_exception: illegal score_mode [x] @1:33"},
         {"{'match':{'dark':'x'}}",
          "query_shard_exception: failed to create query: Cannot search on field [dark] since it is "
          "not indexed. < illegal_argument_exception: Cannot search on field [dark] since it is not "
