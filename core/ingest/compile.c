@@ -53,6 +53,19 @@ static int unknown(const qdi_build *b, const qd_json_node *n, qd_err *err)
     return rc;
 }
 
+/* The object {name: n} that the text n stands for. */
+static const qd_json_node *long_form(qd_arena *a, const char *name, const qd_json_node *n)
+{
+    qd_json_node *at = qd_arena_calloc(a, 2 * sizeof *at);
+    if (!at) return NULL;
+    at[1] = *n;
+    at[1].key = qd_str_c(name);
+    at[1].next = NULL;
+    at[0] = (qd_json_node){
+        .type = QD_JSON_T_OBJECT, .n = 1, .key = n->key, .raw = n->raw, .first = &at[1]};
+    return at;
+}
+
 /* One processor, by the member that names its type. */
 static int of_member(qdi_build *outer, const qd_json_node *n, qdi_step *out, qd_err *err)
 {
@@ -61,6 +74,10 @@ static int of_member(qdi_build *outer, const qd_json_node *n, qdi_step *out, qd_
     if (!out->type) return unknown(outer, n, err);
     b.type = out->type->name;
     b.tag = (qd_str){NULL, 0};
+    if (n->type == QD_JSON_T_STRING && out->type->short_form) {
+        n = long_form(b.a, out->type->short_form, n);
+        if (!n) return qd_err_nomem(err, "processor");
+    }
     b.config = n;
     b.used = 0;
     if (n->type != QD_JSON_T_OBJECT)

@@ -98,6 +98,8 @@ typedef struct qdi_processor_type {
     int (*make)(qdi_build *b, void *config, qd_err *err);
     /* Changes the run's document: 0, QD_INGEST_DROPPED, QD_INGEST_REROUTED or an error. */
     int (*run)(const void *config, qd_ingest_run *r, qd_err *err);
+    /* The parameter that a text in place of the parameters' object gives; NULL: none does. */
+    const char *short_form;
 } qdi_processor_type;
 
 typedef struct qdi_step {

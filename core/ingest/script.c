@@ -3,10 +3,10 @@
  * document as ctx: its members, its metadata (_index, _id …) and _ingest side by side. What the
  * processor leaves in ctx is the document from then on; what a condition changes is lost.
  */
+#include "script/script.h"
 #include "base/str.h"
 #include "ingest/ingest_int.h"
 #include "json/number.h"
-#include "script/script.h"
 
 const bool qdi_script_there = true;
 
@@ -60,8 +60,8 @@ static int compile(const qdi_build *b, const char *property, const qd_json_node 
         s->params = qd_arena_str(b->a, ref.params->raw);
         if (!s->params.p) return qd_err_nomem(err, "pipeline");
     }
-    return qd_script_compile(ref.lang, ref.source, property ? QD_SCRIPT_CONDITION : QD_SCRIPT_INGEST,
-                             &s->script, err);
+    return qd_script_compile(ref.lang, ref.source,
+                             property ? QD_SCRIPT_CONDITION : QD_SCRIPT_INGEST, &s->script, err);
 }
 
 int qdi_script_make(const qdi_build *b, const char *property, const qd_json_node *n,
@@ -223,7 +223,8 @@ static int from_script(qd_ingest_run *r, const qd_sv *v, uint32_t depth, qd_iv *
 {
     char text[QD_F64_TEXT_MAX];
     if (depth > QD_IV_DEPTH_MAX)
-        return qd_err_set(err, QD_E_ARG, "a script left values that are nested deeper than %u levels",
+        return qd_err_set(err, QD_E_ARG,
+                          "a script left values that are nested deeper than %u levels",
                           QD_IV_DEPTH_MAX);
     switch (v->tag) {
     case QD_SV_NULL:
@@ -285,7 +286,7 @@ static int run(const qdi_script *s, qd_ingest_run *r, qd_script_exec *x, qd_sv *
     qd_sv params;
     qd_script_exec_open(x, s->script, r->s->account);
     x->now_ms = qd_env_wall_ms(r->s->env);
-    int rc = s->params.n ? qd_sv_parse(&x->arena, s->params, &params, err)
+    int rc = s->params.n                          ? qd_sv_parse(&x->arena, s->params, &params, err)
              : qd_sv_map_make(&x->arena, &params) ? nomem(err)
                                                   : 0;
     x->vars[QD_SCRIPT_V_PARAMS] = params;

@@ -28,4 +28,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc ? rc : qdi_path_append(r, p, &v, c->duplicates, err);
 }
 
-const qdi_processor_type qdi_processor_append = {"append", sizeof(appending), make, run};
+const qdi_processor_type qdi_processor_append = {"append", sizeof(appending), .make = make,
+                                                 .run = run};

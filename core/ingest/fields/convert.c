@@ -155,4 +155,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc ? rc : qdi_path_set(r, &c->target, out, err);
 }
 
-const qdi_processor_type qdi_processor_convert = {"convert", sizeof(conversion), make, run};
+const qdi_processor_type qdi_processor_convert = {"convert", sizeof(conversion), .make = make,
+                                                  .run = run};

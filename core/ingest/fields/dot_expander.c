@@ -92,5 +92,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc;
 }
 
-const qdi_processor_type qdi_processor_dot_expander = {"dot_expander", sizeof(expanding), make,
-                                                       run};
+const qdi_processor_type qdi_processor_dot_expander = {"dot_expander", sizeof(expanding),
+                                                       .make = make, .run = run};

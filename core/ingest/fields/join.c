@@ -35,4 +35,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, QD_IV_STRING(all), err);
 }
 
-const qdi_processor_type qdi_processor_join = {"join", sizeof(joining), make, run};
+const qdi_processor_type qdi_processor_join = {"join", sizeof(joining), .make = make, .run = run};

@@ -102,4 +102,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return 0;
 }
 
-const qdi_processor_type qdi_processor_remove = {"remove", sizeof(removal), make, run};
+const qdi_processor_type qdi_processor_remove = {"remove", sizeof(removal), .make = make,
+                                                 .run = run};

@@ -37,4 +37,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc; /* after a failure nothing has moved */
 }
 
-const qdi_processor_type qdi_processor_rename = {"rename", sizeof(renaming), make, run};
+const qdi_processor_type qdi_processor_rename = {"rename", sizeof(renaming), .make = make,
+                                                 .run = run};

@@ -56,4 +56,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, p, v, err);
 }
 
-const qdi_processor_type qdi_processor_set = {"set", sizeof(set), make, run};
+const qdi_processor_type qdi_processor_set = {"set", sizeof(set), .make = make, .run = run};

@@ -72,4 +72,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, list, err);
 }
 
-const qdi_processor_type qdi_processor_sort = {"sort", sizeof(sorting), make, run};
+const qdi_processor_type qdi_processor_sort = {"sort", sizeof(sorting), .make = make, .run = run};

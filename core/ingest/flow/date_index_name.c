@@ -107,5 +107,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qd_err_set(err, QD_E_ARG, "unable to parse date [%.*s]", QD_STR_ARG(text));
 }
 
-const qdi_processor_type qdi_processor_date_index_name = {"date_index_name", sizeof(naming), make,
-                                                          run};
+const qdi_processor_type qdi_processor_date_index_name = {"date_index_name", sizeof(naming),
+                                                          .make = make, .run = run};

@@ -17,4 +17,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return QD_INGEST_DROPPED;
 }
 
-const qdi_processor_type qdi_processor_drop = {"drop", 0, make, run};
+const qdi_processor_type qdi_processor_drop = {"drop", 0, .make = make, .run = run};

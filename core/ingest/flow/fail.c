@@ -22,4 +22,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc;
 }
 
-const qdi_processor_type qdi_processor_fail = {"fail", sizeof(failing), make, run};
+const qdi_processor_type qdi_processor_fail = {"fail", sizeof(failing), .make = make, .run = run};

@@ -120,4 +120,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return set ? set : rc;
 }
 
-const qdi_processor_type qdi_processor_foreach = {"foreach", sizeof(each), make, run};
+const qdi_processor_type qdi_processor_foreach = {"foreach", sizeof(each), .make = make,
+                                                  .run = run};

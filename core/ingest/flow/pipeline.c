@@ -21,4 +21,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc ? rc : qdi_run_pipeline(r, id, c->ignore_missing, err);
 }
 
-const qdi_processor_type qdi_processor_pipeline = {"pipeline", sizeof(calling), make, run};
+const qdi_processor_type qdi_processor_pipeline = {"pipeline", sizeof(calling), .make = make,
+                                                   .run = run};

@@ -122,4 +122,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc ? rc : to(r, now, err);
 }
 
-const qdi_processor_type qdi_processor_reroute = {"reroute", sizeof(rerouting), make, run};
+const qdi_processor_type qdi_processor_reroute = {"reroute", sizeof(rerouting), .make = make,
+                                                  .run = run};

@@ -19,4 +19,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_script_run(c->script, r, err);
 }
 
-const qdi_processor_type qdi_processor_script = {"script", sizeof(scripting), make, run};
+const qdi_processor_type qdi_processor_script = {"script", sizeof(scripting), .make = make,
+                                                 .run = run, .short_form = "source"};

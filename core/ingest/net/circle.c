@@ -180,4 +180,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, out, err);
 }
 
-const qdi_processor_type qdi_processor_circle = {"circle", sizeof(circle), make, run};
+const qdi_processor_type qdi_processor_circle = {"circle", sizeof(circle), .make = make,
+                                                 .run = run};

@@ -168,5 +168,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, QD_IV_STRING(((qd_str){p, text + 2})), err);
 }
 
-const qdi_processor_type qdi_processor_community_id = {"community_id", sizeof(community), make,
-                                                       run};
+const qdi_processor_type qdi_processor_community_id = {"community_id", sizeof(community),
+                                                       .make = make, .run = run};

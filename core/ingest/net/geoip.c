@@ -295,4 +295,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc || out.kind != QD_IV_MAP ? rc : qdi_path_set(r, &c->target, out, err);
 }
 
-const qdi_processor_type qdi_processor_geoip = {"geoip", sizeof(geoip), make, run};
+const qdi_processor_type qdi_processor_geoip = {"geoip", sizeof(geoip), .make = make, .run = run};

@@ -142,4 +142,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
 }
 
 const qdi_processor_type qdi_processor_network_direction = {"network_direction", sizeof(direction),
-                                                            make, run};
+                                                            .make = make, .run = run};

@@ -55,4 +55,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
 }
 
 const qdi_processor_type qdi_processor_registered_domain = {"registered_domain", sizeof(registered),
-                                                            make, run};
+                                                            .make = make, .run = run};

@@ -165,4 +165,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, out, err);
 }
 
-const qdi_processor_type qdi_processor_uri_parts = {"uri_parts", sizeof(parts), make, run};
+const qdi_processor_type qdi_processor_uri_parts = {"uri_parts", sizeof(parts), .make = make,
+                                                    .run = run};

@@ -250,4 +250,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, out, err);
 }
 
-const qdi_processor_type qdi_processor_user_agent = {"user_agent", sizeof(agent), make, run};
+const qdi_processor_type qdi_processor_user_agent = {"user_agent", sizeof(agent), .make = make,
+                                                     .run = run};

@@ -137,4 +137,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc;
 }
 
-const qdi_processor_type qdi_processor_csv = {"csv", sizeof(line), make, run};
+const qdi_processor_type qdi_processor_csv = {"csv", sizeof(line), .make = make, .run = run};

@@ -107,4 +107,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qd_err_set(err, QD_E_ARG, "unable to parse date [%.*s]", QD_STR_ARG(from));
 }
 
-const qdi_processor_type qdi_processor_date = {"date", sizeof(dating), make, run};
+const qdi_processor_type qdi_processor_date = {"date", sizeof(dating), .make = make, .run = run};

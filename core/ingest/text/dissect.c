@@ -37,4 +37,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc;
 }
 
-const qdi_processor_type qdi_processor_dissect = {"dissect", sizeof(dissecting), make, run};
+const qdi_processor_type qdi_processor_dissect = {"dissect", sizeof(dissecting), .make = make,
+                                                  .run = run};

@@ -198,4 +198,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, QD_IV_STRING(((qd_str){p, text})), err);
 }
 
-const qdi_processor_type qdi_processor_fingerprint = {"fingerprint", sizeof(printing), make, run};
+const qdi_processor_type qdi_processor_fingerprint = {"fingerprint", sizeof(printing), .make = make,
+                                                      .run = run};

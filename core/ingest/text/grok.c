@@ -152,7 +152,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return !rc && c->trace ? put_index(r, m.pattern, err) : rc;
 }
 
-const qdi_processor_type qdi_processor_grok = {"grok", sizeof(grokking), make, run};
+const qdi_processor_type qdi_processor_grok = {"grok", sizeof(grokking), .make = make, .run = run};
 
 /* --- what there is --- */
 

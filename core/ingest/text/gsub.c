@@ -142,4 +142,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_strings_run(&c->strings, c, r, change, err);
 }
 
-const qdi_processor_type qdi_processor_gsub = {"gsub", sizeof(replacing), make, run};
+const qdi_processor_type qdi_processor_gsub = {"gsub", sizeof(replacing), .make = make, .run = run};

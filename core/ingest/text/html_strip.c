@@ -56,4 +56,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_strings_run(&c->strings, c, r, change, err);
 }
 
-const qdi_processor_type qdi_processor_html_strip = {"html_strip", sizeof(stripping), make, run};
+const qdi_processor_type qdi_processor_html_strip = {"html_strip", sizeof(stripping), .make = make,
+                                                     .run = run};

@@ -99,4 +99,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return merge(r, &r->source, &out, c->merge, 0, err);
 }
 
-const qdi_processor_type qdi_processor_json = {"json", sizeof(parsing), make, run};
+const qdi_processor_type qdi_processor_json = {"json", sizeof(parsing), .make = make, .run = run};

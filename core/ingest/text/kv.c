@@ -173,4 +173,4 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc;
 }
 
-const qdi_processor_type qdi_processor_kv = {"kv", sizeof(pairs), make, run};
+const qdi_processor_type qdi_processor_kv = {"kv", sizeof(pairs), .make = make, .run = run};

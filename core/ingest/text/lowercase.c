@@ -17,4 +17,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_strings_run(config, config, r, change, err);
 }
 
-const qdi_processor_type qdi_processor_lowercase = {"lowercase", sizeof(qdi_strings), make, run};
+const qdi_processor_type qdi_processor_lowercase = {"lowercase", sizeof(qdi_strings), .make = make,
+                                                    .run = run};

@@ -74,4 +74,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return rc ? rc : qdi_path_set(r, &trace, QD_IV_TRUTH(true), err);
 }
 
-const qdi_processor_type qdi_processor_redact = {"redact", sizeof(redacting), make, run};
+const qdi_processor_type qdi_processor_redact = {"redact", sizeof(redacting), .make = make,
+                                                 .run = run};

@@ -69,4 +69,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_path_set(r, &c->target, list, err);
 }
 
-const qdi_processor_type qdi_processor_split = {"split", sizeof(splitting), make, run};
+const qdi_processor_type qdi_processor_split = {"split", sizeof(splitting), .make = make,
+                                                .run = run};

@@ -22,4 +22,5 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     return qdi_strings_run(config, config, r, change, err);
 }
 
-const qdi_processor_type qdi_processor_urldecode = {"urldecode", sizeof(qdi_strings), make, run};
+const qdi_processor_type qdi_processor_urldecode = {"urldecode", sizeof(qdi_strings), .make = make,
+                                                    .run = run};

@@ -69,5 +69,5 @@ int main(void)
         cmocka_unit_test(pipelines_wait_for_their_level),
         cmocka_unit_test(changes_are_seen_and_counts_stay),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }

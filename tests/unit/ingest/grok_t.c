@@ -214,6 +214,6 @@ int main(void)
         cmocka_unit_test(the_catastrophic_ends),
     };
     qd_account_init(&account, "test", NULL, 0);
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    int rc = unit_run(tests);
     return qd_account_used(&account) ? 1 : rc;
 }

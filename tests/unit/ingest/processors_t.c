@@ -381,6 +381,6 @@ int main(void)
     qd_account_init(&account, "test", NULL, 0);
     settings = (qd_ingest_settings){
         .account = &account, .env = qd_env_system(), .data_path = QD_STR("/nowhere")};
-    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    int rc = unit_run(tests);
     return qd_account_used(&account) ? 1 : rc;
 }

@@ -205,5 +205,5 @@ int main(void)
         cmocka_unit_test(rare_and_frequent_terms_are_left_out),
         cmocka_unit_test(memory_may_be_short),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }

@@ -336,5 +336,5 @@ int main(void)
         cmocka_unit_test(merges),
         cmocka_unit_test(damage),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_run(tests);
 }
