@@ -98,23 +98,24 @@ typedef struct qd_actions {
 
 /* Shape of the body, place of work. */
 enum {
-    QD_API_BODY = 1,          /* a body is allowed */
-    QD_API_BODY_REQUIRED = 2, /* 400 "request body is required" without one */
-    QD_API_NDJSON = 4,        /* lines of JSON */
-    QD_API_STREAM = 8,        /* the body is fed in pieces (bulk) */
-    QD_API_LOOP = 16,         /* some tens of microseconds: runs on the caller's thread */
-    QD_API_TEXT = 32,         /* _cat: answers text/plain unless JSON is asked for */
-    QD_API_HEAD = 64,         /* HEAD allowed beside GET: same status, no body */
-    QD_API_READY = 128,       /* answered before the node is ready */
-    QD_API_OBSERVE = 256,     /* answered on metrics.port too */
-    QD_API_SAFE = 512,        /* changes nothing though POST is among its methods */
-    QD_API_PROBE = 1024,      /* answered whatever name the node was called by */
-    QD_API_VITAL = 2048,      /* answered whatever the breakers say */
-    QD_API_WRITE = 4096,      /* writes documents */
-    QD_API_READ = 8192,       /* reads documents or what was made of them */
-    QD_API_SEARCH = 16384,    /* counts as a search */
-    QD_API_PRIMARY = 32768,   /* primaries answer, unless realtime=false */
-    QD_API_ADMIN = 65536,     /* reads or changes the cluster's state, or waits for it */
+    QD_API_BODY = 1,            /* a body is allowed */
+    QD_API_BODY_REQUIRED = 2,   /* 400 "request body is required" without one */
+    QD_API_NDJSON = 4,          /* lines of JSON */
+    QD_API_STREAM = 8,          /* the body is fed in pieces (bulk) */
+    QD_API_LOOP = 16,           /* some tens of microseconds: runs on the caller's thread */
+    QD_API_TEXT = 32,           /* _cat: answers text/plain unless JSON is asked for */
+    QD_API_HEAD = 64,           /* HEAD allowed beside GET: same status, no body */
+    QD_API_READY = 128,         /* answered before the node is ready */
+    QD_API_OBSERVE = 256,       /* answered on metrics.port too */
+    QD_API_SAFE = 512,          /* changes nothing though POST is among its methods */
+    QD_API_PROBE = 1024,        /* answered whatever name the node was called by */
+    QD_API_VITAL = 2048,        /* answered whatever the breakers say */
+    QD_API_WRITE = 4096,        /* writes documents */
+    QD_API_READ = 8192,         /* reads documents or what was made of them */
+    QD_API_SEARCH = 16384,      /* counts as a search */
+    QD_API_PRIMARY = 32768,     /* primaries answer, unless realtime=false */
+    QD_API_ADMIN = 65536,       /* reads or changes the cluster's state, or waits for it */
+    QD_API_NAME_GIVEN = 131072, /* takes {index} with its date math, to keep it */
 };
 
 /* Where a request names the indices that it touches. */

@@ -10,6 +10,7 @@
 #include "action/action_int.h"
 #include "action/api/admin_int.h"
 #include "action/api/counters.h"
+#include "action/api/date_name.h"
 #include "action/api/plugin_routes.h"
 #include "action/api/submit_int.h"
 #include "action/api/words.h"
@@ -184,6 +185,23 @@ static int common_params(qd_request *q, qd_err *err)
     qd_str filter = qd_param(q, "filter_path");
     if (!rc && filter.n) rc = qd_json_filter_path(q->arena, filter, &q->filter, err);
     return rc ? rc : patience(q, err);
+}
+
+/* {index} at this time. */
+static int date_names(qd_request *q, qd_err *err)
+{
+    uint32_t i = 0;
+    qd_str names;
+    while (i < q->nparams && !qd_str_is(q->params[i].key, "index")) i++;
+    if (i == q->nparams || q->api->flags & QD_API_NAME_GIVEN) return 0;
+    int rc = qdi_date_names(q->arena, q->params[i].value, qd_env_wall_ms(q->a->env), &names, err);
+    if (rc || names.p == q->params[i].value.p) return rc;
+    qd_pair *own = qd_arena_alloc(q->arena, q->nparams * sizeof *own);
+    if (!own) return qd_err_nomem(err, "request");
+    memcpy(own, q->params, q->nparams * sizeof *own);
+    own[i].value = names;
+    q->params = own;
+    return 0;
 }
 
 /* QD_API_LONG, or 0: it has answered. */
@@ -477,6 +495,7 @@ static int prepare(qd_actions *a, qd_action_call *call, const qd_api *api, qdi_o
     call->host[1] = (void *)(uintptr_t)x->q.task.id;
     if (call->origin.opaque_id.n) qd_task_opaque_set(&x->q.task, call->origin.opaque_id);
     int rc = common_params(&x->q, err);
+    if (!rc) rc = date_names(&x->q, err);
     if (!rc && (api->flags & QD_API_BODY_REQUIRED) && !own && !call->more && call->body.len == 0) {
         bool source = strcmp(api->name, "mget") == 0 || strcmp(api->name, "msearch") == 0;
         rc = qd_err_set(err, QD_E_ES_PARSE, "request body%s is required",

@@ -1,5 +1,6 @@
 /* parse.c: what the three requests ask for: parameters and bodies, in Elasticsearch's words. */
 #include "action/api/admin_int.h"
+#include "action/api/date_name.h"
 #include "action/byquery/byquery_int.h"
 #include "base/str.h"
 #include "config/value.h"
@@ -229,13 +230,20 @@ static int expression(bq_job *job, const qd_json_node *m, qd_str *out, qd_err *e
     return failed ? qd_err_nomem(err, "indices of the source") : 0;
 }
 
+static int64_t now_ms(const bq_job *job)
+{
+    return qd_env_wall_ms(job->a->env);
+}
+
 static int read_source(bq_job *job, const qd_json_node *source, qd_err *err)
 {
     bq_spec *s = &job->spec;
+    qd_str text;
     int rc = 0;
     for (const qd_json_node *m = source->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "index")) {
-            rc = expression(job, m, &s->index, err);
+            rc = expression(job, m, &text, err);
+            if (!rc) rc = qdi_date_names(&job->arena, text, now_ms(job), &s->index, err);
         } else if (qd_str_is(m->key, "query")) {
             s->query = m->raw;
         } else if (qd_str_is(m->key, "from") || qd_str_is(m->key, "stored_fields") ||
@@ -270,7 +278,7 @@ static int read_dest(bq_job *job, const qd_json_node *dest, qd_err *err)
     for (const qd_json_node *m = dest->first; m && !rc; m = m->next) {
         qd_str text = qd_json_text(m);
         if (qd_str_is(m->key, "index")) {
-            s->dest = text;
+            rc = qdi_date_name(&job->arena, text, now_ms(job), &s->dest, err);
         } else if (qd_str_is(m->key, "routing")) {
             s->dest_routing = text;
             if (!qd_str_is(text, "keep") && !qd_str_is(text, "discard") &&

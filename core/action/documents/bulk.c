@@ -9,6 +9,7 @@
  * streamed one what came before stays applied and acknowledged, and the last item tells the error
  * with its line.
  */
+#include "action/api/date_name.h"
 #include "action/documents/documents_int.h"
 #include "base/str.h"
 #include "json/reader.h"
@@ -96,7 +97,8 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
     if (!kept.p) return qd_err_nomem(err, "bulk item");
     if (!text.p) kept = (qd_str){NULL, 0};
     if (qd_str_is(key, "_index")) {
-        if (text.n) i->index = kept;
+        if (!text.n) return 0;
+        return qdi_date_name(&b->arena, kept, qd_env_wall_ms(b->q->a->env), &i->index, err);
     } else if (qd_str_is(key, "_id")) {
         i->id = kept;
         i->empty_id = text.p && text.n == 0;

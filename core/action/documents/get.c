@@ -1,4 +1,5 @@
 /* get.c: get, get_source, mget. */
+#include "action/api/date_name.h"
 #include "action/api/lookup_int.h"
 #include "action/api/words.h"
 #include "action/documents/documents_int.h"
@@ -353,7 +354,8 @@ static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *
     }
     for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "_index")) {
-            g->index = qd_json_text(m);
+            rc =
+                qdi_date_name(q->arena, qd_json_text(m), qd_env_wall_ms(q->a->env), &g->index, err);
         } else if (qd_str_is(m->key, "_id")) {
             g->id = qd_json_text(m);
         } else if (qd_str_is(m->key, "routing")) {

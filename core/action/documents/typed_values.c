@@ -3,6 +3,7 @@
  * before: the values are a plugin's.
  */
 #include "action/documents/typed_int.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "json/reader.h"
 #include "json/writer.h"
@@ -81,19 +82,11 @@ static int fail(const render *x, qd_err *err, const char *what)
 
 static void base64(qd_json_writer *w, qd_str bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const uint8_t *p = (const uint8_t *)bytes.p;
     qd_json_str(w, (qd_str){"", 0});
     if (qd_buf_status(w->out)) return;
     w->out->n--; /* the digits go between the quotes */
-    for (size_t i = 0; i < bytes.n; i += 3) {
-        size_t left = bytes.n - i;
-        uint32_t v = (uint32_t)p[i] << 16 | (left > 1 ? (uint32_t)p[i + 1] << 8 : 0) |
-                     (left > 2 ? p[i + 2] : 0u);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
-                        left > 2 ? digits[v & 63] : '='};
-        (void)qd_buf_add(w->out, four, 4);
-    }
+    char *text = qd_buf_reserve(w->out, qd_base64_size(bytes.n));
+    if (text) w->out->n += qd_base64_encode(text, (const uint8_t *)bytes.p, bytes.n);
     (void)qd_buf_char(w->out, '"');
 }
 

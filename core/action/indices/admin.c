@@ -1,7 +1,7 @@
 /* admin.c: create, delete, exist, open, close. */
 #include "action/api/admin_int.h"
+#include "action/api/date_name.h"
 #include "action/api/lookup_int.h"
-#include "action/indices/date_name.h"
 #include "action/indices/indices_int.h"
 #include "action/indices/templates_int.h"
 #include "base/str.h"

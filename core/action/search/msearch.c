@@ -3,6 +3,7 @@
  * malformed one refuses the request; a search that fails is an answer of its own. Some run at one
  * time, each with its memory for itself; answers stand in the order of the searches.
  */
+#include "action/api/date_name.h"
 #include "action/api/words.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
@@ -77,7 +78,8 @@ static int header_member(qd_request *q, const qd_json_node *m, one_search *s, qd
 {
     qd_str text;
     if (qd_str_is(m->key, "index") || qd_str_is(m->key, "indices")) {
-        return names_of(q->arena, m, &s->index, err);
+        int rc = names_of(q->arena, m, &text, err);
+        return rc ? rc : qdi_date_names(q->arena, text, qd_env_wall_ms(q->a->env), &s->index, err);
     }
     if (qd_str_is(m->key, "routing")) return names_of(q->arena, m, &s->routing, err);
     if (qd_str_is(m->key, "ignore_unavailable")) {

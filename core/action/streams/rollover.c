@@ -3,7 +3,7 @@
  * new index and what becomes of the alias are one change of the state (qd_cluster_create).
  */
 #include "action/api/admin_int.h"
-#include "action/indices/date_name.h"
+#include "action/api/date_name.h"
 #include "action/indices/indices_int.h"
 #include "action/streams/rollover_int.h"
 #include "action/streams/streams_int.h"

@@ -1,5 +1,5 @@
 /* community_id.c: the processor community_id: one hash for both directions of a connection. */
-#include "ingest/base64.h"
+#include "base/base64.h"
 #include "ingest/ingest_int.h"
 #include "mapping/field.h"
 #include <openssl/evp.h>
@@ -164,7 +164,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     char *p = qdi_run_bytes(r, 2 + (nd + 2) / 3 * 4, err);
     if (!p) return QD_E_NOMEM;
     memcpy(p, "1:", 2);
-    size_t text = qdi_base64(p + 2, digest, nd);
+    size_t text = qd_base64_encode(p + 2, digest, nd);
     return qdi_path_set(r, &c->target, QD_IV_STRING(((qd_str){p, text + 2})), err);
 }
 

@@ -1,5 +1,5 @@
 /* fingerprint.c: the processor fingerprint: a hash of the values of fields. */
-#include "ingest/base64.h"
+#include "base/base64.h"
 #include "ingest/ingest_int.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -194,7 +194,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "the hash method is not there");
     char *p = qdi_run_bytes(r, (n + 2) / 3 * 4, err);
     if (!p) return QD_E_NOMEM;
-    size_t text = qdi_base64(p, digest, n);
+    size_t text = qd_base64_encode(p, digest, n);
     return qdi_path_set(r, &c->target, QD_IV_STRING(((qd_str){p, text})), err);
 }
 

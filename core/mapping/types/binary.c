@@ -1,4 +1,5 @@
 /* binary.c: bytes, given and shown as base64; no query reads them. */
+#include "base/base64.h"
 #include "base/features.h"
 #include "mapping/doc_int.h"
 #include "mapping/type_int.h"
@@ -19,42 +20,6 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     f->blob = true;
     f->ignore_malformed = false; /* whatever the index says */
     return 0;
-}
-
-static int digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Standard base64 with padding; white space stands between units alone. The place that is wrong, or
- * SIZE_MAX. out has 3 bytes for each 4 of text. */
-static size_t decode(qd_str text, char *out, size_t *n)
-{
-    size_t i = 0;
-    *n = 0;
-    while (i < text.n) {
-        if (text.p[i] == ' ' || (text.p[i] >= '\t' && text.p[i] <= '\r')) {
-            i++;
-            continue;
-        }
-        int d[4] = {0, 0, 0, 0};
-        int have = 0;
-        for (; have < 4 && i < text.n && (d[have] = digit(text.p[i])) >= 0; have++) i++;
-        if (have < 4) {
-            bool padded = have >= 2 && i + (size_t)(4 - have) <= text.n && text.p[i] == '=' &&
-                          (have == 3 || text.p[i + 1] == '=');
-            if (!padded) return i;
-            i += (size_t)(4 - have);
-            d[have] = d[3] = 0;
-        }
-        uint32_t v =
-            (uint32_t)d[0] << 18 | (uint32_t)d[1] << 12 | (uint32_t)d[2] << 6 | (uint32_t)d[3];
-        for (int k = 0; k < have - 1; k++) out[(*n)++] = (char)(v >> (16 - 8 * k));
-    }
-    return SIZE_MAX;
 }
 
 static int undecodable(const doc *d, qd_str text, size_t at, qd_err *err)
@@ -81,7 +46,7 @@ static int value(doc *d, const qd_field *f, qd_err *err)
                                                                  : "VALUE_NUMBER_FLOAT");
     char *out = qd_arena_bytes(&d->arena, text.n + 4);
     if (!out) return qd_err_nomem(err, "binary value");
-    size_t bad = decode(text, out, &n);
+    size_t bad = qd_base64_decode(text, out, &n);
     if (bad != SIZE_MAX) return undecodable(d, text, bad, err);
     if (f->doc_values && n > COLUMN_BYTES_MAX)
         return qd_err_set(err, QD_E_ARG,
@@ -123,19 +88,12 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 
 static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     qd_buf b;
     (void)f;
     qd_buf_init(&b, NULL, 4 * (COLUMN_BYTES_MAX / 3 + 2));
-    for (size_t i = 0; i < bytes.n; i += 3) {
-        size_t have = bytes.n - i < 3 ? bytes.n - i : 3;
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) v = v << 8 | (k < have ? (uint8_t)bytes.p[i + k] : 0);
-        char unit[4] = {digits[v >> 18], digits[v >> 12 & 63], have > 1 ? digits[v >> 6 & 63] : '=',
-                        have > 2 ? digits[v & 63] : '='};
-        (void)qd_buf_add(&b, unit, 4);
-    }
-    qd_json_str(w, qd_buf_view(&b));
+    char *text = qd_buf_reserve(&b, qd_base64_size(bytes.n));
+    size_t n = text ? qd_base64_encode(text, (const uint8_t *)bytes.p, bytes.n) : 0;
+    qd_json_str(w, (qd_str){text ? text : "", n});
     qd_buf_fini(&b);
 }
 

@@ -15,5 +15,9 @@ static inline bool qdi_is_date_name(qd_str name)
  * wrong with the expression. [any] */
 QD_MUST_CHECK
 int qdi_date_name(qd_arena *a, qd_str name, int64_t now_ms, qd_str *out, qd_err *err);
+/* A list of names, some with a - before them, joined by commas: all of them at a time, in the
+ * arena; a list without date math is as it is. Errors as above. [any] */
+QD_MUST_CHECK
+int qdi_date_names(qd_arena *a, qd_str names, int64_t now_ms, qd_str *out, qd_err *err);
 
 #endif

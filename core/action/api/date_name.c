@@ -2,10 +2,12 @@
  * date_name.c: names with date math. Between < and > stand text, and times in braces: a date
  * expression, and behind it in braces of its own the format and, after a |, the time zone.
  */
-#include "action/indices/date_name.h"
+#include "action/api/date_name.h"
 #include "mapping/date_math.h"
+#include <string.h>
 
 #define NAME_MAX_BYTES 4096u
+#define LIST_MAX_BYTES ((size_t)1 << 24)
 
 static int bad(qd_str name, const char *why, qd_err *err)
 {
@@ -81,6 +83,37 @@ int qdi_date_name(qd_arena *a, qd_str name, int64_t now_ms, qd_str *out, qd_err 
     if (!rc) {
         *out = qd_arena_str(a, qd_buf_view(&b));
         if (!out->p) rc = qd_err_nomem(err, "name of an index");
+    }
+    qd_buf_fini(&b);
+    return rc;
+}
+
+static int one_of_list(qd_arena *a, qd_str name, int64_t now_ms, qd_buf *b, qd_err *err)
+{
+    if (qd_str_starts(name, QD_STR("-<"))) {
+        (void)qd_buf_char(b, '-');
+        name = qd_str_sub(name, 1, name.n);
+    }
+    int rc = qdi_date_name(a, name, now_ms, &name, err);
+    if (!rc) (void)qd_buf_str(b, name);
+    return rc;
+}
+
+int qdi_date_names(qd_arena *a, qd_str names, int64_t now_ms, qd_str *out, qd_err *err)
+{
+    qd_buf b;
+    int rc = 0;
+    *out = names;
+    if (!names.n || !memchr(names.p, '<', names.n)) return 0;
+    qd_buf_init(&b, a->account, LIST_MAX_BYTES);
+    for (qd_str rest = names; rest.p && !rc;) {
+        qd_str name = qd_str_split(&rest, ',');
+        if (b.n) (void)qd_buf_char(&b, ',');
+        rc = one_of_list(a, name, now_ms, &b, err);
+    }
+    if (!rc) {
+        *out = qd_arena_str(a, qd_buf_view(&b));
+        if (qd_buf_status(&b) || !out->p) rc = qd_err_nomem(err, "names of indices");
     }
     qd_buf_fini(&b);
     return rc;
