@@ -254,7 +254,8 @@ static rest_call *call_make(qd_frontend *f, qd_http_exchange *x)
 static int prepare(rest_call *c, rest_match *m, qd_err *err)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
-    int rc = qdi_route(c->f->routes, r, qd_http_arena(c->x), m, err);
+    bool typed = c->f->identity == IDENTITY_ES7 || c->f->identity == IDENTITY_ES7102;
+    int rc = qdi_route(c->f->routes, typed, r, qd_http_arena(c->x), m, err);
     int may = qdi_access_check(c->f->access, r, rc ? NULL : m, qd_http_arena(c->x), &c->extra,
                                &c->preflight, rc ? NULL : err);
     if (!rc) rc = may;

@@ -53,10 +53,10 @@ typedef struct rest_match {
     qd_pair *params;          /* of path and query, decoded, in the arena */
     uint32_t nparams, nparts; /* the first nparts are of the path */
 } rest_match;
-/* Finds the API of a request, first among `more` (NULL: none), and decodes its parameters.
- * QD_E_HTTP_BAD for broken escapes. */
-int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena, rest_match *out,
-              qd_err *err);
+/* Finds the API of a request, first among `more` (NULL: none), and decodes its parameters. typed:
+ * the paths may have a type, as in Elasticsearch 7. QD_E_HTTP_BAD for broken escapes. */
+int qdi_route(const rest_routes *more, bool typed, const qd_http_request *r, qd_arena *arena,
+              rest_match *out, qd_err *err);
 
 /* Content type and Accept of a request under an identity. */
 typedef struct rest_media {

@@ -232,8 +232,32 @@ static int query_params(qd_str query, qd_arena *arena, rest_match *m, qd_err *er
     return rc;
 }
 
-int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena, rest_match *out,
-              qd_err *err)
+/* Paths of Elasticsearch 7 with the type _doc: /{index}/_doc/_search is /{index}/_search, and
+ * /{index}/_doc/{id}/_update is /{index}/_update/{id}. */
+static void drop_type(asked *p)
+{
+    static const char *const of_index[] = {
+        "_search",          "_count",           "_mget",        "_msearch", "_bulk", "_validate",
+        "_delete_by_query", "_update_by_query", "_mtermvectors"};
+    static const char *const of_document[] = {"_update", "_explain", "_source", "_create",
+                                              "_termvectors"};
+    if (p->n < 3 || !qd_str_is(p->part[1], "_doc")) return;
+    for (size_t i = 0; i < QD_COUNT_OF(of_index); i++) {
+        if (!qd_str_is(p->part[2], of_index[i])) continue;
+        p->n--;
+        memmove(&p->part[1], &p->part[2], (p->n - 1) * sizeof p->part[0]);
+        return;
+    }
+    for (size_t i = 0; i < QD_COUNT_OF(of_document) && p->n == 4; i++) {
+        if (!qd_str_is(p->part[3], of_document[i])) continue;
+        p->part[1] = p->part[3];
+        p->n = 3;
+        return;
+    }
+}
+
+int qdi_route(const rest_routes *more, bool typed, const qd_http_request *r, qd_arena *arena,
+              rest_match *out, qd_err *err)
 {
     qd_pair params[REST_PARAMS_MAX]; /* not zeroed: most requests have few */
     asked p;
@@ -245,6 +269,7 @@ int qdi_route(const rest_routes *more, const qd_http_request *r, qd_arena *arena
         out->params = NULL;
         return 0;
     }
+    if (typed) drop_type(&p);
     for (uint32_t i = 0; i < p.n; i++) p.sign |= sign_of(p.part[i], i);
     const route *found = more ? find(more, r->method, &p) : NULL;
     if (!found) found = find(&built_in, r->method, &p);

@@ -324,7 +324,7 @@ static int call(member *n, const char *method, const char *path, const char *bod
     qd_err_init(&err);
     qd_arena_init(&arena, &n->account, 0);
     qd_buf_reset(answer);
-    int rc = qdi_route(NULL, &head, &arena, &m, &err);
+    int rc = qdi_route(NULL, false, &head, &arena, &m, &err);
     qd_assert(!rc && m.api && m.api->run);
     qd_request q = {.a = &n->a,
                     .api = m.api,

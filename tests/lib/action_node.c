@@ -232,7 +232,7 @@ static action_ticket *begin(action_node *n, const char *method, const char *path
     qd_buf_init(&x->answer, NULL, (size_t)1 << 30);
     qd_mutex_init(&x->lock);
     qd_cond_init(&x->wake);
-    int rc = qdi_route(NULL, &r, &x->arena, &m, &err);
+    int rc = qdi_route(NULL, false, &r, &x->arena, &m, &err);
     if (!rc && m.api) {
         qd_request probe = {.api = m.api, .params = m.params, .nparams = m.nparams};
         rc = qd_params_check(&probe, where, &err);

@@ -80,7 +80,7 @@ static bool route(call *x)
     qd_str target = qd_str_c(x->path), where = qd_str_split(&target, '?');
     qd_http_request r = {.method = qd_str_c(x->method), .path = where, .query = target};
     qd_err_init(&err);
-    int rc = qdi_route(NULL, &r, &x->arena, &m, &err);
+    int rc = qdi_route(NULL, false, &r, &x->arena, &m, &err);
     if (rc || !m.api) abort();
     x->c = (qd_action_call){
         .action = qd_str_c(m.api->name),

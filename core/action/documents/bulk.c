@@ -9,6 +9,7 @@
  * streamed one what came before stays applied and acknowledged, and the last item tells the error
  * with its line.
  */
+#include "action/api/admin_int.h"
 #include "action/api/date_name.h"
 #include "action/documents/documents_int.h"
 #include "base/str.h"
@@ -149,12 +150,22 @@ static bool op_of(qd_str name, doc_op *out)
     return false;
 }
 
-/* One action a line. */
-static int extra(bulk *b, qd_json_event ev, qd_err *err)
+/* One action a line. Elasticsearch before 9 and OpenSearch go on where more members follow it. */
+static int extra(bulk *b, qd_json_reader *j, qd_json_event ev, qd_err *err)
 {
     char text[80];
-    snprintf(text, sizeof text, "expected END_OBJECT but found [%s]", qd_json_event_name(ev));
-    return malformed(b, err, text);
+    qdi_identity id;
+    qdi_identity_get(b->q->a, &id);
+    if (ev != QD_JSON_KEY || id.product == QDI_ES9) {
+        snprintf(text, sizeof text, "expected END_OBJECT but found [%s]", qd_json_event_name(ev));
+        return malformed(b, err, text);
+    }
+    while (ev > 0 && ev != QD_JSON_EOF) ev = qd_json_next(j);
+    if (ev < 0) return qd_json_fail(j, err);
+    if (!id.opensearch)
+        qd_request_warn(b->q, "A bulk action object contained multiple keys. Additional keys are "
+                              "currently ignored but will be rejected in a future version.");
+    return 0;
 }
 
 static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
@@ -176,7 +187,7 @@ static int parse_meta(bulk *b, qd_json_reader *j, doc_item *i, qd_err *err)
     ev = qd_json_next(j);
     if (ev == QD_JSON_OBJECT_END) ev = qd_json_next(j);
     if (ev == QD_JSON_ERROR) return qd_json_fail(j, err);
-    return ev == QD_JSON_EOF ? 0 : extra(b, ev, err);
+    return ev == QD_JSON_EOF ? 0 : extra(b, j, ev, err);
 }
 
 /* slack: bytes of the body behind the line. */

@@ -372,7 +372,7 @@ static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *
             }
         } else if (qd_str_is(m->key, "version_type")) {
             rc = qdi_version_type(qd_json_text(m), &g->version_type, err);
-        } else {
+        } else if (!qd_str_is(m->key, "_type") || !qdi_has_types(q->a)) {
             rc = qd_err_set(err, QD_E_ES_PARSE,
                             "failed to parse multi get request. unknown field "
                             "[%.*s]",

@@ -15,6 +15,21 @@ static int check_update(const qd_request *q, doc_item *i, qd_err *err)
     return rc ? rc : bad;
 }
 
+/* The parameter doc_as_upsert becomes a member of the body, which has the last word. */
+static int as_upsert(qd_request *q, doc_item *i, qd_err *err)
+{
+    bool on;
+    qd_json_node *root;
+    int rc = qd_param_bool(q, "doc_as_upsert", false, &on, err);
+    if (rc || !on || !i->source.n) return rc;
+    rc = qd_json_parse(q->arena, i->source, 0, &root, err);
+    if (rc || root->type != QD_JSON_T_OBJECT || qd_json_get(root, "doc_as_upsert")) return rc;
+    qd_str open = qd_str_sub(root->raw, 0, root->raw.n - 1);
+    i->source = qd_arena_printf(q->arena, "%.*s%s\"doc_as_upsert\":true}", QD_STR_ARG(open),
+                                root->n ? "," : "");
+    return i->source.p ? 0 : qd_err_nomem(err, "update");
+}
+
 static int write_somewhere(qd_request *q, doc_item *i, int64_t timeout_ms, int64_t active,
                            doc_marks *marks, doc_run **run, qd_err *err)
 {
@@ -46,6 +61,7 @@ static int write_one(qd_request *q, qd_response *r, doc_op op, qd_err *err)
         i.want_source = want.want;
         i.source_filter = want.filter;
     }
+    if (!rc && op == DOC_UPDATE) rc = as_upsert(q, &i, err);
     if (!rc && op == DOC_UPDATE) rc = check_update(q, &i, err);
     if (rc) {
         qdi_item_fini(&i);
