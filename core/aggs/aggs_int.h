@@ -281,9 +281,8 @@ struct qd_aggs_shard {
     QD_VEC(struct qd_aggs_shard *) levels;
     struct qd_aggs_shard *whole; /* itself, or that of the search's own documents */
     qd_nested_level level;
-    const qd_leaf *leaf;   /* of the level within the leaf; NULL: it has none */
-    uint32_t *slots;       /* of reads: the children of each level */
-    qd_children *children; /* by level, while leaf is there */
+    const qd_leaf *leaf;     /* of the level within the leaf; NULL: it has none */
+    qd_nested_counts counts; /* of leaf, while it is there */
 };
 
 /* levels.c: a shard for documents n paths (outer first) below those of s->whole; *out NULL: there

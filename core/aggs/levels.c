@@ -27,39 +27,8 @@ int qdi_aggs_level_make(qd_aggs_shard *s, const qd_str *paths, uint32_t n, qd_ag
     x->level = level;
     qd_arena_init(&x->arena, w->account, 0);
     qd_arena_init(&x->leaf_arena, w->account, 0);
-    x->slots = qd_arena_calloc(&x->arena, (n + 1) * sizeof *x->slots);
-    x->children = qd_arena_calloc(&x->arena, (n + 1) * sizeof *x->children);
-    if (!x->slots || !x->children)
-        return qdi_aggs_no_memory(w->account, n * sizeof *x->children, "aggregations", err);
     *out = x;
-    return 0;
-}
-
-/* Calls fn for each level of x with the leaf above and its table. */
-static int each_level(qd_aggs_shard *x, const qd_leaf *leaf,
-                      int (*fn)(qd_aggs_shard *x, uint32_t i, const qd_leaf *above,
-                                const qd_nested *n, qd_reads *reads, qd_err *err),
-                      qd_reads *reads, qd_err *err)
-{
-    int rc = 0;
-    for (uint32_t i = 0; i < x->level.n && !rc; i++) {
-        const qd_nested_level one = {&x->level.views[i], 1};
-        rc = fn(x, i, leaf, qd_segment_nested(leaf->segment, one.views[0]->path), reads, err);
-        leaf = qd_nested_level_leaf(&one, leaf);
-    }
-    return rc;
-}
-
-static int plan_children(qd_aggs_shard *x, uint32_t i, const qd_leaf *above, const qd_nested *n,
-                         qd_reads *reads, qd_err *err)
-{
-    return qd_children_plan(above->segment, n, reads, &x->slots[i], err);
-}
-
-static int open_children(qd_aggs_shard *x, uint32_t i, const qd_leaf *above, const qd_nested *n,
-                         qd_reads *reads, qd_err *err)
-{
-    return qd_children_open(&x->children[i], above->segment, n, reads, x->slots[i], err);
+    return qd_nested_counts_make(&x->counts, n, &x->arena, err);
 }
 
 int qdi_aggs_levels_plan(qd_aggs_shard *s, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
@@ -71,7 +40,7 @@ int qdi_aggs_levels_plan(qd_aggs_shard *s, const qd_leaf *leaf, qd_reads *reads,
         qd_arena_reset(&x->leaf_arena);
         x->leaf = qd_nested_level_leaf(&x->level, leaf);
         if (!x->leaf) continue;
-        rc = each_level(x, leaf, plan_children, reads, err);
+        rc = qd_nested_counts_plan(&x->counts, &x->level, leaf, reads, err);
         for (size_t k = 0; rc == 0 && k < x->sources.n; k++)
             rc = qdi_aggs_source_plan(x, x->sources.at[k], x->leaf, reads, err);
     }
@@ -81,9 +50,10 @@ int qdi_aggs_levels_plan(qd_aggs_shard *s, const qd_leaf *leaf, qd_reads *reads,
 int qdi_aggs_levels_begin(qd_aggs_shard *s, qd_reads *reads, qd_err *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < s->levels.n; i++)
-        if (s->levels.at[i]->leaf)
-            rc = each_level(s->levels.at[i], s->leaf, open_children, reads, err);
+    for (size_t i = 0; rc == 0 && i < s->levels.n; i++) {
+        qd_aggs_shard *x = s->levels.at[i];
+        if (x->leaf) rc = qd_nested_counts_open(&x->counts, &x->level, s->leaf, reads, err);
+    }
     return rc;
 }
 

@@ -99,6 +99,11 @@ bool qd_mapping_is_object(const qd_mapping *m, qd_str name);
 /* Is name an object of type nested? *above (may be NULL): the path of the nested object in which it
  * lies, n 0: none. [any] */
 bool qd_mapping_is_nested(const qd_mapping *m, qd_str name, qd_str *above);
+/* The nested objects from right below `above` (n 0: the document) down to `path`, outer first, as
+ * copies in the arena. *n 0: path is above itself, or lies elsewhere. [any] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_mapping_nested_paths(const qd_mapping *m, qd_str above, qd_str path, qd_arena *arena,
+                            const qd_str **out, uint32_t *n, qd_err *err);
 /* The path of the innermost nested object that is name or in which the field or object called name
  * lies; n 0: none, or there is no such name. [any] */
 qd_str qd_mapping_nested_of(const qd_mapping *m, qd_str name);

@@ -86,6 +86,27 @@ bool qd_mapping_is_nested(const qd_mapping *m, qd_str name, qd_str *above)
     return false;
 }
 
+int qd_mapping_nested_paths(const qd_mapping *m, qd_str above, qd_str path, qd_arena *arena,
+                            const qd_str **out, uint32_t *n, qd_err *err)
+{
+    uint32_t k = 0;
+    qd_str at = path, up;
+    *n = 0;
+    for (; at.n && !qd_str_eq(at, above); at = up, k++)
+        if (!qd_mapping_is_nested(m, at, &up)) return 0;
+    if (!qd_str_eq(at, above)) return 0;
+    qd_str *list = qd_arena_alloc(arena, (k + 1) * sizeof *list);
+    if (!list) return qd_err_nomem(err, "nested documents");
+    *out = list;
+    *n = k;
+    for (at = path; k--; at = up) {
+        list[k] = qd_arena_str(arena, at);
+        if (!list[k].p) return qd_err_nomem(err, "nested documents");
+        (void)qd_mapping_is_nested(m, at, &up);
+    }
+    return 0;
+}
+
 qd_str qd_mapping_nested_of(const qd_mapping *m, qd_str name)
 {
     qd_str found = {"", 0};

@@ -129,6 +129,60 @@ const qd_leaf *qd_nested_level_leaf(const qd_nested_level *l, const qd_leaf *lea
     return leaf;
 }
 
+/* --- counts ----------------------------------------------------------------------------------- */
+
+int qd_nested_counts_make(qd_nested_counts *c, uint32_t n, qd_arena *arena, qd_err *err)
+{
+    *c = (qd_nested_counts){.children = qd_arena_calloc(arena, (n + 1) * sizeof *c->children),
+                            .slots = qd_arena_calloc(arena, (n + 1) * sizeof *c->slots),
+                            .n = n};
+    return c->children && c->slots ? 0 : qd_err_nomem(err, "nested documents");
+}
+
+int qd_nested_counts_plan(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          qd_reads *reads, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < l->n && !rc; i++) {
+        const qd_nested *n = qd_segment_nested(leaf->segment, l->views[i]->path);
+        rc = qd_children_plan(leaf->segment, n, reads, &c->slots[i], err);
+        leaf = leaf_below(l->views[i], leaf);
+    }
+    return rc;
+}
+
+int qd_nested_counts_open(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          const qd_reads *reads, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < l->n && !rc; i++) {
+        const qd_nested *n = qd_segment_nested(leaf->segment, l->views[i]->path);
+        rc = qd_children_open(&c->children[i], leaf->segment, n, reads, c->slots[i], err);
+        leaf = leaf_below(l->views[i], leaf);
+    }
+    return rc;
+}
+
+int qd_nested_counts_read(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          qd_reads *reads, qd_err *err)
+{
+    int rc = qd_nested_counts_plan(c, l, leaf, reads, err);
+    if (!rc) rc = qd_reads_fetch(reads, err);
+    return rc ? rc : qd_nested_counts_open(c, l, leaf, reads, err);
+}
+
+uint32_t qd_nested_first(const qd_nested_counts *c, uint32_t from, uint32_t doc)
+{
+    for (uint32_t i = from; i < c->n; i++) doc = qd_children_first(&c->children[i], doc);
+    return doc;
+}
+
+uint32_t qd_nested_parent(const qd_nested_counts *c, uint32_t from, uint32_t doc)
+{
+    for (uint32_t i = c->n; i-- > from;) doc = qd_children_parent(&c->children[i], doc);
+    return doc;
+}
+
 int qd_nested_level_origin(const qd_nested_level *l, const qd_searcher *s, uint32_t doc,
                            qd_arena *arena, qd_account *account, uint32_t *top, uint32_t *places,
                            qd_err *err)

@@ -42,6 +42,35 @@ int qd_nested_level_open(qd_searcher *s, const qd_str *paths, uint32_t n, qd_are
                          qd_nested_level *out, bool *found, qd_err *err);
 /* The leaf of the level within a leaf of the searcher; NULL: it has none. [any] */
 const qd_leaf *qd_nested_level_leaf(const qd_nested_level *l, const qd_leaf *leaf);
+
+/* Which documents belong to which, through the levels within one leaf of the searcher. */
+typedef struct qd_nested_counts {
+    qd_children *children; /* by level */
+    uint32_t *slots;
+    uint32_t n;
+} qd_nested_counts;
+
+/* Room for n levels in the arena. [any] QD_E_NOMEM. */
+QD_MUST_CHECK
+int qd_nested_counts_make(qd_nested_counts *c, uint32_t n, qd_arena *arena, qd_err *err);
+/* Plans the reads of a leaf in which the level has one. [worker] */
+QD_MUST_CHECK
+int qd_nested_counts_plan(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          qd_reads *reads, qd_err *err);
+/* After their fetch; reads lives as long as the counts are asked. [worker] */
+QD_MUST_CHECK
+int qd_nested_counts_open(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          const qd_reads *reads, qd_err *err);
+/* Both and the fetch between them. [worker] */
+QD_MUST_CHECK
+int qd_nested_counts_read(qd_nested_counts *c, const qd_nested_level *l, const qd_leaf *leaf,
+                          qd_reads *reads, qd_err *err);
+/* The first nested document of the last level that belongs to none before doc, of the searcher or,
+ * with from above 0, of level from - 1. [any] */
+uint32_t qd_nested_first(const qd_nested_counts *c, uint32_t from, uint32_t doc);
+/* The document, as above, to which a nested one of the last level belongs. [any] */
+uint32_t qd_nested_parent(const qd_nested_counts *c, uint32_t from, uint32_t doc);
+
 /* Where a document of the level (a number of its searcher) stands: the number of the document at
  * the top in s, and by level its place among the nested documents of the one above. [worker] */
 QD_MUST_CHECK

@@ -300,6 +300,14 @@ subtest 'inner hits' => sub {
     is_deeply([ map { $_->{_source} } @{ $i->{mine}{hits}{hits} } ], [ map { { stars => $_->{stars} } } @by ], 'sorted, and a filtered source');
     is_deeply([ map { $_->{sort} } @{ $i->{mine}{hits}{hits} } ], [ map { [ $_->{stars}, $_->{author} ] } @by ], 'by these values');
     is_deeply([ map { $_->{fields}{'comments.author'}[0] } @{ $i->{mine}{hits}{hits} } ], [ map { $_->{author} } @by ], 'values of columns');
+    for my $dir ('asc', 'desc') {
+        my $hits = $node->post('/s/_search', { query => nested('c', { match => { 'c.t' => 'red' } }, inner_hits => { sort => [ { _score => $dir }, '_doc' ], track_scores => \1 }) })->{json}{hits}{hits};
+        my ($first) = map { $_->{inner_hits}{c}{hits}{hits} } grep { $_->{_id} eq '0' } @$hits;
+        my @scores = map { $_->{_score} } @$first;
+        is(scalar @scores, 2, "inner hits by score, $dir");
+        cmp_ok($scores[0] <=> $scores[1], '==', $dir eq 'asc' ? -1 : 1, 'in this order');
+        is_deeply([ map { $_->{sort}[0] } @$first ], \@scores, 'which their values show');
+    }
     $i = $inner->(nested('comments', { match_all => {} }, inner_hits => { from => 1, size => 1, _source => JSON::PP::false }));
     is(scalar @{ $i->{comments}{hits}{hits} }, 1, 'a page');
     is($i->{comments}{hits}{hits}[0]{_nested}{offset}, 1, 'from the second on');

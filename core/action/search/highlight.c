@@ -267,10 +267,7 @@ static int fields(search_request *r, const qd_json_node *n, const highlight_rule
     if (!array && n->type != QD_JSON_T_OBJECT) {
         return qdi_search_err_at(r, n->raw.p, err, QD_E_XCONTENT,
                                  "[highlight] fields doesn't support values of type: %s",
-                                 n->type == QD_JSON_T_STRING   ? "VALUE_STRING"
-                                 : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
-                                 : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
-                                                               : "VALUE_NULL");
+                                 qd_json_type_token(n->type));
     }
     for (const qd_json_node *x = array ? n->first : NULL; x; x = x->next) {
         if (x->type == QD_JSON_T_OBJECT && x->n == 1) continue;
@@ -310,11 +307,7 @@ int qdi_search_highlight_parse(search_request *r, const qd_json_node *n, search_
     if (n->type != QD_JSON_T_OBJECT) {
         return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE,
                                  "Unknown key for a %s in [highlight].",
-                                 n->type == QD_JSON_T_ARRAY    ? "START_ARRAY"
-                                 : n->type == QD_JSON_T_STRING ? "VALUE_STRING"
-                                 : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
-                                 : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
-                                                               : "VALUE_NULL");
+                                 qd_json_type_token(n->type));
     }
     for (const qd_json_node *m = n->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "fields")) {

@@ -44,13 +44,7 @@ int qdi_inner_member(search_request *r, const qd_json_node *m, search_show *s, s
         r->track_scores |= truth;
     } else {
         return qdi_search_err_at(r, m->raw.p, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
-                                 m->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
-                                 : m->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
-                                 : m->type == QD_JSON_T_STRING ? "VALUE_STRING"
-                                 : m->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
-                                 : m->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
-                                                               : "VALUE_NULL",
-                                 QD_STR_ARG(m->key));
+                                 qd_json_type_token(m->type), QD_STR_ARG(m->key));
     }
     return 0;
 }
@@ -226,56 +220,81 @@ int qdi_nested_source(const search_hits *h, uint32_t i, qd_json_writer *w, qd_er
     qd_json_node *root;
     qd_buf kept;
     qd_json_writer k;
+    qd_arena scratch;
+    qd_arena_init(&scratch, h->arena->account, 0);
     qd_buf_init(&kept, h->arena->account, SOURCE_MAX);
     qd_json_writer_init(&k, &kept, false);
     int rc = qdi_source_write(&h->show->source, h->got[i].source, &k, err);
     if (!rc && qd_buf_status(&kept)) rc = qd_err_nomem(err, "nested hits");
-    if (!rc) rc = qd_json_parse(h->arena, qd_buf_view(&kept), 0, &root, err);
+    if (!rc) rc = qd_json_parse(&scratch, qd_buf_view(&kept), 0, &root, err);
     if (!rc) qdi_source_walk(root, path, false, pick, &p);
     if (!rc) qd_json_raw_value(w, p.found ? p.found->raw : QD_STR("{}"));
     qd_buf_fini(&kept);
+    qd_arena_fini(&scratch);
     return rc;
 }
 
-/* What of nested document i is the document's at the top. */
-static int from_top(search_hits *h, uint32_t i, const qd_fetched *top, const uint32_t *places,
-                    qd_err *err)
+/* What of nested document i is the document's at the top, whose source root is; NULL: it has none.
+ */
+static int from_top(search_hits *h, uint32_t i, const qd_fetched *top, const qd_json_node *root,
+                    const uint32_t *places, qd_err *err)
 {
     qd_fetched *g = &h->got[i];
-    qd_json_node *root = NULL;
     qd_fetch_values *columns = g->columns;
     *g = *top;
     g->columns = columns;
     int rc = identity_of(h, places, &h->identities[i], err);
-    if (rc || !top->source_stored || !top->source.n) return rc;
-    rc = qd_json_parse(h->arena, top->source, 0, &root, err);
-    return rc ? rc : wrap(h, part_of(h->level, places, root), &g->source, err);
+    return rc || !root ? rc : wrap(h, part_of(h->level, places, root), &g->source, err);
+}
+
+/* got: by document at the top, of which those of neighbours are mostly the same; of[i] is that of
+ * nested document i. Each source is parsed once and forgotten. */
+static int from_tops(search_hits *h, const qd_fetched *got, const uint32_t *of,
+                     const uint32_t *places, qd_err *err)
+{
+    qd_arena scratch;
+    qd_json_node *root = NULL;
+    int rc = 0;
+    qd_arena_init(&scratch, h->arena->account, 0);
+    for (uint32_t i = 0; i < h->n && !rc; i++) {
+        const qd_fetched *top = &got[of[i]];
+        if (i == 0 || of[i] != of[i - 1]) {
+            qd_arena_reset(&scratch);
+            root = NULL;
+            if (top->source_stored && top->source.n)
+                rc = qd_json_parse(&scratch, top->source, 0, &root, err);
+        }
+        if (!rc) rc = from_top(h, i, top, root, places + (size_t)i * h->level->n, err);
+    }
+    qd_arena_fini(&scratch);
+    return rc;
 }
 
 int qdi_nested_fetch(search_hits *h, const qd_fetch_options *o, qd_err *err)
 {
-    uint32_t n = h->n, k = h->level->n;
+    uint32_t n = h->n, k = h->level->n, ntops = 0;
     qd_fetch_options own = {.columns = o->columns, .ncolumns = o->ncolumns}, above = *o;
     above.columns = NULL;
     above.ncolumns = 0;
     uint32_t *docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *docs);
     uint32_t *tops = qd_arena_alloc(h->arena, (n + 1) * sizeof *tops);
+    uint32_t *of = qd_arena_alloc(h->arena, (n + 1) * sizeof *of);
     uint32_t *places = qd_arena_alloc(h->arena, ((size_t)n * k + 1) * sizeof *places);
     qd_fetched *got = qd_arena_calloc(h->arena, (n + 1) * sizeof *got);
     h->identities = qd_arena_calloc(h->arena, (n + 1) * sizeof *h->identities);
-    if (!docs || !tops || !places || !got || !h->identities)
+    if (!docs || !tops || !of || !places || !got || !h->identities)
         return qd_err_nomem(err, "nested hits");
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc; i++) {
         docs[i] = h->hits[i].doc;
-        rc = qd_nested_level_origin(h->level, h->top, docs[i], h->arena, h->x->a->account, &tops[i],
-                                    places + (size_t)i * k, err);
+        rc = qd_nested_level_origin(h->level, h->top, docs[i], h->arena, h->x->a->account,
+                                    &tops[ntops], places + (size_t)i * k, err);
+        if (!ntops || tops[ntops] != tops[ntops - 1]) ntops++;
+        of[i] = ntops - 1;
     }
     if (!rc) rc = qd_fetch(h->searcher, docs, n, &own, h->arena, h->got, err);
-    if (!rc) rc = qd_fetch(h->top, tops, n, &above, h->arena, got, err);
-    for (uint32_t i = 0; i < n && !rc; i++)
-        rc = from_top(h, i, &got[i], places + (size_t)i * k, err);
-    return rc;
+    if (!rc) rc = qd_fetch(h->top, tops, ntops, &above, h->arena, got, err);
+    return rc ? rc : from_tops(h, got, of, places, err);
 }
 
 /* --- hits within a hit ------------------------------------------------------------------------ */
@@ -314,23 +333,20 @@ static int list_docs(below *b, uint32_t doc, qd_err *err)
 {
     search_hits *h = b->h;
     const qd_leaf *leaf = qd_searcher_leaf_of(h->searcher, doc);
-    uint32_t first = doc - leaf->base, end = first + 1, skip = b->level.n - b->in->query.n;
+    const qd_nested_level own = {b->level.views + (b->level.n - b->in->query.n), b->in->query.n};
+    const qd_leaf *at = qd_nested_level_leaf(&own, leaf);
+    if (!at) return 0;
+    qd_nested_counts c;
+    uint32_t first = 0, end = 0;
     qd_reads *reads = qd_reads_make(h->arena, h->x->a->account);
     if (!reads) return qd_err_nomem(err, "inner hits");
-    int rc = 0;
-    for (uint32_t i = skip; i < b->level.n && leaf && first < end && !rc; i++) {
-        const qd_nested_level one = {&b->level.views[i], 1};
-        const qd_leaf *next = qd_nested_level_leaf(&one, leaf);
-        qd_children c;
-        if (next) rc = qd_nested_children(one.views[0], leaf, reads, &c, err);
-        if (next && !rc) {
-            first = qd_children_first(&c, first);
-            end = qd_children_first(&c, end);
-        }
-        leaf = next;
-    }
+    int rc = qd_nested_counts_make(&c, own.n, h->arena, err);
+    if (!rc) rc = qd_nested_counts_read(&c, &own, leaf, reads, err);
+    if (!rc) first = qd_nested_first(&c, 0, doc - leaf->base);
+    if (!rc) end = qd_nested_first(&c, 0, doc - leaf->base + 1);
     qd_reads_release(reads);
-    if (rc || !leaf || first >= end) return rc;
+    if (rc || first >= end) return rc;
+    leaf = at;
     b->docs = qd_arena_alloc(h->arena, (end - first) * sizeof *b->docs);
     b->scores = qd_arena_calloc(h->arena, (end - first) * sizeof *b->scores);
     if (!b->docs || !b->scores) return qd_err_nomem(err, "inner hits");
@@ -398,7 +414,34 @@ static const uint64_t *chosen_bits(void *arg, uint32_t leaf, uint32_t docs)
     return bits;
 }
 
-/* The first of the matches by columns. */
+static bool by_scores(const search_keys *k)
+{
+    for (uint32_t q = 0; q < k->n; q++)
+        if (k->keys[q].kind == QD_SORT_SCORE) return true;
+    return false;
+}
+
+/* The matches, by the query itself where their scores are to be sorted by. */
+static qd_node *matches(const below *b, chosen *c, bool scores, qd_err *err)
+{
+    qd_arena *arena = b->h->arena;
+    qd_node *set = qd_node_make(arena, QD_NATIVE_DOC_SET);
+    qd_node *both = scores ? qd_node_make(arena, QD_NATIVE_BOOL) : set;
+    const qd_node **clauses = qd_arena_alloc(arena, 2 * sizeof *clauses);
+    if (!set || !both || !clauses) {
+        (void)qd_err_nomem(err, "inner hits");
+        return NULL;
+    }
+    set->u.doc_set = (qd_node_doc_set){chosen_bits, c};
+    if (!scores) return set;
+    clauses[0] = b->in->query.node;
+    clauses[1] = set;
+    both->u.boolean =
+        (qd_node_bool){.must = &clauses[0], .nmust = 1, .filter = &clauses[1], .nfilter = 1};
+    return both;
+}
+
+/* The first of the matches by columns and scores. */
 static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
 {
     qd_arena *arena = b->h->arena;
@@ -407,15 +450,15 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
     qd_plan_options o = plan_options(b);
     qd_sort_key keys[QD_SORT_KEYS_MAX];
     qd_sort_options so = {.keys = keys, .nkeys = k->n, .k = b->in->from + b->in->size};
-    qd_node *node = qd_node_make(arena, QD_NATIVE_DOC_SET);
+    bool scores = by_scores(k);
+    qd_node *node = matches(b, &c, scores, err);
     qd_sorter *sorter;
     qd_sort_hit *hits;
     qd_plan *p;
     uint64_t total;
     bool more;
-    if (!node) return qd_err_nomem(err, "inner hits");
-    node->u.doc_set = (qd_node_doc_set){chosen_bits, &c};
-    o.no_scores = true;
+    if (!node) return QD_E_NOMEM;
+    o.no_scores = !scores;
     int rc = qdi_sort_nested_keys(k, b->searcher, &o, arena, keys, err);
     if (!rc) rc = qd_sorter_make(&so, arena, &sorter, err);
     if (!rc) rc = qd_plan_make(b->searcher, node, &o, arena, &p, err);
@@ -425,13 +468,10 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
         out[i] = (search_hit){.doc = hits[i].doc, .values = hits[i].values};
         for (uint32_t m = 0; m < b->n; m++)
             if (b->docs[m] == hits[i].doc) out[i].score = b->scores[m];
-        for (uint32_t q = 0; q < k->n; q++)
-            if (k->keys[q].kind == QD_SORT_SCORE) hits[i].values[q].score = out[i].score;
     }
     return rc;
 }
 
-/* Is _score among the keys? Then all is sorted here: the sorter has no scores of the query. */
 static int choose(below *b, search_hit **out, uint32_t *n, qd_err *err)
 {
     search_hit *hits = qd_arena_calloc(b->h->arena, (b->n + 1) * sizeof *hits);

@@ -5,17 +5,6 @@
 
 /* --- lists --- */
 
-/* Elasticsearch's name of a value's token. */
-static const char *token_name(const qd_json_node *n)
-{
-    return n->type == QD_JSON_T_OBJECT   ? "START_OBJECT"
-           : n->type == QD_JSON_T_ARRAY  ? "START_ARRAY"
-           : n->type == QD_JSON_T_STRING ? "VALUE_STRING"
-           : n->type == QD_JSON_T_NUMBER ? "VALUE_NUMBER"
-           : n->type == QD_JSON_T_BOOL   ? "VALUE_BOOLEAN"
-                                         : "VALUE_NULL";
-}
-
 static int string_list(qd_arena *a, const qd_json_node *n, qd_str **out, uint32_t *count,
                        qd_err *err)
 {
@@ -54,8 +43,8 @@ int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out,
             } else if (qd_str_is(m->key, "excludes") || qd_str_is(m->key, "exclude")) {
                 rc = string_list(a, m, &ex, &nex, err);
             } else {
-                rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].", token_name(m),
-                                QD_STR_ARG(m->key));
+                rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
+                                qd_json_type_token(m->type), QD_STR_ARG(m->key));
             }
         }
     } else if (n->type == QD_JSON_T_STRING || n->type == QD_JSON_T_ARRAY) {
@@ -199,7 +188,7 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
     if (option && !text && !qd_str_is(f->field, "_score"))
         return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
                                  "[field_sort] %.*s doesn't support values of type: %s",
-                                 QD_STR_ARG(m->key), token_name(m));
+                                 QD_STR_ARG(m->key), qd_json_type_token(m->type));
     if (qd_str_is(m->key, "order"))
         return field_failed(r, m, order_of(v, &f->descending, err), err);
     if (qd_str_is(f->field, "_score")) {

@@ -51,30 +51,18 @@ int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_
 
 /* --- binding ---------------------------------------------------------------------------------- */
 
-/* The paths from above down to path; none: it does not lie below. */
+/* The paths of the level, from where the query stands. */
 static int levels(const qd_query_context *q, qd_str path, qd_arena *arena, search_nested_bound *b,
                   qd_err *err)
 {
-    qd_str all[DEPTH_MAX * 4], at = path;
-    uint32_t k = 0;
-    while (at.n && !qd_str_eq(at, q->nested) && k < QD_COUNT_OF(all)) {
-        qd_str above;
-        if (!qd_mapping_is_nested(q->mapping, at, &above))
-            return qd_err_set(err, QD_E_QUERY_SHARD,
-                              "[nested] failed to find nested object under path [%.*s]",
-                              QD_STR_ARG(path));
-        all[k++] = at;
-        at = above;
-    }
-    if (!qd_str_eq(at, q->nested) || k == 0)
-        return qd_err_set(err, QD_E_QUERY_SHARD, "[nested] path [%.*s] does not lie below [%.*s]",
-                          QD_STR_ARG(path), QD_STR_ARG(q->nested));
-    qd_str *list = qd_arena_alloc(arena, k * sizeof *list);
-    if (!list) return qd_err_nomem(err, "sort");
-    for (uint32_t i = 0; i < k; i++) list[i] = all[k - 1 - i];
-    b->paths = list;
-    b->n = k;
-    return 0;
+    if (!qd_mapping_is_nested(q->mapping, path, NULL))
+        return qd_err_set(err, QD_E_QUERY_SHARD,
+                          "[nested] failed to find nested object under path [%.*s]",
+                          QD_STR_ARG(path));
+    int rc = qd_mapping_nested_paths(q->mapping, q->nested, path, arena, &b->paths, &b->n, err);
+    if (rc || b->n) return rc;
+    return qd_err_set(err, QD_E_QUERY_SHARD, "[nested] path [%.*s] does not lie below [%.*s]",
+                      QD_STR_ARG(path), QD_STR_ARG(q->nested));
 }
 
 int qdi_sort_nested_bind(const search_sort_nested *s, const qd_query_context *q, qd_arena *arena,

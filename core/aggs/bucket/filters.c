@@ -15,7 +15,8 @@ static int filters_members(qdi_parse *p, const qdi_agg *a)
             (qd_str_is(x->key, "filters") && x->type != QD_JSON_T_OBJECT &&
              x->type != QD_JSON_T_ARRAY))
             return qdi_aggs_parse_error(p, x, "Unknown key for a %s in [%.*s]: [%.*s].",
-                                        qdi_aggs_token(x), QD_STR_ARG(a->name), QD_STR_ARG(x->key));
+                                        qd_json_type_token(x->type), QD_STR_ARG(a->name),
+                                        QD_STR_ARG(x->key));
     return 0;
 }
 

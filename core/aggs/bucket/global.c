@@ -15,7 +15,7 @@ static int global_parse(qdi_parse *p, qdi_agg *a)
     if (!a->json->first) return 0;
     return qdi_aggs_parse_error(
         p, a->json->first, "Expected [FIELD_NAME] under a [START_OBJECT], but got a [%s] in [%.*s]",
-        qdi_aggs_token(a->json->first), QD_STR_ARG(a->name));
+        qd_json_type_token(a->json->first->type), QD_STR_ARG(a->name));
 }
 
 static int global_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,

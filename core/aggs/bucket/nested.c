@@ -59,23 +59,17 @@ static int give(qdi_aggr *a, uint32_t first, uint32_t end, float score, const ui
     return rc;
 }
 
-/* The first nested document of all levels below the shard's own that belongs to none before doc. */
-static uint32_t first_of(const qdi_aggr *a, uint32_t doc)
-{
-    const qd_aggs_shard *below = a->below;
-    for (uint32_t i = a->shard->level.n; i < below->level.n; i++)
-        doc = qd_children_first(&below->children[i], doc);
-    return doc;
-}
-
 static int collect_ordered(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                            uint32_t *bucket, qd_err *err)
 {
     const qdi_batch *b = &a->shard->batch;
+    const qd_nested_counts *counts = &a->below->counts;
+    uint32_t own = a->shard->level.n;
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc;) {
         uint32_t at = idx ? idx[i] : i, k = 0;
-        uint32_t first = first_of(a, b->docs[at]), end = first_of(a, b->docs[at] + 1);
+        uint32_t first = qd_nested_first(counts, own, b->docs[at]);
+        uint32_t end = qd_nested_first(counts, own, b->docs[at] + 1);
         for (; i < n && (idx ? idx[i] : i) == at && !rc; i++) {
             if (first == end) continue;
             rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, 0, &bucket[k], err);

@@ -6,11 +6,11 @@ int qdi_aggs_nested_parse(qdi_parse *p, qdi_agg *a, bool optional)
     qd_str *path = a->params;
     for (const qd_json_node *m = a->json->first; m; m = m->next) {
         if (!qd_str_is(m->key, "path") || m->type != QD_JSON_T_STRING)
-            return qdi_aggs_parse_error(p, m,
-                                        m->type == QD_JSON_T_STRING
-                                            ? "Unknown key for a %s in [%.*s]: [%.*s]."
+            return qdi_aggs_parse_error(
+                p, m,
+                m->type == QD_JSON_T_STRING ? "Unknown key for a %s in [%.*s]: [%.*s]."
                                             : "Unexpected token %s in [%.*s].",
-                                        qdi_aggs_token(m), QD_STR_ARG(a->name), QD_STR_ARG(m->key));
+                qd_json_type_token(m->type), QD_STR_ARG(a->name), QD_STR_ARG(m->key));
         *path = m->text;
     }
     if (path->n || optional) return 0;
@@ -18,13 +18,9 @@ int qdi_aggs_nested_parse(qdi_parse *p, qdi_agg *a, bool optional)
                                 QD_STR_ARG(a->name));
 }
 
-#define LEVELS_MAX 64u
-
 int qdi_aggs_nested_levels(qdi_binder *x, const qdi_agg *a, qd_str path, qdi_nested_bound *out)
 {
     const qd_mapping *m = x->q->mapping;
-    qd_str all[LEVELS_MAX], at = path;
-    uint32_t k = 0;
     out->path = path;
     if (path.n && !qd_mapping_is_nested(m, path, NULL)) {
         out->unmapped = true;
@@ -32,14 +28,7 @@ int qdi_aggs_nested_levels(qdi_binder *x, const qdi_agg *a, qd_str path, qdi_nes
         return qd_err_set(x->err, QD_E_ARG, "[%s] nested path [%.*s] is not nested", a->type->name,
                           QD_STR_ARG(path));
     }
-    for (qd_str above; at.n && k < LEVELS_MAX && qd_mapping_is_nested(m, at, &above); at = above)
-        all[k++] = at;
-    qd_str *list = qd_arena_alloc(x->arena, (k + 1) * sizeof *list);
-    if (!list) return qd_err_nomem(x->err, "aggregations");
-    for (uint32_t i = 0; i < k; i++) list[i] = all[k - 1 - i];
-    out->paths = list;
-    out->n = k;
-    return 0;
+    return qd_mapping_nested_paths(m, QD_STR(""), path, x->arena, &out->paths, &out->n, x->err);
 }
 
 qd_str qdi_aggs_nested_own(const qdi_agg *a)

@@ -18,7 +18,7 @@ int qdi_aggs_ranges_parse(qdi_parse *p, qdi_agg *a)
         qdi_range *g = &qdi_ranges_of(a)->at[qdi_ranges_of(a)->n++];
         if (r->type != QD_JSON_T_OBJECT) {
             qdi_aggs_xcontent_error(p, r, "[%s] Expected START_OBJECT but was: %s", type,
-                                    r->next ? qdi_aggs_token(r->next) : "END_ARRAY");
+                                    r->next ? qd_json_type_token(r->next->type) : "END_ARRAY");
             return qdi_aggs_setter(p, type, m);
         }
         for (const qd_json_node *x = r->first; rc == 0 && x; x = x->next) {

@@ -42,14 +42,6 @@ static int reverse_open(qdi_aggr *a, qd_err *err)
     return rc || !a->below ? rc : qdi_aggs_nested_batch_make(a, &t->batch, err);
 }
 
-static uint32_t above_of(const qdi_aggr *a, uint32_t doc)
-{
-    const qd_aggs_shard *s = a->shard;
-    for (uint32_t i = s->level.n; i-- > a->below->level.n;)
-        doc = qd_children_parent(&s->children[i], doc);
-    return doc;
-}
-
 /* One pair: doc is counted for the owner's bucket unless it was the last one. */
 static int give(qdi_aggr *a, uint32_t doc, float score, uint32_t owner, qd_err *err)
 {
@@ -90,7 +82,7 @@ static int reverse_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
     uint32_t last = UINT32_MAX, doc = 0;
     for (uint32_t i = 0; i < n && !rc; i++) {
         uint32_t at = idx ? idx[i] : i;
-        if (at != last) doc = above_of(a, b->docs[at]);
+        if (at != last) doc = qd_nested_parent(&a->shard->counts, a->below->level.n, b->docs[at]);
         last = at;
         rc = give(a, doc, b->scores ? b->scores[at] : 0, owner ? owner[i] : 0, err);
     }

@@ -13,7 +13,8 @@
 static int order_one(qdi_parse *p, const qd_json_node *m, qdi_order *out)
 {
     if (m->type != QD_JSON_T_STRING)
-        return qdi_aggs_parse_error(p, m, "Unexpected token [%s] for [order]", qdi_aggs_token(m));
+        return qdi_aggs_parse_error(p, m, "Unexpected token [%s] for [order]",
+                                    qd_json_type_token(m->type));
     if (qd_str_ieq(m->text, QD_STR("asc")))
         out->ascending = true;
     else if (qd_str_ieq(m->text, QD_STR("desc")))
@@ -32,7 +33,8 @@ static int order_object(qdi_parse *p, const qd_json_node *o, qdi_agg *a)
 {
     qdi_order *out = &a->order[a->norder++];
     if (o->type != QD_JSON_T_OBJECT)
-        return qdi_aggs_parse_error(p, o, "Unexpected token [%s] for [order]", qdi_aggs_token(o));
+        return qdi_aggs_parse_error(p, o, "Unexpected token [%s] for [order]",
+                                    qd_json_type_token(o->type));
     if (!o->first) return qdi_aggs_parse_error(p, o, "Must specify at least one field for [order]");
     int rc = 0;
     for (const qd_json_node *m = o->first; rc == 0 && m; m = m->next) rc = order_one(p, m, out);

@@ -49,24 +49,6 @@ int qdi_aggs_xcontent_error(qdi_parse *p, const qd_json_node *n, const char *fmt
                       text);
 }
 
-const char *qdi_aggs_token(const qd_json_node *n)
-{
-    switch (n->type) {
-    case QD_JSON_T_ARRAY:
-        return "START_ARRAY";
-    case QD_JSON_T_OBJECT:
-        return "START_OBJECT";
-    case QD_JSON_T_STRING:
-        return "VALUE_STRING";
-    case QD_JSON_T_NUMBER:
-        return "VALUE_NUMBER";
-    case QD_JSON_T_BOOL:
-        return "VALUE_BOOLEAN";
-    default:
-        return "VALUE_NULL";
-    }
-}
-
 void qdi_aggs_near_add(qdi_near *n, qd_str given, qd_str name)
 {
     size_t most = given.n > name.n ? given.n : name.n;
@@ -159,13 +141,13 @@ static int parse_one(qdi_parse *p, const qd_json_node *json, qdi_agg *a)
         return qdi_aggs_parse_error(
             p, json,
             "Aggregation definition for [%.*s starts with a [%s], expected a [START_OBJECT].",
-            QD_STR_ARG(json->key), qdi_aggs_token(json));
+            QD_STR_ARG(json->key), qd_json_type_token(json->type));
     for (const qd_json_node *m = json->first; m; m = m->next) {
         bool nested = qd_str_is(m->key, "aggs") || qd_str_is(m->key, "aggregations");
         if (m->type != QD_JSON_T_OBJECT)
             return qdi_aggs_parse_error(
                 p, m, "Expected [START_OBJECT] under [%.*s], but got a [%s] in [%.*s]",
-                QD_STR_ARG(m->key), qdi_aggs_token(m), QD_STR_ARG(json->key));
+                QD_STR_ARG(m->key), qd_json_type_token(m->type), QD_STR_ARG(json->key));
         if (qd_str_is(m->key, "meta")) {
             a->meta = m->raw;
         } else if (nested) {
@@ -205,7 +187,7 @@ static int parse_level(qdi_parse *p, const qd_json_node *json, qdi_agg *parent, 
 {
     if (json->type != QD_JSON_T_OBJECT)
         return qdi_aggs_parse_error(p, json, "Expected [START_OBJECT] but got [%s]",
-                                    qdi_aggs_token(json));
+                                    qd_json_type_token(json->type));
     if (depth > QD_AGGS_DEPTH_MAX)
         return qdi_aggs_parse_error(p, json, "Aggregations are nested deeper than [%u] levels",
                                     QD_AGGS_DEPTH_MAX);

@@ -82,7 +82,7 @@ int qdi_aggs_build_arg(qdi_parse *p, const char *type, const char *fmt, ...)
 int qdi_aggs_wrong_type(qdi_parse *p, const char *type, const qd_json_node *m)
 {
     return qdi_aggs_xcontent_error(p, m, "[%s] %.*s doesn't support values of type: %s", type,
-                                   QD_STR_ARG(m->key), qdi_aggs_token(m));
+                                   QD_STR_ARG(m->key), qd_json_type_token(m->type));
 }
 
 static int not_a_number(qdi_parse *p, const qdi_agg *a, const qd_json_node *m)

@@ -34,8 +34,6 @@ void qdi_aggs_near_add(qdi_near *n, qd_str given, qd_str name);
 const char *qdi_aggs_near_text(const qdi_near *n, char out[256]);
 /* Is key among the names of a list "a,b,c"? */
 bool qdi_aggs_listed(const char *list, qd_str key);
-/* Name of a node's first token, as Elasticsearch names it. */
-const char *qdi_aggs_token(const qd_json_node *n);
 /* The error present becomes the cause of "[line:col] [type] failed to parse field [key]". */
 int qdi_aggs_setter(qdi_parse *p, const char *type, const qd_json_node *m);
 /* The same over a QD_E_ARG with this text. */

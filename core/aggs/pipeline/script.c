@@ -34,8 +34,8 @@ int qdi_aggs_pipe_script(qdi_parse *p, qdi_agg *a, qd_script_context context)
 static int add_var(qdi_parse *p, qdi_pipe_script *s, qd_str name, const qd_json_node *m)
 {
     if (m->type != QD_JSON_T_STRING)
-        return qdi_aggs_parse_error(p, m, "Unexpected token %s in [%s].", qdi_aggs_token(m),
-                                    "buckets_path");
+        return qdi_aggs_parse_error(p, m, "Unexpected token %s in [%s].",
+                                    qd_json_type_token(m->type), "buckets_path");
     s->vars[s->nvars++] = (qdi_pipe_variable){.name = name, .text = m->text};
     return 0;
 }

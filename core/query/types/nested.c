@@ -3,8 +3,6 @@
 #include "query/build_int.h"
 #include "query/read_int.h"
 
-#define LEVELS_MAX 64u
-
 typedef struct nested_query {
     qd_query base;
     const qd_query *query;
@@ -75,34 +73,12 @@ static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
 
 /* --- building --------------------------------------------------------------------------------- */
 
-/* The paths from where the builder stands down to `path`, outer first; *n 0: it lies elsewhere. */
-static int levels(qdi_builder *b, qd_str path, const qd_str **out, uint32_t *n, qd_err *err)
-{
-    qd_str all[LEVELS_MAX], at = path;
-    uint32_t k = 0;
-    *n = 0;
-    while (at.n && !qd_str_eq(at, b->nested)) {
-        qd_str above;
-        if (k == LEVELS_MAX || !qd_mapping_is_nested(b->c->mapping, at, &above)) return 0;
-        all[k++] = at;
-        at = above;
-    }
-    if (!qd_str_eq(at, b->nested)) return 0;
-    qd_str *list = qd_arena_alloc(b->arena, (k + 1) * sizeof *list);
-    if (!list) return qd_err_nomem(err, "query");
-    int rc = 0;
-    for (uint32_t i = 0; i < k && !rc; i++) rc = qdi_query_copy(b, all[k - 1 - i], &list[i], err);
-    *out = list;
-    *n = k;
-    return rc;
-}
-
 int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_nested_score score,
                      const qd_node **out, qd_err *err)
 {
     const qd_str *paths;
     uint32_t n;
-    int rc = levels(b, path, &paths, &n, err);
+    int rc = qd_mapping_nested_paths(b->c->mapping, b->nested, path, b->arena, &paths, &n, err);
     if (rc) return rc;
     if (n == 0) return qdi_query_none(b, out, err);
     qd_node *x = qdi_query_node(b, QD_NATIVE_NESTED, err);
@@ -118,7 +94,8 @@ static int add_inner(qdi_builder *b, const nested_query *x, uint32_t *number, qd
     qd_query_inner i = {.in = b->inner_in};
     if (b->inner.n >= QD_INNER_MAX)
         return qd_err_set(err, QD_E_ARG, "a query has at most %u inner_hits", QD_INNER_MAX);
-    int rc = levels(b, x->path, &i.paths, &i.n, err);
+    int rc =
+        qd_mapping_nested_paths(b->c->mapping, b->nested, x->path, b->arena, &i.paths, &i.n, err);
     if (!rc && i.n == 0) return 0; /* nothing matches there */
     if (!rc) rc = qdi_query_copy(b, x->path, &i.path, err);
     if (!rc) rc = qdi_query_copy(b, x->inner_hits, &i.json, err);

@@ -16,9 +16,8 @@ typedef struct nested_plan {
 } nested_plan;
 
 typedef struct nested_leaf {
-    qdi_run *run;          /* of the nested documents */
-    qd_children *children; /* of each level; n */
-    uint32_t n;
+    qdi_run *run; /* of the nested documents */
+    qd_nested_counts counts;
     qd_nested_score score;
     uint32_t *firsts; /* of a window, and one more */
     double *sum;      /* window, zero between uses */
@@ -81,40 +80,16 @@ static nested_leaf *leaf_of(const qdi_lnode *l)
     return l->u.own;
 }
 
-static int open_children(const qd_nested_view *const *views, uint32_t n, const qd_leaf *leaf,
-                         qd_reads *reads, qd_children *out, qd_err *err)
-{
-    int rc = 0;
-    for (uint32_t i = 0; i < n && !rc; i++) {
-        const qd_nested_level one = {&views[i], 1};
-        rc = qd_nested_children(views[i], leaf, reads, &out[i], err);
-        leaf = qd_nested_level_leaf(&one, leaf);
-    }
-    return rc;
-}
-
-/* The first nested document of all levels that belongs to none before doc. */
-static uint32_t first_of(const qd_children *c, uint32_t n, uint32_t doc)
-{
-    for (uint32_t i = 0; i < n; i++) doc = qd_children_first(&c[i], doc);
-    return doc;
-}
-
-static uint32_t above_of(const qd_children *c, uint32_t n, uint32_t child)
-{
-    while (n--) child = qd_children_parent(&c[n], child);
-    return child;
-}
-
-/* The same of a window and what follows it, as qd_children_firsts. */
+/* qd_nested_first of the documents of a window and of the one behind it. */
 static void firsts_of(const nested_leaf *y, const qdi_win *w)
 {
     uint32_t k = w->to - w->from;
-    qd_children_firsts(y->children, w->from, k, y->firsts);
-    for (uint32_t i = 1; i < y->n; i++) {
+    qd_children_firsts(y->counts.children, w->from, k, y->firsts);
+    for (uint32_t i = 1; i < y->counts.n; i++) {
         uint32_t last = UINT32_MAX, first = 0;
         for (uint32_t d = 0; d <= k; d++) {
-            if (y->firsts[d] != last) first = qd_children_first(&y->children[i], y->firsts[d]);
+            if (y->firsts[d] != last)
+                first = qd_children_first(&y->counts.children[i], y->firsts[d]);
             last = y->firsts[d];
             y->firsts[d] = first;
         }
@@ -125,16 +100,15 @@ static int make_leaf(qdi_run *r, const nested_plan *x, nested_leaf **out, qd_err
 {
     nested_leaf *y = qd_arena_calloc(r->arena, sizeof *y);
     qd_reads *reads = qd_reads_make(r->arena, r->plan->account);
-    if (y) y->children = qd_arena_calloc(r->arena, x->level.n * sizeof *y->children);
-    if (!y || !y->children || !reads) return qd_err_nomem(err, "search");
-    y->n = x->level.n;
+    if (!y || !reads) return qd_err_nomem(err, "search");
     y->firsts = qdi_scratch_alloc(r->scratch, (QDI_WINDOW + 1) * sizeof *y->firsts);
     y->sum = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof *y->sum);
     y->count = qdi_scratch_calloc(r->scratch, QDI_WINDOW * sizeof *y->count);
     y->score = x->score;
     *out = y;
     if (!y->firsts || !y->sum || !y->count) return qd_err_nomem(err, "search");
-    return open_children(x->level.views, x->level.n, r->leaf, reads, y->children, err);
+    int rc = qd_nested_counts_make(&y->counts, x->level.n, r->arena, err);
+    return rc ? rc : qd_nested_counts_read(&y->counts, &x->level, r->leaf, reads, err);
 }
 
 static int plan(qdi_run *r, const qdi_node *x, qdi_lnode *l, qd_err *err)
@@ -159,9 +133,9 @@ static uint32_t next(qdi_run *r, qdi_lnode *l, uint32_t from)
 {
     const nested_leaf *y = leaf_of(l);
     (void)r;
-    uint32_t child = qdi_next(y->run, y->run->root, first_of(y->children, y->n, from));
+    uint32_t child = qdi_next(y->run, y->run->root, qd_nested_first(&y->counts, 0, from));
     if (child >= y->run->ndocs) return QD_NO_DOC;
-    uint32_t doc = above_of(y->children, y->n, child);
+    uint32_t doc = qd_nested_parent(&y->counts, 0, child);
     return doc > from ? doc : from;
 }
 
@@ -169,7 +143,7 @@ static float bound(qdi_run *r, qdi_lnode *l, uint32_t from, uint32_t to)
 {
     const nested_leaf *y = leaf_of(l);
     (void)r;
-    uint32_t a = first_of(y->children, y->n, from), b = first_of(y->children, y->n, to);
+    uint32_t a = qd_nested_first(&y->counts, 0, from), b = qd_nested_first(&y->counts, 0, to);
     if (a == b || y->score == QD_NESTED_NONE) return 0;
     double most = qdi_bound(y->run, y->run->root, a, b);
     return qdi_bound_up(y->score == QD_NESTED_SUM ? most * (b - a) : most);
@@ -288,14 +262,15 @@ static int find_best(qdi_explaining *x, const qd_node *n, float boost, const qd_
     const qd_leaf *leaf = qd_nested_level_leaf(l, x->leaf);
     qd_node *b = qd_node_make(x->arena, QD_NATIVE_BOOST);
     qd_reads *reads = qd_reads_make(x->arena, x->arena->account);
-    qd_children *c = qd_arena_calloc(x->arena, n->u.nested.n * sizeof *c);
-    if (!b || !reads || !c) return qd_err_nomem(x->err, "explanation");
+    qd_nested_counts c;
+    if (!b || !reads) return qd_err_nomem(x->err, "explanation");
     if (!leaf) return 0;
     b->boost = boost;
     b->u.child = n->u.nested.child;
-    int rc = open_children(l->views, l->n, x->leaf, reads, c, x->err);
-    if (!rc) f->first = first_of(c, n->u.nested.n, x->local);
-    if (!rc) f->end = first_of(c, n->u.nested.n, x->local + 1);
+    int rc = qd_nested_counts_make(&c, l->n, x->arena, x->err);
+    if (!rc) rc = qd_nested_counts_read(&c, l, x->leaf, reads, x->err);
+    if (!rc) f->first = qd_nested_first(&c, 0, x->local);
+    if (!rc) f->end = qd_nested_first(&c, 0, x->local + 1);
     qd_reads_release(reads);
     if (!rc) rc = qd_plan_make(l->views[l->n - 1]->searcher, b, x->o, x->arena, &p, x->err);
     for (uint32_t d = f->first; !rc && d < f->end; d++) {
