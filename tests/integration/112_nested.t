@@ -343,6 +343,14 @@ subtest 'inner hits' => sub {
     is_deeply([ sort { $a <=> $b } map { $_->{_nested}{offset} } @{ $top->{c}{top}{hits}{hits} } ], [ 0 .. $#c ], 'where they stand');
 };
 
+subtest 'inner hits by a similarity of their own' => sub {
+    $node->put('/sim', { settings => { number_of_shards => 1 }, mappings => { properties => { c => { type => 'nested', properties => { t => { type => 'text', similarity => 'boolean' } } } } } });
+    $node->put('/sim/_doc/1?refresh=true', { c => [ { t => 'red red red' }, { t => 'red blue' } ] });
+    my $r = $node->post('/sim/_search', { query => nested('c', { match => { 'c.t' => { query => 'red', boost => 2 } } }, inner_hits => {}) });
+    is_deeply([ map { $_->{_score} } @{ $r->{json}{hits}{hits}[0]{inner_hits}{c}{hits}{hits} } ], [ 2, 2 ], 'each scores as the query does') or diag $r->{content};
+    is($r->{json}{hits}{hits}[0]{_score}, 2, 'as the hit above');
+};
+
 subtest 'refusals' => sub {
     my $refused = sub {
         my ($query, $status, $reason, $name) = @_;

@@ -21,23 +21,10 @@ static void write_explanation(const qd_explanation *e, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
-/* The options that queries of this node run with. */
-static qd_plan_options options_of(const qd_actions *a)
-{
-    bool os3 = qd_config_i64(a->config, QD_SET_COMPAT_IDENTITY) == 4;
-    return (qd_plan_options){
-        .similarity = os3 ? &qd_similarity_lucene : NULL,
-        .max_clauses = (uint32_t)qd_config_i64(a->config, QD_SET_MAX_CLAUSES),
-        .account = a->account,
-    };
-}
-
 int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
 {
     qd_explanation *e;
-    qd_plan_options o = options_of(h->x->a);
-    qdi_plan_similarities(&o, h->index);
-    o.budget = h->budget;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
     if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
     int rc = qd_explain(h->searcher, h->index->query.root, &o, h->hits[i].doc, h->arena, &e, err);
     if (!rc) write_explanation(e, w);
@@ -51,7 +38,7 @@ static int find(search_run *x, search_shard *s, qd_str id, bool *found, uint32_t
     qd_plan *p;
     qd_top_result top;
     qd_top_options top_options = {.k = 1};
-    qd_plan_options o = options_of(x->a);
+    qd_plan_options o = qdi_search_plan_options(x, s->index, NULL);
     qd_node *n = qd_node_make(&s->arena, QD_NATIVE_IDS);
     if (!n) return qd_err_nomem(err, "explanation");
     n->u.ids = (qd_node_ids){&id, 1};
@@ -104,9 +91,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
         root = qd_node_filtered(&s->arena, root, s->index->filters, s->index->nfilters);
         if (!root) rc = qd_err_nomem(err, "explanation");
     }
-    qd_plan_options o = options_of(x->a);
-    qdi_plan_similarities(&o, s->index);
-    o.budget = qdi_search_budget(x, s);
+    qd_plan_options o = qdi_search_plan_options(x, s->index, qdi_search_budget(x, s));
     o.task = x->task;
     if (!rc && found) rc = qd_explain(s->searcher, root, &o, doc, &s->arena, &e, err);
     if (rc) return rc;

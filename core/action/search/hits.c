@@ -186,9 +186,8 @@ int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float 
 {
     qd_plan *p;
     uint32_t n = h->n;
-    qd_plan_options o = {
-        .no_scores = !scores, .account = h->x->a->account, .budget = h->budget, .task = NULL};
-    qdi_plan_similarities(&o, h->index);
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    o.no_scores = !scores;
     place *at = qd_arena_alloc(h->arena, (n + 1) * sizeof *at);
     uint32_t *docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *docs);
     uint64_t *bits = qd_arena_calloc(h->arena, ((size_t)n + 63) / 64 * 8 + 8);

@@ -354,24 +354,11 @@ static int list_docs(below *b, uint32_t doc, qd_err *err)
     return 0;
 }
 
-static qd_plan_options plan_options(const below *b)
-{
-    const qd_actions *a = b->h->x->a;
-    bool os3 = qd_config_i64(a->config, QD_SET_COMPAT_IDENTITY) == 4;
-    return (qd_plan_options){
-        .similarity = os3 ? &qd_similarity_lucene : NULL,
-        .max_clauses = (uint32_t)qd_config_i64(a->config, QD_SET_MAX_CLAUSES),
-        .stats = b->h->x->stats,
-        .budget = b->h->budget,
-        .account = a->account,
-    };
-}
-
 /* Leaves those that match, with their scores. */
 static int match(below *b, qd_err *err)
 {
     qd_plan *p;
-    qd_plan_options o = plan_options(b);
+    qd_plan_options o = qdi_search_plan_options(b->h->x, b->h->index, b->h->budget);
     uint64_t *bits = qd_arena_calloc(b->h->arena, ((size_t)b->n + 63) / 64 * 8 + 8);
     if (!bits) return qd_err_nomem(err, "inner hits");
     int rc = qd_plan_make(b->searcher, b->in->query.node, &o, b->h->arena, &p, err);
@@ -447,7 +434,7 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
     qd_arena *arena = b->h->arena;
     const search_keys *k = &b->in->keys;
     chosen c = {b, arena};
-    qd_plan_options o = plan_options(b);
+    qd_plan_options o = qdi_search_plan_options(b->h->x, b->h->index, b->h->budget);
     qd_sort_key keys[QD_SORT_KEYS_MAX];
     qd_sort_options so = {.keys = keys, .nkeys = k->n, .k = b->in->from + b->in->size};
     bool scores = by_scores(k);

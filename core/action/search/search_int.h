@@ -290,9 +290,6 @@ typedef struct search_shard {
     uint32_t nshown;
 } search_shard;
 
-/* Plans of the index score by the similarities of its mapping. */
-void qdi_plan_similarities(struct qd_plan_options *o, const search_index *x);
-
 /* A hit among all. */
 typedef struct search_ref {
     search_shard *shard;
@@ -335,6 +332,11 @@ typedef struct search_run {
     uint64_t moved_until_ns; /* until when copies that have moved are looked for; 0: not yet */
     size_t answer_from;      /* in the answer's buffer: behind "took"; 0: not written */
 } search_run;
+
+/* What all plans of a search on one of its indices have in common: similarities, statistics, limits
+ * of clauses and terms. budget: the shard's. */
+struct qd_plan_options qdi_search_plan_options(const search_run *x, const search_index *ix,
+                                               qd_term_budget *budget);
 
 /* Begins: state, indices resolved from `expression` under options, everything bound, copies of the
  * shards chosen. Always end with qdi_search_end, also after a failure. */

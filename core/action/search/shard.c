@@ -168,29 +168,30 @@ static const qd_similarity *similarity_of(void *arg, qd_str field)
     return qd_mapping_similarity(arg, field);
 }
 
-void qdi_plan_similarities(qd_plan_options *o, const search_index *x)
+qd_plan_options qdi_search_plan_options(const search_run *x, const search_index *ix,
+                                        qd_term_budget *budget)
 {
-    qd_mapping *m = x->meta->mapping;
-    if (!qd_mapping_has_similarities(m)) return;
-    o->similarity_of = similarity_of;
-    o->similarity_arg = m;
+    int64_t identity = qd_config_i64(x->a->config, QD_SET_COMPAT_IDENTITY);
+    qd_mapping *m = ix->meta->mapping;
+    bool own = qd_mapping_has_similarities(m);
+    return (qd_plan_options){
+        .similarity = identity == 4 ? &qd_similarity_lucene : NULL, /* os3 left the factor out */
+        .similarity_of = own ? similarity_of : NULL,
+        .similarity_arg = own ? m : NULL,
+        .stats = x->stats,
+        .max_clauses = (uint32_t)qd_config_i64(x->a->config, QD_SET_MAX_CLAUSES),
+        .budget = budget,
+        .account = x->a->account,
+    };
 }
 
 static int plan(const search_run *x, search_shard *s, bool post, bool scores, qd_plan **out,
                 qd_err *err)
 {
     const qd_node *root;
-    int64_t identity = qd_config_i64(x->a->config, QD_SET_COMPAT_IDENTITY);
-    qd_plan_options o = {
-        .similarity = identity == 4 ? &qd_similarity_lucene : NULL, /* os3 left the factor out */
-        .max_clauses = (uint32_t)qd_config_i64(x->a->config, QD_SET_MAX_CLAUSES),
-        .stats = x->stats,
-        .budget = qdi_search_budget(x, s),
-        .task = x->task,
-        .no_scores = !scores,
-        .account = x->a->account,
-    };
-    qdi_plan_similarities(&o, s->index);
+    qd_plan_options o = qdi_search_plan_options(x, s->index, qdi_search_budget(x, s));
+    o.task = x->task;
+    o.no_scores = !scores;
     int rc = root_of(x, s, post, &root, err);
     if (!rc) rc = qd_plan_make(s->searcher, root, &o, &s->arena, out, err);
     bool ours = rc == QD_E_ARG || rc == QD_E_TOO_COMPLEX; /* a pattern that cannot be compiled */
@@ -289,10 +290,10 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .scores = x->r->track_scores || !k->n,
     };
     if (k->n) {
-        qd_plan_options po = {.budget = qdi_search_budget(x, (search_shard *)s),
-                              .task = x->task,
-                              .no_scores = true,
-                              .account = x->a->account};
+        qd_plan_options po =
+            qdi_search_plan_options(x, s->index, qdi_search_budget(x, (search_shard *)s));
+        po.task = x->task;
+        po.no_scores = true;
         int rc = qdi_sort_nested_keys(k, s->searcher, &po, &s->arena, keys, err);
         if (rc) return rc;
     } else {
