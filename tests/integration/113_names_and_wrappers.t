@@ -36,6 +36,16 @@ is($r->{json}{responses}[0]{hits}{total}{value}, 3, '_msearch') or diag $r->{con
 $r = $node->post('/_reindex?refresh=true', { source => { index => '<logs-{now/d}>' }, dest => { index => '<copy-{now/d}>' } });
 is($r->{json}{created}, 2, '_reindex') or diag $r->{content};
 is($node->get('/copy-' . substr($index, 5) . '/_count')->{json}{count}, 2, 'into an index of the day');
+$r = $node->post('/_mtermvectors', { docs => [ { _index => '<logs-{now/d}>', _id => '2', fields => ['word'] } ] });
+is_deeply([ sort keys %{ $r->{json}{docs}[0]{term_vectors}{word}{terms} } ], [qw(a blue house)], '_mtermvectors') or diag $r->{content};
+$r = $node->post('/_aliases', { actions => [ { add => { indices => [ '<logs-{now/d}>', '<old-{now-40d{yyyy.MM}}>' ], alias => '<all-{now/d}>' } } ] });
+is($r->{status}, 200, '_aliases') or diag $r->{content};
+is_deeply([ sort keys %{ $node->get('/_alias/all-' . substr($index, 5))->{json} } ], [ sort $index, $past ], 'an alias of the day at both');
+$r = $node->put('/%3Clogs-%7Bnow%2Fd%7D%3E/_alias/%3Cone-%7Bnow%2Fd%7D%3E');
+is($r->{status}, 200, 'an alias of one index') or diag $r->{content};
+is_deeply([ keys %{ $node->get('/_alias/one-' . substr($index, 5))->{json} } ], [$index], 'named as of today');
+is($node->delete('/%3Clogs-%7Bnow%2Fd%7D%3E/_alias/%3Cone-%7Bnow%2Fd%7D%3E')->{status}, 200, 'and taken away by such a name');
+is($node->post('/_aliases', { actions => [ { add => { index => '<logs-{now/q}>', alias => 'x' } } ] })->{status}, 400, 'a bad expression in an action');
 $r = $node->get('/%3Clogs-%7Bnow%2Fq%7D%3E/_search');
 is($r->{status}, 400, 'a bad expression') or diag $r->{content};
 is($node->get('/%3Cnone-%7Bnow%2Fd%7D%3E/_search')->{json}{error}{index}, 'none-' . substr($index, 5), 'an index that is not there is named as of today');

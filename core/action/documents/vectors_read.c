@@ -1,4 +1,5 @@
 /* vectors_read.c: requests of _termvectors. Texts of errors are Elasticsearch's. */
+#include "action/api/date_name.h"
 #include "action/documents/vectors_int.h"
 #include "base/str.h"
 #include <limits.h>
@@ -49,6 +50,12 @@ static int read_text(const qd_json_node *n, qd_str *out, qd_err *err)
 {
     *out = qd_json_text(n);
     return out->p ? 0 : bad_type(n, "a string", err);
+}
+
+static int read_index(const qd_request *q, const qd_json_node *n, qd_str *out, qd_err *err)
+{
+    int rc = read_text(n, out, err);
+    return rc ? rc : qdi_date_name(q->arena, *out, qd_env_wall_ms(q->a->env), out, err);
 }
 
 static int read_fields(const qd_request *q, const qd_json_node *n, vector_request *v, qd_err *err)
@@ -118,7 +125,7 @@ static int read_key(const qd_request *q, const qd_json_node *n, vector_request *
     if (qd_str_is(n->key, "per_field_analyzer")) return read_analyzers(n, v, err);
     if (qd_str_is(n->key, "filter")) return read_filter(n, &v->filter, err);
     if (qd_str_is(n->key, "doc")) return read_doc(n, v, err);
-    if (qd_str_is(n->key, "_index")) return read_text(n, &v->get.index, err);
+    if (qd_str_is(n->key, "_index")) return read_index(q, n, &v->get.index, err);
     if (qd_str_is(n->key, "routing")) return read_text(n, &v->get.routing, err);
     if (qd_str_is(n->key, "_type") && qdi_has_types(q->a)) return read_text(n, &text, err);
     if (qd_str_is(n->key, "_id")) {

@@ -1,4 +1,5 @@
 /* alias.c: aliases: get, exist, put, delete, and many actions at once. */
+#include "action/api/date_name.h"
 #include "action/indices/indices_int.h"
 #include "base/str.h"
 #include "base/vec.h"
@@ -152,6 +153,12 @@ int qdi_api_indices_exists_alias(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- change --- */
 
+/* Names as of now: those with date math are resolved. */
+static int dated(const qd_request *q, qd_str names, qd_str *out, qd_err *err)
+{
+    return qdi_date_names(q->arena, names, qd_env_wall_ms(q->a->env), out, err);
+}
+
 static int add_actions(alias_actions *list, const qd_resolved *found, qd_alias_action_type type,
                        const qd_alias *alias, bool *matched, qd_err *err)
 {
@@ -201,12 +208,14 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
     qd_alias alias;
+    qd_str name;
     qd_json_node *root = NULL;
     alias_actions list = {0};
     bool matched = false;
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = q->body.n ? qd_json_parse(q->arena, q->body, 0, &root, err) : 0;
-    if (!rc) rc = qdi_alias_of(root, qd_param(q, "name"), &alias, err);
+    if (!rc) rc = dated(q, qd_param(q, "name"), &name, err);
+    if (!rc) rc = qdi_alias_of(root, name, &alias, err);
     if (!rc) rc = qdi_alias_check(q, &alias, err);
     if (!rc) rc = check_streams(s, qd_param(q, "index"), err);
     if (!rc) rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
@@ -224,16 +233,18 @@ int qdi_api_indices_put_alias(qd_request *q, qd_response *r, qd_err *err)
 int qdi_api_indices_delete_alias(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found;
+    qd_str names;
     alias_actions list = {0};
     bool matched = false;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
+    int rc = dated(q, qd_param(q, "name"), &names, err);
+    if (!rc) rc = qd_param_indices(q, s, ALIAS_OPTIONS, &found, err);
     if (!rc) rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);
-    for (qd_str rest = qd_param(q, "name"); !rc && rest.p;) {
+    for (qd_str rest = names; !rc && rest.p;) {
         qd_alias alias = {.name = qd_str_split(&rest, ',')};
         rc = add_actions(&list, &found, QD_ALIAS_REMOVE, &alias, &matched, err);
     }
-    if (!rc && !matched) rc = aliases_missing(qd_param(q, "name"), err);
+    if (!rc && !matched) rc = aliases_missing(names, err);
     if (!rc) {
         rc = qd_cluster_update_aliases(q->a->cluster, list.at, (uint32_t)list.n, NULL, err);
     }
@@ -245,22 +256,27 @@ int qdi_api_indices_delete_alias(qd_request *q, qd_response *r, qd_err *err)
 
 /* --- _aliases --- */
 
-/* Comma-joined text of "x" or "xs" (a string or a list). */
-static qd_str names_of(const qd_json_node *n, const char *one, const char *many, qd_arena *a)
+#define NAMES_MAX ((size_t)16 << 20)
+
+/* Comma-joined text of "x" or "xs" (a string or a list), those with date math as of now. */
+static int names_of(const qd_request *q, const qd_json_node *n, const char *one, const char *many,
+                    qd_str *out, qd_err *err)
 {
     const qd_json_node *x = qd_json_get(n, one);
     if (!x) x = qd_json_get(n, many);
-    if (!x) return (qd_str){NULL, 0};
-    if (x->type != QD_JSON_T_ARRAY) return qd_json_text(x);
+    *out = (qd_str){NULL, 0};
+    if (!x) return 0;
+    if (x->type != QD_JSON_T_ARRAY) return dated(q, qd_json_text(x), out, err);
     qd_buf b;
-    qd_buf_init(&b, NULL, 1 << 20);
+    qd_buf_init(&b, q->arena->account, NAMES_MAX);
     for (const qd_json_node *e = x->first; e; e = e->next) {
         if (b.n) (void)qd_buf_char(&b, ',');
         (void)qd_buf_str(&b, qd_json_text(e));
     }
-    qd_str all = qd_arena_str(a, qd_buf_view(&b));
+    qd_str all = qd_arena_str(q->arena, qd_buf_view(&b));
+    int rc = qd_buf_status(&b) || (b.n && !all.p) ? qd_err_nomem(err, "names of an action") : 0;
     qd_buf_fini(&b);
-    return all;
+    return rc ? rc : dated(q, all, out, err);
 }
 
 /* "[line:column] [parser] text" at a place of the body, around what is in err. */
@@ -339,8 +355,9 @@ static int read_action(qd_request *q, const qd_json_node *n, qd_alias_action_typ
     }
     if (!rc) rc = options_of(q, x, alias, err);
     if (rc) return rc;
-    *indices = names_of(x, "index", "indices", q->arena);
-    *aliases = names_of(x, "alias", "aliases", q->arena);
+    rc = names_of(q, x, "index", "indices", indices, err);
+    if (!rc) rc = names_of(q, x, "alias", "aliases", aliases, err);
+    if (rc) return rc;
     if (!indices->n) return qd_err_set(err, QD_E_ARG, "One of [index] or [indices] is required");
     if (!aliases->n && *type != QD_ALIAS_REMOVE_INDEX) {
         return qd_err_set(err, QD_E_ARG, "One of [alias] or [aliases] is required");
