@@ -7,6 +7,7 @@
 
 #define FOR_ALL_MS 5000u
 #define WAIT_SLICE_MS 200 /* how soon a client that went away is noticed */
+#define LOOK_SHARE 10     /* looks at all indices take at most a tenth of the time of a wait */
 #define HEALTH_OPTIONS                                                                             \
     (QD_EXPAND_OPEN | QD_EXPAND_CLOSED | QD_EXPAND_HIDDEN | QD_ALLOW_NO_INDICES |                  \
      QD_IGNORE_UNAVAILABLE)
@@ -291,6 +292,25 @@ static bool newer(void *arg, const qd_state *s)
     return s->revision > *(const uint64_t *)arg;
 }
 
+static bool never(void *arg, const qd_state *s)
+{
+    (void)arg, (void)s;
+    return false;
+}
+
+/* Until the state is another one. A look that took long is not repeated for each of the thousands
+ * of changes that a start with many indices makes. */
+static void wait_for_change(const qd_request *q, uint64_t revision, uint64_t look_ns,
+                            uint64_t left_ns)
+{
+    int64_t slice = (int64_t)(left_ns / 1000000u) + 1;
+    int64_t pause = (int64_t)(look_ns * LOOK_SHARE / 1000000u);
+    if (slice > WAIT_SLICE_MS) slice = WAIT_SLICE_MS;
+    if (pause > slice) pause = slice;
+    if (pause && qd_cluster_wait_for(q->a->cluster, never, NULL, pause)) slice -= pause;
+    if (slice > 0 && qd_cluster_wait_for(q->a->cluster, newer, &revision, slice)) return;
+}
+
 /* Was something waited for? */
 static bool asked(const conditions *c)
 {
@@ -335,6 +355,7 @@ int qdi_api_cluster_health(qd_request *q, qd_response *r, qd_err *err)
     while (!rc) {
         qd_resolved found;
         qdi_health h;
+        qd_arena_mark mark = qd_arena_mark_get(q->arena);
         qd_state *s = qd_cluster_state(q->a->cluster);
         uint64_t revision = s->revision, now = qd_env_mono_ns(q->a->env);
         rc = qd_state_resolve(s, c.names, c.options, q->arena, &found, err);
@@ -357,9 +378,8 @@ int qdi_api_cluster_health(qd_request *q, qd_response *r, qd_err *err)
             break;
         }
         qd_state_unref(s);
-        int64_t left = (int64_t)((until - now) / 1000000u) + 1;
-        (void)qd_cluster_wait_for(q->a->cluster, newer, &revision,
-                                  left < WAIT_SLICE_MS ? left : WAIT_SLICE_MS);
+        qd_arena_mark_release(q->arena, mark);
+        wait_for_change(q, revision, qd_env_mono_ns(q->a->env) - now, until - now);
         rc = qd_task_check(&q->task, err);
     }
     return rc;
