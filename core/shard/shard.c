@@ -29,11 +29,8 @@ void qd_shard_unref(qd_shard *s)
     qd_mutex_fini(&s->lock);
     qd_mutex_fini(&s->searcher_lock);
     qd_mutex_lock(&all->lock);
-    for (qd_shard **at = &all->ended; *at; at = &(*at)->next_ended) {
-        if (*at != s) continue;
-        *at = s->next_ended;
-        break;
-    }
+    if (s->ended_at) *s->ended_at = s->next_ended;
+    if (s->ended_at && s->next_ended) s->next_ended->ended_at = s->ended_at;
     all->live--;
     qd_cond_broadcast(&all->idle);
     qd_mutex_unlock(&all->lock);

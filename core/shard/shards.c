@@ -253,6 +253,8 @@ static void end(qd_shards *all, const char *uuid, uint32_t number, bool remove)
         shard->ended = true;
         shard->removing = shard->index_gone = remove;
         shard->next_ended = all->ended;
+        shard->ended_at = &all->ended;
+        if (all->ended) all->ended->ended_at = &shard->next_ended;
         all->ended = shard;
         qd_cond_broadcast(&all->idle); /* its opening waits no more */
     }

@@ -52,8 +52,8 @@ struct qd_shard {
     bool stopped;  /* its engine is closed for good */
     bool deleting; /* its files are being removed */
     bool opening;  /* a worker opens its engine, and closes it again if it has ended meanwhile */
-    struct qd_shard *next_ended;
-    bool removing;   /* delete the folder when the last reference goes */
+    struct qd_shard *next_ended, **ended_at; /* of the list of those that ended; NULL: not there */
+    bool removing;                           /* delete the folder when the last reference goes */
     bool index_gone; /* with the index's metadata, when it has no other shard here */
 
     qdi_gate gate; /* users of the engine; closed while it is replaced */
