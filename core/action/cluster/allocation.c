@@ -182,11 +182,7 @@ static int find(const qd_alloc_view *v, const explain_request *x, target *out, q
         out->shard = v->indices[i].first + (uint32_t)x->shard;
         return find_copy(v, x, out, err);
     }
-    int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(x->index));
-    qd_err_detail_str(err, "resource.type", QD_STR("index_or_alias"));
-    qd_err_detail_str(err, "resource.id", x->index);
-    qd_err_detail_str(err, "index", x->index);
-    return rc;
+    return qd_state_no_index(x->index, err);
 }
 
 /* --- the answer --- */

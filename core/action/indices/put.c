@@ -52,17 +52,6 @@ int qdi_api_indices_put_mapping(qd_request *q, qd_response *r, qd_err *err)
     return rc;
 }
 
-static int nothing_found(const qd_request *q, qd_err *err)
-{
-    qd_str name = qd_param(q, "index");
-    int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(name));
-    qd_err_detail_str(err, "resource.type", QD_STR("index_or_alias"));
-    qd_err_detail_str(err, "resource.id", name);
-    qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-    qd_err_detail_str(err, "index", name);
-    return rc;
-}
-
 /* Blocks of metadata may always be changed, alone or with other blocks: else nobody could take them
  * away. */
 static bool only_blocks(const qd_settings *update)
@@ -126,7 +115,7 @@ int qdi_api_indices_put_settings(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) qdi_warn_settings(q, &qd_schema_index, update);
     if (!rc) rc = qd_param_indices(q, s, WRITE_OPTIONS, &found, err);
     if (!rc && !found.n && !qd_str_is(qd_param(q, "allow_no_indices"), "true"))
-        rc = nothing_found(q, err);
+        rc = qd_state_no_index(qd_param(q, "index"), err);
     if (!rc) rc = qdi_check_uuid(q, &found, err);
     if (!rc && !only_blocks(update))
         rc = qdi_blocks_check(q->a, &found, QDI_BLOCK_METADATA_WRITE, err);

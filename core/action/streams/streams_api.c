@@ -46,23 +46,13 @@ static int by_name(const void *a, const void *b)
     return qd_str_cmp((*x)->name, (*y)->name);
 }
 
-static int not_found(qd_str name, qd_err *err)
-{
-    int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(name));
-    qd_err_detail_str(err, "resource.type", QD_STR("index_or_alias"));
-    qd_err_detail_str(err, "resource.id", name);
-    qd_err_detail_str(err, "index_uuid", QD_STR("_na_"));
-    qd_err_detail_str(err, "index", name);
-    return rc;
-}
-
 /* Each name must be there; of patterns nothing need be. */
 static int check_names(const qd_state *s, qd_str names, qd_err *err)
 {
     for (qd_str rest = names; rest.p && names.n;) {
         qd_str one = qd_str_split(&rest, ',');
         if (qd_str_find(one, '*') >= 0 || qd_str_is(one, "_all")) continue;
-        if (!qd_state_stream(s, one)) return not_found(one, err);
+        if (!qd_state_stream(s, one)) return qd_state_no_index(one, err);
     }
     return 0;
 }

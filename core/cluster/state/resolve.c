@@ -58,7 +58,7 @@ typedef struct resolving {
     bool pattern_seen;
 } resolving;
 
-static int missing(qd_str name, qd_err *err)
+int qd_state_no_index(qd_str name, qd_err *err)
 {
     int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(name));
     qd_err_detail_str(err, "resource.type", QD_STR("index_or_alias"));
@@ -149,7 +149,7 @@ static int mark_name(resolving *r, qd_str name, bool in, qd_err *err)
     const qd_index_meta *m = qd_state_index(r->s, name);
     if (m) return mark_index(r, m, in, err);
     const qd_alias_group *a = qd_state_alias(r->s, name);
-    if (!a) return in && !(r->options & QD_IGNORE_UNAVAILABLE) ? missing(name, err) : 0;
+    if (!a) return in && !(r->options & QD_IGNORE_UNAVAILABLE) ? qd_state_no_index(name, err) : 0;
     if (r->options & QD_FORBID_ALIASES) {
         return r->options & QD_IGNORE_UNAVAILABLE
                    ? 0
@@ -165,7 +165,7 @@ static int mark_name(resolving *r, qd_str name, bool in, qd_err *err)
 
 static int mark_part(resolving *r, qd_str part, qd_err *err)
 {
-    if (part.n == 0) return missing(part, err);
+    if (part.n == 0) return qd_state_no_index(part, err);
     bool exclude = part.p[0] == '-' && r->pattern_seen;
     qd_str name = exclude ? qd_str_sub(part, 1, part.n) : part;
     if (name.n && name.p[0] == '_' && !qd_str_is(name, "_all")) {
@@ -181,7 +181,8 @@ static int mark_part(resolving *r, qd_str part, qd_err *err)
     uint32_t matches = 0;
     r->pattern_seen = true;
     mark_pattern(r, all ? QD_STR("*") : name, !exclude, &matches);
-    if (!matches && !exclude && !(r->options & QD_ALLOW_NO_INDICES)) return missing(name, err);
+    if (!matches && !exclude && !(r->options & QD_ALLOW_NO_INDICES))
+        return qd_state_no_index(name, err);
     return 0;
 }
 
@@ -220,7 +221,7 @@ int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_
         out->at[out->n++] = s->indices[i];
     }
     bool none = !out->n && asked.n && !(options & (QD_ALLOW_NO_INDICES | QD_ONE_NAME));
-    return none ? missing(asked, err) : 0;
+    return none ? qd_state_no_index(asked, err) : 0;
 }
 
 /* Does a part of the expression name it? */
@@ -294,7 +295,7 @@ int qd_state_write_index(const qd_state *s, qd_str name, const qd_index_meta **o
     *out = qd_state_index(s, name);
     if (!*out) {
         const qd_alias_group *a = qd_state_alias(s, name);
-        if (!a) return missing(name, err);
+        if (!a) return qd_state_no_index(name, err);
         if (!a->write_index) {
             return qd_err_set(err, QD_E_ARG,
                               "no write index is defined for alias [%.*s]. The write index may be "

@@ -203,6 +203,9 @@ int qd_state_expand_parse(qd_str text, uint32_t *options, qd_err *err);
 QD_MUST_CHECK
 int qd_state_resolve(const qd_state *s, qd_str expression, uint32_t options, qd_arena *arena,
                      qd_resolved *out, qd_err *err);
+/* The error of a name that no index, alias or data stream has: QD_E_INDEX_NOT_FOUND with its
+ * details. [any] */
+int qd_state_no_index(qd_str name, qd_err *err);
 /*
  * What searching an index under this expression means: *filter gets the aliases' filters as a JSON
  * array of queries (any of them suffices; empty: all documents), *routing their search routings

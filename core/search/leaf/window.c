@@ -77,3 +77,18 @@ void qdi_add_boost(const qdi_lnode *l, const qdi_win *w, const uint64_t *out, do
         for (uint64_t x = out[i]; x; x &= x - 1)
             acc[i * 64 + (uint32_t)__builtin_ctzll(x)] += (double)l->boost;
 }
+
+int qdi_fill_blocks(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *bits,
+                    qdi_block_fn fn, uint64_t *out, double *acc, qd_err *err)
+{
+    uint32_t docs[QDI_BLOCK_DOCS], n = 0;
+    int rc = 0;
+    for (uint32_t k = 0; k < w->words && !rc; k++)
+        for (uint64_t left = bits[k]; left && !rc; left &= left - 1) {
+            docs[n++] = w->from + k * 64 + (uint32_t)__builtin_ctzll(left);
+            if (n < QDI_BLOCK_DOCS) continue;
+            rc = fn(r, l, w, docs, n, out, acc, err);
+            n = 0;
+        }
+    return rc || !n ? rc : fn(r, l, w, docs, n, out, acc, err);
+}

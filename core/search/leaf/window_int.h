@@ -23,6 +23,16 @@ void qdi_add_boost(const qdi_lnode *l, const qdi_win *w, const uint64_t *out, do
 /* Clears a window of accumulators where bits are set. */
 void qdi_clear_acc(double *acc, const uint64_t *bits, uint32_t words);
 
+/* Some matches of a window, ascending, at most QDI_BLOCK_DOCS: sets their bits in out and adds to
+ * acc, as fill does. */
+#define QDI_BLOCK_DOCS 256u
+typedef int (*qdi_block_fn)(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint32_t *docs,
+                            uint32_t n, uint64_t *out, double *acc, qd_err *err);
+/* Calls fn for all documents of the window that are set in bits. */
+QD_MUST_CHECK
+int qdi_fill_blocks(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *bits,
+                    qdi_block_fn fn, uint64_t *out, double *acc, qd_err *err);
+
 /* window_term.c, window_phrase.c, custom_fill.c */
 void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                    double *acc);

@@ -11,7 +11,8 @@
 #include "segment/segment.h"
 #include <math.h>
 
-#define BLOCK QD_SCRIPT_BATCH
+#define BLOCK QDI_BLOCK_DOCS
+_Static_assert(BLOCK <= QD_SCRIPT_BATCH, "a block is one batch of a script");
 #define SEQ_NO "_seq_no"
 
 /* Of the plan. */
@@ -270,7 +271,6 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
                 double *acc, qd_err *err)
 {
     scorer *s = l->u.own;
-    uint32_t docs[BLOCK], n = 0;
     int rc = qdi_fill(r, s->child, w, cand, s->bits, s->acc, err);
     for (uint32_t k = 0; k < s->of->n && !rc; k++)
         if (s->f[k].filter) {
@@ -279,15 +279,7 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
                 rc = qdi_fill(r, s->f[k].filter, w, s->bits, s->f[k].bits, NULL, err);
         }
     memset(out, 0, w->words * sizeof *out);
-    for (uint32_t k = 0; k < w->words && !rc; k++) {
-        for (uint64_t bits = s->bits[k]; bits && !rc; bits &= bits - 1) {
-            docs[n++] = w->from + k * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (n < BLOCK) continue;
-            rc = few(r, l, w, docs, n, out, acc, err);
-            n = 0;
-        }
-    }
-    if (!rc && n) rc = few(r, l, w, docs, n, out, acc, err);
+    if (!rc) rc = qdi_fill_blocks(r, l, w, s->bits, few, out, acc, err);
     qdi_clear_acc(s->acc, s->bits, w->words);
     return rc;
 }

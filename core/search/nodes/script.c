@@ -153,7 +153,8 @@ static int one(qdi_run *r, qdi_lnode *l, uint32_t doc, double child, bool *yes, 
     return 0;
 }
 
-#define BLOCK QD_SCRIPT_BATCH
+#define BLOCK QDI_BLOCK_DOCS
+_Static_assert(BLOCK <= QD_SCRIPT_BATCH, "a block is one batch of a script");
 
 /* A block of documents at once: 1 = done, 0 = not that way, or an error. */
 static int block(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint32_t *docs, uint32_t n,
@@ -199,18 +200,9 @@ static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand
                 double *acc, qd_err *err)
 {
     scripted *s = l->u.own;
-    uint32_t docs[BLOCK], n = 0;
     int rc = qdi_fill(r, s->child, w, cand, s->bits, s->acc, err);
     memset(out, 0, w->words * sizeof *out);
-    for (uint32_t k = 0; k < w->words && !rc; k++) {
-        for (uint64_t bits = s->bits[k]; bits && !rc; bits &= bits - 1) {
-            docs[n++] = w->from + k * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (n < BLOCK) continue;
-            rc = few(r, l, w, docs, n, out, acc, err);
-            n = 0;
-        }
-    }
-    if (!rc && n) rc = few(r, l, w, docs, n, out, acc, err);
+    if (!rc) rc = qdi_fill_blocks(r, l, w, s->bits, few, out, acc, err);
     if (s->acc) qdi_clear_acc(s->acc, s->bits, w->words);
     return rc;
 }
