@@ -79,6 +79,8 @@ bool qd_aggs_visits_all(const qd_aggs *a);
 /* Is there a global aggregation? It sees all documents: see qd_aggs_shard_run_global. [any] */
 bool qd_aggs_has_global(const qd_aggs *a);
 
+/* Is there a built-in aggregation of that name? [any] */
+bool qd_aggs_type_known(qd_str name);
 /* Refuses aggregations of plugins that have the name of a built-in one, after they are loaded:
  * QD_E_EXISTS. [any] */
 QD_MUST_CHECK

@@ -70,3 +70,8 @@ void qd_aggs_types_write(qd_json_writer *w)
     }
     qd_json_object_end(w);
 }
+
+bool qd_aggs_type_known(qd_str name)
+{
+    return qdi_aggs_type_find(name) != NULL;
+}

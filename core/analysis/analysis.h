@@ -222,6 +222,8 @@ int qd_analyzers_chain(const qd_analyzers *as, const qd_analysis_files *files,
  * with what to use in its place. name is the user's for it, or empty. 0: no such type. [any] */
 QD_MUST_CHECK
 int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err);
+/* What stands in for a type that is not there, for people; NULL: nothing was found. [any] */
+const char *qd_analysis_instead(qd_str type);
 
 typedef enum qd_stage_kind {
     QD_STAGE_CHAR_FILTER, /* tokens is NULL, text is the filtered text */
@@ -229,6 +231,9 @@ typedef enum qd_stage_kind {
     QD_STAGE_FILTER,
     QD_STAGE_ANALYZER /* the whole of a built-in analyzer, which has no parts to show */
 } qd_stage_kind;
+
+/* Is there a built-in part or analyzer of that kind and name? [any] */
+bool qd_analysis_type_known(qd_stage_kind kind, qd_str name);
 
 /* Called after every stage; a result other than 0 ends the run with it. Tokens and text are
  * borrowed for the call; tokens carry offsets and types. */

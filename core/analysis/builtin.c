@@ -3,6 +3,7 @@
  * definition, as Elasticsearch's pre-configured parts.
  */
 #include "analysis/builtin_int.h"
+#include "analysis/provider_int.h"
 #include "base/features.h"
 
 static const qd_part_type types[] = {
@@ -22,4 +23,10 @@ const qd_part_type *qd_part_type_find(qd_stage_kind kind, qd_str name)
     for (size_t i = 0; i < QD_COUNT_OF(types); i++)
         if (types[i].kind == kind && qd_str_is(name, types[i].name)) return &types[i];
     return NULL;
+}
+
+bool qd_analysis_type_known(qd_stage_kind kind, qd_str name)
+{
+    if (kind == QD_STAGE_ANALYZER) return qd_provider_shared(name) != NULL;
+    return qd_part_type_find(kind, name) != NULL;
 }

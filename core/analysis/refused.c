@@ -3,6 +3,7 @@
  * what to use in their place.
  */
 #include "analysis/analysis.h"
+#include "config/known.h"
 
 #define OTHER "a plugin may bring it (docs/plugins.md)"
 
@@ -59,6 +60,8 @@ static const char *reason(qd_str name)
 int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err)
 {
     const char *why = reason(type);
+    for (int k = QD_KNOWN_CHAR_FILTER; !why && k <= QD_KNOWN_ANALYZER; k++)
+        if (qd_known_name((qd_known_kind)k, type)) why = "see docs/features.md";
     if (!why) return 0;
     if (*why == '[') return qd_err_set(err, QD_E_ARG, "%s", why);
     if (!name.n)
@@ -67,4 +70,9 @@ int qd_analysis_refuse(const char *kind, qd_str name, qd_str type, qd_err *err)
     return qd_err_set(err, QD_E_ARG,
                       "%s type [%.*s] of [%.*s] is not supported by this version: %s", kind,
                       QD_STR_ARG(type), QD_STR_ARG(name), why);
+}
+
+const char *qd_analysis_instead(qd_str type)
+{
+    return reason(type);
 }

@@ -1,4 +1,5 @@
 /* compile.c: a pipeline from its JSON. See ingest.h. */
+#include "config/known.h"
 #include "ingest/pipeline_int.h"
 
 #define PIPELINE_MAX ((size_t)64 << 20)
@@ -40,13 +41,11 @@ static int parameters(qdi_build *b, qdi_step *out, qd_err *err)
 static int unknown(const qdi_build *b, const qd_json_node *n, qd_err *err)
 {
     qdi_build at = *b;
-    const char *refused = qdi_ingest_refused(n->key);
     const qd_json_node *tag = qd_json_get(n, "tag");
     at.tag = tag ? qd_json_text(tag) : (qd_str){NULL, 0};
-    at.type = refused;
-    if (refused)
-        return qdi_arg_fail(&at, NULL, err, "processor [%s] is not supported by this version",
-                            refused);
+    at.type = qd_known_name(QD_KNOWN_PROCESSOR, n->key);
+    if (at.type)
+        return qdi_arg_fail(&at, NULL, err, "processor " QD_KNOWN_REFUSED, QD_STR_ARG(n->key));
     int rc = qdi_arg_fail(&at, NULL, err, "No processor type exists with name [%.*s]",
                           QD_STR_ARG(n->key));
     if (err) qd_err_detail_str(err, "processor_type", n->key);

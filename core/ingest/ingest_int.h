@@ -251,8 +251,6 @@ int qdi_script_test(const qdi_script *s, qd_ingest_run *r, qd_err *err);
 QD_MUST_CHECK
 int qdi_script_run(const qdi_script *s, qd_ingest_run *r, qd_err *err);
 
-/* Names that Elasticsearch knows and this version refuses; NULL: it is none of them. */
-const char *qdi_ingest_refused(qd_str name);
 /* The row of a name, NULL. */
 const qdi_processor_type *qdi_ingest_type(qd_str name);
 

@@ -1,4 +1,4 @@
-/* types.c: the table of processors, and of names that are refused. */
+/* types.c: the table of processors. */
 #include "ingest/ingest_int.h"
 
 static const qdi_processor_type *const types[] = {
@@ -11,18 +11,6 @@ const qdi_processor_type *qdi_ingest_type(qd_str name)
 {
     for (uint32_t k = 0; k < QD_COUNT_OF(types); k++) {
         if (qd_str_is(name, types[k]->name)) return types[k];
-    }
-    return NULL;
-}
-
-/* Elasticsearch and OpenSearch have them, this version has not. */
-const char *qdi_ingest_refused(qd_str name)
-{
-    static const char *const refused[] = {
-        "attachment", "inference",      "enrich",          "terminate",     "ip_location",
-        "ip2geo",     "text_embedding", "sparse_encoding", "text_chunking", "set_security_user"};
-    for (uint32_t k = 0; k < QD_COUNT_OF(refused); k++) {
-        if (qd_str_is(name, refused[k])) return refused[k];
     }
     return NULL;
 }

@@ -3,6 +3,7 @@
  *
  * Recursion goes with the nesting of objects and is bounded by MAPPING_LEVELS_MAX.
  */
+#include "config/known.h"
 #include "mapping/mapping_int.h"
 
 #define LIST_MAX 1024
@@ -365,6 +366,9 @@ int qdi_field_def_read(const qdi_type_source *from, qd_arena *a, qd_str name, co
         if (rc) return rc;
     }
     if (!t) {
+        if (qd_known_name(QD_KNOWN_FIELD_TYPE, type_name))
+            return qd_err_set(err, QD_E_MAPPER_PARSING, QD_KNOWN_REFUSED " (type of field [%.*s])",
+                              QD_STR_ARG(type_name), QD_STR_ARG(name));
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "No handler for type [%.*s] declared on field [%.*s]",
                           QD_STR_ARG(type_name), QD_STR_ARG(name));

@@ -38,6 +38,11 @@ size_t qdi_query_names(const qd_plugin_host *host, qd_str *out, size_t max)
     return n;
 }
 
+bool qd_query_type_known(qd_str name)
+{
+    return qdi_query_type_find(name) != NULL;
+}
+
 int qd_query_plugins_check(const qd_plugin_host *host, qd_err *err)
 {
     size_t pos = 0;

@@ -7,6 +7,8 @@
 
 #include "plugin/host.h"
 
+/* Is there a built-in query of that name? [any] */
+bool qd_query_type_known(qd_str name);
 /* Refuses operators of plugins that have the name of a query of the host's, after they are loaded:
  * QD_E_EXISTS. [any] */
 QD_MUST_CHECK

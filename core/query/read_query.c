@@ -3,6 +3,7 @@
  *
  * Reading recurses once for a query within a query, which max_nested_depth bounds.
  */
+#include "config/known.h"
 #include "query/read_int.h"
 #include <quidditch/plugin.h>
 
@@ -31,7 +32,9 @@ static int unknown_query(qdi_reading *rd, qd_json_reader *r, qd_str name, qd_err
     qd_json_position(r, r->token, &line, &column);
     (void)qd_err_set(err, QD_E_NAMED_OBJECT, "[%u:%u] unknown field [%.*s]", line, column,
                      QD_STR_ARG(name));
-    int rc = qd_err_wrap(err, QD_E_PARSE, "unknown query [%.*s]%s", QD_STR_ARG(name), hint);
+    int rc = qd_known_name(QD_KNOWN_QUERY, name)
+                 ? qd_err_wrap(err, QD_E_PARSE, QD_KNOWN_REFUSED, QD_STR_ARG(name))
+                 : qd_err_wrap(err, QD_E_PARSE, "unknown query [%.*s]%s", QD_STR_ARG(name), hint);
     qd_err_detail_i64(err, "line", line);
     qd_err_detail_i64(err, "col", column);
     return rc;

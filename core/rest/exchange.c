@@ -2,6 +2,7 @@
  * exchange.c: one request: route, checks, call of the action, answer. The call and its memory live
  * from the head of the request to the end of the answer.
  */
+#include "action/api/known.h"
 #include "base/log.h"
 #include "plugin/op.h"
 #include "rest/rest_int.h"
@@ -207,6 +208,30 @@ static void answer_text(rest_call *c, int status, const char *line, const char *
     (void)qd_http_answer(c->x, status, c->content_type, extra(c), qd_buf_view(&c->held), true);
 }
 
+/* An API of Elasticsearch or OpenSearch that is not here. */
+static void answer_known(rest_call *c, const char *name)
+{
+    qd_err err;
+    qd_err_init(&err);
+    (void)qd_err_set(&err, QD_E_ARG, QD_KNOWN_REFUSED, QD_STR_ARG(qd_str_c(name)));
+    answer_error(c, &err);
+    qd_err_fini(&err);
+}
+
+static const char *known_of(const rest_call *c)
+{
+    const qd_http_request *r = qd_http_request_get(c->x);
+    return qd_known_api_of(r->method, r->path);
+}
+
+/* Does a path that has an index in its place have a name there that none can have? */
+static bool names_no_index(const rest_match *m)
+{
+    if (!m->nparts || !qd_str_is(m->params[0].key, "index")) return false;
+    qd_str name = m->params[0].value;
+    return name.n && name.p[0] == '_' && !qd_str_is(name, "_all");
+}
+
 static void no_route(rest_call *c, const rest_match *m)
 {
     const qd_http_request *r = qd_http_request_get(c->x);
@@ -319,6 +344,7 @@ static void on_headers(void *arg, qd_http_exchange *x)
         (void)qd_http_answer(x, 503, "application/json", "", QD_STR("{\"status\":503}"), true);
         return;
     }
+    const char *known = NULL;
     int rc = prepare(c, &m, &err);
     if (rc && c->media.plain_error) {
         answer_text(c, qd_err_status(&err), "", qd_err_reason(&err));
@@ -327,6 +353,8 @@ static void on_headers(void *arg, qd_http_exchange *x)
     } else if (c->preflight) {
         c->answered = true;
         (void)qd_http_answer(x, 200, "", extra(c), QD_STR(""), true);
+    } else if ((!m.api || names_no_index(&m)) && (known = known_of(c))) {
+        answer_known(c, known);
     } else if (!m.api) {
         no_route(c, &m);
     } else if (m.api->flags & QD_API_VITAL) {

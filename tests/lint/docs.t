@@ -99,9 +99,9 @@ report('decisions have titles, sections and a list', @odd);
 
 my $qd = top() . '/build/bin/qd';
 SKIP: {
-    skip 'build/bin/qd is not built', 3 unless -x $qd;
+    skip 'build/bin/qd is not built', 4 unless -x $qd;
     my %printed = ('conf/quidditch.yml' => 'config list --yaml', 'docs/settings.md' => 'config list --markdown',
-        'docs/metrics.md' => 'metrics --markdown');
+        'docs/features.md' => 'features --markdown', 'docs/metrics.md' => 'metrics --markdown');
     for my $file (sort keys %printed) {
         my $want = `'$qd' $printed{$file}`;
         ok($want eq (-f top() . "/$file" ? slurp($file) : ''),

@@ -3,6 +3,7 @@
  * QD_AGGS_DEPTH_MAX, so that every later walk may recurse.
  */
 #include "aggs/parse/parse_int.h"
+#include "config/known.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -102,8 +103,10 @@ static int type_find(qdi_parse *p, const qd_json_node *n, const qd_agg_type **ou
                (long long)col, QD_STR_ARG(n->key));
     qd_err_type(p->err, "named_object_not_found_exception", 400);
     char text[256];
-    int rc = qd_err_wrap(p->err, QD_E_PARSE, "Unknown aggregation type [%.*s]%s",
-                         QD_STR_ARG(n->key), qdi_aggs_near_text(&near, text));
+    int rc = qd_known_name(QD_KNOWN_AGGREGATION, n->key)
+                 ? qd_err_wrap(p->err, QD_E_PARSE, QD_KNOWN_REFUSED, QD_STR_ARG(n->key))
+                 : qd_err_wrap(p->err, QD_E_PARSE, "Unknown aggregation type [%.*s]%s",
+                               QD_STR_ARG(n->key), qdi_aggs_near_text(&near, text));
     qd_err_detail_i64(p->err, "line", line);
     qd_err_detail_i64(p->err, "col", col);
     return rc;

@@ -1,4 +1,5 @@
-/* tables.c: `qd api`, `qd metrics`: tables of the product, for people and for docs/. */
+/* tables.c: `qd api`, `qd features`, `qd metrics`: tables of the product, for people and for docs/.
+ */
 #include "action/api/print.h"
 #include "action/cat/metrics.h"
 #include "main/args.h"
@@ -7,6 +8,7 @@
 #define TEXT_BYTES_MAX (4u << 20)
 
 int qd_command_api(int argc, char **argv);
+int qd_command_features(int argc, char **argv);
 int qd_command_metrics(int argc, char **argv);
 
 typedef struct table {
@@ -20,6 +22,11 @@ static const table apis = {
     "Lists every API with methods, paths and parameters; WORD keeps those whose name or\n"
     "path contains it. --markdown prints docs/rest.md.\n",
     qd_apis_print_markdown, qd_apis_print_list};
+static const table features = {
+    "features",
+    "Lists the names that Elasticsearch and OpenSearch know, and what works of them here; WORD\n"
+    "keeps those that contain it. --markdown prints docs/features.md.\n",
+    qd_features_print_markdown, qd_features_print_list};
 static const table metrics = {
     "metrics",
     "Lists every metric with its type, labels and meaning; WORD keeps those whose name\n"
@@ -71,6 +78,11 @@ static int print(int argc, char **argv, const table *t)
 int qd_command_api(int argc, char **argv)
 {
     return print(argc, argv, &apis);
+}
+
+int qd_command_features(int argc, char **argv)
+{
+    return print(argc, argv, &features);
 }
 
 int qd_command_metrics(int argc, char **argv)
