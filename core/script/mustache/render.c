@@ -4,6 +4,7 @@
 #include "json/writer.h"
 
 #define MEMBERS_A_STEP 32u /* that a model looks at in the time of a step */
+#define BYTES_A_STEP 64u   /* of a name, that are hashed or compared in that time */
 
 typedef struct run {
     const qd_mustache *m;
@@ -30,10 +31,10 @@ static int status(const run *r, const qd_buf *b)
     return !rc ? 0 : rc == QD_E_LIMIT ? too_long(r->err) : qd_err_nomem(r->err, "template");
 }
 
-static int spend(run *r, uint32_t steps)
+static int spend(run *r, uint64_t steps)
 {
     if (steps <= QD_MUSTACHE_STEPS - r->steps) {
-        r->steps += steps;
+        r->steps += (uint32_t)steps;
         return 0;
     }
     int rc =
@@ -70,7 +71,9 @@ static int look_up(run *r, const qdi_mustache_node *n, qd_mustache_value *out)
         qd_mustache_value v = r->scopes[s];
         uint32_t k = 0;
         for (; k < n->nname; k++) {
-            int rc = spend(r, 1 + (r->model->linear ? v.n / MEMBERS_A_STEP : 0));
+            uint64_t cost = (1 + (r->model->linear ? v.n / MEMBERS_A_STEP : 0)) *
+                            (1 + n->name[k].n / BYTES_A_STEP);
+            int rc = spend(r, cost);
             if (rc) return rc;
             qd_mustache_value in = v;
             if (!member(r, &in, n->name[k], &v)) break;
@@ -267,7 +270,14 @@ static int range(run *r, uint32_t from, uint32_t to)
 int qd_mustache_render(const qd_mustache *m, const qd_mustache_model *model, void *arg,
                        const qd_mustache_value *root, qd_buf *out, qd_err *err)
 {
-    run r = {.m = m, .model = model, .arg = arg, .out = out, .nscopes = 1, .err = err};
+    run r; /* without the scopes, which are many: pipelines come here for each document */
+    r.m = m;
+    r.model = model;
+    r.arg = arg;
+    r.out = out;
+    r.err = err;
+    r.steps = 0;
+    r.nscopes = 1;
     r.scopes[0] = *root;
     qd_buf_init(&r.scratch, out->account, out->max);
     int rc = range(&r, 0, m->n);

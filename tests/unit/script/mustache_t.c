@@ -177,6 +177,11 @@ static void test_limits(void **state)
     strcat(params, "]}");
     assert_string_equal(render("{{#l}}{{#l}}{{#l}}{{/l}}{{/l}}{{/l}}", params, NULL, 0),
                         "!general_script_exception: the template takes more than 2000000 steps ");
+    strcpy(long_text, "{{#l}}{{");
+    memset(long_text + 8, 'x', 40000);
+    strcpy(long_text + 40008, "}}{{/l}}");
+    assert_string_equal(render(long_text, params, NULL, 0),
+                        "!general_script_exception: the template takes more than 2000000 steps ");
     assert_non_null(strstr(render(times("{{#a}}", 101), "{}", NULL, 0),
                            "Sections nested deeper than 100 levels"));
     assert_non_null(strstr(render(times("{{#a}}", 100), "{}", NULL, 0), "Failed to close 'a' tag"));
