@@ -141,6 +141,7 @@ subtest 'where hostile templates end' => sub {
     is(error(render('{{#toJson}}x{{/toJson}}', { x => [ ('y' x 100) x 100 ] })), '400 parse_exception: Mustache script result size limit exceeded');
     my $deep = '{"source":"{{#toJson}}x{{/toJson}}","params":{"x":' . '[' x 200 . ']' x 200 . '}}';
     ok($node->post('/_render/template', $deep)->{status} =~ /^(200|400)$/, 'deep params');
+    is(error($node->post('/_render/template', '{"source":"x","params":{"l":[0' . ',0' x 4_500_000 . ']}}')), '400 illegal_argument_exception: [params] of a script take more than [67108864] bytes of memory, which a run may have');
     cmp_ok(time - $begin, '<', 20, 'soon') if $ENV{QD_TIMED};
     is($node->get('/books/_count')->{json}{count}, 6, 'and the node goes on');
 };

@@ -63,6 +63,13 @@ int qdi_script_of(const qd_state *s, const qd_json_node *n, qd_script_context c,
 int qdi_script_params(qd_script_exec *x, const qd_script_ref *ref, qd_err *err)
 {
     qd_sv *v = &x->vars[QD_SCRIPT_V_PARAMS];
-    if (ref->params) return qd_sv_parse(&x->arena, ref->params->raw, v, err);
-    return qd_sv_map_make(&x->arena, v) ? qd_err_nomem(err, "params of a script") : 0;
+    if (!ref->params)
+        return qd_sv_map_make(&x->arena, v) ? qd_err_nomem(err, "params of a script") : 0;
+    int rc = qd_sv_parse(&x->arena, ref->params->raw, v, err);
+    if (rc != QD_E_NOMEM || x->arena.total < QD_SCRIPT_MEMORY / 2) return rc;
+    qd_err_fini(err); /* it is not the node that has too little */
+    return qd_err_set(
+        err, QD_E_ARG,
+        "[params] of a script take more than [%u] bytes of memory, which a run may have",
+        QD_SCRIPT_MEMORY);
 }
