@@ -119,9 +119,9 @@ subtest 'what is refused' => sub {
     is(error(template('/_search/template', {})), "400 action_request_validation_exception: Validation Failed: 1: template is missing;2: template's script type is missing;");
     is(error(template('/_search/template', { source => '' })), '400 action_request_validation_exception: Validation Failed: 1: template is missing;');
     is(error(template('/_search/template', { source => '{{x}}' })), '400 parsing_exception: Expected [START_OBJECT] but found [null]');
-    like(error(template('/_search/template', { source => [ 1 ] })), qr/^400 x_content_parse_exception: .*source doesn't support values of type: START_ARRAY/);
+    like(error(template('/_search/template', { source => [ 1 ] })), qr/^400 x_content_parse_exception: \[1:11\] \[search_template\] source doesn't support values of type: START_ARRAY/);
     like(error(template('/_search/template', { source => 'x', params => 1 })), qr/params doesn't support values of type: VALUE_NUMBER/);
-    like(error(template('/_search/template', { source => 'x', nope => 1 })), qr/\[search_template\] unknown field \[nope\]/);
+    like(error(template('/_search/template', { source => 'x', nope => 1 })), qr/^400 x_content_parse_exception: \[1:\d+\] \[search_template\] unknown field \[nope\]/);
     like(error(template('/_search/template', { source => 'x', id => 'y' })), qr/\[id\] and \[source\] cannot be used at the same time/);
     like(error(template('/_search/template', { source => 'x', explain => 'maybe' })), qr/only \[true\] or \[false\] are allowed/);
     like(error(template('/_search/template', { source => { query => { '{{q}}' => {} } }, params => { q => 'nope' } })), qr/^400 parsing_exception: unknown query \[nope\]/);

@@ -167,7 +167,7 @@ static int read_template(one_search *s, qd_str body, uint32_t *missing, qd_err *
 {
     s->template = qd_arena_alloc(&s->arena, sizeof *s->template);
     if (!s->template) return qd_err_nomem(err, "a template");
-    int rc = qdi_search_template_read(&s->arena, body, s->template, err);
+    int rc = qdi_search_template_read(&s->r, body, s->template, err);
     if (!rc && !s->template->given) rc = qd_err_set(err, QD_E_ARG, "Malformed search template");
     if (!rc) *missing += !s->template->ref.source.n && !s->template->ref.id.n;
     return rc;

@@ -181,9 +181,9 @@ typedef struct search_template {
     bool explain, profile;
 } search_template;
 
-/* Reads the body, of which the template keeps views. */
+/* Reads the body, of which the template keeps views, for the search r. */
 QD_MUST_CHECK
-int qdi_search_template_read(qd_arena *a, qd_str body, search_template *out, qd_err *err);
+int qdi_search_template_read(search_request *r, qd_str body, search_template *out, qd_err *err);
 /* Makes r the search that the template becomes: renders it in r's arena and reads it.
  * QD_E_NOTFOUND, QD_E_ARG, and the errors of a body. [worker] */
 QD_MUST_CHECK

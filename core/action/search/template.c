@@ -13,44 +13,46 @@ static int flag(const qd_json_node *n, bool *out, qd_err *err)
                       QD_STR_ARG(n->raw));
 }
 
-static int unexpected(const qd_json_node *m, qd_err *err)
+static int unexpected(const search_request *r, const qd_json_node *m, qd_err *err)
 {
-    return qd_err_set(err, QD_E_XCONTENT,
-                      "[search_template] %.*s doesn't support values of type: %s",
-                      QD_STR_ARG(m->key), qd_json_type_token(m->type));
+    return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                             "[search_template] %.*s doesn't support values of type: %s",
+                             QD_STR_ARG(m->key), qd_json_type_token(m->type));
 }
 
-static int member(qd_arena *a, const qd_json_node *m, search_template *t, qd_err *err)
+static int member(const search_request *r, const qd_json_node *m, search_template *t, qd_err *err)
 {
     if (qd_str_is(m->key, "explain")) return flag(m, &t->explain, err);
     if (qd_str_is(m->key, "profile")) return flag(m, &t->profile, err);
     if (qd_str_is(m->key, "params")) {
-        if (m->type != QD_JSON_T_OBJECT) return unexpected(m, err);
+        if (m->type != QD_JSON_T_OBJECT) return unexpected(r, m, err);
         t->ref.params = m;
         return 0;
     }
     bool source = qd_str_is(m->key, "source");
     if (!source && !qd_str_is(m->key, "id"))
-        return qd_err_set(err, QD_E_XCONTENT, "[search_template] unknown field [%.*s]",
-                          QD_STR_ARG(m->key));
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                                 "[search_template] unknown field [%.*s]", QD_STR_ARG(m->key));
     t->given = true;
     if (source && m->type == QD_JSON_T_OBJECT)
-        return qdi_script_of_object(a, m, &t->ref.source, err);
-    if (m->type != QD_JSON_T_STRING) return unexpected(m, err);
+        return qdi_script_of_object(r->arena, m, &t->ref.source, err);
+    if (m->type != QD_JSON_T_STRING) return unexpected(r, m, err);
     *(source ? &t->ref.source : &t->ref.id) = m->text;
     return 0;
 }
 
-int qdi_search_template_read(qd_arena *a, qd_str body, search_template *out, qd_err *err)
+int qdi_search_template_read(search_request *r, qd_str body, search_template *out, qd_err *err)
 {
     qd_json_node *root;
     *out = (search_template){.ref = {.lang = QD_STR("mustache")}};
-    int rc = qd_json_parse(a, body, 0, &root, err);
+    r->body = body;
+    int rc = qd_json_parse(r->arena, body, 0, &root, err);
     if (!rc && root->type != QD_JSON_T_OBJECT)
-        rc = qd_err_set(err, QD_E_XCONTENT, "[search_template] Expected START_OBJECT but was: %s",
-                        qd_json_type_token(root->type));
+        rc = qdi_search_err_at(r, root->raw.p, err, QD_E_XCONTENT,
+                               "[search_template] Expected START_OBJECT but was: %s",
+                               qd_json_type_token(root->type));
     for (const qd_json_node *m = rc ? NULL : root->first; m && !rc; m = m->next)
-        rc = member(a, m, out, err);
+        rc = member(r, m, out, err);
     return rc;
 }
 
@@ -115,7 +117,7 @@ int qdi_api_search_template(qd_request *q, qd_response *r, qd_err *err)
     uint32_t options;
     qdi_search_request_init(&s, q, q->arena);
     int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
-    if (!rc) rc = qdi_search_template_read(q->arena, q->body, &t, err);
+    if (!rc) rc = qdi_search_template_read(&s, q->body, &t, err);
     if (!rc) rc = check(&t, err);
     if (!rc) rc = qd_param_bool(q, "profile", t.profile, &t.profile, err);
     if (!rc) rc = qdi_search_template_body(&s, &t, err);
@@ -127,10 +129,12 @@ int qdi_api_search_template(qd_request *q, qd_response *r, qd_err *err)
 /* GET /_render/template */
 int qdi_api_render_template(qd_request *q, qd_response *r, qd_err *err)
 {
+    search_request s;
     search_template t;
     qd_str id = qd_param(q, "id"), text;
     qd_json_node *root;
-    int rc = qdi_search_template_read(q->arena, q->body.n ? q->body : QD_STR("{}"), &t, err);
+    qdi_search_request_init(&s, q, q->arena);
+    int rc = qdi_search_template_read(&s, q->body.n ? q->body : QD_STR("{}"), &t, err);
     if (!rc && id.n) t.ref.id = id;
     if (!rc) rc = check(&t, err);
     if (!rc) rc = render(q, &t, q->arena, &text, err);
