@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "ingest/ingest.h"
 #include "ingest/regex_int.h"
+#include "script/mustache/mustache.h"
 
 #define QDI_STEPS_MAX 100000u /* processors that may run on one document */
 #define QDI_NESTING_MAX 100u  /* pipelines and foreach within one another */
@@ -51,22 +52,14 @@ int qdi_is_null(const qdi_path *p, const char *verb, qd_err *err);
 
 /* --- templates (template.c) --- */
 
-typedef struct qdi_template qdi_template;
-/* How values of {{x}} are escaped. */
-typedef enum qdi_escape { QDI_ESCAPE_JSON, QDI_ESCAPE_NONE, QDI_ESCAPE_URL } qdi_escape;
-/* Compiles text with {{x}} and {{{x}}}; QD_E_ARG for what is not supported. */
+/* Templates are qd_mustache, over the document. This is the text, in the run's arena. */
 QD_MUST_CHECK
-int qdi_template_make(qd_arena *a, qd_str text, qdi_escape escape, qdi_template **out, qd_err *err);
-/* Is it text alone? Then *out is it. */
-bool qdi_template_constant(const qdi_template *t, qd_str *out);
-/* The text for the document, in the run's arena. */
-QD_MUST_CHECK
-int qdi_template_text(qd_ingest_run *r, const qdi_template *t, qd_str *out, qd_err *err);
+int qdi_template_text(qd_ingest_run *r, const qd_mustache *t, qd_str *out, qd_err *err);
 
 /* A value with templates in it. */
 typedef struct qdi_source qdi_source;
 QD_MUST_CHECK
-int qdi_source_make(qd_arena *a, const qd_json_node *n, qdi_escape escape, qdi_source **out,
+int qdi_source_make(qd_arena *a, const qd_json_node *n, qd_mustache_escape escape, qdi_source **out,
                     qd_err *err);
 /* The value for the document. */
 QD_MUST_CHECK
@@ -74,7 +67,7 @@ int qdi_source_value(qd_ingest_run *r, const qdi_source *s, qd_iv *out, qd_err *
 
 /* A path that may be a template. */
 typedef struct qdi_tpath {
-    qdi_template *text;
+    qd_mustache *text;
     qdi_path fixed;
     bool constant;
 } qdi_tpath;
@@ -174,13 +167,14 @@ QD_MUST_CHECK
 int qdi_tpath_make(qdi_build *b, const char *key, qd_str text, qdi_tpath *out, qd_err *err);
 /* Text with templates. */
 QD_MUST_CHECK
-int qdi_arg_template(qdi_build *b, const char *key, qdi_template **out, qd_err *err);
+int qdi_arg_template(qdi_build *b, const char *key, qd_mustache **out, qd_err *err);
 /* A value with templates; required. */
 QD_MUST_CHECK
-int qdi_arg_value(qdi_build *b, const char *key, qdi_escape escape, qdi_source **out, qd_err *err);
+int qdi_arg_value(qdi_build *b, const char *key, qd_mustache_escape escape, qdi_source **out,
+                  qd_err *err);
 /* media_type, which says how {{x}} is escaped. */
 QD_MUST_CHECK
-int qdi_arg_media_type(qdi_build *b, qdi_escape *out, qd_err *err);
+int qdi_arg_media_type(qdi_build *b, qd_mustache_escape *out, qd_err *err);
 /* QD_E_ES_PARSE when a member was not read. */
 QD_MUST_CHECK
 int qdi_args_end(const qdi_build *b, qd_err *err);

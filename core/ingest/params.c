@@ -158,8 +158,8 @@ int qdi_tpath_make(qdi_build *b, const char *key, qd_str text, qdi_tpath *out, q
 {
     qd_str fixed;
     *out = (qdi_tpath){.constant = false};
-    int rc = qdi_template_make(b->a, text, QDI_ESCAPE_JSON, &out->text, err);
-    if (!rc && qdi_template_constant(out->text, &fixed)) {
+    int rc = qd_mustache_compile(b->a, text, QD_MUSTACHE_JSON, &out->text, err);
+    if (!rc && qd_mustache_constant(out->text, &fixed)) {
         out->constant = true;
         rc = qdi_path_make(b->a, fixed, &out->fixed, err);
     }
@@ -174,16 +174,17 @@ int qdi_arg_tpath(qdi_build *b, const char *key, qd_str standard, qdi_tpath *out
     return qdi_tpath_make(b, key, !text.n && standard.p ? standard : text, out, err);
 }
 
-int qdi_arg_template(qdi_build *b, const char *key, qdi_template **out, qd_err *err)
+int qdi_arg_template(qdi_build *b, const char *key, qd_mustache **out, qd_err *err)
 {
     qd_str text;
     int rc = qdi_arg_str(b, key, NULL, &text, err);
     if (rc) return rc;
-    rc = qdi_template_make(b->a, text, QDI_ESCAPE_JSON, out, err);
+    rc = qd_mustache_compile(b->a, text, QD_MUSTACHE_JSON, out, err);
     return rc ? qdi_arg_wrap(b, key, err) : 0;
 }
 
-int qdi_arg_value(qdi_build *b, const char *key, qdi_escape escape, qdi_source **out, qd_err *err)
+int qdi_arg_value(qdi_build *b, const char *key, qd_mustache_escape escape, qdi_source **out,
+                  qd_err *err)
 {
     const qd_json_node *n = qdi_arg(b, key);
     if (!n) return missing(b, key, err);
@@ -191,18 +192,12 @@ int qdi_arg_value(qdi_build *b, const char *key, qdi_escape escape, qdi_source *
     return rc ? qdi_arg_wrap(b, key, err) : 0;
 }
 
-int qdi_arg_media_type(qdi_build *b, qdi_escape *out, qd_err *err)
+int qdi_arg_media_type(qdi_build *b, qd_mustache_escape *out, qd_err *err)
 {
     qd_str media;
     int rc = qdi_arg_str(b, "media_type", "application/json", &media, err);
     if (rc) return rc;
-    if (qd_str_is(media, "application/json"))
-        *out = QDI_ESCAPE_JSON;
-    else if (qd_str_is(media, "text/plain"))
-        *out = QDI_ESCAPE_NONE;
-    else if (qd_str_is(media, "application/x-www-form-urlencoded"))
-        *out = QDI_ESCAPE_URL;
-    else
+    if (!qd_mustache_media(media, out))
         return qdi_arg_fail(b, "media_type", err,
                             "property does not contain a supported media type [%.*s]",
                             QD_STR_ARG(media));

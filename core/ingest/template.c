@@ -1,125 +1,83 @@
 /*
- * template.c: text with {{field}} in it, and values that hold such text. Names are looked up in the
- * document, below _ingest and among the metadata; what is not there is empty. {{x}} escapes the
- * value for where it goes, {{{x}}} and {{&x}} do not. Sections and partials are refused.
+ * template.c: mustache templates over documents, and values that hold such text. Names are looked
+ * up in the document, below _ingest and _source, and among the metadata.
  */
 #include "ingest/ingest_int.h"
 
-typedef struct part {
-    qd_str text; /* before the value */
-    bool value, escaped;
-    qdi_path path;
-} part;
-struct qdi_template {
-    qdi_escape escape;
-    uint32_t n;
-    part *at;
-};
+/* --- a document, as templates see it --- */
 
-static uint32_t count_parts(qd_str text)
+static qd_mustache_value shown(const qd_iv *v)
 {
-    uint32_t n = 1;
-    for (size_t k = 0; k + 1 < text.n; k++) n += text.p[k] == '{' && text.p[k + 1] == '{';
-    return n;
+    static const uint8_t kinds[] = {
+        [QD_IV_NULL] = QD_MUSTACHE_NULL,   [QD_IV_BOOL] = QD_MUSTACHE_OTHER,
+        [QD_IV_LONG] = QD_MUSTACHE_OTHER,  [QD_IV_BIG] = QD_MUSTACHE_OTHER,
+        [QD_IV_FLOAT] = QD_MUSTACHE_OTHER, [QD_IV_DOUBLE] = QD_MUSTACHE_OTHER,
+        [QD_IV_STR] = QD_MUSTACHE_STRING,  [QD_IV_LIST] = QD_MUSTACHE_LIST,
+        [QD_IV_MAP] = QD_MUSTACHE_MAP,
+    };
+    qd_mustache_value out = {.kind = kinds[v->kind], .at = v};
+    if (v->kind == QD_IV_BOOL && !v->truth) out.kind = QD_MUSTACHE_FALSE;
+    if (v->kind == QD_IV_STR) out.text = v->s;
+    if (v->kind == QD_IV_LIST || v->kind == QD_IV_MAP) out.n = v->n;
+    return out;
 }
 
-static int bad(qd_str text, const char *why, qd_err *err)
+/* The outermost scope is all of the run; it has no value of its own (at NULL). */
+static qd_mustache_value everything(const qd_ingest_run *r)
 {
-    return qd_err_set(err, QD_E_ARG, "template [%.*s] cannot be compiled: %s", QD_STR_ARG(text),
-                      why);
+    return (qd_mustache_value){.kind = QD_MUSTACHE_MAP, .n = r->source.n};
 }
 
-/* What stands between the braces. */
-static int name_of(qd_arena *a, qd_str text, qd_str inner, bool raw, part *p, qd_err *err)
+static bool member(void *arg, const qd_mustache_value *map, qd_str key, qd_mustache_value *out)
 {
-    inner = qd_str_trim(inner);
-    p->escaped = !raw;
-    if (inner.n && inner.p[0] == '!') return 0;
-    if (inner.n && inner.p[0] == '&' && !raw) {
-        inner = qd_str_trim(qd_str_sub(inner, 1, inner.n));
-        p->escaped = false;
+    const qd_ingest_run *r = arg;
+    const qd_iv *in = map->at, *v = NULL;
+    if (in) {
+        v = qd_iv_get(in, key);
+    } else if (qd_str_is(key, "_source")) {
+        *out = everything(r);
+        return true;
+    } else if (qd_str_is(key, "_ingest")) {
+        v = &r->ingest;
+    } else {
+        v = qd_iv_get(qdi_is_meta(key) ? &r->meta : &r->source, key);
     }
-    if (!inner.n || inner.p[0] == '{') return bad(text, "a name is missing", err);
-    if (inner.p[0] == '#' || inner.p[0] == '^' || inner.p[0] == '/')
-        return bad(text, "sections are not supported", err);
-    if (inner.p[0] == '>' || inner.p[0] == '=')
-        return bad(text, "partials and other delimiters are not supported", err);
-    p->value = true;
-    return qdi_path_make(a, inner, &p->path, err);
+    if (v) *out = shown(v);
+    return v != NULL;
 }
 
-int qdi_template_make(qd_arena *a, qd_str text, qdi_escape escape, qdi_template **out, qd_err *err)
+static qd_mustache_value element(void *arg, const qd_mustache_value *list, uint32_t i)
 {
-    qdi_template *t = qd_arena_calloc(a, sizeof *t);
-    qd_str rest = text;
-    int rc = 0;
-    if (t) t->at = qd_arena_calloc(a, count_parts(text) * sizeof *t->at);
-    if (!t || !t->at) return qd_err_nomem(err, "template");
-    t->escape = escape;
-    while (!rc) {
-        part *p = &t->at[t->n++];
-        ptrdiff_t from = qd_str_find_str(rest, QD_STR("{{"));
-        p->text = from < 0 ? rest : qd_str_sub(rest, 0, (size_t)from);
-        if (from < 0) break;
-        rest = qd_str_sub(rest, (size_t)from + 2, rest.n);
-        bool raw = rest.n && rest.p[0] == '{';
-        if (raw) rest = qd_str_sub(rest, 1, rest.n);
-        ptrdiff_t to = qd_str_find_str(rest, raw ? QD_STR("}}}") : QD_STR("}}"));
-        if (to < 0) return bad(text, "a value has no end", err);
-        rc = name_of(a, text, qd_str_sub(rest, 0, (size_t)to), raw, p, err);
-        rest = qd_str_sub(rest, (size_t)to + (raw ? 3 : 2), rest.n);
-    }
-    *out = t;
-    return rc;
+    (void)arg;
+    return shown(&((const qd_iv *)list->at)->items[i]);
 }
 
-bool qdi_template_constant(const qdi_template *t, qd_str *out)
+static void print(void *arg, const qd_mustache_value *v, qd_buf *out)
 {
-    if (t->n > 1) return false;
-    *out = t->at[0].text.p ? t->at[0].text : QD_STR("");
-    return true;
+    qd_iv_print(v->at ? v->at : &((const qd_ingest_run *)arg)->source, out);
 }
 
-static void url_escape(qd_buf *b, qd_str s)
+static int json(void *arg, const qd_mustache_value *v, qd_buf *out, qd_err *err)
 {
-    for (size_t k = 0; k < s.n; k++) {
-        unsigned char c = (unsigned char)s.p[k];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '_' || c == '.' || c == '*';
-        if (plain)
-            (void)qd_buf_char(b, (char)c);
-        else if (c == ' ')
-            (void)qd_buf_char(b, '+');
-        else
-            (void)qd_buf_printf(b, "%%%02X", c);
-    }
-}
-
-static int add_value(qd_ingest_run *r, const qdi_template *t, const part *p, qd_err *err)
-{
-    const qd_iv *v = qdi_path_look(r, &p->path);
-    if (!v || v->kind == QD_IV_NULL) return 0;
-    qd_str text = qd_iv_text(&r->arena, v);
-    if (!text.p) return qdi_run_nomem(err);
-    if (!p->escaped || t->escape == QDI_ESCAPE_NONE)
-        (void)qd_buf_str(&r->out, text);
-    else if (t->escape == QDI_ESCAPE_JSON)
-        qd_json_escape(&r->out, text);
-    else
-        url_escape(&r->out, text);
+    const qd_iv *of = v->at ? v->at : &((const qd_ingest_run *)arg)->source;
+    qd_json_writer w;
+    int rc = qd_iv_check(of, err); /* processors may have made it too deep */
+    if (rc) return rc;
+    qd_json_writer_init(&w, out, false);
+    qd_iv_write(of, &w);
     return 0;
 }
 
-int qdi_template_text(qd_ingest_run *r, const qdi_template *t, qd_str *out, qd_err *err)
+static const qd_mustache_model model = {
+    .member = member, .element = element, .print = print, .json = json, .linear = true};
+
+int qdi_template_text(qd_ingest_run *r, const qd_mustache *t, qd_str *out, qd_err *err)
 {
-    if (qdi_template_constant(t, out)) return 0;
+    qd_mustache_value root = everything(r);
+    if (qd_mustache_constant(t, out)) return 0;
     qd_buf_reset(&r->out);
-    for (uint32_t k = 0; k < t->n; k++) {
-        (void)qd_buf_str(&r->out, t->at[k].text);
-        int rc = t->at[k].value ? add_value(r, t, &t->at[k], err) : 0;
-        if (rc) return rc;
-    }
-    if (qd_buf_status(&r->out)) return qdi_run_nomem(err);
+    int rc = qd_mustache_render(t, &model, r, &root, &r->out, err);
+    if (rc) return rc;
     *out = qd_arena_str(&r->arena, qd_buf_view(&r->out));
     return out->p ? 0 : qdi_run_nomem(err);
 }
@@ -129,14 +87,14 @@ int qdi_template_text(qd_ingest_run *r, const qdi_template *t, qd_str *out, qd_e
 struct qdi_source {
     qd_iv fixed; /* nothing in it is a template */
     bool constant;
-    bool list;          /* of several: a list, else an object */
-    qdi_template *text; /* a text; NULL: children */
+    bool list;         /* of several: a list, else an object */
+    qd_mustache *text; /* a text; NULL: children */
     uint32_t n;
-    qdi_template **keys; /* of an object */
+    qd_mustache **keys; /* of an object */
     qdi_source **at;
 };
 
-static int children(qd_arena *a, const qd_json_node *n, qdi_escape escape, qdi_source *s,
+static int children(qd_arena *a, const qd_json_node *n, qd_mustache_escape escape, qdi_source *s,
                     qd_err *err)
 {
     s->list = n->type == QD_JSON_T_ARRAY;
@@ -147,14 +105,14 @@ static int children(qd_arena *a, const qd_json_node *n, qdi_escape escape, qdi_s
     for (const qd_json_node *c = n->first; c; c = c->next, s->n++) {
         qd_str text;
         int rc = qdi_source_make(a, c, escape, &s->at[s->n], err);
-        if (!rc) rc = qdi_template_make(a, c->key, escape, &s->keys[s->n], err);
+        if (!rc) rc = qd_mustache_compile(a, c->key, escape, &s->keys[s->n], err);
         if (rc) return rc;
-        s->constant &= s->at[s->n]->constant && qdi_template_constant(s->keys[s->n], &text);
+        s->constant &= s->at[s->n]->constant && qd_mustache_constant(s->keys[s->n], &text);
     }
     return 0;
 }
 
-int qdi_source_make(qd_arena *a, const qd_json_node *n, qdi_escape escape, qdi_source **out,
+int qdi_source_make(qd_arena *a, const qd_json_node *n, qd_mustache_escape escape, qdi_source **out,
                     qd_err *err)
 {
     qdi_source *s = qd_arena_calloc(a, sizeof *s);
@@ -163,8 +121,8 @@ int qdi_source_make(qd_arena *a, const qd_json_node *n, qdi_escape escape, qdi_s
     if (!s) return qd_err_nomem(err, "value");
     *out = s;
     if (n->type == QD_JSON_T_STRING) {
-        rc = qdi_template_make(a, qd_json_text(n), escape, &s->text, err);
-        s->constant = !rc && qdi_template_constant(s->text, &text);
+        rc = qd_mustache_compile(a, qd_json_text(n), escape, &s->text, err);
+        s->constant = !rc && qd_mustache_constant(s->text, &text);
     } else if (n->type == QD_JSON_T_ARRAY || n->type == QD_JSON_T_OBJECT) {
         rc = children(a, n, escape, s, err);
     } else {

@@ -379,6 +379,7 @@ static void text_into(const qd_iv *v, uint32_t depth, qd_buf *b)
 {
     char text[QD_F64_TEXT_MAX];
     double d;
+    if (qd_buf_status(b)) return;
     switch ((qd_iv_kind)v->kind) {
     case QD_IV_NULL:
         (void)qd_buf_c(b, "null");
@@ -416,12 +417,17 @@ static void text_into(const qd_iv *v, uint32_t depth, qd_buf *b)
     }
 }
 
+void qd_iv_print(const qd_iv *v, qd_buf *out)
+{
+    text_into(v, 0, out);
+}
+
 qd_str qd_iv_text(qd_arena *a, const qd_iv *v)
 {
     qd_buf b;
     if (v->kind == QD_IV_STR) return v->s.p ? v->s : QD_STR("");
     qd_buf_init(&b, a->account, (size_t)64 << 20);
-    text_into(v, 0, &b);
+    qd_iv_print(v, &b);
     qd_str out = qd_buf_status(&b) ? (qd_str){NULL, 0} : qd_arena_str(a, qd_buf_view(&b));
     qd_buf_fini(&b);
     return out;

@@ -85,7 +85,9 @@ const char *qd_iv_class(const qd_iv *v);
 qd_iv qd_iv_double(qd_arena *a, double v);
 /* A number's value; false: it is none. */
 bool qd_iv_number(const qd_iv *v, double *out);
-/* The value's text as Java's toString gives it: [1, 2], {a=1}, null. Of a string: itself. {NULL,0}:
+/* Appends the value's text as Java's toString gives it: [1, 2], {a=1}, null. */
+void qd_iv_print(const qd_iv *v, qd_buf *out);
+/* The same in the arena. Of a string: itself. {NULL,0}:
  * no memory. */
 qd_str qd_iv_text(qd_arena *a, const qd_iv *v);
 

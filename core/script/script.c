@@ -5,6 +5,7 @@
 #include "script/script.h"
 #include "runtime/sync.h"
 #include "script/batch.h"
+#include "script/mustache/engine.h"
 #include "script/painless/engine.h"
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@ struct qd_script {
     const qd_script_lang *lang;
     void *compiled;
     qd_script_context context;
+    uint8_t variant;
     qd_str source;
     uint64_t hash;
     size_t bytes;
@@ -33,7 +35,7 @@ static struct {
     uint64_t compilations, evictions;
 } cache = {.lock = QD_MUTEX_INIT};
 
-const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, NULL};
+const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache, NULL};
 
 static const qd_script_context_info contexts[] = {
 #define QD_SCRIPT_CONTEXT(id, name, vars, result, emit, method) {name, vars, result, emit, method},
@@ -104,10 +106,11 @@ static void drop(qd_script *s)
 }
 
 static qd_script *find(const qd_script_lang *lang, qd_str source, qd_script_context c,
-                       uint64_t hash)
+                       uint8_t variant, uint64_t hash)
 {
     for (qd_script *s = cache.slots[hash % CACHE_SLOTS]; s; s = s->next)
-        if (s->hash == hash && s->lang == lang && s->context == c && qd_str_eq(s->source, source))
+        if (s->hash == hash && s->lang == lang && s->context == c && s->variant == variant &&
+            qd_str_eq(s->source, source))
             return s;
     return NULL;
 }
@@ -118,7 +121,7 @@ static qd_script *keep(qd_script *s)
     qd_script *evicted = NULL;
     qd_mutex_lock(&cache.lock);
     cache.compilations++;
-    qd_script *other = find(s->lang, s->source, s->context, s->hash);
+    qd_script *other = find(s->lang, s->source, s->context, s->variant, s->hash);
     if (other) {
         qd_script_get(other);
         qd_mutex_unlock(&cache.lock);
@@ -145,12 +148,35 @@ static qd_script *keep(qd_script *s)
     return s;
 }
 
+int qd_script_media(const qd_script_lang *lang, qd_str media, uint8_t *out, qd_err *err)
+{
+    *out = 0;
+    if (!media.n) return 0;
+    if (!lang->media)
+        return qd_err_set(err, QD_E_ARG,
+                          "Unrecognized compile-time parameter(s): {content_type=%.*s}",
+                          QD_STR_ARG(media));
+    return lang->media(media, out)
+               ? 0
+               : qd_err_set(err, QD_E_ARG, "No encoder found for media type [%.*s]",
+                            QD_STR_ARG(media));
+}
+
 int qd_script_compile(qd_str lang_name, qd_str source, qd_script_context c, qd_script **out,
                       qd_err *err)
 {
-    const qd_script_lang *lang = qd_script_lang_find(lang_name);
+    qd_script_ref ref = {.lang = lang_name, .source = source};
+    return qd_script_compile_ref(&ref, c, out, err);
+}
+
+int qd_script_compile_ref(const qd_script_ref *ref, qd_script_context c, qd_script **out,
+                          qd_err *err)
+{
+    qd_str source = ref->source;
+    uint8_t variant;
+    const qd_script_lang *lang = qd_script_lang_find(ref->lang);
     if (!lang)
-        return qd_err_set(err, QD_E_ARG, "script_lang not supported [%.*s]", QD_STR_ARG(lang_name));
+        return qd_err_set(err, QD_E_ARG, "script_lang not supported [%.*s]", QD_STR_ARG(ref->lang));
     if (!(lang->contexts & 1ull << c))
         return qd_err_set(err, QD_E_ARG, "%s does not know how to handle context [%s]", lang->name,
                           contexts[c].name);
@@ -159,9 +185,11 @@ int qd_script_compile(qd_str lang_name, qd_str source, qd_script_context c, qd_s
                           "exceeded max allowed inline script size in bytes [%u] with size [%zu] "
                           "for script [%.*s...]",
                           QD_SCRIPT_SOURCE_MAX, source.n, 40, source.p);
+    int rc = qd_script_media(lang, ref->media, &variant, err);
+    if (rc) return rc;
     uint64_t hash = qd_json_key_hash(source) * 31 + (uint64_t)c;
     qd_mutex_lock(&cache.lock);
-    qd_script *s = find(lang, source, c, hash);
+    qd_script *s = find(lang, source, c, variant, hash);
     if (s) {
         qd_script_get(s);
         unlink_use(s);
@@ -174,7 +202,7 @@ int qd_script_compile(qd_str lang_name, qd_str source, qd_script_context c, qd_s
     }
     void *compiled;
     size_t bytes = 0;
-    int rc = lang->compile(source, c, &account, &compiled, &bytes, err);
+    rc = lang->compile(source, c, variant, &account, &compiled, &bytes, err);
     if (rc) return rc;
     s = qd_calloc(&account, sizeof *s + source.n + 1);
     if (!s) {
@@ -186,6 +214,7 @@ int qd_script_compile(qd_str lang_name, qd_str source, qd_script_context c, qd_s
     s->lang = lang;
     s->compiled = compiled;
     s->context = c;
+    s->variant = variant;
     s->source = (qd_str){text, source.n};
     s->hash = hash;
     s->bytes = bytes + sizeof *s + source.n;
@@ -233,7 +262,7 @@ void qd_script_cache_close(void)
 
 void qd_script_exec_open(qd_script_exec *x, const qd_script *s, qd_account *of)
 {
-    *x = (qd_script_exec){.script = s, .steps_max = QD_SCRIPT_STEPS};
+    *x = (qd_script_exec){.script = s, .steps_max = QD_SCRIPT_STEPS, .text_max = QD_SCRIPT_TEXT};
     qd_arena_init(&x->arena, of, QD_SCRIPT_MEMORY);
     x->vars[QD_SCRIPT_V_DOC].tag = QD_SV_DOC;
 }
@@ -250,6 +279,20 @@ int qd_script_run(qd_script_exec *x, qd_sv *out, qd_err *err)
     return x->script->lang->run(x->script->compiled, x, out, err);
 }
 
+int qd_script_options_parse(const qd_json_node *n, qd_str *media, qd_err *err)
+{
+    if (n->type != QD_JSON_T_OBJECT)
+        return qd_err_set(err, QD_E_ARG, "[script] options doesn't support values of type: %s",
+                          qd_json_type_token(n->type));
+    for (const qd_json_node *m = n->first; m; m = m->next) {
+        if (!qd_str_is(m->key, "content_type") || m->type != QD_JSON_T_STRING)
+            return qd_err_set(err, QD_E_ARG, "illegal compiler options [%.*s] specified",
+                              QD_STR_ARG(n->raw));
+        *media = m->text;
+    }
+    return 0;
+}
+
 static int ref_member(const qd_json_node *m, qd_script_ref *out, qd_err *err)
 {
     if (qd_str_is(m->key, "params")) {
@@ -264,7 +307,7 @@ static int ref_member(const qd_json_node *m, qd_script_ref *out, qd_err *err)
         out->source = m->raw;
         return 0;
     }
-    if (qd_str_is(m->key, "options")) return 0;
+    if (qd_str_is(m->key, "options")) return qd_script_options_parse(m, &out->media, err);
     if (!source && !qd_str_is(m->key, "id") && !qd_str_is(m->key, "lang"))
         return qd_err_set(err, QD_E_ARG, "[script] unknown field [%.*s]", QD_STR_ARG(m->key));
     if (m->type != QD_JSON_T_STRING)
@@ -298,6 +341,10 @@ int qd_script_ref_parse(const qd_json_node *n, qd_script_ref *out, qd_err *err)
                           "[id] and [source] cannot be used at the same time in a script");
     if (out->id.p && out->lang.p)
         return qd_err_set(err, QD_E_ARG, "illegally specified <lang> for a stored script");
+    if (out->id.p && out->media.p)
+        return qd_err_set(err, QD_E_ARG, "illegally specified <options> for a stored script");
     if (!out->lang.p) out->lang = QD_STR("painless");
-    return 0;
+    const qd_script_lang *lang = qd_script_lang_find(out->lang);
+    uint8_t variant;
+    return lang ? qd_script_media(lang, out->media, &variant, err) : 0;
 }

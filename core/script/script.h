@@ -73,20 +73,30 @@ typedef struct qd_script_exec {
     qd_sv vars[QD_SCRIPT_VARS];
     qd_script_host host;
     uint64_t steps_max; /* of one run */
+    size_t text_max;    /* bytes of the text that a template gives back */
     int64_t now_ms;
     void *state; /* of the language */
 } qd_script_exec;
 
 #define QD_SCRIPT_STEPS 20000000u    /* of a run that the caller does not bound otherwise */
 #define QD_SCRIPT_MEMORY (64u << 20) /* bytes that a run may make */
+#define QD_SCRIPT_TEXT                                                                             \
+    (1u << 20) /* bytes of a template's text, unless the caller says otherwise                     \
+                */
 
 struct qd_script_batch;
 typedef struct qd_script_lang {
     const char *name;
     uint64_t contexts; /* bits of qd_script_context */
+    /* The context in which a source is tried when it is stored for none; QD_SCRIPT_CONTEXTS: it is
+     * not. */
+    qd_script_context standard;
+    /* The number of a content_type, from 0 (the standard) on; false: it does not know it. NULL: its
+     * sources have none. */
+    bool (*media)(qd_str type, uint8_t *variant);
     /* Compiles; *bytes gets what the result holds. QD_E_ARG script_exception. */
-    int (*compile)(qd_str source, qd_script_context c, qd_account *account, void **out,
-                   size_t *bytes, qd_err *err);
+    int (*compile)(qd_str source, qd_script_context c, uint8_t variant, qd_account *account,
+                   void **out, size_t *bytes, qd_err *err);
     int (*run)(const void *compiled, qd_script_exec *x, qd_sv *out, qd_err *err);
     void (*close)(qd_script_exec *x);
     void (*free)(void *compiled);
@@ -104,10 +114,33 @@ extern const qd_script_lang *const qd_script_langs[];
 /* The language of a name; NULL when there is none. [any] */
 const qd_script_lang *qd_script_lang_find(qd_str name);
 
+/* A script of a request: {"source", "id", "lang", "params", "options"} or a string. */
+typedef struct qd_script_ref {
+    qd_str lang;   /* of a source; "painless" when absent */
+    qd_str source; /* {NULL,0}: stored */
+    qd_str id;
+    qd_str media; /* content_type of the options; n 0: the language's standard */
+    const qd_json_node *params;
+} qd_script_ref;
+/* Reads a script of a request. QD_E_PARSE, QD_E_ARG. */
+QD_MUST_CHECK
+int qd_script_ref_parse(const qd_json_node *n, qd_script_ref *out, qd_err *err);
+/* Reads the options of a script, of which content_type is the only one; media is left alone where
+ * there is none. QD_E_ARG. */
+QD_MUST_CHECK
+int qd_script_options_parse(const qd_json_node *n, qd_str *media, qd_err *err);
+/* Does the language know the content type (n 0: none)? *variant is its number. QD_E_ARG. [any] */
+QD_MUST_CHECK
+int qd_script_media(const qd_script_lang *lang, qd_str media, uint8_t *variant, qd_err *err);
+
 /* Compiles, or takes from the cache; *out is to be put. QD_E_ARG with script_exception. [any] */
 QD_MUST_CHECK
 int qd_script_compile(qd_str lang, qd_str source, qd_script_context c, qd_script **out,
                       qd_err *err);
+/* The same of a source (with lang and media) that was read. */
+QD_MUST_CHECK
+int qd_script_compile_ref(const qd_script_ref *ref, qd_script_context c, qd_script **out,
+                          qd_err *err);
 /* One more user. */
 qd_script *qd_script_get(qd_script *s);
 /* One user less; NULL is fine. */
@@ -128,16 +161,5 @@ void qd_script_exec_close(qd_script_exec *x);
 /* Runs. *out lies in the arena. QD_E_ARG script_exception ("runtime error"), QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_script_run(qd_script_exec *x, qd_sv *out, qd_err *err);
-
-/* A script of a request: {"source", "id", "lang", "params"} or a string. */
-typedef struct qd_script_ref {
-    qd_str lang;   /* of a source; "painless" when absent */
-    qd_str source; /* {NULL,0}: stored */
-    qd_str id;
-    const qd_json_node *params;
-} qd_script_ref;
-/* Reads a script of a request. QD_E_PARSE, QD_E_ARG. */
-QD_MUST_CHECK
-int qd_script_ref_parse(const qd_json_node *n, qd_script_ref *out, qd_err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "ingest/ingest.h"
 #include "runtime/cpu.h"
 #include "runtime/proc.h"
+#include "script/script.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -263,6 +264,36 @@ static void write_kinds(const qd_plugin_info *p, qd_json_writer *w)
     qd_json_array_end(w);
 }
 
+/* The members that each plugin and module has; its object stays open. */
+static void write_part(const char *name, const char *version, const char *license,
+                       const qdi_identity *id, qd_json_writer *w)
+{
+    qd_json_object(w);
+    qd_json_field_c(w, "name", name);
+    qd_json_field_c(w, "version", version);
+    qd_json_field_str(w, id->opensearch ? "opensearch_version" : "elasticsearch_version",
+                      id->number);
+    qd_json_field_c(w, "java_version", "none");
+    qd_json_key_c(w, "description");
+    qd_json_printf(w, "%s %s, %s", name, version, license);
+    qd_json_field_c(w, "classname", name);
+    qd_json_key_c(w, "extended_plugins");
+    qd_json_array(w);
+    qd_json_array_end(w);
+    qd_json_field_bool(w, "has_native_controller", false);
+}
+
+/* Languages of scripts, which are modules elsewhere: clients look for them by name. */
+static void write_languages(const qdi_identity *id, qd_json_writer *w)
+{
+    for (size_t l = 0; qd_script_langs[l]; l++) {
+        char name[64];
+        snprintf(name, sizeof name, "lang-%s", qd_script_langs[l]->name);
+        write_part(name, QD_VERSION, "Apache-2.0", id, w);
+        qd_json_object_end(w);
+    }
+}
+
 void qdi_plugins_write(const qd_actions *a, const qdi_identity *id, bool builtin, qd_json_writer *w)
 {
     size_t n = a->plugins ? qd_plugin_count(a->plugins) : 0;
@@ -270,19 +301,7 @@ void qdi_plugins_write(const qd_actions *a, const qdi_identity *id, bool builtin
         qd_plugin_info p;
         qd_plugin_info_get(a->plugins, i, &p);
         if (p.builtin != builtin || p.state == QD_PLUGIN_REFUSED) continue;
-        qd_json_object(w);
-        qd_json_field_c(w, "name", p.name);
-        qd_json_field_c(w, "version", p.version);
-        qd_json_field_str(w, id->opensearch ? "opensearch_version" : "elasticsearch_version",
-                          id->number);
-        qd_json_field_c(w, "java_version", "none");
-        qd_json_key_c(w, "description");
-        qd_json_printf(w, "%s %s, %s", p.name, p.version, p.license);
-        qd_json_field_c(w, "classname", p.name);
-        qd_json_key_c(w, "extended_plugins");
-        qd_json_array(w);
-        qd_json_array_end(w);
-        qd_json_field_bool(w, "has_native_controller", false);
+        write_part(p.name, p.version, p.license, id, w);
         write_kinds(&p, w);
         if (!builtin) {
             qd_json_field_c(w, "file", p.file);
@@ -299,6 +318,7 @@ static void write_plugins(const qd_actions *a, const qdi_identity *id, qd_json_w
         qd_json_key_c(w, builtin ? "modules" : "plugins");
         qd_json_array(w);
         qdi_plugins_write(a, id, builtin, w);
+        if (builtin) write_languages(id, w);
         qd_json_array_end(w);
     }
 }

@@ -51,8 +51,9 @@ int qdi_api_scripts_painless_context(qd_request *q, qd_response *r, qd_err *err)
     qd_json_object(&r->w);
     qd_json_key_c(&r->w, "contexts");
     qd_json_array(&r->w);
+    const qd_script_lang *painless = qd_script_lang_find(QD_STR("painless"));
     for (int i = 0; i < QD_SCRIPT_CONTEXTS; i++)
-        if (i != QD_SCRIPT_TEMPLATE)
+        if (painless->contexts & 1ull << i)
             qd_json_c(&r->w, qd_script_context_get((qd_script_context)i)->name);
     qd_json_array_end(&r->w);
     qd_json_object_end(&r->w);

@@ -11,10 +11,14 @@
 QD_MUST_CHECK
 int qdi_script_compile(const qd_state *s, const qd_script_ref *ref, qd_script_context c,
                        qd_script **out, qd_err *err);
-/* The language and source of a stored script, in the arena. QD_E_NOTFOUND. [any] */
+/* A stored script, its text in the arena. QD_E_NOTFOUND. [any] */
 QD_MUST_CHECK
-int qdi_script_stored(const qd_state *s, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+int qdi_script_stored(const qd_state *s, qd_str id, qd_arena *arena, qd_script_ref *out,
                       qd_err *err);
+/* The source that an object stands for: its JSON without white space between the tokens, as
+ * Elasticsearch has it. QD_E_ARG: it is larger than a source may be. [any] */
+QD_MUST_CHECK
+int qdi_script_of_object(qd_arena *a, const qd_json_node *n, qd_str *out, qd_err *err);
 /* Reads and compiles a script of a request. */
 QD_MUST_CHECK
 int qdi_script_of(const qd_state *s, const qd_json_node *n, qd_script_context c, qd_script_ref *ref,

@@ -26,34 +26,35 @@ static int level(const qd_request *q, qd_err *err)
                       QD_FEATURES_TYPES_0_2, features);
 }
 
-static int read_script(const qd_json_node *n, qd_str *lang, qd_str *source,
-                       const qd_json_node **options, qd_err *err)
+static int script_member(qd_request *q, const qd_json_node *m, qd_script_ref *out, qd_err *err)
 {
-    for (const qd_json_node *m = n->first; m; m = m->next) {
-        if (qd_str_is(m->key, "options")) {
-            *options = m;
-            continue;
-        }
-        bool is_source = qd_str_is(m->key, "source");
-        if (!is_source && !qd_str_is(m->key, "lang"))
-            return qd_err_set(err, QD_E_ARG, "[stored script source] unknown field [%.*s]",
-                              QD_STR_ARG(m->key));
-        if (is_source && m->type == QD_JSON_T_OBJECT)
-            *source = m->raw; /* a template */
-        else if (m->type == QD_JSON_T_STRING)
-            *(is_source ? source : lang) = m->text;
-        else
-            return qd_err_set(err, QD_E_ARG,
-                              "[stored script source] %.*s doesn't support values of type: %s",
-                              QD_STR_ARG(m->key), qd_json_type_token(m->type));
+    bool source = qd_str_is(m->key, "source");
+    if (qd_str_is(m->key, "options")) return qd_script_options_parse(m, &out->media, err);
+    if (qd_str_is(m->key, "params")) {
+        qd_request_warn(q, "[params] of a stored script are not kept: each request brings its own");
+        return 0;
     }
-    if (!lang->n) return qd_err_set(err, QD_E_ARG, "must specify lang for stored script");
-    if (!source->n) return qd_err_set(err, QD_E_ARG, "must specify source for stored script");
+    if (!source && !qd_str_is(m->key, "lang"))
+        return qd_err_set(err, QD_E_ARG, "[stored script source] unknown field [%.*s]",
+                          QD_STR_ARG(m->key));
+    if (source && m->type == QD_JSON_T_OBJECT) { /* a template, which is JSON then */
+        qdi_identity id;
+        qdi_identity_get(q->a, &id);
+        bool spaced = id.opensearch || id.product == QDI_ES7102;
+        if (!out->media.p)
+            out->media = spaced ? QD_STR("application/json; charset=UTF-8")
+                                : QD_STR("application/json;charset=utf-8");
+        return qdi_script_of_object(q->arena, m, &out->source, err);
+    }
+    if (m->type != QD_JSON_T_STRING)
+        return qd_err_set(err, QD_E_ARG,
+                          "[stored script source] %.*s doesn't support values of type: %s",
+                          QD_STR_ARG(m->key), qd_json_type_token(m->type));
+    *(source ? &out->source : &out->lang) = m->text;
     return 0;
 }
 
-static int read_body(const qd_request *q, qd_str *lang, qd_str *source,
-                     const qd_json_node **options, qd_err *err)
+static int read_body(qd_request *q, qd_script_ref *out, qd_err *err)
 {
     qd_json_node *root;
     int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
@@ -67,34 +68,42 @@ static int read_body(const qd_request *q, qd_str *lang, qd_str *source,
         if (m != script)
             return qd_err_set(err, QD_E_PARSE, "unexpected field [%.*s], expected [script]",
                               QD_STR_ARG(m->key));
-    return read_script(script, lang, source, options, err);
+    for (const qd_json_node *m = script->first; m && !rc; m = m->next)
+        rc = script_member(q, m, out, err);
+    if (!rc && !out->lang.n) rc = qd_err_set(err, QD_E_ARG, "must specify lang for stored script");
+    if (!rc && !out->source.n)
+        rc = qd_err_set(err, QD_E_ARG, "must specify source for stored script");
+    return rc;
 }
 
-/* A script is compiled before it is stored: for its context, or for any. */
-static int check(const qd_request *q, qd_str lang, qd_str source, qd_err *err)
+/* A script is compiled before it is stored: for its context, or for that which its language has for
+ * all of its scripts. */
+static int check(const qd_request *q, const qd_script_ref *ref, qd_err *err)
 {
     qd_str name = qd_param(q, "context");
-    qd_script_context c = QD_SCRIPT_CONTEXTS;
+    const qd_script_lang *lang = qd_script_lang_find(ref->lang);
     qd_script *s = NULL;
+    uint8_t variant;
+    if (!lang)
+        return qd_err_set(err, QD_E_ARG, "script_lang not supported [%.*s]", QD_STR_ARG(ref->lang));
+    qd_script_context c = lang->standard;
     if (name.n && !qd_script_context_find(name, &c))
         return qd_err_set(err, QD_E_ARG, "Unknown context [%.*s]", QD_STR_ARG(name));
-    if (!qd_script_lang_find(lang))
-        return qd_err_set(err, QD_E_ARG, "script_lang not supported [%.*s]", QD_STR_ARG(lang));
-    if (source.n > QD_SCRIPT_SOURCE_MAX)
+    if (ref->source.n > QD_SCRIPT_SOURCE_MAX)
         return qd_err_set(err, QD_E_ARG,
                           "exceeded max allowed stored script size in bytes [%u] with size [%zu] "
                           "for script [%.*s]",
-                          QD_SCRIPT_SOURCE_MAX, source.n, QD_STR_ARG(qd_param(q, "id")));
-    int rc = 0;
-    if (c != QD_SCRIPT_CONTEXTS) rc = qd_script_compile(lang, source, c, &s, err);
+                          QD_SCRIPT_SOURCE_MAX, ref->source.n, QD_STR_ARG(qd_param(q, "id")));
+    int rc = qd_script_media(lang, ref->media, &variant, err);
+    if (!rc && c != QD_SCRIPT_CONTEXTS) rc = qd_script_compile_ref(ref, c, &s, err);
     qd_script_put(s);
     return rc;
 }
 
 int qdi_api_put_script(qd_request *q, qd_response *r, qd_err *err)
 {
-    qd_str lang = {NULL, 0}, source = {NULL, 0}, id = qd_param(q, "id");
-    const qd_json_node *options = NULL;
+    qd_str id = qd_param(q, "id");
+    qd_script_ref ref = {.lang = {NULL, 0}};
     qd_buf b;
     qd_json_writer w;
     int rc = level(q, err);
@@ -102,17 +111,19 @@ int qdi_api_put_script(qd_request *q, qd_response *r, qd_err *err)
         rc = qd_err_set(err, QD_E_VALIDATION,
                         "Validation Failed: 1: id must be 1 to 512 bytes and cannot contain '#' "
                         "for stored script;");
-    if (!rc) rc = read_body(q, &lang, &source, &options, err);
-    if (!rc) rc = check(q, lang, source, err);
+    if (!rc) rc = read_body(q, &ref, err);
+    if (!rc) rc = check(q, &ref, err);
     if (rc) return rc;
     qd_buf_init(&b, q->a->account, 8 * QD_SCRIPT_SOURCE_MAX + OTHER_MAX);
     qd_json_writer_init(&w, &b, false);
     qd_json_object(&w);
-    qd_json_field_str(&w, "lang", lang);
-    qd_json_field_str(&w, "source", source);
-    if (options && options->first && options->raw.n < OTHER_MAX) {
+    qd_json_field_str(&w, "lang", ref.lang);
+    qd_json_field_str(&w, "source", ref.source);
+    if (ref.media.n) {
         qd_json_key_c(&w, "options");
-        qd_json_raw_value(&w, options->raw);
+        qd_json_object(&w);
+        qd_json_field_str(&w, "content_type", ref.media);
+        qd_json_object_end(&w);
     }
     qd_json_object_end(&w);
     rc = qd_buf_status(&b) ? qd_err_nomem(err, "a stored script") : 0;

@@ -35,6 +35,17 @@ int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, q
     return too_long ? QD_API_LONG : rc < 0 ? rc : 0;
 }
 
+int qdi_search_answer(search_request *s, uint32_t options, qd_response *r, qd_err *err)
+{
+    const qd_request *q = s->q;
+    qd_str index = qd_param(q, "index"), routing = qd_param(q, "routing");
+    qd_json_object(&r->w);
+    int rc = s->scroll_ms ? qdi_scroll_open(s, index, options, routing, &r->w, err)
+                          : qdi_search_execute(s, index, options, routing, &r->w, err);
+    if (!rc) qd_json_object_end(&r->w);
+    return rc;
+}
+
 int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
 {
     search_request s;
@@ -48,14 +59,7 @@ int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
         qd_err_fini(err);
         return QD_API_LONG;
     }
-    if (rc) return rc;
-    qd_json_object(&r->w);
-    rc = s.scroll_ms ? qdi_scroll_open(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
-                                       &r->w, err)
-                     : qdi_search_execute(&s, qd_param(q, "index"), options, qd_param(q, "routing"),
-                                          &r->w, err);
-    if (!rc) qd_json_object_end(&r->w);
-    return rc;
+    return rc ? rc : qdi_search_answer(&s, options, r, err);
 }
 
 int qdi_api_count(qd_request *q, qd_response *r, qd_err *err)

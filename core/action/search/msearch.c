@@ -1,7 +1,9 @@
 /*
  * msearch.c: _msearch: lines of headers and bodies. All are read before the first runs, so a
  * malformed one refuses the request; a search that fails is an answer of its own. Some run at one
- * time, each with its memory for itself; answers stand in the order of the searches.
+ * time, each with its memory for itself; answers stand in the order of the searches. The bodies of
+ * _msearch/template are templates; what they become is read when their search runs, so that only
+ * that one fails.
  */
 #include "action/api/date_name.h"
 #include "action/api/words.h"
@@ -23,6 +25,7 @@ typedef struct one_search {
     uint32_t options;
     qd_str preference; /* p NULL: the request's */
     const qd_json_node *partial;
+    search_template *template; /* NULL: its body was read */
 } one_search;
 
 /* --- headers --- */
@@ -140,9 +143,51 @@ static int64_t standard_at_once(qd_actions *a)
     return threads > 0 ? threads * (nodes ? nodes : 1) : 1;
 }
 
-static int read_all(qd_request *q, one_search **out, uint32_t *n, int64_t *at_once, qd_err *err)
+/* The search's body, and what parameters and header say besides. */
+static int read_search(one_search *s, qd_str body, qd_err *err)
 {
-    uint32_t lines = 0;
+    int rc = s->template ? qdi_search_template_body(&s->r, s->template, err)
+                         : qdi_search_body(&s->r, body, err);
+    if (!rc) rc = qdi_search_params(&s->r, err);
+    if (!rc && s->type.n) s->r.dfs = s->dfs;
+    if (!rc && s->preference.p) {
+        s->r.preference = s->preference;
+        rc = qdi_search_preference(&s->r, err);
+    }
+    if (!rc && s->partial && qd_json_truth(s->partial, &s->r.allow_partial)) {
+        rc = qd_err_set(err, QD_E_ARG,
+                        "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                        QD_STR_ARG(s->partial->text));
+    }
+    return rc ? rc : qdi_search_validate(&s->r, err);
+}
+
+/* A template, for later; *missing counts those that are empty. */
+static int read_template(one_search *s, qd_str body, uint32_t *missing, qd_err *err)
+{
+    s->template = qd_arena_alloc(&s->arena, sizeof *s->template);
+    if (!s->template) return qd_err_nomem(err, "a template");
+    int rc = qdi_search_template_read(&s->r, body, s->template, err);
+    if (!rc && !s->template->given) rc = qd_err_set(err, QD_E_ARG, "Malformed search template");
+    if (!rc) *missing += !s->template->ref.source.n && !s->template->ref.id.n;
+    return rc;
+}
+
+static int missing_templates(uint32_t n, qd_err *err)
+{
+    qd_buf b;
+    qd_buf_init(&b, NULL, 1024);
+    for (uint32_t i = 1; i <= n && i <= 20; i++)
+        (void)qd_buf_printf(&b, "%s%u: template is missing;", i > 1 ? "" : " ", i);
+    int rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed:%s", qd_buf_view(&b).p);
+    qd_buf_fini(&b);
+    return rc;
+}
+
+static int read_all(qd_request *q, bool templates, one_search **out, uint32_t *n, int64_t *at_once,
+                    qd_err *err)
+{
+    uint32_t lines = 0, missing = 0;
     int rc = 0;
     if (!q->body.n || q->body.p[q->body.n - 1] != '\n') {
         return qd_err_set(err, QD_E_ARG,
@@ -170,24 +215,12 @@ static int read_all(qd_request *q, one_search **out, uint32_t *n, int64_t *at_on
         qd_buf_init(&s->answer, q->a->account, ANSWERS_MAX);
         qdi_search_request_init(&s->r, q, &s->arena);
         rc = header(q, head, s, err);
-        if (!rc) rc = qdi_search_body(&s->r, body, err);
-        if (!rc) rc = qdi_search_params(&s->r, err);
-        if (!rc && s->type.n) s->r.dfs = s->dfs;
-        if (!rc && s->preference.p) {
-            s->r.preference = s->preference;
-            rc = qdi_search_preference(&s->r, err);
-        }
-        if (!rc && s->partial && qd_json_truth(s->partial, &s->r.allow_partial)) {
-            rc = qd_err_set(err, QD_E_ARG,
-                            "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
-                            QD_STR_ARG(s->partial->text));
-        }
-        if (!rc) rc = qdi_search_validate(&s->r, err);
+        if (!rc) rc = templates ? read_template(s, body, &missing, err) : read_search(s, body, err);
     }
     if (!rc && !*n) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no requests added;");
     }
-    return rc;
+    return !rc && missing ? missing_templates(missing, err) : rc;
 }
 
 /* --- answers --- */
@@ -199,7 +232,8 @@ static void write_one(one_search *s, qd_json_writer *w)
     qd_err err;
     qd_err_init(&err);
     qd_json_object(w);
-    int rc = qdi_search_execute(&s->r, s->index, s->options, s->routing, w, &err);
+    int rc = s->template ? read_search(s, (qd_str){NULL, 0}, &err) : 0;
+    if (!rc) rc = qdi_search_execute(&s->r, s->index, s->options, s->routing, w, &err);
     if (rc) { /* what the search has written is taken back */
         *w = before;
         w->out->n = bytes;
@@ -253,13 +287,13 @@ static void write_answers(const msearch *m, uint32_t n, uint64_t ns, qd_json_wri
     qd_json_object_end(w);
 }
 
-int qdi_api_msearch(qd_request *q, qd_response *r, qd_err *err)
+static int msearch_of(qd_request *q, bool templates, qd_response *r, qd_err *err)
 {
     uint64_t start = qd_env_mono_ns(q->a->env);
     msearch m = {.q = q};
     uint32_t n = 0;
     int64_t at_once;
-    int rc = read_all(q, &m.all, &n, &at_once, err);
+    int rc = read_all(q, templates, &m.all, &n, &at_once, err);
     if (!rc) {
         qdi_search_fan_requests(q->a, n, at_once, run_one, &m);
         rc = qd_task_check(&q->task, err);
@@ -274,4 +308,14 @@ int qdi_api_msearch(qd_request *q, qd_response *r, qd_err *err)
         qd_buf_fini(&m.all[i].answer);
     }
     return rc;
+}
+
+int qdi_api_msearch(qd_request *q, qd_response *r, qd_err *err)
+{
+    return msearch_of(q, false, r, err);
+}
+
+int qdi_api_msearch_template(qd_request *q, qd_response *r, qd_err *err)
+{
+    return msearch_of(q, true, r, err);
 }

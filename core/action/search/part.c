@@ -42,8 +42,8 @@ int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search
     *out = (search_part){
         .query_only = r->query_only,
         .body = r->body,
-        .params = r->q->params,
-        .nparams = r->q->nparams,
+        .params = r->params,
+        .nparams = r->nparams,
         .revision = x->state->revision,
         .now_ms = x->now_ms,
         .from = r->from,

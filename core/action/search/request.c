@@ -14,6 +14,8 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
 {
     *r = (search_request){
         .q = q,
+        .params = q->params,
+        .nparams = q->nparams,
         .arena = arena,
         .size = SEARCH_SIZE_STANDARD,
         .total = SEARCH_TOTAL_STANDARD,
@@ -77,9 +79,13 @@ static int stored_script(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd
 {
     const search_request *r = arg;
     qd_state *s = qd_cluster_state(r->q->a->cluster);
-    int rc = qdi_script_stored(s, id, arena, lang, source, err);
+    qd_script_ref ref;
+    int rc = qdi_script_stored(s, id, arena, &ref, err);
     qd_state_unref(s);
-    return rc;
+    if (rc) return rc;
+    *lang = ref.lang;
+    *source = ref.source;
+    return 0;
 }
 
 qd_query_reading qdi_search_reading(search_request *r)

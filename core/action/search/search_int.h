@@ -15,6 +15,7 @@
 
 #include "action/api/lookup_int.h"
 #include "action/documents/documents_int.h"
+#include "action/script/script_int.h"
 #include "aggs/aggs.h"
 #include "query/dsl.h"
 #include "query/script.h"
@@ -97,6 +98,8 @@ typedef struct search_boost {
 
 typedef struct search_request {
     qd_request *q;
+    const qd_pair *params; /* as other nodes are told: those of q, and what a template adds */
+    uint32_t nparams;
     qd_arena *arena;
     qd_str body;
     qd_query_limits limits; /* the node's; an index adds its own */
@@ -168,6 +171,23 @@ int qdi_search_stored_parse(qd_arena *a, const qd_json_node *n, search_show *out
 /* Details line and col of a place in the body. */
 int qdi_search_err_at(const search_request *r, const char *at, qd_err *err, int code,
                       const char *fmt, ...) QD_PRINTF(5, 6);
+
+/* --- templates (template.c) ------------------------------------------------------------------- */
+
+/* A search by a template, as a body says it. */
+typedef struct search_template {
+    qd_script_ref ref; /* source and id empty: neither was given */
+    bool given;        /* one of them was, be it empty */
+    bool explain, profile;
+} search_template;
+
+/* Reads the body, of which the template keeps views, for the search r. */
+QD_MUST_CHECK
+int qdi_search_template_read(search_request *r, qd_str body, search_template *out, qd_err *err);
+/* Makes r the search that the template becomes: renders it in r's arena and reads it.
+ * QD_E_NOTFOUND, QD_E_ARG, and the errors of a body. [worker] */
+QD_MUST_CHECK
+int qdi_search_template_body(search_request *r, const search_template *t, qd_err *err);
 
 /* --- bound to an index ------------------------------------------------------------------------ */
 
@@ -393,6 +413,9 @@ void qdi_search_task_begin(const search_request *r, qd_task *t);
  * none. */
 int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
                        qd_json_writer *w, qd_err *err);
+/* The same over the indices that the path of its request names, or a scroll of them, as the whole
+ * answer. */
+int qdi_search_answer(search_request *s, uint32_t options, qd_response *r, qd_err *err);
 /* The same as the first page of a scroll. */
 int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_str routing,
                     qd_json_writer *w, qd_err *err);

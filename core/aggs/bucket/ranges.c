@@ -10,11 +10,13 @@ int qdi_aggs_ranges_parse(qdi_parse *p, qdi_agg *a)
     const qd_json_node *m = qd_json_get(a->json, "ranges");
     const char *type = a->type->name;
     if (rc) return rc;
-    if (m && m->type != QD_JSON_T_ARRAY) return qdi_aggs_wrong_type(p, type, m);
-    if (!m || m->n == 0) return 0; /* refused when the tree is bound */
-    qdi_ranges_of(a)->at = qd_arena_calloc(p->arena, m->n * sizeof *qdi_ranges_of(a)->at);
+    bool one = m && m->type == QD_JSON_T_OBJECT; /* in place of a list, as ObjectParser takes it */
+    if (m && !one && m->type != QD_JSON_T_ARRAY) return qdi_aggs_wrong_type(p, type, m);
+    if (!m || (!one && m->n == 0)) return 0; /* refused when the tree is bound */
+    uint32_t n = one ? 1 : m->n;
+    qdi_ranges_of(a)->at = qd_arena_calloc(p->arena, n * sizeof *qdi_ranges_of(a)->at);
     if (!qdi_ranges_of(a)->at) return qd_err_nomem(p->err, "ranges");
-    for (const qd_json_node *r = m->first; r; r = r->next) {
+    for (const qd_json_node *r = one ? m : m->first; r; r = one ? NULL : r->next) {
         qdi_range *g = &qdi_ranges_of(a)->at[qdi_ranges_of(a)->n++];
         if (r->type != QD_JSON_T_OBJECT) {
             qdi_aggs_xcontent_error(p, r, "[%s] Expected START_OBJECT but was: %s", type,

@@ -10,7 +10,7 @@ typedef struct appending {
 static int make(qdi_build *b, void *config, qd_err *err)
 {
     appending *c = config;
-    qdi_escape escape;
+    qd_mustache_escape escape;
     int rc = qdi_arg_tpath(b, "field", (qd_str){NULL, 0}, &c->field, err);
     if (!rc) rc = qdi_arg_media_type(b, &escape, err);
     if (!rc) rc = qdi_arg_value(b, "value", escape, &c->value, err);

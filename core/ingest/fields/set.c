@@ -10,7 +10,7 @@ typedef struct set {
 static int make(qdi_build *b, void *config, qd_err *err)
 {
     set *c = config;
-    qdi_escape escape;
+    qd_mustache_escape escape;
     qd_str copy;
     int rc = qdi_arg_tpath(b, "field", (qd_str){NULL, 0}, &c->field, err);
     if (!rc) rc = qdi_arg_str_opt(b, "copy_from", &copy, err);

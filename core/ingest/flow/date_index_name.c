@@ -4,7 +4,7 @@
 
 typedef struct naming {
     qdi_path field;
-    qdi_template *prefix, *rounding, *format;
+    qd_mustache *prefix, *rounding, *format;
     qdi_date_way **ways;
     uint32_t n;
     qd_zone *zone;
@@ -26,13 +26,13 @@ static bool unit_of(qd_str text, qd_date_unit *out)
     return false;
 }
 
-static int template_or(qdi_build *b, const char *key, const char *standard, qdi_template **out,
+static int template_or(qdi_build *b, const char *key, const char *standard, qd_mustache **out,
                        qd_err *err)
 {
     qd_str text;
     int rc = qdi_arg_str(b, key, standard, &text, err);
     if (rc) return rc;
-    rc = qdi_template_make(b->a, text, QDI_ESCAPE_NONE, out, err);
+    rc = qd_mustache_compile(b->a, text, QD_MUSTACHE_PLAIN, out, err);
     return rc ? qdi_arg_wrap(b, key, err) : 0;
 }
 
@@ -52,7 +52,7 @@ static int make(qdi_build *b, void *config, qd_err *err)
     if (!qdi_locale_known(locale))
         return qdi_arg_fail(b, "locale", err, "locale [%.*s] is not supported, only English is",
                             QD_STR_ARG(locale));
-    if (qdi_template_constant(c->rounding, &fixed) && !unit_of(fixed, &unit))
+    if (qd_mustache_constant(c->rounding, &fixed) && !unit_of(fixed, &unit))
         return qdi_arg_fail(b, "date_rounding", err, "unit [%.*s] is not supported",
                             QD_STR_ARG(fixed));
     if ((rc = qd_zone_make(b->a, zone, &c->zone, err))) return qdi_arg_wrap(b, "timezone", err);

@@ -2,7 +2,7 @@
 #include "ingest/ingest_int.h"
 
 typedef struct failing {
-    qdi_template *message;
+    qd_mustache *message;
 } failing;
 
 static int make(qdi_build *b, void *config, qd_err *err)

@@ -2,7 +2,7 @@
 #include "ingest/ingest_int.h"
 
 typedef struct calling {
-    qdi_template *name;
+    qd_mustache *name;
     bool ignore_missing;
 } calling;
 

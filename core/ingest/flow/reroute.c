@@ -8,11 +8,11 @@
 
 typedef struct rerouting {
     qd_str destination;
-    qdi_template **type, **dataset, **space;
+    qd_mustache **type, **dataset, **space;
     uint32_t ntype, ndataset, nspace;
 } rerouting;
 
-static int list_of(qdi_build *b, const char *key, const char *standard, qdi_template ***out,
+static int list_of(qdi_build *b, const char *key, const char *standard, qd_mustache ***out,
                    uint32_t *n, qd_err *err)
 {
     qd_str *texts, one = qd_str_c(standard);
@@ -23,7 +23,7 @@ static int list_of(qdi_build *b, const char *key, const char *standard, qdi_temp
     *out = qd_arena_calloc(b->a, *n * sizeof **out);
     if (!*out) return qd_err_nomem(err, "processor");
     for (uint32_t k = 0; k < *n && !rc; k++)
-        rc = qdi_template_make(b->a, texts[k], QDI_ESCAPE_NONE, &(*out)[k], err);
+        rc = qd_mustache_compile(b->a, texts[k], QD_MUSTACHE_PLAIN, &(*out)[k], err);
     return rc ? qdi_arg_wrap(b, key, err) : 0;
 }
 
@@ -62,8 +62,8 @@ static qd_str sanitized(qd_ingest_run *r, qd_str s, bool dashes)
 }
 
 /* The first text of the list that is not empty, else what the present name says. */
-static int pick(qd_ingest_run *r, qdi_template *const *list, uint32_t n, qd_str present,
-                bool dashes, qd_str *out, qd_err *err)
+static int pick(qd_ingest_run *r, qd_mustache *const *list, uint32_t n, qd_str present, bool dashes,
+                qd_str *out, qd_err *err)
 {
     for (uint32_t k = 0; k < n; k++) {
         int rc = qdi_template_text(r, list[k], out, err);

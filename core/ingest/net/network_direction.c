@@ -5,7 +5,7 @@
 typedef struct direction {
     qdi_path source, destination, target, list;
     bool has_list, ignore_missing;
-    qdi_template **networks;
+    qd_mustache **networks;
     uint32_t n;
 } direction;
 
@@ -31,7 +31,7 @@ static int make(qdi_build *b, void *config, qd_err *err)
     c->networks = qd_arena_calloc(b->a, c->n * sizeof *c->networks);
     if (!c->networks) return qd_err_nomem(err, "processor");
     for (uint32_t k = 0; k < c->n && !rc; k++)
-        rc = qdi_template_make(b->a, texts[k], QDI_ESCAPE_NONE, &c->networks[k], err);
+        rc = qd_mustache_compile(b->a, texts[k], QD_MUSTACHE_PLAIN, &c->networks[k], err);
     return rc ? qdi_arg_wrap(b, "internal_networks", err) : 0;
 }
 

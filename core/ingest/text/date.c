@@ -8,8 +8,8 @@ typedef struct dating {
     qd_str *names;
     qdi_date_way **ways;
     uint32_t nways;
-    qdi_template *timezone, *locale; /* NULL: none */
-    qd_zone *zone;                   /* of a timezone that is no template */
+    qd_mustache *timezone, *locale; /* NULL: none */
+    qd_zone *zone;                  /* of a timezone that is no template */
     qd_date_format *output;
 } dating;
 
@@ -18,9 +18,9 @@ static int locale_of(qdi_build *b, dating *c, qd_err *err)
     qd_str text, fixed;
     int rc = qdi_arg_str_opt(b, "locale", &text, err);
     if (rc || !text.p) return rc;
-    rc = qdi_template_make(b->a, text, QDI_ESCAPE_NONE, &c->locale, err);
+    rc = qd_mustache_compile(b->a, text, QD_MUSTACHE_PLAIN, &c->locale, err);
     if (rc) return qdi_arg_wrap(b, "locale", err);
-    if (!qdi_template_constant(c->locale, &fixed) || qdi_locale_known(fixed)) return 0;
+    if (!qd_mustache_constant(c->locale, &fixed) || qdi_locale_known(fixed)) return 0;
     return qdi_arg_fail(b, "locale", err, "locale [%.*s] is not supported, only English is",
                         QD_STR_ARG(fixed));
 }
@@ -30,8 +30,8 @@ static int timezone_of(qdi_build *b, dating *c, qd_err *err)
     qd_str text, fixed;
     int rc = qdi_arg_str_opt(b, "timezone", &text, err);
     if (rc || !text.p) return rc;
-    rc = qdi_template_make(b->a, text, QDI_ESCAPE_NONE, &c->timezone, err);
-    if (!rc && qdi_template_constant(c->timezone, &fixed)) {
+    rc = qd_mustache_compile(b->a, text, QD_MUSTACHE_PLAIN, &c->timezone, err);
+    if (!rc && qd_mustache_constant(c->timezone, &fixed)) {
         c->timezone = NULL;
         rc = qd_zone_make(b->a, fixed, &c->zone, err);
     }

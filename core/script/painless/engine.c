@@ -61,9 +61,10 @@ static void program_free(void *compiled)
     qd_free(p);
 }
 
-static int compile(qd_str source, qd_script_context context, qd_account *account, void **out,
-                   size_t *bytes, qd_err *err)
+static int compile(qd_str source, qd_script_context context, uint8_t variant, qd_account *account,
+                   void **out, size_t *bytes, qd_err *err)
 {
+    (void)variant;
     qdp_program *p = qd_calloc(account, sizeof *p);
     if (!p) return qd_err_nomem(err, "a script");
     qd_arena_init(&p->arena, account, 32u << 20);
@@ -132,12 +133,14 @@ static bool uses(const void *compiled, qd_script_var v)
     return ((const qdp_program *)compiled)->uses & 1u << v;
 }
 
-const qd_script_lang qd_script_painless = {.name = "painless",
-                                           .contexts = ~0ull & ~(1ull << QD_SCRIPT_TEMPLATE),
-                                           .compile = compile,
-                                           .run = run,
-                                           .close = close_run,
-                                           .free = program_free,
-                                           .fields = fields,
-                                           .uses = uses,
-                                           .batch = qdp_batch};
+const qd_script_lang qd_script_painless = {
+    .name = "painless",
+    .contexts = ~(1ull << QD_SCRIPT_TEMPLATE | 1ull << QD_SCRIPT_INGEST_TEMPLATE),
+    .standard = QD_SCRIPT_CONTEXTS,
+    .compile = compile,
+    .run = run,
+    .close = close_run,
+    .free = program_free,
+    .fields = fields,
+    .uses = uses,
+    .batch = qdp_batch};

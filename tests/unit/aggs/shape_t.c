@@ -127,6 +127,8 @@ static void buckets(void **state)
                "{\"a\":{\"buckets\":[{\"key\":\"*-20.0\",\"to\":20.0,\"doc_count\":2},"
                "{\"key\":\"mid\",\"from\":20.0,\"to\":30.0,\"doc_count\":1},"
                "{\"key\":\"30.0-*\",\"from\":30.0,\"doc_count\":3}]}}");
+    lib_expect(&l, "{\"a\":{\"range\":{\"field\":\"n\",\"ranges\":{\"from\":30}}}}",
+               "{\"a\":{\"buckets\":[{\"key\":\"30.0-*\",\"from\":30.0,\"doc_count\":3}]}}");
     lib_expect(&l,
                "{\"a\":{\"filters\":{\"filters\":{\"r\":{\"term\":{\"b\":true}},"
                "\"q\":{\"range\":{\"s\":{\"lt\":2}}}},\"other_bucket\":true}},"
