@@ -762,7 +762,7 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
     if (source_wanted(s) && g->source_stored) {
         qd_json_key_c(w, "_source");
         rc = h->level ? qdi_nested_source(h, i, w, err)
-                      : qdi_source_write(&s->source, g->source, w, err);
+                      : qdi_hits_source_write(h, g->source, w, err);
     }
     if (!rc) rc = write_fields(h, i, w, err);
     if (!rc && s->highlight) rc = qdi_highlight_write(h, i, w, err);

@@ -159,6 +159,7 @@ static void clear_page(search_context *c)
         s->drained |= !s->rc && s->nhits == 0;
         qd_err_fini(&s->err);
         qd_arena_reset(&s->arena);
+        s->memos = NULL;
         if (s->aggs) qd_aggs_partial_free(s->aggs);
         s->aggs = NULL;
         s->resume = c->has_last[i] ? &c->last[i] : NULL;
