@@ -110,6 +110,8 @@ static int32_t add(qd_part_buffer *b, uint32_t doc, qd_str value, qd_err *err)
     if (value.n != b->row)
         return qd_err_set(err, QD_E_ARG, "the vector has %zu bytes, those of the field have %llu",
                           value.n, (unsigned long long)b->row);
+    if (n && b->docs[n - 1] >= doc)
+        return qd_err_set(err, QD_E_ARG, "a document has at most one vector");
     int32_t rc = n == b->cap ? grow(b, err) : 0;
     if (rc) return rc;
     b->docs[n] = doc;

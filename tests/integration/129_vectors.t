@@ -304,6 +304,7 @@ subtest 'refused' => sub {
         }
     }
     like($node->post('/r/_search', { knn => [ (map { { field => 'f', query_vector => [ 1, 2, 3 ], %k } } 1 .. 17) ] })->{content}, qr/more than 16 sections/, 'too many sections');
+    like($node->post('/r/_search', { query => { bool => { should => [ (map { { knn => { field => 'f', query_vector => [ 1, 2, 3 ], %k } } } 1 .. 65) ] } } })->{content}, qr/at most 64 \[knn\] queries/, 'too many queries');
     like($node->post('/r/_search', { knn => [7] })->{content}, qr/VALUE_NUMBER in \[knn\]/, 'a section is an object');
     for my $body ({ query => { term => { f => 1 } } }, { query => { range => { f => { gte => 1 } } } }, { sort => 'f' }, { size => 0, aggs => { a => { terms => { field => 'f' } } } }) {
         is($node->post('/r/_search', $body)->{status}, 400, 'vectors have neither terms nor values to sort by');

@@ -10,6 +10,7 @@
 
 #define CANDIDATES_MAX 10000
 #define SIZE_STANDARD 10u
+#define NEAREST_MAX 64u /* in a query */
 
 typedef struct knn_query {
     qd_query base;
@@ -284,6 +285,8 @@ static int build(qdi_builder *b, const qd_query *query, const qd_node **out, qd_
     if (rc) return rc;
     const qd_vector_field *v = f->vectors;
     if (!v->dims) return qdi_query_none(b, out, err); /* no document has a vector yet */
+    if (++b->nearest > NEAREST_MAX)
+        return qd_err_set(err, QD_E_ARG, "a query has at most %u [knn] queries", NEAREST_MAX);
     qd_node *n = qdi_query_node(b, QD_NATIVE_KNN, err);
     if (!n) return QD_E_NOMEM;
     rc = make_row(b, v, q, &row, err);

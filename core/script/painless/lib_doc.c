@@ -40,6 +40,11 @@ int qdp_doc_at(qdp_vm *vm, const qd_sv *of, int64_t i, qd_sv *out)
     return 0;
 }
 
+qd_str qdp_doc_name(const qd_sv *of)
+{
+    return ((const doc_values *)of->object)->name;
+}
+
 /* The hot way of doc['f'].value: no object is made. */
 int qdp_doc_value(qdp_vm *vm, int slot, qd_str name, qd_sv *out)
 {
