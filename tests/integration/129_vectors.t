@@ -179,6 +179,9 @@ subtest 'beside a query and in other queries' => sub {
     is($count->{json}{count}, 20, '_count');
     $r = $node->post('/v3/_search', { knn => { field => 'l2', query_vector => $q, k => 3, num_candidates => 3 }, explain => $true });
     is(scalar(grep { near($_->{_explanation}{value}, $_->{_score}) } @{ $r->{json}{hits}{hits} }), 3, 'explained') or diag $r->{content};
+    $r = $node->post('/v3/_search', { query => { match_all => {} }, knn => { field => 'l2', query_vector => $q, k => 4, num_candidates => 4, _name => 'near' }, explain => $true, size => 500 });
+    is(scalar(grep { !near($_->{_explanation}{value}, $_->{_score}) } @{ $r->{json}{hits}{hits} }), 0, 'values of explanations are the scores, also of the next nearest of a shard');
+    is(scalar(grep { $_->{matched_queries} } @{ $r->{json}{hits}{hits} }), 4, '... and have no name of a section');
     is($node->post('/v1,v3/_search', { knn => { field => 'l2', query_vector => $q, k => 11, num_candidates => 11 }, size => 100 })->{json}{hits}{total}{value}, 11, 'k holds over indices');
     my $scroll = $node->post('/v3/_search?scroll=1m', { knn => { field => 'l2', query_vector => $q, k => 10, num_candidates => 10 }, size => 4 });
     my @pages = @{ $scroll->{json}{hits}{hits} };

@@ -218,7 +218,9 @@ static int fetch_matched(search_hits *h, qd_err *err)
     for (uint32_t k = 0; k < named && !rc; k++) {
         if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
         float *scores = h->show->named_scores ? h->matched_scores + (size_t)k * h->n : NULL;
-        rc = qdi_hits_test(h, h->index->query.named[k].node, h->matched + k * words, scores, err);
+        const qd_node *node = qdi_search_knn_shown(h, h->index->query.named[k].node);
+        rc = node ? qdi_hits_test(h, node, h->matched + k * words, scores, err)
+                  : qd_err_nomem(err, "named queries");
     }
     return rc;
 }

@@ -51,13 +51,17 @@ static const qd_node *any_of(qd_arena *a, const qd_node *const *nodes, uint32_t 
     return b;
 }
 
-static int add_names(search_index *ix, const qd_query_built *built, qd_arena *a, qd_err *err)
+/* Those of a section; `node` is it as it was bound. */
+static int add_names(search_index *ix, const qd_query_built *built, const qd_node *node,
+                     qd_arena *a, qd_err *err)
 {
     uint32_t n = ix->query.nnamed + built->nnamed;
     qd_query_named *all = qd_arena_alloc(a, (n + 1ul) * sizeof *all);
     if (!all) return qd_err_nomem(err, "named queries");
     if (ix->query.nnamed) memcpy(all, ix->query.named, ix->query.nnamed * sizeof *all);
     if (built->nnamed) memcpy(all + ix->query.nnamed, built->named, built->nnamed * sizeof *all);
+    for (uint32_t i = ix->query.nnamed; i < n; i++)
+        if (all[i].node == built->root) all[i].node = node;
     ix->query.named = all;
     ix->query.nnamed = n;
     return 0;
@@ -91,8 +95,8 @@ int qdi_search_knn_bind(search_run *x, search_index *ix, qd_err *err)
     for (uint32_t i = 0; i < r->nknn && !rc; i++) {
         qd_query_built built;
         rc = qd_query_build(&ix->context, r->knn[i], &built, err);
-        if (!rc) rc = add_names(ix, &built, x->arena, err);
         if (!rc) rc = filtered(ix, built.root, x->arena, &ix->knn[i], err);
+        if (!rc) rc = add_names(ix, &built, ix->knn[i], x->arena, err);
         if (rc) return rc;
         ix->query.uncacheable |= built.uncacheable;
         nodes[n++] = ix->knn[i];
@@ -133,6 +137,39 @@ int qdi_search_knn_root(search_shard *s, const qd_node **out, qd_err *err)
     }
     *out = any_of(&s->arena, nodes, n);
     return *out ? 0 : qd_err_nomem(err, "search");
+}
+
+/* A section as the shard of some hits has run it: with what its plans found, where that is still
+ * there. NULL: out of memory. */
+static const qd_node *shown_section(const search_hits *h, uint32_t i)
+{
+    const search_shard *s = h->of;
+    const qd_node *from = h->index->knn[i];
+    if (!qd_node_nearest(from)) return from;
+    bool none = s->nearest && !s->nearest[i];
+    qd_node *n = qd_node_make(h->arena, none ? QD_NATIVE_MATCH_NONE : from->kind);
+    if (!n || none) return n;
+    *n = *from;
+    if (s->nearest) n->u.knn.k = s->nearest[i];
+    if (s->memos && s->memos[i].found) n->u.knn.memo = &s->memos[i];
+    return n;
+}
+
+const qd_node *qdi_search_knn_shown(const search_hits *h, const qd_node *n)
+{
+    const search_index *ix = h->index;
+    const qd_node *nodes[SEARCH_KNN_MAX + 1];
+    uint32_t count = 0;
+    if (!h->of || !ix->nknn) return n;
+    for (uint32_t i = 0; i < ix->nknn; i++)
+        if (n == ix->knn[i]) return shown_section(h, i);
+    if (n != ix->query.root) return n;
+    if (ix->own) nodes[count++] = ix->own;
+    for (uint32_t i = 0; i < ix->nknn; i++) {
+        nodes[count] = shown_section(h, i);
+        if (!nodes[count++]) return NULL;
+    }
+    return any_of(h->arena, nodes, count);
 }
 
 /* The best scores of a section in a shard, best first. */

@@ -310,6 +310,7 @@ static int fetch_one(search_context *c, search_picks *p, qd_arena *arena, qd_tas
         .x = x,
         .index = s->index,
         .shard = s->number,
+        .of = s,
         .searcher = s->searcher,
         .show = &x->r->show,
         .keys = shown_keys(s, p, arena),

@@ -384,6 +384,9 @@ int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err 
 int qdi_search_knn_bind(search_run *x, search_index *ix, qd_err *err);
 /* The query and the sections of a shard, limited to what is known of the nearest. [worker] */
 int qdi_search_knn_root(search_shard *s, const qd_node **out, qd_err *err);
+/* A query of the hits' index as it was run on their shard: the whole, or one with a name; made in
+ * the hits' arena. NULL: out of memory. [worker] */
+const qd_node *qdi_search_knn_shown(const struct search_hits *h, const qd_node *n);
 /* The shards of this run find their best scores. [worker] */
 void qdi_search_knn_tell(search_run *x);
 /* All shards tell theirs, and are told how many of their best are among the nearest; nothing for
@@ -433,6 +436,7 @@ typedef struct search_hits {
     search_run *x;
     search_index *index;
     uint32_t shard;
+    const search_shard *of; /* whose query found them; NULL: hits within hits */
     qd_searcher *searcher;
     const search_show *show;
     const search_keys *keys; /* NULL: by score */

@@ -259,8 +259,10 @@ void qdi_nearest_read(qd_body_reader *r, qd_arena *arena, search_shard *const *s
         for (size_t k = 0; k < sections && !qd_body_reader_bad(r); k++) {
             all[k].n = (uint32_t)qd_read_array(r, "knn.scores", HITS_MAX, 4);
             all[k].at = room(r, all[k].n, sizeof *all[k].at, arena);
-            for (uint32_t j = 0; j < all[k].n && !qd_body_reader_bad(r); j++)
+            for (uint32_t j = 0; j < all[k].n && !qd_body_reader_bad(r); j++) {
                 all[k].at[j] = qd_read_float(r, "knn.score");
+                if (!(all[k].at[j] >= 0)) qd_body_reader_fail(r, "knn.score", "is no score");
+            }
         }
         bool whole = !qd_body_reader_bad(r) && sections && sections == shards[i]->index->nknn;
         if (whole) shards[i]->scores = all;
