@@ -50,6 +50,7 @@ bool qd_script_context_find(qd_str name, qd_script_context *out);
 typedef struct qd_script_values {
     uint32_t n;
     const qd_sv *v; /* n values, in order; owned by the host until the next document */
+    bool vector;    /* a vector, which `vector` of the host gives: v is null */
 } qd_script_values;
 
 typedef enum qd_script_vector_kind {

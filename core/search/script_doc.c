@@ -188,7 +188,7 @@ static int values_of_vector(qd_script_doc *d, const qd_field *f, qd_script_value
     static const qd_sv none = {.tag = QD_SV_NULL};
     qd_script_vector v;
     int rc = vector_at(d, f, &v, err);
-    *out = (qd_script_values){!rc && v.row ? 1 : 0, &none};
+    *out = (qd_script_values){.n = !rc && v.row, .v = &none, .vector = true};
     return rc;
 }
 
@@ -208,7 +208,7 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
         return values_of_vector(d, f, out, err);
     }
     if (rc) return rc;
-    *out = (qd_script_values){0, NULL};
+    *out = (qd_script_values){0};
     if (c->rd) rc = qd_column_values(c->rd, d->doc, &v, &n, err);
     if (rc || !n) return rc;
     if (n > c->cap) {
@@ -223,7 +223,7 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
     for (uint32_t i = 0; i < n && !rc; i++)
         rc = c->dict ? text(c, c->values[i].i, &c->values[i], err)
                      : number(d, c, c->values[i].i, &c->values[i]);
-    *out = (qd_script_values){n, c->values};
+    *out = (qd_script_values){.n = n, .v = c->values};
     return rc == QD_E_NOMEM && !(err && err->code) ? qd_err_nomem(err, "values for a script") : rc;
 }
 

@@ -175,6 +175,13 @@ subtest 'beside a query and in other queries' => sub {
         my %in = map { $_ => $o{$_} } grep { $how->[1]->($o{$_}) } keys %o;
         check_hits($node->post('/v3/_search', { query => { knn => { o_l2 => { vector => $q, %{ $how->[0] } } } }, size => 500 }), \%in, 500, 'all within ' . (keys %{ $how->[0] })[0]);
     }
+    for my $f (qw(dot mip)) { # a distance is minus the product
+        my $u = unit($D);
+        my %s = %{ scores($f, $u) };
+        my %in = map { $_ => $s{$_} } grep { dot($u, $docs{$_}{$f}) >= 0.1 } keys %s;
+        check_hits($node->post('/v3/_search', { query => { knn => { $f => { vector => $u, max_distance => -0.1 } } }, size => 500 }), \%in, 500, "max_distance of $f");
+        check_hits($node->post('/v3/_search', { knn => { field => $f, query_vector => $u, k => 500, num_candidates => 500, similarity => 0.1 }, size => 500 }), \%in, 500, "similarity of $f");
+    }
     my $count = $node->post('/v1/_count', { query => { bool => { must => [ { knn => { field => 'cos', query_vector => $q, k => 20, num_candidates => 20 } } ] } } });
     is($count->{json}{count}, 20, '_count');
     $r = $node->post('/v3/_search', { knn => { field => 'l2', query_vector => $q, k => 3, num_candidates => 3 }, explain => $true });

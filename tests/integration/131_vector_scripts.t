@@ -86,6 +86,7 @@ for (
     [ "dotProduct(params.q, 'bits')", { q => $bits }, qr/not supported for bit vectors/ ],
     [ "hamming(params.q, 'k')", { q => $f }, qr/only supported for byte or bit vectors/ ],
     [ "hamming(params.q, 'b')", { q => [ (0.5) x $D ] }, qr/whole numbers from -128 to 127/ ],
+    [ "doc['k'].value", {}, qr/value through 'get' or 'value' is not supported, use 'vectorValue'/ ],
     [ "doc['n'].magnitude", {}, qr/has no vectors/ ],
     [ "cosineSimilarity(params.q, 'k')", { q => [ (0) x $D ] }, qr/invalid score \[NaN\]/ ],
     [ "doc['f'].magnitude", {}, qr/doesn't have a value for a vector field/ ],

@@ -176,22 +176,22 @@ static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
 /* The least score of a vector that is as near as a client says, in the space's own measure. */
 static float least_score(const qd_vector_field *v, const knn_query *q)
 {
-    bool bytes = v->element == QD_ELEMENT_BYTE;
-    float s = q->similarity, d = q->distance;
+    /* OpenSearch's distances are 1 - cos, minus the dot product, the square of the distance */
+    bool given = q->has_distance;
+    float s = q->similarity, d = q->distance, dims = (float)v->dims, dot = given ? -d : s;
     if (q->has_min_score) return q->min_score;
     switch (v->space) {
     case QD_SPACE_COSINE:
-        return q->has_distance ? (2 - d) / 2 : (1 + s) / 2;
+        return given ? (2 - d) / 2 : (1 + s) / 2;
     case QD_SPACE_DOT:
-        return bytes ? 0.5f + s / ((float)v->dims * 32768) : (1 + s) / 2;
+        return v->element == QD_ELEMENT_BYTE ? 0.5f + dot / (dims * 32768) : (1 + dot) / 2;
     case QD_SPACE_L2:
-        if (v->element == QD_ELEMENT_BIT) return ((float)v->dims - s) / (float)v->dims;
-        return q->has_distance ? 1 / (1 + d) : 1 / (1 + s * s);
+        if (v->element == QD_ELEMENT_BIT) return (dims - (given ? d : s)) / dims;
+        return 1 / (1 + (given ? d : s * s));
     case QD_SPACE_MAX_DOT:
-        if (q->has_distance) s = -d;
-        return s < 0 ? 1 / (1 - s) : s + 1;
+        return dot < 0 ? 1 / (1 - dot) : dot + 1;
     default:
-        return 1 / (1 + (q->has_distance ? d : s));
+        return 1 / (1 + (given ? d : s));
     }
 }
 

@@ -815,7 +815,7 @@ static void analysis_parts_wait_for_their_level(void **state)
     assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
     assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
     assert_int_equal(create(&new, "b", plain, french, &err), 0);
-    assert_int_equal(create(&new, "c", plain, vectors, &err), 0);
+    assert_int_equal(create(&new, "d", plain, vectors, &err), 0);
     assert_int_equal(create(&new, "c", light, "{}", &err), 0);
     qd_settings_unref(plain);
     qd_settings_unref(light);
