@@ -10,7 +10,8 @@ static void preview(doc *d, qd_buf *out)
 {
     qd_json_reader *r = &d->r;
     if (r->event != QD_JSON_OBJECT && r->event != QD_JSON_ARRAY) {
-        qd_str text = r->event == QD_JSON_NULL ? QD_STR("null") : qdi_doc_text(d);
+        bool none = r->event == QD_JSON_NULL || r->event == QD_JSON_ARRAY_END; /* behind it */
+        qd_str text = none ? QD_STR("null") : qdi_doc_text(d);
         (void)qd_buf_str(out, qd_str_sub(text, 0, PREVIEW_MAX));
         return;
     }

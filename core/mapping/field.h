@@ -25,7 +25,7 @@ typedef enum qd_value_class {
     QD_VALUE_BOOL,   /* term "T" or "F"; int64 column 0 or 1 */
     QD_VALUE_IP,     /* 16-byte point; ordinal column of 16 bytes */
     QD_VALUE_RANGE,  /* interval: two ends as one entry of an ordinal column; points beside it */
-    QD_VALUE_OPAQUE, /* of a plugin's type: an index part alone */
+    QD_VALUE_OPAQUE, /* an index part alone: vectors, some of plugins' types */
 } qd_value_class;
 
 /* What the numbers of an int64 column are: how they decode, order and look. */
@@ -57,6 +57,7 @@ typedef enum qd_exists_by {
     QD_EXISTS_ALWAYS,     /* all documents have the value of the mapping */
 } qd_exists_by;
 
+struct qd_vector_field; /* mapping/vectors.h */
 struct qd_part_type;
 struct qd_field_conf;
 struct qd_field_type; /* row of the table of types, mapping/type_int.h */
@@ -118,8 +119,10 @@ typedef struct qd_field {
     int64_t null_i64; /* and as encoded value */
     uint8_t null_ip[16];
 
-    /* of a plugin's type (sdk field.h) */
-    const struct qd_part_type *part;  /* its index part; NULL: none */
+    const struct qd_vector_field *vectors; /* NULL: its values are none */
+
+    /* of a type with an index part (sdk field.h) */
+    const struct qd_part_type *part;  /* NULL: none */
     const struct qd_field_conf *conf; /* the field's parameters */
     const char *unusable;             /* why no document can have it here; NULL: it can */
 

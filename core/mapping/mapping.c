@@ -182,11 +182,11 @@ static int check_reserved(qd_str name, qd_err *err)
 
 static void exists_how(qd_field *f)
 {
-    f->exists_by = f->constant               ? f->fixed.p ? QD_EXISTS_ALWAYS : QD_EXISTS_NEVER
-                   : f->doc_values           ? QD_EXISTS_COLUMN
-                   : f->norms                ? QD_EXISTS_NORMS
-                   : f->indexed || f->stored ? QD_EXISTS_FIELD_NAME
-                                             : QD_EXISTS_NEVER;
+    f->exists_by = f->constant     ? f->fixed.p ? QD_EXISTS_ALWAYS : QD_EXISTS_NEVER
+                   : f->doc_values ? QD_EXISTS_COLUMN
+                   : f->norms      ? QD_EXISTS_NORMS
+                   : f->indexed || f->stored || f->part ? QD_EXISTS_FIELD_NAME
+                                                        : QD_EXISTS_NEVER;
 }
 
 /* A field and those that its type brings, the implied ones into multi. */

@@ -42,6 +42,10 @@ typedef enum param_id {
     PARAM_PATH,
     PARAM_DEPTH_LIMIT,
     PARAM_SHINGLE,
+    PARAM_DIMS,
+    PARAM_ELEMENT,
+    PARAM_SPACE,
+    PARAM_VECTOR_INDEX,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -114,7 +118,8 @@ struct qd_field_type {
     bool plain;      /* no multi-field, nor has it some, nor copy_to */
     bool whole;      /* arrays and objects are one value: `value` stands before the whole of it */
     bool objects;    /* objects are values: `value` stands before one, and goes to its end */
-    const struct qdi_foreign *own; /* of a plugin's type (types/foreign.c), else NULL */
+    const struct qdi_foreign *own;   /* of a plugin's type (types/foreign.c), else NULL */
+    const struct qd_part_type *part; /* index part of a type of ours; NULL: none */
     const char *name;
     const char *family; /* for _field_caps; NULL: the name */
     uint32_t level;     /* of formats that it needs (base/features.h); 0: any has it */
@@ -152,6 +157,10 @@ struct qd_field_type {
 
 /* Row by name; NULL when there is none. */
 const struct qd_field_type *qdi_field_type(qd_str name);
+
+/* The index part of a type of ours, by the name that segments have of it; false: there is none. */
+struct qd_part_type;
+bool qdi_field_part(qd_str name, struct qd_part_type *out);
 
 /* Index of a parameter in its type's list, or -1. */
 int qdi_param_index(const struct qd_field_type *t, param_id id);

@@ -19,6 +19,7 @@ typedef struct qdi_builder {
     bool uncacheable, bare_error; /* bare_error: not to be wrapped as "failed to create query" */
     uint32_t leaves;              /* clauses over the whole tree */
     uint32_t uncounted;           /* of them, values of a terms query: one clause to Lucene */
+    uint32_t nearest;             /* searches for nearest vectors, each of which looks at all */
     uint32_t depth;               /* of queries that plugins return */
     qd_str nested;                /* path of the nested documents that are asked of; n 0: none */
 } qdi_builder;

@@ -72,6 +72,7 @@ typedef struct qd_query_context {
     qd_str
         nested; /* path of the nested documents that are asked of; n 0: the documents themselves */
     int64_t now_ms;
+    uint32_t size;                /* hits that the request asks for; 0: 10 */
     const qd_str *default_fields; /* index.query.default_field; none: "*" */
     uint32_t ndefault_fields;
     bool lenient; /* index.query_string.lenient */
@@ -116,6 +117,11 @@ typedef struct qd_query_built {
 QD_MUST_CHECK
 int qd_query_read(const qd_query_reading *how, qd_json_reader *r, const qd_query **out,
                   qd_err *err);
+/* The same of what stands behind the name of a query of the DSL: the reader stands on its
+ * START_OBJECT. */
+QD_MUST_CHECK
+int qd_query_read_as(const qd_query_reading *how, const char *name, qd_json_reader *r,
+                     const qd_query **out, qd_err *err);
 /* The same from text that holds one query object and nothing else. [any] */
 QD_MUST_CHECK
 int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query **out, qd_err *err);

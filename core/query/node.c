@@ -52,6 +52,11 @@ const qd_node_bool *qd_node_clauses(const qd_node *n)
     return n->kind == QD_NATIVE_BOOL ? &n->u.boolean : NULL;
 }
 
+const qd_node_knn *qd_node_nearest(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_KNN ? &n->u.knn : NULL;
+}
+
 typedef enum holds {
     HOLDS_NOTHING,
     HOLDS_CHILD,

@@ -255,6 +255,23 @@ typedef struct qd_node_doc_set {
     void *arg;
 } qd_node_doc_set;
 
+/* Documents whose vectors are nearest to one, over all segments of a searcher. */
+typedef struct qd_node_knn {
+    const qd_node *filter; /* only documents that it matches are looked at; NULL: all */
+    qd_str field;
+    const struct qd_vector_field *vectors; /* of the mapping */
+    const void *row; /* of the query, as the field's rows are, zeros behind it (QD_VEC_LANES) */
+    uint32_t k;      /* best by score, ties to the lower document; 0: all */
+    bool has_min;    /* and scores at least min_score, before the boost */
+    float min_score;
+    struct qd_knn_memo *memo; /* NULL: none */
+} qd_node_knn;
+/* What one plan has found, for the later ones of the same searcher and arena. One thread at a time.
+ */
+typedef struct qd_knn_memo {
+    const void *found; /* NULL: nothing yet */
+} qd_knn_memo;
+
 /*
  * An operator that could not be rewritten (rule 13 of the engine): search opens its iterator on
  * each segment, reads blocks of documents and takes part in pruning by its max_score.
@@ -293,6 +310,7 @@ struct qd_node {
         qd_node_functions functions;
         qd_node_ids ids;
         qd_node_doc_set doc_set;
+        qd_node_knn knn;
         qd_node_custom custom;
     } u;
 };
@@ -315,6 +333,8 @@ typedef struct qd_node_list {
 #define QD_NODE_LISTS_MAX 4u
 /* The clauses of a bool; NULL when the node is none. [any] */
 const qd_node_bool *qd_node_clauses(const qd_node *n);
+/* The search for nearest vectors; NULL when the node is none. [any] */
+const qd_node_knn *qd_node_nearest(const qd_node *n);
 /* The lists that a node holds, in the order of the query, into out (QD_NODE_LISTS_MAX); returns how
  * many: 0 of a leaf. [any] */
 uint32_t qd_node_lists(const qd_node *n, qd_node_list *out);

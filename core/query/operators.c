@@ -59,7 +59,9 @@ int qd_query_plugins_check(const qd_plugin_host *host, qd_err *err)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-int qd_query_read(const qd_query_reading *how, qd_json_reader *r, const qd_query **out, qd_err *err)
+/* A query, or what stands behind the name of one. */
+static int read_one(const qd_query_reading *how, const qd_query_type *type, qd_json_reader *r,
+                    const qd_query **out, qd_err *err)
 {
     qdi_reading rd = {.how = how,
                       .arena = how->arena,
@@ -67,9 +69,22 @@ int qd_query_read(const qd_query_reading *how, qd_json_reader *r, const qd_query
     rd.sdk = (qd_query_ctx){.struct_size = sizeof rd.sdk, .arena = how->arena};
     const char *begin = r->begin;
     if (how->origin) r->begin = how->origin;
-    int rc = qdi_read_inner(&rd, r, out, err);
+    int rc = type ? qdi_read_row(&rd, r, type, out, err) : qdi_read_inner(&rd, r, out, err);
     r->begin = begin;
     return rc;
+}
+
+int qd_query_read(const qd_query_reading *how, qd_json_reader *r, const qd_query **out, qd_err *err)
+{
+    return read_one(how, NULL, r, out, err);
+}
+
+int qd_query_read_as(const qd_query_reading *how, const char *name, qd_json_reader *r,
+                     const qd_query **out, qd_err *err)
+{
+    const qd_query_type *type = qdi_query_type_find(qd_str_c(name));
+    qd_assert(type);
+    return read_one(how, type, r, out, err);
 }
 
 int qd_query_read_text(const qd_query_reading *how, qd_str json, const qd_query **out, qd_err *err)

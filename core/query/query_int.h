@@ -157,6 +157,10 @@ typedef struct qdi_reading {
 /* One query, as dsl.h's qd_query_read. */
 QD_MUST_CHECK
 int qdi_read_inner(qdi_reading *rd, qd_json_reader *r, const qd_query **out, qd_err *err);
+/* What stands behind the name of a query of this type. */
+QD_MUST_CHECK
+int qdi_read_row(qdi_reading *rd, qd_json_reader *r, const qd_query_type *type,
+                 const qd_query **out, qd_err *err);
 /* A parsed query of this type with defaults; NULL when out of memory (err says so). */
 QD_MUST_CHECK
 qd_query *qdi_query_make(qdi_reading *rd, const qd_query_type *type, qd_err *err);

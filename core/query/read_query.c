@@ -81,8 +81,8 @@ static int read_plugin(qdi_reading *rd, qd_json_reader *r, qd_str name,
     return rc;
 }
 
-static int read_row(qdi_reading *rd, qd_json_reader *r, const qd_query_type *type,
-                    const qd_query **out, qd_err *err)
+int qdi_read_row(qdi_reading *rd, qd_json_reader *r, const qd_query_type *type,
+                 const qd_query **out, qd_err *err)
 {
     qd_query *q = qdi_query_make(rd, type, err);
     if (!q) return QD_E_NOMEM;
@@ -103,7 +103,8 @@ static int read_named(qdi_reading *rd, qd_json_reader *r, qd_str name, const qd_
                           "The nested depth of the query exceeds the maximum nested depth for "
                           "queries set in [indices.query.bool.max_nested_depth]");
     rd->depth++;
-    int rc = type ? read_row(rd, r, type, out, err) : read_plugin(rd, r, name, vt, self, out, err);
+    int rc =
+        type ? qdi_read_row(rd, r, type, out, err) : read_plugin(rd, r, name, vt, self, out, err);
     rd->depth--;
     return rc;
 }

@@ -50,13 +50,29 @@ bool qd_script_context_find(qd_str name, qd_script_context *out);
 typedef struct qd_script_values {
     uint32_t n;
     const qd_sv *v; /* n values, in order; owned by the host until the next document */
+    bool vector;    /* a vector, which `vector` of the host gives: v is null */
 } qd_script_values;
+
+typedef enum qd_script_vector_kind {
+    QD_SCRIPT_VECTOR_FLOATS,
+    QD_SCRIPT_VECTOR_BYTES, /* int8 */
+    QD_SCRIPT_VECTOR_BITS   /* 8 dimensions a byte */
+} qd_script_vector_kind;
+/* The vector of a field of the present document; owned by the host until the next one. */
+typedef struct qd_script_vector {
+    qd_script_vector_kind kind;
+    uint32_t dims;
+    float length;    /* not of bits */
+    const void *row; /* at any alignment; NULL: the document has none */
+} qd_script_vector;
 
 /* What a run asks of its host. */
 typedef struct qd_script_host {
     /* The values of a field of the present document. slot: the number of the name among
      * qd_script_fields, or -1. QD_E_ARG when there is no such field, with its text. */
     int (*values)(void *self, int slot, qd_str field, qd_script_values *out, qd_err *err);
+    /* The vector of a field; NULL: there are none here. QD_E_ARG when it is no field of vectors. */
+    int (*vector)(void *self, qd_str field, qd_script_vector *out, qd_err *err);
     /* Does the mapping have the field? */
     bool (*has)(void *self, qd_str field);
     /* emit was called. */

@@ -1,6 +1,7 @@
 /* script_doc.c: the host of scripts on a segment. */
 #include "search/script_doc.h"
 #include "script/object.h"
+#include "search/script_vector.h"
 #include "segment/columns.h"
 #include "segment/segment.h"
 
@@ -27,6 +28,10 @@ struct qd_script_doc {
     qd_account *account;
     column **slots; /* by the script's fields; NULL: not opened yet */
     column *others; /* named at run time */
+    struct vectors {
+        struct vectors *next;
+        qd_script_vectors *of;
+    } * vectors; /* fields of vectors that were asked for */
     qd_script_exec x;
     uint32_t doc;
     struct qd_script_batch *batch; /* NULL: it runs one by one */
@@ -146,15 +151,64 @@ static int text(column *c, int64_t ord, qd_sv *out, qd_err *err)
     return qd_sv_str_copy(&c->texts, bytes, out);
 }
 
+/* The vector of a field that has some. */
+static int vector_at(qd_script_doc *d, const qd_field *f, qd_script_vector *out, qd_err *err)
+{
+    struct vectors *x = d->vectors;
+    while (x && !qd_script_vectors_of(x->of, f)) x = x->next;
+    if (!x) {
+        x = qd_arena_calloc(&d->arena, sizeof *x);
+        if (!x) return qd_err_nomem(err, "vectors for a script");
+        int rc = qd_script_vectors_open((struct qd_segment *)(uintptr_t)d->segment, f, &d->arena,
+                                        d->account, &x->of, err);
+        if (x->of) {
+            x->next = d->vectors;
+            d->vectors = x;
+        }
+        if (rc) return rc;
+    }
+    return qd_script_vectors_at(x->of, d->doc, out, err);
+}
+
+static int vector_of(void *self, qd_str name, qd_script_vector *out, qd_err *err)
+{
+    qd_script_doc *d = self;
+    const qd_field *f = qd_mapping_field(d->bind->mapping, name);
+    if (!f)
+        return qd_err_set(err, QD_E_ARG, "No field found for [%.*s] in mapping", QD_STR_ARG(name));
+    if (!f->vectors)
+        return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] has no vectors",
+                          QD_STR_ARG(name), qd_field_type_name(f));
+    return vector_at(d, f, out, err);
+}
+
+/* A field of vectors has one value, which scripts read as a vector. */
+static int values_of_vector(qd_script_doc *d, const qd_field *f, qd_script_values *out, qd_err *err)
+{
+    static const qd_sv none = {.tag = QD_SV_NULL};
+    qd_script_vector v;
+    int rc = vector_at(d, f, &v, err);
+    *out = (qd_script_values){.n = !rc && v.row, .v = &none, .vector = true};
+    return rc;
+}
+
 static int values_of(void *self, int slot, qd_str name, qd_script_values *out, qd_err *err)
 {
     qd_script_doc *d = self;
     column *c;
     const int64_t *v;
     uint32_t n = 0;
+    const qd_field *f = slot >= 0 ? d->bind->fields[slot] : NULL;
+    if (f && f->vectors) return values_of_vector(d, f, out, err);
     int rc = find(d, slot, name, &c, err);
+    if (rc && slot < 0) { /* named at run time */
+        f = qd_mapping_field(d->bind->mapping, name);
+        if (!f || !f->vectors) return rc;
+        if (err) qd_err_fini(err);
+        return values_of_vector(d, f, out, err);
+    }
     if (rc) return rc;
-    *out = (qd_script_values){0, NULL};
+    *out = (qd_script_values){0};
     if (c->rd) rc = qd_column_values(c->rd, d->doc, &v, &n, err);
     if (rc || !n) return rc;
     if (n > c->cap) {
@@ -169,7 +223,7 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
     for (uint32_t i = 0; i < n && !rc; i++)
         rc = c->dict ? text(c, c->values[i].i, &c->values[i], err)
                      : number(d, c, c->values[i].i, &c->values[i]);
-    *out = (qd_script_values){n, c->values};
+    *out = (qd_script_values){.n = n, .v = c->values};
     return rc == QD_E_NOMEM && !(err && err->code) ? qd_err_nomem(err, "values for a script") : rc;
 }
 
@@ -187,6 +241,7 @@ static void close_doc(void *arg)
     for (uint32_t i = 0; i < n; i++)
         if (d->slots[i]) qd_arena_fini(&d->slots[i]->texts);
     for (column *c = d->others; c; c = c->next) qd_arena_fini(&c->texts);
+    for (struct vectors *v = d->vectors; v; v = v->next) qd_script_vectors_close(v->of);
     qd_script_exec_close(&d->x);
     qd_arena_fini(&d->params);
     qd_arena_fini(&d->arena);
@@ -220,7 +275,7 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
     qd_arena_init(&d->params, account, 0);
     qd_script_exec_open(&d->x, b->script, account);
     if (qd_arena_on_reset(arena, close_doc, d)) return qd_err_nomem(err, "a script");
-    d->x.host = (qd_script_host){.values = values_of, .has = has, .self = d};
+    d->x.host = (qd_script_host){.values = values_of, .vector = vector_of, .has = has, .self = d};
     d->x.now_ms = b->now_ms;
     qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS];
     int rc = b->params.p                         ? qd_sv_parse(&d->arena, b->params, params, err)

@@ -37,6 +37,14 @@ $(BENCH_RANGES): $(OBJ)/tests/bench/ranges.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-ranges
 bench-ranges: $(BENCH_RANGES)
 	$(BENCH_RANGES)
+# make bench-vectors: nearest vectors by looking at all of them.
+BENCH_VECTORS := $(OUT)/tests/bench/vectors
+$(BENCH_VECTORS): $(OBJ)/tests/bench/vectors.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+.PHONY: bench-vectors
+bench-vectors: $(BENCH_VECTORS)
+	$(BENCH_VECTORS)
 # make bench-hop: searches asked of a node that does not have the shard.
 BENCH_HOP := $(OUT)/tests/bench/hop
 $(BENCH_HOP): $(OBJ)/tests/bench/hop.o $(TEST_LIB) $(CORE_LIBS)

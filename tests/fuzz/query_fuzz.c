@@ -16,6 +16,9 @@ static const char mapping_json[] =
     "\"flat\":{\"type\":\"text\",\"index_options\":\"docs\"},\"tag\":{\"type\":\"keyword\"},"
     "\"n\":{\"type\":\"long\"},\"i\":{\"type\":\"integer\"},\"d\":{\"type\":\"double\"},"
     "\"b\":{\"type\":\"boolean\"},\"t\":{\"type\":\"date\"},\"a\":{\"type\":\"ip\"},"
+    "\"v\":{\"type\":\"dense_vector\",\"dims\":2},"
+    "\"w\":{\"type\":\"dense_vector\",\"dims\":16,\"element_type\":\"bit\"},"
+    "\"k\":{\"type\":\"knn_vector\",\"dimension\":2},"
     "\"o\":{\"properties\":{\"x\":{\"type\":\"keyword\"}}}}}";
 
 static int each_leaf(void *arg, const qd_node *leaf, float boost)

@@ -14,7 +14,7 @@ static int values(void *self, int slot, qd_str field, qd_script_values *out, qd_
     (void)self, (void)slot;
     if (!qd_str_is(field, "n"))
         return qd_err_set(err, QD_E_ARG, "No field found for [%.*s] in mapping", QD_STR_ARG(field));
-    *out = (qd_script_values){2, two};
+    *out = (qd_script_values){.n = 2, .v = two};
     return 0;
 }
 

@@ -8,6 +8,7 @@
 /* _source, _source_includes, _source_excludes of a request. */
 typedef struct doc_source {
     bool want;
+    bool no_vectors;        /* of searches: without fields of vectors */
     qd_json_filter *filter; /* NULL: all */
 } doc_source;
 int qdi_source_param(const qd_request *q, doc_source *out, qd_err *err);

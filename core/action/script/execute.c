@@ -85,7 +85,7 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
     int rc = 0;
     for (uint32_t i = 0; i < list.list->n && !rc; i++)
         rc = typed(f, t->arena, &list.list->v[i], err);
-    *out = (qd_script_values){list.list->n, list.list->v};
+    *out = (qd_script_values){.n = list.list->n, .v = list.list->v};
     return rc;
 }
 

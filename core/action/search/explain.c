@@ -26,7 +26,9 @@ int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err
     qd_explanation *e;
     qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
     if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
-    int rc = qd_explain(h->searcher, h->index->query.root, &o, h->hits[i].doc, h->arena, &e, err);
+    const qd_node *root = qdi_search_knn_shown(h, h->index->query.root);
+    if (!root) return qd_err_nomem(err, "explanation");
+    int rc = qd_explain(h->searcher, root, &o, h->hits[i].doc, h->arena, &e, err);
     if (!rc) write_explanation(e, w);
     return rc;
 }

@@ -218,7 +218,9 @@ static int fetch_matched(search_hits *h, qd_err *err)
     for (uint32_t k = 0; k < named && !rc; k++) {
         if (qd_task_cancelled(h->task)) return qd_task_check(h->task, err);
         float *scores = h->show->named_scores ? h->matched_scores + (size_t)k * h->n : NULL;
-        rc = qdi_hits_test(h, h->index->query.named[k].node, h->matched + k * words, scores, err);
+        const qd_node *node = qdi_search_knn_shown(h, h->index->query.named[k].node);
+        rc = node ? qdi_hits_test(h, node, h->matched + k * words, scores, err)
+                  : qd_err_nomem(err, "named queries");
     }
     return rc;
 }
@@ -762,7 +764,7 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
     if (source_wanted(s) && g->source_stored) {
         qd_json_key_c(w, "_source");
         rc = h->level ? qdi_nested_source(h, i, w, err)
-                      : qdi_source_write(&s->source, g->source, w, err);
+                      : qdi_hits_source_write(h, g->source, w, err);
     }
     if (!rc) rc = write_fields(h, i, w, err);
     if (!rc && s->highlight) rc = qdi_highlight_write(h, i, w, err);

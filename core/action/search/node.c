@@ -159,6 +159,7 @@ static void clear_page(search_context *c)
         s->drained |= !s->rc && s->nhits == 0;
         qd_err_fini(&s->err);
         qd_arena_reset(&s->arena);
+        s->memos = NULL;
         if (s->aggs) qd_aggs_partial_free(s->aggs);
         s->aggs = NULL;
         s->resume = c->has_last[i] ? &c->last[i] : NULL;
@@ -309,6 +310,7 @@ static int fetch_one(search_context *c, search_picks *p, qd_arena *arena, qd_tas
         .x = x,
         .index = s->index,
         .shard = s->number,
+        .of = s,
         .searcher = s->searcher,
         .show = &x->r->show,
         .keys = shown_keys(s, p, arena),

@@ -108,10 +108,14 @@ static int fields_params(search_request *r, qd_err *err)
     if (qd_param_has(q, "_source") || qd_param_has(q, "_source_includes") ||
         qd_param_has(q, "_source_excludes") || qd_param_has(q, "_source_include") ||
         qd_param_has(q, "_source_exclude")) {
+        bool no_vectors = s->source.no_vectors;
         s->source_given = true;
-        return qdi_source_param(q, &s->source, err);
+        int rc = qdi_source_param(q, &s->source, err);
+        if (rc) return rc;
+        s->source.no_vectors = no_vectors;
     }
-    return 0;
+    return qd_param_bool(q, "_source_exclude_vectors", s->source.no_vectors, &s->source.no_vectors,
+                         err);
 }
 
 static int bools(search_request *r, qd_err *err)

@@ -18,7 +18,8 @@ static int part_indices(const search_run *x, search_shard *const *shards, uint32
             out->indices[out->nindices++] = (search_part_index){
                 qd_str_c(s->index->meta->uuid), s->index->meta->name, s->index->filter};
         }
-        out->shards[i] = (search_part_shard){number[at], s->number, s->place};
+        out->shards[i] = (search_part_shard){number[at], s->number, s->place, s->nearest};
+        if (s->nearest) out->nnearest = x->r->nknn;
     }
     out->nshards = n;
     return 0;
@@ -63,6 +64,7 @@ int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search
         .nstats = x->ndfs,
         .opens_pit = x->opens_pit,
         .pit_keep_ms = r->pit_keep_ms,
+        .asks_knn = x->asks_knn,
     };
     if (x->opens_pit) out->keep_ms = r->pit_keep_ms;
     if (x->pit && n) out->context = pit_context(x->pit, shards[0]);
@@ -133,6 +135,12 @@ int qdi_part_copy(const search_part *p, qd_arena *arena, search_part *out, qd_er
         search_part_index *x = &out->indices[i];
         good =
             copy_str(arena, &x->uuid) && copy_str(arena, &x->name) && copy_str(arena, &x->filter);
+    }
+    for (uint32_t i = 0; i < p->nshards && good; i++) {
+        search_part_shard *s = &out->shards[i];
+        if (!s->nearest) continue;
+        s->nearest = copy_array(arena, s->nearest, p->nnearest, sizeof *s->nearest);
+        good = s->nearest != NULL;
     }
     out->params = params;
     if (good && p->context) {

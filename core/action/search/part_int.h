@@ -34,6 +34,7 @@ typedef struct search_part_index {
 typedef struct search_part_shard {
     uint32_t index, number; /* index: in search_part.indices */
     uint32_t place;         /* among all shards of the search */
+    uint32_t *nearest; /* search_shard.nearest, search_part.nnearest of them; NULL: not known */
 } search_part_shard;
 
 /* Values that a terms query has looked up in a document. */
@@ -73,6 +74,8 @@ typedef struct search_part {
     search_lookup *lookups;
     search_stat *stats; /* of dfs_query_then_fetch */
     uint32_t nstats;
+    bool asks_knn;     /* before the search: the scores of the nearest vectors alone */
+    uint32_t nnearest; /* sections knn that shards[].nearest is of; 0: it is not there */
 } search_part;
 
 /* Makes the part of a search that some of its shards are; it borrows from x. `shards` are x's. */

@@ -42,6 +42,8 @@ int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out,
                 rc = string_list(a, m, &in, &nin, err);
             } else if (qd_str_is(m->key, "excludes") || qd_str_is(m->key, "exclude")) {
                 rc = string_list(a, m, &ex, &nex, err);
+            } else if (qd_str_is(m->key, "exclude_vectors") && m->type == QD_JSON_T_BOOL) {
+                out->no_vectors = m->truth;
             } else {
                 rc = qd_err_set(err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
                                 qd_json_type_token(m->type), QD_STR_ARG(m->key));

@@ -398,9 +398,8 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"rescore", "suggest", "collapse", "runtime_mappings",
-                                           "knn",     "ext",     "rank",     "retriever",
-                                           "derived"};
+    static const char *const features[] = {"rescore", "suggest", "collapse",  "runtime_mappings",
+                                           "ext",     "rank",    "retriever", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
@@ -436,6 +435,9 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
     }
     if (rc == 1 && (object || array) && qd_str_is(key, "indices_boost")) {
         rc = boosts_value(r, j, err);
+    }
+    if (rc == 1 && (object || array) && qd_str_is(key, "knn")) {
+        rc = qdi_search_knn_parse(r, j, err);
     }
     if (rc == 1 && array && qd_str_is(key, "stats")) {
         qd_str raw;

@@ -88,6 +88,7 @@ static int context_of(search_run *x, search_index *ix, qd_err *err)
         .index = ix->meta->name,
         .index_uuid = qd_str_c(ix->meta->uuid),
         .now_ms = x->now_ms,
+        .size = x->r->size > 0 ? (uint32_t)x->r->size : 0,
         .default_fields = fields,
         .ndefault_fields = n,
         .lenient = qd_values_bool(v, QD_IX_QUERY_STRING_LENIENT),
@@ -188,6 +189,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
     if (!rc) rc = bind_filter(x, ix, err);
+    if (!rc) rc = qdi_search_knn_bind(x, ix, err);
     if (!rc && r->post_filter) {
         rc = qd_query_build(&ix->context, r->post_filter, &post, err);
         ix->post = rc ? NULL : post.root;
@@ -484,6 +486,7 @@ int qdi_search_begin_part(search_run *x, search_request *r, qd_task *task, const
         search_shard *s = &x->shards[x->nshards++];
         init_shard(x, s, &x->indices[of->index], of->number);
         s->place = of->place;
+        s->nearest = p->nnearest == r->nknn ? of->nearest : NULL;
         if (s->index->meta) {
             s->shard = qd_shards_get(x->a->shards, s->index->meta->uuid, s->number);
         }

@@ -26,6 +26,7 @@
 
 #define SEARCH_TOTAL_STANDARD 10000
 #define SEARCH_SIZE_STANDARD 10
+#define SEARCH_KNN_MAX 16u /* sections "knn" */
 
 /* --- the request ------------------------------------------------------------------------------ */
 
@@ -106,6 +107,8 @@ typedef struct search_request {
     int64_t from, size;
     bool size_given;
     const qd_query *query, *post_filter; /* NULL: all, none */
+    const qd_query **knn;                /* sections of nearest vectors beside the query */
+    uint32_t nknn;
     search_sort sort;
     const qd_json_node *after; /* search_after, an array; NULL: none */
     uint64_t total;            /* as qd_top_options.total */
@@ -159,6 +162,9 @@ int qdi_search_pit_check(const search_request *r, qd_err *err);
 int qdi_search_validate(const search_request *r, qd_err *err);
 /* How queries of this request are read. */
 qd_query_reading qdi_search_reading(search_request *r);
+
+/* The section "knn", an object or an array of them; the reader stands on its first event. */
+int qdi_search_knn_parse(search_request *r, qd_json_reader *j, qd_err *err);
 
 /* Parts, also of top_hits. */
 int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err);
@@ -252,7 +258,10 @@ typedef struct search_index {
     float boost;
     qd_str filter; /* of the aliases: a JSON array of queries, any suffices; empty: none */
     qd_query_context context;
-    qd_query_built query;
+    qd_query_built query; /* and the sections knn */
+    const qd_node *own;   /* with sections knn: the query alone; NULL: the request has none */
+    const qd_node **knn;  /* by section: KNN, or MATCH_NONE */
+    uint32_t nknn;
     const qd_node *post;     /* NULL: none */
     const qd_node **filters; /* of aliases: 0 or 1 */
     uint32_t nfilters;
@@ -273,6 +282,12 @@ typedef struct search_hit {
     qd_sort_value *values; /* NULL without sort */
 } search_hit;
 
+/* The best scores of a section knn in a shard, best first. */
+typedef struct search_scores {
+    float *at;
+    uint32_t n;
+} search_scores;
+
 typedef struct search_shard {
     struct search_run *run;
     search_index *index;
@@ -281,9 +296,13 @@ typedef struct search_shard {
     qd_shard *shard;
     qd_searcher *searcher;
     qd_arena arena;
-    qd_term_budget budget;    /* of its plans and of its hits' */
-    const search_hit *resume; /* scroll: behind this hit of the shard; NULL: from the start */
-    bool drained;             /* scroll: nothing more is left here */
+    qd_term_budget budget; /* of its plans and of its hits' */
+    /* by section knn: */
+    const search_scores *scores; /* before the search; NULL: it has not told */
+    uint32_t *nearest;           /* its best so many are among the nearest; NULL: not known */
+    qd_knn_memo *memos;          /* in arena */
+    const search_hit *resume;    /* scroll: behind this hit of the shard; NULL: from the start */
+    bool drained;                /* scroll: nothing more is left here */
     /* the coordinating part's: who is asked */
     struct search_target *target; /* NULL: this run searches it itself */
     struct search_copies *copies; /* in the order they are tried; NULL: only here */
@@ -332,6 +351,7 @@ typedef struct search_run {
     bool scroll, later;                /* later: not the first page */
     bool had_aggs;                     /* later: the first page had aggregations */
     bool part;                         /* a node's part of a search */
+    bool asks_knn;                     /* nodes are asked for scores of their nearest vectors */
     bool opens_pit;                    /* only searchers are opened, and kept */
     struct search_id *pit;             /* the point in time that is searched; NULL: the newest */
     struct search_target *targets;     /* nodes that are asked, this one too where it is asked so */
@@ -380,6 +400,18 @@ void qdi_search_shard_run(search_run *x, search_shard *s);
 qd_term_budget *qdi_search_budget(const search_run *x, search_shard *s);
 /* A shard's plan of the query for hits, with scores. [worker] */
 int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err);
+/* knn.c: the sections knn of a request, bound to an index beside its query. */
+int qdi_search_knn_bind(search_run *x, search_index *ix, qd_err *err);
+/* The query and the sections of a shard, limited to what is known of the nearest. [worker] */
+int qdi_search_knn_root(search_shard *s, const qd_node **out, qd_err *err);
+/* A query of the hits' index as it was run on their shard: the whole, or one with a name; made in
+ * the hits' arena. NULL: out of memory. [worker] */
+const qd_node *qdi_search_knn_shown(const struct search_hits *h, const qd_node *n);
+/* The shards of this run find their best scores. [worker] */
+void qdi_search_knn_tell(search_run *x);
+/* All shards tell theirs, and are told how many of their best are among the nearest; nothing for
+ * one shard. [worker] */
+int qdi_search_knn(search_run *x, qd_err *err);
 /* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
 int qdi_search_dfs(search_run *x, qd_err *err);
 /* The newest searcher of a shard of this node into s->searcher, waiting for one that is just being
@@ -427,6 +459,7 @@ typedef struct search_hits {
     search_run *x;
     search_index *index;
     uint32_t shard;
+    const search_shard *of; /* whose query found them; NULL: hits within hits */
     qd_searcher *searcher;
     const search_show *show;
     const search_keys *keys; /* NULL: by score */
@@ -449,10 +482,12 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis;               /* made when first needed */
-    qd_str *identities;                  /* of nested documents: "_nested" */
-    void *highlighting;                  /* highlight.c's */
-    void *explaining;                    /* explain.c's */
+    qd_analysis *analysis;      /* made when first needed */
+    qd_str *identities;         /* of nested documents: "_nested" */
+    void *highlighting;         /* highlight.c's */
+    void *explaining;           /* explain.c's */
+    qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */
+    bool vectors_known;
     const qd_script_bind **script_binds; /* by script field */
     struct qd_script_doc **script_docs;  /* the same, by leaf */
 } search_hits;
@@ -460,6 +495,8 @@ typedef struct search_hits {
 /* Scratch for analysis, of the hits' arena; NULL when out of memory. */
 qd_analysis *qdi_hits_analysis(search_hits *h);
 
+/* Writes the source of a hit as the request shows it, as the next value. */
+int qdi_hits_source_write(search_hits *h, qd_str source, qd_json_writer *w, qd_err *err);
 /* Fetches all that shows the hits. */
 int qdi_hits_fetch(search_hits *h, qd_err *err);
 /* Writes hit i as an object; after an error it stands half written, for the caller to take back. */

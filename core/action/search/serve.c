@@ -140,8 +140,13 @@ static int serve_dfs(qdi_served *s)
     uint32_t n;
     int rc = begin_part(s, &c);
     if (rc) return rc;
-    rc = qdi_part_dfs(&c->x, &stats, &n, &s->err);
-    if (!rc) qdi_stats_write(stats, n, &s->out);
+    if (c->part.asks_knn) {
+        qdi_search_knn_tell(&c->x);
+        qdi_nearest_write(&c->x, &s->out);
+    } else {
+        rc = qdi_part_dfs(&c->x, &stats, &n, &s->err);
+        if (!rc) qdi_stats_write(stats, n, &s->out);
+    }
     qdi_node_done(c, false);
     return rc;
 }

@@ -135,6 +135,7 @@ static int root_of(const search_run *x, search_shard *s, bool post, const qd_nod
     search_index *ix = s->index;
     const qd_node *root = ix->query.root;
     int rc = slice_node(x, s, &slice, err);
+    if (!rc && ix->nknn) rc = qdi_search_knn_root(s, &root, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < ix->nfilters; i++) filters[n++] = ix->filters[i];
     if (slice) filters[n++] = slice;

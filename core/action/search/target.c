@@ -332,6 +332,7 @@ static bool try_again(search_run *x, search_shard *s)
     }
     clear_result(s);
     qd_arena_reset(&s->arena); /* plans hold the searcher */
+    s->memos = NULL;
     qd_searcher_unref(s->searcher);
     s->searcher = NULL;
     if (!known) {
@@ -403,6 +404,7 @@ int qdi_search_query_phase(search_run *x, qd_err *err)
 {
     int rc = x->r->dfs && !x->stats && x->nshards > 1 ? qdi_search_dfs(x, err) : 0;
     if (!rc) rc = qdi_search_prefilter(x, err);
+    if (!rc) rc = qdi_search_knn(x, err);
     if (!rc) rc = qdi_targets_query(x, err);
     return rc ? rc : qdi_search_merge(x, err);
 }

@@ -19,7 +19,8 @@ enum {
     PART_SCROLL = 8,
     PART_CONTEXT = 16,
     PART_OPENS_PIT = 32,
-    PART_FLAGS = 63
+    PART_ASKS_KNN = 64, /* the next two only where a field has vectors */
+    PART_NEAREST = 128
 };
 enum { RESULT_LOWER_BOUND = 1, RESULT_TIMED_OUT = 2, RESULT_TERMINATED = 4, RESULT_AGGS = 8 };
 
@@ -57,12 +58,23 @@ static void write_stats(const search_part *p, qd_writer *w)
     }
 }
 
+static void write_nearest(const search_part *p, qd_writer *w)
+{
+    qd_write_varint(w, p->nnearest);
+    for (uint32_t i = 0; i < p->nshards; i++) {
+        const uint32_t *n = p->shards[i].nearest;
+        qd_write_bool(w, n != NULL);
+        for (uint32_t k = 0; n && k < p->nnearest; k++) qd_write_varint(w, n[k]);
+    }
+}
+
 void qdi_part_write(const search_part *p, qd_writer *w)
 {
     qd_write_u8(w, (uint8_t)((p->query_only ? PART_QUERY_ONLY : 0) |
                              (p->has_min_score ? PART_MIN_SCORE : 0) | (p->alone ? PART_ALONE : 0) |
                              (p->scroll ? PART_SCROLL : 0) | (p->context ? PART_CONTEXT : 0) |
-                             (p->opens_pit ? PART_OPENS_PIT : 0)));
+                             (p->opens_pit ? PART_OPENS_PIT : 0) |
+                             (p->asks_knn ? PART_ASKS_KNN : 0) | (p->nnearest ? PART_NEAREST : 0)));
     qd_write_str(w, p->body);
     qd_write_array(w, p->nparams);
     for (uint32_t i = 0; i < p->nparams; i++) {
@@ -97,6 +109,7 @@ void qdi_part_write(const search_part *p, qd_writer *w)
     }
     write_lookups(p->lookups, w);
     write_stats(p, w);
+    if (p->nnearest) write_nearest(p, w);
 }
 
 /* Room for an array whose length has been bounded by the message. */
@@ -177,11 +190,22 @@ static void read_targets(qd_body_reader *r, qd_arena *arena, search_part *p)
     }
 }
 
+static void read_nearest(qd_body_reader *r, qd_arena *arena, search_part *p)
+{
+    p->nnearest = (uint32_t)qd_read_varint_max(r, "knn", SEARCH_KNN_MAX);
+    for (uint32_t i = 0; i < p->nshards && !qd_body_reader_bad(r); i++) {
+        if (!qd_read_bool(r, "shard.nearest")) continue;
+        uint32_t *n = room(r, p->nnearest, sizeof *n, arena);
+        for (uint32_t k = 0; k < p->nnearest && !qd_body_reader_bad(r); k++)
+            n[k] = (uint32_t)qd_read_varint_max(r, "shard.nearest", UINT32_MAX);
+        p->shards[i].nearest = n;
+    }
+}
+
 void qdi_part_read(qd_body_reader *r, qd_arena *arena, search_part *p)
 {
     *p = (search_part){0};
     uint8_t flags = qd_read_u8(r, "flags");
-    if (flags & ~PART_FLAGS) qd_body_reader_fail(r, "flags", "has unknown bits");
     p->query_only = flags & PART_QUERY_ONLY;
     p->has_min_score = flags & PART_MIN_SCORE;
     p->alone = flags & PART_ALONE;
@@ -206,6 +230,43 @@ void qdi_part_read(qd_body_reader *r, qd_arena *arena, search_part *p)
     read_targets(r, arena, p);
     read_lookups(r, arena, p);
     qdi_stats_read(r, arena, &p->stats, &p->nstats);
+    p->asks_knn = flags & PART_ASKS_KNN;
+    if (flags & PART_NEAREST) read_nearest(r, arena, p);
+}
+
+/* --- scores of nearest vectors --- */
+
+void qdi_nearest_write(const search_run *x, qd_writer *w)
+{
+    for (uint32_t i = 0; i < x->nshards; i++) {
+        const search_shard *s = &x->shards[i];
+        qd_write_bool(w, s->scores != NULL);
+        if (!s->scores) continue;
+        qd_write_array(w, s->index->nknn);
+        for (uint32_t k = 0; k < s->index->nknn; k++) {
+            qd_write_array(w, s->scores[k].n);
+            for (uint32_t j = 0; j < s->scores[k].n; j++) qd_write_float(w, s->scores[k].at[j]);
+        }
+    }
+}
+
+void qdi_nearest_read(qd_body_reader *r, qd_arena *arena, search_shard *const *shards, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && !qd_body_reader_bad(r); i++) {
+        if (!qd_read_bool(r, "told")) continue;
+        size_t sections = qd_read_array(r, "knn", SEARCH_KNN_MAX, 1);
+        search_scores *all = room(r, sections, sizeof *all, arena);
+        for (size_t k = 0; k < sections && !qd_body_reader_bad(r); k++) {
+            all[k].n = (uint32_t)qd_read_array(r, "knn.scores", HITS_MAX, 4);
+            all[k].at = room(r, all[k].n, sizeof *all[k].at, arena);
+            for (uint32_t j = 0; j < all[k].n && !qd_body_reader_bad(r); j++) {
+                all[k].at[j] = qd_read_float(r, "knn.score");
+                if (!(all[k].at[j] >= 0)) qd_body_reader_fail(r, "knn.score", "is no score");
+            }
+        }
+        bool whole = !qd_body_reader_bad(r) && sections && sections == shards[i]->index->nknn;
+        if (whole) shards[i]->scores = all;
+    }
 }
 
 void qdi_stats_write(const search_stat *s, uint32_t n, qd_writer *w)

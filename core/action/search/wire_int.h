@@ -22,6 +22,11 @@ void qdi_part_read(qd_body_reader *r, qd_arena *arena, search_part *p);
 void qdi_stats_write(const search_stat *s, uint32_t n, qd_writer *w);
 void qdi_stats_read(qd_body_reader *r, qd_arena *arena, search_stat **out, uint32_t *n);
 
+/* Scores of nearest vectors of all shards of a run; read into the shards of a target, in arena. A
+ * shard that did not tell has none. */
+void qdi_nearest_write(const search_run *x, qd_writer *w);
+void qdi_nearest_read(qd_body_reader *r, qd_arena *arena, search_shard *const *shards, uint32_t n);
+
 /* The results of all shards of a context; read into the shards of a target, which own them
  * afterwards. On failure some shards may have theirs. */
 void qdi_results_write(const search_context *c, const search_load *load, qd_writer *w);

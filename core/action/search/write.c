@@ -299,6 +299,7 @@ static int fetch_groups(search_run *x, group *groups, uint32_t *place, qd_err *e
             .x = x,
             .index = s->index,
             .shard = s->number,
+            .of = s,
             .searcher = s->searcher,
             .show = &x->r->show,
             .keys = s->index->sort.n ? &s->index->sort : NULL,

@@ -21,48 +21,6 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     return 0;
 }
 
-/* d with its value, as a definition of its own. */
-static qd_field_def *with_value(doc *d, const qd_field_def *def, qd_str text)
-{
-    qd_field_def *copy = qd_arena_alloc(&d->arena, sizeof *copy);
-    param_value *given = qd_arena_calloc(&d->arena, def->type->nparams * sizeof *given);
-    if (!copy || !given) return NULL;
-    *copy = *def;
-    memcpy(given, def->params, def->type->nparams * sizeof *given);
-    param_value *v = &given[qdi_param_index(def->type, PARAM_VALUE)];
-    v->text = text;
-    v->json = qdi_json_quote(&d->arena, text);
-    copy->params = given;
-    return v->json.p ? copy : NULL;
-}
-
-/* The definition of the field with the value, for a multi-field that of its parent. */
-static int first_value(doc *d, const qd_field *f, qd_str text, qd_err *err)
-{
-    const qd_field *top = f->parent ? f->parent : f;
-    qd_field_def *def = with_value(d, f->def, text), *whole = def;
-    qd_buf b;
-    qd_json_writer w;
-    if (def && f->parent) {
-        whole = qd_arena_alloc(&d->arena, sizeof *whole);
-        qd_field_def **multi =
-            qd_arena_alloc(&d->arena, (top->def->nmulti + 1) * sizeof(qd_field_def *));
-        if (!whole || !multi) return qd_err_nomem(err, "constant_keyword");
-        *whole = *top->def;
-        for (uint32_t i = 0; i < top->def->nmulti; i++)
-            multi[i] = top->def->multi[i] == f->def ? def : top->def->multi[i];
-        whole->multi = multi;
-    }
-    if (!def) return qd_err_nomem(err, "constant_keyword");
-    qd_buf_init(&b, d->account, 1 << 20);
-    qd_json_writer_init(&w, &b, false);
-    qdi_field_def_write(whole, false, &w);
-    int rc = qd_buf_status(&b) ? qd_err_nomem(err, "constant_keyword")
-                               : qdi_doc_define(d, top, qd_buf_view(&b), err);
-    qd_buf_fini(&b);
-    return rc;
-}
-
 static int value(doc *d, const qd_field *f, qd_err *err)
 {
     qd_str text = qdi_doc_text(d);
@@ -70,7 +28,10 @@ static int value(doc *d, const qd_field *f, qd_err *err)
         return qd_err_set(err, QD_E_ARG,
                           "[constant_keyword] field [%.*s] doesn't accept [null] values",
                           QD_STR_ARG(f->name));
-    if (!f->fixed.p) return first_value(d, f, text, err);
+    if (!f->fixed.p) {
+        param_value given = {.text = text, .json = qdi_json_quote(&d->arena, text)};
+        return qdi_doc_define_param(d, f, PARAM_VALUE, &given, err);
+    }
     if (QD_LIKELY(qd_str_eq(text, f->fixed))) return 0;
     return qd_err_set(err, QD_E_ARG,
                       "[constant_keyword] field [%.*s] only accepts values that are equal to the "

@@ -559,6 +559,7 @@ int qdi_foreign_row(const qdi_type_source *from, qd_arena *a, qd_str field, qd_s
 bool qd_field_part_find(const void *host, qd_str type, qd_part_type *out)
 {
     qd_self *self = NULL;
+    if (qdi_field_part(type, out)) return true;
     const qd_field_vtable *vt = host ? qd_plugin_find(host, QD_KIND_FIELD, type, &self) : NULL;
     if (!vt || !vt->part) return false;
     *out = (qd_part_type){.name = type, .vt = vt->part, .self = self};

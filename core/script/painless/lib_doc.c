@@ -33,11 +33,20 @@ int qdp_doc_at(qdp_vm *vm, const qd_sv *of, int64_t i, qd_sv *out)
         return qdp_throw(vm, QDI_T_ILLEGAL_STATE,
                          "A document doesn't have a value for a field! Use doc[<field>].size()==0 "
                          "to check if a document is missing a field!");
+    if (d->v.vector)
+        return qdp_throw(vm, QDI_T_UNSUPPORTED,
+                         "accessing a vector field's value through 'get' or 'value' is not "
+                         "supported, use 'vectorValue' or 'magnitude' instead.");
     if (i < 0 || i >= d->v.n)
         return qdp_throw(vm, QDI_T_INDEX_BOUNDS, "Index %lld out of bounds for length %u",
                          (long long)i, d->v.n);
     *out = d->v.v[i];
     return 0;
+}
+
+qd_str qdp_doc_name(const qd_sv *of)
+{
+    return ((const doc_values *)of->object)->name;
 }
 
 /* The hot way of doc['f'].value: no object is made. */
@@ -46,7 +55,7 @@ int qdp_doc_value(qdp_vm *vm, int slot, qd_str name, qd_sv *out)
     const qd_script_host *h = &vm->x->host;
     qd_script_values v;
     qd_sv d;
-    if (h->values && h->values(h->self, slot, name, &v, NULL) == 0 && v.n) {
+    if (h->values && h->values(h->self, slot, name, &v, NULL) == 0 && v.n && !v.vector) {
         *out = v.v[0];
         return 0;
     }

@@ -6,7 +6,7 @@
 
 extern const qdp_method qdp_lib_object[], qdp_lib_string[], qdp_lib_builder[], qdp_lib_list[],
     qdp_lib_map[], qdp_lib_stream[], qdp_lib_math[], qdp_lib_time[], qdp_lib_regex[], qdp_lib_doc[],
-    qdp_lib_moving[], qdp_lib_score[];
+    qdp_lib_moving[], qdp_lib_score[], qdp_lib_vector[];
 
 #define QDI_TAG(x) (1ull << QD_SV_##x)
 #define QDI_ANY (~0ull & ~QDI_TAG(NULL))
@@ -19,6 +19,8 @@ int qdp_items(qdp_vm *vm, const qd_sv *of, const qd_sv **v, uint32_t *n);
 int qdp_map_put(qdp_vm *vm, qd_sv_map *m, qd_sv key, qd_sv v);
 int qdp_list_push(qdp_vm *vm, qd_sv_list *l, qd_sv v);
 int qdp_doc_at(qdp_vm *vm, const qd_sv *of, int64_t i, qd_sv *out);
+/* The field whose VALUES they are. */
+qd_str qdp_doc_name(const qd_sv *of);
 /* Sorts n values in place by fn (NULL: their order). */
 int qdp_sort(qdp_vm *vm, qd_sv *v, uint32_t n, const qd_sv *fn);
 /* A number that an argument must be; -1 after a throw. */

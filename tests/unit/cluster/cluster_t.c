@@ -775,6 +775,7 @@ static void analysis_parts_wait_for_their_level(void **state)
 {
     static const char french[] =
         "{\"properties\":{\"t\":{\"type\":\"text\",\"analyzer\":\"french\"}}}";
+    static const char vectors[] = "{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":2}}}";
     (void)state;
     qd_err err;
     uint32_t level = 0;
@@ -798,6 +799,10 @@ static void analysis_parts_wait_for_their_level(void **state)
                            "analyzer [french] of field [t] needs level 4 of the "
                            "cluster's formats; they are of level 3"));
     qd_err_fini(&err);
+    assert_int_equal(create(&new, "a", plain, vectors, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "[dense_vector]"));
+    assert_non_null(strstr(qd_err_reason(&err), "level 4"));
+    qd_err_fini(&err);
     assert_int_equal(create(&new, "a", light, "{}", &err), QD_E_ARG);
     assert_non_null(
         strstr(qd_err_reason(&err), "filter [f], as the settings define it, needs level 4"));
@@ -810,6 +815,7 @@ static void analysis_parts_wait_for_their_level(void **state)
     assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
     assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
     assert_int_equal(create(&new, "b", plain, french, &err), 0);
+    assert_int_equal(create(&new, "d", plain, vectors, &err), 0);
     assert_int_equal(create(&new, "c", light, "{}", &err), 0);
     qd_settings_unref(plain);
     qd_settings_unref(light);

@@ -13,9 +13,9 @@ static int values(void *self, int slot, qd_str field, qd_script_values *out, qd_
     (void)slot;
     if (qd_str_is(field, "n")) {
         doc_values[0] = qd_sv_long(doc_n[0]);
-        *out = (qd_script_values){1, doc_values};
+        *out = (qd_script_values){.n = 1, .v = doc_values};
     } else if (qd_str_is(field, "none"))
-        *out = (qd_script_values){0, NULL};
+        *out = (qd_script_values){0};
     else
         return qd_err_set(err, QD_E_ARG, "No field found for [%.*s] in mapping", QD_STR_ARG(field));
     return 0;
