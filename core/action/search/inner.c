@@ -1,12 +1,14 @@
 /*
- * inner.c: hits within hits: the nested documents that a query matches below each hit (inner_hits),
- * and nested documents among the hits of buckets (top_hits). Their columns are of their own; id,
+ * inner.c: hits within hits: the nested documents that a query matches below each hit, and the
+ * children or the parent that it matches (inner_hits), and nested documents among the hits of
+ * buckets (top_hits). Their columns are of their own; id,
  * versions and source are of the document at the top, of which they show their part.
  */
 #include "action/api/admin_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "query/dsl.h"
+#include "search/join.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -86,7 +88,8 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     qd_json_node *body;
     qd_query_context context = ix->context;
     int64_t most = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW);
-    in->name = context.nested = in->query.path;
+    in->name = in->query.path;
+    if (!in->query.join) context.nested = in->query.path;
     in->size = 3;
     in->show.source.want = true;
     r.track_scores = false;
@@ -373,6 +376,77 @@ static int match(below *b, qd_err *err)
     return rc;
 }
 
+/* --- children, and parents: documents of the same searcher */
+
+/* Is the hit one of the join's side, and which id does it have? p NULL: it is not. */
+static int joined_id(below *b, uint32_t doc, qd_str *id, qd_err *err)
+{
+    search_hits *h = b->h;
+    const qd_node_join *j = b->in->query.join;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    uint64_t bit = 0;
+    qd_plan *p;
+    o.no_scores = true;
+    *id = (qd_str){NULL, 0};
+    int rc = qd_plan_make(h->searcher, j->to, &o, h->arena, &p, err);
+    if (!rc) rc = qd_plan_test(p, &doc, 1, &bit, NULL, err);
+    if (rc || !(bit & 1)) return rc;
+    return qd_join_id(h->searcher, j->ids, doc, h->arena, h->x->a->account, id, err);
+}
+
+typedef struct joined {
+    qd_collector c;
+    below *b;
+    uint64_t room; /* the count may have been cut by the deadline */
+} joined;
+
+static int joined_collect(qd_collector *c, const qd_hits *hits, qd_err *err)
+{
+    below *b = ((joined *)c)->b;
+    (void)err;
+    for (uint32_t i = 0; i < hits->n; i++) {
+        if (b->n == ((joined *)c)->room) return QD_COLLECT_ALL_DONE;
+        b->docs[b->n] = hits->leaf->base + hits->docs[i];
+        b->scores[b->n++] = hits->scores[i];
+    }
+    return 0;
+}
+
+/* What the join's query matches among the documents with the hit's id. */
+static int list_joined(below *b, uint32_t doc, qd_err *err)
+{
+    static const qd_collector_vt vt = {.collect = joined_collect};
+    search_hits *h = b->h;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    joined c = {.c = {.vt = &vt, .flags = QD_COLLECT_SCORES}, .b = b};
+    qd_str id;
+    qd_plan *p;
+    uint64_t n;
+    int rc = joined_id(b, doc, &id, err);
+    if (rc || !id.p) return rc;
+    const qd_node *same = qd_node_term_make(h->arena, b->in->query.join->ids, id);
+    const qd_node *node = same ? qd_node_filtered(h->arena, b->in->query.node, &same, 1) : NULL;
+    if (!node) return qd_err_nomem(err, "inner hits");
+    b->searcher = h->searcher;
+    rc = qd_plan_make(b->searcher, node, &o, h->arena, &p, err);
+    if (!rc) rc = qd_plan_count(p, 0, &n, err);
+    if (rc || n == 0) return rc;
+    b->docs = qd_arena_alloc(h->arena, n * sizeof *b->docs);
+    b->scores = qd_arena_alloc(h->arena, n * sizeof *b->scores);
+    if (!b->docs || !b->scores) return qd_err_nomem(err, "inner hits");
+    c.room = n;
+    return qd_plan_collect(p, NULL, &c.c, NULL, err);
+}
+
+/* The matches of the definition below a hit. */
+static int list_matches(below *b, uint32_t doc, qd_err *err)
+{
+    if (b->in->query.join) return list_joined(b, doc, err);
+    int rc = open_level(b, err);
+    if (!rc && b->searcher) rc = list_docs(b, doc, err);
+    return rc || !b->n ? rc : match(b, err);
+}
+
 static int by_score(const void *pa, const void *pb)
 {
     const search_hit *a = pa, *b = pb;
@@ -527,9 +601,7 @@ static int write_below(search_hits *h, const search_inner *in, uint32_t doc, qd_
     search_hit *first = NULL;
     uint32_t n = 0;
     if (!ix) return qd_err_nomem(err, "inner hits");
-    int rc = open_level(&b, err);
-    if (!rc && b.searcher) rc = list_docs(&b, doc, err);
-    if (!rc && b.n) rc = match(&b, err);
+    int rc = list_matches(&b, doc, err);
     if (!rc && b.n) rc = choose(&b, &first, &n, err);
     if (rc) return rc;
     *ix = *h->index;
@@ -540,7 +612,7 @@ static int write_below(search_hits *h, const search_inner *in, uint32_t doc, qd_
                         .index = ix,
                         .shard = h->shard,
                         .searcher = b.searcher,
-                        .level = &b.level,
+                        .level = b.level.n ? &b.level : NULL,
                         .top = h->level ? h->top : h->searcher,
                         .show = &in->show,
                         .keys = in->keys.n ? &in->keys : NULL,
