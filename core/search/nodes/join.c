@@ -74,6 +74,7 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     *out = x;
     qd_plan_options o = p->o;
     o.no_scores = !scores;
+    o.depth = a.depth + 1;
     int rc = qd_plan_make(p->searcher, q->child, &o, p->arena, &y->child, err);
     if (rc) return rc;
     y->child->next = p->nested;
