@@ -334,8 +334,8 @@ static int name_everything(compiler *c, qd_err *err)
     m->names_mask = size - 1;
     for (size_t i = 0; i < c->fields.n; i++) {
         const qd_field *f = c->fields.at[i];
-        if (table_get(m->names, m->names_mask, hash_of(f->name),
-                      f->name)) /* one that a type brings */
+        /* one that a type brings may have the name of another */
+        if (table_get(m->names, m->names_mask, hash_of(f->name), f->name))
             return qd_err_set(err, QD_E_ARG, "Field [%.*s] is defined more than once",
                               QD_STR_ARG(f->name));
         table_put(m->names, m->names_mask,

@@ -60,11 +60,12 @@ typedef enum param_kind {
 typedef enum param_update {
     UPDATE_NEVER,
     UPDATE_FREE,
-    UPDATE_OFF,        /* from true to false only */
-    UPDATE_SET,        /* from nothing to a value only */
-    UPDATE_SHOWN,      /* never; written even if it is the default */
-    UPDATE_FREE_SHOWN, /* freely; written even if it is the default */
-    UPDATE_CHECKED,    /* as the type's `against` says; written even if it is the default */
+    UPDATE_OFF, /* from true to false only */
+    UPDATE_SET, /* from nothing to a value only */
+    /* from here on: written even if they are the default */
+    UPDATE_SHOWN,      /* never */
+    UPDATE_FREE_SHOWN, /* freely */
+    UPDATE_CHECKED,    /* as the type's `against` says */
 } param_update;
 
 typedef struct param_row {

@@ -33,7 +33,9 @@ subtest 'definitions' => sub {
     refused(make('x', { relations => { a => 'b' } }, 'jf#a' => { type => 'keyword' }), qr/Field \[jf#a\] is defined more than once/, 'a field of the name of the ids');
     refused(make('x', { relations => { a => 'b' } }, o => { properties => { j => { type => 'join', relations => { c => 'd' } } } }), qr/join field \[o\.j\] cannot be added inside an object or in a multi-field/, 'within an object');
     refused($node->put('/x', { mappings => { properties => { k => { type => 'keyword', fields => { j => { type => 'join' } } } } } }), qr/Type \[join\] cannot be used in multi field/, 'a multi-field');
-    refused(make('x', { relations => { map { ("p$_" => "c$_") } 1 .. 1100 } }), qr/Limit of total fields \[1000\] has been exceeded/, 'a thousand parents');
+    refused(make('x', { relations => { map { ("p$_" => "c$_") } 1 .. 600 } }), qr/\[relations\] of a join field hold at most \[1024\] names/, 'many parents');
+    refused(make('x', { relations => { a => [ map { "c$_" } 1 .. 500_000 ] } }), qr/at most \[1024\] names/, 'more children');
+    refused($node->put('/x', { settings => { 'index.mapping.total_fields.limit' => 2 }, mappings => { properties => { jf => { type => 'join', relations => { a => 'b', b => 'c' } } } } }), qr/Limit of total fields \[2\] has been exceeded/, 'fields of ids count');
     is(make('none', {})->{status}, 200, 'without relations');
     is_deeply($node->get('/none/_mapping')->{json}{none}{mappings}{properties}{jf}, { type => 'join', eager_global_ordinals => $T, relations => {} }, 'which are shown empty');
 };

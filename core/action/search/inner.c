@@ -357,14 +357,29 @@ static int list_docs(below *b, uint32_t doc, qd_err *err)
     return 0;
 }
 
+/* The plan of the definition's query, one for all hits: a join in it is gathered once. */
+static int plan_of(below *b, qd_plan **out, qd_err *err)
+{
+    search_hits *h = b->h;
+    size_t at = (size_t)(b->in - h->index->inner);
+    if (!h->inner_plans)
+        h->inner_plans = qd_arena_calloc(h->arena, h->index->ninner * sizeof *h->inner_plans);
+    if (!h->inner_plans) return qd_err_nomem(err, "inner hits");
+    *out = h->inner_plans[at];
+    if (*out) return 0;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    int rc = qd_plan_make(b->searcher, b->in->query.node, &o, h->arena, out, err);
+    if (!rc) h->inner_plans[at] = *out;
+    return rc;
+}
+
 /* Leaves those that match, with their scores. */
 static int match(below *b, qd_err *err)
 {
     qd_plan *p;
-    qd_plan_options o = qdi_search_plan_options(b->h->x, b->h->index, b->h->budget);
     uint64_t *bits = qd_arena_calloc(b->h->arena, ((size_t)b->n + 63) / 64 * 8 + 8);
     if (!bits) return qd_err_nomem(err, "inner hits");
-    int rc = qd_plan_make(b->searcher, b->in->query.node, &o, b->h->arena, &p, err);
+    int rc = plan_of(b, &p, err);
     if (!rc) rc = qd_plan_test(p, b->docs, b->n, bits, b->scores, err);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < b->n && !rc; i++) {
@@ -406,33 +421,32 @@ static int joined_collect(qd_collector *c, const qd_hits *hits, qd_err *err)
     (void)err;
     for (uint32_t i = 0; i < hits->n; i++) {
         if (b->n == ((joined *)c)->room) return QD_COLLECT_ALL_DONE;
-        b->docs[b->n] = hits->leaf->base + hits->docs[i];
-        b->scores[b->n++] = hits->scores[i];
+        b->docs[b->n++] = hits->leaf->base + hits->docs[i];
     }
     return 0;
 }
 
-/* What the join's query matches among the documents with the hit's id. */
+/* The documents with the hit's id. */
 static int list_joined(below *b, uint32_t doc, qd_err *err)
 {
     static const qd_collector_vt vt = {.collect = joined_collect};
     search_hits *h = b->h;
     qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
-    joined c = {.c = {.vt = &vt, .flags = QD_COLLECT_SCORES}, .b = b};
+    joined c = {.c = {.vt = &vt}, .b = b};
     qd_str id;
     qd_plan *p;
     uint64_t n;
     int rc = joined_id(b, doc, &id, err);
     if (rc || !id.p) return rc;
     const qd_node *same = qd_node_term_make(h->arena, b->in->query.join->ids, id);
-    const qd_node *node = same ? qd_node_filtered(h->arena, b->in->query.node, &same, 1) : NULL;
-    if (!node) return qd_err_nomem(err, "inner hits");
+    if (!same) return qd_err_nomem(err, "inner hits");
     b->searcher = h->searcher;
-    rc = qd_plan_make(b->searcher, node, &o, h->arena, &p, err);
+    o.no_scores = true;
+    rc = qd_plan_make(b->searcher, same, &o, h->arena, &p, err);
     if (!rc) rc = qd_plan_count(p, 0, &n, err);
-    if (rc || n == 0) return rc;
-    b->docs = qd_arena_alloc(h->arena, n * sizeof *b->docs);
-    b->scores = qd_arena_alloc(h->arena, n * sizeof *b->scores);
+    if (rc) return rc;
+    b->docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *b->docs);
+    b->scores = qd_arena_calloc(h->arena, (n + 1) * sizeof *b->scores);
     if (!b->docs || !b->scores) return qd_err_nomem(err, "inner hits");
     c.room = n;
     return qd_plan_collect(p, NULL, &c.c, NULL, err);
@@ -441,9 +455,9 @@ static int list_joined(below *b, uint32_t doc, qd_err *err)
 /* The matches of the definition below a hit. */
 static int list_matches(below *b, uint32_t doc, qd_err *err)
 {
-    if (b->in->query.join) return list_joined(b, doc, err);
-    int rc = open_level(b, err);
-    if (!rc && b->searcher) rc = list_docs(b, doc, err);
+    bool join = b->in->query.join != NULL;
+    int rc = join ? list_joined(b, doc, err) : open_level(b, err);
+    if (!rc && !join && b->searcher) rc = list_docs(b, doc, err);
     return rc || !b->n ? rc : match(b, err);
 }
 

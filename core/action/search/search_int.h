@@ -428,6 +428,7 @@ typedef struct search_hits {
     float *matched_scores;
     qd_analysis *analysis;               /* made when first needed */
     qd_str *identities;                  /* of nested documents: "_nested" */
+    qd_plan **inner_plans;               /* by definition of inner hits, as needed */
     void *highlighting;                  /* highlight.c's */
     void *explaining;                    /* explain.c's */
     const qd_script_bind **script_binds; /* by script field */

@@ -7,6 +7,8 @@
 #include "base/features.h"
 #include "mapping/types/term_int.h"
 
+#define NAMES_MAX 1024u /* of a field's relations: they are looked for one by one */
+
 static const param_row params[] = {
     {"eager_global_ordinals", PARAM_EAGER, KIND_BOOL, UPDATE_FREE_SHOWN, "true"},
     {"relations", PARAM_RELATIONS, KIND_ANY, UPDATE_CHECKED, "{}"},
@@ -35,6 +37,17 @@ const qd_join_relation *qd_join_of_child(const qd_join *j, qd_str name)
 /* --- the definition --------------------------------------------------------------------------- */
 
 static const struct qd_field_type ids_row;
+
+static int count_names(const qd_json_node *root, qd_err *err)
+{
+    uint64_t n = root->n;
+    for (const qd_json_node *m = root->first; m; m = m->next)
+        n += m->type == QD_JSON_T_ARRAY ? m->n : 1;
+    return n <= NAMES_MAX
+               ? 0
+               : qd_err_set(err, QD_E_ARG, "[relations] of a join field hold at most [%u] names",
+                            NAMES_MAX);
+}
 
 static int bad_name(const qd_json_node *n, qd_err *err)
 {
@@ -77,6 +90,8 @@ static int read_relations(const qd_field_def *def, qd_arena *arena, qd_join *j, 
     if (root->type != QD_JSON_T_OBJECT)
         return qd_err_set(err, QD_E_ES_PARSE, "relations should be a hash but was: [%.*s]",
                           QD_STR_ARG(root->raw));
+    rc = count_names(root, err);
+    if (rc) return rc;
     qd_join_relation *list = qd_arena_calloc(arena, (root->n + 1ul) * sizeof *list);
     if (!list) return qd_err_nomem(err, "mapping");
     j->relations = list;
