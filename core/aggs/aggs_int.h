@@ -279,7 +279,8 @@ struct qd_aggs_shard {
     qd_aggs_partial *partial; /* while it is built */
     /* Documents on other levels (levels.c) run in shards of their own, which the whole holds. */
     QD_VEC(struct qd_aggs_shard *) levels;
-    struct qd_aggs_shard *whole; /* itself, or that of the search's own documents */
+    QD_VEC(struct qd_aggs_shard *) later; /* fed when all documents of this one were collected */
+    struct qd_aggs_shard *whole;          /* itself, or that of the search's own documents */
     qd_nested_level level;
     const qd_leaf *leaf;     /* of the level within the leaf; NULL: it has none */
     qd_nested_counts counts; /* of leaf, while it is there */
@@ -303,6 +304,18 @@ int qdi_aggs_level_order(qdi_aggr *a, qd_arena *arena, const uint32_t **idx, con
                          uint32_t n, qd_err *err);
 /* Room of a shard's aggregator for owners below n. */
 int qdi_aggs_grow_to(qdi_aggr *a, uint32_t n, qd_err *err);
+
+/* A shard for documents of the same search that `finish` of an aggregator of s finds: its collector
+ * is fed there, and qdi_aggs_finish called behind. Lives as long as s. */
+int qdi_aggs_later_make(qd_aggs_shard *s, qd_aggs_shard **out, qd_err *err);
+/* Finishes the aggregators of s and of its levels. */
+int qdi_aggs_finish(qd_aggs_shard *s, qd_err *err);
+/* Its collector for what is below a. */
+qd_collector *qdi_aggs_collector_of(qd_aggs_shard *s, const qdi_aggr *a);
+/* A plan over the documents of the shard, without scores. */
+struct qd_plan;
+int qdi_aggs_plan(qd_aggs_shard *s, const struct qd_node *node, qd_arena *arena,
+                  struct qd_plan **out, qd_err *err);
 
 /* Out of memory or over a breaker: the right error. */
 int qdi_aggs_no_memory(qd_account *account, size_t bytes, const char *what, qd_err *err);

@@ -239,12 +239,12 @@ static bool bits_enough(const qdi_aggr *a)
     return a->src && !a->src->has_missing && !a->src->ids;
 }
 
-int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,
-                       qd_err *err)
+/* A shard without aggregators. */
+static qd_aggs_shard *empty_shard(const qd_aggs_bound *b, const qd_aggs_shard_options *o)
 {
     qd_aggs_shard *s = qd_calloc(o->account, sizeof *s);
-    if (!s) return qdi_aggs_no_memory(o->account, sizeof *s, "aggregations", err);
-    s->c = (qd_collector){.vt = &collector_vt, .flags = b->tree->scores ? QD_COLLECT_SCORES : 0};
+    if (!s) return NULL;
+    s->c = (qd_collector){.vt = &collector_vt};
     s->global = (qd_collector){.vt = &collector_vt, .flags = 1u << 31};
     s->bound = b;
     s->whole = s;
@@ -252,6 +252,29 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
     s->account = o->account;
     qd_arena_init(&s->arena, o->account, 0);
     qd_arena_init(&s->leaf_arena, o->account, 0);
+    return s;
+}
+
+int qdi_aggs_later_make(qd_aggs_shard *s, qd_aggs_shard **out, qd_err *err)
+{
+    *out = empty_shard(s->bound, &s->whole->o);
+    if (*out && !qd_vec_push(&s->later, s->account, *out)) return 0;
+    qd_aggs_shard_free(*out);
+    *out = NULL;
+    return qdi_aggs_no_memory(s->account, sizeof *s, "aggregations", err);
+}
+
+qd_collector *qdi_aggs_collector_of(qd_aggs_shard *s, const qdi_aggr *a)
+{
+    return is_global(a) ? &s->global : &s->c;
+}
+
+int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,
+                       qd_err *err)
+{
+    qd_aggs_shard *s = empty_shard(b, o);
+    if (!s) return qdi_aggs_no_memory(o->account, sizeof *s, "aggregations", err);
+    if (b->tree->scores) s->c.flags = QD_COLLECT_SCORES;
     int rc = 0;
     s->roots = qd_arena_calloc(&s->arena, (b->tree->nplain + 1) * sizeof *s->roots);
     if (!s->roots) rc = qdi_aggs_no_memory(o->account, 64, "aggregations", err);
@@ -277,6 +300,8 @@ qd_collector *qd_aggs_shard_collector(qd_aggs_shard *s)
 void qd_aggs_shard_free(qd_aggs_shard *s)
 {
     if (!s) return;
+    for (size_t i = 0; i < s->later.n; i++) qd_aggs_shard_free(s->later.at[i]);
+    qd_vec_fini(&s->later);
     qdi_aggs_levels_free(s);
     for (size_t i = 0; i < s->all.n; i++) {
         if (s->all.at[i]->ops->close) s->all.at[i]->ops->close(s->all.at[i]);
@@ -293,8 +318,8 @@ void qd_aggs_shard_free(qd_aggs_shard *s)
 
 /* --- plans of our own ------------------------------------------------------------------------- */
 
-static int make_plan(qd_aggs_shard *s, const qd_node *node, qd_arena *arena, qd_plan **out,
-                     qd_err *err)
+int qdi_aggs_plan(qd_aggs_shard *s, const qd_node *node, qd_arena *arena, qd_plan **out,
+                  qd_err *err)
 {
     qd_plan_options o = {
         .task = s->o.task, .budget = s->o.budget, .no_scores = true, .account = s->account};
@@ -310,7 +335,7 @@ int qd_aggs_shard_run_global(qd_aggs_shard *s, qd_err *err)
     qd_arena_init(&arena, s->account, 0);
     qd_node *all = qd_node_make(&arena, QD_NATIVE_MATCH_ALL);
     int rc = all ? 0 : qdi_aggs_no_memory(s->account, sizeof *all, "aggregations", err);
-    if (rc == 0) rc = make_plan(s, all, &arena, &plan, err);
+    if (rc == 0) rc = qdi_aggs_plan(s, all, &arena, &plan, err);
     if (rc == 0) rc = qd_plan_collect(plan, NULL, &s->global, &result, err);
     qd_arena_fini(&arena);
     return rc;
@@ -341,7 +366,7 @@ int qdi_aggs_filter_bits(qd_aggs_shard *s, const qd_node *node, uint64_t **bits,
     qd_plan *plan;
     qd_collect_result result;
     qd_arena_init(&arena, s->account, 0);
-    int rc = make_plan(s, node, &arena, &plan, err);
+    int rc = qdi_aggs_plan(s, node, &arena, &plan, err);
     if (rc == 0 && !qd_plan_is_everything(plan)) {
         b.bits = qd_arena_calloc(&s->arena, words * 8);
         rc = b.bits ? qd_plan_collect(plan, NULL, &b.c, &result, err)
@@ -403,12 +428,20 @@ double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
     return a->ops->metric(a, bucket, path->member);
 }
 
-static int finish_all(qd_aggs_shard *s, qd_err *err)
+int qdi_aggs_finish(qd_aggs_shard *s, qd_err *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < s->all.n; i++)
         if (s->all.at[i]->ops->finish) rc = s->all.at[i]->ops->finish(s->all.at[i], err);
+    for (size_t i = 0; rc == 0 && i < s->levels.n; i++) rc = qdi_aggs_finish(s->levels.at[i], err);
     return rc;
+}
+
+static void set_partial(qd_aggs_shard *s, qd_aggs_partial *p)
+{
+    s->partial = p;
+    for (size_t i = 0; i < s->levels.n; i++) set_partial(s->levels.at[i], p);
+    for (size_t i = 0; i < s->later.n; i++) set_partial(s->later.at[i], p);
 }
 
 int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
@@ -416,14 +449,12 @@ int qd_aggs_shard_finish(qd_aggs_shard *s, qd_aggs_partial **out, qd_err *err)
     qd_aggs_partial *p = qd_calloc(s->account, sizeof *p);
     if (!p) return qdi_aggs_no_memory(s->account, sizeof *p, "results of aggregations", err);
     qd_arena_init(&p->arena, s->account, 0);
-    s->partial = p;
-    for (size_t i = 0; i < s->levels.n; i++) s->levels.at[i]->partial = p;
+    set_partial(s, p);
     p->bound = s->bound;
     p->n = s->bound->tree->nroots;
     p->at = qd_arena_calloc(&p->arena, (p->n + 1) * sizeof *p->at);
     int rc = p->at ? 0 : qdi_aggs_no_memory(s->account, 64, "results of aggregations", err);
-    rc = rc ? rc : finish_all(s, err);
-    for (size_t i = 0; rc == 0 && i < s->levels.n; i++) rc = finish_all(s->levels.at[i], err);
+    rc = rc ? rc : qdi_aggs_finish(s, err);
     for (uint32_t i = 0; rc == 0 && i < s->nroots; i++)
         rc = qdi_aggs_build(s->roots[i], 0, &p->at[i], err);
     s->partial = NULL;

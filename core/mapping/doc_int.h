@@ -65,6 +65,7 @@ typedef struct doc {
     QD_VEC(uint32_t) ignored; /* fields of nested documents of which a value was left out */
     uint32_t gen;
     qd_str id;
+    bool has_routing;
 } doc;
 
 /* doc_nested.c: what is added between these two is that of a nested document. end reports memory.

@@ -512,6 +512,7 @@ static int prepare(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input *in
     doc *d = &p->d;
     d->m = m;
     d->id = in->id;
+    d->has_routing = in->has_routing;
     qd_arena_reset(&d->arena);
     d->values.n = d->touched.n = 0;
     qdi_doc_nested_reset(d);

@@ -90,7 +90,8 @@ typedef struct qd_field {
     qd_str slice;
     bool whole;   /* `fields` shows its objects as they are */
     bool hidden;  /* is one of them */
-    bool implied; /* a multi-field that the type of its parent brings */
+    bool implied; /* a field that requests find, but no definition shows: a type brings it */
+    const struct qd_join *join; /* of parents and children: their relations (join.h); else NULL */
 
     bool indexed, doc_values, stored, norms, has_points;
     bool coerce, ignore_malformed;

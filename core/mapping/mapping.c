@@ -206,6 +206,17 @@ static int take_fields(compiler *c, const field_builder *b, qd_field *f, qd_fiel
     return rc;
 }
 
+/* A document has one place among parents and children. */
+static int take_join(compiler *c, const qd_field *f, qd_err *err)
+{
+    if (c->m->join)
+        return qd_err_set(err, QD_E_ARG,
+                          "Only one [parent-join] field can be defined per index, got [%.*s, %.*s]",
+                          QD_STR_ARG(c->m->join->name), QD_STR_ARG(f->name));
+    c->m->join = f;
+    return 0;
+}
+
 static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const qd_field *parent,
                          const object *in, qd_field **out, qd_err *err)
 {
@@ -225,6 +236,7 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     f->def = d;
     int rc = apply_params(c, f, err);
     if (rc == 0) rc = d->type->finish(&b, f, err);
+    if (rc == 0 && f->join) rc = take_join(c, f, err);
     if (rc) return rc;
     rc = take_fields(c, &b, f, &multi[d->nmulti]);
     if (rc) return qd_err_nomem(err, "mapping");
@@ -322,6 +334,10 @@ static int name_everything(compiler *c, qd_err *err)
     m->names_mask = size - 1;
     for (size_t i = 0; i < c->fields.n; i++) {
         const qd_field *f = c->fields.at[i];
+        /* one that a type brings may have the name of another */
+        if (table_get(m->names, m->names_mask, hash_of(f->name), f->name))
+            return qd_err_set(err, QD_E_ARG, "Field [%.*s] is defined more than once",
+                              QD_STR_ARG(f->name));
         table_put(m->names, m->names_mask,
                   (child){.hash = hash_of(f->name), .name = f->name, .field = f});
     }

@@ -101,6 +101,7 @@ struct qd_mapping {
     uint32_t *by_name; /* their ids in the order of names */
     child *names;      /* table of full names of fields, hidden ones too, and objects */
     uint32_t names_mask;
+    const qd_field *join;  /* the one of type join; NULL: none */
     const qd_field *stamp; /* which each new document must have once; NULL: none */
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
@@ -121,6 +122,10 @@ typedef struct field_builder {
 #define MAPPING_STAMP "@timestamp" /* the field of data streams */
 
 /* --- hidden.c: fields that the type of another one brings ---- */
+/* A field of segments beside f that requests find by name, a view into the arena, not yet indexed.
+ * A mapping that defines a field of that name is refused. NULL: out of memory. For `finish`. */
+qd_field *qdi_field_beside(field_builder *b, qd_field *f, const struct qd_field_type *row,
+                           qd_str name);
 /* A field of segments beside f, named NAME.suffix, not yet indexed. No mapping may name it: ".x"
  * makes it so, and ".NAME" of a field that has no multi-fields.
  * NULL: out of memory. For `finish`. */

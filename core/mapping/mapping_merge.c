@@ -52,8 +52,16 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
         }
         bool off = row->update == UPDATE_OFF && qd_str_is(shown(row, new), "false");
         bool set = row->update == UPDATE_SET && !old->json.p;
-        if (row->update == UPDATE_FREE || off || set) {
+        if (row->update == UPDATE_FREE || row->update == UPDATE_FREE_SHOWN || off || set) {
             *old = *new;
+            continue;
+        }
+        if (row->update == UPDATE_CHECKED) {
+            qd_str why = into->type->against(a, into, from);
+            if (!why.n) *old = *new;
+            if (why.n)
+                conflicts = qd_arena_printf(a, "%.*s%.*s", QD_STR_ARG(conflicts), QD_STR_ARG(why));
+            if (!why.p || (why.n && !conflicts.p)) return qd_err_nomem(err, "mapping");
             continue;
         }
         conflicts = qd_arena_printf(a, "%.*s\n\tCannot update parameter [%s] from [%.*s] to [%.*s]",

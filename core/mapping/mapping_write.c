@@ -24,7 +24,7 @@ void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w
         const param_row *row = &f->type->params[i];
         qd_str json = f->params[i].json;
         if (!json.p && row->def &&
-            (defaults || row->update == UPDATE_SHOWN || analyzer_beside_search(f, row->id)))
+            (defaults || row->update >= UPDATE_SHOWN || analyzer_beside_search(f, row->id)))
             json = qd_str_c(row->def);
         if (!json.p) continue;
         qd_json_key_c(w, row->name);

@@ -46,6 +46,7 @@ typedef enum param_id {
     PARAM_ELEMENT,
     PARAM_SPACE,
     PARAM_VECTOR_INDEX,
+    PARAM_RELATIONS,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 
@@ -63,9 +64,12 @@ typedef enum param_kind {
 typedef enum param_update {
     UPDATE_NEVER,
     UPDATE_FREE,
-    UPDATE_OFF,   /* from true to false only */
-    UPDATE_SET,   /* from nothing to a value only */
-    UPDATE_SHOWN, /* never; written even if it is the default */
+    UPDATE_OFF, /* from true to false only */
+    UPDATE_SET, /* from nothing to a value only */
+    /* from here on: written even if they are the default */
+    UPDATE_SHOWN,      /* never */
+    UPDATE_FREE_SHOWN, /* freely */
+    UPDATE_CHECKED,    /* as the type's `against` says */
 } param_update;
 
 typedef struct param_row {
@@ -129,6 +133,9 @@ struct qd_field_type {
     uint32_t nparams;
     /* After the parameters were applied to f: checks and what follows from them. */
     int (*finish)(struct field_builder *b, qd_field *f, qd_err *err);
+    /* What is against a change of a parameter of UPDATE_CHECKED, each behind "\n\t"; n 0: nothing;
+     * p NULL: out of memory. */
+    qd_str (*against)(qd_arena *a, const qd_field_def *old, const qd_field_def *now);
     /* The present token of the document's reader, a scalar but not null, to values of f. QD_E_*
      * with the cause in err. */
     int (*value)(struct doc *d, const qd_field *f, qd_err *err);

@@ -56,6 +56,12 @@ qd_node *qdi_query_node(qdi_builder *b, qd_node_kind kind, qd_err *err);
 QD_MUST_CHECK
 int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_nested_score score,
                      const qd_node **out, qd_err *err);
+/* types/nested.c: a place for what the matches of a query are shown as, if it has inner_hits (json;
+ * p NULL: none) that are shown at all; inner->node comes when it is built. *number is QD_INNER_NONE
+ * without one. name: of its documents. */
+QD_MUST_CHECK
+int qdi_inner_add(qdi_builder *b, qd_query_inner inner, qd_str name, qd_str json, uint32_t *number,
+                  qd_err *err);
 /* MATCH_NONE into *out. */
 QD_MUST_CHECK
 int qdi_query_none(qdi_builder *b, const qd_node **out, qd_err *err);

@@ -89,10 +89,11 @@ typedef struct qd_query_named {
 
 /* A query whose own matches are shown within the hits of the whole (inner_hits). */
 typedef struct qd_query_inner {
-    const qd_node *node; /* what it asks of the nested documents */
+    const qd_node *node; /* what it asks of the nested documents, or of those that a join finds */
+    const qd_node_join *join; /* from the documents of `in` to those it asks of; NULL: nested */
     const qd_str *paths; /* n, outer before inner: from the documents of `in` to those it asks of */
     uint32_t n;
-    qd_str path, json; /* json: the object of inner_hits */
+    qd_str path, json; /* path, or name of the relation; json: the object of inner_hits */
     uint32_t in; /* number of the one within whose hits it is shown; QD_INNER_TOP: the whole's */
 } qd_query_inner;
 #define QD_INNER_TOP UINT32_MAX

@@ -60,6 +60,7 @@ const qd_node_knn *qd_node_nearest(const qd_node *n)
 typedef enum holds {
     HOLDS_NOTHING,
     HOLDS_CHILD,
+    HOLDS_OTHERS,
     HOLDS_CHILDREN,
     HOLDS_CLAUSES,
     HOLDS_OPERATOR
@@ -76,6 +77,9 @@ uint32_t qd_node_lists(const qd_node *n, qd_node_list *out)
     switch (table[n->kind]) {
     case HOLDS_CHILD:
         out[0] = (qd_node_list){.nodes = &n->u.child, .n = 1};
+        return 1;
+    case HOLDS_OTHERS:
+        out[0] = (qd_node_list){.nodes = &n->u.child, .n = 1, .excluded = true};
         return 1;
     case HOLDS_CHILDREN:
         out[0] = (qd_node_list){.nodes = n->u.dis_max.children, .n = n->u.dis_max.n};

@@ -104,6 +104,18 @@ typedef struct qd_node_nested {
 } qd_node_nested;
 
 /*
+ * Parents by their children, or children by their parents: documents of `to` that have an id in
+ * common with documents that the child matches. Both sides have it in the field `ids`.
+ */
+typedef struct qd_node_join {
+    const qd_node *child; /* first, where u.child is: of documents elsewhere in the shard */
+    const qd_node *to;
+    qd_str ids;            /* a keyword with terms and a column, one value a document */
+    qd_nested_score score; /* of the child's documents; NONE: the boost */
+    uint32_t min, max;     /* of them that an id is to have */
+} qd_node_join;
+
+/*
  * Lucene's BooleanQuery: all of must and filter, none of must_not, at least min_should of should
  * (with neither must nor filter at least one); must and should are scored. A bool of must_not alone
  * matches nothing: whoever wants Elasticsearch's meaning adds a match_all as filter.
@@ -300,6 +312,7 @@ struct qd_node {
         qd_node_bool boolean;
         qd_node_dis_max dis_max;
         qd_node_nested nested;
+        qd_node_join join;
         const qd_node *child; /* CONSTANT, BOOST */
         qd_node_term_set term_set;
         qd_node_range range;
@@ -328,7 +341,7 @@ static inline bool qd_boost_valid(float boost)
 typedef struct qd_node_list {
     const qd_node *const *nodes;
     uint32_t n;
-    bool excluded; /* what they match is not to match */
+    bool excluded; /* what they match is not to match, or is other documents */
 } qd_node_list;
 #define QD_NODE_LISTS_MAX 4u
 /* The clauses of a bool; NULL when the node is none. [any] */

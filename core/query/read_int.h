@@ -90,6 +90,22 @@ int qdi_several_fields(qd_json_reader *r, const qd_query *q, qd_str key, qd_err 
 QD_MUST_CHECK
 int qdi_check_zone(qdi_reading *rd, qd_str time_zone, qd_err *err);
 
+/* --- types/nested.c: queries that ask other documents --------------------------------------- */
+
+typedef struct qdi_other {
+    const qd_query **query; /* "query" */
+    qd_str *inner_hits;     /* "inner_hits" as JSON; p NULL: none */
+    /* Another member, a value; 1: there is none of that name. */
+    int (*value)(qdi_reading *rd, qd_json_reader *r, qd_str key, qd_query *q, qd_err *err);
+} qdi_other;
+/* Their members up to the END_OBJECT. */
+QD_MUST_CHECK
+int qdi_read_other(qdi_reading *rd, qd_json_reader *r, const qdi_other *to, qd_query *q,
+                   qd_err *err);
+/* The present value as score_mode. */
+QD_MUST_CHECK
+int qdi_read_score_mode(qdi_reading *rd, qd_json_reader *r, qd_nested_score *out, qd_err *err);
+
 /* --- read_text.c: queries that analyze text ------------------------------------------------ */
 
 #define QDI_TEXT_AT(member) offsetof(qdi_text_query, text.member)

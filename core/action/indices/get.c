@@ -222,6 +222,7 @@ typedef struct field_args {
 static int write_field(void *arg, const qd_field *f)
 {
     field_args *a = arg;
+    if (f->implied) return 0;
     qd_json_key(a->w, f->shown);
     qd_json_object(a->w);
     qd_json_field_str(a->w, "full_name", f->shown);

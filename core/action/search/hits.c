@@ -484,11 +484,11 @@ static void emit(from_source *s, const qd_json_node *n)
         emit_shown(s, n);
         return;
     }
-    if (n->type == QD_JSON_T_OBJECT && s->f->value_class == QD_VALUE_RANGE) {
+    if (n->type == QD_JSON_T_OBJECT) {
         emit_object(s, n);
         return;
     }
-    if (n->type == QD_JSON_T_OBJECT || n->type == QD_JSON_T_ARRAY) return;
+    if (n->type == QD_JSON_T_ARRAY) return;
     if (n->type == QD_JSON_T_NULL) {
         if (!s->f->has_null_value) return;
         v.text = s->f->null_text;

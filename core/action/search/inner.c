@@ -1,12 +1,14 @@
 /*
- * inner.c: hits within hits: the nested documents that a query matches below each hit (inner_hits),
- * and nested documents among the hits of buckets (top_hits). Their columns are of their own; id,
+ * inner.c: hits within hits: the nested documents that a query matches below each hit, and the
+ * children or the parent that it matches (inner_hits), and nested documents among the hits of
+ * buckets (top_hits). Their columns are of their own; id,
  * versions and source are of the document at the top, of which they show their part.
  */
 #include "action/api/admin_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "query/dsl.h"
+#include "search/join.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -86,7 +88,8 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     qd_json_node *body;
     qd_query_context context = ix->context;
     int64_t most = qd_values_i64(ix->meta->values, QD_IX_MAX_INNER_RESULT_WINDOW);
-    in->name = context.nested = in->query.path;
+    in->name = in->query.path;
+    if (!in->query.join) context.nested = in->query.path;
     in->size = 3;
     in->show.source.want = true;
     r.track_scores = false;
@@ -354,14 +357,29 @@ static int list_docs(below *b, uint32_t doc, qd_err *err)
     return 0;
 }
 
+/* The plan of the definition's query, one for all hits: a join in it is gathered once. */
+static int plan_of(below *b, qd_plan **out, qd_err *err)
+{
+    search_hits *h = b->h;
+    size_t at = (size_t)(b->in - h->index->inner);
+    if (!h->inner_plans)
+        h->inner_plans = qd_arena_calloc(h->arena, h->index->ninner * sizeof *h->inner_plans);
+    if (!h->inner_plans) return qd_err_nomem(err, "inner hits");
+    *out = h->inner_plans[at];
+    if (*out) return 0;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    int rc = qd_plan_make(b->searcher, b->in->query.node, &o, h->arena, out, err);
+    if (!rc) h->inner_plans[at] = *out;
+    return rc;
+}
+
 /* Leaves those that match, with their scores. */
 static int match(below *b, qd_err *err)
 {
     qd_plan *p;
-    qd_plan_options o = qdi_search_plan_options(b->h->x, b->h->index, b->h->budget);
     uint64_t *bits = qd_arena_calloc(b->h->arena, ((size_t)b->n + 63) / 64 * 8 + 8);
     if (!bits) return qd_err_nomem(err, "inner hits");
-    int rc = qd_plan_make(b->searcher, b->in->query.node, &o, b->h->arena, &p, err);
+    int rc = plan_of(b, &p, err);
     if (!rc) rc = qd_plan_test(p, b->docs, b->n, bits, b->scores, err);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < b->n && !rc; i++) {
@@ -371,6 +389,76 @@ static int match(below *b, qd_err *err)
     }
     b->n = rc ? 0 : kept;
     return rc;
+}
+
+/* --- children, and parents: documents of the same searcher */
+
+/* Is the hit one of the join's side, and which id does it have? p NULL: it is not. */
+static int joined_id(below *b, uint32_t doc, qd_str *id, qd_err *err)
+{
+    search_hits *h = b->h;
+    const qd_node_join *j = b->in->query.join;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    uint64_t bit = 0;
+    qd_plan *p;
+    o.no_scores = true;
+    *id = (qd_str){NULL, 0};
+    int rc = qd_plan_make(h->searcher, j->to, &o, h->arena, &p, err);
+    if (!rc) rc = qd_plan_test(p, &doc, 1, &bit, NULL, err);
+    if (rc || !(bit & 1)) return rc;
+    return qd_join_id(h->searcher, j->ids, doc, h->arena, h->x->a->account, id, err);
+}
+
+typedef struct joined {
+    qd_collector c;
+    below *b;
+    uint64_t room; /* the count may have been cut by the deadline */
+} joined;
+
+static int joined_collect(qd_collector *c, const qd_hits *hits, qd_err *err)
+{
+    below *b = ((joined *)c)->b;
+    (void)err;
+    for (uint32_t i = 0; i < hits->n; i++) {
+        if (b->n == ((joined *)c)->room) return QD_COLLECT_ALL_DONE;
+        b->docs[b->n++] = hits->leaf->base + hits->docs[i];
+    }
+    return 0;
+}
+
+/* The documents with the hit's id. */
+static int list_joined(below *b, uint32_t doc, qd_err *err)
+{
+    static const qd_collector_vt vt = {.collect = joined_collect};
+    search_hits *h = b->h;
+    qd_plan_options o = qdi_search_plan_options(h->x, h->index, h->budget);
+    joined c = {.c = {.vt = &vt}, .b = b};
+    qd_str id;
+    qd_plan *p;
+    uint64_t n;
+    int rc = joined_id(b, doc, &id, err);
+    if (rc || !id.p) return rc;
+    const qd_node *same = qd_node_term_make(h->arena, b->in->query.join->ids, id);
+    if (!same) return qd_err_nomem(err, "inner hits");
+    b->searcher = h->searcher;
+    o.no_scores = true;
+    rc = qd_plan_make(b->searcher, same, &o, h->arena, &p, err);
+    if (!rc) rc = qd_plan_count(p, 0, &n, err);
+    if (rc) return rc;
+    b->docs = qd_arena_alloc(h->arena, (n + 1) * sizeof *b->docs);
+    b->scores = qd_arena_calloc(h->arena, (n + 1) * sizeof *b->scores);
+    if (!b->docs || !b->scores) return qd_err_nomem(err, "inner hits");
+    c.room = n;
+    return qd_plan_collect(p, NULL, &c.c, NULL, err);
+}
+
+/* The matches of the definition below a hit. */
+static int list_matches(below *b, uint32_t doc, qd_err *err)
+{
+    bool join = b->in->query.join != NULL;
+    int rc = join ? list_joined(b, doc, err) : open_level(b, err);
+    if (!rc && !join && b->searcher) rc = list_docs(b, doc, err);
+    return rc || !b->n ? rc : match(b, err);
 }
 
 static int by_score(const void *pa, const void *pb)
@@ -527,9 +615,7 @@ static int write_below(search_hits *h, const search_inner *in, uint32_t doc, qd_
     search_hit *first = NULL;
     uint32_t n = 0;
     if (!ix) return qd_err_nomem(err, "inner hits");
-    int rc = open_level(&b, err);
-    if (!rc && b.searcher) rc = list_docs(&b, doc, err);
-    if (!rc && b.n) rc = match(&b, err);
+    int rc = list_matches(&b, doc, err);
     if (!rc && b.n) rc = choose(&b, &first, &n, err);
     if (rc) return rc;
     *ix = *h->index;
@@ -540,7 +626,7 @@ static int write_below(search_hits *h, const search_inner *in, uint32_t doc, qd_
                         .index = ix,
                         .shard = h->shard,
                         .searcher = b.searcher,
-                        .level = &b.level,
+                        .level = b.level.n ? &b.level : NULL,
                         .top = h->level ? h->top : h->searcher,
                         .show = &in->show,
                         .keys = in->keys.n ? &in->keys : NULL,

@@ -482,11 +482,12 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis;      /* made when first needed */
-    qd_str *identities;         /* of nested documents: "_nested" */
-    void *highlighting;         /* highlight.c's */
-    void *explaining;           /* explain.c's */
-    qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */
+    qd_analysis *analysis;               /* made when first needed */
+    qd_str *identities;                  /* of nested documents: "_nested" */
+    qd_plan **inner_plans;               /* by definition of inner hits, as needed */
+    void *highlighting;                  /* highlight.c's */
+    void *explaining;                    /* explain.c's */
+    qd_json_filter *no_vectors;          /* vectors.c's; NULL: the index has none */
     bool vectors_known;
     const qd_script_bind **script_binds; /* by script field */
     struct qd_script_doc **script_docs;  /* the same, by leaf */

@@ -4,16 +4,8 @@
 int qdi_aggs_nested_parse(qdi_parse *p, qdi_agg *a, bool optional)
 {
     qd_str *path = a->params;
-    for (const qd_json_node *m = a->json->first; m; m = m->next) {
-        if (!qd_str_is(m->key, "path") || m->type != QD_JSON_T_STRING)
-            return qdi_aggs_parse_error(
-                p, m,
-                m->type == QD_JSON_T_STRING ? "Unknown key for a %s in [%.*s]: [%.*s]."
-                                            : "Unexpected token %s in [%.*s].",
-                qd_json_type_token(m->type), QD_STR_ARG(a->name), QD_STR_ARG(m->key));
-        *path = m->text;
-    }
-    if (path->n || optional) return 0;
+    int rc = qdi_aggs_one_text(p, a, "path", path);
+    if (rc || path->n || optional) return rc;
     return qdi_aggs_parse_error(p, a->json, "Missing [path] field for nested aggregation [%.*s]",
                                 QD_STR_ARG(a->name));
 }

@@ -212,3 +212,17 @@ int qdi_aggs_at_least(qdi_parse *p, const qdi_agg *a, const char *key, const cha
                                name, least ? "" : "or equal to ", (long long)v,
                                QD_STR_ARG(a->name));
 }
+
+int qdi_aggs_one_text(qdi_parse *p, const qdi_agg *a, const char *key, qd_str *out)
+{
+    for (const qd_json_node *m = a->json->first; m; m = m->next) {
+        if (!qd_str_is(m->key, key) || m->type != QD_JSON_T_STRING)
+            return qdi_aggs_parse_error(
+                p, m,
+                m->type == QD_JSON_T_STRING ? "Unknown key for a %s in [%.*s]: [%.*s]."
+                                            : "Unexpected token %s in [%.*s].",
+                qd_json_type_token(m->type), QD_STR_ARG(a->name), QD_STR_ARG(m->key));
+        *out = m->text;
+    }
+    return 0;
+}

@@ -57,6 +57,8 @@ int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed);
 /* A body of field, missing, format and so on alone, the field needed. */
 int qdi_aggs_parse_field(qdi_parse *p, qdi_agg *a);
+/* A body of one member alone, a text, which may be left out. */
+int qdi_aggs_one_text(qdi_parse *p, const qdi_agg *a, const char *key, qd_str *out);
 /* "order" into a->order. Ties go by key: added unless the order has it. */
 int qdi_aggs_parse_order(qdi_parse *p, qdi_agg *a, qdi_order standard);
 /* Refuses a number below its least value (0 or 1), as the setter of Elasticsearch's builder does.

@@ -14,9 +14,12 @@ typedef struct nested_query {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static int read_score_mode(qd_str text, qd_nested_score *out, qd_err *err)
+int qdi_read_score_mode(qdi_reading *rd, qd_json_reader *r, qd_nested_score *out, qd_err *err)
 {
     static const char *const names[] = {"avg", "sum", "min", "max", "none"};
+    qd_str text;
+    int rc = qdi_read_text(rd, r, &text, err);
+    if (rc) return rc;
     for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
         if (!qd_str_is(text, names[i])) continue;
         *out = (qd_nested_score)i;
@@ -26,29 +29,24 @@ static int read_score_mode(qd_str text, qd_nested_score *out, qd_err *err)
                       QD_STR_ARG(text));
 }
 
-static int read_inner_hits(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+static int read_inner_hits(qdi_reading *rd, qd_json_reader *r, qd_str *out, qd_err *err)
 {
     const char *from = r->token;
     qd_str json;
     if (qd_json_raw(r, &json)) return qd_json_fail(r, err);
-    return qdi_keep(rd, (qd_str){from, json.n}, &NESTED(q)->inner_hits, err);
+    return qdi_keep(rd, (qd_str){from, json.n}, out, err);
 }
 
-static int read_value(qdi_reading *rd, qd_json_reader *r, qd_str key, qd_query *q, qd_err *err)
+static int read_other_value(qdi_reading *rd, qd_json_reader *r, const qdi_other *to, qd_str key,
+                            qd_query *q, qd_err *err)
 {
-    qd_str text;
-    if (qd_str_is(key, "path")) return qdi_read_text(rd, r, &NESTED(q)->path, err);
-    if (qd_str_is(key, "ignore_unmapped"))
-        return qdi_read_bool(r, &NESTED(q)->ignore_unmapped, err);
-    if (qd_str_is(key, "score_mode")) {
-        int rc = qdi_read_text(rd, r, &text, err);
-        return rc ? rc : read_score_mode(text, &NESTED(q)->score, err);
-    }
-    int rc = qdi_read_standard(rd, r, key, q, err);
+    int rc = to->value(rd, r, key, q, err);
+    if (rc == 1) rc = qdi_read_standard(rd, r, key, q, err);
     return rc == 1 ? qdi_unsupported(r, q, key, err) : rc;
 }
 
-static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+int qdi_read_other(qdi_reading *rd, qd_json_reader *r, const qdi_other *to, qd_query *q,
+                   qd_err *err)
 {
     int ev, rc;
     while ((ev = qdi_query_next(r, err)) == QD_JSON_KEY) {
@@ -56,16 +54,32 @@ static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
         ev = qdi_query_next(r, err);
         if (ev < 0) return ev;
         if (ev == QD_JSON_OBJECT && qd_str_is(key, "query"))
-            rc = qdi_read_inner(rd, r, &NESTED(q)->query, err);
+            rc = qdi_read_inner(rd, r, to->query, err);
         else if (ev == QD_JSON_OBJECT && qd_str_is(key, "inner_hits"))
-            rc = read_inner_hits(rd, r, q, err);
+            rc = read_inner_hits(rd, r, to->inner_hits, err);
         else if (qdi_is_value(r->event))
-            rc = read_value(rd, r, key, q, err);
+            rc = read_other_value(rd, r, to, key, q, err);
         else
             rc = qdi_unsupported(r, q, key, err);
         if (rc) return rc;
     }
-    if (ev < 0) return ev;
+    return ev < 0 ? ev : 0;
+}
+
+static int read_value(qdi_reading *rd, qd_json_reader *r, qd_str key, qd_query *q, qd_err *err)
+{
+    if (qd_str_is(key, "path")) return qdi_read_text(rd, r, &NESTED(q)->path, err);
+    if (qd_str_is(key, "ignore_unmapped"))
+        return qdi_read_bool(r, &NESTED(q)->ignore_unmapped, err);
+    if (qd_str_is(key, "score_mode")) return qdi_read_score_mode(rd, r, &NESTED(q)->score, err);
+    return 1;
+}
+
+static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    const qdi_other to = {&NESTED(q)->query, &NESTED(q)->inner_hits, read_value};
+    int rc = qdi_read_other(rd, r, &to, q, err);
+    if (rc) return rc;
     if (!NESTED(q)->path.p) return qd_err_set(err, QD_E_ARG, "[nested] requires 'path' field");
     if (!NESTED(q)->query) return qd_err_set(err, QD_E_ARG, "[nested] requires 'query' field");
     return 0;
@@ -88,20 +102,29 @@ int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_neste
     return 0;
 }
 
-/* A place for what the query's own matches are shown as; its node comes later. */
-static int add_inner(qdi_builder *b, const nested_query *x, uint32_t *number, qd_err *err)
+int qdi_inner_add(qdi_builder *b, qd_query_inner inner, qd_str name, qd_str json, uint32_t *number,
+                  qd_err *err)
 {
-    qd_query_inner i = {.in = b->inner_in};
+    *number = QD_INNER_NONE;
+    if (!json.p || b->inner_in == QD_INNER_NONE) return 0;
     if (b->inner.n >= QD_INNER_MAX)
         return qd_err_set(err, QD_E_ARG, "a query has at most %u inner_hits", QD_INNER_MAX);
-    int rc =
-        qd_mapping_nested_paths(b->c->mapping, b->nested, x->path, b->arena, &i.paths, &i.n, err);
-    if (!rc && i.n == 0) return 0; /* nothing matches there */
-    if (!rc) rc = qdi_query_copy(b, x->path, &i.path, err);
-    if (!rc) rc = qdi_query_copy(b, x->inner_hits, &i.json, err);
+    inner.in = b->inner_in;
+    int rc = qdi_query_copy(b, name, &inner.path, err);
+    if (!rc) rc = qdi_query_copy(b, json, &inner.json, err);
     if (rc) return rc;
     *number = (uint32_t)b->inner.n;
-    return qd_vec_push(&b->inner, b->arena->account, i) ? qd_err_nomem(err, "query") : 0;
+    return qd_vec_push(&b->inner, b->arena->account, inner) ? qd_err_nomem(err, "query") : 0;
+}
+
+static int add_inner(qdi_builder *b, const nested_query *x, uint32_t *number, qd_err *err)
+{
+    qd_query_inner i = {0};
+    int rc =
+        qd_mapping_nested_paths(b->c->mapping, b->nested, x->path, b->arena, &i.paths, &i.n, err);
+    *number = QD_INNER_NONE;
+    if (rc || i.n == 0) return rc; /* nothing matches there */
+    return qdi_inner_add(b, i, x->path, x->inner_hits, number, err);
 }
 
 static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
@@ -117,9 +140,9 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
                           QD_STR_ARG(x->path));
     }
     qd_str above = b->nested;
-    uint32_t in = b->inner_in, own = QD_INNER_NONE;
+    uint32_t in = b->inner_in, own;
     const qd_node *child;
-    int rc = x->inner_hits.p && in != QD_INNER_NONE ? add_inner(b, x, &own, err) : 0;
+    int rc = add_inner(b, x, &own, err);
     if (rc) return rc;
     b->nested = x->path;
     b->inner_in = own;

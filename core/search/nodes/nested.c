@@ -62,6 +62,7 @@ static int compile(qd_plan *p, const qd_node *n, qdi_above a, qdi_node **out, qd
     qd_searcher *s = y->level.views[q->n - 1]->searcher;
     qd_plan_options o = p->o;
     o.no_scores = !scores;
+    o.depth = a.depth + 1;
     rc = boosted(p, q->child, a.boost, &child, err);
     if (!rc) rc = qd_plan_make(s, child, &o, p->arena, &y->plan, err);
     if (rc) return rc;

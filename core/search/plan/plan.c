@@ -185,7 +185,7 @@ int qd_plan_make(qd_searcher *s, const qd_node *root, const qd_plan_options *opt
     if (!p->o.max_clauses) p->o.max_clauses = CLAUSES_MAX;
     qd_map_init(&p->term_map, p->account);
     if (qd_arena_on_reset(arena, plan_fini, p)) return qd_err_nomem(err, "query plan");
-    int rc = qdi_compile(p, root, (qdi_above){1, !p->o.no_scores, 0}, &p->root, err);
+    int rc = qdi_compile(p, root, (qdi_above){1, !p->o.no_scores, p->o.depth}, &p->root, err);
     if (!rc) rc = qdi_plan_lookup(p, err);
     if (!rc) rc = qdi_plan_weigh(p, err);
     if (!rc) *out = p;

@@ -43,6 +43,7 @@ typedef struct qd_plan_options {
     qd_term_budget *budget; /* outlives the plan; NULL: none */
     struct qd_task *task;   /* cancellation and deadline; may be NULL */
     bool no_scores;         /* nobody will ask for scores */
+    uint32_t depth;         /* of the node of another plan that this one is made for */
     qd_account *account;    /* scratch of the runs; NULL: the arena's */
 } qd_plan_options;
 

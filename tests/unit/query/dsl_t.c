@@ -84,6 +84,10 @@ static void trees(void **state)
          "4619567317775286272] | en:7 | f:[1088421888 TO 1088421888] | flat:7 | i:[7 TO 7] | low:7 "
          "| n:[7 TO 7] | o.x:7 | o.y:[7 TO 7] | split:7 | syn:7 | t:[7 TO 7] | tag:7 | title:7 | "
          "title.raw:7)"},
+        {"{'has_child':{'type':'c','query':{'match_all':{}}}}",
+         "query_shard_exception: [has_child] no join field has been configured"},
+        {"{'has_parent':{'parent_type':'p','query':{'match_all':{}},'ignore_unmapped':true}}",
+         "MatchNoDocsQuery(\"\")"},
         {"{'term':{'tag':'X'}}", "tag:X"},
         {"{'term':{'low':'XyZ'}}", "low:xyz"},
         {"{'term':{'title':'Quick'}}", "title:Quick"},
