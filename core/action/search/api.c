@@ -162,7 +162,8 @@ int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *leve
     ix->ninner = 0;
     if (level) ix->query.nnamed = 0;
     for (uint32_t i = 0; i < n; i++) {
-        copy[i] = (search_hit){hits[i].doc, hits[i].score, hits[i].values};
+        copy[i] =
+            (search_hit){.doc = hits[i].doc, .score = hits[i].score, .values = hits[i].values};
     }
     search_hits h = {
         .x = s->run,
