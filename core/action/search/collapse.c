@@ -239,25 +239,25 @@ static bool same_group(const search_ref *a, const search_ref *b)
     return number_of(a->shard, v) == number_of(b->shard, u);
 }
 
-static uint64_t hash_of(const search_ref *a)
+static uint64_t hash_of(const search_ref *a, uint64_t seed)
 {
     const qd_sort_value *v = a->shard->hits[a->at].group;
     if (v->missing) return 0;
-    if (v->kind == QD_SORT_ORD) return qd_xxh3(v->bytes.p, v->bytes.n);
+    if (v->kind == QD_SORT_ORD) return qd_xxh3_seed(v->bytes.p, v->bytes.n, seed);
     double d = number_of(a->shard, v) + 0.0; /* both zeros are one number */
-    return qd_xxh3(&d, sizeof d);
+    return qd_xxh3_seed(&d, sizeof d, seed);
 }
 
 int qdi_collapse_refs(const search_run *x, search_ref *all, uint64_t *n, qd_err *err)
 {
     uint64_t most = (uint64_t)x->r->from + (uint64_t)x->r->size, kept = 0;
     if (most > *n) most = *n;
-    uint64_t mask = 15;
+    uint64_t mask = 15, seed = qd_env_random_u64(x->a->env);
     while (mask < 2 * most) mask = 2 * mask + 1;
     uint32_t *slot = qd_arena_calloc(x->arena, (mask + 1) * sizeof *slot); /* number + 1 in all */
     if (!slot) return qd_err_nomem(err, "collapse");
     for (uint64_t i = 0; i < *n && kept < most; i++) {
-        uint64_t h = hash_of(&all[i]) & mask;
+        uint64_t h = hash_of(&all[i], seed) & mask;
         while (slot[h] && !same_group(&all[slot[h] - 1], &all[i])) h = (h + 1) & mask;
         if (slot[h]) continue;
         all[kept++] = all[i];

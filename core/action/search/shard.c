@@ -289,6 +289,7 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .total = s->resume ? 0 : x->r->total,
         .scores = x->r->track_scores || !k->n,
         .group = x->r->collapse ? &s->index->group : NULL,
+        .seed = x->r->collapse ? qd_env_random_u64(x->a->env) : 0,
     };
     if (k->n) {
         qd_plan_options po =

@@ -13,22 +13,24 @@ struct qdi_groups {
     qdi_group *all; /* n of at most k */
     uint32_t n, mask;
     qdi_group **slot; /* mask + 1 chains */
-    int64_t *v;       /* of a batch */
-    bool gathered;    /* v holds those of the present batch */
+    uint64_t seed;
+    int64_t *v;    /* of a batch */
+    bool gathered; /* v holds those of the present batch */
     /* of the present segment; NULL: no value in it */
     const qd_column *column;
     qd_column_reader *reader;
     qd_dict_reader *dict;
 };
 
-int qdi_groups_make(const qd_sort_key *key, uint32_t k, qd_arena *arena, qdi_groups **out,
-                    qd_err *err)
+int qdi_groups_make(const qd_sort_key *key, uint32_t k, uint64_t seed, qd_arena *arena,
+                    qdi_groups **out, qd_err *err)
 {
     if (key->kind != QD_SORT_I64 && key->kind != QD_SORT_ORD)
         return qd_err_set(err, QD_E_ARG, "hits are grouped by a column");
     qdi_groups *g = qd_arena_calloc(arena, sizeof *g);
     if (!g) return qd_err_nomem(err, "collapse");
     g->key = *key;
+    g->seed = seed;
     g->arena = arena;
     g->mask = 15;
     while (g->mask < k) g->mask = 2 * g->mask + 1;
@@ -40,10 +42,14 @@ int qdi_groups_make(const qd_sort_key *key, uint32_t k, qd_arena *arena, qdi_gro
     return 0;
 }
 
+/* The mixing steps at the end of MurmurHash3 (Appleby): all bits count, as doubles differ in their
+ * upper ones alone. */
 static qdi_group **slot_of(const qdi_groups *g, int64_t v)
 {
-    uint64_t h = (uint64_t)v * 0x9E3779B97F4A7C15u;
-    return &g->slot[(h >> 32) & g->mask];
+    uint64_t h = (uint64_t)v ^ g->seed;
+    h = (h ^ h >> 33) * 0xff51afd7ed558ccdu;
+    h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53u;
+    return &g->slot[(h ^ h >> 33) & g->mask];
 }
 
 static void link_group(qdi_groups *g, qdi_group *x)

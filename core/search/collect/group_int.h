@@ -24,8 +24,8 @@ typedef struct qdi_groups qdi_groups;
 
 /* Room for k groups by key (I64 or ORD), in the arena. [any] QD_E_ARG, QD_E_NOMEM. */
 QD_MUST_CHECK
-int qdi_groups_make(const qd_sort_key *key, uint32_t k, qd_arena *arena, qdi_groups **out,
-                    qd_err *err);
+int qdi_groups_make(const qd_sort_key *key, uint32_t k, uint64_t seed, qd_arena *arena,
+                    qdi_groups **out, qd_err *err);
 /* A segment is planned, begins and ends; leaf_arena lives as long as the segment is collected. */
 QD_MUST_CHECK
 int qdi_groups_plan(qdi_groups *g, const qd_leaf *leaf, qd_reads *reads, qd_arena *leaf_arena,

@@ -738,7 +738,7 @@ int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, q
         s->after = copy;
     }
     if (o->group) {
-        int rc = qdi_groups_make(o->group, o->k, arena, &s->groups, err);
+        int rc = qdi_groups_make(o->group, o->k, o->seed, arena, &s->groups, err);
         if (rc) return rc;
     }
     s->c = (qd_collector){.vt = &sorter_vt, .flags = s->scores ? QD_COLLECT_SCORES : 0};

@@ -90,6 +90,7 @@ typedef struct qd_sort_options {
     uint64_t total;             /* as qd_top_options.total */
     bool scores;                /* track_scores */
     const qd_sort_key *group;   /* I64 or ORD, of which kind and field count; NULL: no groups */
+    uint64_t seed;              /* of the groups' hash table: users can choose the values */
 } qd_sort_options;
 
 typedef struct qd_sort_hit {
