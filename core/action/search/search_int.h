@@ -50,8 +50,9 @@ typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
-    const qd_json_node *missing;                /* NULL: "_last" */
-    search_sort_nested *nested;                 /* NULL: none */
+    const qd_json_node *missing;    /* NULL: "_last" */
+    search_sort_nested *nested;     /* NULL: none */
+    search_sort_nested *nested_old; /* by nested_path and nested_filter; `nested` once it is read */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -218,6 +219,12 @@ typedef struct search_keys {
 /* Binds sort fields in the index of q, for the documents that q asks of; arena is the result's. */
 int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_arena *arena,
                          search_keys *out, qd_err *err);
+/* nested_path and nested_filter, as Elasticsearch had them before 8: is key one of them, under the
+ * identity? It is read; and what was read of a field becomes its `nested`. */
+bool qdi_sort_nested_old(const search_request *r, qd_str key);
+int qdi_sort_nested_old_parse(search_request *r, const qd_json_node *m, search_sort_nested **out,
+                              qd_err *err);
+int qdi_sort_nested_old_take(search_sort_field *f, qd_err *err);
 /* "nested" of a sort: read, bound, and made ready for a searcher: keys in arena in which it is. */
 int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_nested **out,
                           qd_err *err);
@@ -531,7 +538,9 @@ int qdi_inner_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
 /* The host that aggregations get for top_hits. */
 qd_aggs_host qdi_search_aggs_host(search_run *x);
-/* Its fetch, with the shard as argument. */
+/* Its sort keys and its fetch, with the shard as argument. */
+int qdi_search_aggs_keys(void *arg, void *prepared, qd_searcher *searcher, qd_arena *arena,
+                         qd_sort_key *out, qd_err *err);
 int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *level,
                           const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
                           qd_err *err);

@@ -363,6 +363,7 @@ static int aggs_make(search_run *x, search_shard *s, qd_aggs_shard **out, qd_err
         .task = x->task,
         .shard = s->place,
         .fetch = qdi_search_aggs_fetch,
+        .hits_keys = qdi_search_aggs_keys,
         .fetch_arg = s,
     };
     return qd_aggs_shard_make(s->index->aggs, &o, out, err);
