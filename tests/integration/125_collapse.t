@@ -273,6 +273,7 @@ for my $q ('a', 'b', 'a b') {
     for my $sort (undef, [ '_score', { g => 'desc' } ], [ { g => 'desc' } ], [ { k => 'asc' } ]) {
         my %base = (query => { match => { t => $q } }, ($sort ? (sort => $sort) : ()), _source => $false);
         my @flat = @{ $node->post('/w/_search', { %base, size => 40000 })->{json}{hits}{hits} };
+        is(ids(@{ $node->post('/w/_search', { %base, size => 5, track_total_hits => $false })->{json}{hits}{hits} }), ids(@flat[ 0 .. 4 ]), "early: $q, no groups");
         for my $track ($true, $false, 100) {
             for my $size (1, 5, 100) {
                 for my $field ($size == 5 ? 'k' : 'g') {
@@ -284,4 +285,19 @@ for my $q ('a', 'b', 'a b') {
     }
 }
 is($node->stop, 0, 'stopped');
+
+# --- in the words of others
+my %words = (
+    os2 => [ 'cannot use `collapse` in conjunction with `search_after`', 'unknown type for collapse field `t`, only keywords and numbers are accepted' ],
+    os3 => [ 'collapse field and sort field must be the same when use `collapse` in conjunction with `search_after`', 'unknown type for collapse field `t`, only keywords and numbers are accepted' ],
+    es7 => [ 'cannot use `collapse` in conjunction with `search_after`', 'collapse is not supported for the field [t] of the type [text]' ]);
+for my $who (sort keys %words) {
+    my $other = QdNode->new("words-$who", settings => { 'compatibility.identity' => $who });
+    $other->start;
+    $other->put('/o', { mappings => { properties => { t => { type => 'text' }, n => { type => 'integer' } } } });
+    my $why = sub { $other->post('/o/_search', $_[0])->{json}{error}{failed_shards}[0]{reason}{reason} };
+    is($why->({ collapse => { field => 'n' }, sort => ['_doc'], search_after => [1] }), $words{$who}[0], "$who: search_after");
+    is($why->({ collapse => { field => 't' } }), $words{$who}[1], "$who: a type");
+    is($other->stop, 0, 'stopped');
+}
 done_testing;
