@@ -186,7 +186,8 @@ static void expand_one(void *arg, uint32_t i)
     uint32_t hit = i / e->collapse->ninner;
     const search_collapse_inner *in = &e->collapse->inner[i % e->collapse->ninner];
     const qd_request *whole = e->x->r->q;
-    qd_request q = {.a = whole->a, .api = whole->api, .origin = whole->origin};
+    qd_request q = {
+        .a = whole->a, .api = whole->api, .origin = whole->origin, .forwarded = whole->forwarded};
     qd_str hits = {NULL, 0};
     qd_json_writer w;
     qd_buf body, answer;
