@@ -99,9 +99,10 @@ typedef struct qd_aggs_hits_sort {
 /* What top_hits need of the search action; may be NULL where no request has top_hits. */
 typedef struct qd_aggs_host {
     void *arg;
-    /* Reads sort, _source, highlight … of a top_hits body for the index being bound; the result
-     * lives in arena. Unknown members are refused here with "[top_hits] unknown field …". */
-    int (*hits_bind)(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+    /* Reads sort, _source, highlight … of a top_hits body for the index of q, whose documents or
+     * nested ones the buckets hold; the result lives in arena. Unknown members are refused here
+     * with "[top_hits] unknown field …". */
+    int (*hits_bind)(void *arg, const qd_json_node *body, const struct qd_query_context *q,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err);
 } qd_aggs_host;
 
@@ -133,6 +134,11 @@ typedef int qd_aggs_fetch(void *arg, void *prepared, const struct qd_nested_leve
                           const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
                           qd_err *err);
 
+/* The sort keys of top_hits made ready for a searcher, the nkeys of `prepared`, into out; what they
+ * need lives in arena. */
+typedef int qd_aggs_hits_keys(void *arg, void *prepared, qd_searcher *s, qd_arena *arena,
+                              qd_sort_key *out, qd_err *err);
+
 typedef struct qd_aggs_shard_options {
     qd_searcher *searcher;         /* outlives the shard */
     qd_account *account;           /* the request's */
@@ -140,7 +146,8 @@ typedef struct qd_aggs_shard_options {
     struct qd_term_budget *budget; /* of the plans of filters; NULL: none */
     uint32_t shard;                /* number in the request: breaks ties of top_hits */
     qd_aggs_fetch *fetch;          /* NULL without top_hits */
-    void *fetch_arg;
+    qd_aggs_hits_keys *hits_keys;  /* NULL: keys need nothing of a searcher */
+    void *fetch_arg;               /* of both */
 } qd_aggs_shard_options;
 
 /* Makes the collector of one shard. Filters are planned here. [worker] QD_E_NOMEM, QD_E_BREAKER,

@@ -192,6 +192,8 @@ static inline qd_str qd_field_source(const qd_field *f)
 qd_str qd_field_meta(const qd_field *f);
 /* Numbers: neither dates nor booleans. [any] */
 bool qd_field_is_numeric(const qd_field *f);
+/* Are its values such that hits may be grouped by them (collapse)? [any] */
+bool qd_field_collapses(const qd_field *f);
 
 /* --- encodings ----------------------------------------------------------------------------- */
 

@@ -117,6 +117,7 @@ struct qd_field_type {
     qd_number_class number;
     bool dates;
     bool numeric;    /* neither dates nor booleans */
+    bool collapses;  /* hits may be grouped by its values (search: collapse) */
     bool takes_null; /* `value` stands before null, too */
     bool alias;      /* of another field */
     bool plain;      /* no multi-field, nor has it some, nor copy_to */

@@ -37,6 +37,11 @@ bool qd_field_is_numeric(const qd_field *f)
     return f->type->numeric;
 }
 
+bool qd_field_collapses(const qd_field *f)
+{
+    return f->type->collapses && !f->slice.n;
+}
+
 double qd_field_f64(const qd_field *f, int64_t column)
 {
     return f->type->f64 ? f->type->f64(f, column) : 0;

@@ -12,10 +12,10 @@ static const char MAPPING[] =
     "\"d\":{\"type\":\"double\"},\"t\":{\"type\":\"date\"},\"b\":{\"type\":\"boolean\"},"
     "\"ip\":{\"type\":\"ip\"},\"txt\":{\"type\":\"text\"}}}";
 
-static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+static int hits_bind(void *arg, const qd_json_node *body, const qd_query_context *q,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
 {
-    (void)arg, (void)body, (void)mapping, (void)arena, (void)err;
+    (void)arg, (void)body, (void)q, (void)arena, (void)err;
     *out = (qd_aggs_hits_sort){.scores = true};
     return 0;
 }

@@ -36,10 +36,10 @@ static const char AGGS[] =
     "\"weight\":{\"field\":\"n\"}}},\"p\":{\"ip_range\":{\"field\":\"ip\",\"ranges\":[{\"to\":"
     "\"10.0.0.1\"}]}},\"q\":{\"global\":{},\"aggs\":{\"u\":{\"value_count\":{\"field\":\"n\"}}}}}";
 
-static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+static int hits_bind(void *arg, const qd_json_node *body, const qd_query_context *q,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
 {
-    (void)arg, (void)body, (void)mapping, (void)arena, (void)err;
+    (void)arg, (void)body, (void)q, (void)arena, (void)err;
     *out = (qd_aggs_hits_sort){.scores = true};
     return 0;
 }

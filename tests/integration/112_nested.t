@@ -343,6 +343,34 @@ subtest 'inner hits' => sub {
     is_deeply([ sort { $a <=> $b } map { $_->{_nested}{offset} } @{ $top->{c}{top}{hits}{hits} } ], [ 0 .. $#c ], 'where they stand');
 };
 
+subtest 'top_hits sorted by nested documents' => sub {
+    my $value = sub { defined $_[0] && $_[0] ne '-9223372036854775808' ? $_[0] : 'none' };
+    my $first = sub { my ($k, @v) = @_; my @s = sort { ($b eq 'none' ? -1 : $b) <=> ($a eq 'none' ? -1 : $a) } @v; return [ @s[ 0 .. ($k < @s ? $k : @s) - 1 ] ] };
+    my $max = sub { my @s = sort { $b <=> $a } @_; return @s ? $s[0] : 'none' };
+    my $filter = { range => { 'comments.stars' => { lte => 4 } } };
+    my $got = aggs({ aggs => { t => { terms => { field => 'title', size => 50 }, aggs => { top => { top_hits => { size => 4, _source => JSON::PP::false, sort => [ { 'comments.stars' => { order => 'desc', nested => { path => 'comments', filter => $filter } } } ] } } } } } });
+    my %of;
+    for my $d (values %docs) { push @{ $of{ $d->{title} } }, $max->(grep { $_ <= 4 } map { $_->{stars} } comments($d)) }
+    is_deeply({ map { $_->{key} => [ map { $value->($_->{sort}[0]) } @{ $_->{top}{hits}{hits} } ] } @{ $got->{t}{buckets} } }, { map { $_ => $first->(4, @{ $of{$_} }) } keys %of }, 'of documents, in each bucket') or diag explain $got;
+    $got = aggs({ aggs => { c => { nested => { path => 'comments' }, aggs => { by => { terms => { field => 'comments.author', size => 50 }, aggs => { top => { top_hits => { size => 5, sort => [ { 'comments.votes.by' => { order => 'asc', nested => { path => 'comments.votes' } } } ] } } } } } } } });
+    my %words;
+    for my $c (map { comments($_) } values %docs) { my @v = sort map { $_->{by} } list($c->{votes}); push @{ $words{ $c->{author} } }, $v[0] }
+    for my $w (values %words) { my @s = sort { (defined $a ? $a : '~') cmp (defined $b ? $b : '~') } @$w; $w = [ @s[ 0 .. (@s < 5 ? @s : 5) - 1 ] ] }
+    is_deeply({ map { $_->{key} => [ map { $_->{sort}[0] } @{ $_->{top}{hits}{hits} } ] } @{ $got->{c}{by}{buckets} } }, \%words, 'of nested documents, by those below') or diag explain $got;
+    my $r = $node->post('/n/_search', { size => 0, aggs => { c => { nested => { path => 'comments' }, aggs => { top => { top_hits => { sort => [ { 'comments.stars' => { nested => { path => 'comments' } } } ] } } } } } });
+    like($r->{content}, qr/path \[comments\] does not lie below \[comments\]/, 'not by themselves');
+};
+
+subtest 'highlighting of nested fields in the hits above' => sub {
+    my $r = $node->post('/n/_search', { size => 50, query => nested('comments', { match => { 'comments.text' => 'red' } }), highlight => { fields => { 'comments.text' => { number_of_fragments => 0 } } } });
+    my $n = 0;
+    for my $h (@{ $r->{json}{hits}{hits} }) {
+        my @want = map { my $t = $_->{text}; $t =~ s{\bred\b}{<em>red</em>}g; $t } grep { $_->{text} =~ /\bred\b/ } comments($docs{ $h->{_id} });
+        is_deeply($h->{highlight}{'comments.text'}, \@want, "document $h->{_id}") if $n++ < 10;
+    }
+    ok($n, 'there are some');
+};
+
 subtest 'inner hits by a similarity of their own' => sub {
     $node->put('/sim', { settings => { number_of_shards => 1 }, mappings => { properties => { c => { type => 'nested', properties => { t => { type => 'text', similarity => 'boolean' } } } } } });
     $node->put('/sim/_doc/1?refresh=true', { c => [ { t => 'red red red' }, { t => 'red blue' } ] });
@@ -369,6 +397,7 @@ subtest 'refusals' => sub {
     $sort->({ 'comments.stars' => { nested => { path => 'nothing' } } }, qr/\[nested\] failed to find nested object under path \[nothing\]/, 'a sort of no path');
     $sort->({ 'comments.stars' => { nested => { path => 'comments', depth => 1 } } }, qr/\[depth\]/, 'an unknown member of it');
     $sort->({ 'comments.stars' => { nested => {} } }, qr/\[path\] is missing/, 'a sort without a path');
+    $sort->({ 'comments.stars' => { $_->[0] => $_->[1] } }, qr/\[field_sort\] unknown field \[$_->[0]\]/, "$_->[0], which 8 has no more") for [ nested_path => 'comments' ], [ nested_filter => { match_all => {} } ];
     my $agg = sub { my ($body, $reason, $name) = @_; my $r = $node->post('/n/_search', { size => 0, aggs => $body }); is($r->{status}, 400, $name); like($r->{content}, $reason, "$name: why") };
     $agg->({ a => { nested => { path => 'title' } } }, qr/\[nested\] nested path \[title\] is not nested/, 'a field is no path');
     $agg->({ a => { nested => {} } }, qr/Missing \[path\] field for nested aggregation \[a\]/, 'no path');
@@ -381,6 +410,27 @@ subtest 'refusals' => sub {
     like($node->put('/few/_doc/1', { a => [ {}, {}, {} ] })->{content}, qr/The number of nested documents has exceeded the allowed limit of \[2\]/, 'too many nested documents');
     is($node->put('/few/_doc/1', { a => [ {}, {} ] })->{status}, 201, 'not too many');
     like($node->put('/few/_mapping', { properties => { b => { type => 'nested' } } })->{content}, qr/Limit of nested fields \[1\] has been exceeded/, 'too many nested objects');
+};
+
+subtest 'sorts as Elasticsearch 7 spells them' => sub {
+    my $old = QdNode->new('old', settings => { 'compatibility.identity' => 'es7' });
+    $old->start;
+    $old->put('/o', { mappings => { properties => { c => { type => 'nested', properties => { n => { type => 'integer' }, k => { type => 'keyword' } } } } } });
+    $old->put('/o/_doc/1', { c => [ { n => 1, k => 'a' }, { n => 9, k => 'b' } ] });
+    $old->put('/o/_doc/2?refresh=true', { c => [ { n => 3, k => 'a' } ] });
+    my $order = sub { my $r = $old->post('/o/_search', { sort => [ { 'c.n' => { order => 'desc', @_ } } ] }); return ($r, join ' ', map { "$_->{_id}:$_->{sort}[0]" } @{ $r->{json}{hits}{hits} // [] }) };
+    my ($r, $ids) = $order->(nested_path => 'c');
+    is($ids, '1:9 2:3', 'nested_path');
+    like($r->{headers}{warning}, qr/\[nested_path\] has been deprecated in favour of the \[nested\] parameter/, '... with a warning');
+    ($r, $ids) = $order->(nested_filter => { term => { 'c.k' => 'a' } }, nested_path => 'c');
+    is($ids, '2:3 1:1', 'nested_filter');
+    ($r) = $order->(nested_filter => { match_all => {} });
+    like("$r->{status} $r->{content}", qr/^400 .*\[nested_filter\] of a sort needs \[nested_path\]/, '... alone');
+    ($r) = $order->(nested_path => 'c', nested => { path => 'c' });
+    like("$r->{status} $r->{content}", qr/^400 .*Setting both nested_path\/nested_filter and nested not allowed/, 'both spellings');
+    ($r) = $order->(nested_path => { a => 1 });
+    like("$r->{status} $r->{content}", qr/^400 .*nested_path doesn't support values of type: START_OBJECT/, 'a path that is none');
+    is($old->stop, 0, 'stopped');
 };
 
 $node->stop;

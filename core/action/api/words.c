@@ -58,6 +58,16 @@ static void with_doc(qd_err *e)
     qd_err_reword(e, "Failed to parse mapping [_doc]: %s", e->reason + sizeof now - 1);
 }
 
+static void collapse_type(qd_err *e)
+{
+    const char *from = strchr(e->reason, '['), *to = from ? strstr(from, "] of the type") : NULL;
+    if (to)
+        qd_err_reword(e,
+                      "unknown type for collapse field `%.*s`, only keywords and numbers are "
+                      "accepted",
+                      (int)(to - from - 1), from + 1);
+}
+
 static void in_phase(qd_err *e)
 {
     (void)qd_err_wrap(e, QD_E_SEARCH_PHASE, "%s", "");
@@ -67,6 +77,8 @@ static void in_phase(qd_err *e)
     qd_err_detail_raw(e, "grouped", QD_STR("true"));
     qd_err_detail_raw(e, "failed_shards", QD_STR("[]"));
 }
+
+#define COLLAPSE_AFTER "Cannot use [collapse] in conjunction with [search_after] unless"
 
 static const words table[] = {
     {BEFORE_8, QD_E_DOC_PARSING, .type = "mapper_parsing_exception", .say = of_document},
@@ -84,6 +96,14 @@ static const words table[] = {
     {OPENSEARCH, QD_E_ARG, .text = "You must set [node_names] or [node_ids] but not both",
      .now = "Please set node identifiers correctly. One and only one of [node_name], [node_names] "
             "and [node_ids] has to be set"},
+    {OPENSEARCH, QD_E_ARG, .text = "collapse is not supported for the field [",
+     .say = collapse_type},
+    {BIT(QDI_OS3), QD_E_ARG, .text = COLLAPSE_AFTER,
+     .now =
+         "collapse field and sort field must be the same when use `collapse` in conjunction with "
+         "`search_after`"},
+    {BIT(QDI_OS2) | BIT(QDI_ES7) | BIT(QDI_ES7102), QD_E_ARG, .text = COLLAPSE_AFTER,
+     .now = "cannot use `collapse` in conjunction with `search_after`"},
     {BEFORE_8, QD_E_TOO_MANY_BUCKETS, QDI_WORDS_REQUEST, .say = in_phase, .outer = true},
 };
 

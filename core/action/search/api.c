@@ -114,30 +114,20 @@ typedef struct top_hits {
     bool scores;
 } top_hits;
 
-static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+static int hits_bind(void *arg, const qd_json_node *body, const qd_query_context *q,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
 {
     search_run *x = arg;
     search_request r = *x->r;
     search_sort sort = {0};
     top_hits *t = qd_arena_calloc(arena, sizeof *t);
-    const qd_query_context *context = NULL;
     int rc = t ? 0 : qd_err_nomem(err, "top_hits");
-    for (uint32_t i = 0; i < x->nindices; i++) {
-        if (x->indices[i].meta->mapping != mapping) continue;
-        context = &x->indices[i].context;
-    }
     r.track_scores = false;
     if (!rc) t->show.source.want = true;
     for (const qd_json_node *m = rc ? NULL : body->first; m && !rc; m = m->next) {
         rc = qdi_inner_member(&r, m, &t->show, &sort, err);
     }
-    qd_assert(context); /* the mapping is one of the search's */
-    if (!rc) rc = qdi_search_sort_bind(&sort, context, arena, &t->keys, err);
-    for (uint32_t i = 0; i < t->keys.n && !rc; i++)
-        if (t->keys.bound[i].nested)
-            rc = qd_err_set(err, QD_E_UNSUPPORTED,
-                            "[nested] is not supported in a sort of [top_hits]");
+    if (!rc) rc = qdi_search_sort_bind(&sort, q, arena, &t->keys, err);
     if (rc) return rc;
     *out = (qd_aggs_hits_sort){
         .keys = t->keys.keys,
@@ -153,6 +143,17 @@ qd_aggs_host qdi_search_aggs_host(search_run *x)
     return (qd_aggs_host){.arg = x, .hits_bind = hits_bind};
 }
 
+int qdi_search_aggs_keys(void *arg, void *prepared, qd_searcher *searcher, qd_arena *arena,
+                         qd_sort_key *out, qd_err *err)
+{
+    search_shard *s = arg;
+    const top_hits *t = prepared;
+    qd_plan_options o = qdi_search_plan_options(s->run, s->index, qdi_search_budget(s->run, s));
+    o.task = s->run->task;
+    o.no_scores = true;
+    return qdi_sort_nested_keys(&t->keys, searcher, &o, arena, out, err);
+}
+
 int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *level,
                           const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
                           qd_err *err)
@@ -166,7 +167,8 @@ int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *leve
     ix->ninner = 0;
     if (level) ix->query.nnamed = 0;
     for (uint32_t i = 0; i < n; i++) {
-        copy[i] = (search_hit){hits[i].doc, hits[i].score, hits[i].values};
+        copy[i] =
+            (search_hit){.doc = hits[i].doc, .score = hits[i].score, .values = hits[i].values};
     }
     search_hits h = {
         .x = s->run,

@@ -63,9 +63,10 @@ bool qdi_brief_search(qd_request *q)
 bool qdi_search_is_brief(search_run *x)
 {
     const search_request *r = x->r;
-    uint32_t leaves = r->sort.n;
-    if (r->aggs || r->show.highlight || r->show.nscripts || r->show.explain || r->profile ||
-        r->pit.n || r->scroll_ms || r->has_slice || r->lookups || r->from + r->size > BRIEF_HITS) {
+    uint32_t leaves = r->sort.n + (r->collapse != NULL);
+    if ((r->collapse && r->collapse->ninner) || r->aggs || r->show.highlight || r->show.nscripts ||
+        r->show.explain || r->profile || r->pit.n || r->scroll_ms || r->has_slice || r->lookups ||
+        r->from + r->size > BRIEF_HITS) {
         return false;
     }
     if (x->nindices != 1 || x->nshards > 1 || x->indices[0].rc) return false;

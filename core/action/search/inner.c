@@ -61,8 +61,7 @@ static int inner_error(const char *what, qd_str name, int64_t most, int64_t was,
         QD_STR_ARG(name), what, (long long)most, (long long)was);
 }
 
-/* name, from and size. */
-static int own_member(search_inner *in, const qd_json_node *m, bool *taken, qd_err *err)
+int qdi_inner_own_member(search_inner *in, const qd_json_node *m, bool *taken, qd_err *err)
 {
     uint64_t v = 0;
     *taken = qd_str_is(m->key, "name") || qd_str_is(m->key, "from") || qd_str_is(m->key, "size") ||
@@ -96,7 +95,7 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     int rc = qd_json_parse(x->arena, in->query.json, 0, &body, err);
     for (const qd_json_node *m = rc ? NULL : body->first; m && !rc; m = m->next) {
         bool taken;
-        rc = own_member(in, m, &taken, err);
+        rc = qdi_inner_own_member(in, m, &taken, err);
         if (!rc && !taken) rc = qdi_inner_member(&r, m, &in->show, &sort, err);
     }
     if (rc) return rc;
@@ -557,7 +556,8 @@ static int choose(below *b, search_hit **out, uint32_t *n, qd_err *err)
         int rc = sort_matches(b, hits, n, err);
         if (rc) return rc;
     } else {
-        for (uint32_t i = 0; i < b->n; i++) hits[i] = (search_hit){b->docs[i], b->scores[i], NULL};
+        for (uint32_t i = 0; i < b->n; i++)
+            hits[i] = (search_hit){.doc = b->docs[i], .score = b->scores[i]};
         qsort(hits, b->n, sizeof *hits, by_score);
         *n = b->n;
     }

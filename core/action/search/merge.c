@@ -111,6 +111,8 @@ int qdi_search_merge_hits(search_run *x, qd_err *err)
         if (rc) return rc;
         level_keys(x);
         qsort_r(all, n, sizeof *all, compare_refs, x);
+        if (r->collapse) rc = qdi_collapse_refs(x, all, &n, err);
+        if (rc) return rc;
     }
     uint64_t from = (uint64_t)r->from < n ? (uint64_t)r->from : n;
     uint64_t to = from + (uint64_t)r->size < n ? from + (uint64_t)r->size : n;
@@ -120,7 +122,7 @@ int qdi_search_merge_hits(search_run *x, qd_err *err)
 }
 
 /* Searches of one request may end at the same time. */
-static void note_stale(qd_request *q, int64_t ms)
+void qdi_search_note_stale(qd_request *q, int64_t ms)
 {
     int64_t now = __atomic_load_n(&q->stale_ms, __ATOMIC_RELAXED);
     while (ms > now && !__atomic_compare_exchange_n(&q->stale_ms, &now, ms, true, __ATOMIC_RELAXED,
@@ -136,7 +138,7 @@ static void merge_totals(search_run *x)
         x->total += s->total;
         x->total_lower_bound |= s->total_lower_bound;
         x->timed_out |= s->timed_out;
-        note_stale(x->r->q, s->stale_ms);
+        qdi_search_note_stale(x->r->q, s->stale_ms);
         x->terminated_early |= s->terminated_early;
         if (!isnan(s->max_score) && !(x->max_score >= s->max_score)) x->max_score = s->max_score;
     }

@@ -130,8 +130,7 @@ static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
     return rc;
 }
 
-/* As Elasticsearch: what the search pools of the data nodes run at one time. */
-static int64_t standard_at_once(qd_actions *a)
+int64_t qdi_msearch_at_once(qd_actions *a)
 {
     qd_pool_stats stats;
     int64_t nodes = 0;
@@ -194,7 +193,7 @@ static int read_all(qd_request *q, bool templates, one_search **out, uint32_t *n
                           "The msearch request must be terminated by a newline [\\n]");
     }
     for (size_t i = 0; i < q->body.n; i++) lines += q->body.p[i] == '\n';
-    *at_once = standard_at_once(q->a);
+    *at_once = qdi_msearch_at_once(q->a);
     if ((rc = qd_param_i64(q, "max_concurrent_searches", *at_once, at_once, err))) return rc;
     if (*at_once < 1) {
         return qd_err_set(err, QD_E_ARG, "maxConcurrentSearchRequests must be positive");

@@ -3,32 +3,36 @@
 #include "base/str.h"
 #include <stdio.h>
 
-/* q and its company as JSON of a query_string. */
-int qdi_search_param_query(search_request *r, qd_err *err)
+bool qdi_search_param_query_write(const qd_request *q, qd_json_writer *w)
 {
     static const char *const copied[][2] = {{"df", "default_field"},
                                             {"analyzer", "analyzer"},
                                             {"default_operator", "default_operator"},
                                             {"lenient", "lenient"},
                                             {"analyze_wildcard", "analyze_wildcard"}};
-    const qd_request *q = r->q;
+    if (!qd_param_has(q, "q")) return false;
+    qd_json_object(w);
+    qd_json_key_c(w, "query_string");
+    qd_json_object(w);
+    qd_json_field_str(w, "query", qd_param(q, "q"));
+    for (size_t i = 0; i < QD_COUNT_OF(copied); i++) {
+        if (qd_param_has(q, copied[i][0])) {
+            qd_json_field_str(w, copied[i][1], qd_param(q, copied[i][0]));
+        }
+    }
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+    return true;
+}
+
+int qdi_search_param_query(search_request *r, qd_err *err)
+{
     qd_query_reading how = qdi_search_reading(r);
     qd_json_writer w;
     qd_buf b;
-    if (!qd_param_has(q, "q")) return 0;
     qd_buf_init(&b, r->arena->account, 1 << 20);
     qd_json_writer_init(&w, &b, false);
-    qd_json_object(&w);
-    qd_json_key_c(&w, "query_string");
-    qd_json_object(&w);
-    qd_json_field_str(&w, "query", qd_param(q, "q"));
-    for (size_t i = 0; i < QD_COUNT_OF(copied); i++) {
-        if (qd_param_has(q, copied[i][0])) {
-            qd_json_field_str(&w, copied[i][1], qd_param(q, copied[i][0]));
-        }
-    }
-    qd_json_object_end(&w);
-    qd_json_object_end(&w);
+    if (!qdi_search_param_query_write(r->q, &w)) return 0;
     how.origin = NULL;
     int rc = qd_buf_status(&b) ? qd_err_nomem(err, "query") : 0;
     if (!rc) rc = qd_query_read_text(&how, qd_buf_view(&b), &r->query, err);
@@ -231,7 +235,7 @@ static void break_ties(search_request *r)
 {
     search_sort *s = &r->sort;
     uint32_t n = s->n;
-    if (!r->pit.n || !s->at) return;
+    if (!r->pit.n || !s->at || r->collapse) return; /* search_after takes the group's field alone */
     if (!n && qd_str_is(s->at[0].field, "_score")) n = 1; /* the standard order, asked for */
     if (!n || n >= QD_SORT_KEYS_MAX || qd_str_is(s->at[n - 1].field, "_shard_doc")) return;
     if (r->after && r->after->n != n + 1) return;
@@ -253,7 +257,7 @@ int qdi_search_params(search_request *r, qd_err *err)
     if (!rc) rc = qdi_search_param_query(r, err);
     if (!rc && r->total_as_int && !r->total_given) r->total = QD_TOTAL_EXACT;
     if (!rc) break_ties(r);
-    return rc;
+    return rc ? rc : qdi_collapse_show(r, err);
 }
 
 /* A time as TimeValue.toString shows it: in its greatest unit. */

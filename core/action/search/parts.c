@@ -221,9 +221,8 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
         f->format = v;
     } else if (qd_str_is(m->key, "nested")) {
         return qdi_sort_nested_parse(r, m, &f->nested, err);
-    } else if (qd_str_is(m->key, "nested_path") || qd_str_is(m->key, "nested_filter")) {
-        return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
-                          QD_STR_ARG(m->key));
+    } else if (qdi_sort_nested_old(r, m->key)) {
+        return qdi_sort_nested_old_parse(r, m, &f->nested_old, err);
     } else {
         return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT,
                                  "[field_sort] unknown field [%.*s]", QD_STR_ARG(m->key));
@@ -241,7 +240,7 @@ static int sort_member(search_request *r, const qd_json_node *m, search_sort_fie
     }
     if (m->type != QD_JSON_T_OBJECT) return order_of(qd_json_text(m), &f->descending, err);
     for (const qd_json_node *o = m->first; o && !rc; o = o->next) rc = sort_option(r, o, f, err);
-    return rc;
+    return rc ? rc : qdi_sort_nested_old_take(f, err);
 }
 
 static int sort_element(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err)

@@ -396,16 +396,19 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 }
 
 /* Features that are not there; empty ones ask for nothing. */
-static int refused(qd_json_reader *j, qd_str key, qd_err *err)
+static int refused(const search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"rescore", "suggest", "collapse",  "runtime_mappings",
-                                           "ext",     "rank",    "retriever", "derived"};
+    static const char *const features[] = {"rescore", "suggest", "runtime_mappings", "ext",
+                                           "rank",    "retriever", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
             bool object = j->event == QD_JSON_OBJECT, array = j->event == QD_JSON_ARRAY;
             if ((object || array) && qd_json_raw(j, &raw)) return qd_json_fail(j, err);
             if (raw.n && !qd_str_trim(qd_str_sub(raw, 1, raw.n - 2)).n) return 0;
+            if (r->collapse && qd_str_is(key, "rescore"))
+                return qd_err_set(err, QD_E_ARG,
+                                  "cannot use `collapse` in conjunction with `rescore`");
             return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is not supported in a search",
                               features[i]);
         }
@@ -433,6 +436,11 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         rc = value(r, j, &n, err);
         if (!rc) rc = qdi_search_pit_parse(r, n, err);
     }
+    if (rc == 1 && object && qd_str_is(key, "collapse")) {
+        qd_json_node *n;
+        rc = value(r, j, &n, err);
+        if (!rc) rc = qdi_collapse_parse(r, n, err);
+    }
     if (rc == 1 && (object || array) && qd_str_is(key, "indices_boost")) {
         rc = boosts_value(r, j, err);
     }
@@ -443,7 +451,7 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         qd_str raw;
         rc = qd_json_raw(j, &raw) ? qd_json_fail(j, err) : 0;
     }
-    if (rc == 1) rc = refused(j, key, err);
+    if (rc == 1) rc = refused(r, j, key, err);
     return rc != 1 ? rc
                    : qd_json_err_at(j, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
                                     qd_json_event_name(j->event), QD_STR_ARG(key));

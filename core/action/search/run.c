@@ -38,12 +38,13 @@ static int check_window(const search_run *x, const search_index *ix, qd_err *err
                           "[index.max_result_window] index level setting.",
                           (long long)most, (long long)(r->from + r->size));
     }
-    if (r->show.ndocvalues > fields) {
+    uint32_t columns = r->show.ndocvalues - (r->collapse && r->collapse->added);
+    if (columns > fields) {
         return qd_err_set(err, QD_E_ARG,
                           "Trying to retrieve too many docvalue_fields. Must be less than or equal "
                           "to: [%lld] but was [%u]. This limit can be set by changing the "
                           "[index.max_docvalue_fields_search] index level setting.",
-                          (long long)fields, r->show.ndocvalues);
+                          (long long)fields, columns);
     }
     int64_t scripts = qd_values_i64(ix->meta->values, QD_IX_MAX_SCRIPT_FIELDS);
     if (r->show.nscripts > scripts) {
@@ -186,6 +187,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     int rc = context_of(x, ix, err);
     ix->boost = boost_of(r, x->state, ix);
     if (!rc) rc = check_window(x, ix, err);
+    if (!rc && r->collapse) rc = qdi_collapse_bind(x, ix, err);
     if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
     if (!rc) rc = bind_filter(x, ix, err);
@@ -204,6 +206,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
         if (!ix->after) return qd_err_nomem(err, "search_after");
         rc = qdi_search_after_bind(r->after, &ix->sort, x->arena, x->now_ms, ix->after, err);
     }
+    if (!rc && r->collapse) rc = qdi_collapse_check(x, ix, err);
     if (!rc && r->aggs) {
         qd_aggs_host host = qdi_search_aggs_host(x);
         qd_aggs_host *kept = qd_arena_alloc(x->arena, sizeof *kept);
@@ -327,6 +330,9 @@ int qdi_search_begin(search_run *x, search_request *r, qd_task *task, qd_str exp
 {
     qd_resolved found;
     init_run(x, r, task);
+    x->expression = expression;
+    x->options = options;
+    x->routing = routing;
     int rc = qd_state_resolve(x->state, expression, options, x->arena, &found, err);
     if (!rc) rc = check_boosts(x, r, options, err);
     if (!rc) rc = open_run(x, found.n, err);

@@ -52,8 +52,9 @@ typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
-    const qd_json_node *missing;                /* NULL: "_last" */
-    search_sort_nested *nested;                 /* NULL: none */
+    const qd_json_node *missing;    /* NULL: "_last" */
+    search_sort_nested *nested;     /* NULL: none */
+    search_sort_nested *nested_old; /* by nested_path and nested_filter; `nested` once it is read */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -92,6 +93,19 @@ typedef struct search_show {
     uint32_t nscripts;
 } search_show;
 
+/* "collapse": hits with one value of a field are one, by the best of them. */
+typedef struct search_collapse_inner {
+    qd_str name;
+    const qd_json_node *node; /* the object of inner_hits */
+} search_collapse_inner;
+typedef struct search_collapse {
+    qd_str field;
+    search_collapse_inner *inner;
+    uint32_t ninner;
+    int64_t at_once; /* max_concurrent_group_searches; 0: not given */
+    bool added;      /* the field's values would not be shown otherwise */
+} search_collapse;
+
 typedef struct search_boost {
     qd_str index;
     float boost;
@@ -111,6 +125,7 @@ typedef struct search_request {
     uint32_t nknn;
     search_sort sort;
     const qd_json_node *after; /* search_after, an array; NULL: none */
+    search_collapse *collapse; /* NULL: none */
     uint64_t total;            /* as qd_top_options.total */
     bool total_zero;           /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
@@ -150,6 +165,8 @@ int qdi_search_query_body(search_request *r, qd_str body, bool limits, qd_err *e
 int qdi_search_params(search_request *r, qd_err *err);
 /* q, df, analyzer … as a query_string; nothing when there is no q. */
 int qdi_search_param_query(search_request *r, qd_err *err);
+/* Writes that query; false: there is no q. */
+bool qdi_search_param_query_write(const qd_request *q, qd_json_writer *w);
 /* "search_type": are statistics summed over all shards first? */
 int qdi_search_type(qd_str v, bool *dfs, qd_err *err);
 /* The preference has a form that is known. */
@@ -228,6 +245,12 @@ typedef struct search_keys {
 /* Binds sort fields in the index of q, for the documents that q asks of; arena is the result's. */
 int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_arena *arena,
                          search_keys *out, qd_err *err);
+/* nested_path and nested_filter, as Elasticsearch had them before 8: is key one of them, under the
+ * identity? It is read; and what was read of a field becomes its `nested`. */
+bool qdi_sort_nested_old(const search_request *r, qd_str key);
+int qdi_sort_nested_old_parse(search_request *r, const qd_json_node *m, search_sort_nested **out,
+                              qd_err *err);
+int qdi_sort_nested_old_take(search_sort_field *f, qd_err *err);
 /* "nested" of a sort: read, bound, and made ready for a searcher: keys in arena in which it is. */
 int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_nested **out,
                           qd_err *err);
@@ -238,6 +261,8 @@ int qdi_sort_nested_keys(const search_keys *k, qd_searcher *s, const qd_plan_opt
 /* search_after's values for these keys. */
 int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_arena *arena,
                           int64_t now_ms, qd_sort_value *out, qd_err *err);
+/* Writes one value, as it is shown and a query takes it. */
+void qdi_search_value_write(const search_sort_bound *b, const qd_sort_value *v, qd_json_writer *w);
 /* Writes "sort":[…]. */
 void qdi_search_sort_write(const search_keys *k, const qd_sort_value *v, qd_json_writer *w);
 /* Fielddata's refusal of a field that has no values by document. */
@@ -267,7 +292,9 @@ typedef struct search_index {
     uint32_t nfilters;
     qd_str routing; /* of the aliases; empty: all shards */
     search_keys sort;
-    qd_sort_value *after; /* NULL: none */
+    qd_sort_value *after;      /* NULL: none */
+    qd_sort_key group;         /* of collapse */
+    search_sort_bound grouped; /* how its values look */
     qd_aggs_bound *aggs;
     search_inner *inner;       /* of query and post filter: outer before inner */
     uint32_t ninner, inner_of; /* inner_of: those of that number are shown, QD_INNER_TOP at first */
@@ -280,6 +307,7 @@ typedef struct search_hit {
     uint32_t doc;
     float score;
     qd_sort_value *values; /* NULL without sort */
+    qd_sort_value *group;  /* NULL without collapse */
 } search_hit;
 
 /* The best scores of a section knn in a shard, best first. */
@@ -348,11 +376,13 @@ typedef struct search_run {
     search_shard *shards;
     uint32_t nshards;
     qd_analysis *analysis;
-    bool scroll, later;                /* later: not the first page */
-    bool had_aggs;                     /* later: the first page had aggregations */
-    bool part;                         /* a node's part of a search */
-    bool asks_knn;                     /* nodes are asked for scores of their nearest vectors */
-    bool opens_pit;                    /* only searchers are opened, and kept */
+    bool scroll, later;         /* later: not the first page */
+    bool had_aggs;              /* later: the first page had aggregations */
+    bool part;                  /* a node's part of a search */
+    bool asks_knn;              /* nodes are asked for scores of their nearest vectors */
+    bool opens_pit;             /* only searchers are opened, and kept */
+    qd_str expression, routing; /* as the search was begun, but for a point in time */
+    uint32_t options;
     struct search_id *pit;             /* the point in time that is searched; NULL: the newest */
     struct search_target *targets;     /* nodes that are asked, this one too where it is asked so */
     const qd_node_global_stats *stats; /* of dfs_query_then_fetch; NULL: each shard's own */
@@ -421,6 +451,11 @@ int qdi_search_shard_open(search_shard *s, qd_err *err);
 void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
 /* Adds the aggregations of shards from the front on, as far as none is open. */
 int qdi_search_reduce(search_run *x, qd_err *err);
+/* How old what a request's answer shows may be is at least ms. [any] */
+void qdi_search_note_stale(qd_request *q, int64_t ms);
+/* Searches that run at one time when no parameter says how many: as Elasticsearch, what the search
+ * pools of the data nodes run. */
+int64_t qdi_msearch_at_once(qd_actions *a);
 /* Merges only their hits, in x->refs. */
 int qdi_search_merge_hits(search_run *x, qd_err *err);
 /* Merges the results of all shards: totals, hits, aggregations. */
@@ -528,12 +563,32 @@ int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
 /* Writes the explanation of hit i's score as a value. */
 int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
+/* collapse.c: "collapse" of a body. */
+int qdi_collapse_parse(search_request *r, const qd_json_node *n, qd_err *err);
+/* Shows the field's values with each hit; after all else was read. */
+int qdi_collapse_show(search_request *r, qd_err *err);
+/* Binds it to an index, before what is shown is checked. */
+int qdi_collapse_bind(const search_run *x, search_index *ix, qd_err *err);
+/* Does it go with the index's sort and inner hits, which are bound? */
+int qdi_collapse_check(const search_run *x, const search_index *ix, qd_err *err);
+/* Leaves of *n hits in order the first of each group, as many as the request shows of them. */
+int qdi_collapse_refs(const search_run *x, search_ref *all, uint64_t *n, qd_err *err);
+
+/* expand.c: searches the groups of the hits shown for their inner hits: *out by hit the members of
+ * "inner_hits", NULL when none were asked for. Lives in x's arena. */
+int qdi_expand(search_run *x, const qd_str **out, qd_err *err);
+/* Writes a hit (an object, compact) of an index with members in its inner_hits. */
+int qdi_expand_write(const search_run *x, const search_index *ix, qd_str json, qd_str members,
+                     qd_json_writer *w, qd_err *err);
+
 /* inner.c: binds what is shown within hits of an index; post may be NULL. */
 int qdi_inner_bind(search_run *x, search_index *ix, const qd_query_built *post, qd_err *err);
 /* Reads the members of an object that says how hits within hits or buckets are shown, but from and
  * size. */
 int qdi_inner_member(search_request *r, const qd_json_node *m, search_show *s, search_sort *sort,
                      qd_err *err);
+/* Reads name, from and size of one; *taken: m is one of them, or has no meaning here. */
+int qdi_inner_own_member(search_inner *in, const qd_json_node *m, bool *taken, qd_err *err);
 /* What qd_fetch gives of nested documents is theirs alone: fills in what is the documents' above,
  * and their part of the source. */
 int qdi_nested_fetch(search_hits *h, const qd_fetch_options *o, qd_err *err);
@@ -544,7 +599,9 @@ int qdi_inner_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
 /* The host that aggregations get for top_hits. */
 qd_aggs_host qdi_search_aggs_host(search_run *x);
-/* Its fetch, with the shard as argument. */
+/* Its sort keys and its fetch, with the shard as argument. */
+int qdi_search_aggs_keys(void *arg, void *prepared, qd_searcher *searcher, qd_arena *arena,
+                         qd_sort_key *out, qd_err *err);
 int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *level,
                           const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
                           qd_err *err);

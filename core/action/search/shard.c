@@ -289,6 +289,8 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .after = after_here(s, after),
         .total = s->resume ? 0 : x->r->total,
         .scores = x->r->track_scores || !k->n,
+        .group = x->r->collapse ? &s->index->group : NULL,
+        .seed = x->r->collapse ? qd_env_random_u64(x->a->env) : 0,
     };
     if (k->n) {
         qd_plan_options po =
@@ -325,7 +327,8 @@ static int keep_sorted(search_shard *s, qd_sorter *sorter, qd_err *err)
     for (uint32_t i = 0; i < n; i++) {
         s->hits[i] = (search_hit){.doc = hits[i].doc,
                                   .score = hits[i].score,
-                                  .values = by_columns ? hits[i].values : NULL};
+                                  .values = by_columns ? hits[i].values : NULL,
+                                  .group = s->run->r->collapse ? &hits[i].group : NULL};
         for (uint32_t k = 0; k < s->index->sort.n; k++) {
             if (s->index->sort.bound[k].shard_doc) {
                 s->hits[i].values[k].i64 = (int64_t)s->place << 32 | hits[i].doc;
@@ -361,6 +364,7 @@ static int aggs_make(search_run *x, search_shard *s, qd_aggs_shard **out, qd_err
         .task = x->task,
         .shard = s->place,
         .fetch = qdi_search_aggs_fetch,
+        .hits_keys = qdi_search_aggs_keys,
         .fetch_arg = s,
     };
     return qd_aggs_shard_make(s->index->aggs, &o, out, err);
@@ -446,8 +450,9 @@ static int query(search_run *x, search_shard *s, qd_err *err)
 {
     const search_request *r = x->r;
     bool aggs = s->index->aggs && !x->later; /* the first page has them */
-    bool ranked = !s->index->sort.n && !r->has_min_score && !r->terminate_after;
     bool none = hits_wanted(x, s) == 0;
+    bool ranked =
+        !s->index->sort.n && !r->has_min_score && !r->terminate_after && (!r->collapse || none);
     int rc = 0;
     if (x->scroll && s->drained) return 0;
     if (ranked && !(aggs && none && !s->index->post)) {

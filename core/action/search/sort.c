@@ -390,7 +390,7 @@ static void write_number(const search_sort_bound *b, const qd_sort_value *v, qd_
     }
 }
 
-static void write_value(const search_sort_bound *b, const qd_sort_value *v, qd_json_writer *w)
+void qdi_search_value_write(const search_sort_bound *b, const qd_sort_value *v, qd_json_writer *w)
 {
     char ip[46];
     switch (b->kind) {
@@ -421,6 +421,6 @@ void qdi_search_sort_write(const search_keys *k, const qd_sort_value *v, qd_json
 {
     qd_json_key_c(w, "sort");
     qd_json_array(w);
-    for (uint32_t i = 0; i < k->n; i++) write_value(&k->bound[i], &v[i], w);
+    for (uint32_t i = 0; i < k->n; i++) qdi_search_value_write(&k->bound[i], &v[i], w);
     qd_json_array_end(w);
 }

@@ -2,6 +2,7 @@
  * sort_nested.c: "nested" of a sort: a document is sorted by the values of its nested ones, of all
  * or of those that a filter lets through.
  */
+#include "action/api/admin_int.h"
 #include "action/search/search_int.h"
 #include "base/str.h"
 #include "query/dsl.h"
@@ -47,6 +48,46 @@ int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_
                           qd_err *err)
 {
     return parse(r, n, 1, out, err);
+}
+
+bool qdi_sort_nested_old(const search_request *r, qd_str key)
+{
+    qdi_identity id;
+    qdi_identity_get(r->q->a, &id);
+    bool gone = id.product == QDI_ES8 || id.product == QDI_ES9;
+    return !gone && (qd_str_is(key, "nested_path") || qd_str_is(key, "nested_filter"));
+}
+
+int qdi_sort_nested_old_parse(search_request *r, const qd_json_node *m, search_sort_nested **out,
+                              qd_err *err)
+{
+    qd_query_reading how = qdi_search_reading(r);
+    bool path = qd_str_is(m->key, "nested_path");
+    if (m->type != (path ? QD_JSON_T_STRING : QD_JSON_T_OBJECT))
+        return qdi_search_err_at(r, m->raw.p, err, QD_E_XCONTENT,
+                                 "[field_sort] %.*s doesn't support values of type: %s",
+                                 QD_STR_ARG(m->key), qd_json_type_token(m->type));
+    qd_request_warn(r->q,
+                    path ? "[nested_path] has been deprecated in favour of the [nested] parameter"
+                         : "[nested_filter] has been deprecated in favour for the [nested] "
+                           "parameter");
+    if (!*out) *out = qd_arena_calloc(r->arena, sizeof **out);
+    if (!*out) return qd_err_nomem(err, "sort");
+    if (!path) return qd_query_read_text(&how, m->raw, &(*out)->filter, err);
+    (*out)->path = m->text;
+    return 0;
+}
+
+int qdi_sort_nested_old_take(search_sort_field *f, qd_err *err)
+{
+    if (!f->nested_old) return 0;
+    if (f->nested)
+        return qd_err_set(err, QD_E_ARG,
+                          "Setting both nested_path/nested_filter and nested not allowed");
+    if (!f->nested_old->path.n)
+        return qd_err_set(err, QD_E_ARG, "[nested_filter] of a sort needs [nested_path]");
+    f->nested = f->nested_old;
+    return 0;
 }
 
 /* --- binding ---------------------------------------------------------------------------------- */

@@ -297,6 +297,7 @@ static void write_result(const search_shard *s, bool aggs, qd_writer *w)
     for (uint32_t i = 0; i < s->nhits; i++) {
         qd_write_float(w, s->hits[i].score);
         if (k && k->n) qd_sort_values_write(s->hits[i].values, k->n, w);
+        if (s->run->r->collapse) qd_sort_values_write(s->hits[i].group, 1, w);
         qd_write_str(w, s->json ? s->json[i] : (qd_str){NULL, 0});
     }
     if (aggs && s->aggs) qd_aggs_partial_write(s->aggs, w);
@@ -343,6 +344,11 @@ static void read_hits(qd_body_reader *r, search_shard *s)
             if (h->values[v].kind != k->keys[v].kind) {
                 qd_body_reader_fail(r, "hit.sort", "is of another kind than its key");
             }
+        }
+        if (s->run->r->collapse && !qd_body_reader_bad(r)) {
+            h->group = qd_sort_values_read(r, 1, &s->arena);
+            if (h->group && h->group->kind != s->index->group.kind)
+                qd_body_reader_fail(r, "hit.group", "is of another kind than its field");
         }
         qd_str json = qd_read_str(r, "hit.json", TEXT_BYTES);
         if (!json.n) continue;

@@ -9,6 +9,7 @@
 
 #define FAILURES_MAX ((size_t)16 << 20)
 #define MISSING_MAX ((size_t)1 << 20)
+#define HIT_MAX ((size_t)1 << 30)
 #define MISSING_NAMED_MAX 100u /* shards that are nowhere */
 #define FETCH_FAILED 1         /* a shard has failed only now; its rc and err tell why */
 
@@ -333,12 +334,39 @@ static void write_total(const search_run *x, qd_json_writer *w)
     }
 }
 
+/* Hit i of those shown; members: of its group's inner hits, n 0: none. */
+static int write_hit(search_run *x, uint32_t i, search_hits *h, uint32_t place, qd_str members,
+                     qd_json_writer *w, qd_err *err)
+{
+    search_shard *s = x->refs[i].shard;
+    qd_json_writer own;
+    qd_buf b;
+    if (!s->target && !members.n) {
+        s->rc = qdi_hit_write(h, place, w, &s->err);
+        return s->rc ? FETCH_FAILED : 0;
+    }
+    if (!members.n) {
+        qd_json_raw_value(w, s->json[x->refs[i].at]);
+        return 0;
+    }
+    if (s->target) return qdi_expand_write(x, s->index, s->json[x->refs[i].at], members, w, err);
+    qd_buf_init(&b, x->a->account, HIT_MAX);
+    qd_json_writer_init(&own, &b, false);
+    s->rc = qdi_hit_write(h, place, &own, &s->err);
+    if (!s->rc && qd_buf_status(&b)) s->rc = qd_err_nomem(&s->err, "hits");
+    int rc = s->rc ? FETCH_FAILED : qdi_expand_write(x, s->index, qd_buf_view(&b), members, w, err);
+    qd_buf_fini(&b);
+    return rc;
+}
+
 static int write_hits(search_run *x, qd_json_writer *w, qd_err *err)
 {
     group *groups = qd_arena_calloc(x->arena, (x->nshards + 1) * sizeof *groups);
     uint32_t *place = qd_arena_alloc(x->arena, (x->nrefs + 1) * sizeof *place);
     if (!groups || !place) return qd_err_nomem(err, "hits");
+    const qd_str *inner = NULL;
     int rc = fetch_groups(x, groups, place, err);
+    if (!rc) rc = qdi_expand(x, &inner, err);
     if (rc) return rc;
     qd_json_key_c(w, "hits");
     qd_json_object(w);
@@ -353,14 +381,10 @@ static int write_hits(search_run *x, qd_json_writer *w, qd_err *err)
     }
     qd_json_key_c(w, "hits");
     qd_json_array(w);
-    for (uint32_t i = 0; i < x->nrefs && !rc; i++) {
-        search_shard *s = x->refs[i].shard;
-        if (s->target) {
-            qd_json_raw_value(w, s->json[x->refs[i].at]);
-            continue;
-        }
-        s->rc = qdi_hit_write(&groups[s - x->shards].hits, place[i], w, &s->err);
-        if (s->rc) return FETCH_FAILED;
+    for (uint32_t i = 0; i < x->nrefs; i++) {
+        search_hits *h = &groups[x->refs[i].shard - x->shards].hits;
+        rc = write_hit(x, i, h, place[i], inner ? inner[i] : (qd_str){NULL, 0}, w, err);
+        if (rc) return rc;
     }
     qd_json_array_end(w);
     qd_json_object_end(w);

@@ -76,7 +76,7 @@ static int hits_bind(qdi_binder *x, qdi_bound *b)
                           "limit can be set by changing the [index.max_inner_result_window] index "
                           "level setting.",
                           QD_STR_ARG(b->def->name), (long long)most, (long long)window);
-    return h->hits_bind(h->arg, b->def->json, x->q->mapping, x->arena, b->state, x->err);
+    return h->hits_bind(h->arg, b->def->json, x->q, x->arena, b->state, x->err);
 }
 
 /* --- collecting ------------------------------------------------------------------------------- */
@@ -92,6 +92,7 @@ typedef struct state {
     uint32_t n, cap, cap_owner;
     uint32_t *start; /* by owner, into sorted */
     uint32_t owners;
+    const qd_sort_key *keys; /* for the shard; NULL: not yet */
 } state;
 
 static int no_memory(qdi_aggr *a, size_t bytes, qd_err *err)
@@ -172,17 +173,34 @@ static int feed_leaf(qdi_aggr *a, qd_collector *c, const qd_leaf *leaf, const no
     return rc < 0 ? rc : 0;
 }
 
+/* The keys, once for all owners: nested documents are looked through by a filter of the sort. */
+static int keys_of(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    const qd_aggs_hits_sort *s = sort_of(a->bound);
+    const qd_aggs_shard_options *o = &a->shard->o;
+    if (t->keys || !s->nkeys) return 0;
+    t->keys = s->keys;
+    if (!o->hits_keys) return 0;
+    qd_sort_key *own = qd_arena_calloc(&a->shard->arena, s->nkeys * sizeof *own);
+    if (!own) return no_memory(a, s->nkeys * sizeof *own, err);
+    t->keys = own;
+    return o->hits_keys(o->fetch_arg, s->prepared, o->searcher, &a->shard->arena, own, err);
+}
+
 static int sort_notes(qdi_aggr *a, const note *at, uint32_t n, uint32_t k, qd_arena *arena,
                       qd_sort_hit **hits, uint32_t *nhits, qd_err *err)
 {
     static const qd_sort_key by_score = {.kind = QD_SORT_SCORE, .descending = true};
     const qd_aggs_hits_sort *s = sort_of(a->bound);
     qd_sorter *sorter;
-    qd_sort_options o = {.keys = s->nkeys ? s->keys : &by_score,
+    int rc = keys_of(a, err);
+    if (rc) return rc;
+    qd_sort_options o = {.keys = s->nkeys ? ((state *)a->state)->keys : &by_score,
                          .nkeys = s->nkeys ? s->nkeys : 1,
                          .k = k,
                          .scores = s->scores || !s->nkeys};
-    int rc = qd_sorter_make(&o, arena, &sorter, err);
+    rc = qd_sorter_make(&o, arena, &sorter, err);
     for (uint32_t i = 0; rc == 0 && i < n;) {
         const qd_leaf *leaf = qd_searcher_leaf_of(a->shard->o.searcher, at[i].doc);
         uint32_t j = i;

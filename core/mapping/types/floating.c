@@ -236,6 +236,7 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
         .value_class = QD_VALUE_I64,                                                               \
         .number = (num),                                                                           \
         .numeric = true,                                                                           \
+        .collapses = (num) != QD_NUMBER_SCALED,                                                    \
         .name = (text),                                                                            \
         .params = (list),                                                                          \
         .nparams = QD_COUNT_OF(list),                                                              \

@@ -227,6 +227,7 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
         .kind = (k),                                                                               \
         .value_class = QD_VALUE_I64,                                                               \
         .numeric = true,                                                                           \
+        .collapses = true,                                                                         \
         .name = (text),                                                                            \
         .params = number_params,                                                                   \
         .nparams = QD_COUNT_OF(number_params),                                                     \

@@ -138,6 +138,7 @@ int qdi_term_shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
 const struct qd_field_type qdi_type_keyword = {
     .value_class = QD_VALUE_TERM,
     .name = "keyword",
+    .collapses = true,
     .params = params,
     .nparams = QD_COUNT_OF(params),
     .finish = finish,

@@ -70,6 +70,7 @@ const struct qd_field_type qdi_type_token_count = {
     .kind = QD_FIELD_INTEGER,
     .value_class = QD_VALUE_I64,
     .numeric = true,
+    .collapses = true,
     .name = "token_count",
     .level = QD_FEATURES_TYPES_0_2,
     .params = params,

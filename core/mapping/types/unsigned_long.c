@@ -144,6 +144,7 @@ const struct qd_field_type qdi_type_unsigned_long = {
     .value_class = QD_VALUE_I64,
     .number = QD_NUMBER_UNSIGNED,
     .numeric = true,
+    .collapses = true,
     .name = "unsigned_long",
     .level = QD_FEATURES_TYPES_0_2,
     .params = params,

@@ -202,6 +202,7 @@ static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 const struct qd_field_type qdi_type_version = {
     .value_class = QD_VALUE_TERM,
     .name = "version",
+    .collapses = true,
     .level = QD_FEATURES_TYPES_0_2,
     .params = params,
     .nparams = QD_COUNT_OF(params),

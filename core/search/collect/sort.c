@@ -6,9 +6,17 @@
  * dictionary has takes its ordinal's number, any other the even number of its gap. Values of one
  * gap are told apart by their bytes. When a segment begins, the kept hits are converted, which
  * keeps their order; when it ends, the kept ones of it get their bytes.
+ *
+ * With groups the heap holds the best hit of each group that is kept. Nothing that ends a search
+ * early loses a group by that: all of it (thresholds of scores, orders of points, bounds of blocks)
+ * leaves out documents that stand behind the worst of k kept hits. Such a document neither leads
+ * one of the best k groups, as k others have better hits, nor replaces the hit of its own group, if
+ * that is kept. Kept hits only get better, so what was left out once stays out; a group that has
+ * lost its place comes back with a better hit, or not at all.
  */
 #include "base/arena.h"
 #include "base/str.h"
+#include "search/collect/group_int.h"
 #include "search/collect/sort_nested_int.h"
 #include "search/collect/topk.h"
 #include "search/fielddata.h"
@@ -26,6 +34,7 @@ typedef struct entry {
     uint32_t leaf; /* its segment */
     int64_t *v;    /* by key */
     qd_str *bytes; /* by key: ORD values from elsewhere than the present segment */
+    qdi_group *group;
 } entry;
 
 typedef struct key {
@@ -51,9 +60,10 @@ struct qd_sorter {
     entry *heap;
     const qd_sort_value *after;
     uint64_t total, limit;
-    bool scores, more; /* more: hits were left out of the count */
-    bool counted;      /* the present segment's hits are in total already */
-    uint64_t *places;  /* of a batch's first keys, for the best k of it; NULL: not needed yet */
+    bool scores, more;  /* more: hits were left out of the count */
+    bool counted;       /* the present segment's hits are in total already */
+    uint64_t *places;   /* of a batch's first keys, for the best k of it; NULL: not needed yet */
+    qdi_groups *groups; /* NULL: each hit stands for itself */
     qd_err *err;
 };
 
@@ -97,24 +107,30 @@ static bool is_worse(const qd_sorter *s, const entry *a, const entry *b)
     return compare(s, a->v, a->bytes, a->doc, b) > 0;
 }
 
+static void put(qd_sorter *s, uint32_t i, const entry *e)
+{
+    s->heap[i] = *e;
+    if (e->group) e->group->at = i;
+}
+
 /* Puts e, which is to stand at i or below. */
 static void sift_down(qd_sorter *s, uint32_t i, entry e)
 {
     for (uint32_t child = 2 * i + 1; child < s->n; child = 2 * i + 1) {
         if (child + 1 < s->n && is_worse(s, &s->heap[child + 1], &s->heap[child])) child++;
         if (!is_worse(s, &s->heap[child], &e)) break;
-        s->heap[i] = s->heap[child];
+        put(s, i, &s->heap[child]);
         i = child;
     }
-    s->heap[i] = e;
+    put(s, i, &e);
 }
 
 /* The same at i or above. */
 static void sift_up(qd_sorter *s, uint32_t i, entry e)
 {
     for (; i && is_worse(s, &e, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        s->heap[i] = s->heap[(i - 1) / 2];
-    s->heap[i] = e;
+        put(s, i, &s->heap[(i - 1) / 2]);
+    put(s, i, &e);
 }
 
 /* --- a segment begins and ends
@@ -238,6 +254,7 @@ static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd
         if (!rc && want == QD_COLUMN_ORDINAL)
             rc = qd_dict_plan_all(col, reads, &s->leaf_arena, &k->dict, err);
     }
+    if (!rc && s->groups) rc = qdi_groups_plan(s->groups, leaf, reads, &s->leaf_arena, err);
     return rc;
 }
 
@@ -258,7 +275,7 @@ static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, q
                 if (i == 0) s->heap[e].first = place(s, s->heap[e].v[0]);
             }
     }
-    return rc;
+    return !rc && s->groups ? qdi_groups_begin(s->groups, err) : rc;
 }
 
 static int sorter_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
@@ -278,7 +295,7 @@ static int sorter_end(qd_collector *c, const qd_leaf *leaf, qd_err *err)
             if (!x->bytes[i].p) x->bytes[i] = (qd_str){"", 0};
         }
     }
-    return 0;
+    return s->groups ? qdi_groups_end(s->groups, err) : 0;
 }
 
 /* --- keys of a batch
@@ -427,11 +444,34 @@ static bool is_after(const qd_sorter *s, uint32_t i)
     return false;
 }
 
+/* Where in the heap place i of a batch goes: where its group is, else where the worst is, or to the
+ * end while there is room. *better false: its group has a better hit already. */
+static int entry_for(qd_sorter *s, const qd_hits *h, uint32_t i, const int64_t *v,
+                     const qd_str *bytes, uint32_t doc, uint32_t *at, bool *better, qd_err *err)
+{
+    bool full = s->n == s->k;
+    qdi_group *group = NULL;
+    *at = full ? 0 : s->n;
+    *better = true;
+    if (!s->groups) return 0;
+    int rc = qdi_groups_find(s->groups, h, i, &group, err);
+    if (rc) return rc;
+    if (group) {
+        *at = group->at;
+        *better = compare(s, v, bytes, doc, &s->heap[*at]) < 0;
+        return 0;
+    }
+    rc = qdi_groups_add(s->groups, h, i, full ? s->heap[0].group : NULL, &group, err);
+    s->heap[*at].group = group;
+    return rc;
+}
+
 static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
 {
     int64_t v[QD_SORT_KEYS_MAX];
     qd_str bytes[QD_SORT_KEYS_MAX];
-    uint32_t doc = h->leaf->base + h->docs[i];
+    uint32_t doc = h->leaf->base + h->docs[i], at;
+    bool better;
     for (uint32_t q = 0; q < s->nkeys; q++) {
         const key *k = &s->keys[q];
         v[q] = k->v[i];
@@ -441,7 +481,9 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
             bytes[q] = k->k.missing_value.bytes;
     }
     if (s->n == s->k && compare(s, v, bytes, doc, &s->heap[0]) >= 0) return 0;
-    entry e = s->heap[s->n == s->k ? 0 : s->n]; /* its room, if it has any */
+    int rc = entry_for(s, h, i, v, bytes, doc, &at, &better, err);
+    if (rc || !better) return rc;
+    entry e = s->heap[at]; /* its room, if it has any */
     if (!e.v) {
         e.v = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.v);
         e.bytes = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.bytes);
@@ -455,8 +497,8 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
     e.doc = doc;
     e.leaf = h->leaf->index;
     e.score = h->scores ? h->scores[i] : 0;
-    if (s->n == s->k)
-        sift_down(s, 0, e);
+    if (at < s->n)
+        sift_down(s, at, e);
     else
         sift_up(s, s->n++, e);
     return 0;
@@ -469,7 +511,7 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
 static int cut_batch(qd_sorter *s, uint32_t n, int64_t *cut, qd_err *err)
 {
     *cut = INT64_MAX;
-    if (s->n == s->k || s->k < CUT_MIN || n / 2 < s->k || s->after) return 0;
+    if (s->n == s->k || s->k < CUT_MIN || n / 2 < s->k || s->after || s->groups) return 0;
     if (!s->places) s->places = qd_arena_alloc(s->arena, QD_COLLECT_BATCH * sizeof *s->places);
     if (!s->places) return qd_err_nomem(err, "sort");
     const int64_t *v = s->keys[0].v;
@@ -485,6 +527,7 @@ static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     qd_sorter *s = (qd_sorter *)c;
     if (!s->counted) s->total += h->n;
     if (s->k == 0) return s->limit != UINT64_MAX && s->total > s->limit ? QD_COLLECT_ALL_DONE : 0;
+    if (s->groups) qdi_groups_batch(s->groups);
     for (uint32_t q = 0; q < s->nkeys; q++) {
         int rc = gather_key(s, &s->keys[q], h, err);
         if (rc) return rc;
@@ -637,11 +680,23 @@ static const qd_collect_order_vt sorter_order_vt = {
     .narrow = sorter_narrow,
 };
 
+/* The score of the worst hit kept: what has less cannot be kept, once the total is settled. What
+ * equals it may be, by the next key. */
+static float sorter_threshold(qd_collector *c)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    const key *k = &s->keys[0];
+    bool by_score = k->k.kind == QD_SORT_SCORE && k->k.descending;
+    if (!by_score || s->n < s->k || s->k == 0 || !sorter_settled(c)) return 0;
+    return qd_sortable_to_f32(s->heap[0].v[0]);
+}
+
 static const qd_collector_vt sorter_vt = {
     .plan = sorter_plan,
     .begin = sorter_begin,
     .collect = sorter_collect,
     .end = sorter_end,
+    .threshold = sorter_threshold,
     .order = &sorter_order_vt,
 };
 
@@ -681,6 +736,10 @@ int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, q
         if (!copy) return qd_err_nomem(err, "sort");
         memcpy(copy, o->after, o->nkeys * sizeof *copy);
         s->after = copy;
+    }
+    if (o->group) {
+        int rc = qdi_groups_make(o->group, o->k, o->seed, arena, &s->groups, err);
+        if (rc) return rc;
     }
     s->c = (qd_collector){.vt = &sorter_vt, .flags = s->scores ? QD_COLLECT_SCORES : 0};
     *out = s;
@@ -731,6 +790,7 @@ int qd_sorter_finish(qd_sorter *s, qd_sort_hit **hits, uint32_t *n, uint64_t *to
         qd_sort_hit *h = &out[s->n];
         h->doc = e.doc;
         h->score = e.score;
+        if (s->groups) h->group = qdi_groups_value(s->groups, e.group);
         h->values = qd_arena_alloc(s->arena, s->nkeys * sizeof *h->values);
         if (!h->values) return qd_err_nomem(err, "sort");
         for (uint32_t i = 0; i < s->nkeys; i++) h->values[i] = value_of(&s->keys[i], &e, i);

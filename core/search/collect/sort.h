@@ -4,6 +4,9 @@
  * Numbers compare as the column's sortable 64-bit integers, keywords by bytes: ordinals within a
  * segment, values where segments meet (only the worst kept value is looked up again in the next
  * segment's dictionary). Equal keys go to the lower global document, as in Lucene.
+ *
+ * With a group (field collapsing) the hits are the best one of each value of its column, the best k
+ * of these. Documents without a value are one group.
  */
 #ifndef QD_SEARCH_SORT_H
 #define QD_SEARCH_SORT_H
@@ -86,18 +89,22 @@ typedef struct qd_sort_options {
     const qd_sort_value *after; /* nkeys values of search_after; NULL: from the start */
     uint64_t total;             /* as qd_top_options.total */
     bool scores;                /* track_scores */
+    const qd_sort_key *group;   /* I64 or ORD, of which kind and field count; NULL: no groups */
+    uint64_t seed;              /* of the groups' hash table: users can choose the values */
 } qd_sort_options;
 
 typedef struct qd_sort_hit {
     uint32_t doc;          /* global */
     float score;           /* 0 unless asked for */
     qd_sort_value *values; /* nkeys */
+    qd_sort_value group;   /* the group's value, with a group */
 } qd_sort_hit;
 
 typedef struct qd_sorter qd_sorter;
 
 /* Makes a sorting collector in the arena; options' arrays are copied. Fields absent from a segment
- * count as missing. QD_E_ARG, QD_E_NOMEM. [any] */
+ * count as missing. QD_E_ARG, QD_E_NOMEM; when it collects, QD_E_ARG for a document with several
+ * values of the group's column. [any] */
 QD_MUST_CHECK
 int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, qd_err *err);
 /* The collector to hand to qd_plan_collect. [any] */

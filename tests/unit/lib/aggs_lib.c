@@ -157,11 +157,11 @@ void lib_end(lib *l)
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static int hits_bind(void *arg, const qd_json_node *body, const qd_mapping *mapping,
+static int hits_bind(void *arg, const qd_json_node *body, const qd_query_context *q,
                      qd_arena *arena, qd_aggs_hits_sort *out, qd_err *err)
 {
     static const qd_sort_key by_s = {.kind = QD_SORT_I64, .descending = true, .field = {"s", 1}};
-    (void)arg, (void)mapping, (void)arena, (void)err;
+    (void)arg, (void)q, (void)arena, (void)err;
     *out = (qd_aggs_hits_sort){.scores = true};
     if (qd_json_get(body, "sort")) *out = (qd_aggs_hits_sort){.keys = &by_s, .nkeys = 1};
     return 0;

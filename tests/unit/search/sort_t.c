@@ -1,6 +1,7 @@
 /*
  * sort_t.c: sorting by columns gives what sorting all documents gives: several segments with
  * different dictionaries, missing values at either end or replaced, several keys, search_after.
+ * With a group, what grouping all of them gives.
  */
 #include "base/str.h"
 #include "lib/store_crash.h"
@@ -17,6 +18,9 @@ typedef struct doc {
     uint32_t nnum;
     char tag[12];
     bool has_tag;
+    int64_t group; /* one value at most: a number, and text made of it */
+    char group_text[8];
+    bool has_group;
     uint32_t doc;
     bool matches;
 } doc;
@@ -26,19 +30,21 @@ static qd_account account;
 
 static qd_searcher *make(store_crash *disk, qd_store *store, qd_segment **seg)
 {
-    static const qd_field_info infos[3] = {
+    static const qd_field_info infos[5] = {
         {.name = {"num", 3}, .column = QD_COLUMN_I64},
         {.name = {"tag", 3}, .index = QD_INDEX_DOCS, .column = QD_COLUMN_ORDINAL},
         {.name = {"on", 2}, .index = QD_INDEX_DOCS},
+        {.name = {"group", 5}, .column = QD_COLUMN_I64},
+        {.name = {"text", 4}, .index = QD_INDEX_DOCS, .column = QD_COLUMN_ORDINAL},
     };
     qd_buffer *b;
-    uint32_t f[3], at = 0;
+    uint32_t f[5], at = 0;
     (void)disk;
     OK(qd_buffer_create(&account, &b, &err));
     for (uint32_t s = 0; s < SEGMENTS; s++) {
         uint32_t end = s + 1 == SEGMENTS ? DOCS : at + 1 + (uint32_t)rnd(DOCS / SEGMENTS * 2 - 1);
         if (end > DOCS - (SEGMENTS - 1 - s)) end = DOCS - (SEGMENTS - 1 - s);
-        for (uint32_t i = 0; i < 3; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &err));
+        for (uint32_t i = 0; i < 5; i++) OK(qd_buffer_field(b, &infos[i], &f[i], &err));
         for (; at < end; at++) {
             doc *d = &D[at];
             *d = (doc){.doc = at, .nnum = (uint32_t)rnd(4), .has_tag = rnd(6) != 0};
@@ -46,9 +52,18 @@ static qd_searcher *make(store_crash *disk, qd_store *store, qd_segment **seg)
             snprintf(d->tag, sizeof d->tag, "t%u", (unsigned)(rnd(40) + 10 * s));
             if (s == 2) d->has_tag = false; /* a segment without the column */
             d->matches = rnd(3) != 0;
+            d->has_group = s != 1 && rnd(9) != 0; /* nor has another one this column */
+            d->group = rnd(20) ? (int64_t)rnd(90) - 45 : rnd(2) ? INT64_MIN : INT64_MAX;
+            if (d->group > 0 && d->group < 50 && rnd(2)) d->group = (int64_t)(7 * s);
+            if (rnd(30))
+                snprintf(d->group_text, sizeof d->group_text, "g%d", (int)(d->group % 100));
             OK(qd_buffer_doc_begin(b, NULL, &err));
             if (d->nnum) OK(qd_buffer_column_i64(b, f[0], d->num, d->nnum, &err));
             if (d->has_tag) OK(qd_buffer_column_bytes(b, f[1], qd_str_c(d->tag), &err));
+            if (d->has_group) {
+                OK(qd_buffer_column_i64(b, f[3], &d->group, 1, &err));
+                OK(qd_buffer_column_bytes(b, f[4], qd_str_c(d->group_text), &err));
+            }
             OK(qd_buffer_term(b, f[2], d->matches ? QD_STR("yes") : QD_STR("no"), &err));
             OK(qd_buffer_doc_commit(b, &err));
         }
@@ -208,6 +223,72 @@ static void one_sort(qd_searcher *s, qd_arena *arena)
     }
 }
 
+static bool same_group(const doc *a, const doc *b, bool text)
+{
+    if (!a->has_group || !b->has_group) return a->has_group == b->has_group;
+    return text ? strcmp(a->group_text, b->group_text) == 0 : a->group == b->group;
+}
+
+/* One sort of groups. */
+static void one_grouped(qd_searcher *s, qd_arena *arena)
+{
+    qd_sort_key keys[3], group = {.kind = QD_SORT_I64, .field = QD_STR("group")};
+    const doc *want[DOCS];
+    uint32_t n = 0, groups = 0, k = 1 + (uint32_t)rnd(rnd(2) ? 12 : 200), got;
+    bool text = rnd(2);
+    if (text) group = (qd_sort_key){.kind = QD_SORT_ORD, .field = QD_STR("text")};
+    NK = 1 + (uint32_t)rnd(3);
+    K = keys;
+    random_keys(keys, NK);
+    for (uint32_t i = 0; i < DOCS; i++)
+        if (D[i].matches) want[n++] = &D[i];
+    qsort(want, n, sizeof *want, by_keys);
+    for (uint32_t i = 0; i < n; i++) {
+        bool first = true;
+        for (uint32_t j = 0; j < groups && first; j++) first = !same_group(want[j], want[i], text);
+        if (first) want[groups++] = want[i];
+    }
+    qd_plan *p;
+    OK(qd_plan_make(s, qd_node_term_make(arena, QD_STR("on"), QD_STR("yes")), NULL, arena, &p,
+                    &err));
+    uint64_t total, limit = rnd(2) ? UINT64_MAX : rnd(100);
+    qd_sort_options o = {.keys = keys, .nkeys = NK, .k = k, .total = limit, .group = &group};
+    qd_sorter *sorter;
+    qd_sort_hit *hits;
+    bool lower;
+    OK(qd_sorter_make(&o, arena, &sorter, &err));
+    OK(qd_plan_collect(p, NULL, qd_sorter_collector(sorter), NULL, &err));
+    OK(qd_sorter_finish(sorter, &hits, &got, &total, &lower, &err));
+    assert_int_equal(total, limit < n ? limit : n);
+    assert_int_equal(got, groups < k ? groups : k);
+    for (uint32_t i = 0; i < got; i++) {
+        const doc *d = want[i];
+        qd_sort_value v = {.kind = (uint8_t)group.kind, .missing = !d->has_group};
+        if (!v.missing && text) v.bytes = qd_str_c(d->group_text);
+        if (!v.missing && !text) v.i64 = d->group;
+        assert_int_equal(hits[i].doc, d->doc);
+        same_value(&hits[i].group, &v);
+    }
+}
+
+/* A document with several values has no group. */
+static void one_refused(qd_searcher *s, qd_arena *arena)
+{
+    qd_sort_key key = {.kind = QD_SORT_DOC}, group = {.kind = QD_SORT_I64, .field = QD_STR("num")};
+    qd_sort_options o = {.keys = &key, .nkeys = 1, .k = 10, .total = 0, .group = &group};
+    qd_sorter *sorter;
+    qd_plan *p;
+    OK(qd_plan_make(s, qd_node_term_make(arena, QD_STR("on"), QD_STR("yes")), NULL, arena, &p,
+                    &err));
+    OK(qd_sorter_make(&o, arena, &sorter, &err));
+    assert_int_equal(qd_plan_collect(p, NULL, qd_sorter_collector(sorter), NULL, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "the grouping field must be single valued"));
+    qd_err_fini(&err);
+    group.kind = QD_SORT_SCORE;
+    assert_int_equal(qd_sorter_make(&o, arena, &sorter, &err), QD_E_ARG);
+    qd_err_fini(&err);
+}
+
 static void sorts_as_sorting_everything(void **state)
 {
     (void)state;
@@ -224,7 +305,10 @@ static void sorts_as_sorting_everything(void **state)
     for (int i = 0; i < 300; i++) {
         one_sort(s, &arena);
         qd_arena_reset(&arena);
+        one_grouped(s, &arena);
+        qd_arena_reset(&arena);
     }
+    one_refused(s, &arena);
     qd_arena_fini(&arena);
     qd_searcher_unref(s);
     for (uint32_t i = 0; i < SEGMENTS; i++) qd_segment_unref(seg[i]);
