@@ -117,18 +117,30 @@ static int map_grow(qd_arena *a, qd_sv_map *m)
     return 0;
 }
 
-static qd_sv_entry *find(const qd_sv_map *m, const qd_sv *key, uint64_t hash)
+/* Of keys, and of values that no run pays for. */
+#define PAIRS 65536
+
+static bool equal(const qd_sv *a, const qd_sv *b, int depth, int64_t *left);
+
+static qd_sv_entry *find_in(const qd_sv_map *m, const qd_sv *key, uint64_t hash, int depth,
+                            int64_t *left)
 {
     if (!m->index) {
         for (uint32_t i = 0; i < m->n; i++)
-            if (m->e[i].hash == hash && qd_sv_equal(&m->e[i].key, key)) return &m->e[i];
+            if (m->e[i].hash == hash && equal(&m->e[i].key, key, depth, left)) return &m->e[i];
         return NULL;
     }
     for (uint32_t i = (uint32_t)hash & m->mask; m->index[i]; i = (i + 1) & m->mask) {
         qd_sv_entry *e = &m->e[m->index[i] - 1];
-        if (e->hash == hash && qd_sv_equal(&e->key, key)) return e;
+        if (e->hash == hash && equal(&e->key, key, depth, left)) return e;
     }
     return NULL;
+}
+
+static qd_sv_entry *find(const qd_sv_map *m, const qd_sv *key, uint64_t hash)
+{
+    int64_t left = PAIRS;
+    return find_in(m, key, hash, 0, &left);
 }
 
 qd_sv *qd_sv_map_at(const qd_sv_map *m, const qd_sv *key)
@@ -183,15 +195,17 @@ void qd_sv_map_clear(qd_sv_map *m)
     if (m->index) memset(m->index, 0, ((size_t)m->mask + 1) * sizeof *m->index);
 }
 
-static bool equal(const qd_sv *a, const qd_sv *b, int depth)
+static bool equal(const qd_sv *a, const qd_sv *b, int depth, int64_t *left)
 {
-    if (a->tag != b->tag) return false;
+    if (a->tag != b->tag || --*left < 0) return false;
     switch (a->tag) {
     case QD_SV_NULL:
         return true;
     case QD_SV_STRING:
     case QD_SV_BIG:
-        return a->n == b->n && (a->p == b->p || memcmp(a->p, b->p, a->n) == 0);
+        if (a->n != b->n) return false;
+        *left -= a->n / 256;
+        return a->p == b->p || memcmp(a->p, b->p, a->n) == 0;
     case QD_SV_FLOAT:
     case QD_SV_DOUBLE:
         return memcmp(&a->f, &b->f, sizeof a->f) == 0;
@@ -199,7 +213,7 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
         if (a->list == b->list) return true;
         if (a->list->n != b->list->n || depth > QD_SV_DEPTH) return false;
         for (uint32_t i = 0; i < a->list->n; i++)
-            if (!equal(&a->list->v[i], &b->list->v[i], depth + 1)) return false;
+            if (!equal(&a->list->v[i], &b->list->v[i], depth + 1, left)) return false;
         return true;
     case QD_SV_MAP:
     case QD_SV_SET:
@@ -208,8 +222,8 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
         for (uint32_t i = 0; i < a->map->n; i++) {
             const qd_sv_entry *e = &a->map->e[i];
             if (e->key.tag == QD_SV_GONE) continue;
-            const qd_sv_entry *o = find(b->map, &e->key, e->hash);
-            if (!o || !equal(&e->value, &o->value, depth + 1)) return false;
+            const qd_sv_entry *o = find_in(b->map, &e->key, e->hash, depth + 1, left);
+            if (!o || !equal(&e->value, &o->value, depth + 1, left)) return false;
         }
         return true;
     default:
@@ -219,7 +233,13 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
 
 bool qd_sv_equal(const qd_sv *a, const qd_sv *b)
 {
-    return equal(a, b, 0);
+    int64_t left = PAIRS;
+    return equal(a, b, 0, &left);
+}
+
+bool qd_sv_equal_in(const qd_sv *a, const qd_sv *b, int64_t *budget)
+{
+    return equal(a, b, 0, budget);
 }
 
 static int copy(qd_arena *a, const qd_sv *v, qd_sv *out, int depth)

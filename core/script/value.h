@@ -158,6 +158,9 @@ bool qd_sv_map_remove(qd_sv_map *m, const qd_sv *key);
 void qd_sv_map_clear(qd_sv_map *m);
 /* Java's equals: same class, same value; lists and maps by their contents. */
 bool qd_sv_equal(const qd_sv *a, const qd_sv *b);
+/* The same within a budget: a value costs 1, a text by its length. False when it is spent, which
+ * *budget < 0 tells: lists that share members may hold more pairs than can ever be compared. */
+bool qd_sv_equal_in(const qd_sv *a, const qd_sv *b, int64_t *budget);
 /* Hash that agrees with qd_sv_equal. */
 uint64_t qd_sv_hash(const qd_sv *v);
 /* A copy that shares nothing mutable with v; 0, QD_E_NOMEM, or QD_E_LIMIT when it is too deep. */

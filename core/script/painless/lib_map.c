@@ -12,14 +12,15 @@ typedef struct entry {
     qd_sv_map *map;
 } entry;
 
-bool qdp_view_drop(qd_sv_list *l, const qd_sv *v)
+bool qdp_view_drop(qdp_vm *vm, qd_sv_list *l, const qd_sv *v)
 {
     view *w = (view *)(void *)l;
     if (w->of == 'k') return qd_sv_map_remove(w->map, v);
     if (w->of == 'e') return qd_sv_map_remove(w->map, &((entry *)v->object)->e.key);
     for (uint32_t i = 0; i < w->map->n; i++) {
         qd_sv_entry *e = &w->map->e[i];
-        if (e->key.tag == QD_SV_GONE || !qd_sv_equal(&e->value, v)) continue;
+        if (i % 4 == 0) vm->steps--;
+        if (e->key.tag == QD_SV_GONE || !qd_sv_equal_in(&e->value, v, &vm->steps)) continue;
         qd_sv key = e->key;
         return qd_sv_map_remove(w->map, &key);
     }
@@ -186,7 +187,7 @@ QDI_FN(contains_value)
     (void)n;
     *out = qd_sv_bool(false);
     for (uint32_t i = 0; i < a[0].map->n && !out->i; i++)
-        out->i = a[0].map->e[i].key.tag != QD_SV_GONE && qd_sv_equal(&a[0].map->e[i].value, &a[1]);
+        out->i = a[0].map->e[i].key.tag != QD_SV_GONE && qd_sv_equal_in(&a[0].map->e[i].value, &a[1], &vm->steps);
     return qdp_steps(vm, a[0].map->n / 4);
 }
 

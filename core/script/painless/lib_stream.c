@@ -135,6 +135,7 @@ QDI_FN(count)
 QDI_FN(sum)
 {
     (void)n;
+    if (qdp_steps(vm, a[0].list->n)) return -1;
     *out = a[0].more == QD_SV_DOUBLE ? qd_sv_double(0)
            : a[0].more == QD_SV_LONG ? qd_sv_long(0)
                                      : qd_sv_int(0);
@@ -159,6 +160,7 @@ QDI_FN(average)
 {
     qd_sv total = qd_sv_double(0), v;
     (void)n;
+    if (qdp_steps(vm, a[0].list->n)) return -1;
     for (uint32_t i = 0; i < a[0].list->n; i++)
         if (qdp_arith(vm, C_ADD, &total, &a[0].list->v[i], &total)) return -1;
     v = qd_sv_double(a[0].list->n ? total.f / a[0].list->n : 0);

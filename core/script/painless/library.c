@@ -170,7 +170,7 @@ int qdp_invoke(qdp_vm *vm, const qdp_site *s, qd_sv *args, qd_sv *out)
     for (uint32_t i = 0; i < s->n; i++) {
         if (!(s->m[i]->tags & bit)) continue;
         qd_sv v = qd_sv_null();
-        if (s->m[i]->fn(vm, args, s->nargs, &v)) return -1;
+        if (qdp_receiver(vm, &args[0]) || s->m[i]->fn(vm, args, s->nargs, &v)) return -1;
         *out = v;
         return 0;
     }
