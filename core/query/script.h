@@ -29,6 +29,10 @@ typedef struct qd_script_bind {
 QD_MUST_CHECK
 int qd_script_given_read(const qd_query_reading *how, qd_json_reader *r, qd_script_given *out,
                          qd_err *err);
+/* The same from a tree, which outlives *out. */
+QD_MUST_CHECK
+int qd_script_given_of(const qd_query_reading *how, const qd_json_node *n, qd_script_given *out,
+                       qd_err *err);
 /* Compiles and binds it. QD_E_ARG script_exception, QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_script_bind_make(const qd_query_context *c, const qd_script_given *g,

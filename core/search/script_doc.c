@@ -1,5 +1,6 @@
 /* script_doc.c: the host of scripts on a segment. */
 #include "search/script_doc.h"
+#include "runtime/task.h"
 #include "script/object.h"
 #include "segment/columns.h"
 #include "segment/segment.h"
@@ -357,4 +358,28 @@ bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, con
                           .score = scores,
                           .regs = d->lanes};
     return qd_script_batch_run(d->batch, &in, out);
+}
+
+#define TICK 16u /* runs between two looks at the task */
+
+int qd_script_doc_numbers(qd_script_doc *d, const uint32_t *docs, uint32_t n, const float *scores,
+                          struct qd_task *task, double *out, qd_err *err)
+{
+    double score[QD_SCRIPT_BATCH];
+    int rc = 0;
+    for (uint32_t at = 0, k; at < n && !rc; at += k) {
+        k = n - at < QD_SCRIPT_BATCH ? n - at : QD_SCRIPT_BATCH;
+        for (uint32_t i = 0; i < k; i++) score[i] = scores ? (double)scores[at + i] : 0;
+        if (qd_script_doc_block(d, docs + at, k, score, out + at)) {
+            rc = qd_task_poll(task);
+            continue;
+        }
+        for (uint32_t i = 0; i < k && !rc; i++) {
+            qd_sv v;
+            rc = i % TICK ? 0 : qd_task_poll(task);
+            if (!rc) rc = qd_script_doc_run(d, docs[at + i], score[i], &v, err);
+            if (!rc) out[at + i] = v.f;
+        }
+    }
+    return rc;
 }

@@ -11,6 +11,7 @@
 #include "script/batch.h"
 
 struct qd_segment;
+struct qd_task;
 typedef struct qd_script_doc qd_script_doc;
 
 /* Prepares runs on a segment; the arena frees it when it is reset. */
@@ -30,5 +31,11 @@ qd_script_exec *qd_script_doc_exec(qd_script_doc *d);
  * numbers, or a document makes it throw. */
 bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, const double *scores,
                          double *out);
+/* The numbers that a script of a context of doubles makes of n ascending documents, by blocks where
+ * it can. scores may be NULL. QD_E_TIMEOUT and QD_E_CANCELLED come without a text, as of
+ * qd_task_poll; task may be NULL. */
+QD_MUST_CHECK
+int qd_script_doc_numbers(qd_script_doc *d, const uint32_t *docs, uint32_t n, const float *scores,
+                          struct qd_task *task, double *out, qd_err *err);
 
 #endif

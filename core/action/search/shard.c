@@ -288,6 +288,7 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .after = after_here(s, after),
         .total = s->resume ? 0 : x->r->total,
         .scores = x->r->track_scores || !k->n,
+        .task = x->task,
     };
     if (k->n) {
         qd_plan_options po =
