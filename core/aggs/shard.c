@@ -236,7 +236,7 @@ static bool bits_enough(const qdi_aggr *a)
     if (a->ops->reads == QDI_READS_DOCS) return false;
     for (uint32_t i = 0; i < a->nsubs; i++)
         if (a->subs[i]->ops->reads != QDI_READS_VALUES || !bits_enough(a->subs[i])) return false;
-    return a->src && !a->src->has_missing && !a->src->ids;
+    return a->src && !a->src->has_missing && !a->src->ids && !a->src->script;
 }
 
 int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, qd_aggs_shard **out,
@@ -244,7 +244,8 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
 {
     qd_aggs_shard *s = qd_calloc(o->account, sizeof *s);
     if (!s) return qdi_aggs_no_memory(o->account, sizeof *s, "aggregations", err);
-    s->c = (qd_collector){.vt = &collector_vt, .flags = b->tree->scores ? QD_COLLECT_SCORES : 0};
+    s->c = (qd_collector){.vt = &collector_vt,
+                          .flags = b->tree->scores || b->scores ? QD_COLLECT_SCORES : 0};
     s->global = (qd_collector){.vt = &collector_vt, .flags = 1u << 31};
     s->bound = b;
     s->whole = s;
@@ -259,7 +260,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
         rc = qdi_aggr_make(s, b->tree->roots[i], true, &s->roots[i], err);
         if (rc == 0) s->nroots++;
     }
-    bool bits = rc == 0 && !b->tree->scores;
+    bool bits = rc == 0 && !b->tree->scores && !b->scores;
     for (uint32_t i = 0; i < s->nroots; i++) bits &= bits_enough(s->roots[i]);
     if (bits) s->c.flags |= QD_COLLECT_BITS;
     if (rc == 0)

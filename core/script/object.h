@@ -26,6 +26,9 @@ qd_str qd_sv_print(const qd_sv *v, char room[QD_SV_PRINT]);
 qd_str qd_sv_print_iso(const qd_sv *v, char room[QD_SV_PRINT]);
 /* Appends the text of any value, "[1, 2]" and "{a=1}" for lists and maps; cut at QD_SV_DEPTH. */
 void qd_sv_append(const qd_sv *v, qd_buf *b);
+/* The next value of v, from *at = 0 on: of a list, array, set or doc['f'] each of its values, of
+ * null none, of anything else itself. false: there are no more. */
+bool qd_sv_each(const qd_sv *v, uint32_t *at, qd_sv *out);
 /* The name of the value's class in Java. */
 const char *qd_sv_class(const qd_sv *v);
 
