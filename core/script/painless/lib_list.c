@@ -96,7 +96,7 @@ QDI_FN(set)
 
 static int set_add(qdp_vm *vm, qd_sv_map *m, qd_sv v)
 {
-    return qd_sv_map_set(&vm->x->arena, m, v, qd_sv_null()) ? qdp_nomem(vm) : 0;
+    return qd_sv_map_set_in(&vm->x->arena, m, v, qd_sv_null(), &vm->steps) ? qdp_nomem(vm) : 0;
 }
 
 QDI_FN(add)
@@ -104,7 +104,7 @@ QDI_FN(add)
     if (changeable(vm, &a[0])) return -1;
     *out = qd_sv_bool(true);
     if (a[0].tag == QD_SV_SET) {
-        out->i = qd_sv_map_at(a[0].map, &a[1]) == NULL;
+        out->i = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps) == NULL;
         return set_add(vm, a[0].map, a[1]);
     }
     if (n == 1) return qdp_list_push(vm, a[0].list, a[1]);
@@ -151,7 +151,7 @@ QDI_FN(contains)
 {
     (void)n;
     if (a[0].tag == QD_SV_SET) {
-        *out = qd_sv_bool(qd_sv_map_at(a[0].map, &a[1]) != NULL);
+        *out = qd_sv_bool(qd_sv_map_at_in(a[0].map, &a[1], &vm->steps) != NULL);
         return 0;
     }
     *out = qd_sv_bool(find(vm, a[0].list, &a[1], false) >= 0);
@@ -197,7 +197,7 @@ QDI_FN(remove_)
     (void)n;
     if (changeable(vm, &a[0])) return -1;
     if (a[0].tag == QD_SV_SET) {
-        *out = qd_sv_bool(qd_sv_map_remove(a[0].map, &a[1]));
+        *out = qd_sv_bool(qd_sv_map_remove_in(a[0].map, &a[1], &vm->steps));
         return 0;
     }
     qd_sv_list *l = a[0].list;
@@ -244,7 +244,7 @@ static int filter(qdp_vm *vm, qd_sv *a, const qd_sv *with, bool by_fn, bool drop
         if ((hit.tag == QD_SV_BOOL && hit.i != 0) == drop) {
             gone++;
             if (a->tag == QD_SV_SET)
-                qd_sv_map_remove(a->map, &v[i]);
+                qd_sv_map_remove_in(a->map, &v[i], &vm->steps);
             else if (a->list->fixed & 4 && !qdp_view_drop(vm, a->list, &v[i]))
                 gone--;
         } else
@@ -429,7 +429,7 @@ QDI_FN(iterator_remove)
     if (!it->at) return qdp_throw(vm, QDI_T_ILLEGAL_STATE, "remove before next");
     const qd_sv *v = &it->v[it->at - 1];
     if (it->of.tag == QD_SV_SET)
-        qd_sv_map_remove(it->of.map, v);
+        qd_sv_map_remove_in(it->of.map, v, &vm->steps);
     else if (it->of.tag == QD_SV_LIST) {
         if (it->of.list->fixed & 4)
             qdp_view_drop(vm, it->of.list, v);

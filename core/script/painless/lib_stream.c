@@ -201,7 +201,7 @@ QDI_FN(distinct)
     if (stream_make(vm, NULL, 0, a[0].more, &s)) return -1;
     for (uint32_t i = 0; i < a[0].list->n; i++) {
         const qd_sv *v = &a[0].list->v[i];
-        if (qd_sv_map_at(seen.map, v)) continue;
+        if (qd_sv_map_at_in(seen.map, v, &vm->steps)) continue;
         if (qdp_map_put(vm, seen.map, *v, qd_sv_null()) || qdp_list_push(vm, s.list, *v)) return -1;
     }
     *out = s;
@@ -344,7 +344,7 @@ static int collect_map(qdp_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
     for (uint32_t i = 0; i < s->list->n; i++) {
         qd_sv k, v;
         if (qdp_call(vm, &c[1], &s->list->v[i], 1, &k)) return -1;
-        qd_sv *at = qd_sv_map_at(m.map, &k);
+        qd_sv *at = qd_sv_map_at_in(m.map, &k, &vm->steps);
         if (c[0].i == 'g') {
             if (!at) {
                 if (qd_sv_list_make(&vm->x->arena, 4, &v)) return qdp_nomem(vm);

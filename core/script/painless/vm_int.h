@@ -130,10 +130,12 @@ int qdp_throw(qdp_vm *vm, int type, const char *fmt, ...) QD_PRINTF(3, 4);
 int qdp_nomem(qdp_vm *vm);
 /* n more steps; -1 when they are used up. */
 int qdp_steps(qdp_vm *vm, uint64_t n);
-/* The steps of a method that may read all of its receiver. */
-static inline int qdp_receiver(qdp_vm *vm, const qd_sv *v)
+/* The steps of a method that may read all of its receiver, and of its first argument. */
+static inline int qdp_receiver(qdp_vm *vm, const qd_sv *args, uint32_t n)
 {
-    return v->tag == QD_SV_STRING && v->n >= 256 ? qdp_steps(vm, v->n / 256) : 0;
+    uint32_t long_ = args[0].tag == QD_SV_STRING ? args[0].n / 256 : 0;
+    if (n && args[1].tag == QD_SV_STRING) long_ += args[1].n / 256;
+    return long_ ? qdp_steps(vm, long_) : 0;
 }
 /* Calls a FUNCTION. 0 or -1. */
 int qdp_call(qdp_vm *vm, const qd_sv *fn, const qd_sv *args, uint32_t n, qd_sv *out);

@@ -267,6 +267,14 @@ static const struct {
      "The maximum number of statements"},
     {"def m = [:]; for (int i = 0; i < 40000; i++) m[i] = i; m.values().removeIf(x -> true); 1",
      "The maximum number of statements"},
+    {"def m = [:], k = []; for (int i = 0; i < 60000; i++) k.add(i); m[k] = 1; def l = new "
+     "ArrayList(k); for (int i = 0; i < 100000; i++) m.containsKey(l)",
+     "The maximum number of statements"},
+    {"def m = [:], k = 'x'.repeat(4000000); for (int i = 0; i < 100000; i++) m.get(k)",
+     "The maximum number of statements"},
+    {"def m = [:], p = []; for (int i = 0; i < 64; i++) p.add(0); for (int i = 0; i < 100000; i++) "
+     "{ def k = new ArrayList(p); k.add(i); m[k] = i }",
+     "The maximum number of statements"},
     {"'ab'.repeat(4611686018427387904L)", "the script used more memory than it may"},
     {"[1, 2].removeAll(5)", "Cannot cast from [java.lang.Integer] to [java.util.Collection]."},
     {"[1, 2].retainAll(doc['n'])", "to [java.util.Collection]."},
