@@ -54,3 +54,26 @@ int qd_script_bind_make(const qd_query_context *c, const qd_script_given *g,
     *out = b;
     return rc;
 }
+
+int qd_script_params_make(qd_arena *arena, qd_str json, qd_sv *out, qd_err *err)
+{
+    if (json.p) return qd_sv_parse(arena, json, out, err);
+    return qd_sv_map_make(arena, out) ? qd_err_nomem(err, "params of a script") : 0;
+}
+
+static void fix(qd_sv *v, int depth)
+{
+    if (depth > QD_SV_DEPTH) return;
+    if (v->tag == QD_SV_MAP) {
+        v->map->fixed = true;
+        for (uint32_t i = 0; i < v->map->n; i++) fix(&v->map->e[i].value, depth + 1);
+    } else if (v->tag == QD_SV_LIST) {
+        v->list->fixed = 1;
+        for (uint32_t i = 0; i < v->list->n; i++) fix(&v->list->v[i], depth + 1);
+    }
+}
+
+void qd_script_params_fix(qd_sv *v)
+{
+    fix(v, 0);
+}

@@ -21,6 +21,14 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
 /* The script of a document; *out is good until the next run. QD_E_ARG script_exception. */
 QD_MUST_CHECK
 int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err);
+/* The same, and what runs before have made stays, until it is forgotten: for scripts with a state.
+ */
+QD_MUST_CHECK
+int qd_script_doc_run_on(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err);
+/* Bytes of what runs have made. */
+size_t qd_script_doc_held(const qd_script_doc *d);
+/* Frees what runs have made, and the texts and dates of doc that they saw. */
+void qd_script_doc_forget(qd_script_doc *d);
 /* What params._source is for the next run: a document's source. */
 QD_MUST_CHECK
 int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err);

@@ -108,5 +108,56 @@ subtest 'what is refused' => sub {
     is($node->post('/t/_search', { size => 1 })->{status}, 200, 'and the node goes on');
 };
 
+subtest 'scripted_metric' => sub {
+    my %sum = (init_script => 'state.n = 0L', map_script => "state.n += doc['n'].value", combine_script => 'return state.n', reduce_script => 'long t = 0; for (s in states) { t += s } t');
+    my $metric = sub { my $a = agg({ scripted_metric => { @_ } }); ref $a ? $a->{value} : $a };
+    for my $n ($node, $other) {
+        $at = $n;
+        my $name = $n == $node ? 'one node' : 'the other node';
+        is($metric->(%sum), 45150, "$name: a sum");
+        is($metric->(map_script => "state.computeIfAbsent(doc['k'][0], k -> 0); state[doc['k'][0]] += 1", combine_script => 'state',
+            reduce_script => 'def t = [:]; for (s in states) for (e in s.entrySet()) t[e.getKey()] = t.getOrDefault(e.getKey(), 0) + e.getValue(); t')->{a1}, 100, "$name: maps, without an init_script");
+    }
+    $at = $node;
+    is($json->encode($metric->(init_script => "state.t = []; state.set = new HashSet(); state.d = null", map_script => "state.t.add(doc['k'].value); state.set.add(doc['b'].value); state.d = doc['d'].value",
+        combine_script => "def m = [:]; for (x in state.t) m[x] = m.getOrDefault(x, 0) + 1; m.size = state.set.size(); m.year = state.d.getYear(); m", reduce_script => 'def n = 0; for (s in states) n += s.a0; [n, states.size(), states[0].size, states[0].year]')),
+        '[100,4,2,2024]', 'texts, sets and dates outlive segments');
+    is($metric->(init_script => 'state.list = []; state.same = state.list; state.me = state', map_script => "state.list.add(doc['n'].value)", combine_script => 'state.me.same.size()', reduce_script => 'int n = 0; for (s in states) n += s; n'), 300, 'what is shared stays so');
+    is($metric->(%sum, init_script => 'state.n = params.from', params => { from => 1000 }), 49150, 'params of all scripts');
+    is($metric->(%sum, map_script => { source => "state.n += params.a * params.b", params => { a => 2 } }, params => { b => 3 }), 1800, 'and of one');
+    is($metric->(%sum, reduce_script => { source => 'states.size() + params.x', params => { x => 5 } }), 9, 'of the last one');
+    is($metric->(map_script => 'state.s = _score', combine_script => 'state.s', reduce_script => 'states[0]'), 1, 'scores');
+    is($metric->(%sum, combine_script => '1.5', reduce_script => 'double t = 0; for (s in states) t += s; t'), 6, 'doubles');
+    my $b = agg({ terms => { field => 'b' }, aggs => { s => { scripted_metric => \%sum } } });
+    is($json->encode([ map { $_->{s}{value} } @{ within($b, 'buckets') } ]), '[22650,22500]', 'below buckets');
+    $b = agg({ histogram => { field => 'n', interval => 1000, min_doc_count => 0, extended_bounds => { min => 0, max => 1000 } }, aggs => { s => { scripted_metric => \%sum } } });
+    is($json->encode([ map { $_->{s}{value} } @{ within($b, 'buckets') } ]), '[45150,null]', 'no value where there is no bucket');
+    is($metric->(%sum), 45150, 'it is not cached');
+    is(agg({ scripted_metric => \%sum }, query => { term => { n => -1 } })->{value}, 0, 'of no documents');
+    is(agg({ nested => { path => 'c' }, aggs => { s => { scripted_metric => { %sum, map_script => "state.n += doc['c.x'].value" } } } })->{s}{value}, 45150 * 3, 'of nested documents');
+    my $r = $node->post('/t/_search?typed_keys', { size => 0, aggs => { a => { scripted_metric => \%sum } } });
+    is($r->{json}{aggregations}{'scripted_metric#a'}{value}, 45150, 'typed_keys');
+    my $garbage = "for (int i = 0; i < 200; i++) { state.last = 'x'.repeat(5000) + i } state.n += 1";
+    is($metric->(%sum, map_script => $garbage), 300, 'what is dropped takes no memory');
+
+    my $why = sub { my $v = $metric->(@_); ref $v ? $json->encode($v) : $v };
+    like($why->(map_script => '1', combine_script => '1'), qr/\[reduceScript\] must not be null: \[a\]/, 'no reduce_script');
+    like($why->(%sum, map_script => undef), qr/script/, 'null');
+    like($why->(%sum, field => 'n'), qr/\[scripted_metric\] unknown field \[field\]/, 'a field');
+    like($why->(%sum, params => 3), qr/\[scripted_metric\] params doesn't support values of type/, 'params that are none');
+    like($why->(%sum, map_script => { source => '1', params => { a => 1 } }, params => { a => 2 }), qr/Parameter name \\"a\\" used in both aggregation and script parameters/, 'a param twice');
+    like($why->(%sum, reduce_script => 'foo('), qr/script_exception.*compile error/, 'what does not compile');
+    like($why->(%sum, map_script => "doc['m'].value"), qr/A document doesn't have a value for a field/, 'what throws');
+    like($why->(%sum, reduce_script => 'states[99]'), qr/Index 99 out of bounds/, 'at the end, too');
+    like($why->(%sum, map_script => 'while (true) {}'), qr/maximum number of statements/, 'what never ends');
+    like($why->(%sum, map_script => "state.v = doc['k']"), qr/cannot be kept/, 'what is good for one document alone');
+    like($why->(init_script => 'state.l = []', map_script => "state.l.add('x'.repeat(1000000) + doc['n'].value)", combine_script => '1', reduce_script => '1'), qr/Data too large: the states of \[scripted_metric\]/, 'states beyond measure');
+    like($why->(%sum, combine_script => 'def a = []; for (int i = 0; i < 60; i++) a = [a, a]; a'), qr/Data too large|out of memory|Out of memory/i, 'a value beyond measure');
+    like($why->(%sum, combine_script => 'state.s = state; state'), qr/self-referencing/, 'a value that holds itself');
+    like($why->(%sum, map_script => 'def a = []; for (int i = 0; i < 300; i++) a = [a]; state.a = a'), qr/nests too deep/, 'what is too deep');
+    like(agg({ terms => { field => 'b', order => { s => 'asc' } }, aggs => { s => { scripted_metric => \%sum } } }), qr/Invalid aggregation order path \[s\]/, 'an order by it');
+    is($node->post('/t/_search', { size => 1 })->{status}, 200, 'and the node goes on');
+};
+
 $c->stop;
 done_testing;
