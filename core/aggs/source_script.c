@@ -33,13 +33,6 @@ int qdi_aggs_script_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
 
 /* --- what a script gave ----------------------------------------------------------------------- */
 
-static int bad_value(qd_aggs_shard *s, const qd_sv *v, qd_err *err)
-{
-    return qdi_aggs_execution_error(
-        s->bound->tree, err, "Unsupported script value [%s], expected a number, date, or array",
-        qd_sv_class(v));
-}
-
 /* A number in the source's encoding. */
 static int number_of(qd_aggs_shard *s, const qdi_source *src, const qd_sv *v, int64_t *out,
                      qd_err *err)
@@ -49,7 +42,9 @@ static int number_of(qd_aggs_shard *s, const qdi_source *src, const qd_sv *v, in
     if (v->tag == QD_SV_DATE || v->tag == QD_SV_INSTANT)
         *out = ((const qd_sv_time *)v->object)->ms;
     else if (!real && (v->tag < QD_SV_BOOL || v->tag > QD_SV_LONG))
-        return bad_value(s, v, err);
+        return qdi_aggs_execution_error(
+            s->bound->tree, err, "Unsupported script value [%s], expected a number, date, or array",
+            qd_sv_class(v));
     else if (!real)
         *out = v->i;
     if (src->kind == QDI_I64 && real)
@@ -59,16 +54,46 @@ static int number_of(qd_aggs_shard *s, const qdi_source *src, const qd_sv *v, in
     return 0;
 }
 
+typedef struct above {
+    const void *at;
+    const struct above *up;
+} above;
+
+/* Does v hold a map or list that v stands in? Looks at *left values. */
+static bool holds_above(const qd_sv *v, const above *up, uint32_t *left)
+{
+    const above here = {v->object, up};
+    bool map = v->tag == QD_SV_MAP, list = v->tag == QD_SV_LIST || v->tag == QD_SV_ARRAY;
+    bool yes = false;
+    if ((!map && !list) || *left == 0) return false;
+    --*left;
+    for (const above *x = up; x; x = x->up)
+        if (x->at == v->object) return true;
+    for (uint32_t i = 0; list && i < v->list->n && !yes && *left; i++)
+        yes = holds_above(&v->list->v[i], &here, left);
+    for (uint32_t i = 0; map && i < v->map->n && !yes && *left; i++)
+        yes = holds_above(&v->map->e[i].value, &here, left);
+    return yes;
+}
+
+/* The text of any value, as Java's toString. */
 static int text_of(qd_aggs_shard *s, qdi_source *src, const qd_sv *v, uint32_t *out, qd_err *err)
 {
     char room[QD_SV_PRINT];
-    bool scalar = v->tag >= QD_SV_BOOL && v->tag <= QD_SV_STRING;
-    if (!scalar && v->tag != QD_SV_BIG && v->tag != QD_SV_DATE && v->tag != QD_SV_INSTANT)
-        return bad_value(s, v, err);
-    qd_str text = qd_sv_print(v, room);
-    if (!qdi_aggs_strings_put(&src->strings, text, out)) return 0;
-    if (src->strings.arena.total + text.n <= QD_SCRIPT_MEMORY)
-        return qdi_aggs_no_memory(s->account, text.n, "values of a script", err);
+    uint32_t left = 1024;
+    qd_buf b;
+    qd_buf_init(&b, s->account, QD_SCRIPT_MEMORY);
+    if (holds_above(v, NULL, &left))
+        return qd_err_set(err, QD_E_ARG,
+                          "Iterable object is self-referencing itself (ScriptBytesValues value)");
+    bool scalar = v->tag <= QD_SV_STRING;
+    if (!scalar) qd_sv_append(v, &b);
+    qd_str text = scalar ? qd_sv_print(v, room) : qd_buf_view(&b);
+    bool full = qd_buf_status(&b) || qdi_aggs_strings_put(&src->strings, text, out);
+    bool ours = src->strings.arena.total + text.n > QD_SCRIPT_MEMORY;
+    qd_buf_fini(&b);
+    if (!full) return 0;
+    if (!ours) return qdi_aggs_no_memory(s->account, text.n, "values of a script", err);
     return qd_err_set(err, QD_E_BREAKER,
                       "[request] Data too large: the texts that a script of an aggregation makes "
                       "take more than [%u] bytes of a shard",

@@ -84,6 +84,7 @@ subtest 'others' => sub {
     $node->put('/_scripts/some', { script => { lang => 'painless', source => "doc['n'].value * params.x" } });
     is(value(sum => script => { id => 'some', params => { x => 3 } }), 135450, 'a stored script');
     is(value(sum => script => '0.1'), value(sum => script => '0.1 + 0'), 'a constant');
+    is(row({ terms => { script => "['a': [1, 2]]" } }), '{a=[1, 2]}:300', 'a map is its text');
     is(row({ terms => { script => "['p', 'q', 'p']" } }), 'p:300 q:300', 'a list, each text once');
     is(row({ terms => { script => "doc['n'].value % 50 == 0 ? 'deep' : 'x' + doc['n'].value", size => 1 } }), 'deep:6', 'many texts');
     is(row({ terms => { script => "doc['k'][0]", include => 'a[12]', missing => 'none' } }), 'a1:100 a2:100', 'include');
@@ -91,7 +92,8 @@ subtest 'others' => sub {
 
 subtest 'what is refused' => sub {
     like(value(sum => script => "'a'"), qr/Unsupported script value \[java.lang.String\], expected a number, date, or array/, 'texts as numbers');
-    like(value(cardinality => script => '[:]'), qr/Unsupported script value/, 'a map');
+    like(value(sum => script => '[:]'), qr/Unsupported script value/, 'a map');
+    like(value(cardinality => script => 'def a = [:]; def b = [a]; a.b = b; a'), qr/Iterable object is self-referencing itself/, 'a map that holds itself');
     like(value(sum => field => 'k', script => '_value'), qr/of type \[keyword\] is not supported for aggregation \[sum\]/, 'keywords as numbers');
     like(value(value_count => field => 'r', script => '1'), qr/is not supported/, 'ranges');
     like(value(sum => script => 'foo('), qr/script_exception.*compile error/, 'what does not compile');
