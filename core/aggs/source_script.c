@@ -191,7 +191,7 @@ static int run(qd_aggs_shard *s, qdi_source *src, uint32_t i, qd_err *err)
 static bool block(qd_aggs_shard *s, qdi_source *src, uint32_t at, uint32_t k)
 {
     const qdi_batch *t = &s->batch;
-    double score[QD_SCRIPT_BATCH], out[QD_SCRIPT_BATCH];
+    double score[QD_SCRIPT_BATCH] = {0}, out[QD_SCRIPT_BATCH];
     if (src->of || src->kind != QDI_F64) return false;
     for (uint32_t i = 0; i < k; i++) score[i] = t->scores ? (double)t->scores[at + i] : 0;
     if (!qd_script_doc_block(src->docs_of, t->docs + at, k, score, out)) return false;

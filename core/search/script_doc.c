@@ -369,7 +369,7 @@ bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, con
 int qd_script_doc_numbers(qd_script_doc *d, const uint32_t *docs, uint32_t n, const float *scores,
                           struct qd_task *task, double *out, qd_err *err)
 {
-    double score[QD_SCRIPT_BATCH];
+    double score[QD_SCRIPT_BATCH] = {0};
     int rc = 0;
     for (uint32_t at = 0, k; at < n && !rc; at += k) {
         k = n - at < QD_SCRIPT_BATCH ? n - at : QD_SCRIPT_BATCH;

@@ -111,7 +111,9 @@ subtest 'what is refused' => sub {
     like($why->({ script => "doc['m'].value", type => 'number' })->{content}, qr/A document doesn't have a value for a field/, 'what throws on some documents');
     like($why->({ script => "doc['k'].size() == 1 ? null : 'a'", type => 'string' })->{content}, qr/gave null/, 'texts that are none');
     like($why->({ script => 'while (true) {}', type => 'number' })->{content}, qr/maximum number of statements/, 'what never ends');
-    like($why->({ script => "'x'.repeat(4000000) + doc['n'].value", type => 'string' })->{content}, qr/sort|memory|breaker/i, 'texts beyond measure');
+    like($why->({ script => "'0123456789abcdefghij'.repeat(200000) + doc['n'].value", type => 'string' })->{content}, qr/Data too large: the texts of a sort by \[_script\]/, 'texts beyond measure');
+    $r = $node->post('/t/_search', { size => 300, sort => [ { _script => { script => "'0123456789'.repeat(100000) + doc['n'].value", type => 'string' } } ] });
+    like($r->{content}, qr/Data too large: the texts of a sort by \[_script\]/, 'many long ones');
     is($node->post('/t/_search', { size => 1 })->{status}, 200, 'and the node goes on');
 };
 

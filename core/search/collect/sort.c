@@ -62,6 +62,7 @@ struct qd_sorter {
     uint64_t *places;  /* of a batch's first keys, for the best k of it; NULL: not needed yet */
     double *numbers;   /* of a batch, what a script gave; NULL: no numbers of a script */
     struct qd_task *task;
+    size_t kept; /* bytes of texts of scripts */
 };
 
 /* --- order -------------------------------------------------------------------------------------
@@ -396,6 +397,14 @@ static int gather_script_numbers(qd_sorter *s, key *k, const qd_hits *h, qd_err 
     return rc;
 }
 
+static int texts_too_large(qd_err *err)
+{
+    return qd_err_set(err, QD_E_BREAKER,
+                      "[request] Data too large: the texts of a sort by [_script] take more than "
+                      "[%u] bytes of a shard",
+                      QD_SCRIPT_MEMORY);
+}
+
 /* All in the one gap of a dictionary that is not there, told apart by their bytes. */
 static int gather_script_texts(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
 {
@@ -413,7 +422,7 @@ static int gather_script_texts(qd_sorter *s, key *k, const qd_hits *h, qd_err *e
         if (rc) return rc;
         k->v[i] = 0;
         k->texts[i] = qd_arena_str(&k->text_arena, qd_sv_text(&v));
-        if (!k->texts[i].p) rc = qd_err_nomem(err, "sort");
+        if (!k->texts[i].p) rc = texts_too_large(err);
     }
     return rc;
 }
@@ -490,6 +499,8 @@ static int keep_text(qd_sorter *s, qd_str text, qd_str before, qd_str *out, qd_e
     if (!p || room < text.n) {
         for (room = 32; room < text.n; room *= 2)
             ;
+        s->kept += sizeof room + room;
+        if (s->kept > QD_SCRIPT_MEMORY) return texts_too_large(err);
         p = qd_arena_bytes(s->arena, sizeof room + room);
         if (!p) return qd_err_nomem(err, "sort");
         memcpy(p, &room, sizeof room);
@@ -505,6 +516,7 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
     int64_t v[QD_SORT_KEYS_MAX];
     qd_str bytes[QD_SORT_KEYS_MAX];
     uint32_t doc = h->leaf->base + h->docs[i];
+    int rc;
     for (uint32_t q = 0; q < s->nkeys; q++) {
         const key *k = &s->keys[q];
         v[q] = k->v[i];
@@ -521,8 +533,8 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
         e.v[q] = v[q];
         if (!s->keys[q].texts)
             e.bytes[q] = bytes[q];
-        else if (keep_text(s, bytes[q], e.bytes[q], &e.bytes[q], err))
-            return QD_E_NOMEM;
+        else if ((rc = keep_text(s, bytes[q], e.bytes[q], &e.bytes[q], err)))
+            return rc;
     }
     e.first = place(s, v[0]);
     e.doc = doc;
