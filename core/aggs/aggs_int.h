@@ -17,6 +17,8 @@
 #include "segment/columns.h"
 
 struct qd_node;
+struct qd_script_given;
+struct qd_script_bind;
 typedef struct qd_agg_type qd_agg_type; /* type.h */
 typedef struct qdi_agg qdi_agg;
 typedef struct qdi_bound qdi_bound;
@@ -53,6 +55,8 @@ struct qdi_agg {
     uint32_t nsubs, nplain;
     const qd_json_node *json;
     qd_str field; /* p NULL: none */
+    const struct qd_script_given
+        *script; /* makes the values, of field's if there is one; or NULL */
     bool has_missing;
     qd_query_value missing;
     qd_str format;          /* p NULL: none */
@@ -108,7 +112,9 @@ struct qdi_bound {
     qdi_format fmt;
     /* integers read as doubles of field, nanoseconds as milliseconds: the mapping's field */
     const qd_field *converted;
-    bool ids;          /* the _id: see qdi_source */
+    const struct qd_script_bind *script; /* the values are what it makes; NULL: the field's */
+    const qdi_bound *of;                 /* script: the field whose values it gets; NULL: none */
+    bool ids;                            /* the _id: see qdi_source */
     bool same_for_all; /* the _index: each document of the shard has missing_bytes */
     bool has_missing;
     int64_t missing; /* encoded as the column */
@@ -119,9 +125,26 @@ struct qdi_bound {
 struct qd_aggs_bound {
     const qd_aggs *tree;
     const qd_mapping *mapping;
-    qdi_bound *at; /* by id */
-    bool uncacheable;
+    qdi_bound *at;            /* by id */
+    bool uncacheable, scores; /* scores: some script looks at them */
 };
+
+/* --- strings -----------------------------------------------------------------------------------
+ */
+
+/* Byte strings by number. */
+typedef struct qdi_strings {
+    qd_account *account;
+    qd_arena arena;
+    uint32_t *slots;
+    uint32_t mask, n, cap;
+    qd_str *at;
+    uint64_t *hash;
+} qdi_strings;
+void qdi_aggs_strings_init(qdi_strings *s, qd_account *account);
+int qdi_aggs_strings_put(qdi_strings *s, qd_str v, uint32_t *out);
+bool qdi_aggs_strings_find(const qdi_strings *s, qd_str v, uint32_t *out);
+void qdi_aggs_strings_fini(qdi_strings *s);
 
 /* --- values of a batch ------------------------------------------------------------------------ */
 
@@ -136,6 +159,12 @@ typedef struct qdi_source {
     bool want_dict;
     const qd_field *converted;
     bool ids; /* ordinals are documents, their bytes the ids */
+    /* Values of a script: ordinals are numbers of strings, of the whole shard; as batches are
+     * loaded there come more. */
+    const struct qd_script_bind *script; /* NULL: of a column */
+    struct qdi_source *of;               /* of the field whose values it gets; NULL: none */
+    struct qd_script_doc *docs_of;       /* on the leaf */
+    qdi_strings strings;
     /* of the leaf */
     const qd_column *column; /* NULL: the segment has no such column */
     const qd_column_stats *stats;
@@ -183,20 +212,6 @@ bool qdi_aggs_buckets_find(const qdi_buckets *b, uint32_t owner, int64_t key, ui
 /* Lists the buckets of each owner: list[group[o]] to list[group[o + 1]]. */
 int qdi_aggs_buckets_group(qdi_buckets *b);
 void qdi_aggs_buckets_fini(qdi_buckets *b);
-
-/* Byte strings by number. */
-typedef struct qdi_strings {
-    qd_account *account;
-    qd_arena arena;
-    uint32_t *slots;
-    uint32_t mask, n, cap;
-    qd_str *at;
-    uint64_t *hash;
-} qdi_strings;
-void qdi_aggs_strings_init(qdi_strings *s, qd_account *account);
-int qdi_aggs_strings_put(qdi_strings *s, qd_str v, uint32_t *out);
-bool qdi_aggs_strings_find(const qdi_strings *s, qd_str v, uint32_t *out);
-void qdi_aggs_strings_fini(qdi_strings *s);
 
 typedef struct qdi_ops {
     int (*open)(qdi_aggr *a, qd_err *err);
@@ -333,6 +348,12 @@ int qdi_aggs_source_bytes(qdi_source *src, uint32_t ord, qd_str *out, qd_err *er
 int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
                          qd_err *err);
 int qdi_aggs_source_begin(qdi_source *src, qd_err *err);
+/* source_script.c: the same of a source whose values a script makes. */
+int qdi_aggs_script_open(qd_aggs_shard *s, qdi_source *src, const qdi_bound *b, qd_err *err);
+int qdi_aggs_script_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_err *err);
+int qdi_aggs_script_load(qd_aggs_shard *s, qdi_source *src, qd_err *err);
+/* Room for n values of the present batch. */
+int qdi_aggs_source_reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err);
 /* Decodes the present batch: n, v or o. */
 int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err);
 /* And the values of each document: one, or start. */

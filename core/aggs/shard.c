@@ -236,7 +236,7 @@ static bool bits_enough(const qdi_aggr *a)
     if (a->ops->reads == QDI_READS_DOCS) return false;
     for (uint32_t i = 0; i < a->nsubs; i++)
         if (a->subs[i]->ops->reads != QDI_READS_VALUES || !bits_enough(a->subs[i])) return false;
-    return a->src && !a->src->has_missing && !a->src->ids;
+    return a->src && !a->src->has_missing && !a->src->ids && !a->src->script;
 }
 
 /* A shard without aggregators. */
@@ -274,7 +274,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
 {
     qd_aggs_shard *s = empty_shard(b, o);
     if (!s) return qdi_aggs_no_memory(o->account, sizeof *s, "aggregations", err);
-    if (b->tree->scores) s->c.flags = QD_COLLECT_SCORES;
+    if (b->tree->scores || b->scores) s->c.flags = QD_COLLECT_SCORES;
     int rc = 0;
     s->roots = qd_arena_calloc(&s->arena, (b->tree->nplain + 1) * sizeof *s->roots);
     if (!s->roots) rc = qdi_aggs_no_memory(o->account, 64, "aggregations", err);
@@ -282,7 +282,7 @@ int qd_aggs_shard_make(const qd_aggs_bound *b, const qd_aggs_shard_options *o, q
         rc = qdi_aggr_make(s, b->tree->roots[i], true, &s->roots[i], err);
         if (rc == 0) s->nroots++;
     }
-    bool bits = rc == 0 && !b->tree->scores;
+    bool bits = rc == 0 && !b->tree->scores && !b->scores;
     for (uint32_t i = 0; i < s->nroots; i++) bits &= bits_enough(s->roots[i]);
     if (bits) s->c.flags |= QD_COLLECT_BITS;
     if (rc == 0)

@@ -13,7 +13,8 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
 {
     for (size_t i = 0; i < s->sources.n; i++) {
         qdi_source *o = s->sources.at[i];
-        if (o->field != b->field || o->kind != b->values || o->has_missing != b->has_missing)
+        if (o->field != b->field || o->script != b->script || o->kind != b->values ||
+            o->has_missing != b->has_missing)
             continue;
         if (o->has_missing &&
             (o->missing != b->missing || !qd_str_eq(o->missing_bytes, b->missing_bytes)))
@@ -34,7 +35,7 @@ int qdi_aggs_source_get(qd_aggs_shard *s, const qdi_bound *b, bool want_dict, qd
     o->converted = b->converted;
     o->want_dict = want_dict;
     *out = o;
-    return 0;
+    return b->script ? qdi_aggs_script_open(s, o, b, err) : 0;
 }
 
 int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf, qd_reads *reads,
@@ -46,6 +47,7 @@ int qdi_aggs_source_plan(qd_aggs_shard *s, qdi_source *src, const qd_leaf *leaf,
     src->batch = 0;
     src->ordinals = 0;
     src->missing_ord = 0;
+    if (src->script) return qdi_aggs_script_plan(s, src, leaf, err);
     const qd_columns *set = qd_segment_columns(leaf->segment);
     if (!src->field || !set) return 0;
     uint32_t f = qd_segment_field_find(leaf->segment, src->field->name);
@@ -77,6 +79,10 @@ int qdi_aggs_source_bytes(qdi_source *src, uint32_t ord, qd_str *out, qd_err *er
 {
     bool found;
     *out = src->missing_bytes;
+    if (src->script) {
+        if (ord < src->strings.n) *out = src->strings.at[ord];
+        return 0;
+    }
     if (ord >= src->ordinals) return 0;
     int rc = src->ids ? qd_column_bytes(src->reader, ord, out, &found, err)
                       : qd_dict_at(src->dict, ord, out, err);
@@ -120,7 +126,7 @@ int qdi_aggs_source_begin(qdi_source *src, qd_err *err)
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-static int reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err)
+int qdi_aggs_source_reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err)
 {
     if (n <= src->cap) return 0;
     size_t cap = src->cap ? src->cap : QD_COLUMN_BATCH;
@@ -144,7 +150,7 @@ static int reserve(qd_aggs_shard *s, qdi_source *src, size_t n, qd_err *err)
 static int append(qd_aggs_shard *s, qdi_source *src, const qd_column_batch *b, uint32_t n,
                   qd_err *err)
 {
-    int rc = reserve(s, src, (size_t)n + b->n, err);
+    int rc = qdi_aggs_source_reserve(s, src, (size_t)n + b->n, err);
     if (rc) return rc;
     if (src->kind == QDI_ORD)
         memcpy(src->obuf + n, b->ords, b->n * 4ul);
@@ -208,7 +214,7 @@ static int keep_slice(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     const uint32_t *o = src->o, *docs = src->docs;
     bool own_o = o == src->obuf, own_docs = docs == src->dbuf;
     uint32_t k = 0, n = src->n;
-    int rc = reserve(s, src, n, err);
+    int rc = qdi_aggs_source_reserve(s, src, n, err);
     if (rc) return rc;
     if (own_o) o = src->obuf;
     if (own_docs) docs = src->dbuf;
@@ -237,7 +243,10 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     src->o = NULL;
     src->docs = NULL;
     src->one = src->has_start = src->has_f64 = false;
-    if (src->ids && src->reader) {
+    if (src->script) {
+        int rc = qdi_aggs_script_load(s, src, err);
+        if (rc) return rc;
+    } else if (src->ids && src->reader) {
         int rc = qdi_aggs_batch_docs(s, err);
         if (rc) return rc;
         src->n = t->n;
@@ -280,7 +289,7 @@ int qdi_aggs_source_load(qd_aggs_shard *s, qdi_source *src, qd_err *err)
     src->batch = t->number;
     if (src->converted && src->n) {
         bool own = src->docs && src->docs == src->dbuf, held = src->v == src->vbuf;
-        int rc = reserve(s, src, src->n, err);
+        int rc = qdi_aggs_source_reserve(s, src, src->n, err);
         if (rc) return rc;
         if (own) src->docs = src->dbuf;
         if (held) src->v = src->vbuf;
@@ -400,4 +409,5 @@ void qdi_aggs_source_close(qdi_source *src)
     qd_free(src->dbuf);
     qd_free(src->start);
     qd_free(src->f64);
+    if (src->script) qdi_aggs_strings_fini(&src->strings);
 }

@@ -29,6 +29,15 @@ typedef struct qd_script_bind {
 QD_MUST_CHECK
 int qd_script_given_read(const qd_query_reading *how, qd_json_reader *r, qd_script_given *out,
                          qd_err *err);
+/* The same from a tree, which outlives *out. */
+QD_MUST_CHECK
+int qd_script_given_of(const qd_query_reading *how, const qd_json_node *n, qd_script_given *out,
+                       qd_err *err);
+/* What params is in a run (JSON; p NULL: an empty map). QD_E_NOMEM, QD_E_ARG. */
+QD_MUST_CHECK
+int qd_script_params_make(qd_arena *arena, qd_str json, qd_sv *out, qd_err *err);
+/* A script cannot change v any more: the same serves all documents. */
+void qd_script_params_fix(qd_sv *v);
 /* Compiles and binds it. QD_E_ARG script_exception, QD_E_NOMEM. */
 QD_MUST_CHECK
 int qd_script_bind_make(const qd_query_context *c, const qd_script_given *g,

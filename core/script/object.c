@@ -1,6 +1,7 @@
 /* object.c: the text of values. */
 #include "script/object.h"
 #include "base/utf8.h"
+#include "script/script.h"
 #include "json/number.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -215,4 +216,30 @@ static void append(const qd_sv *v, qd_buf *b, int depth)
 void qd_sv_append(const qd_sv *v, qd_buf *b)
 {
     append(v, b, 0);
+}
+
+bool qd_sv_each(const qd_sv *v, uint32_t *at, qd_sv *out)
+{
+    const qd_script_values *values = v->object;
+    switch (v->tag) {
+    case QD_SV_NULL:
+        return false;
+    case QD_SV_LIST:
+    case QD_SV_ARRAY:
+        if (*at >= v->list->n) return false;
+        *out = v->list->v[(*at)++];
+        return true;
+    case QD_SV_SET:
+        while (*at < v->map->n && v->map->e[*at].key.tag == QD_SV_GONE) ++*at;
+        if (*at >= v->map->n) return false;
+        *out = v->map->e[(*at)++].key;
+        return true;
+    case QD_SV_VALUES: /* they begin with what the host gave */
+        if (*at >= values->n) return false;
+        *out = values->v[(*at)++];
+        return true;
+    default:
+        *out = *v;
+        return (*at)++ == 0;
+    }
 }

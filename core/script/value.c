@@ -56,19 +56,25 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 29;
 }
 
-uint64_t qd_sv_hash(const qd_sv *v)
+#define HASHED 64u /* values that a hash looks at */
+
+static uint64_t hash_in(const qd_sv *v, uint32_t *left)
 {
     uint64_t h = v->tag;
+    if (*left == 0) return h;
+    --*left;
     switch (v->tag) {
     case QD_SV_STRING:
     case QD_SV_BIG:
         return qd_json_key_hash(qd_sv_text(v));
     case QD_SV_LIST:
-        for (uint32_t i = 0; i < v->list->n && i < 8; i++)
-            h = mix(h + (v->list->v[i].tag <= QD_SV_STRING ? qd_sv_hash(&v->list->v[i]) : 1));
-        return h;
+        for (uint32_t i = 0; i < v->list->n && *left; i++)
+            h = mix(h + hash_in(&v->list->v[i], left));
+        return mix(h + v->list->n);
     case QD_SV_MAP:
-    case QD_SV_SET:
+    case QD_SV_SET: /* in any order: of few keys the sum, of what is no list or map */
+        for (uint32_t i = 0; i < v->map->n && v->map->live <= HASHED; i++)
+            if (v->map->e[i].key.tag <= QD_SV_STRING) h += v->map->e[i].hash;
         return mix(h + v->map->live);
     case QD_SV_FLOAT:
     case QD_SV_DOUBLE: {
@@ -80,6 +86,12 @@ uint64_t qd_sv_hash(const qd_sv *v)
     default:
         return mix((uint64_t)v->i + h);
     }
+}
+
+uint64_t qd_sv_hash(const qd_sv *v)
+{
+    uint32_t left = HASHED;
+    return hash_in(v, &left);
 }
 
 static void index_add(qd_sv_map *m, uint32_t at)
@@ -117,23 +129,35 @@ static int map_grow(qd_arena *a, qd_sv_map *m)
     return 0;
 }
 
-static qd_sv_entry *find(const qd_sv_map *m, const qd_sv *key, uint64_t hash)
+/* Of keys, and of values that no run pays for. */
+#define PAIRS 65536
+
+static bool equal(const qd_sv *a, const qd_sv *b, int depth, int64_t *left);
+
+static qd_sv_entry *find_in(const qd_sv_map *m, const qd_sv *key, uint64_t hash, int depth,
+                            int64_t *left)
 {
     if (!m->index) {
         for (uint32_t i = 0; i < m->n; i++)
-            if (m->e[i].hash == hash && qd_sv_equal(&m->e[i].key, key)) return &m->e[i];
+            if (m->e[i].hash == hash && equal(&m->e[i].key, key, depth, left)) return &m->e[i];
         return NULL;
     }
-    for (uint32_t i = (uint32_t)hash & m->mask; m->index[i]; i = (i + 1) & m->mask) {
+    for (uint32_t i = (uint32_t)hash & m->mask; m->index[i] && *left >= 0; i = (i + 1) & m->mask) {
         qd_sv_entry *e = &m->e[m->index[i] - 1];
-        if (e->hash == hash && qd_sv_equal(&e->key, key)) return e;
+        if (e->hash == hash && equal(&e->key, key, depth, left)) return e;
     }
     return NULL;
 }
 
 qd_sv *qd_sv_map_at(const qd_sv_map *m, const qd_sv *key)
 {
-    qd_sv_entry *e = find(m, key, qd_sv_hash(key));
+    int64_t left = PAIRS;
+    return qd_sv_map_at_in(m, key, &left);
+}
+
+qd_sv *qd_sv_map_at_in(const qd_sv_map *m, const qd_sv *key, int64_t *budget)
+{
+    qd_sv_entry *e = find_in(m, key, qd_sv_hash(key), 0, budget);
     return e ? &e->value : NULL;
 }
 
@@ -145,8 +169,14 @@ qd_sv *qd_sv_map_get(const qd_sv_map *m, qd_str key)
 
 int qd_sv_map_set(qd_arena *a, qd_sv_map *m, qd_sv key, qd_sv v)
 {
+    int64_t left = PAIRS;
+    return qd_sv_map_set_in(a, m, key, v, &left);
+}
+
+int qd_sv_map_set_in(qd_arena *a, qd_sv_map *m, qd_sv key, qd_sv v, int64_t *budget)
+{
     uint64_t hash = qd_sv_hash(&key);
-    qd_sv_entry *e = find(m, &key, hash);
+    qd_sv_entry *e = find_in(m, &key, hash, 0, budget);
     if (e) {
         e->value = v;
         return 0;
@@ -169,7 +199,13 @@ int qd_sv_map_put(qd_arena *a, qd_sv_map *m, qd_str key, qd_sv v)
 
 bool qd_sv_map_remove(qd_sv_map *m, const qd_sv *key)
 {
-    qd_sv_entry *e = find(m, key, qd_sv_hash(key));
+    int64_t left = PAIRS;
+    return qd_sv_map_remove_in(m, key, &left);
+}
+
+bool qd_sv_map_remove_in(qd_sv_map *m, const qd_sv *key, int64_t *budget)
+{
+    qd_sv_entry *e = find_in(m, key, qd_sv_hash(key), 0, budget);
     if (!e) return false;
     e->key = (qd_sv){.tag = QD_SV_GONE};
     e->value = qd_sv_null();
@@ -183,15 +219,17 @@ void qd_sv_map_clear(qd_sv_map *m)
     if (m->index) memset(m->index, 0, ((size_t)m->mask + 1) * sizeof *m->index);
 }
 
-static bool equal(const qd_sv *a, const qd_sv *b, int depth)
+static bool equal(const qd_sv *a, const qd_sv *b, int depth, int64_t *left)
 {
-    if (a->tag != b->tag) return false;
+    if (a->tag != b->tag || --*left < 0) return false;
     switch (a->tag) {
     case QD_SV_NULL:
         return true;
     case QD_SV_STRING:
     case QD_SV_BIG:
-        return a->n == b->n && (a->p == b->p || memcmp(a->p, b->p, a->n) == 0);
+        if (a->n != b->n) return false;
+        *left -= a->n / 256;
+        return a->p == b->p || memcmp(a->p, b->p, a->n) == 0;
     case QD_SV_FLOAT:
     case QD_SV_DOUBLE:
         return memcmp(&a->f, &b->f, sizeof a->f) == 0;
@@ -199,7 +237,7 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
         if (a->list == b->list) return true;
         if (a->list->n != b->list->n || depth > QD_SV_DEPTH) return false;
         for (uint32_t i = 0; i < a->list->n; i++)
-            if (!equal(&a->list->v[i], &b->list->v[i], depth + 1)) return false;
+            if (!equal(&a->list->v[i], &b->list->v[i], depth + 1, left)) return false;
         return true;
     case QD_SV_MAP:
     case QD_SV_SET:
@@ -208,8 +246,8 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
         for (uint32_t i = 0; i < a->map->n; i++) {
             const qd_sv_entry *e = &a->map->e[i];
             if (e->key.tag == QD_SV_GONE) continue;
-            const qd_sv_entry *o = find(b->map, &e->key, e->hash);
-            if (!o || !equal(&e->value, &o->value, depth + 1)) return false;
+            const qd_sv_entry *o = find_in(b->map, &e->key, e->hash, depth + 1, left);
+            if (!o || !equal(&e->value, &o->value, depth + 1, left)) return false;
         }
         return true;
     default:
@@ -219,7 +257,13 @@ static bool equal(const qd_sv *a, const qd_sv *b, int depth)
 
 bool qd_sv_equal(const qd_sv *a, const qd_sv *b)
 {
-    return equal(a, b, 0);
+    int64_t left = PAIRS;
+    return equal(a, b, 0, &left);
+}
+
+bool qd_sv_equal_in(const qd_sv *a, const qd_sv *b, int64_t *budget)
+{
+    return equal(a, b, 0, budget);
 }
 
 static int copy(qd_arena *a, const qd_sv *v, qd_sv *out, int depth)

@@ -156,8 +156,19 @@ int qd_sv_map_put(qd_arena *a, qd_sv_map *m, qd_str key, qd_sv v);
 bool qd_sv_map_remove(qd_sv_map *m, const qd_sv *key);
 /* Removes all. */
 void qd_sv_map_clear(qd_sv_map *m);
+/* The same within a budget, as of qd_sv_equal_in: keys that are lists or maps may be long, and may
+ * be many of one hash. When it is spent, a key is not found. */
+qd_sv *qd_sv_map_at_in(const qd_sv_map *m, const qd_sv *key, int64_t *budget);
+/* qd_sv_map_set within a budget. */
+QD_MUST_CHECK
+int qd_sv_map_set_in(qd_arena *a, qd_sv_map *m, qd_sv key, qd_sv v, int64_t *budget);
+/* qd_sv_map_remove within a budget. */
+bool qd_sv_map_remove_in(qd_sv_map *m, const qd_sv *key, int64_t *budget);
 /* Java's equals: same class, same value; lists and maps by their contents. */
 bool qd_sv_equal(const qd_sv *a, const qd_sv *b);
+/* The same within a budget: a value costs 1, a text by its length. False when it is spent, which
+ * *budget < 0 tells: lists that share members may hold more pairs than can ever be compared. */
+bool qd_sv_equal_in(const qd_sv *a, const qd_sv *b, int64_t *budget);
 /* Hash that agrees with qd_sv_equal. */
 uint64_t qd_sv_hash(const qd_sv *v);
 /* A copy that shares nothing mutable with v; 0, QD_E_NOMEM, or QD_E_LIMIT when it is too deep. */

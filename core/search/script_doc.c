@@ -1,5 +1,6 @@
 /* script_doc.c: the host of scripts on a segment. */
 #include "search/script_doc.h"
+#include "runtime/task.h"
 #include "script/object.h"
 #include "search/script_vector.h"
 #include "segment/columns.h"
@@ -247,19 +248,6 @@ static void close_doc(void *arg)
     qd_arena_fini(&d->arena);
 }
 
-/* What a script cannot change: the same params serve all documents. */
-static void fix(qd_sv *v, int depth)
-{
-    if (depth > QD_SV_DEPTH) return;
-    if (v->tag == QD_SV_MAP) {
-        v->map->fixed = true;
-        for (uint32_t i = 0; i < v->map->n; i++) fix(&v->map->e[i].value, depth + 1);
-    } else if (v->tag == QD_SV_LIST) {
-        v->list->fixed = 1;
-        for (uint32_t i = 0; i < v->list->n; i++) fix(&v->list->v[i], depth + 1);
-    }
-}
-
 int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment, qd_arena *arena,
                        qd_account *account, qd_script_doc **out, qd_err *err)
 {
@@ -278,38 +266,55 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
     d->x.host = (qd_script_host){.values = values_of, .vector = vector_of, .has = has, .self = d};
     d->x.now_ms = b->now_ms;
     qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS];
-    int rc = b->params.p                         ? qd_sv_parse(&d->arena, b->params, params, err)
-             : qd_sv_map_make(&d->arena, params) ? qd_err_nomem(err, "a script")
-                                                 : 0;
-    if (!rc) fix(params, 0);
+    int rc = qd_script_params_make(&d->arena, b->params, params, err);
+    if (!rc) qd_script_params_fix(params);
     *out = d;
     return rc;
 }
 
-int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err)
+void qd_script_doc_forget(qd_script_doc *d)
 {
     const qd_str *names;
     uint32_t n = qd_script_fields(d->bind->script, &names);
-    d->doc = doc;
-    d->x.vars[QD_SCRIPT_V_SCORE] = qd_sv_double(score);
     if (d->x.arena.chunk) qd_arena_reset(&d->x.arena);
     for (uint32_t i = 0; i < n; i++)
         if (d->slots[i] && d->slots[i]->texts.chunk) qd_arena_reset(&d->slots[i]->texts);
     for (column *c = d->others; c; c = c->next) qd_arena_reset(&c->texts);
+}
+
+size_t qd_script_doc_held(const qd_script_doc *d)
+{
+    const qd_str *names;
+    uint32_t n = qd_script_fields(d->bind->script, &names);
+    size_t held = d->x.arena.total;
+    for (uint32_t i = 0; i < n; i++)
+        if (d->slots[i]) held += d->slots[i]->texts.total;
+    for (const column *c = d->others; c; c = c->next) held += c->texts.total;
+    return held;
+}
+
+int qd_script_doc_run_on(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err)
+{
+    d->doc = doc;
+    d->x.vars[QD_SCRIPT_V_SCORE] = qd_sv_double(score);
     return qd_script_run(&d->x, out, err);
+}
+
+int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err)
+{
+    qd_script_doc_forget(d);
+    return qd_script_doc_run_on(d, doc, score, out, err);
 }
 
 int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err)
 {
     qd_sv *params = &d->x.vars[QD_SCRIPT_V_PARAMS], source;
     qd_arena_reset(&d->params);
-    int rc = d->bind->params.p ? qd_sv_parse(&d->params, d->bind->params, params, err)
-             : qd_sv_map_make(&d->params, params) ? qd_err_nomem(err, "a script")
-                                                  : 0;
+    int rc = qd_script_params_make(&d->params, d->bind->params, params, err);
     if (!rc) rc = qd_sv_parse(&d->params, json, &source, err);
     if (!rc && qd_sv_map_put(&d->params, params->map, QD_STR("_source"), source))
         rc = qd_err_nomem(err, "a script");
-    if (!rc) fix(params, 0);
+    if (!rc) qd_script_params_fix(params);
     return rc;
 }
 
@@ -412,4 +417,28 @@ bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, con
                           .score = scores,
                           .regs = d->lanes};
     return qd_script_batch_run(d->batch, &in, out);
+}
+
+#define TICK 16u /* runs between two looks at the task */
+
+int qd_script_doc_numbers(qd_script_doc *d, const uint32_t *docs, uint32_t n, const float *scores,
+                          struct qd_task *task, double *out, qd_err *err)
+{
+    double score[QD_SCRIPT_BATCH] = {0};
+    int rc = 0;
+    for (uint32_t at = 0, k; at < n && !rc; at += k) {
+        k = n - at < QD_SCRIPT_BATCH ? n - at : QD_SCRIPT_BATCH;
+        for (uint32_t i = 0; i < k; i++) score[i] = scores ? (double)scores[at + i] : 0;
+        if (qd_script_doc_block(d, docs + at, k, score, out + at)) {
+            rc = qd_task_poll(task);
+            continue;
+        }
+        for (uint32_t i = 0; i < k && !rc; i++) {
+            qd_sv v;
+            rc = i % TICK ? 0 : qd_task_poll(task);
+            if (!rc) rc = qd_script_doc_run(d, docs[at + i], score[i], &v, err);
+            if (!rc) out[at + i] = v.f;
+        }
+    }
+    return rc;
 }

@@ -11,6 +11,7 @@
 #include "script/batch.h"
 
 struct qd_segment;
+struct qd_task;
 typedef struct qd_script_doc qd_script_doc;
 
 /* Prepares runs on a segment; the arena frees it when it is reset. */
@@ -20,6 +21,14 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
 /* The script of a document; *out is good until the next run. QD_E_ARG script_exception. */
 QD_MUST_CHECK
 int qd_script_doc_run(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err);
+/* The same, and what runs before have made stays, until it is forgotten: for scripts with a state.
+ */
+QD_MUST_CHECK
+int qd_script_doc_run_on(qd_script_doc *d, uint32_t doc, double score, qd_sv *out, qd_err *err);
+/* Bytes of what runs have made. */
+size_t qd_script_doc_held(const qd_script_doc *d);
+/* Frees what runs have made, and the texts and dates of doc that they saw. */
+void qd_script_doc_forget(qd_script_doc *d);
 /* What params._source is for the next run: a document's source. */
 QD_MUST_CHECK
 int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err);
@@ -30,5 +39,11 @@ qd_script_exec *qd_script_doc_exec(qd_script_doc *d);
  * numbers, or a document makes it throw. */
 bool qd_script_doc_block(qd_script_doc *d, const uint32_t *docs, uint32_t n, const double *scores,
                          double *out);
+/* The numbers that a script of a context of doubles makes of n ascending documents, by blocks where
+ * it can. scores may be NULL. QD_E_TIMEOUT and QD_E_CANCELLED come without a text, as of
+ * qd_task_poll; task may be NULL. */
+QD_MUST_CHECK
+int qd_script_doc_numbers(qd_script_doc *d, const uint32_t *docs, uint32_t n, const float *scores,
+                          struct qd_task *task, double *out, qd_err *err);
 
 #endif

@@ -73,7 +73,7 @@ bool qdi_search_is_brief(search_run *x)
     const search_index *ix = &x->indices[0];
     if (qdi_hits_call_plugins(&r->show, ix->meta)) return false;
     for (uint32_t i = 0; i < ix->sort.n; i++)
-        if (ix->sort.keys[i].fielddata) return false;
+        if (ix->sort.keys[i].fielddata || ix->sort.keys[i].script) return false;
     if (!qd_node_cost(ix->query.root, &leaves) || (ix->post && !qd_node_cost(ix->post, &leaves)))
         return false;
     for (uint32_t i = 0; i < ix->nfilters; i++)

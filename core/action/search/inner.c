@@ -491,7 +491,7 @@ static const uint64_t *chosen_bits(void *arg, uint32_t leaf, uint32_t docs)
 static bool by_scores(const search_keys *k)
 {
     for (uint32_t q = 0; q < k->n; q++)
-        if (k->keys[q].kind == QD_SORT_SCORE) return true;
+        if (qd_sort_key_scores(&k->keys[q])) return true;
     return false;
 }
 
@@ -523,7 +523,8 @@ static int sort_matches(below *b, search_hit *out, uint32_t *n, qd_err *err)
     chosen c = {b, arena};
     qd_plan_options o = qdi_search_plan_options(b->h->x, b->h->index, b->h->budget);
     qd_sort_key keys[QD_SORT_KEYS_MAX];
-    qd_sort_options so = {.keys = keys, .nkeys = k->n, .k = b->in->from + b->in->size};
+    qd_sort_options so = {
+        .keys = keys, .nkeys = k->n, .k = b->in->from + b->in->size, .task = b->h->task};
     bool scores = by_scores(k);
     qd_node *node = matches(b, &c, scores, err);
     qd_sorter *sorter;

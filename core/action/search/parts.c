@@ -125,7 +125,7 @@ int qdi_search_fields_parse(qd_arena *a, const qd_json_node *n, const char *what
 
 /* --- sort --- */
 
-static int order_of(qd_str v, bool *descending, qd_err *err)
+int qdi_sort_order_parse(qd_str v, bool *descending, qd_err *err)
 {
     if (qd_str_ieq(v, QD_STR("asc"))) {
         *descending = false;
@@ -169,7 +169,7 @@ static int field_failed(search_request *r, const qd_json_node *m, int rc, qd_err
     return qd_err_wrap(err, QD_E_XCONTENT, "%s", why);
 }
 
-static int mode_of(qd_str v, qd_sort_mode *out, qd_err *err)
+int qdi_sort_mode_parse(qd_str v, qd_sort_mode *out, qd_err *err)
 {
     static const char *const names[] = {"min", "max", "sum", "avg", "median"};
     for (size_t i = 0; i < QD_COUNT_OF(names); i++) {
@@ -192,14 +192,14 @@ static int sort_option(search_request *r, const qd_json_node *m, search_sort_fie
                                  "[field_sort] %.*s doesn't support values of type: %s",
                                  QD_STR_ARG(m->key), qd_json_type_token(m->type));
     if (qd_str_is(m->key, "order"))
-        return field_failed(r, m, order_of(v, &f->descending, err), err);
+        return field_failed(r, m, qdi_sort_order_parse(v, &f->descending, err), err);
     if (qd_str_is(f->field, "_score")) {
         return qdi_search_err_at(r, key_at(r, m), err, QD_E_XCONTENT,
                                  "[_score] unknown field [%.*s]", QD_STR_ARG(m->key));
     }
     if (qd_str_is(m->key, "mode")) {
         f->has_mode = true;
-        return field_failed(r, m, mode_of(v, &f->mode, err), err);
+        return field_failed(r, m, qdi_sort_mode_parse(v, &f->mode, err), err);
     }
     if (qd_str_is(m->key, "missing")) {
         f->missing = m->type == QD_JSON_T_NULL ? NULL : m;
@@ -234,11 +234,13 @@ static int sort_member(search_request *r, const qd_json_node *m, search_sort_fie
 {
     int rc = 0;
     *f = (search_sort_field){.field = m->key, .descending = qd_str_is(m->key, "_score")};
-    if (qd_str_is(m->key, "_script") || qd_str_is(m->key, "_geo_distance")) {
+    if (qd_str_is(m->key, "_script")) return qdi_sort_script_parse(r, m, f, err);
+    if (qd_str_is(m->key, "_geo_distance")) {
         return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
                           QD_STR_ARG(m->key));
     }
-    if (m->type != QD_JSON_T_OBJECT) return order_of(qd_json_text(m), &f->descending, err);
+    if (m->type != QD_JSON_T_OBJECT)
+        return qdi_sort_order_parse(qd_json_text(m), &f->descending, err);
     for (const qd_json_node *o = m->first; o && !rc; o = o->next) rc = sort_option(r, o, f, err);
     return rc ? rc : qdi_sort_nested_old_take(f, err);
 }

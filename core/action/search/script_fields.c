@@ -29,11 +29,7 @@ static int read_one(search_request *r, const qd_json_node *n, search_script_fiel
     if (rc) return rc;
     if (!script)
         return qdi_search_err_at(r, n->raw.p, err, QD_E_PARSE, "[script_fields] needs a [script]");
-    qd_json_reader j = QD_JSON_READER(NULL);
-    qd_json_reader_init(&j, script->raw, QD_JSON_REQUEST, 0);
-    qd_json_next(&j);
-    rc = qd_script_given_read(&how, &j, &out->given, err);
-    qd_json_reader_fini(&j);
+    rc = qd_script_given_of(&how, script, &out->given, err);
     if (!rc) out->reads_source = qd_str_find_str(out->given.source, QD_STR(SOURCE)) >= 0;
     return rc;
 }

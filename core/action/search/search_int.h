@@ -47,14 +47,22 @@ typedef struct search_nested_bound {
     struct search_nested_bound *below;
 } search_nested_bound;
 
+/* "_script" of a sort. */
+typedef struct search_sort_script {
+    qd_script_given given;
+    bool texts; /* type string, not number */
+} search_sort_script;
+
 /* One element of "sort", before any index is known. */
 typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
-    const qd_json_node *missing;    /* NULL: "_last" */
-    search_sort_nested *nested;     /* NULL: none */
-    search_sort_nested *nested_old; /* by nested_path and nested_filter; `nested` once it is read */
+    const qd_json_node *missing;                /* NULL: "_last" */
+    search_sort_nested *nested;                 /* NULL: none */
+    search_sort_nested *nested_old;             /* by nested_path and nested_filter; `nested` once it
+                                                 * is read */
+    search_sort_script *script;                 /* NULL: by a field */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -187,6 +195,9 @@ int qdi_search_knn_parse(search_request *r, qd_json_reader *j, qd_err *err);
 int qdi_search_sort_parse(search_request *r, const qd_json_node *n, search_sort *out, qd_err *err);
 /* The sort parameter: "field:desc,other". */
 int qdi_search_sort_param(search_request *r, qd_str v, qd_err *err);
+/* "order" and "mode". */
+int qdi_sort_order_parse(qd_str v, bool *descending, qd_err *err);
+int qdi_sort_mode_parse(qd_str v, qd_sort_mode *out, qd_err *err);
 int qdi_search_source_parse(qd_arena *a, const qd_json_node *n, doc_source *out, qd_err *err);
 int qdi_search_fields_parse(qd_arena *a, const qd_json_node *n, const char *what,
                             search_field **out, uint32_t *nout, qd_err *err);
@@ -258,6 +269,11 @@ int qdi_sort_nested_bind(const search_sort_nested *s, const qd_query_context *q,
                          const search_nested_bound **out, qd_err *err);
 int qdi_sort_nested_keys(const search_keys *k, qd_searcher *s, const qd_plan_options *o,
                          qd_arena *arena, qd_sort_key *out, qd_err *err);
+/* "_script" of a sort: read, and bound. */
+int qdi_sort_script_parse(search_request *r, const qd_json_node *n, search_sort_field *f,
+                          qd_err *err);
+int qdi_sort_script_bind(const search_sort_script *s, const qd_query_context *q, qd_arena *arena,
+                         search_sort_bound *bound, qd_sort_key *k, qd_err *err);
 /* search_after's values for these keys. */
 int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_arena *arena,
                           int64_t now_ms, qd_sort_value *out, qd_err *err);

@@ -291,6 +291,7 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .scores = x->r->track_scores || !k->n,
         .group = x->r->collapse ? &s->index->group : NULL,
         .seed = x->r->collapse ? qd_env_random_u64(x->a->env) : 0,
+        .task = x->task,
     };
     if (k->n) {
         qd_plan_options po =

@@ -278,6 +278,8 @@ int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_are
             k->kind = QD_SORT_SCORE;
             bound->kind = SEARCH_VALUE_SCORE;
             out->scores = true;
+        } else if (f->script) {
+            rc = qdi_sort_script_bind(f->script, q, arena, bound, k, err);
         } else if (qd_str_is(f->field, "_doc") || qd_str_is(f->field, "_shard_doc")) {
             k->kind = QD_SORT_DOC;
             bound->kind = SEARCH_VALUE_DOC;

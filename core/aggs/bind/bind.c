@@ -4,6 +4,7 @@
  * its own file.
  */
 #include "aggs/bind/bind_int.h"
+#include "query/script.h"
 #include <math.h>
 
 static int not_supported(qdi_binder *x, const qdi_agg *a, const qd_field *f)
@@ -274,12 +275,64 @@ int qdi_aggs_bind_number(qdi_binder *x, const qdi_bound *b, qd_query_value v, do
     return 0;
 }
 
+/* --- scripts ---------------------------------------------------------------------------------- */
+
+int qdi_aggs_bind_script(qdi_binder *x, const qd_script_given *g, qd_script_context context,
+                         const qd_script_bind **out)
+{
+    int rc = qd_script_bind_make(x->q, g, context, out, x->err);
+    x->uncacheable = true;
+    if (!rc) x->scores |= qd_script_uses((*out)->script, QD_SCRIPT_V_SCORE);
+    return rc;
+}
+
+/* What a script makes of values of f (NULL: of documents) is, and is written as. */
+static const char *type_of_script(const qdi_agg *a, const qd_field *f, qdi_values values)
+{
+    const char *usual = a->type->unmapped ? a->type->unmapped : "double";
+    if (!f) return a->value_type ? a->value_type : usual;
+    if (values == QDI_ORD) return "keyword";
+    return f->dates ? "date" : f->value_class == QD_VALUE_BOOL ? "boolean" : "double";
+}
+
+/* Values of a script: a field of no mapping stands in for them. */
+static int bind_script(qdi_binder *x, qdi_bound *b)
+{
+    const qdi_agg *a = b->def;
+    qdi_bound *of = qd_arena_calloc(x->arena, sizeof *of);
+    qd_field *f = qd_arena_calloc(x->arena, sizeof *f);
+    if (!of || !f) return qd_err_nomem(x->err, "aggregations");
+    int rc = qdi_aggs_bind_script(x, a->script, QD_SCRIPT_AGGS, &b->script);
+    of->def = a;
+    if (!rc && a->field.p) rc = qdi_aggs_bind_field(x, a, a->field, false, (qd_query_value){0}, of);
+    if (rc) return rc;
+    if (a->field.p && !of->field) { /* there is nothing to run it on */
+        b->script = NULL;
+        return qdi_aggs_bind_field(x, a, a->field, a->has_missing, a->missing, b);
+    }
+    if (of->field && of->field->value_class == QD_VALUE_RANGE)
+        return not_supported(x, a, of->field);
+    b->of = of;
+    qd_field_bare(f, qd_str_c(type_of_script(a, of->field, of->values)),
+                  a->field.p ? a->field : a->name);
+    if (of->field && of->field->dates) f->format = of->field->format;
+    b->field = f;
+    b->values = values_of(a, f);
+    if (f->value_class == QD_VALUE_IP)
+        return qd_err_set(x->err, QD_E_UNSUPPORTED,
+                          "[%s] [value_type] [ip] is not supported with a [script]", a->type->name);
+    if (b->values == QDI_ORD && !(a->type->flags & QDI_TAKES_BYTES)) return not_supported(x, a, f);
+    rc = bind_format(x, a, b);
+    return !rc && a->has_missing ? bind_missing(x, a, a->missing, b) : rc;
+}
+
 /* --- the tree --------------------------------------------------------------------------------- */
 
 static int bind_one(qdi_binder *x, qdi_bound *b)
 {
     const qdi_agg *a = b->def;
-    int rc = qdi_aggs_bind_field(x, a, a->field, a->has_missing, a->missing, b);
+    int rc = a->script ? bind_script(x, b)
+                       : qdi_aggs_bind_field(x, a, a->field, a->has_missing, a->missing, b);
     if (rc) return rc;
     if (a->type->bound_size) b->state = qd_arena_calloc(x->arena, a->type->bound_size);
     if (a->type->bound_size && !b->state) return qd_err_nomem(x->err, "aggregations");
@@ -327,6 +380,7 @@ int qd_aggs_bind(const qd_aggs *a, const qd_aggs_binding *how, qd_aggs_bound **o
     b->mapping = x.q->mapping;
     int rc = bind_level(&x, b->at, a->roots, a->nroots);
     b->uncacheable = x.uncacheable;
+    b->scores = x.scores;
     if (rc == 0) *out = b;
     return rc;
 }

@@ -5,8 +5,8 @@
 #include "aggs/bucket/histogram_int.h"
 
 #define MEMBERS                                                                                    \
-    "field,missing,format,value_type,calendar_interval,fixed_interval,offset,time_zone,"           \
-    "min_doc_count,extended_bounds,hard_bounds,order,keyed"
+    "field,script,missing,format,value_type,calendar_interval,fixed_interval,offset,"              \
+    "time_zone,min_doc_count,extended_bounds,hard_bounds,order,keyed"
 
 static int date_histogram_parse(qdi_parse *p, qdi_agg *a)
 {

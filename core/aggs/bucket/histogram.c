@@ -27,8 +27,9 @@ const qd_agg_type qdi_aggs_histogram = {
     .name = "histogram",
     .key = "histogram",
     .flags = QDI_MULTI | QDI_VALUES | QDI_SEQUENCE | QDI_EMPTY_KNOWN | QDI_RANGES,
-    .members = "field,missing,format,value_type,interval,offset,min_doc_count,extended_bounds,"
-               "hard_bounds,order,keyed",
+    .members =
+        "field,script,missing,format,value_type,interval,offset,min_doc_count,extended_bounds,"
+        "hard_bounds,order,keyed",
     .parse = histogram_parse,
     .factory = "HistogramAggregatorFactory",
     .key_real = histogram_key_real,

@@ -138,6 +138,9 @@ static int terms_parse(qdi_parse *p, qdi_agg *a)
 static int terms_bind(qdi_binder *x, qdi_bound *b)
 {
     const qd_json_node *h = qd_json_get(b->def->json, "execution_hint");
+    if (b->script && b->def->min_doc_count == 0)
+        return qd_err_set(x->err, QD_E_UNSUPPORTED,
+                          "[terms] [min_doc_count] 0 is not supported with a [script]");
     if (!h || b->values != QDI_ORD || qd_str_is(h->text, "map") ||
         qd_str_is(h->text, "global_ordinals"))
         return 0;
@@ -224,8 +227,9 @@ const qd_agg_type qdi_aggs_terms = {
     .name = "terms",
     .flags = QDI_MULTI | QDI_VALUES | QDI_TAKES_BYTES | QDI_STRING_KEYS | QDI_EXACT,
     .params_size = sizeof(qdi_terms),
-    .members = "field,missing,format,value_type,size,shard_size,min_doc_count,shard_min_doc_count,"
-               "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint",
+    .members =
+        "field,script,missing,format,value_type,size,shard_size,min_doc_count,shard_min_doc_count,"
+        "show_term_doc_count_error,order,include,exclude,collect_mode,execution_hint",
     .parse = terms_parse,
     .bind = terms_bind,
     .unmapped = "keyword",

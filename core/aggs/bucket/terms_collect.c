@@ -31,6 +31,7 @@ typedef struct state {
     uint32_t nnum_list, nnum_not_list;
     /* of the leaf */
     uint32_t *term;   /* by ordinal: number of the string, UNSEEN, SKIPPED */
+    uint32_t nterm;   /* of a script: ordinals in it, of the whole shard */
     uint32_t *bucket; /* by ordinal, or number - base: the bucket of owner 0, UNSEEN, SKIPPED */
     uint32_t cap_term, cap_bucket, nbucket;
     int64_t base;
@@ -169,7 +170,7 @@ static int open_ordinals(qdi_aggr *a, qd_err *err)
     state *t = a->state;
     const qdi_source *s = a->src;
     qd_searcher *searcher = a->shard->o.searcher;
-    if (s->has_missing || s->ids || s->field->slice.n || a->def->min_doc_count == 0 ||
+    if (s->has_missing || s->ids || s->script || s->field->slice.n || a->def->min_doc_count == 0 ||
         qdi_terms_of(a->def)->include.any)
         return 0;
     int rc = qd_searcher_ordinals(searcher, s->field->name, a->shard->o.task, &t->shard, err);
@@ -221,6 +222,7 @@ static int terms_leaf(qdi_aggr *a, qd_err *err)
         if (!a->single || !narrow || a->src->has_missing || a->src->converted) return 0;
         return table_of(a, (uint32_t)((uint64_t)st->max - (uint64_t)st->min) + 1, st->min, err);
     }
+    if (a->src->script) return 0;      /* see terms_of_script */
     uint32_t n = a->src->ordinals + 1; /* and the missing value */
     if (a->single) return table_of(a, n, 0, err);
     int rc = qdi_aggs_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
@@ -412,6 +414,16 @@ static int collect_numbers(qdi_aggr *a, const uint32_t *idx, const uint32_t *own
     return 0;
 }
 
+/* A script's ordinals are the shard's; each batch may bring new ones. */
+static int terms_of_script(qdi_aggr *a, qd_err *err)
+{
+    state *t = a->state;
+    uint32_t n = a->src->ordinals;
+    int rc = qdi_aggs_grow(a->shard->account, &t->term, &t->cap_term, n, sizeof *t->term, err);
+    for (; !rc && t->nterm < n; t->nterm++) t->term[t->nterm] = UNSEEN;
+    return rc;
+}
+
 static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                          qd_err *err)
 {
@@ -421,6 +433,7 @@ static int terms_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     int rc;
     if (t->counting) return count(a, idx, n, err);
     rc = qdi_aggs_source_index(a->shard, s, err);
+    if (!rc && s->script && a->bound->values == QDI_ORD) rc = terms_of_script(a, err);
     if (rc) return rc;
     if (t->nbucket && s->one && n <= QDI_EMIT) return pairs_by_table(a, idx, n, err);
     rc = a->bound->values == QDI_ORD ? collect_strings(a, idx, owner, n, err)

@@ -72,7 +72,7 @@ static int card_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 static int card_leaf(qdi_aggr *a, qd_err *err)
 {
     hstate *t = a->state;
-    if (!a->src || a->bound->values != QDI_ORD) return 0;
+    if (!a->src || a->bound->values != QDI_ORD || a->src->script) return 0;
     uint32_t n = a->src->ordinals + 1;
     if (a->single) {
         uint32_t words = n / 64 + 1;
@@ -104,6 +104,14 @@ static int card_strings(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner,
         qdi_source_doc(s, idx ? idx[i] : i, &from, &to);
         for (uint32_t k = from; k < to; k++) {
             uint32_t ord = s->o[k];
+            if (s->script) { /* there may be more ordinals than there were when the leaf began */
+                uint64_t hash;
+                int rc = hash_ord(a, ord, &hash, err);
+                if (rc) return rc;
+                if (qdi_aggs_hll_add(&t->at[owner ? owner[i] : 0], hash, a->shard->account))
+                    return no_memory(a, err);
+                continue;
+            }
             if (a->single) {
                 t->seen[ord / 64] |= (uint64_t)1 << (ord & 63);
                 continue;
@@ -147,7 +155,8 @@ static int card_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner,
 static int card_leaf_end(qdi_aggr *a, qd_err *err)
 {
     hstate *t = a->state;
-    if (!a->src || a->bound->values != QDI_ORD || !a->single || !t->cap) return 0;
+    bool seen = a->src && a->bound->values == QDI_ORD && a->single && !a->src->script;
+    if (!seen || !t->cap) return 0;
     for (uint32_t w = 0; w <= a->src->ordinals / 64; w++)
         for (uint64_t bits = t->seen[w]; bits; bits &= bits - 1) {
             uint64_t hash;
@@ -280,7 +289,7 @@ const qd_agg_type qdi_aggs_cardinality = {
     .flags = QDI_METRIC | QDI_VALUES | QDI_TAKES_BYTES | QDI_ANY_BYTES | QDI_RANGES,
     .params_size = sizeof(params),
     .value_size = sizeof(value),
-    .members = "field,missing,value_type,precision_threshold,rehash,execution_hint",
+    .members = "field,script,missing,value_type,precision_threshold,rehash,execution_hint",
     .parse = card_parse,
     .unmapped = "keyword",
     .ops = &ops,

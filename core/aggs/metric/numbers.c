@@ -43,7 +43,7 @@ static bool by_block(qdi_aggr *a, row *r)
     qdi_source *s = a->src;
     const qdi_batch *b = &a->shard->batch;
     if (t->want & (QDI_WANT_SUM | QDI_WANT_SQUARES) || !b->contiguous || s->has_missing ||
-        s->converted || s->batch == b->number)
+        s->script || s->converted || s->batch == b->number)
         return false;
     if (!s->column) return true;
     if (s->field && s->field->slice.n) return false; /* the head counts the values of all keys */
@@ -118,6 +118,7 @@ static bool may_overflow(const state *t, const qdi_source *s)
     double most = t->want & QDI_WANT_SQUARES ? 0x1p450 : QD_FSUM_MAX;
     int64_t lo = qd_sortable_f64(-most), hi = qd_sortable_f64(most);
     if (s->kind != QDI_F64 || s->field->number != QD_NUMBER_DOUBLE) return false;
+    if (s->script) return true; /* nobody knows their bounds */
     if (s->has_missing && (s->missing < lo || s->missing > hi)) return true;
     return s->column && !s->converted && (s->stats->min < lo || s->stats->max > hi);
 }

@@ -67,7 +67,7 @@ int qdi_stats_slots_begin(qdi_aggr *a, uint32_t n, qd_err *err)
     qdi_stats_state *t = a->state;
     qdi_stats_slots *x = &t->slots;
     const qdi_source *s = a->src;
-    if (s && (s->has_missing || s->converted || s->ids)) return 0;
+    if (s && (s->has_missing || s->converted || s->ids || s->script)) return 0;
     x->empty = !s || !s->column;
     if (x->empty) return 1;
     bool sum = (t->want & QDI_WANT_SUM) && s->kind != QDI_ORD, whole = s->kind == QDI_I64;

@@ -199,7 +199,8 @@ static int sort_notes(qdi_aggr *a, const note *at, uint32_t n, uint32_t k, qd_ar
     qd_sort_options o = {.keys = s->nkeys ? ((state *)a->state)->keys : &by_score,
                          .nkeys = s->nkeys ? s->nkeys : 1,
                          .k = k,
-                         .scores = s->scores || !s->nkeys};
+                         .scores = s->scores || !s->nkeys,
+                         .task = a->shard->o.task};
     rc = qd_sorter_make(&o, arena, &sorter, err);
     for (uint32_t i = 0; rc == 0 && i < n;) {
         const qd_leaf *leaf = qd_searcher_leaf_of(a->shard->o.searcher, at[i].doc);

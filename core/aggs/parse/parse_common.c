@@ -4,6 +4,7 @@
  */
 #include "aggs/parse/parse_int.h"
 #include "mapping/date_math.h"
+#include "query/script.h"
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -22,7 +23,7 @@ int qdi_aggs_unknown(qdi_parse *p, const char *type, const char *list, const qd_
     char text[256];
     while (rest.p) qdi_aggs_near_add(&near, m->key, qd_str_split(&rest, ','));
     if (qd_str_is(m->key, "script"))
-        return qd_err_set(p->err, QD_E_ARG, "[%s] scripts are not supported in aggregations", type);
+        return qd_err_set(p->err, QD_E_ARG, "[%s] [script] is not supported", type);
     return qdi_aggs_xcontent_error(p, m, "[%s] unknown field [%.*s]%s", type, QD_STR_ARG(m->key),
                                    qdi_aggs_near_text(&near, text));
 }
@@ -160,20 +161,39 @@ static int value_type(qdi_parse *p, qdi_agg *a)
     return qdi_aggs_setter_arg(p, a, m, "Unknown value type [%.*s]", QD_STR_ARG(m->text));
 }
 
-/* field, missing, format, time_zone, keyed. */
+int qdi_aggs_script(qdi_parse *p, const qd_json_node *m, const qd_script_given **out)
+{
+    const qd_query_reading none = {.arena = p->arena};
+    qd_script_given *g = qd_arena_calloc(p->arena, sizeof *g);
+    if (!g) return qd_err_nomem(p->err, "a script");
+    *out = g;
+    return qd_script_given_of(p->how->reading ? p->how->reading : &none, m, g, p->err);
+}
+
+/* Types of plugins have no list of members. */
+static int script_of(qdi_parse *p, qdi_agg *a)
+{
+    const qd_json_node *m = qd_json_get(a->json, "script");
+    if (!m || m->type == QD_JSON_T_NULL) return 0;
+    if (!a->type->members) return qdi_aggs_unknown(p, a->type->name, "field", m);
+    return qdi_aggs_script(p, m, &a->script);
+}
+
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
 {
     const qd_json_node *m = qd_json_get(a->json, "field");
+    int rc = script_of(p, a);
+    if (rc) return rc;
     if (m) {
         if (m->type != QD_JSON_T_STRING) return qdi_aggs_wrong_type(p, a->type->name, m);
         a->field = m->text;
-    } else if (field_needed) {
+    } else if (field_needed && !a->script) {
         return qd_err_set(p->err, QD_E_ARG,
                           "Required one of fields [field, script], but none were specified. ");
     }
     m = qd_json_get(a->json, "missing");
     if (m && m->type != QD_JSON_T_NULL) {
-        int rc = qdi_aggs_get_value(p, a, m, &a->missing);
+        rc = qdi_aggs_get_value(p, a, m, &a->missing);
         if (rc) return rc;
         a->has_missing = true;
     }
@@ -193,7 +213,7 @@ int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed)
         }
         a->zone = z;
     }
-    int rc = value_type(p, a);
+    rc = value_type(p, a);
     if (rc) return rc;
     return qdi_aggs_get_bool(p, a, "keyed", &a->keyed);
 }

@@ -53,7 +53,9 @@ int qdi_aggs_get_f64(qdi_parse *p, qdi_agg *a, const char *key, double *out);
 int qdi_aggs_get_i64(qdi_parse *p, qdi_agg *a, const char *key, int64_t *out);
 int qdi_aggs_get_bool(qdi_parse *p, qdi_agg *a, const char *key, bool *out);
 int qdi_aggs_get_value(qdi_parse *p, qdi_agg *a, const qd_json_node *m, qd_query_value *out);
-/* field, missing, format, time_zone, keyed. */
+/* A script of the body. */
+int qdi_aggs_script(qdi_parse *p, const qd_json_node *m, const struct qd_script_given **out);
+/* field, script, missing, format, time_zone, keyed. */
 int qdi_aggs_common(qdi_parse *p, qdi_agg *a, bool field_needed);
 /* A body of field, missing, format and so on alone, the field needed. */
 int qdi_aggs_parse_field(qdi_parse *p, qdi_agg *a);
@@ -67,6 +69,6 @@ int qdi_aggs_at_least(qdi_parse *p, const qdi_agg *a, const char *key, const cha
                       int64_t least);
 
 /* Members that metrics of one numeric field have. */
-#define QDI_NUMERIC "field,missing,format,value_type"
+#define QDI_NUMERIC "field,script,missing,format,value_type"
 
 #endif

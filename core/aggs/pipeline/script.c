@@ -1,6 +1,6 @@
 /* script.c: scripts of pipelines: read, bound to paths, run for a bucket. */
+#include "query/script.h"
 #include "aggs/pipeline/script_int.h"
-#include "query/dsl.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -85,9 +85,7 @@ int qdi_aggs_pipe_script_run(qdi_reduce *r, const qdi_agg *a, const qdi_bucket_o
     (void)r;
     *gap = false;
     qd_arena_reset(&x->arena);
-    int rc = s->params.p                         ? qd_sv_parse(&x->arena, s->params, params, err)
-             : qd_sv_map_make(&x->arena, params) ? qd_err_nomem(err, "params of a script")
-                                                 : 0;
+    int rc = qd_script_params_make(&x->arena, s->params, params, err);
     for (uint32_t i = 0; i < s->nvars && !rc; i++) {
         double v = value_of(s, &s->vars[i].path, b);
         *gap |= isnan(v) != 0;

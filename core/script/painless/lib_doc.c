@@ -103,12 +103,12 @@ QDI_FN(values)
 
 QDI_FN(contains)
 {
-    QDI_UNUSED;
+    (void)n;
     const doc_values *d = a[0].object;
     bool hit = false;
-    for (uint32_t i = 0; i < d->v.n; i++) hit |= qdp_equal(&d->v.v[i], &a[1]);
+    for (uint32_t i = 0; i < d->v.n; i++) hit |= qdp_equal(vm, &d->v.v[i], &a[1]);
     *out = qd_sv_bool(hit);
-    return 0;
+    return qdp_steps(vm, d->v.n / 4);
 }
 
 QDI_FN(doc_get)

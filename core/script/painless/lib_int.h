@@ -31,7 +31,7 @@ int qdp_arg_str(qdp_vm *vm, const qd_sv *v, qd_str *out);
 int qdp_time_make(qdp_vm *vm, uint8_t tag, int64_t ms, int32_t rest, const qd_zone *zone,
                   qd_sv *out);
 /* A view of a map loses v: its entry, key or value leaves the map. Was it there? */
-bool qdp_view_drop(qd_sv_list *l, const qd_sv *v);
+bool qdp_view_drop(qdp_vm *vm, qd_sv_list *l, const qd_sv *v);
 /* An Optional of a value; NULL: empty. */
 int qdp_optional(qdp_vm *vm, const qd_sv *v, qd_sv *out);
 

@@ -96,7 +96,7 @@ QDI_FN(set)
 
 static int set_add(qdp_vm *vm, qd_sv_map *m, qd_sv v)
 {
-    return qd_sv_map_set(&vm->x->arena, m, v, qd_sv_null()) ? qdp_nomem(vm) : 0;
+    return qd_sv_map_set_in(&vm->x->arena, m, v, qd_sv_null(), &vm->steps) ? qdp_nomem(vm) : 0;
 }
 
 QDI_FN(add)
@@ -104,7 +104,7 @@ QDI_FN(add)
     if (changeable(vm, &a[0])) return -1;
     *out = qd_sv_bool(true);
     if (a[0].tag == QD_SV_SET) {
-        out->i = qd_sv_map_at(a[0].map, &a[1]) == NULL;
+        out->i = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps) == NULL;
         return set_add(vm, a[0].map, a[1]);
     }
     if (n == 1) return qdp_list_push(vm, a[0].list, a[1]);
@@ -138,11 +138,11 @@ QDI_FN(add_all)
     return 0;
 }
 
-static int64_t find(const qd_sv_list *l, const qd_sv *v, bool last)
+static int64_t find(qdp_vm *vm, const qd_sv_list *l, const qd_sv *v, bool last)
 {
     for (uint32_t i = 0; i < l->n; i++) {
         uint32_t at = last ? l->n - 1 - i : i;
-        if (qd_sv_equal(&l->v[at], v)) return at;
+        if (qd_sv_equal_in(&l->v[at], v, &vm->steps)) return at;
     }
     return -1;
 }
@@ -151,10 +151,10 @@ QDI_FN(contains)
 {
     (void)n;
     if (a[0].tag == QD_SV_SET) {
-        *out = qd_sv_bool(qd_sv_map_at(a[0].map, &a[1]) != NULL);
+        *out = qd_sv_bool(qd_sv_map_at_in(a[0].map, &a[1], &vm->steps) != NULL);
         return 0;
     }
-    *out = qd_sv_bool(find(a[0].list, &a[1], false) >= 0);
+    *out = qd_sv_bool(find(vm, a[0].list, &a[1], false) >= 0);
     return qdp_steps(vm, a[0].list->n / 4);
 }
 
@@ -174,14 +174,14 @@ QDI_FN(contains_all)
 QDI_FN(index_of)
 {
     (void)n;
-    *out = qd_sv_int((int32_t)find(a[0].list, &a[1], false));
+    *out = qd_sv_int((int32_t)find(vm, a[0].list, &a[1], false));
     return qdp_steps(vm, a[0].list->n / 4);
 }
 
 QDI_FN(last_index_of)
 {
     (void)n;
-    *out = qd_sv_int((int32_t)find(a[0].list, &a[1], true));
+    *out = qd_sv_int((int32_t)find(vm, a[0].list, &a[1], true));
     return qdp_steps(vm, a[0].list->n / 4);
 }
 
@@ -197,7 +197,7 @@ QDI_FN(remove_)
     (void)n;
     if (changeable(vm, &a[0])) return -1;
     if (a[0].tag == QD_SV_SET) {
-        *out = qd_sv_bool(qd_sv_map_remove(a[0].map, &a[1]));
+        *out = qd_sv_bool(qd_sv_map_remove_in(a[0].map, &a[1], &vm->steps));
         return 0;
     }
     qd_sv_list *l = a[0].list;
@@ -209,7 +209,7 @@ QDI_FN(remove_)
         *out = l->v[i];
         cut(l, i);
     } else {
-        int64_t i = find(l, &a[1], false);
+        int64_t i = find(vm, l, &a[1], false);
         *out = qd_sv_bool(i >= 0);
         if (i >= 0) cut(l, i);
     }
@@ -225,6 +225,9 @@ static int filter(qdp_vm *vm, qd_sv *a, const qd_sv *with, bool by_fn, bool drop
         ;
     else if (changeable(vm, a))
         return -1;
+    if (!by_fn && with->tag != QD_SV_SET && with->tag != QD_SV_ARRAY && with->tag != QD_SV_LIST)
+        return qdp_throw(vm, with->tag == QD_SV_NULL ? QDI_T_NULL_POINTER : QDI_T_CLASS_CAST,
+                         "Cannot cast from [%s] to [java.util.Collection].", qdp_class(with));
     if (qdp_items(vm, a, &v, &k)) return -1;
     qd_sv copy;
     qd_sv self = *a;
@@ -241,8 +244,8 @@ static int filter(qdp_vm *vm, qd_sv *a, const qd_sv *with, bool by_fn, bool drop
         if ((hit.tag == QD_SV_BOOL && hit.i != 0) == drop) {
             gone++;
             if (a->tag == QD_SV_SET)
-                qd_sv_map_remove(a->map, &v[i]);
-            else if (a->list->fixed & 4 && !qdp_view_drop(a->list, &v[i]))
+                qd_sv_map_remove_in(a->map, &v[i], &vm->steps);
+            else if (a->list->fixed & 4 && !qdp_view_drop(vm, a->list, &v[i]))
                 gone--;
         } else
             left[n++] = v[i];
@@ -426,10 +429,10 @@ QDI_FN(iterator_remove)
     if (!it->at) return qdp_throw(vm, QDI_T_ILLEGAL_STATE, "remove before next");
     const qd_sv *v = &it->v[it->at - 1];
     if (it->of.tag == QD_SV_SET)
-        qd_sv_map_remove(it->of.map, v);
+        qd_sv_map_remove_in(it->of.map, v, &vm->steps);
     else if (it->of.tag == QD_SV_LIST) {
         if (it->of.list->fixed & 4)
-            qdp_view_drop(it->of.list, v);
+            qdp_view_drop(vm, it->of.list, v);
         else if (changeable(vm, &it->of))
             return -1;
         /* what went before has gone: it stands at n less what is left */

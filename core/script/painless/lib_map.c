@@ -12,16 +12,17 @@ typedef struct entry {
     qd_sv_map *map;
 } entry;
 
-bool qdp_view_drop(qd_sv_list *l, const qd_sv *v)
+bool qdp_view_drop(qdp_vm *vm, qd_sv_list *l, const qd_sv *v)
 {
     view *w = (view *)(void *)l;
-    if (w->of == 'k') return qd_sv_map_remove(w->map, v);
-    if (w->of == 'e') return qd_sv_map_remove(w->map, &((entry *)v->object)->e.key);
+    if (w->of == 'k') return qd_sv_map_remove_in(w->map, v, &vm->steps);
+    if (w->of == 'e') return qd_sv_map_remove_in(w->map, &((entry *)v->object)->e.key, &vm->steps);
     for (uint32_t i = 0; i < w->map->n; i++) {
         qd_sv_entry *e = &w->map->e[i];
-        if (e->key.tag == QD_SV_GONE || !qd_sv_equal(&e->value, v)) continue;
+        if (i % 4 == 0) vm->steps--;
+        if (e->key.tag == QD_SV_GONE || !qd_sv_equal_in(&e->value, v, &vm->steps)) continue;
         qd_sv key = e->key;
-        return qd_sv_map_remove(w->map, &key);
+        return qd_sv_map_remove_in(w->map, &key, &vm->steps);
     }
     return false;
 }
@@ -94,7 +95,7 @@ QDI_FN(map_of)
 QDI_FN(get)
 {
     QDI_UNUSED;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = v ? *v : qd_sv_null();
     return 0;
 }
@@ -102,7 +103,7 @@ QDI_FN(get)
 QDI_FN(get_or)
 {
     QDI_UNUSED;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = v ? *v : a[2];
     return 0;
 }
@@ -135,7 +136,7 @@ QDI_FN(by_path)
 
 QDI_FN(put)
 {
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = v ? *v : qd_sv_null();
     (void)n;
     return qdp_map_put(vm, a[0].map, a[1], a[2]);
@@ -143,7 +144,7 @@ QDI_FN(put)
 
 QDI_FN(put_if_absent)
 {
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = v ? *v : qd_sv_null();
     (void)n;
     return v && v->tag != QD_SV_NULL ? 0 : qdp_map_put(vm, a[0].map, a[1], a[2]);
@@ -168,16 +169,16 @@ QDI_FN(remove_)
 {
     (void)n;
     if (a[0].map->fixed) return qdp_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = v ? *v : qd_sv_null();
-    qd_sv_map_remove(a[0].map, &a[1]);
+    qd_sv_map_remove_in(a[0].map, &a[1], &vm->steps);
     return 0;
 }
 
 QDI_FN(contains_key)
 {
     QDI_UNUSED;
-    *out = qd_sv_bool(qd_sv_map_at(a[0].map, &a[1]) != NULL);
+    *out = qd_sv_bool(qd_sv_map_at_in(a[0].map, &a[1], &vm->steps) != NULL);
     return 0;
 }
 
@@ -186,7 +187,8 @@ QDI_FN(contains_value)
     (void)n;
     *out = qd_sv_bool(false);
     for (uint32_t i = 0; i < a[0].map->n && !out->i; i++)
-        out->i = a[0].map->e[i].key.tag != QD_SV_GONE && qd_sv_equal(&a[0].map->e[i].value, &a[1]);
+        out->i = a[0].map->e[i].key.tag != QD_SV_GONE &&
+                 qd_sv_equal_in(&a[0].map->e[i].value, &a[1], &vm->steps);
     return qdp_steps(vm, a[0].map->n / 4);
 }
 
@@ -228,7 +230,7 @@ QDI_FN(for_each)
 QDI_FN(compute_if_absent)
 {
     (void)n;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     if (v && v->tag != QD_SV_NULL) {
         *out = *v;
         return 0;
@@ -240,14 +242,14 @@ QDI_FN(compute_if_absent)
 static int put_or_drop(qdp_vm *vm, qd_sv_map *m, const qd_sv *key, const qd_sv *v)
 {
     if (v->tag != QD_SV_NULL) return qdp_map_put(vm, m, *key, *v);
-    qd_sv_map_remove(m, key);
+    qd_sv_map_remove_in(m, key, &vm->steps);
     return 0;
 }
 
 QDI_FN(compute_if_present)
 {
     (void)n;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     if (!v || v->tag == QD_SV_NULL) return 0;
     qd_sv args[2] = {a[1], *v};
     if (qdp_call(vm, &a[2], args, 2, out)) return -1;
@@ -257,7 +259,7 @@ QDI_FN(compute_if_present)
 QDI_FN(compute)
 {
     (void)n;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     qd_sv args[2] = {a[1], v ? *v : qd_sv_null()};
     if (qdp_call(vm, &a[2], args, 2, out)) return -1;
     return put_or_drop(vm, a[0].map, &a[1], out);
@@ -266,7 +268,7 @@ QDI_FN(compute)
 QDI_FN(merge)
 {
     (void)n;
-    const qd_sv *v = qd_sv_map_at(a[0].map, &a[1]);
+    const qd_sv *v = qd_sv_map_at_in(a[0].map, &a[1], &vm->steps);
     *out = a[2];
     qd_sv args[2] = {v ? *v : qd_sv_null(), a[2]};
     if (v && v->tag != QD_SV_NULL && qdp_call(vm, &a[3], args, 2, out)) return -1;

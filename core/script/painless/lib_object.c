@@ -48,9 +48,9 @@ QDI_FN(to_string)
 
 QDI_FN(equals)
 {
-    QDI_UNUSED;
-    *out = qd_sv_bool(qd_sv_equal(&a[0], &a[1]));
-    return 0;
+    (void)n;
+    *out = qd_sv_bool(qd_sv_equal_in(&a[0], &a[1], &vm->steps));
+    return qdp_steps(vm, 0);
 }
 
 QDI_FN(hash_code)

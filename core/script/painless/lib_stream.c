@@ -135,6 +135,7 @@ QDI_FN(count)
 QDI_FN(sum)
 {
     (void)n;
+    if (qdp_steps(vm, a[0].list->n)) return -1;
     *out = a[0].more == QD_SV_DOUBLE ? qd_sv_double(0)
            : a[0].more == QD_SV_LONG ? qd_sv_long(0)
                                      : qd_sv_int(0);
@@ -159,6 +160,7 @@ QDI_FN(average)
 {
     qd_sv total = qd_sv_double(0), v;
     (void)n;
+    if (qdp_steps(vm, a[0].list->n)) return -1;
     for (uint32_t i = 0; i < a[0].list->n; i++)
         if (qdp_arith(vm, C_ADD, &total, &a[0].list->v[i], &total)) return -1;
     v = qd_sv_double(a[0].list->n ? total.f / a[0].list->n : 0);
@@ -199,7 +201,7 @@ QDI_FN(distinct)
     if (stream_make(vm, NULL, 0, a[0].more, &s)) return -1;
     for (uint32_t i = 0; i < a[0].list->n; i++) {
         const qd_sv *v = &a[0].list->v[i];
-        if (qd_sv_map_at(seen.map, v)) continue;
+        if (qd_sv_map_at_in(seen.map, v, &vm->steps)) continue;
         if (qdp_map_put(vm, seen.map, *v, qd_sv_null()) || qdp_list_push(vm, s.list, *v)) return -1;
     }
     *out = s;
@@ -342,7 +344,7 @@ static int collect_map(qdp_vm *vm, const qd_sv *s, const qd_sv *c, qd_sv *out)
     for (uint32_t i = 0; i < s->list->n; i++) {
         qd_sv k, v;
         if (qdp_call(vm, &c[1], &s->list->v[i], 1, &k)) return -1;
-        qd_sv *at = qd_sv_map_at(m.map, &k);
+        qd_sv *at = qd_sv_map_at_in(m.map, &k, &vm->steps);
         if (c[0].i == 'g') {
             if (!at) {
                 if (qd_sv_list_make(&vm->x->arena, 4, &v)) return qdp_nomem(vm);

@@ -7,7 +7,12 @@
 
 static bool ascii(qd_str s)
 {
-    for (size_t i = 0; i < s.n; i++)
+    size_t i = 0;
+    for (uint64_t w; i + sizeof w <= s.n; i += sizeof w) {
+        memcpy(&w, s.p + i, sizeof w);
+        if (w & 0x8080808080808080ull) return false;
+    }
+    for (; i < s.n; i++)
         if ((unsigned char)s.p[i] > 127) return false;
     return true;
 }
@@ -113,7 +118,11 @@ QDI_FN(last_index_of)
     (void)n;
     if (qdp_arg_str(vm, &a[1], &what)) return -1;
     ptrdiff_t at = (ptrdiff_t)s.n - (ptrdiff_t)what.n;
-    while (at >= 0 && memcmp(s.p + at, what.p, what.n) != 0) at--;
+    for (; at >= 0 && what.n; at--) {
+        if (s.p[at] != what.p[0]) continue;
+        if (qdp_steps(vm, what.n / 64)) return -1;
+        if (memcmp(s.p + at, what.p, what.n) == 0) break;
+    }
     *out = qd_sv_int(unit_of(s, at < 0 ? -1 : at));
     return qdp_steps(vm, s.n / 4);
 }
@@ -268,7 +277,7 @@ QDI_FN(repeat)
     if (qdp_arg_int(vm, &a[1], &times)) return -1;
     if (times < 0)
         return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "count is negative: %lld", (long long)times);
-    if (times * (int64_t)a[0].n > 4 << 20) return qdp_nomem(vm);
+    if (a[0].n && times > (4 << 20) / a[0].n) return qdp_nomem(vm);
     qd_buf_init(&b, vm->x->arena.account, 8u << 20);
     for (int64_t i = 0; a[0].n && i < times; i++) qd_buf_str(&b, qd_sv_text(&a[0]));
     return taken(vm, &b, out);
@@ -391,15 +400,17 @@ QDI_FN(builder_text)
 
 QDI_FN(builder_length)
 {
-    QDI_UNUSED;
-    *out = qd_sv_int((int32_t)units(qd_buf_view(a[0].object)));
-    return 0;
+    (void)n;
+    qd_str s = qd_buf_view(a[0].object);
+    *out = qd_sv_int((int32_t)units(s));
+    return qdp_steps(vm, s.n / 256);
 }
 
 QDI_FN(builder_char_at)
 {
     (void)n;
-    return char_at(vm, qd_buf_view(a[0].object), &a[1], out);
+    qd_str s = qd_buf_view(a[0].object);
+    return qdp_steps(vm, s.n / 256) ? -1 : char_at(vm, s, &a[1], out);
 }
 
 /* setLength, deleteCharAt, insert, replace, reverse: the text taken, changed and put back. */

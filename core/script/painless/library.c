@@ -161,7 +161,7 @@ int qdp_invoke(qdp_vm *vm, const qdp_site *s, qd_sv *args, qd_sv *out)
     for (uint32_t i = 0; i < s->n; i++) {
         if (!(s->m[i]->tags & bit)) continue;
         qd_sv v = qd_sv_null();
-        if (s->m[i]->fn(vm, args, s->nargs, &v)) return -1;
+        if (qdp_receiver(vm, args, s->nargs) || s->m[i]->fn(vm, args, s->nargs, &v)) return -1;
         *out = v;
         return 0;
     }
@@ -188,7 +188,7 @@ int qdp_index_get(qdp_vm *vm, const qd_sv *of, const qd_sv *at, qd_sv *out)
     int64_t i;
     switch (of->tag) {
     case QD_SV_MAP: {
-        const qd_sv *v = qd_sv_map_at(of->map, at);
+        const qd_sv *v = qd_sv_map_at_in(of->map, at, &vm->steps);
         *out = v ? *v : qd_sv_null();
         return 0;
     }
@@ -293,7 +293,7 @@ int qdp_field_set(qdp_vm *vm, const qd_sv *of, const qdp_site *s, const qd_sv *v
 int qdp_map_put(qdp_vm *vm, qd_sv_map *m, qd_sv key, qd_sv v)
 {
     if (m->fixed) return qdp_throw(vm, QDI_T_UNSUPPORTED, "the map cannot be changed");
-    return qd_sv_map_set(&vm->x->arena, m, key, v) ? qdp_nomem(vm) : 0;
+    return qd_sv_map_set_in(&vm->x->arena, m, key, v, &vm->steps) ? qdp_nomem(vm) : 0;
 }
 
 int qdp_string(qdp_vm *vm, qd_str s, qd_sv *out)

@@ -181,10 +181,10 @@ int qdp_unary(qdp_vm *vm, int op, const qd_sv *a, qd_sv *out)
     return 0;
 }
 
-bool qdp_equal(const qd_sv *a, const qd_sv *b)
+bool qdp_equal(qdp_vm *vm, const qd_sv *a, const qd_sv *b)
 {
     int t = meet(a, b);
-    if (!t) return qd_sv_equal(a, b);
+    if (!t) return qd_sv_equal_in(a, b, &vm->steps);
     if (t >= QD_SV_FLOAT) return f64(a) == f64(b);
     return a->i == b->i;
 }

@@ -75,7 +75,8 @@ static int map_make(qdp_vm *vm, const qd_sv *from, uint32_t n, qd_sv *out)
     qd_sv m;
     if (qd_sv_map_make(&vm->x->arena, &m)) return qdp_nomem(vm);
     for (uint32_t i = 0; i + 1 < n; i += 2)
-        if (qd_sv_map_set(&vm->x->arena, m.map, from[i], from[i + 1])) return qdp_nomem(vm);
+        if (qd_sv_map_set_in(&vm->x->arena, m.map, from[i], from[i + 1], &vm->steps))
+            return qdp_nomem(vm);
     *out = m;
     return 0;
 }
@@ -299,14 +300,25 @@ static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
         case C_NOT:
             BOOL(!B.i);
         case C_REF_EQ:
-            BOOL(B.tag == C.tag && (B.i == C.i || (B.tag == QD_SV_STRING && qd_sv_equal(&B, &C))));
-        case C_REF_NE:
-            BOOL(!(B.tag == C.tag &&
-                   (B.i == C.i || (B.tag == QD_SV_STRING && qd_sv_equal(&B, &C)))));
+        case C_REF_NE: {
+            bool same =
+                B.tag == C.tag &&
+                (B.i == C.i || (B.tag == QD_SV_STRING && qd_sv_equal_in(&B, &C, &vm->steps)));
+            if (QD_UNLIKELY(vm->steps < 0)) {
+                qdp_steps(vm, 0);
+                goto thrown;
+            }
+            BOOL(same == (i->op == C_REF_EQ));
+        }
         case C_EQ:
-            BOOL(qdp_equal(&B, &C));
-        case C_NE:
-            BOOL(!qdp_equal(&B, &C));
+        case C_NE: {
+            bool same = qdp_equal(vm, &B, &C);
+            if (QD_UNLIKELY(vm->steps < 0)) {
+                qdp_steps(vm, 0);
+                goto thrown;
+            }
+            BOOL(same == (i->op == C_EQ));
+        }
         case C_ADD_I:
             INT((uint32_t)B.i + (uint32_t)C.i);
         case C_SUB_I:
@@ -443,7 +455,7 @@ static int call_site(qdp_vm *vm, const qdp_closure *k, qd_sv *args, uint32_t n, 
     for (uint32_t i = 0; n && i < s->n; i++)
         if (s->m[i]->tags & 1ull << args[0].tag &&
             (s->m[i]->nargs == (int)n - 1 || s->m[i]->nargs < 0))
-            return s->m[i]->fn(vm, args, n - 1, out);
+            return qdp_receiver(vm, args, n - 1) ? -1 : s->m[i]->fn(vm, args, n - 1, out);
     if (n && args[0].tag == QD_SV_NULL)
         return qdp_throw(vm, QDI_T_NULL_POINTER, "cannot call [%.*s] of null", QD_STR_ARG(s->name));
     return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "dynamic method [%s, %.*s/%u] not found",

@@ -130,6 +130,13 @@ int qdp_throw(qdp_vm *vm, int type, const char *fmt, ...) QD_PRINTF(3, 4);
 int qdp_nomem(qdp_vm *vm);
 /* n more steps; -1 when they are used up. */
 int qdp_steps(qdp_vm *vm, uint64_t n);
+/* The steps of a method that may read all of its receiver, and of its first argument. */
+static inline int qdp_receiver(qdp_vm *vm, const qd_sv *args, uint32_t n)
+{
+    uint32_t long_ = args[0].tag == QD_SV_STRING ? args[0].n / 256 : 0;
+    if (n && args[1].tag == QD_SV_STRING) long_ += args[1].n / 256;
+    return long_ ? qdp_steps(vm, long_) : 0;
+}
 /* Calls a FUNCTION. 0 or -1. */
 int qdp_call(qdp_vm *vm, const qd_sv *fn, const qd_sv *args, uint32_t n, qd_sv *out);
 /* Runs code 0. 0 or -1. */
@@ -137,8 +144,8 @@ int qdp_vm_run(qdp_vm *vm, qd_sv *out);
 /* a op b for C_ADD … C_GE of any classes; -1 after a throw. */
 int qdp_arith(qdp_vm *vm, int op, const qd_sv *a, const qd_sv *b, qd_sv *out);
 int qdp_unary(qdp_vm *vm, int op, const qd_sv *a, qd_sv *out);
-/* Painless's ==. */
-bool qdp_equal(const qd_sv *a, const qd_sv *b);
+/* Painless's ==; costs steps: when they are used up, false, and qdp_steps fails. */
+bool qdp_equal(qdp_vm *vm, const qd_sv *a, const qd_sv *b);
 /* Is one of a number's classes. */
 static inline bool qdp_number(const qd_sv *v)
 {

@@ -16,16 +16,19 @@
  */
 #include "base/arena.h"
 #include "base/str.h"
+#include "runtime/task.h"
 #include "search/collect/group_int.h"
 #include "search/collect/sort_nested_int.h"
 #include "search/collect/topk.h"
 #include "search/fielddata.h"
+#include "search/script_doc.h"
 #include "segment/columns.h"
 #include "segment/points.h"
 #include "segment/segment.h"
 #include <math.h>
 
 #define ORD_MISSING (-1)
+#define TICK 16u /* runs of a script between two looks at the task */
 
 typedef struct entry {
     int64_t first; /* the first key, the less the better */
@@ -49,6 +52,9 @@ typedef struct key {
     uint32_t lo, hi;              /* ordinals of the slice */
     int64_t *v;                   /* of a batch */
     struct qdi_sort_below *below; /* k.nested: the nested documents of the present segment */
+    qd_script_doc *script;        /* k.script, on the present segment */
+    qd_str *texts;                /* of a batch, what a script gave; NULL: no texts of a script */
+    qd_arena text_arena;
 } key;
 
 struct qd_sorter {
@@ -63,8 +69,10 @@ struct qd_sorter {
     bool scores, more;  /* more: hits were left out of the count */
     bool counted;       /* the present segment's hits are in total already */
     uint64_t *places;   /* of a batch's first keys, for the best k of it; NULL: not needed yet */
+    double *numbers;    /* of a batch, what a script gave; NULL: no numbers of a script */
     qdi_groups *groups; /* NULL: each hit stands for itself */
-    qd_err *err;
+    struct qd_task *task;
+    size_t kept; /* bytes of texts of scripts */
 };
 
 /* --- order -------------------------------------------------------------------------------------
@@ -235,6 +243,11 @@ static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd
         k->reader = NULL;
         k->dict = NULL;
         const qd_leaf *at = leaf;
+        if (k->k.script) {
+            rc = qd_script_doc_open(k->k.script, leaf->segment, &s->leaf_arena, s->arena->account,
+                                    &k->script, err);
+            continue;
+        }
         if (k->k.nested)
             at = qdi_sort_below_plan(k->k.nested, leaf, reads, &s->leaf_arena, &k->below, &rc, err);
         if (rc || !at) continue;
@@ -392,9 +405,49 @@ static int gather_nested(key *k, const qd_hits *h, qd_err *err)
     return 0;
 }
 
+/* NaN is the greatest number, whatever its sign. */
+static int gather_script_numbers(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
+{
+    int rc = qd_script_doc_numbers(k->script, h->docs, h->n, h->scores, s->task, s->numbers, err);
+    for (uint32_t i = 0; i < h->n && !rc; i++)
+        k->v[i] = qd_sortable_f64(isnan(s->numbers[i]) ? (double)NAN : s->numbers[i]);
+    return rc;
+}
+
+static int texts_too_large(qd_err *err)
+{
+    return qd_err_set(err, QD_E_BREAKER,
+                      "[request] Data too large: the texts of a sort by [_script] take more than "
+                      "[%u] bytes of a shard",
+                      QD_SCRIPT_MEMORY);
+}
+
+/* All in the one gap of a dictionary that is not there, told apart by their bytes. */
+static int gather_script_texts(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
+{
+    int rc = 0;
+    qd_arena_reset(&k->text_arena);
+    for (uint32_t i = 0; i < h->n && !rc; i++) {
+        qd_sv v;
+        rc = i % TICK ? 0 : qd_task_poll(s->task);
+        if (!rc)
+            rc = qd_script_doc_run(k->script, h->docs[i], h->scores ? (double)h->scores[i] : 0, &v,
+                                   err);
+        if (!rc && v.tag != QD_SV_STRING)
+            rc = qd_err_set(err, QD_E_ARG,
+                            "the script of a sort of type [string] gave null for a document");
+        if (rc) return rc;
+        k->v[i] = 0;
+        k->texts[i] = qd_arena_str(&k->text_arena, qd_sv_text(&v));
+        if (!k->texts[i].p) rc = texts_too_large(err);
+    }
+    return rc;
+}
+
 static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
 {
-    (void)s;
+    if (k->k.script)
+        return k->texts ? gather_script_texts(s, k, h, err) : gather_script_numbers(s, k, h, err);
     for (uint32_t i = 0; i < h->n && k->k.kind == QD_SORT_SCORE; i++)
         k->v[i] = qd_sortable_f32(h->scores[i]);
     for (uint32_t i = 0; i < h->n && k->k.kind == QD_SORT_DOC; i++)
@@ -430,15 +483,25 @@ static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
     return rc;
 }
 
+/* The bytes of place i of the batch that no dictionary has; p NULL: there are none. */
+static qd_str outside(const key *k, uint32_t i)
+{
+    if (k->texts) return k->texts[i];
+    bool missing = k->k.kind == QD_SORT_ORD && k->k.missing == QD_SORT_MISSING_VALUE &&
+                   k->v[i] == k->missing && !(k->v[i] & 1);
+    return missing ? k->k.missing_value.bytes : (qd_str){0};
+}
+
 /* Is place i of the batch behind search_after? */
 static bool is_after(const qd_sorter *s, uint32_t i)
 {
     for (uint32_t q = 0; q < s->nkeys; q++) {
         const key *k = &s->keys[q];
         int x = order(k->v[i], k->after);
-        if (x == 0 && k->k.kind == QD_SORT_ORD && !(k->v[i] & 1) && k->after_bytes.p &&
-            k->k.missing == QD_SORT_MISSING_VALUE) /* one gap of the dictionary */
-            x = qd_str_cmp(k->k.missing_value.bytes, k->after_bytes);
+        if (x == 0 && k->after_bytes.p) { /* one gap of the dictionary, or the same */
+            qd_str bytes = outside(k, i);
+            if (bytes.p) x = qd_str_cmp(bytes, k->after_bytes);
+        }
         if (x) return k->k.descending ? x < 0 : x > 0;
     }
     return false;
@@ -466,6 +529,27 @@ static int entry_for(qd_sorter *s, const qd_hits *h, uint32_t i, const int64_t *
     return rc;
 }
 
+/* A script's text, for a kept hit: in the room of the text before if that is large enough. */
+static int keep_text(qd_sorter *s, qd_str text, qd_str before, qd_str *out, qd_err *err)
+{
+    uint32_t room = 0;
+    char *p = (char *)(uintptr_t)before.p;
+    if (p) memcpy(&room, p - sizeof room, sizeof room);
+    if (!p || room < text.n) {
+        for (room = 32; room < text.n; room *= 2)
+            ;
+        s->kept += sizeof room + room;
+        if (s->kept > QD_SCRIPT_MEMORY) return texts_too_large(err);
+        p = qd_arena_bytes(s->arena, sizeof room + room);
+        if (!p) return qd_err_nomem(err, "sort");
+        memcpy(p, &room, sizeof room);
+        p += sizeof room;
+    }
+    if (text.n) memcpy(p, text.p, text.n);
+    *out = (qd_str){p, text.n};
+    return 0;
+}
+
 static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
 {
     int64_t v[QD_SORT_KEYS_MAX];
@@ -475,10 +559,7 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
     for (uint32_t q = 0; q < s->nkeys; q++) {
         const key *k = &s->keys[q];
         v[q] = k->v[i];
-        bytes[q] = (qd_str){0};
-        if (k->k.kind == QD_SORT_ORD && k->k.missing == QD_SORT_MISSING_VALUE &&
-            v[q] == k->missing && !(v[q] & 1))
-            bytes[q] = k->k.missing_value.bytes;
+        bytes[q] = outside(k, i);
     }
     if (s->n == s->k && compare(s, v, bytes, doc, &s->heap[0]) >= 0) return 0;
     int rc = entry_for(s, h, i, v, bytes, doc, &at, &better, err);
@@ -486,12 +567,15 @@ static int keep(qd_sorter *s, const qd_hits *h, uint32_t i, qd_err *err)
     entry e = s->heap[at]; /* its room, if it has any */
     if (!e.v) {
         e.v = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.v);
-        e.bytes = qd_arena_alloc(s->arena, s->nkeys * sizeof *e.bytes);
+        e.bytes = qd_arena_calloc(s->arena, s->nkeys * sizeof *e.bytes);
         if (!e.v || !e.bytes) return qd_err_nomem(err, "sort");
     }
     for (uint32_t q = 0; q < s->nkeys; q++) {
         e.v[q] = v[q];
-        e.bytes[q] = bytes[q];
+        if (!s->keys[q].texts)
+            e.bytes[q] = bytes[q];
+        else if ((rc = keep_text(s, bytes[q], e.bytes[q], &e.bytes[q], err)))
+            return rc;
     }
     e.first = place(s, v[0]);
     e.doc = doc;
@@ -569,7 +653,7 @@ static bool ties_by_doc(const qd_sorter *s)
 static bool key_is_value(const qd_sorter *s)
 {
     const qd_sort_key *k = &s->keys[0].k;
-    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->nested;
+    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->nested && !k->script;
 }
 
 static bool sorter_settled(const qd_collector *c)
@@ -705,7 +789,29 @@ static const qd_collector_vt sorter_vt = {
 
 static void sorter_fini(void *arg)
 {
-    qd_arena_fini(&((qd_sorter *)arg)->leaf_arena);
+    qd_sorter *s = arg;
+    qd_arena_fini(&s->leaf_arena);
+    for (uint32_t i = 0; i < s->nkeys; i++)
+        if (s->keys[i].texts) qd_arena_fini(&s->keys[i].text_arena);
+}
+
+bool qd_sort_key_scores(const qd_sort_key *k)
+{
+    return k->kind == QD_SORT_SCORE ||
+           (k->script && qd_script_uses(k->script->script, QD_SCRIPT_V_SCORE));
+}
+
+/* Room for what a script gives of a batch. */
+static int make_script(qd_sorter *s, key *k, qd_err *err)
+{
+    if (k->k.kind == QD_SORT_I64) {
+        if (!s->numbers) s->numbers = qd_arena_alloc(s->arena, QD_COLLECT_BATCH * sizeof(double));
+        return s->numbers ? 0 : qd_err_nomem(err, "sort");
+    }
+    k->texts = qd_arena_alloc(s->arena, QD_COLLECT_BATCH * sizeof *k->texts);
+    if (!k->texts) return qd_err_nomem(err, "sort");
+    qd_arena_init(&k->text_arena, s->arena->account, QD_SCRIPT_MEMORY);
+    return 0;
 }
 
 int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, qd_err *err)
@@ -717,19 +823,22 @@ int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, q
     s->arena = arena;
     qd_arena_init(&s->leaf_arena, arena->account, 0);
     if (qd_arena_on_reset(arena, sorter_fini, s)) return qd_err_nomem(err, "sort");
-    s->nkeys = o->nkeys;
     s->k = o->k;
     s->limit = o->total;
     s->after = o->after;
     s->keys = qd_arena_calloc(arena, o->nkeys * sizeof *s->keys);
     s->heap = qd_arena_calloc(arena, ((size_t)o->k + 1) * sizeof *s->heap);
     if (!s->keys || !s->heap) return qd_err_nomem(err, "sort");
+    s->nkeys = o->nkeys;
+    s->task = o->task;
     s->scores = o->scores;
     for (uint32_t i = 0; i < o->nkeys; i++) {
         s->keys[i].k = o->keys[i];
-        s->scores |= o->keys[i].kind == QD_SORT_SCORE;
+        s->scores |= qd_sort_key_scores(&o->keys[i]);
         s->keys[i].v = qd_arena_alloc(arena, QD_COLLECT_BATCH * sizeof(int64_t));
         if (!s->keys[i].v) return qd_err_nomem(err, "sort");
+        int rc = o->keys[i].script ? make_script(s, &s->keys[i], err) : 0;
+        if (rc) return rc;
     }
     if (o->after) {
         qd_sort_value *copy = qd_arena_alloc(arena, o->nkeys * sizeof *copy);

@@ -14,6 +14,9 @@
 #include "search/collect/collect.h"
 #include "search/nested.h"
 
+struct qd_script_bind;
+struct qd_task;
+
 #define QD_SORT_KEYS_MAX 16u
 
 typedef enum qd_sort_kind {
@@ -80,6 +83,8 @@ typedef struct qd_sort_key {
     qd_sort_missing missing;
     qd_sort_value missing_value;  /* with QD_SORT_MISSING_VALUE */
     const qd_sort_nested *nested; /* I64, ORD; not with slice or cast; NULL: the document's own */
+    /* I64 (as sortable doubles), ORD: what a script makes of a document; NULL: a column's values */
+    const struct qd_script_bind *script;
 } qd_sort_key;
 
 typedef struct qd_sort_options {
@@ -91,6 +96,7 @@ typedef struct qd_sort_options {
     bool scores;                /* track_scores */
     const qd_sort_key *group;   /* I64 or ORD, of which kind and field count; NULL: no groups */
     uint64_t seed;              /* of the groups' hash table: users can choose the values */
+    struct qd_task *task;       /* scripts look at it; may be NULL */
 } qd_sort_options;
 
 typedef struct qd_sort_hit {
@@ -114,6 +120,8 @@ qd_collector *qd_sorter_collector(qd_sorter *s);
 QD_MUST_CHECK
 int qd_sorter_finish(qd_sorter *s, qd_sort_hit **hits, uint32_t *n, uint64_t *total,
                      bool *lower_bound, qd_err *err);
+/* Does the key look at scores? [any] */
+bool qd_sort_key_scores(const qd_sort_key *k);
 /* Compares two hits of any shards by the keys, then not at all (0): for the reduce phase. [any] */
 int qd_sort_compare(const qd_sort_key *keys, uint32_t nkeys, const qd_sort_value *a,
                     const qd_sort_value *b);

@@ -185,8 +185,8 @@ static void refusals(void **state)
                "[1:24] [terms] unknown field [feild] did you mean [field]?");
     lib_refuse(&l, "{\"a\":{\"avg\":{\"field\":\"k\"}}}", QD_E_ARG,
                "Field [k] of type [keyword] is not supported for aggregation [avg]");
-    lib_refuse(&l, "{\"a\":{\"avg\":{\"script\":\"1\"}}}", QD_E_ARG,
-               "[avg] scripts are not supported in aggregations");
+    lib_refuse(&l, "{\"a\":{\"missing\":{\"script\":\"1\"}}}", QD_E_ARG,
+               "[missing] [script] is not supported");
     lib_refuse(&l, "{\"a\":{\"terms\":{\"field\":\"k\",\"size\":0}}}", QD_E_XCONTENT,
                "[1:35] [terms] failed to parse field [size]");
     /* a limit is checked behind all members, a number that is none before them */

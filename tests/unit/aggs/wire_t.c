@@ -40,6 +40,9 @@ static const char *const requests[] = {
     "{\"t\":{\"terms\":{\"field\":\"k\",\"size\":4},\"aggs\":{\"h\":{\"top_hits\":{\"size\":3,"
     "\"sort\":[{\"s\":\"desc\"}]}},\"b\":{\"top_hits\":{\"size\":2,\"from\":1}}}}}",
     "{\"w\":{\"weighted_avg\":{\"value\":{\"field\":\"d\"},\"weight\":{\"field\":\"s\"}}},"
+    "\"s\":{\"scripted_metric\":{\"map_script\":\"state.n = state.getOrDefault('n', 0) + 1; "
+    "state.s = doc['s'].value\",\"combine_script\":\"[state.n, state.s]\",\"reduce_script\":"
+    "\"states\"}},"
     "\"h\":{\"histogram\":{\"field\":\"n\",\"interval\":40},\"aggs\":{\"s\":{\"sum\":{\"field\":"
     "\"n\"}},\"d\":{\"derivative\":{\"buckets_path\":\"s\"}}}},\"x\":{\"max_bucket\":"
     "{\"buckets_path\":\"h>s\"}},\"y\":{\"avg_bucket\":{\"buckets_path\":\"h>s\"}}}",
@@ -103,6 +106,9 @@ static const char *const metrics[] = {
     "\"value_count\":{\"field\":\"k\"}",
     "\"avg\":{\"field\":\"gone\"}",
     "\"percentiles\":{\"field\":\"s\",\"hdr\":{}}",
+    "\"scripted_metric\":{\"map_script\":\"state.n = state.getOrDefault('n', 0) + 1\","
+    "\"combine_script\":\"state\",\"reduce_script\":\"def n = 0; for (s in states) n += "
+    "s.getOrDefault('n', 0); n\"}",
 };
 
 static void random_tree(lib *l, qd_buf *b, int depth)

@@ -108,6 +108,11 @@ static const struct {
     {"[1, 2.5, 'x', null, true]", "[1,2.5,\"x\",null,true]"},
     {"['a': 1, 'b': [2]]", "{\"a\":1,\"b\":[2]}"},
     {"[:]", "{}"},
+    {"def a = new HashSet(), b = new HashSet(); for (int i = 0; i < 30000; i++) { def x = new "
+     "HashSet(), y = new HashSet(); x.add(a); y.add(b); a = x; b = y } a.equals(b)",
+     "false"},
+    {"'abcabc'.lastIndexOf('bc') + ' ' + 'abc'.lastIndexOf('') + ' ' + 'abc'.lastIndexOf('d')",
+     "\"4 3 -1\""},
     {"int[] a = new int[3]; a[1] = 7; a", "[0,7,0]"},
     {"def a = new String[] {'x', 'y'}; a.length", "2"},
     {"def s = 0; for (int i = 0; i < 10; ++i) { if (i == 3) continue; if (i == 8) break; s += i } "
@@ -246,6 +251,33 @@ static const struct {
     {"Integer.parseInt('x')", "For input string: \"x\""},
     {"[1, 2][5]", "Index 5 out of bounds for length 2"},
     {"def x = 'a'; int y = x", "Cannot cast from [java.lang.String] to [int]."},
+    /* inside of one function of the library */
+    {"def a = [], b = []; for (int i = 0; i < 40; i++) { a = [a, a]; b = [b, b] } a == b",
+     "The maximum number of statements"},
+    {"def a = [], b = []; for (int i = 0; i < 40; i++) { a = [a, a]; b = [b, b] } [a].indexOf(b)",
+     "The maximum number of statements"},
+    {"def s = 'x'.repeat(1000000); for (int i = 0; i < 100000; i++) { s.replace('x', '') }",
+     "The maximum number of statements"},
+    {"def s = 'x'.repeat(1000000); for (int i = 0; i < 100000; i++) { s.length() }",
+     "The maximum number of statements"},
+    {"'x'.repeat(1000000).lastIndexOf('x'.repeat(500000) + 'y')",
+     "The maximum number of statements"},
+    {"def s = 'x'.repeat(1000000), t = 'x'.repeat(1000000); int n = 0; for (int i = 0; i < 100000; "
+     "i++) { if (s === t) n++ } n",
+     "The maximum number of statements"},
+    {"def m = [:]; for (int i = 0; i < 40000; i++) m[i] = i; m.values().removeIf(x -> true); 1",
+     "The maximum number of statements"},
+    {"def m = [:], k = []; for (int i = 0; i < 60000; i++) k.add(i); m[k] = 1; def l = new "
+     "ArrayList(k); for (int i = 0; i < 100000; i++) m.containsKey(l)",
+     "The maximum number of statements"},
+    {"def m = [:], k = 'x'.repeat(4000000); for (int i = 0; i < 100000; i++) m.get(k)",
+     "The maximum number of statements"},
+    {"def m = [:], p = []; for (int i = 0; i < 64; i++) p.add(0); for (int i = 0; i < 100000; i++) "
+     "{ def k = new ArrayList(p); k.add(i); m[k] = i }",
+     "The maximum number of statements"},
+    {"'ab'.repeat(4611686018427387904L)", "the script used more memory than it may"},
+    {"[1, 2].removeAll(5)", "Cannot cast from [java.lang.Integer] to [java.util.Collection]."},
+    {"[1, 2].retainAll(doc['n'])", "to [java.util.Collection]."},
     {"def m = [:]; m.a = m; m", "Iterable object is self-referencing itself"},
 };
 
