@@ -185,7 +185,7 @@ int qd_ingest_compile(const qd_ingest_settings *s, qd_str id, qd_str json, qd_in
     atomic_store(&p->refs, 1);
     p->id = qd_arena_str(&p->arena, id);
     p->json = qd_arena_str(&p->arena, json);
-    qdi_build b = {.s = s, .a = &p->arena, .nsteps = &nsteps};
+    qdi_build b = {.s = s, .a = &p->arena, .nsteps = &nsteps, .stored = &p->stored};
     int rc = p->id.p && p->json.p ? compile(&b, p, err) : qd_err_nomem(err, "pipeline");
     if (rc)
         qd_ingest_unref(p);
@@ -210,6 +210,15 @@ void qd_ingest_unref(qd_ingest_pipeline *p)
 qd_str qd_ingest_id(const qd_ingest_pipeline *p)
 {
     return p->id;
+}
+
+bool qd_ingest_current(const qd_ingest_pipeline *p,
+                       uint64_t (*revision)(const void *arg, qd_str id), const void *arg)
+{
+    for (const qdi_stored *s = p->stored; s; s = s->next) {
+        if (revision(arg, s->id) != s->revision) return false;
+    }
+    return true;
 }
 
 qd_ingest_counts *qd_ingest_counts_of(qd_ingest_pipeline *p)

@@ -25,6 +25,14 @@ typedef struct qd_ingest_settings {
     qd_account *account;
     qd_env *env;
     qd_str data_path; /* where the databases of geoip lie, below ingest-geoip */
+    /* A stored script by its id, its text in the arena, and the revision of its record. 0 with
+     * *source {NULL,0}: there is none. NULL: there are no stored scripts. */
+    int (*stored)(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                  uint64_t *revision, qd_err *err);
+    void *arg;
+    /* A stored script that cannot be had does not fail the pipeline, but the processor that runs
+     * it: the script may have gone after the pipeline was stored. */
+    bool late;
 } qd_ingest_settings;
 
 /* Compiles a pipeline with one reference. QD_E_ES_PARSE with processor_type, processor_tag and
@@ -38,6 +46,10 @@ qd_ingest_pipeline *qd_ingest_ref(qd_ingest_pipeline *p);
 void qd_ingest_unref(qd_ingest_pipeline *p);
 /* Its id. */
 qd_str qd_ingest_id(const qd_ingest_pipeline *p);
+/* Are the stored scripts that it has compiled still those of now? revision: of a script's record,
+ * 0: there is none. */
+bool qd_ingest_current(const qd_ingest_pipeline *p,
+                       uint64_t (*revision)(const void *arg, qd_str id), const void *arg);
 /* Its counters. */
 qd_ingest_counts *qd_ingest_counts_of(qd_ingest_pipeline *p);
 /* Writes the members of one pipeline in the statistics: count … processors. */

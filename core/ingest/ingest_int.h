@@ -128,6 +128,12 @@ int qdi_steps_run(qd_ingest_run *r, const qdi_steps *s, qd_err *err);
 /* --- parameters (params.c) --- */
 
 #define QDI_PARAMS_MAX 64u
+/* A stored script as it was compiled. */
+typedef struct qdi_stored {
+    struct qdi_stored *next;
+    qd_str id;
+    uint64_t revision; /* 0: there was none */
+} qdi_stored;
 /* The compilation of one processor; of a pipeline in all others. */
 struct qdi_build {
     const qd_ingest_settings *s;
@@ -137,6 +143,7 @@ struct qdi_build {
     const qd_json_node *config;
     uint64_t used; /* bit by number of a member of config */
     uint32_t depth, *nsteps;
+    qdi_stored **stored; /* to which stored scripts are added */
 };
 /* QD_E_ES_PARSE "[property] reason" with the details of Elasticsearch; property NULL: none. */
 int qdi_arg_fail(const qdi_build *b, const char *property, qd_err *err, const char *fmt, ...)
@@ -214,6 +221,8 @@ struct qd_ingest_run {
     qdi_regex_room regex;
     qd_iv source, meta, ingest; /* meta: _index …; ingest: what stands below _ingest */
     qd_str type;
+    int64_t now_ms;                  /* of _ingest.timestamp and of scripts */
+    struct qdi_scripting *scripting; /* NULL: no script ran yet */
     uint32_t steps, depth;
     uint32_t npipelines;
     QD_VEC(qd_ingest_pipeline *) held; /* whose texts the document may have, until it ends */
@@ -247,6 +256,9 @@ int qdi_script_make(const qdi_build *b, const char *property, const qd_json_node
 /* Does the condition hold for the run's document? 1, 0 or an error. */
 QD_MUST_CHECK
 int qdi_script_test(const qdi_script *s, qd_ingest_run *r, qd_err *err);
+/* What scripts of a run need is freed; NULL is fine. */
+typedef struct qdi_scripting qdi_scripting;
+void qdi_scripting_free(qdi_scripting *s);
 /* Runs the processor script on the run's document. */
 QD_MUST_CHECK
 int qdi_script_run(const qdi_script *s, qd_ingest_run *r, qd_err *err);

@@ -35,6 +35,7 @@ void qd_ingest_run_close(qd_ingest_run *r)
     qd_json_reader_fini(&r->reader);
     qd_buf_fini(&r->out);
     qdi_regex_room_free(&r->regex);
+    qdi_scripting_free(r->scripting);
     qd_arena_fini(&r->arena);
     qd_free(r);
 }
@@ -81,7 +82,8 @@ static bool put_meta(qd_ingest_run *r, const qd_ingest_doc *d)
 static bool put_timestamp(qd_ingest_run *r)
 {
     char text[128];
-    size_t n = qd_date_print(qd_date_format_default(), qd_env_wall_ms(r->s->env), NULL, text);
+    r->now_ms = qd_env_wall_ms(r->s->env);
+    size_t n = qd_date_print(qd_date_format_default(), r->now_ms, NULL, text);
     qd_str s = qd_arena_str(&r->arena, (qd_str){text, n});
     return s.p && put_str(r, &r->ingest, "timestamp", s);
 }
