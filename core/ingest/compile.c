@@ -71,6 +71,10 @@ static int of_member(qdi_build *outer, const qd_json_node *n, qdi_step *out, qd_
 {
     qdi_build b = *outer;
     *out = (qdi_step){.type = qdi_ingest_type(n->key)};
+    if (!out->type) {
+        int rc = qdi_plugged_type(outer, n->key, &out->type, err);
+        if (rc) return rc;
+    }
     if (!out->type) return unknown(outer, n, err);
     b.type = out->type->name;
     b.tag = (qd_str){NULL, 0};
@@ -277,7 +281,7 @@ void qd_ingest_counts_take(qd_ingest_pipeline *p, const qd_ingest_pipeline *from
 {
     take(&p->counts, &from->counts);
     for (uint32_t k = 0; k < p->steps.n && k < from->steps.n; k++) {
-        if (p->steps.at[k].type != from->steps.at[k].type) break;
+        if (strcmp(p->steps.at[k].type->name, from->steps.at[k].type->name) != 0) break;
         if (!qd_str_eq(p->steps.at[k].tag, from->steps.at[k].tag)) break;
         take(p->steps.at[k].counts, from->steps.at[k].counts);
     }

@@ -36,6 +36,9 @@ int qdi_path_set(qd_ingest_run *r, const qdi_path *p, qd_iv v, qd_err *err);
 QD_MUST_CHECK
 int qdi_path_append(qd_ingest_run *r, const qdi_path *p, const qd_iv *v, bool duplicates,
                     qd_err *err);
+/* QD_E_ARG for metadata that cannot go: what an index and a version are. */
+QD_MUST_CHECK
+int qdi_path_check_removal(const qdi_path *p, qd_err *err);
 /* Removes the value there. */
 QD_MUST_CHECK
 int qdi_path_remove(qd_ingest_run *r, const qdi_path *p, qd_err *err);
@@ -98,6 +101,9 @@ typedef struct qdi_processor_type {
     int (*make)(qdi_build *b, void *config, qd_err *err);
     /* Changes the run's document: 0, QD_INGEST_DROPPED, QD_INGEST_REROUTED or an error. */
     int (*run)(const void *config, qd_ingest_run *r, qd_err *err);
+    /* The same for documents of n runs in one call, into rc; NULL: one by one. */
+    void (*run_all)(const void *config, qd_ingest_run *const *runs, uint32_t n, int *rc,
+                    qd_err *const *err);
     /* The parameter that a text in place of the parameters' object gives; NULL: none does. */
     const char *short_form;
 } qdi_processor_type;
@@ -150,6 +156,8 @@ int qdi_arg_fail(const qdi_build *b, const char *property, qd_err *err, const ch
     QD_PRINTF(4, 5);
 /* The same around an error that is set: its text is the reason. */
 int qdi_arg_wrap(const qdi_build *b, const char *property, qd_err *err);
+/* Is it one that every processor has: tag, if …? */
+bool qdi_arg_common(qd_str key);
 /* A member, which counts as read; NULL: none. A null counts as none. */
 const qd_json_node *qdi_arg(qdi_build *b, const char *key);
 /* Text; standard NULL: it is required, else what holds without it ("" counts as a value; p NULL of
@@ -267,6 +275,9 @@ int qdi_script_run(const qdi_script *s, qd_ingest_run *r, qd_err *err);
 const char *qdi_ingest_refused(qd_str name);
 /* The row of a name, NULL. */
 const qdi_processor_type *qdi_ingest_type(qd_str name);
+/* The row of a plugin's processor, in the build's arena; *out NULL: no plugin provides it. */
+QD_MUST_CHECK
+int qdi_plugged_type(const qdi_build *b, qd_str name, const qdi_processor_type **out, qd_err *err);
 
 #define QDI_PROCESSOR(name) extern const qdi_processor_type qdi_processor_##name;
 #include "ingest/types.def"

@@ -28,15 +28,12 @@ static void release(void *arg)
 /* The script that n names, without what belongs to the processor. */
 static int reference(const qdi_build *b, const qd_json_node *n, qd_script_ref *out, qd_err *err)
 {
-    static const char *const own[] = {"tag", "description", "if", "ignore_failure", "on_failure"};
     if (n->type != QD_JSON_T_OBJECT) return qd_script_ref_parse(n, out, err);
     qd_json_node copy = *n, *last = NULL;
     copy.first = NULL;
     copy.n = 0;
     for (const qd_json_node *m = n->first; m; m = m->next) {
-        bool skip = false;
-        for (size_t i = 0; i < QD_COUNT_OF(own); i++) skip |= qd_str_is(m->key, own[i]);
-        if (skip) continue;
+        if (qdi_arg_common(m->key)) continue;
         qd_json_node *c = qd_arena_alloc(b->a, sizeof *c);
         if (!c) return qd_err_nomem(err, "pipeline");
         *c = *m;

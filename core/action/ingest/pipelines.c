@@ -58,6 +58,7 @@ int qd_pipelines_open(qd_actions *a, qd_err *err)
     p->settings = (qd_ingest_settings){.account = a->account,
                                        .env = a->env,
                                        .data_path = a->data_path,
+                                       .plugins = a->plugins,
                                        .stored = stored,
                                        .arg = a};
     qd_account_init(&p->account, "pipelines", NULL, ACCOUNT_MAX);
