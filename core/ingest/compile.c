@@ -70,6 +70,10 @@ static int of_member(qdi_build *outer, const qd_json_node *n, qdi_step *out, qd_
 {
     qdi_build b = *outer;
     *out = (qdi_step){.type = qdi_ingest_type(n->key)};
+    if (!out->type) {
+        int rc = qdi_plugged_type(outer, n->key, &out->type, err);
+        if (rc) return rc;
+    }
     if (!out->type) return unknown(outer, n, err);
     b.type = out->type->name;
     b.tag = (qd_str){NULL, 0};
@@ -184,7 +188,7 @@ int qd_ingest_compile(const qd_ingest_settings *s, qd_str id, qd_str json, qd_in
     atomic_store(&p->refs, 1);
     p->id = qd_arena_str(&p->arena, id);
     p->json = qd_arena_str(&p->arena, json);
-    qdi_build b = {.s = s, .a = &p->arena, .nsteps = &nsteps};
+    qdi_build b = {.s = s, .a = &p->arena, .nsteps = &nsteps, .stored = &p->stored};
     int rc = p->id.p && p->json.p ? compile(&b, p, err) : qd_err_nomem(err, "pipeline");
     if (rc)
         qd_ingest_unref(p);
@@ -209,6 +213,15 @@ void qd_ingest_unref(qd_ingest_pipeline *p)
 qd_str qd_ingest_id(const qd_ingest_pipeline *p)
 {
     return p->id;
+}
+
+bool qd_ingest_current(const qd_ingest_pipeline *p,
+                       uint64_t (*revision)(const void *arg, qd_str id), const void *arg)
+{
+    for (const qdi_stored *s = p->stored; s; s = s->next) {
+        if (revision(arg, s->id) != s->revision) return false;
+    }
+    return true;
 }
 
 qd_ingest_counts *qd_ingest_counts_of(qd_ingest_pipeline *p)
@@ -267,7 +280,7 @@ void qd_ingest_counts_take(qd_ingest_pipeline *p, const qd_ingest_pipeline *from
 {
     take(&p->counts, &from->counts);
     for (uint32_t k = 0; k < p->steps.n && k < from->steps.n; k++) {
-        if (p->steps.at[k].type != from->steps.at[k].type) break;
+        if (strcmp(p->steps.at[k].type->name, from->steps.at[k].type->name) != 0) break;
         if (!qd_str_eq(p->steps.at[k].tag, from->steps.at[k].tag)) break;
         take(p->steps.at[k].counts, from->steps.at[k].counts);
     }

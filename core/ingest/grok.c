@@ -317,6 +317,16 @@ int qd_grok_find(const qd_grok *g, qdi_regex_room *room, qd_str text, size_t fro
     return 1;
 }
 
+uint32_t qd_grok_captures(const qd_grok *g)
+{
+    return g->ncaptures;
+}
+
+qd_str qd_grok_capture_name(const qd_grok *g, uint32_t k)
+{
+    return g->captures[k].name;
+}
+
 bool qd_grok_value_at(const qd_grok *g, qdi_regex_room *room, qd_str text, uint32_t k,
                       qd_grok_value *out)
 {

@@ -9,7 +9,8 @@
 #define QD_INGEST_INGEST_H
 
 #include "ingest/value.h"
-#include "runtime/env.h"
+#include "plugin/host.h"
+#include "runtime/task.h"
 #include <stdatomic.h>
 
 /* What one thing, a pipeline or a processor of it, has done. */
@@ -24,7 +25,16 @@ typedef struct qd_ingest_pipeline qd_ingest_pipeline;
 typedef struct qd_ingest_settings {
     qd_account *account;
     qd_env *env;
-    qd_str data_path; /* where the databases of geoip lie, below ingest-geoip */
+    qd_str data_path;              /* where the databases of geoip lie, below ingest-geoip */
+    const qd_plugin_host *plugins; /* whose processors pipelines may name; NULL: none */
+    /* A stored script by its id, its text in the arena, and the revision of its record. 0 with
+     * *source {NULL,0}: there is none. NULL: there are no stored scripts. */
+    int (*stored)(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                  uint64_t *revision, qd_err *err);
+    void *arg;
+    /* A stored script that cannot be had does not fail the pipeline, but the processor that runs
+     * it: the script may have gone after the pipeline was stored. */
+    bool late;
 } qd_ingest_settings;
 
 /* Compiles a pipeline with one reference. QD_E_ES_PARSE with processor_type, processor_tag and
@@ -38,6 +48,10 @@ qd_ingest_pipeline *qd_ingest_ref(qd_ingest_pipeline *p);
 void qd_ingest_unref(qd_ingest_pipeline *p);
 /* Its id. */
 qd_str qd_ingest_id(const qd_ingest_pipeline *p);
+/* Are the stored scripts that it has compiled still those of now? revision: of a script's record,
+ * 0: there is none. */
+bool qd_ingest_current(const qd_ingest_pipeline *p,
+                       uint64_t (*revision)(const void *arg, qd_str id), const void *arg);
 /* Its counters. */
 qd_ingest_counts *qd_ingest_counts_of(qd_ingest_pipeline *p);
 /* Writes the members of one pipeline in the statistics: count … processors. */
@@ -62,6 +76,7 @@ typedef struct qd_ingest_calls {
     /* A pipeline by its id, with a reference that the run gives back; NULL: there is none. */
     qd_ingest_pipeline *(*find)(void *arg, qd_str id);
     void *arg;
+    qd_task *task; /* whose end calls of plugins look for; NULL: none */
 } qd_ingest_calls;
 
 typedef struct qd_ingest_run qd_ingest_run;
@@ -79,6 +94,13 @@ enum { QD_INGEST_DROPPED = 1, QD_INGEST_REROUTED = 2 };
  * the same kind is to run), or the error of a processor. */
 QD_MUST_CHECK
 int qd_ingest_apply(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err);
+#define QD_INGEST_BATCH 32u
+/* The same for n documents, at most QD_INGEST_BATCH, each in a run of its own, a processor at a
+ * time: one of a plugin gets them in one call. rc[i], err[i]: as qd_ingest_apply gives them. */
+void qd_ingest_apply_all(qd_ingest_run *const *runs, uint32_t n, qd_ingest_pipeline *p, int *rc,
+                         qd_err *const *err);
+/* Is that worth while: has it a processor of a plugin? */
+bool qd_ingest_batched(const qd_ingest_pipeline *p);
 /* The document as it is now, its text in the arena. QD_E_ARG: what processors made of its metadata
  * is none; QD_E_NOMEM. */
 QD_MUST_CHECK
@@ -103,8 +125,12 @@ void qd_ingest_trace_set(qd_ingest_run *r,
 /* Writes the grok patterns of a set ("disabled" or "v1") as members, sorted or in their order. */
 QD_MUST_CHECK
 int qd_ingest_grok_write(bool ecs, bool sorted, qd_json_writer *w, qd_err *err);
-/* Writes {"type":"append"}, … of all processors that work here, for _nodes/ingest. */
-void qd_ingest_types_write(qd_json_writer *w);
+/* Writes {"type":"append"}, … of all processors that work here, plugins' too, for _nodes/ingest. */
+void qd_ingest_types_write(const qd_plugin_host *plugins, qd_json_writer *w);
+/* QD_E_EXISTS when a plugin provides a processor that is built in; QD_E_ARG: its name is too long.
+ */
+QD_MUST_CHECK
+int qd_ingest_plugins_check(const qd_plugin_host *host, qd_err *err);
 /* Does a processor of that name work here? */
 bool qd_ingest_type_known(qd_str name);
 

@@ -37,6 +37,9 @@ int qdi_path_set(qd_ingest_run *r, const qdi_path *p, qd_iv v, qd_err *err);
 QD_MUST_CHECK
 int qdi_path_append(qd_ingest_run *r, const qdi_path *p, const qd_iv *v, bool duplicates,
                     qd_err *err);
+/* QD_E_ARG for metadata that cannot go: what an index and a version are. */
+QD_MUST_CHECK
+int qdi_path_check_removal(const qdi_path *p, qd_err *err);
 /* Removes the value there. */
 QD_MUST_CHECK
 int qdi_path_remove(qd_ingest_run *r, const qdi_path *p, qd_err *err);
@@ -91,6 +94,9 @@ typedef struct qdi_processor_type {
     int (*make)(qdi_build *b, void *config, qd_err *err);
     /* Changes the run's document: 0, QD_INGEST_DROPPED, QD_INGEST_REROUTED or an error. */
     int (*run)(const void *config, qd_ingest_run *r, qd_err *err);
+    /* The same for documents of n runs in one call, into rc; NULL: one by one. */
+    void (*run_all)(const void *config, qd_ingest_run *const *runs, uint32_t n, int *rc,
+                    qd_err *const *err);
     /* The parameter that a text in place of the parameters' object gives; NULL: none does. */
     const char *short_form;
 } qdi_processor_type;
@@ -121,6 +127,12 @@ int qdi_steps_run(qd_ingest_run *r, const qdi_steps *s, qd_err *err);
 /* --- parameters (params.c) --- */
 
 #define QDI_PARAMS_MAX 64u
+/* A stored script as it was compiled. */
+typedef struct qdi_stored {
+    struct qdi_stored *next;
+    qd_str id;
+    uint64_t revision; /* 0: there was none */
+} qdi_stored;
 /* The compilation of one processor; of a pipeline in all others. */
 struct qdi_build {
     const qd_ingest_settings *s;
@@ -130,12 +142,15 @@ struct qdi_build {
     const qd_json_node *config;
     uint64_t used; /* bit by number of a member of config */
     uint32_t depth, *nsteps;
+    qdi_stored **stored; /* to which stored scripts are added */
 };
 /* QD_E_ES_PARSE "[property] reason" with the details of Elasticsearch; property NULL: none. */
 int qdi_arg_fail(const qdi_build *b, const char *property, qd_err *err, const char *fmt, ...)
     QD_PRINTF(4, 5);
 /* The same around an error that is set: its text is the reason. */
 int qdi_arg_wrap(const qdi_build *b, const char *property, qd_err *err);
+/* Is it one that every processor has: tag, if …? */
+bool qdi_arg_common(qd_str key);
 /* A member, which counts as read; NULL: none. A null counts as none. */
 const qd_json_node *qdi_arg(qdi_build *b, const char *key);
 /* Text; standard NULL: it is required, else what holds without it ("" counts as a value; p NULL of
@@ -208,6 +223,8 @@ struct qd_ingest_run {
     qdi_regex_room regex;
     qd_iv source, meta, ingest; /* meta: _index …; ingest: what stands below _ingest */
     qd_str type;
+    int64_t now_ms;                  /* of _ingest.timestamp and of scripts */
+    struct qdi_scripting *scripting; /* NULL: no script ran yet */
     uint32_t steps, depth;
     uint32_t npipelines;
     QD_VEC(qd_ingest_pipeline *) held; /* whose texts the document may have, until it ends */
@@ -241,12 +258,18 @@ int qdi_script_make(const qdi_build *b, const char *property, const qd_json_node
 /* Does the condition hold for the run's document? 1, 0 or an error. */
 QD_MUST_CHECK
 int qdi_script_test(const qdi_script *s, qd_ingest_run *r, qd_err *err);
+/* What scripts of a run need is freed; NULL is fine. */
+typedef struct qdi_scripting qdi_scripting;
+void qdi_scripting_free(qdi_scripting *s);
 /* Runs the processor script on the run's document. */
 QD_MUST_CHECK
 int qdi_script_run(const qdi_script *s, qd_ingest_run *r, qd_err *err);
 
 /* The row of a name, NULL. */
 const qdi_processor_type *qdi_ingest_type(qd_str name);
+/* The row of a plugin's processor, in the build's arena; *out NULL: no plugin provides it. */
+QD_MUST_CHECK
+int qdi_plugged_type(const qdi_build *b, qd_str name, const qdi_processor_type **out, qd_err *err);
 
 #define QDI_PROCESSOR(name) extern const qdi_processor_type qdi_processor_##name;
 #include "ingest/types.def"

@@ -55,6 +55,14 @@ const char *qdi_node_class(const qd_json_node *n)
     }
 }
 
+bool qdi_arg_common(qd_str key)
+{
+    static const char *const names[] = {"tag", "description", "if", "ignore_failure", "on_failure"};
+    for (size_t i = 0; i < QD_COUNT_OF(names); i++)
+        if (qd_str_is(key, names[i])) return true;
+    return false;
+}
+
 const qd_json_node *qdi_arg(qdi_build *b, const char *key)
 {
     uint32_t k = 0;

@@ -198,6 +198,15 @@ int qdi_path_append(qd_ingest_run *r, const qdi_path *p, const qd_iv *v, bool du
     return qdi_path_set(r, p, list, err);
 }
 
+int qdi_path_check_removal(const qdi_path *p, qd_err *err)
+{
+    qd_str name = p->at[0];
+    if (p->root != QDI_ROOT_META || (!qd_str_is(name, "_index") && !qd_str_is(name, "_version") &&
+                                     !qd_str_is(name, "_version_type")))
+        return 0;
+    return qd_err_set(err, QD_E_ARG, "cannot remove metadata field [%.*s]", QD_STR_ARG(p->full));
+}
+
 int qdi_path_remove(qd_ingest_run *r, const qdi_path *p, qd_err *err)
 {
     qd_iv *in;

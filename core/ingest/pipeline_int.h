@@ -9,6 +9,7 @@ struct qd_ingest_pipeline {
     qd_arena arena;
     qd_str id, json;
     qdi_steps steps, on_failure;
+    qdi_stored *stored; /* the scripts that it names by id */
     qd_ingest_counts counts;
 };
 

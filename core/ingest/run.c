@@ -35,6 +35,7 @@ void qd_ingest_run_close(qd_ingest_run *r)
     qd_json_reader_fini(&r->reader);
     qd_buf_fini(&r->out);
     qdi_regex_room_free(&r->regex);
+    qdi_scripting_free(r->scripting);
     qd_arena_fini(&r->arena);
     qd_free(r);
 }
@@ -81,7 +82,8 @@ static bool put_meta(qd_ingest_run *r, const qd_ingest_doc *d)
 static bool put_timestamp(qd_ingest_run *r)
 {
     char text[128];
-    size_t n = qd_date_print(qd_date_format_default(), qd_env_wall_ms(r->s->env), NULL, text);
+    r->now_ms = qd_env_wall_ms(r->s->env);
+    size_t n = qd_date_print(qd_date_format_default(), r->now_ms, NULL, text);
     qd_str s = qd_arena_str(&r->arena, (qd_str){text, n});
     return s.p && put_str(r, &r->ingest, "timestamp", s);
 }
@@ -271,62 +273,76 @@ static void note_failed(qd_ingest_run *r, const qdi_step *s)
     if (r->npipelines > 1) r->failed_pipeline = r->pipelines[r->npipelines - 1]->id;
 }
 
+/* One processor more runs on the document. */
+static int count_step(qd_ingest_run *r, qd_err *err)
+{
+    if (++r->steps <= QDI_STEPS_MAX) return 0;
+    return qd_err_set(err, QD_E_ARG, "more than [%u] processors ran for one document",
+                      QDI_STEPS_MAX);
+}
+
+static void count(qd_ingest_counts *c, uint64_t n, uint64_t failed, uint64_t ns)
+{
+    atomic_fetch_add_explicit(&c->count, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->ns, ns, memory_order_relaxed);
+    if (failed) atomic_fetch_add_explicit(&c->failed, failed, memory_order_relaxed);
+}
+
 static int one(qd_ingest_run *r, const qdi_step *s, qd_err *err)
 {
     uint64_t from = qd_env_mono_ns(r->s->env);
-    if (++r->steps > QDI_STEPS_MAX)
-        return qd_err_set(err, QD_E_ARG, "more than [%u] processors ran for one document",
-                          QDI_STEPS_MAX);
-    int rc = s->type->run(s->config, r, err);
-    atomic_fetch_add_explicit(&s->counts->count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&s->counts->ns, qd_env_mono_ns(r->s->env) - from,
-                              memory_order_relaxed);
-    if (rc < 0) atomic_fetch_add_explicit(&s->counts->failed, 1, memory_order_relaxed);
+    int rc = count_step(r, err);
+    if (rc) return rc;
+    rc = s->type->run(s->config, r, err);
+    count(s->counts, 1, rc < 0, qd_env_mono_ns(r->s->env) - from);
     return rc;
+}
+
+/* Does the processor run on the document? 1, 0 or an error. */
+static int wanted(qd_ingest_run *r, const qdi_step *s, qd_err *err)
+{
+    int yes = s->condition ? qdi_script_test(s->condition, r, err) : 1;
+    if (!yes) tell(r, s, "skipped", NULL);
+    return yes;
+}
+
+/* After a processor: 0, the document goes on, or what the steps as a whole come to. */
+static int after(qd_ingest_run *r, const qdi_step *s, int rc, qd_err *err)
+{
+    if (rc >= 0) {
+        tell(r, s, rc == QD_INGEST_DROPPED ? "dropped" : "success", NULL);
+        return rc;
+    }
+    if (ended(r, rc)) return rc;
+    note_failed(r, s);
+    tell(r, s, s->ignore_failure ? "error_ignored" : "error", err);
+    if (s->ignore_failure) {
+        qd_err_fini(err);
+        r->failed_type = NULL;
+        return 0;
+    }
+    return s->on_failure ? recover(r, s->on_failure, err) : rc;
+}
+
+static int step(qd_ingest_run *r, const qdi_step *s, qd_err *err)
+{
+    int yes = wanted(r, s, err);
+    return yes ? after(r, s, yes < 0 ? yes : one(r, s, err), err) : 0;
 }
 
 int qdi_steps_run(qd_ingest_run *r, const qdi_steps *steps, qd_err *err)
 {
-    for (uint32_t k = 0; k < steps->n; k++) {
-        const qdi_step *s = &steps->at[k];
-        int yes = s->condition ? qdi_script_test(s->condition, r, err) : 1;
-        if (!yes) {
-            tell(r, s, "skipped", NULL);
-            continue;
-        }
-        int rc = yes < 0 ? yes : one(r, s, err);
-        if (rc == 0) {
-            tell(r, s, "success", NULL);
-            continue;
-        }
-        if (rc > 0) {
-            tell(r, s, rc == QD_INGEST_DROPPED ? "dropped" : "success", NULL);
-            return rc;
-        }
-        if (ended(r, rc)) return rc;
-        note_failed(r, s);
-        tell(r, s, s->ignore_failure ? "error_ignored" : "error", err);
-        if (s->ignore_failure) {
-            qd_err_fini(err);
-            r->failed_type = NULL;
-            continue;
-        }
-        if (!s->on_failure) return rc;
-        rc = recover(r, s->on_failure, err);
-        if (rc) return rc;
-    }
-    return 0;
+    int rc = 0;
+    for (uint32_t k = 0; k < steps->n && !rc; k++) rc = step(r, &steps->at[k], err);
+    return rc;
 }
 
 /* --- pipelines --- */
 
-static int within(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
+/* The document's steps have come to rc: the pipeline's own on_failure. */
+static int finish(qd_ingest_run *r, qd_ingest_pipeline *p, int rc, qd_err *err)
 {
-    r->pipelines[r->npipelines++] = p;
-    int rc = qdi_steps_run(r, &p->steps, err);
-    if (rc < 0 && !ended(r, rc) && p->on_failure.n) rc = recover(r, &p->on_failure, err);
-    r->npipelines--;
-    return rc;
+    return rc < 0 && !ended(r, rc) && p->on_failure.n ? recover(r, &p->on_failure, err) : rc;
 }
 
 /* Constants of a pipeline become values of the document without a copy. */
@@ -340,41 +356,115 @@ static int hold(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
     return 0;
 }
 
-static int run_pipeline(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
+/* A document in a pipeline. */
+typedef struct visit {
+    qd_iv was; /* _ingest.pipeline before */
+    uint64_t from;
+} visit;
+
+static int enter(qd_ingest_run *r, qd_ingest_pipeline *p, visit *v, qd_err *err)
 {
-    int held = hold(r, p, err);
-    if (held) return held;
-    qd_iv was = {.kind = QD_IV_NULL}, *now = qd_iv_get(&r->ingest, QD_STR("pipeline"));
-    uint64_t from = qd_env_mono_ns(r->s->env);
+    const qd_iv *now = qd_iv_get(&r->ingest, QD_STR("pipeline"));
+    int rc = hold(r, p, err);
+    if (rc) return rc;
+    *v = (visit){.from = qd_env_mono_ns(r->s->env)};
     for (uint32_t k = 0; k < r->npipelines; k++) {
         if (!qd_str_eq(r->pipelines[k]->id, p->id)) continue;
-        int rc =
-            qd_err_set(err, QD_E_STATE, "Cycle detected for pipeline: %.*s", QD_STR_ARG(p->id));
+        rc = qd_err_set(err, QD_E_STATE, "Cycle detected for pipeline: %.*s", QD_STR_ARG(p->id));
         qd_err_type(err, "illegal_state_exception", 500);
         return rc;
     }
     if (r->npipelines == QDI_NESTING_MAX)
         return qd_err_set(err, QD_E_ARG, "pipelines may run within one another [%u] deep",
                           QDI_NESTING_MAX);
-    if (now) was = *now;
+    if (now) v->was = *now;
     if (!put_str(r, &r->ingest, "pipeline", p->id)) return qdi_run_nomem(err);
     atomic_fetch_add_explicit(&p->counts.current, 1, memory_order_relaxed);
-    int rc = within(r, p, err);
+    r->pipelines[r->npipelines++] = p;
+    return 0;
+}
+
+static int leave(qd_ingest_run *r, qd_ingest_pipeline *p, const visit *v, int rc, qd_err *err)
+{
+    rc = finish(r, p, rc, err);
+    r->npipelines--;
     atomic_fetch_sub_explicit(&p->counts.current, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->counts.count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->counts.ns, qd_env_mono_ns(r->s->env) - from,
-                              memory_order_relaxed);
-    if (rc < 0) atomic_fetch_add_explicit(&p->counts.failed, 1, memory_order_relaxed);
-    if (was.kind == QD_IV_STR)
-        (void)put(r, &r->ingest, "pipeline", was);
+    count(&p->counts, 1, rc < 0, qd_env_mono_ns(r->s->env) - v->from);
+    if (v->was.kind == QD_IV_STR)
+        (void)put(r, &r->ingest, "pipeline", v->was);
     else
         (void)qd_iv_remove(&r->ingest, QD_STR("pipeline"));
     return rc;
 }
 
+static int run_pipeline(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
+{
+    visit v;
+    int rc = enter(r, p, &v, err);
+    return rc ? rc : leave(r, p, &v, qdi_steps_run(r, &p->steps, err), err);
+}
+
 int qd_ingest_apply(qd_ingest_run *r, qd_ingest_pipeline *p, qd_err *err)
 {
     return run_pipeline(r, p, err);
+}
+
+/* --- several documents ---------------------------------------------------------------------- */
+
+/* One processor on the documents that go on, those that it is to run on in one call. */
+static void step_all(qd_ingest_run *const *runs, uint32_t n, const qdi_step *s, int *rc,
+                     qd_err *const *err)
+{
+    qd_ingest_run *some[QD_INGEST_BATCH];
+    qd_err *errs[QD_INGEST_BATCH];
+    uint32_t of[QD_INGEST_BATCH], nsome = 0, nfailed = 0;
+    int rcs[QD_INGEST_BATCH];
+    uint64_t from = qd_env_mono_ns(runs[0]->s->env);
+    for (uint32_t i = 0; i < n; i++) {
+        if (rc[i]) continue;
+        int yes = wanted(runs[i], s, err[i]);
+        if (yes > 0) yes = count_step(runs[i], err[i]) ? QD_E_ARG : 1;
+        if (yes < 0) rc[i] = after(runs[i], s, yes, err[i]);
+        if (yes <= 0) continue;
+        some[nsome] = runs[i];
+        errs[nsome] = err[i];
+        of[nsome++] = i;
+    }
+    if (!nsome) return;
+    s->type->run_all(s->config, some, nsome, rcs, errs);
+    for (uint32_t k = 0; k < nsome; k++) nfailed += rcs[k] < 0;
+    count(s->counts, nsome, nfailed, qd_env_mono_ns(runs[0]->s->env) - from);
+    for (uint32_t k = 0; k < nsome; k++) rc[of[k]] = after(some[k], s, rcs[k], errs[k]);
+}
+
+void qd_ingest_apply_all(qd_ingest_run *const *runs, uint32_t n, qd_ingest_pipeline *p, int *rc,
+                         qd_err *const *err)
+{
+    visit visits[QD_INGEST_BATCH];
+    bool in[QD_INGEST_BATCH];
+    qd_assert(n <= QD_INGEST_BATCH);
+    for (uint32_t i = 0; i < n; i++) {
+        rc[i] = enter(runs[i], p, &visits[i], err[i]);
+        in[i] = !rc[i];
+    }
+    for (uint32_t k = 0; n && k < p->steps.n; k++) {
+        const qdi_step *s = &p->steps.at[k];
+        if (s->type->run_all) {
+            step_all(runs, n, s, rc, err);
+            continue;
+        }
+        for (uint32_t i = 0; i < n; i++)
+            if (!rc[i]) rc[i] = step(runs[i], s, err[i]);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (in[i]) rc[i] = leave(runs[i], p, &visits[i], rc[i], err[i]);
+}
+
+bool qd_ingest_batched(const qd_ingest_pipeline *p)
+{
+    for (uint32_t k = 0; k < p->steps.n; k++)
+        if (p->steps.at[k].type->run_all) return true;
+    return false;
 }
 
 int qdi_run_pipeline(qd_ingest_run *r, qd_str id, bool ignore_missing, qd_err *err)

@@ -15,12 +15,20 @@ const qdi_processor_type *qdi_ingest_type(qd_str name)
     return NULL;
 }
 
-void qd_ingest_types_write(qd_json_writer *w)
+void qd_ingest_types_write(const qd_plugin_host *plugins, qd_json_writer *w)
 {
+    size_t pos = 0;
+    qd_str name;
+    qd_self *self;
     for (uint32_t k = 0; k < QD_COUNT_OF(types); k++) {
         if (!qdi_script_there && strcmp(types[k]->name, "script") == 0) continue;
         qd_json_object(w);
         qd_json_field_c(w, "type", types[k]->name);
+        qd_json_object_end(w);
+    }
+    while (plugins && qd_plugin_next(plugins, QD_KIND_PROCESSOR, &pos, &name, &self)) {
+        qd_json_object(w);
+        qd_json_field_str(w, "type", name);
         qd_json_object_end(w);
     }
 }

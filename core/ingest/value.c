@@ -181,9 +181,52 @@ void qd_iv_write(const qd_iv *v, qd_json_writer *w)
     }
 }
 
+/* Open addressing over members: number + 1, 0 is free. Keys that a processor makes of a text may be
+ * as many as the text has bytes, so that looking at each for each would take hours. */
+struct qd_iv_index {
+    uint32_t mask, n; /* n: members that it has; other than the object's: it is stale */
+    uint32_t at[];
+};
+#define INDEX_FROM 32u /* members */
+
+static void index_add(struct qd_iv_index *x, const qd_iv *map)
+{
+    uint32_t i = (uint32_t)qd_json_key_hash(map->members[x->n].key) & x->mask;
+    while (x->at[i]) i = (i + 1) & x->mask;
+    x->at[i] = ++x->n;
+}
+
+/* The index of an object with room for another member, made or made anew; false: no memory. */
+static bool index_of(qd_arena *a, qd_iv *map)
+{
+    struct qd_iv_index *x = map->index;
+    uint32_t slots = 64;
+    if (x && x->n == map->n && map->n <= x->mask / 2) return true;
+    while (slots < 2 * (map->n == map->cap ? 2 * map->cap : map->cap)) slots *= 2;
+    if (!x || x->mask < slots - 1) x = qd_arena_alloc(a, sizeof *x + slots * sizeof x->at[0]);
+    if (!x) return false;
+    if (x != map->index) x->mask = slots - 1;
+    memset(x->at, 0, ((size_t)x->mask + 1) * sizeof x->at[0]);
+    x->n = 0;
+    map->index = x;
+    while (x->n < map->n) index_add(x, map);
+    return true;
+}
+
+static qd_iv *by_index(const qd_iv *map, qd_str key)
+{
+    const struct qd_iv_index *x = map->index;
+    for (uint32_t i = (uint32_t)qd_json_key_hash(key) & x->mask; x->at[i]; i = (i + 1) & x->mask) {
+        qd_iv_member *m = &map->members[x->at[i] - 1];
+        if (qd_str_eq(m->key, key)) return &m->value;
+    }
+    return NULL;
+}
+
 qd_iv *qd_iv_get(const qd_iv *map, qd_str key)
 {
     if (map->kind != QD_IV_MAP) return NULL;
+    if (map->n > INDEX_FROM && map->index && map->index->n == map->n) return by_index(map, key);
     for (uint32_t k = 0; k < map->n; k++) {
         if (qd_str_eq(map->members[k].key, key)) return &map->members[k].value;
     }
@@ -192,6 +235,7 @@ qd_iv *qd_iv_get(const qd_iv *map, qd_str key)
 
 qd_iv *qd_iv_put(qd_arena *a, qd_iv *map, qd_str key)
 {
+    if (map->n > INDEX_FROM && !index_of(a, map)) return NULL;
     qd_iv *there = qd_iv_get(map, key);
     if (there) return there;
     if (map->n == map->cap) {
@@ -203,7 +247,9 @@ qd_iv *qd_iv_put(qd_arena *a, qd_iv *map, qd_str key)
         map->cap = cap;
     }
     map->members[map->n] = (qd_iv_member){.key = key};
-    return &map->members[map->n++].value;
+    map->n++;
+    if (map->index && map->index->n + 1 == map->n) index_add(map->index, map);
+    return &map->members[map->n - 1].value;
 }
 
 bool qd_iv_remove(qd_iv *map, qd_str key)
@@ -213,6 +259,7 @@ bool qd_iv_remove(qd_iv *map, qd_str key)
     uint32_t k = 0;
     while (&map->members[k].value != there) k++;
     map->n--;
+    if (map->index) map->index->n = UINT32_MAX;
     memmove(&map->members[k], &map->members[k + 1], (map->n - k) * sizeof map->members[0]);
     return true;
 }
@@ -251,6 +298,7 @@ static int copy(qd_arena *a, const qd_iv *from, uint32_t depth, qd_iv *to)
             rc = copy(a, &from->items[k], depth + 1, &to->items[k]);
     } else if (from->kind == QD_IV_MAP) {
         to->cap = from->n;
+        to->index = NULL;
         to->members = qd_arena_alloc(a, from->n * sizeof *to->members + 1);
         if (!to->members) return QD_E_NOMEM;
         for (uint32_t k = 0; k < from->n && !rc; k++) {

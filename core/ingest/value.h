@@ -30,6 +30,7 @@ typedef enum qd_iv_kind {
 
 typedef struct qd_iv qd_iv;
 typedef struct qd_iv_member qd_iv_member;
+struct qd_iv_index; /* of the keys of a large object, value.c */
 struct qd_iv {
     uint8_t kind;
     bool truth;      /* BOOL */
@@ -38,7 +39,10 @@ struct qd_iv {
         int64_t i;
         qd_str s;
         qd_iv *items;
-        qd_iv_member *members;
+        struct {
+            qd_iv_member *members;
+            struct qd_iv_index *index; /* NULL: none yet */
+        };
     };
 };
 struct qd_iv_member {

@@ -56,6 +56,7 @@ static const struct {
     [QD_KIND_AGGREGATION] = {QD_AGGREGATION_MAJOR, QD_AGGREGATION_MINOR},
     [QD_KIND_FIELD] = {QD_FIELD_MAJOR, QD_FIELD_MINOR},
     [QD_KIND_ROUTE] = {QD_ROUTE_MAJOR, QD_ROUTE_MINOR},
+    [QD_KIND_PROCESSOR] = {QD_PROCESSOR_MAJOR, QD_PROCESSOR_MINOR},
 };
 
 static int check_kinds(const qd_plugin_host_config *config, const char *file, const qd_note *note,

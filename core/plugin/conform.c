@@ -255,6 +255,9 @@ void qd_conform_kind(qd_conform_run *r, uint32_t kind, const char *name, const v
     case QD_KIND_ROUTE:
         qd_conform_route(c, name, vtable);
         break;
+    case QD_KIND_PROCESSOR:
+        qd_conform_processor(c, name, vtable);
+        break;
     default:
         qd_conform_told(r, false, name, "unknown kind");
     }

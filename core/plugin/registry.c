@@ -10,6 +10,7 @@
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
+#include <quidditch/processor.h>
 #include <quidditch/route.h>
 #include <quidditch/storage.h>
 
@@ -136,6 +137,13 @@ static const slot route_slots[] = {
     {NULL, 0, 0, false},
 };
 
+static const slot processor_slots[] = {
+    SLOT(qd_processor_vtable, open, 0),
+    SLOT(qd_processor_vtable, run, 0),
+    SLOT(qd_processor_vtable, close, 0),
+    {NULL, 0, 0, false},
+};
+
 static const struct kind {
     const char *name;
     size_t size;
@@ -163,6 +171,8 @@ static const struct kind {
                        field_slots},
     [QD_KIND_ROUTE] = {"route", sizeof(qd_route_vtable), 0, QD_ROUTE_MAJOR, QD_ROUTE_MINOR,
                        route_slots},
+    [QD_KIND_PROCESSOR] = {"processor", sizeof(qd_processor_vtable), 0, QD_PROCESSOR_MAJOR,
+                           QD_PROCESSOR_MINOR, processor_slots},
 };
 
 const char *qd_plugin_kind_name(uint32_t kind)

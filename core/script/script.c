@@ -267,6 +267,15 @@ void qd_script_exec_open(qd_script_exec *x, const qd_script *s, qd_account *of)
     x->vars[QD_SCRIPT_V_DOC].tag = QD_SV_DOC;
 }
 
+void qd_script_exec_use(qd_script_exec *x, const qd_script *s)
+{
+    if (x->script->lang != s->lang) {
+        x->script->lang->close(x);
+        x->state = NULL;
+    }
+    x->script = s;
+}
+
 void qd_script_exec_close(qd_script_exec *x)
 {
     if (x->script) x->script->lang->close(x);

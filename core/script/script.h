@@ -77,6 +77,19 @@ typedef struct qd_script_host {
     bool (*has)(void *self, qd_str field);
     /* emit was called. */
     int (*emit)(void *self, const qd_sv *v, uint32_t n, qd_err *err);
+    /* Variables (QD_SCRIPT_BIT: ctx, params) that the host makes when the script wants them, the
+     * functions below; the others stand in vars. Those with a result: 0 or QD_E_NOMEM. */
+    uint32_t lazy;
+    /* The value to which n >= 1 names lead, as far as maps do; *used: how many were followed, the
+     * language follows the others. Missing ones are null. */
+    int (*member)(void *self, qd_script_var v, const qd_str *names, uint32_t n, qd_sv *out,
+                  uint32_t *used);
+    /* Puts the variable into vars as a map, with all that was put or handed out before. */
+    int (*whole)(void *self, qd_script_var v);
+    /* Is there such a member? */
+    bool (*there)(void *self, qd_script_var v, qd_str name);
+    /* Sets a member. */
+    int (*put)(void *self, qd_script_var v, qd_str name, const qd_sv *value);
     void *self;
 } qd_script_host;
 
@@ -172,6 +185,8 @@ void qd_script_cache_close(void);
 
 /* Prepares runs of s (borrowed); memory is charged to account. */
 void qd_script_exec_open(qd_script_exec *x, const qd_script *s, qd_account *account);
+/* The next runs are of s (borrowed): what an earlier script needed is used again. */
+void qd_script_exec_use(qd_script_exec *x, const qd_script *s);
 /* Frees what runs hold. */
 void qd_script_exec_close(qd_script_exec *x);
 /* Runs. *out lies in the arena. QD_E_ARG script_exception ("runtime error"), QD_E_NOMEM. */

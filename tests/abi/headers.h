@@ -12,6 +12,7 @@
 #include <quidditch/operator.h>
 #include <quidditch/peers.h>
 #include <quidditch/plugin.h>
+#include <quidditch/processor.h>
 #include <quidditch/route.h>
 #include <quidditch/storage.h>
 #include <quidditch/types.h>

@@ -85,3 +85,11 @@ units: $(BENCH_BUDGET) $(BENCH_BUDGET)_slow
 .PHONY: bench-budget
 bench-budget: $(BENCH_BUDGET)
 	perl tests/bench/budget.pl $(if $(UPDATE),--update)
+# make bench-ingest: conditions of pipelines, and a pipeline of five processors with grok.
+BENCH_INGEST := $(OUT)/tests/bench/ingest
+$(BENCH_INGEST): $(OBJ)/tests/bench/ingest.o $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(CORE_LIBS) -Wl,--end-group $(SYSLIBS)
+.PHONY: bench-ingest
+bench-ingest: $(BENCH_INGEST)
+	$(BENCH_INGEST)

@@ -26,7 +26,7 @@ SKIP: {
     is($out, "1\n", 'pkg-config knows the ABI');
 
     for my $example (['token-filter', 'example-reverse'], ['query-operator', 'example-spelling'], ['bm25-operator', 'example-bm25'],
-                     ['aggregation', 'example-geometric'], ['aggregation-strings', 'example-lengths'], ['aggregation-terms', 'example-values'], ['flat-vectors', 'example-vectors']) {
+                     ['aggregation', 'example-geometric'], ['aggregation-strings', 'example-lengths'], ['aggregation-terms', 'example-values'], ['flat-vectors', 'example-vectors'], ['processor', 'example-entropy']) {
         my ($folder, $name) = @$example;
         # Copied away: nothing of the product's tree is in reach.
         sh("cp -r '$home/share/quidditch/sdk/examples/$folder' '$dir/$name'");
@@ -56,7 +56,7 @@ SKIP: {
     is((sh("make -C '$dir/example-reverse' uninstall"))[0], 0, 'make uninstall');
     ok(!-e "$home/lib/quidditch/plugins/example-reverse.so", 'it is gone');
 
-    for my $kind (qw(aggregation bucket_aggregation operator tokenizer token_filter char_filter analyzer field storage coordination frontend route)) {
+    for my $kind (qw(aggregation bucket_aggregation operator tokenizer token_filter char_filter analyzer field storage coordination frontend route processor)) {
         my $new = "my-$kind" =~ tr/_/-/r;
         ($rc, $out) = sh("cd '$dir' && '$home/bin/qd' plugin new $kind $new");
         is($rc, 0, "qd plugin new $kind") or diag $out;

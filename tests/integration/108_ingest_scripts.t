@@ -38,7 +38,7 @@ my $r = $node->put('/_ingest/pipeline/bad', { processors => [ { set => { if => '
 is($r->{status}, 400, 'a condition that does not compile');
 is($r->{json}{error}{property_name}, 'if', 'names the property');
 is($node->put('/_ingest/pipeline/bad', { processors => [ { script => { source => 'ctx.n = ' } } ] })->{status}, 400, 'a script that does not compile');
-like($node->put('/_ingest/pipeline/bad', { processors => [ { script => { id => 'x' } } ] })->{content}, qr/stored scripts are not supported in pipelines/, 'a stored script');
+like($node->put('/_ingest/pipeline/bad', { processors => [ { script => { id => 'x' } } ] })->{content}, qr/unable to find script \[x\] in cluster state/, 'a stored script that is not there');
 
 put('p', { drop => { if => "ctx.level == 'debug'" } }, { script => { source => "ctx.words = ctx.text.splitOnToken(' ').length" } }, { set => { if => 'ctx.words > 2', field => '_index', value => 'long' } });
 my $bulk = join '', map { qq({"index":{"_index":"short","_id":"$_->[0]"}}\n{"level":"$_->[1]","text":"$_->[2]"}\n) } [ 1, 'info', 'a b' ], [ 2, 'debug', 'x' ], [ 3, 'info', 'a b c d' ];

@@ -27,6 +27,12 @@ is($node->get("/$now/_count")->{json}{count}, 1, 'is counted');
 is_deeply([ keys %{ $node->get("/$now")->{json} } ], [$index], 'the index is shown');
 $r = $node->post('/_bulk?refresh=true', join '', map { "$_\n" } '{"index":{"_index":"<logs-{now/d}>","_id":"2"}}', '{"word":"a blue house","n":2}', '{"index":{"_index":"<old-{now-40d{yyyy.MM}}>","_id":"3"}}', '{"word":"a red boat","n":3}', '{"index":{"_index":"<old-{now-40d>","_id":"4"}}', '{}');
 is($r->{status}, 400, 'a bulk with an expression that is open ended') or diag $r->{content};
+for my $wrong ([ '<old-{now-40d>', 'date math placeholder is open ended' ], [ '<old}{now}>', 'invalid character at position [4]. `{` and `}` are reserved characters and should be escaped when used as part of the index name using `\\` (e.g. `\\{text\\}`)' ],
+    [ '<x{now{yyyy{}}}>', 'invalid character in placeholder at position [11]' ]) {
+    my $e = $node->post('/_bulk', join '', map { "$_\n" } JSON::PP::encode_json({ index => { _index => $wrong->[0] } }), '{}')->{json};
+    my $inner = substr $wrong->[0], 1, -1;
+    is($e->{error}{reason} // $e->{items}[0]{index}{error}{reason}, "invalid dynamic name expression [$inner]. $wrong->[1]", $wrong->[0]);
+}
 $r = $node->post('/_bulk?refresh=true', join '', map { "$_\n" } '{"index":{"_index":"<logs-{now/d}>","_id":"2"}}', '{"word":"a blue house","n":2}', '{"index":{"_index":"<old-{now-40d{yyyy.MM}}>","_id":"3"}}', '{"word":"a red boat","n":3}');
 is($node->get("/logs-*,-$now/_count")->{json}{count}, 0, 'excluded by a name with a time');
 is_deeply([ map { $_->{index}{_index} } @{ $r->{json}{items} } ], [ $index, $past ], 'a bulk');

@@ -112,3 +112,11 @@ $(SERVICE_FILES): $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_services.c te
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' $(TOY_PATH_$*) \
 		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<
+
+# A processor that misbehaves on request, and one with the name of a built-in processor.
+TOY_PROCESSOR_processor := toy_processor
+TOY_PROCESSOR_trim := trim
+$(OUT)/tests/plugins/toy-processor.so $(OUT)/tests/plugins/toy-trim.so: $(OUT)/tests/plugins/toy-%.so: tests/plugins/toy_processor.c tests/plugins/module.mk $(SDK_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize=% -fno-sanitize-recover=%,$(PLUGIN_FLAGS)) -DTOY_NAME='"toy-$*"' -DTOY_PROCESSOR='"$(TOY_PROCESSOR_$*)"' \
+		-shared -Wl,-z,now,-z,relro,-z,nodelete -o $@ $<

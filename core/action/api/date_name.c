@@ -9,10 +9,22 @@
 #define NAME_MAX_BYTES 4096u
 #define LIST_MAX_BYTES ((size_t)1 << 24)
 
+/* Of what stands between < and >, as Elasticsearch shows it. */
 static int bad(qd_str name, const char *why, qd_err *err)
 {
+    qd_str in = qd_str_sub(name, 1, name.n - 2);
     return qd_err_set(err, QD_E_ES_PARSE, "invalid dynamic name expression [%.*s]. %s",
-                      QD_STR_ARG(name), why);
+                      QD_STR_ARG(in), why);
+}
+
+/* at: in the name, < included. */
+static int bad_at(qd_str name, const char *where, size_t at, const char *more, qd_err *err)
+{
+    qd_str in = qd_str_sub(name, 1, name.n - 2);
+    return qd_err_set(err, QD_E_ES_PARSE,
+                      "invalid dynamic name expression [%.*s]. invalid character %sat position "
+                      "[%zu]%s",
+                      QD_STR_ARG(in), where, at, more);
 }
 
 /* The time in braces: "now/d", "now-1M{yyyy.MM}", "now{yyyy|+01:00}". */
@@ -56,7 +68,10 @@ static int expand(qd_arena *a, qd_str name, int64_t now_ms, qd_buf *b, qd_err *e
         } else if (c == '{') {
             if (!depth++) begin = i + 1;
         } else if (c == '}' && !depth) {
-            return bad(name, "invalid character at position: `{` and `}` are reserved", err);
+            return bad_at(name, "", i + 1,
+                          ". `{` and `}` are reserved characters and should be escaped when used "
+                          "as part of the index name using `\\` (e.g. `\\{text\\}`)",
+                          err);
         } else if (c == '}') {
             if (--depth) continue;
             qd_str text = qd_str_sub(in, begin, i - begin);
@@ -66,7 +81,7 @@ static int expand(qd_arena *a, qd_str name, int64_t now_ms, qd_buf *b, qd_err *e
         } else if (!depth) {
             (void)qd_buf_char(b, c);
         }
-        if (depth > 2) return bad(name, "`{` within a date format", err);
+        if (depth > 2) return bad_at(name, "in placeholder ", i + 1, "", err);
     }
     if (depth) return bad(name, "date math placeholder is open ended", err);
     return b->n ? 0 : bad(name, "nothing captured", err);

@@ -195,8 +195,10 @@ int qdi_version_of_pipeline(doc_batch *b, const doc_item *i, qd_engine *engine, 
 typedef struct running {
     looking x;
     qd_task *task;
-    qd_ingest_run *run;
-    qd_ingest_pipeline *kept[KEPT]; /* of this batch, found by their ids */
+    qd_ingest_calls calls;
+    qd_ingest_run *run;                   /* of the document at hand */
+    qd_ingest_run *runs[QD_INGEST_BATCH]; /* the others: of batches */
+    qd_ingest_pipeline *kept[KEPT];       /* of this batch, found by their ids */
     uint32_t nkept;
 } running;
 
@@ -238,10 +240,11 @@ static int final_moved(qd_str id, qd_err *err)
     return rc;
 }
 
-/* The pipelines of one document, in their order. */
-static int pipelines(running *r, const doc_ingest *w, qd_err *err)
+/* The pipelines of one document, in their order; done: the first has run, and came to that. */
+static int pipelines(running *r, const doc_item *i, const doc_ingest *w, const int *done,
+                     qd_err *err)
 {
-    qd_str next = w->pipeline, final = w->final, index = qd_ingest_index(r->run);
+    qd_str next = w->pipeline, final = w->final, index = i->index;
     int rc = 0;
     for (uint32_t k = 0; next.p; k++) {
         if (k > REROUTES_MAX)
@@ -250,7 +253,7 @@ static int pipelines(running *r, const doc_ingest *w, qd_err *err)
                               "[%u] indices",
                               QD_STR_ARG(next), REROUTES_MAX);
         of_index at;
-        rc = apply(r, next, err);
+        rc = done && !k ? *done : apply(r, next, err);
         next = (qd_str){NULL, 0};
         qd_str now = qd_ingest_index(r->run);
         if (rc < 0 || rc == QD_INGEST_DROPPED || qd_str_eq(now, index)) break;
@@ -323,12 +326,18 @@ void qdi_ingest_drop(doc_item *i)
     i->done = (qd_engine_result){.seq_no = QD_SEQ_NO_UNASSIGNED};
 }
 
-static int one(running *r, doc_item *i, const doc_ingest *w, qd_err *err)
+static int begin(running *r, const doc_item *i, const doc_ingest *w, qd_err *err)
 {
     qd_ingest_doc d;
     doc_of(i, w, &d);
-    int rc = qd_ingest_begin(r->run, &d, err);
-    if (!rc) rc = pipelines(r, w, err);
+    return qd_ingest_begin(r->run, &d, err);
+}
+
+/* The document after its first pipeline (done, NULL: not yet run) is the operation's. */
+static int end(running *r, doc_item *i, const doc_ingest *w, const int *done, qd_err *err)
+{
+    qd_ingest_doc d;
+    int rc = pipelines(r, i, w, done, err);
     if (rc == QD_INGEST_DROPPED) {
         qdi_ingest_drop(i);
         return 0;
@@ -337,22 +346,93 @@ static int one(running *r, doc_item *i, const doc_ingest *w, qd_err *err)
     return rc ? rc : qdi_ingest_take(i, w, &d, r->x.arena, err);
 }
 
+static void ended(running *r, doc_item *i, int rc, qd_err *err, uint64_t ns)
+{
+    if (rc) {
+        i->concrete = i->index;
+        i->rc = rc;
+        qdi_item_fail(i, r->x.arena, err);
+    }
+    qdi_pipelines_count(r->x.a, ns, rc != 0);
+}
+
+static void run_one(running *r, doc_item *i, const doc_ingest *w)
+{
+    uint64_t from = qd_env_mono_ns(r->x.a->env);
+    qd_err err;
+    qd_err_init(&err);
+    int rc = qd_task_check(r->task, &err);
+    if (!rc) rc = begin(r, i, w, &err);
+    if (!rc) rc = end(r, i, w, NULL, &err);
+    ended(r, i, rc, &err, qd_env_mono_ns(r->x.a->env) - from);
+    qd_err_fini(&err);
+}
+
+/* --- batches, for pipelines with processors of plugins --- */
+
+/* How many operations from the first on go through one such pipeline together; 1: none. *out gets
+ * a reference. */
+static uint32_t batch_of(running *r, const doc_ingest *w, size_t n, qd_ingest_pipeline **out)
+{
+    uint32_t k = 1;
+    *out = NULL;
+    if (n < 2 || !w->pipeline.n || !qd_str_eq(w[0].pipeline, w[1].pipeline) ||
+        found(r, w->pipeline, out, NULL) || !*out)
+        return 1;
+    if (!qd_ingest_batched(*out)) return 1;
+    while (k < n && k < QD_INGEST_BATCH && qd_str_eq(w[k].pipeline, w->pipeline)) k++;
+    for (uint32_t i = 0; i < k; i++)
+        if (!r->runs[i] &&
+            qd_ingest_run_open(qdi_pipelines_settings(r->x.a), &r->calls, &r->runs[i], NULL))
+            return i > 1 ? i : 1;
+    return k;
+}
+
+static void run_batch(running *r, doc_item *items, const doc_ingest *w, uint32_t n,
+                      qd_ingest_pipeline *p)
+{
+    uint64_t from = qd_env_mono_ns(r->x.a->env);
+    qd_ingest_run *runs[QD_INGEST_BATCH], *own = r->run;
+    qd_err errs[QD_INGEST_BATCH], *of[QD_INGEST_BATCH];
+    uint32_t at[QD_INGEST_BATCH], live = 0;
+    int rc[QD_INGEST_BATCH];
+    for (uint32_t k = 0; k < n; k++) {
+        qd_err *err = &errs[live];
+        qd_err_init(err);
+        r->run = r->runs[k];
+        int no = qd_task_check(r->task, err);
+        if (!no) no = begin(r, &items[w[k].item], &w[k], err);
+        if (no) {
+            ended(r, &items[w[k].item], no, err, 0);
+            qd_err_fini(err);
+            continue;
+        }
+        runs[live] = r->run;
+        of[live] = err;
+        at[live++] = k;
+    }
+    qd_ingest_apply_all(runs, live, p, rc, of);
+    for (uint32_t k = 0; k < live; k++) {
+        doc_item *i = &items[w[at[k]].item];
+        r->run = runs[k];
+        int came = end(r, i, &w[at[k]], &rc[k], &errs[k]);
+        ended(r, i, came, &errs[k], (qd_env_mono_ns(r->x.a->env) - from) / n);
+        qd_err_fini(&errs[k]);
+    }
+    r->run = own;
+}
+
 static void run_all(running *r, doc_item *items, const doc_ingest *work, size_t n)
 {
-    for (size_t k = 0; k < n; k++) {
-        doc_item *i = &items[work[k].item];
-        uint64_t from = qd_env_mono_ns(r->x.a->env);
-        qd_err err;
-        qd_err_init(&err);
-        int rc = qd_task_check(r->task, &err);
-        if (!rc) rc = one(r, i, &work[k], &err);
-        if (rc) {
-            i->concrete = i->index;
-            i->rc = rc;
-            qdi_item_fail(i, r->x.arena, &err);
-        }
-        qd_err_fini(&err);
-        qdi_pipelines_count(r->x.a, qd_env_mono_ns(r->x.a->env) - from, rc != 0);
+    uint32_t step;
+    for (size_t k = 0; k < n; k += step) {
+        qd_ingest_pipeline *p;
+        step = batch_of(r, &work[k], n - k, &p);
+        if (step > 1)
+            run_batch(r, items, &work[k], step, p);
+        else
+            run_one(r, &items[work[k].item], &work[k]);
+        qd_ingest_unref(p);
     }
 }
 
@@ -360,9 +440,9 @@ int qdi_ingest_here(qd_actions *a, qd_task *task, doc_item *items, const doc_ing
                     qd_arena *arena, qd_err *err)
 {
     running r = {.x = {.a = a, .arena = arena}, .task = task};
-    qd_ingest_calls calls = {.find = find, .arg = &r};
+    r.calls = (qd_ingest_calls){.find = find, .arg = &r, .task = task};
     int rc = qd_task_check(task, err);
-    if (!rc) rc = qd_ingest_run_open(qdi_pipelines_settings(a), &calls, &r.run, err);
+    if (!rc) rc = qd_ingest_run_open(qdi_pipelines_settings(a), &r.calls, &r.run, err);
     if (rc) return rc;
     r.x.s = qd_cluster_state(a->cluster);
     qd_map_init(&r.x.unknown, a->account);
@@ -370,6 +450,7 @@ int qdi_ingest_here(qd_actions *a, qd_task *task, doc_item *items, const doc_ing
     for (uint32_t k = 0; k < r.nkept; k++) qd_ingest_unref(r.kept[k]);
     qd_map_fini(&r.x.unknown);
     qd_ingest_run_close(r.run);
+    for (uint32_t k = 0; k < QD_INGEST_BATCH; k++) qd_ingest_run_close(r.runs[k]);
     qd_state_unref(r.x.s);
     return 0;
 }

@@ -1,5 +1,6 @@
 /* pipelines.c: see pipelines.h. */
 #include "action/ingest/pipelines.h"
+#include "action/script/script_int.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "runtime/sync.h"
@@ -19,15 +20,51 @@ struct qd_pipelines {
     qd_ingest_counts total;
 };
 
+#define STORED_SCRIPT_KEY "script/"
+
+/* The record of a pipeline or script; NULL: there is none. */
+static const qd_state_document_record *record_of(const qd_state *s, qd_str kind, qd_str id)
+{
+    char key[512];
+    if (id.n > sizeof key - kind.n) return NULL;
+    memcpy(key, kind.p, kind.n);
+    if (id.n) memcpy(key + kind.n, id.p, id.n);
+    return qd_state_document(s, (qd_str){key, kind.n + id.n});
+}
+
+static int stored(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
+                  uint64_t *revision, qd_err *err)
+{
+    const qd_actions *a = arg;
+    qd_state *s = qd_cluster_state(a->cluster);
+    const qd_state_document_record *d = record_of(s, QD_STR(STORED_SCRIPT_KEY), id);
+    *source = (qd_str){NULL, 0};
+    *revision = d ? d->mod_revision : 0;
+    int rc = d ? qdi_script_stored(s, id, arena, lang, source, err) : 0;
+    qd_state_unref(s);
+    return rc;
+}
+
+static uint64_t revision_of(const void *arg, qd_str id)
+{
+    const qd_state_document_record *d = record_of(arg, QD_STR(STORED_SCRIPT_KEY), id);
+    return d ? d->mod_revision : 0;
+}
+
 int qd_pipelines_open(qd_actions *a, qd_err *err)
 {
     qd_pipelines *p = qd_calloc(NULL, sizeof *p);
     if (!p) return qd_err_nomem(err, "pipelines");
-    p->settings =
-        (qd_ingest_settings){.account = a->account, .env = a->env, .data_path = a->data_path};
+    p->settings = (qd_ingest_settings){.account = a->account,
+                                       .env = a->env,
+                                       .data_path = a->data_path,
+                                       .plugins = a->plugins,
+                                       .stored = stored,
+                                       .arg = a};
     qd_account_init(&p->account, "pipelines", NULL, ACCOUNT_MAX);
     p->own = p->settings;
     p->own.account = &p->account;
+    p->own.late = true;
     qd_mutex_init(&p->lock);
     qd_map_init(&p->by_id, &p->account);
     a->pipelines = p;
@@ -66,59 +103,64 @@ bool qdi_pipeline_is(qd_str key, qd_str *id)
     return true;
 }
 
-static const qd_state_document_record *record_of(const qd_state *s, qd_str id)
+/* Was it compiled of what state s has, or of something newer? */
+static bool is_current(const entry *e, const qd_state *s, const qd_state_document_record *d)
 {
-    char key[512];
-    if (id.n > sizeof key - sizeof QDI_PIPELINE_KEY) return NULL;
-    memcpy(key, QDI_PIPELINE_KEY, sizeof QDI_PIPELINE_KEY - 1);
-    if (id.n) memcpy(key + sizeof QDI_PIPELINE_KEY - 1, id.p, id.n);
-    return qd_state_document(s, (qd_str){key, sizeof QDI_PIPELINE_KEY - 1 + id.n});
+    return e && e->revision >= d->mod_revision && qd_ingest_current(e->pipeline, revision_of, s);
 }
 
-/* Under the lock: puts what was compiled in the place of an earlier one, whose counts go on. */
-static int keep(qd_pipelines *p, qd_str id, entry *made, qd_err *err)
+/* Puts what was compiled in the place of an earlier one, whose counts go on; *made is then what
+ * nobody needs any more. Under the lock. */
+static int keep(qd_pipelines *p, qd_str id, entry **made, qd_err *err)
 {
     void *old = NULL;
-    if (qd_map_put(&p->by_id, id, made, &old)) return qd_err_nomem(err, "pipelines");
-    if (old) qd_ingest_counts_take(made->pipeline, ((entry *)old)->pipeline);
-    drop(old);
+    if (qd_map_put(&p->by_id, id, *made, &old)) return qd_err_nomem(err, "pipelines");
+    if (old) qd_ingest_counts_take((*made)->pipeline, ((entry *)old)->pipeline);
+    *made = old;
     return 0;
 }
 
-static int compile(qd_pipelines *p, qd_str id, const qd_state_document_record *d,
+/* Compiles without the lock, as a plugin's processor may take its time; who comes second uses what
+ * the first has made. */
+static int compile(qd_pipelines *p, const qd_state *s, qd_str id, const qd_state_document_record *d,
                    qd_ingest_pipeline **out, qd_err *err)
 {
     entry *made = qd_calloc(&p->account, sizeof *made);
     if (!made) return qd_err_nomem(err, "pipelines");
     int rc = qd_ingest_compile(&p->own, id, d->value, &made->pipeline, err);
     made->revision = d->mod_revision;
-    if (!rc) rc = keep(p, id, made, err);
-    if (rc) {
-        drop(made);
-        return rc;
+    if (!rc) {
+        qd_mutex_lock(&p->lock);
+        const entry *e = qd_map_get(&p->by_id, id);
+        if (is_current(e, s, d)) {
+            *out = qd_ingest_ref(e->pipeline);
+        } else {
+            qd_ingest_pipeline *mine = made->pipeline;
+            rc = keep(p, id, &made, err);
+            if (!rc) *out = qd_ingest_ref(mine);
+        }
+        qd_mutex_unlock(&p->lock);
     }
-    *out = made->pipeline;
-    return 0;
+    drop(made);
+    return rc;
 }
 
 int qdi_pipelines_get(qd_actions *a, const qd_state *s, qd_str id, qd_ingest_pipeline **out,
                       qd_err *err)
 {
     qd_pipelines *p = a->pipelines;
-    const qd_state_document_record *d = record_of(s, id);
-    int rc = 0;
+    const qd_state_document_record *d = record_of(s, QD_STR(QDI_PIPELINE_KEY), id);
+    entry *gone = NULL;
     *out = NULL;
     qd_mutex_lock(&p->lock);
-    entry *e = qd_map_get(&p->by_id, id);
+    const entry *e = qd_map_get(&p->by_id, id);
     if (!d)
-        drop(qd_map_del(&p->by_id, id));
-    else if (e && e->revision >= d->mod_revision)
-        *out = e->pipeline;
-    else
-        rc = compile(p, id, d, out, err);
-    if (*out) (void)qd_ingest_ref(*out);
+        gone = qd_map_del(&p->by_id, id);
+    else if (is_current(e, s, d))
+        *out = qd_ingest_ref(e->pipeline);
     qd_mutex_unlock(&p->lock);
-    return rc;
+    drop(gone);
+    return !d || *out ? 0 : compile(p, s, id, d, out, err);
 }
 
 void qdi_pipelines_count(qd_actions *a, uint64_t ns, bool failed)

@@ -164,7 +164,7 @@ static int pipeline_of(simulation *x, const qd_json_node *root, qd_err *err)
 static int simulate(simulation *x, qd_err *err)
 {
     qd_json_node *root;
-    qd_ingest_calls calls = {.find = find, .arg = x};
+    qd_ingest_calls calls = {.find = find, .arg = x, .task = &x->q->task};
     int rc = qd_json_parse(x->q->arena, x->q->body, 0, &root, err);
     if (!rc) rc = qd_param_bool(x->q, "verbose", false, &x->verbose, err);
     if (!rc) rc = pipeline_of(x, root, err);

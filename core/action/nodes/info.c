@@ -377,7 +377,7 @@ static void write_own(const qd_request *q, const qdi_identity *id, uint32_t want
         qd_json_object(w);
         qd_json_key_c(w, "processors");
         qd_json_array(w);
-        qd_ingest_types_write(w);
+        qd_ingest_types_write(q->a->plugins, w);
         qd_json_array_end(w);
         qd_json_object_end(w);
     }

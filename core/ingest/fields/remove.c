@@ -29,16 +29,6 @@ static int make(qdi_build *b, void *config, qd_err *err)
     return rc ? rc : qdi_arg_bool(b, "ignore_missing", false, &c->ignore_missing, err);
 }
 
-/* What an index and a version are cannot go. */
-static int check_meta(const qdi_path *p, qd_err *err)
-{
-    qd_str name = p->at[0];
-    if (p->root != QDI_ROOT_META || (!qd_str_is(name, "_index") && !qd_str_is(name, "_version") &&
-                                     !qd_str_is(name, "_version_type")))
-        return 0;
-    return qd_err_set(err, QD_E_ARG, "cannot remove metadata field [%.*s]", QD_STR_ARG(p->full));
-}
-
 /* Keeps of an object below prefix what one of the paths leads to or into. */
 static void prune(qd_iv *map, const qdi_path *const *keep, const uint32_t *depth, uint32_t n,
                   qd_ingest_run *r)
@@ -94,7 +84,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
             if (!text.n) continue;
         }
         int rc = qdi_tpath_get(r, &c->fields[k], &room, &p, err);
-        if (!rc) rc = check_meta(p, err);
+        if (!rc) rc = qdi_path_check_removal(p, err);
         if (!rc && c->ignore_missing && !qdi_path_look(r, p)) continue;
         if (!rc) rc = qdi_path_remove(r, p, err);
         if (rc) return rc;

@@ -5,6 +5,7 @@
 typedef struct naming {
     qdi_path field;
     qd_mustache *prefix, *rounding, *format;
+    qd_date_format *fixed; /* of a format that is no template */
     qdi_date_way **ways;
     uint32_t n;
     qd_zone *zone;
@@ -52,6 +53,9 @@ static int make(qdi_build *b, void *config, qd_err *err)
     if (!qdi_locale_known(locale))
         return qdi_arg_fail(b, "locale", err, "locale [%.*s] is not supported, only English is",
                             QD_STR_ARG(locale));
+    if (qd_mustache_constant(c->format, &fixed) &&
+        (rc = qd_date_format_make(b->a, fixed, &c->fixed, err)))
+        return qdi_arg_wrap(b, "index_name_format", err);
     if (qd_mustache_constant(c->rounding, &fixed) && !unit_of(fixed, &unit))
         return qdi_arg_fail(b, "date_rounding", err, "unit [%.*s] is not supported",
                             QD_STR_ARG(fixed));
@@ -69,16 +73,16 @@ static int name_of(const naming *c, qd_ingest_run *r, int64_t ms, qd_str *out, q
 {
     qd_str prefix, rounding, pattern;
     qd_date_unit unit;
-    qd_date_format *format;
+    qd_date_format *format = c->fixed;
     char text[128];
     int rc = qdi_template_text(r, c->prefix, &prefix, err);
     if (!rc) rc = qdi_template_text(r, c->rounding, &rounding, err);
-    if (!rc) rc = qdi_template_text(r, c->format, &pattern, err);
+    if (!rc && !format) rc = qdi_template_text(r, c->format, &pattern, err);
     if (rc) return rc;
     if (!unit_of(rounding, &unit))
         return qd_err_set(err, QD_E_ARG, "unit [%.*s] is not supported for rounding a date",
                           QD_STR_ARG(rounding));
-    if ((rc = qd_date_format_make(&r->arena, pattern, &format, err))) return rc;
+    if (!format && (rc = qd_date_format_make(&r->arena, pattern, &format, err))) return rc;
     size_t n = qd_date_print(format, qd_date_floor(ms, unit, c->zone), c->zone, text);
     *out = qd_arena_printf(&r->arena, "%.*s%.*s", QD_STR_ARG(prefix), (int)n, text);
     return out->p ? 0 : qdi_run_nomem(err);
@@ -88,7 +92,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
 {
     const naming *c = config;
     qd_iv *v;
-    int64_t ms, now = qd_env_wall_ms(r->s->env);
+    int64_t ms;
     int32_t rest;
     int rc = qdi_path_get(r, &c->field, &v, err);
     if (rc) return rc;
@@ -96,7 +100,7 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
     if (!text.p) return qdi_run_nomem(err);
     for (uint32_t k = 0; k < c->n; k++) {
         qd_str name;
-        if (!qdi_date_way_read(c->ways[k], text, c->zone, now, &ms, &rest)) continue;
+        if (!qdi_date_way_read(c->ways[k], text, c->zone, r->now_ms, &ms, &rest)) continue;
         rc = name_of(c, r, ms, &name, err);
         if (rc) return rc;
         qd_iv *index = qd_iv_put(&r->arena, &r->meta, QD_STR("_index"));

@@ -5,6 +5,7 @@
 typedef struct grokking {
     qdi_path field;
     qd_grok **grok;
+    qdi_path *targets; /* of the captures */
     bool ignore_missing, trace;
 } grokking;
 
@@ -78,7 +79,14 @@ static int make(qdi_build *b, void *config, qd_err *err)
     int rc = qdi_arg_path(b, "field", (qd_str){NULL, 0}, &c->field, err);
     if (!rc) rc = qdi_arg_bool(b, "trace_match", false, &c->trace, err);
     if (!rc) rc = qdi_arg_bool(b, "ignore_missing", false, &c->ignore_missing, err);
-    return rc ? rc : qdi_arg_grok(b, false, &c->grok, &n, err);
+    if (!rc) rc = qdi_arg_grok(b, false, &c->grok, &n, err);
+    if (rc) return rc;
+    n = qd_grok_captures(c->grok[0]);
+    c->targets = qd_arena_alloc(b->a, n * sizeof *c->targets + 1);
+    if (!c->targets) return qd_err_nomem(err, "processor");
+    for (uint32_t k = 0; k < n && !rc; k++)
+        rc = qdi_path_make(b->a, qd_grok_capture_name(c->grok[0], k), &c->targets[k], err);
+    return rc ? qdi_arg_wrap(b, "patterns", err) : 0;
 }
 
 static int no_number(qd_str text, qd_err *err)
@@ -142,12 +150,10 @@ static int run(const void *config, qd_ingest_run *r, qd_err *err)
                           "Provided Grok expressions do not match field value: [%.*s]",
                           QD_STR_ARG(text));
     for (uint32_t k = 0; qd_grok_value_at(c->grok[0], &r->regex, text, k, &g) && !rc; k++) {
-        qdi_path path;
         qd_iv v;
         if (!g.text.p) continue;
         rc = value_of(r, &g, &v, err);
-        if (!rc) rc = qdi_path_make(&r->arena, g.name, &path, err);
-        if (!rc) rc = qdi_path_set(r, &path, v, err);
+        if (!rc) rc = qdi_path_set(r, &c->targets[k], v, err);
     }
     return !rc && c->trace ? put_index(r, m.pattern, err) : rc;
 }

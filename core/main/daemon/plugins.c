@@ -8,6 +8,7 @@
 #include "aggs/aggs.h"
 #include "analysis/analysis.h"
 #include "base/log.h"
+#include "ingest/ingest.h"
 #include "main/daemon/node.h"
 #include "query/operators.h"
 #include "rest/rest.h"
@@ -21,6 +22,7 @@ int qd_node_plugins_check(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
+    if (rc == 0) rc = qd_ingest_plugins_check(h, err);
     qd_plugin_routes *routes = NULL;
     if (rc == 0) rc = qd_plugin_routes_open(h, &routes, err);
     qd_plugin_routes_close(routes);
@@ -54,6 +56,7 @@ static int plugins_start(qd_node *node, qd_err *err)
     if (rc == 0) rc = qd_plugin_host_load(h, err);
     if (rc == 0) rc = qd_query_plugins_check(h, err);
     if (rc == 0) rc = qd_aggs_plugins_check(h, err);
+    if (rc == 0) rc = qd_ingest_plugins_check(h, err);
     if (rc == 0) rc = qd_plugin_routes_open(h, &node->routes, err);
     if (rc == 0) rc = qd_plugin_host_start(h, err);
     if (rc != 0) {

@@ -35,7 +35,7 @@ static int usage(FILE *to)
         "of it runs); it prints TAP and ends with 1 when something failed. new writes a skeleton "
         "with a test; KIND: aggregation,\n"
         "bucket_aggregation, operator, tokenizer, token_filter, char_filter, field, storage,\n"
-        "coordination, frontend, route.\n");
+        "coordination, frontend, route, processor.\n");
     return to == stdout ? 0 : QD_EXIT_USAGE;
 }
 

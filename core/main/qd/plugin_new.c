@@ -97,7 +97,8 @@ int qd_plugin_new(int argc, char **argv, qd_err *err)
             err, QD_E_ARG,
             "no skeleton of kind [%s]: there are aggregation, bucket_aggregation, operator, "
             "tokenizer, "
-            "token_filter, char_filter, field, storage, coordination, frontend and route",
+            "token_filter, char_filter, field, processor, storage, coordination, frontend and "
+            "route",
             words[0]);
     if (qd_file_exists(j.to)) return qd_err_set(err, QD_E_EXISTS, "%s is there already", j.to);
     rc = qd_dir_make(j.to, 0755, err);

@@ -141,6 +141,8 @@ int qdp_compile_call(qdp_compiler *c, qdp_node *n, int dst)
     if (!n->a) return call_plain(c, n, dst);
     if (n->a->kind == N_TYPE) return call_static(c, n, n->a->type, n->text, dst);
     uint32_t top = c->f->top;
+    int known = qdp_there(c, n, dst);
+    if (known != -2) return known;
     int self = qdp_reg(c), safe = -1;
     if (self < 0 || qdp_expr(c, n->a, self) < 0) return -1;
     c->f->top = top + 1;

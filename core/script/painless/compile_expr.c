@@ -58,7 +58,91 @@ static int name(qdp_compiler *c, qdp_node *n, int dst)
     n->type = (int16_t)var_type(v);
     c->p->uses |= 1u << v;
     int r = to_reg(c, dst);
-    return r < 0 || qdp_ins_add(c, n->pos, C_VAR, r, v, 0) < 0 ? -1 : r;
+    int op = v == QD_SCRIPT_V_CTX || v == QD_SCRIPT_V_PARAMS ? C_WHOLE : C_VAR;
+    return r < 0 || qdp_ins_add(c, n->pos, op, r, v, 0) < 0 ? -1 : r;
+}
+
+/* .name or ['name']: the name. */
+static bool step_of(const qdp_node *n, qd_str *name)
+{
+    if (n->kind == N_FIELD && n->a->kind != N_TYPE) {
+        *name = n->text;
+        return true;
+    }
+    if (n->kind != N_INDEX || n->b->kind != N_CONST || n->b->value.tag != QD_SV_STRING)
+        return false;
+    *name = qd_sv_text(&n->b->value);
+    return true;
+}
+
+/* The nodes of a path from the variable up; 0: it is none. */
+static uint32_t path_nodes(qdp_compiler *c, qdp_node *n, qdp_node *at[QDP_PATH_MAX], int *var)
+{
+    uint32_t k = 0;
+    qd_str name;
+    for (; n->kind != N_NAME; n = n->a) {
+        if (k == QDP_PATH_MAX || !step_of(n, &name)) return 0;
+        at[k++] = n;
+    }
+    *var = k && !qdp_local_find(c->f, n->text) ? qdp_var_find(c, n->text) : -1;
+    if (*var != QD_SCRIPT_V_CTX && *var != QD_SCRIPT_V_PARAMS) return 0;
+    for (uint32_t i = 0; i < k / 2; i++) {
+        qdp_node *other = at[i];
+        at[i] = at[k - 1 - i];
+        at[k - 1 - i] = other;
+    }
+    return k;
+}
+
+int qdp_path_add(qdp_compiler *c, qdp_node *n)
+{
+    qdp_node *at[QDP_PATH_MAX];
+    int var;
+    uint32_t k = path_nodes(c, n, at, &var);
+    if (!k) return -1;
+    qd_str *names = qd_arena_calloc(&c->p->arena, k * sizeof *names);
+    qdp_step *steps = qd_arena_calloc(&c->p->arena, k * sizeof *steps);
+    for (uint32_t i = 0; names && steps && i < k; i++) {
+        int site = at[i]->kind == N_FIELD ? qdp_site_add(c, at[i], 0, true, false) : 0;
+        if (site < 0) return -2;
+        (void)step_of(at[i], &names[i]);
+        steps[i] = (qdp_step){.site = (uint32_t)site,
+                              .pos = at[i]->pos,
+                              .element = at[i]->kind == N_INDEX,
+                              .safe = at[i]->flags & QDI_NULLSAFE};
+    }
+    qdp_path p = {.var = (qd_script_var)var, .n = k, .names = names, .steps = steps};
+    if (!names || !steps || qd_vec_push(&c->p->paths, c->p->arena.account, p)) {
+        qd_err_nomem(c->err, "a script");
+        return -2;
+    }
+    if (c->p->paths.n > UINT16_MAX) return qdp_fail(c, n->pos, NULL, "the script is too large") - 1;
+    c->p->uses |= 1u << var;
+    return (int)c->p->paths.n - 1;
+}
+
+int qdp_there(qdp_compiler *c, qdp_node *n, int dst)
+{
+    if (!qd_str_is(n->text, "containsKey") || n->nargs != 1 || !n->a || n->flags & QDI_NULLSAFE ||
+        n->a->kind != N_NAME || n->args->kind != N_CONST || n->args->value.tag != QD_SV_STRING)
+        return -2;
+    qdp_node key = {.kind = N_INDEX, .pos = n->pos, .a = n->a, .b = n->args, .text = n->text};
+    int path = qdp_path_add(c, &key);
+    if (path == -1) return -2;
+    int r = path < 0 ? -1 : to_reg(c, dst);
+    n->type = QDI_T_BOOLEAN;
+    return r < 0 || qdp_ins_add(c, n->pos, C_THERE, r, 0, path) < 0 ? -1 : r;
+}
+
+/* The code of a path; false: n is none. */
+static bool member(qdp_compiler *c, qdp_node *n, int dst, int *r)
+{
+    int path = qdp_path_add(c, n);
+    if (path == -1) return false;
+    n->type = QDI_T_DEF;
+    *r = path < 0 ? -1 : to_reg(c, dst);
+    if (*r >= 0 && qdp_ins_add(c, n->pos, C_MEMBER, *r, 0, path) < 0) *r = -1;
+    return true;
 }
 
 int qdp_field_slot(qdp_compiler *c, qd_str field)
@@ -85,6 +169,7 @@ static int element(qdp_compiler *c, qdp_node *n, int dst)
 {
     int slot = doc_slot(c, n), r;
     n->type = QDI_T_DEF;
+    if (member(c, n, dst, &r)) return r;
     if (slot >= 0) {
         r = to_reg(c, dst);
         return r < 0 || qdp_ins_add(c, n->pos, C_DOC, r, slot, 0) < 0 ? -1 : r;
@@ -131,6 +216,7 @@ static int field(qdp_compiler *c, qdp_node *n, int dst)
     if (n->a->kind == N_TYPE) return type_constant(c, n, dst);
     int slot = qd_str_is(n->text, "value") && !n->flags ? doc_slot(c, n->a) : -1, r;
     n->type = QDI_T_DEF;
+    if (member(c, n, dst, &r)) return r;
     if (slot >= 0) {
         r = to_reg(c, dst);
         return r < 0 || qdp_ins_add(c, n->pos, C_DOCVALUE, r, slot, 0) < 0 ? -1 : r;
@@ -372,6 +458,9 @@ static int regex(qdp_compiler *c, qdp_node *n, int dst)
         return -1;
     }
     qd_err_fini(&why);
+    qd_str whole = qd_arena_printf(&c->p->arena, QDP_ANCHORED, QD_STR_ARG(n->text));
+    if (whole.p && qd_regex_compile(whole, n->re, &p->anchored, NULL))
+        p->anchored = NULL; /* what is too large is made when it is needed, and fails then */
     p->text = n->text;
     p->flags = n->re;
     p->next = c->p->patterns;

@@ -67,6 +67,11 @@ int qdp_local_add(qdp_compiler *c, uint32_t pos, qd_str name, int type);
 /* The variable of the context, or -1. */
 int qdp_var_find(qdp_compiler *c, qd_str name);
 int qdp_site_add(qdp_compiler *c, qdp_node *n, uint32_t nargs, bool field, bool setter);
+/* The path that n is, of ctx or params by constant names: its number; -1: n is none; -2: an error.
+ */
+int qdp_path_add(qdp_compiler *c, qdp_node *n);
+/* The code of ctx.containsKey('name'), or of params: its register, -1 an error; -2: n is none. */
+int qdp_there(qdp_compiler *c, qdp_node *n, int dst);
 int qdp_field_slot(qdp_compiler *c, qd_str name);
 int qdp_compile_call(qdp_compiler *c, qdp_node *n, int dst);
 int qdp_compile_new(qdp_compiler *c, qdp_node *n, int dst);

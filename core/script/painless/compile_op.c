@@ -134,12 +134,20 @@ int qdp_compile_binary(qdp_compiler *c, qdp_node *n, int dst)
 typedef struct target {
     qdp_node *n;
     int of, at, site, type;
-    int local;
+    int local, path; /* path: of a member of ctx */
 } target;
+
+/* ctx.name, which is put without ctx as a whole: its path, or -1. */
+static int ctx_member(qdp_compiler *c, qdp_node *n)
+{
+    if (n->a->kind != N_NAME || !qd_str_is(n->a->text, "ctx")) return -1;
+    return qdp_path_add(c, n);
+}
 
 static int target_open(qdp_compiler *c, qdp_node *n, target *t)
 {
-    *t = (target){.n = n, .of = -1, .at = -1, .site = -1, .local = -1, .type = QDI_T_DEF};
+    *t = (target){
+        .n = n, .of = -1, .at = -1, .site = -1, .local = -1, .path = -1, .type = QDI_T_DEF};
     if (n->kind == N_NAME) {
         qdp_local *l = qdp_local_find(c->f, n->text);
         if (!l) {
@@ -157,6 +165,8 @@ static int target_open(qdp_compiler *c, qdp_node *n, target *t)
     if ((n->kind != N_FIELD && n->kind != N_INDEX) || n->flags & QDI_NULLSAFE ||
         n->a->kind == N_TYPE)
         return qdp_fail(c, n->pos, NULL, "Left-hand side cannot be assigned a value.");
+    t->path = ctx_member(c, n);
+    if (t->path != -1) return t->path;
     t->of = qdp_expr(c, n->a, qdp_reg(c));
     if (t->of < 0) return -1;
     if (n->a->type >= QDI_T_ARRAY && n->kind == N_INDEX) t->type = n->a->type - QDI_T_ARRAY;
@@ -168,15 +178,17 @@ static int target_read(qdp_compiler *c, const target *t)
 {
     if (t->local >= 0) return t->local;
     int r = qdp_reg(c);
-    int rc = t->at >= 0 ? qdp_ins_add(c, t->n->pos, C_GETI, r, t->of, t->at)
-                        : qdp_ins_add(c, t->n->pos, C_GETF, r, t->of,
-                                      qdp_site_add(c, t->n, 0, true, false));
+    int rc = t->path >= 0 ? qdp_ins_add(c, t->n->pos, C_MEMBER, r, 0, t->path)
+             : t->at >= 0 ? qdp_ins_add(c, t->n->pos, C_GETI, r, t->of, t->at)
+                          : qdp_ins_add(c, t->n->pos, C_GETF, r, t->of,
+                                        qdp_site_add(c, t->n, 0, true, false));
     return rc < 0 ? -1 : r;
 }
 
 static int target_write(qdp_compiler *c, const target *t, int r)
 {
     if (t->local >= 0) return r == t->local ? 0 : qdp_ins_add(c, t->n->pos, C_MOVE, t->local, r, 0);
+    if (t->path >= 0) return qdp_ins_add(c, t->n->pos, C_PUT, 0, r, t->path);
     if (t->at >= 0) return qdp_ins_add(c, t->n->pos, C_SETI, t->of, t->at, r);
     return qdp_ins_add(c, t->n->pos, C_SETF, t->of, r, t->site);
 }

@@ -51,11 +51,15 @@ int qdp_script_error(qd_err *err, qd_str source, uint32_t at, bool compile)
 static void program_free(void *compiled)
 {
     qdp_program *p = compiled;
-    for (qdp_pattern *r = p->patterns; r; r = r->next) qd_regex_free(r->regex);
+    for (qdp_pattern *r = p->patterns; r; r = r->next) {
+        qd_regex_free(r->regex);
+        qd_regex_free(r->anchored);
+    }
     qd_vec_fini(&p->codes);
     qd_vec_fini(&p->consts);
     qd_vec_fini(&p->sites);
     qd_vec_fini(&p->closures);
+    qd_vec_fini(&p->paths);
     qd_vec_fini(&p->fields);
     qd_arena_fini(&p->arena);
     qd_free(p);
@@ -86,7 +90,7 @@ static int compile(qd_str source, qd_script_context context, uint8_t variant, qd
     }
     *bytes = p->arena.total + sizeof *p + p->consts.cap * sizeof(qd_sv) +
              p->sites.cap * sizeof(qdp_site) + p->codes.cap * sizeof(void *) +
-             p->closures.cap * sizeof(qdp_closure);
+             p->closures.cap * sizeof(qdp_closure) + p->paths.cap * sizeof(qdp_path);
     *out = p;
     return 0;
 }
@@ -100,10 +104,10 @@ static int run(const void *compiled, qd_script_exec *x, qd_sv *out, qd_err *err)
         if (!vm) return qd_err_nomem(err, "the stack of a script");
         x->state = vm;
         vm->x = x;
-        vm->p = p;
         vm->random[0] = (uint64_t)x->now_ms * 0x9E3779B97F4A7C15ull + 1;
         vm->random[1] = (uintptr_t)vm ^ 0xD1B54A32D192ED03ull;
     }
+    vm->p = p; /* one machine runs several scripts, one after the other */
     vm->steps = (int64_t)x->steps_max;
     vm->err = err;
     if (qdp_vm_run(vm, out) == 0) return 0;

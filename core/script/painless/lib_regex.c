@@ -36,15 +36,14 @@ int qdp_regex(qdp_vm *vm, qd_str text, uint32_t flags, qd_sv *out)
     return rc;
 }
 
-static int search(qdp_vm *vm, const qdp_pattern *p, qd_str text, size_t from, uint32_t *caps,
+static int search(qdp_vm *vm, const struct qd_regex *p, qd_str text, size_t from, uint32_t *caps,
                   bool *hit)
 {
-    void *work = qd_arena_alloc(&vm->x->arena, qd_regex_work(p->regex));
+    void *work = qd_arena_alloc(&vm->x->arena, qd_regex_work(p));
     uint64_t budget = 2000 + 2000 * (uint64_t)text.n, before = budget;
-    uint32_t groups = qd_regex_groups(p->regex) + 1;
+    uint32_t groups = qd_regex_groups(p) + 1;
     if (!work) return qdp_nomem(vm);
-    int rc =
-        qd_regex_find(p->regex, work, text, from, groups < GROUPS ? groups : GROUPS, caps, &budget);
+    int rc = qd_regex_find(p, work, text, from, groups < GROUPS ? groups : GROUPS, caps, &budget);
     if (rc < 0) return qdp_steps(vm, INT32_MAX);
     *hit = rc == 1;
     return qdp_steps(vm, (before - budget) / 4);
@@ -56,12 +55,13 @@ static int whole(qdp_vm *vm, const qdp_pattern *p, qd_str text, uint32_t *caps, 
     /* The engine finds the first alternative that matches, so the end is asked for in the pattern.
      */
     qd_sv anchored;
-    qd_str s = qd_arena_printf(&vm->x->arena, "\\A(?:%.*s)\\z", QD_STR_ARG(p->text));
-    if (!s.p) return qdp_nomem(vm);
-    if (search(vm, p, text, 0, caps, hit)) return -1;
+    if (search(vm, p->regex, text, 0, caps, hit)) return -1;
     if (!*hit || (caps[0] == 0 && caps[1] == text.n)) return 0;
+    if (p->anchored) return search(vm, p->anchored, text, 0, caps, hit);
+    qd_str s = qd_arena_printf(&vm->x->arena, QDP_ANCHORED, QD_STR_ARG(p->text));
+    if (!s.p) return qdp_nomem(vm);
     if (qdp_regex(vm, s, p->flags, &anchored)) return -1;
-    return search(vm, anchored.object, text, 0, caps, hit);
+    return search(vm, ((qdp_pattern *)anchored.object)->regex, text, 0, caps, hit);
 }
 
 int qdp_regex_test(qdp_vm *vm, const qd_sv *text, const qd_sv *pattern, bool all, qd_sv *out)
@@ -74,7 +74,7 @@ int qdp_regex_test(qdp_vm *vm, const qd_sv *text, const qd_sv *pattern, bool all
                          "Cannot cast from [%s] to [java.util.regex.Pattern].", qdp_class(pattern));
     if (qdp_arg_str(vm, text, &s)) return -1;
     if (all ? whole(vm, pattern->object, s, caps, &hit)
-            : search(vm, pattern->object, s, 0, caps, &hit))
+            : search(vm, ((const qdp_pattern *)pattern->object)->regex, s, 0, caps, &hit))
         return -1;
     *out = qd_sv_bool(hit);
     return 0;
@@ -105,7 +105,8 @@ QDI_FN(find)
     (void)n;
     matcher *m = a[0].object;
     m->found = false;
-    if (m->at <= m->text.n && search(vm, m->p, m->text, m->at, m->caps, &m->found)) return -1;
+    if (m->at <= m->text.n && search(vm, m->p->regex, m->text, m->at, m->caps, &m->found))
+        return -1;
     if (m->found) m->at = m->caps[1] > m->caps[0] ? m->caps[1] : m->caps[1] + 1;
     *out = qd_sv_bool(m->found);
     return 0;
@@ -190,7 +191,7 @@ QDI_FN(split)
     if (qd_sv_list_make(&vm->x->arena, 4, &l)) return qdp_nomem(vm);
     while (at <= s.n) {
         bool hit = false;
-        if (search(vm, a[0].object, s, at, caps, &hit)) return -1;
+        if (search(vm, ((const qdp_pattern *)a[0].object)->regex, s, at, caps, &hit)) return -1;
         if (!hit) break;
         if (caps[1] > caps[0] || caps[0] > from) {
             if (!(caps[1] == caps[0] && caps[0] >= s.n) &&
@@ -246,7 +247,7 @@ static int replace(qdp_vm *vm, const qdp_pattern *p, qd_str s, const qd_sv *with
     m->text = s;
     qd_buf_init(&b, vm->x->arena.account, 16u << 20);
     while (rc == 0 && at <= s.n) {
-        rc = search(vm, p, s, at, m->caps, &m->found);
+        rc = search(vm, p->regex, s, at, m->caps, &m->found);
         if (rc || !m->found) break;
         qd_buf_add(&b, s.p + from, m->caps[0] - from);
         rc = replacement(vm, &b, m, with);

@@ -270,6 +270,53 @@ int qdp_field_get(qdp_vm *vm, const qd_sv *of, const qdp_site *s, qd_sv *out)
                      qdp_class(of), QD_STR_ARG(s->name));
 }
 
+int qdp_whole(qdp_vm *vm, qd_script_var v, qd_sv *out)
+{
+    const qd_script_host *h = &vm->x->host;
+    if (h->lazy & 1u << v && h->whole(h->self, v)) return qdp_nomem(vm);
+    *out = vm->x->vars[v];
+    return 0;
+}
+
+int qdp_member(qdp_vm *vm, const qdp_path *p, qd_sv *out)
+{
+    const qd_script_host *h = &vm->x->host;
+    uint32_t k = 0;
+    qd_sv v = vm->x->vars[p->var];
+    if (h->lazy & 1u << p->var && h->member(h->self, p->var, p->names, p->n, &v, &k))
+        return qdp_nomem(vm);
+    for (; k < p->n; k++) {
+        const qdp_step *s = &p->steps[k];
+        qd_sv of = v, name = qd_sv_str(p->names[k]);
+        if (s->safe && of.tag == QD_SV_NULL) continue;
+        if (s->element ? qdp_index_get(vm, &of, &name, &v)
+                       : qdp_field_get(vm, &of, &vm->p->sites.at[s->site], &v)) {
+            vm->exc_pos = s->pos;
+            vm->exc_placed = true;
+            return -1;
+        }
+    }
+    *out = v;
+    return 0;
+}
+
+bool qdp_member_there(const qdp_vm *vm, const qdp_path *p)
+{
+    const qd_script_host *h = &vm->x->host;
+    const qd_sv *of = &vm->x->vars[p->var];
+    if (h->lazy & 1u << p->var) return h->there(h->self, p->var, p->names[0]);
+    return of->tag == QD_SV_MAP && qd_sv_map_get(of->map, p->names[0]);
+}
+
+int qdp_member_put(qdp_vm *vm, const qdp_path *p, const qd_sv *v)
+{
+    const qd_script_host *h = &vm->x->host;
+    if (h->lazy & 1u << p->var) return h->put(h->self, p->var, p->names[0], v) ? qdp_nomem(vm) : 0;
+    const qd_sv *of = &vm->x->vars[p->var];
+    if (of->tag == QD_SV_MAP) return qdp_map_put(vm, of->map, qd_sv_str(p->names[0]), *v);
+    return qdp_field_set(vm, of, &vm->p->sites.at[p->steps[0].site], v);
+}
+
 int qdp_field_set(qdp_vm *vm, const qd_sv *of, const qdp_site *s, const qd_sv *v)
 {
     if (of->tag == QD_SV_MAP) return qdp_map_put(vm, of->map, qd_sv_str(s->name), *v);

@@ -174,6 +174,15 @@ static int slow(qdp_vm *vm, const qdp_ins *i, qd_sv *r)
 {
     const qdp_program *p = vm->p;
     switch (i->op) {
+    case C_MEMBER:
+        return qdp_member(vm, &p->paths.at[i->c], &r[i->a]);
+    case C_WHOLE:
+        return qdp_whole(vm, (qd_script_var)i->b, &r[i->a]);
+    case C_THERE:
+        r[i->a] = qd_sv_bool(qdp_member_there(vm, &p->paths.at[i->c]));
+        return 0;
+    case C_PUT:
+        return qdp_member_put(vm, &p->paths.at[i->c], &r[i->b]);
     case C_FIND:
     case C_MATCH:
         return qdp_regex_test(vm, &r[i->b], &r[i->c], i->op == C_MATCH, &r[i->a]);

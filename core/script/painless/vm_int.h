@@ -63,6 +63,19 @@ typedef struct qdp_site {
     int32_t index; /* a field that is a number; else -1 */
 } qdp_site;
 
+/* A member of ctx or params by constant names: ctx.a?.b, ctx['a'].b. */
+typedef struct qdp_step {
+    uint32_t site, pos;
+    bool element, safe; /* ['name']; ?.name */
+} qdp_step;
+typedef struct qdp_path {
+    qd_script_var var;
+    uint32_t n;
+    const qd_str *names;
+    const qdp_step *steps;
+} qdp_path;
+#define QDP_PATH_MAX 16u /* names; what is longer goes on from there */
+
 /* What N_LAMBDA and N_REF become: captured values before the arguments. */
 typedef struct qdp_closure {
     const qdp_code *code; /* or: */
@@ -72,8 +85,10 @@ typedef struct qdp_closure {
     qd_sv *captured;
 } qdp_closure;
 
+#define QDP_ANCHORED "\\A(?:%.*s)\\z" /* a pattern that is to match the whole text */
 typedef struct qdp_pattern {
     struct qd_regex *regex;
+    struct qd_regex *anchored; /* to the whole text, of a constant; NULL: made when it is needed */
     qd_str text;
     uint32_t flags;
     struct qdp_pattern *next;
@@ -87,6 +102,7 @@ typedef struct qdp_program {
     QD_VEC(qd_sv) consts;
     QD_VEC(qdp_site) sites;
     QD_VEC(qdp_closure) closures; /* n: how many are captured */
+    QD_VEC(qdp_path) paths;
     QD_VEC(qd_str) fields;
     uint32_t uses;         /* QD_SCRIPT_BIT */
     const qdp_node *pure;  /* the only expression, if there is no other statement */
@@ -178,6 +194,13 @@ int qdp_index_get(qdp_vm *vm, const qd_sv *of, const qd_sv *at, qd_sv *out);
 int qdp_index_set(qdp_vm *vm, const qd_sv *of, const qd_sv *at, const qd_sv *v);
 int qdp_field_get(qdp_vm *vm, const qd_sv *of, const qdp_site *s, qd_sv *out);
 int qdp_field_set(qdp_vm *vm, const qd_sv *of, const qdp_site *s, const qd_sv *v);
+/* What a path leads to, and the variable as a whole. */
+int qdp_member(qdp_vm *vm, const qdp_path *p, qd_sv *out);
+int qdp_whole(qdp_vm *vm, qd_script_var v, qd_sv *out);
+/* Is the one member there that the path names? */
+bool qdp_member_there(const qdp_vm *vm, const qdp_path *p);
+/* Sets the one member that the path names. */
+int qdp_member_put(qdp_vm *vm, const qdp_path *p, const qd_sv *v);
 int qdp_invoke(qdp_vm *vm, const qdp_site *s, qd_sv *args, qd_sv *out);
 /* doc['field']. */
 int qdp_doc(qdp_vm *vm, int slot, qd_str name, qd_sv *out);

@@ -74,7 +74,8 @@ enum {
     QD_KIND_AGGREGATION = 8,  /* qd_aggregation_vtable aggregation.h; since 1.5 */
     QD_KIND_FIELD = 9,        /* qd_field_vtable       field.h; since 1.5 */
     QD_KIND_ROUTE = 10,       /* qd_route_vtable       route.h; since 1.6 */
-    QD_KIND_COUNT = 11
+    QD_KIND_PROCESSOR = 11,   /* qd_processor_vtable   processor.h; since 1.6 */
+    QD_KIND_COUNT = 12
 };
 #define QD_COORDINATION_MAJOR 1
 #define QD_COORDINATION_MINOR 0
@@ -96,6 +97,8 @@ enum {
 #define QD_FIELD_MINOR 1
 #define QD_ROUTE_MAJOR 0
 #define QD_ROUTE_MINOR 1
+#define QD_PROCESSOR_MAJOR 0
+#define QD_PROCESSOR_MINOR 1
 
 /* Head of every vtable and every service table. Unknown flag bits are refused, but for the upper 16
  * (hints). QD_VTABLE fills it. */

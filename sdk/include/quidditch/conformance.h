@@ -13,6 +13,7 @@
 #include <quidditch/field.h>
 #include <quidditch/frontend.h>
 #include <quidditch/operator.h>
+#include <quidditch/processor.h>
 #include <quidditch/route.h>
 #include <quidditch/storage.h>
 
@@ -81,6 +82,8 @@ void qd_conform_token_filter(qd_conform *c, const char *name, const qd_token_fil
 void qd_conform_field(qd_conform *c, const char *name, const qd_field_vtable *vt);
 /* The same for a front end. */
 void qd_conform_frontend(qd_conform *c, const char *name, const qd_frontend_vtable *vt);
+/* Of a processor; options config and bad: parameters as JSON that it takes, and that it refuses. */
+void qd_conform_processor(qd_conform *c, const char *name, const qd_processor_vtable *vt);
 /* Of the routes of a plugin: the table, and what handle answers to requests of each row. */
 void qd_conform_route(qd_conform *c, const char *name, const qd_route_vtable *vt);
 
