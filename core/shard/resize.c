@@ -29,6 +29,7 @@ typedef struct resize_source {
 typedef struct resizing {
     qd_shard *s;
     qd_index_meta *to, *from;
+    uint64_t term;
     uint32_t nsources;
     resize_source *source;
     qd_publication all; /* of all sources; segments are its own */
@@ -53,6 +54,19 @@ static int not_yet(const resizing *x, uint32_t number, const char *why, qd_err *
                       x->s->name, number, why);
 }
 
+/* Has the state this very copy for the primary? One that follows another primary publishes nothing,
+ * and attempts that met it would count until none is made any more. */
+static bool is_primary(const resizing *x, const qd_shard *s, uint32_t number)
+{
+    qd_state *state = qd_cluster_state(s->shards->cluster);
+    const qd_index_meta *m = qd_state_index_uuid(state, qd_str_c(x->from->uuid));
+    const qd_shard_meta *r = m ? qd_state_shard(state, m, number) : NULL;
+    const qd_copy *p = r ? qd_shard_meta_primary(r) : NULL;
+    bool is = p && qd_copy_is_active(p) && qd_str_eq(p->allocation_id, qd_shard_allocation_id(s));
+    qd_state_unref(state);
+    return is;
+}
+
 static int enter_source(resizing *x, uint32_t number, qd_err *err)
 {
     resize_source *from = &x->source[x->nsources];
@@ -69,6 +83,12 @@ static int enter_source(resizing *x, uint32_t number, qd_err *err)
     }
     x->nsources++;
     qd_err_fini(&why);
+    if (!is_primary(x, from->shard, number)) {
+        return not_yet(x, number, "the copy on this node is no primary", err);
+    }
+    if (qd_engine_primary_term(from->engine) >= x->term) { /* each attempt has a higher one */
+        return not_yet(x, number, "its term is not below that of this shard", err);
+    }
     qd_engine_checkpoints at;
     rc = qd_engine_refresh(from->engine, err);
     if (!rc) rc = qd_engine_publication(from->engine, &from->p, err);
@@ -318,7 +338,7 @@ static int fill(resizing *x, const qd_engine_config *c, qd_err *err)
 int qdi_shard_resize(qd_shard *s, const qd_engine_config *c, qd_err *err)
 {
     qd_str uuid;
-    resizing x = {.s = s, .to = qd_shard_index(s), .account = &s->account};
+    resizing x = {.s = s, .to = qd_shard_index(s), .term = c->primary_term, .account = &s->account};
     int rc = 0;
     qd_state *state = s->shards->cluster ? qd_cluster_state(s->shards->cluster) : NULL;
     (void)qdi_shard_is_resized(x.to, &uuid);

@@ -23,6 +23,8 @@ struct action_node {
     const char *settings;
     void (*_Atomic on_state)(void *arg);
     void *on_state_arg;
+    qd_mutex following;
+    bool closed; /* the state is followed no more */
     /* the last call */
     int status;
     uint32_t format;
@@ -35,7 +37,9 @@ struct action_node {
 static void follow(void *arg, const qd_state *old, const qd_state *now)
 {
     action_node *n = arg;
-    qd_shards_apply(n->a.shards, old, now);
+    qd_mutex_lock(&n->following);
+    if (!n->closed) qd_shards_apply(n->a.shards, old, now);
+    qd_mutex_unlock(&n->following);
     void (*fn)(void *) = atomic_exchange(&n->on_state, NULL);
     if (fn) fn(n->on_state_arg);
     qd_action_settings_follow(n->a.config, n->a.plugins, old, now);
@@ -86,6 +90,7 @@ static void open_cluster(action_node *n)
 
 static void start(action_node *n)
 {
+    n->closed = false;
     n->a = action_parts_of("nodeidnodeidnodeid0001", "node-1", &n->account, &n->pools);
     n->pools = (qd_pools){0};
     action_parts_open(&n->a, &n->pools, n->disk, 2, n->settings);
@@ -95,6 +100,9 @@ static void start(action_node *n)
 
 static void stop(action_node *n)
 {
+    qd_mutex_lock(&n->following);
+    n->closed = true; /* a shard that fails just now changes the state */
+    qd_mutex_unlock(&n->following);
     qd_shards_close(n->a.shards);
     qd_cluster_close(n->a.cluster);
     qd_coord_close(n->coord_store);
@@ -116,6 +124,7 @@ action_node *action_node_open_on(const char *settings, const store_crash_options
     qd_buf_init(&n->answer, NULL, (size_t)1 << 30);
     qd_buf_init(&n->text, NULL, (size_t)1 << 30);
     qd_arena_init(&n->arena, NULL, 0);
+    qd_mutex_init(&n->following);
     n->disk = store_crash_make(disk);
     n->coord = coord_memory_make(qd_env_system(), STORE_NAME);
     start(n);
@@ -127,6 +136,7 @@ void action_node_close(action_node *n)
     if (!n) return;
     stop(n);
     qd_assert(qd_account_used(&n->account) == 0);
+    qd_mutex_fini(&n->following);
     coord_memory_free(n->coord);
     store_crash_free(n->disk);
     qd_buf_fini(&n->answer);

@@ -12,9 +12,9 @@
  * fails takes no more writes.
  *
  * Caught: the calls of the C library, with their 64-bit names; syscall(), by which libraft submits
- * its AIO; O_SYNC and O_DSYNC. io_uring is refused with ENOSYS, copy_file_range and sendfile with
- * EINVAL, so that callers fall back. Shared writable mappings and O_TMPFILE are noted as unseen.
- * Not seen: stdio, whose calls never leave the C library.
+ * its AIO; O_SYNC and O_DSYNC; copy_file_range and sendfile, which become writes. io_uring is
+ * refused with ENOSYS, FICLONE with EOPNOTSUPP, so that callers fall back. Shared writable mappings
+ * and O_TMPFILE are noted as unseen. Not seen: stdio, whose calls never leave the C library.
  */
 #define _GNU_SOURCE
 #include "lib/record.h"
@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -408,25 +410,43 @@ int posix_fallocate64(int fd, off_t at, off_t n)
     return do_fallocate(fd, 0, at, n) ? errno : 0;
 }
 
-static ssize_t refused(int fd)
+/* A piece of it, by a write that is recorded. */
+static ssize_t copied(int in, off_t *a, int out, off_t *b, size_t n)
 {
-    (void)fd;
-    errno = EINVAL;
-    return -1;
+    static __thread char piece[65536];
+    if (n > sizeof piece) n = sizeof piece;
+    ssize_t k = a ? pread(in, piece, n, *a) : read(in, piece, n);
+    if (k > 0 && write_one(out, piece, (size_t)k, b ? *b : -1) != k) abort();
+    if (k > 0 && a) *a += k;
+    if (k > 0 && b) *b += k;
+    return k;
 }
 ssize_t copy_file_range(int in, off_t *a, int out, off_t *b, size_t n, unsigned flags)
 {
     if (!ino_of(out)) return raw(SYS_copy_file_range, in, a, out, b, n, flags);
-    return refused(out);
+    return copied(in, a, out, b, n);
 }
 ssize_t sendfile(int out, int in, off_t *at, size_t n)
 {
     if (!ino_of(out)) return raw(SYS_sendfile, out, in, at, n);
-    return refused(out);
+    return copied(in, at, out, NULL, n);
 }
 ssize_t sendfile64(int out, int in, off_t *at, size_t n)
 {
     return sendfile(out, in, at, n);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list ap;
+    va_start(ap, request);
+    void *arg = va_arg(ap, void *);
+    va_end(ap);
+    if (request == FICLONE && ino_of(fd)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (int)raw(SYS_ioctl, fd, request, arg);
 }
 
 static void *do_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset)

@@ -680,7 +680,8 @@ static int32_t copy_name(qd_storage *t, qd_str from, qd_str to, const qd_storage
     }
     if (!rc) rc = disk_sync(d, i, STORE_CRASH_NO_OBJECT_SYNC);
     if (!rc) rc = disk_link(d, to, i);
-    if (!rc) rc = disk_sync_dir(d, folder_of(to));
+    if (!rc && !(d->options.mutants & STORE_CRASH_NO_COPY_SYNC))
+        rc = disk_sync_dir(d, folder_of(to));
     if (i) inode_unref(d, i);
     let_go(d);
     return fail(call, rc, "copying", from);

@@ -29,6 +29,7 @@ enum {
     STORE_CRASH_NO_LOG_SYNC = 1,    /* log_sync returns 0 and syncs nothing */
     STORE_CRASH_NO_DIR_SYNC = 2,    /* names are never synced */
     STORE_CRASH_NO_OBJECT_SYNC = 4, /* objects' bytes are never synced: points come before files */
+    STORE_CRASH_NO_COPY_SYNC = 8,   /* the name of a copy is not synced */
 };
 
 typedef struct store_crash_options {

@@ -83,9 +83,16 @@ static int end(store_load *l, size_t from, int rc)
     return 0;
 }
 
+/* A copy is named "c/<number>/" and its source. */
+static const char *source_of(const char *name)
+{
+    return strncmp(name, "c/", 2) == 0 ? strchr(name + 2, '/') + 1 : name;
+}
+
 /* Bytes of a name: as many as its hash says. */
 static uint64_t length_of(const char *name)
 {
+    name = source_of(name);
     return qd_xxh3(name, strlen(name)) % 70000;
 }
 static uint8_t byte_of(const char *name, uint64_t i)
@@ -170,6 +177,21 @@ static int do_remove(store_load *l, qd_store *s, bool aside)
                      : qd_store_delete(s, qd_str_c(name), NULL));
 }
 
+/* Of a file that is synced already, or not yet: the copy is durable either way. */
+static int do_copy(store_load *l, qd_store *s)
+{
+    char name[28];
+    bool lazy = l->nlazy && qd_prng_below(&l->rnd, 2) == 0;
+    const char *from = lazy ? l->lazy[qd_prng_below(&l->rnd, l->nlazy)] : a_file(l);
+    if (!from) return 0;
+    char source[28];
+    snprintf(source, sizeof source, "%s", from);
+    snprintf(name, sizeof name, "c/%u/%.18s", (unsigned)(l->serial++ % 100000), source_of(source));
+    size_t at = l->nops;
+    begin(l, MADE, name, 0);
+    return end(l, at, qd_store_copy(s, qd_str_c(source), qd_str_c(name), NULL));
+}
+
 static int do_point(store_load *l, qd_store *s)
 {
     char name[28], value[40];
@@ -246,7 +268,7 @@ int store_load_run(store_load *l, qd_store *s, uint64_t count)
 {
     int rc = 0;
     for (uint64_t i = 0; !rc && i < count; i++) {
-        uint64_t dice = qd_prng_below(&l->rnd, 20);
+        uint64_t dice = qd_prng_below(&l->rnd, 22);
         if (dice < 8) {
             rc = do_log(l, s);
         } else if (dice < 12) {
@@ -257,6 +279,8 @@ int store_load_run(store_load *l, qd_store *s, uint64_t count)
             rc = do_sync(l, s);
         } else if (dice < 19) {
             rc = do_remove(l, s, dice == 18);
+        } else if (dice < 21) {
+            rc = do_copy(l, s);
         } else {
             rc = do_tree(l, s);
         }

@@ -73,6 +73,33 @@ return (
         'if (!rc && durable < i->p->max_seq_no) rc', 'if (!rc && durable < -2) rc', 'engine/copies_t'],
     ['a lone primary numbers live documents by the file before', 'core/engine/engine_flush.c',
         'if (generation <= least) generation', 'if (!qdi_engine_follows(e) && generation <= least) generation', 'engine/copies_t'],
+    # indices made of others, rollovers, what copies that are away need
+    ['a resized shard takes what an attempt before has left', 'core/shard/shard.c', 'rc = s->primary && !s->existing ? QD_E_NOTFOUND', 'rc = s->primary && !s->existing && !s->resized ? QD_E_NOTFOUND', 'shard/resize_t'],
+    ['a resized shard has started before its files are there', 'core/shard/shard.c', 'int rc = open_engine(s, &e, &err);', 'if (s->resized && !report_started(s)) return opening_ends(s);
+    int rc = open_engine(s, &e, &err);', 'shard/resize_t'],
+    ['deletions of a split are in a log that nothing syncs', 'core/shard/resize.c', 'if (!rc) rc = qd_engine_sync_all(e, err);
+    if (!rc) rc = qd_engine_flush(e, true, err);', '', 'shard/resize_t'],
+    ['a split keeps the documents of other shards', 'core/shard/resize.c', 'if (!rc && x->to->shards > x->from->shards) rc = sift', 'if (!rc && x->to->shards > 100 * x->from->shards) rc = sift', 'shard/resize_t'],
+    ['a resize takes what the source has published by chance', 'core/shard/resize.c', 'rc = qd_engine_refresh(from->engine, err);
+    if (!rc) rc = qd_engine_publication(from->engine, &from->p, err);
+    if (rc) return rc;', 'rc = qd_engine_publication(from->engine, &from->p, err);
+    if (from) return rc;', 'shard/resize_t'],
+    ['a resize takes any copy for the primary', 'core/shard/resize.c', 'if (!is_primary(x, from->shard, number)) {', 'if (!is_primary(x, from->shard, number) && !x) {', 'shard/resize_t'],
+    ['a shrunken shard has the files of one source', 'core/shard/resize.c', 'for (uint32_t i = 0; i < n && !rc; i++) rc = enter_source', 'for (uint32_t i = 0; i < 1 && !rc; i++) rc = enter_source', 'shard/resize_t'],
+    ['a commit point names files that nothing synced', 'core/engine/engine_install.c', 'if (!rc) rc = qdi_engine_sync_files(e, &a->s, err);', '', 'shard/resize_t'],
+    ['two rollovers leave the same index', 'core/cluster/cluster_streams.c', 'if (!m || !g || g->write_index != m) return changed_meanwhile(i->rolled', 'if (!m || !g) return changed_meanwhile(i->rolled', 'action/rollover_t'],
+    ['the index that is left is still written to', 'core/cluster/cluster_streams.c', 'if (rolls) a.is_write_index = 0;', '', 'action/rollover_t'],
+    ['the next index has no part in the alias', 'core/cluster/cluster_streams.c', 'made->naliases = i->naliases + more;', 'made->naliases = i->naliases;', 'action/rollover_t'],
+    ['a replica keeps leases for ever', 'core/replication/source.c', 'if (k->whole || lease[i].renewed_ms < now - atomic_load(&g->away_ms)) {', 'if (k->whole || (k->leading && lease[i].renewed_ms < now - atomic_load(&g->away_ms))) {', 'replication/retention_t'],
+    ['a replica ends the leases of whoever is away', 'core/replication/source.c', ' && g->leading;
+    qd_mutex_unlock', ';
+    qd_mutex_unlock', 'replication/retention_t'],
+    ['a history has its new name in memory', 'core/engine/engine_replica.c', 'rc = qdi_engine_snapshot(e, true, &s, &failure);
+        if (!rc) rc = qdi_engine_commit(e, &s, 0, &failure);', 'rc = qdi_engine_snapshot(e, true, &s, &failure);', 'engine/renew_t'],
+    ['a renamed history goes on in the log of the old one', 'core/engine/engine_replica.c', 'if (!rc && !(rc = turn(e, &t, NULL, err))) {
+        qdi_engine_history_set', 'if (!rc && t.history) {
+        qdi_engine_history_set', 'engine/renew_t'],
+    ['what a crash took under async has its history on', 'core/shard/shard.c', '(s->forced || shorter)', '(s->forced && shorter)', 'replication/reopened_t'],
     # found by an assertion
     ['what takers give back outweighs the share of a place', 'core/engine/reader.c', '((int64_t)1 << 32)', '((int64_t)1)', 'engine/reader_t'],
     ['a generation that was found takes more', 'core/engine/translog.c', '(t->rolling || t->unbegun || t->buf',

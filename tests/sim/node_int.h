@@ -13,6 +13,7 @@
  *   node_upgrade.c  nodes of two versions, and the end of an upgrade
  *   node_async.c    durability: async, and what it may cost
  *   node_migrate.c  the state moves from the masters to Kubernetes, or back
+ *   node_later.c    indices made of others, and rollovers
  *   node_check.c    what must hold of the histories and of the copies at the end
  *   node_main.c     the program
  */
@@ -369,6 +370,12 @@ void async_sync_fails(world *w, int id);
 bool async_may_be_lost(const world *w, const hop *h, uint64_t by_ns);
 /* The operator's thread. */
 void async_run(void *arg);
+
+/* --- node_later.c --- */
+/* Begins what comes behind the checks of a schedule, on threads of clients; false: nothing does. */
+bool later_begin(world *w);
+/* A control node has applied a state. */
+void later_state(world *w, const qd_state *old, const qd_state *now);
 
 /* --- node_check.c --- */
 /* NULL: every copy is there; else what is missing. */

@@ -69,6 +69,10 @@
     X(refreshes, "refresh")                                                                        \
     X(searches, "search")                                                                          \
     X(calm, "search that must show what was refreshed")                                            \
+    X(resizes, "index made of another one")                                                        \
+    X(resize_power, "loss of power while an index is made of another one")                         \
+    X(rollovers, "alias or data stream rolled over under writes")                                  \
+    X(later_power, "loss of power around resizes and rollovers")                                   \
     X(looked_back, "folder of a restarted node looked back at")
 
 typedef struct node_report {

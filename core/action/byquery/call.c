@@ -50,12 +50,13 @@ static int api_error(const char *api, int status, const qd_json_node *root, qd_e
     const qd_json_node *e = qd_json_get(root, "error");
     const qd_json_node *causes = qd_json_get(e, "root_cause");
     const qd_json_node *reason = qd_json_get(e, "reason"), *type = qd_json_get(e, "type");
-    if (!reason || !type) return qd_err_set(err, QD_E_INTERNAL, "[%s] answered %d", api, status);
     int code = status == 409   ? QD_E_VERSION_CONFLICT
                : status == 429 ? QD_E_REJECTED
                : status == 404 ? QD_E_NOTFOUND
                : status >= 500 ? QD_E_INTERNAL
                                : QD_E_ARG;
+    /* a document that there is not is no error of the API */
+    if (!reason || !type) return qd_err_set(err, code, "[%s] answered %d", api, status);
     int rc = qd_err_set(err, code, "%.*s", QD_STR_ARG(reason->text));
     qd_err_type(err, type_of(type->text), status);
     if (causes) qd_err_detail_raw(err, QD_ERR_ROOT_CAUSE, causes->raw);

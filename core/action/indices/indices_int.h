@@ -75,6 +75,12 @@ void qdi_shard_counts_fini(shard_counts *n);
 /* {"_shards": {...}}, the whole answer. */
 void qdi_answer_shards(qd_response *r, const shard_counts *n);
 
+/* A forced merge, to its end; and what is wrong with its parameters. [worker] */
+QD_MUST_CHECK
+int qdi_forcemerge(qd_request *q, qd_response *r, qd_err *err);
+QD_MUST_CHECK
+int qdi_forcemerge_check(qd_request *q, qd_err *err);
+
 /* What a node does for another: QD_ACTION_SHARDS_*; arg is the qd_actions. */
 void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request);
 void qdi_shards_flush_handle(void *arg, qd_rpc_request *request);

@@ -458,22 +458,33 @@ int qdi_api_indices_flush(qd_request *q, qd_response *r, qd_err *err)
     return rc ? rc : each(q, r, &op, err);
 }
 
-int qdi_api_indices_forcemerge(qd_request *q, qd_response *r, qd_err *err)
+static int read_merge(const qd_request *q, shard_op *a, qd_err *err)
 {
-    shard_op a = {.action = QD_ACTION_SHARDS_FORCE_MERGE};
     int64_t segments;
     qdi_identity id;
     qdi_identity_get(q->a, &id);
     int rc = qd_param_i64(q, "max_num_segments", -1, &segments, err);
-    if (!rc) rc = qd_param_bool(q, "only_expunge_deletes", false, &a.only_deletes, err);
-    if (!rc) rc = qd_param_bool(q, "flush", true, &a.flush, err);
-    if (!rc && segments != -1 && a.only_deletes && !id.opensearch) {
+    if (!rc) rc = qd_param_bool(q, "only_expunge_deletes", false, &a->only_deletes, err);
+    if (!rc) rc = qd_param_bool(q, "flush", true, &a->flush, err);
+    if (!rc && segments != -1 && a->only_deletes && !id.opensearch) {
         rc = qd_err_set(err, QD_E_VALIDATION,
                         "Validation Failed: 1: cannot set only_expunge_deletes and "
                         "max_num_segments at the same time, those two parameters are mutually "
                         "exclusive;");
     }
-    if (rc) return rc;
-    a.max_segments = segments > 0 ? (uint32_t)segments : 1;
-    return each(q, r, &a, err);
+    if (!rc) a->max_segments = segments > 0 ? (uint32_t)segments : 1;
+    return rc;
+}
+
+int qdi_forcemerge_check(qd_request *q, qd_err *err)
+{
+    shard_op a;
+    return read_merge(q, &a, err);
+}
+
+int qdi_forcemerge(qd_request *q, qd_response *r, qd_err *err)
+{
+    shard_op a = {.action = QD_ACTION_SHARDS_FORCE_MERGE};
+    int rc = read_merge(q, &a, err);
+    return rc ? rc : each(q, r, &a, err);
 }

@@ -6,9 +6,13 @@
 #include "action/api/admin_int.h"
 #include "action/indices/copy_stats.h"
 #include "action/indices/indices_int.h"
+#include "action/streams/streams_int.h"
 #include "base/str.h"
 #include "config/value.h"
 #include <stdio.h>
+#include <string.h>
+
+#define TASK_MS 3600000 /* as OpenSearch has it */
 
 typedef enum resize_kind { RESIZE_SHRINK, RESIZE_SPLIT, RESIZE_CLONE } resize_kind;
 
@@ -254,21 +258,55 @@ static int prepare(resize *x, int64_t active, qd_err *err)
     return rc;
 }
 
-static int run(qd_request *q, qd_response *r, resize_kind kind, qd_err *err)
+static resize_kind kind_of(const qd_request *q)
 {
-    resize x = {.q = q, .kind = kind};
-    int64_t timeout, active;
+    const char *name = q->api->name;
+    return strcmp(name, "indices.shrink") == 0  ? RESIZE_SHRINK
+           : strcmp(name, "indices.split") == 0 ? RESIZE_SPLIT
+                                                : RESIZE_CLONE;
+}
+
+/* How long shards of the target are waited for. A resize that nobody waits for has a parameter of
+ * its own. */
+static int patience(const qd_request *q, int64_t *timeout, qd_err *err)
+{
+    bool wait;
+    int rc = qdi_admin_timeout(q, timeout, err);
+    if (!rc) rc = qd_param_bool(q, "wait_for_completion", true, &wait, err);
+    if (!rc && !wait) return qd_param_ms(q, "task_execution_timeout", TASK_MS, timeout, err);
+    if (rc || !qd_param_has(q, "task_execution_timeout")) return rc;
+    return qd_err_set(err, QD_E_ARG,
+                      "[task_execution_timeout] has an effect only with "
+                      "[wait_for_completion=false]");
+}
+
+static int read_request(resize *x, int64_t *timeout, int64_t *active, qd_err *err)
+{
     bool copy;
-    qd_state *now = NULL, *s = qd_cluster_state(q->a->cluster);
-    x.state = s;
-    int rc = qdi_admin_timeout(q, &timeout, err);
-    if (!rc) rc = qdi_active_param(q, &active, err);
-    if (!rc) rc = qd_param_bool(q, "copy_settings", true, &copy, err);
+    int rc = patience(x->q, timeout, err);
+    if (!rc) rc = qdi_active_param(x->q, active, err);
+    if (!rc) rc = qd_param_bool(x->q, "copy_settings", true, &copy, err);
     if (!rc && !copy)
         rc = qd_err_set(err, QD_E_ARG,
                         "parameter [copy_settings] can not be explicitly set to [false]");
-    if (!rc) rc = qdi_cluster_block_check(q->a, QDI_BLOCK_METADATA_WRITE, err);
-    if (!rc) rc = read_body(&x, err);
+    if (!rc) rc = qdi_cluster_block_check(x->q->a, QDI_BLOCK_METADATA_WRITE, err);
+    return rc ? rc : read_body(x, err);
+}
+
+int qdi_resize_check(qd_request *q, qd_err *err)
+{
+    resize x = {.q = q, .kind = kind_of(q)};
+    int64_t timeout, active;
+    return read_request(&x, &timeout, &active, err);
+}
+
+int qdi_resize(qd_request *q, qd_response *r, qd_err *err)
+{
+    resize x = {.q = q, .kind = kind_of(q)};
+    int64_t timeout, active;
+    qd_state *now = NULL, *s = qd_cluster_state(q->a->cluster);
+    x.state = s;
+    int rc = read_request(&x, &timeout, &active, err);
     if (!rc) rc = prepare(&x, active, err);
     if (!rc) rc = qd_cluster_create(q->a->cluster, &x.made, &now, err);
     qd_settings_unref(x.made.settings);
@@ -284,19 +322,4 @@ static int run(qd_request *q, qd_response *r, resize_kind kind, qd_err *err)
     qd_state_unref(now);
     qd_state_unref(s);
     return rc;
-}
-
-int qdi_api_indices_shrink(qd_request *q, qd_response *r, qd_err *err)
-{
-    return run(q, r, RESIZE_SHRINK, err);
-}
-
-int qdi_api_indices_split(qd_request *q, qd_response *r, qd_err *err)
-{
-    return run(q, r, RESIZE_SPLIT, err);
-}
-
-int qdi_api_indices_clone(qd_request *q, qd_response *r, qd_err *err)
-{
-    return run(q, r, RESIZE_CLONE, err);
 }

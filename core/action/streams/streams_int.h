@@ -37,6 +37,12 @@ int qdi_stream_next(qd_actions *actions, const qd_state *s, qd_arena *a, const d
 /* Creates a data stream. QD_E_EXISTS */
 QD_MUST_CHECK
 int qdi_stream_create(qd_actions *actions, qd_arena *a, qd_str name, qd_state **out, qd_err *err);
+/* _shrink, _split or _clone, to its end, by the API's name; and what is wrong with the request
+ * itself, whatever indices there are. [worker] */
+QD_MUST_CHECK
+int qdi_resize(qd_request *q, qd_response *r, qd_err *err);
+QD_MUST_CHECK
+int qdi_resize_check(qd_request *q, qd_err *err);
 typedef struct found_streams {
     const qd_alias_group **at; /* by name */
     uint32_t n;

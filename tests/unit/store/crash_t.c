@@ -69,7 +69,7 @@ static void broken_stores_are_found(void **state)
 {
     (void)state;
     static const uint32_t mutants[] = {STORE_CRASH_NO_LOG_SYNC, STORE_CRASH_NO_DIR_SYNC,
-                                       STORE_CRASH_NO_OBJECT_SYNC};
+                                       STORE_CRASH_NO_OBJECT_SYNC, STORE_CRASH_NO_COPY_SYNC};
     char why[300];
     uint64_t digest;
     for (size_t m = 0; m < QD_COUNT_OF(mutants); m++) {
