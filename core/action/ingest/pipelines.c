@@ -38,9 +38,11 @@ static int stored(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *s
     const qd_actions *a = arg;
     qd_state *s = qd_cluster_state(a->cluster);
     const qd_state_document_record *d = record_of(s, QD_STR(STORED_SCRIPT_KEY), id);
-    *source = (qd_str){NULL, 0};
     *revision = d ? d->mod_revision : 0;
-    int rc = d ? qdi_script_stored(s, id, arena, lang, source, err) : 0;
+    qd_script_ref script = {0};
+    int rc = d ? qdi_script_stored(s, id, arena, &script, err) : 0;
+    *lang = script.lang;
+    *source = script.source;
     qd_state_unref(s);
     return rc;
 }
