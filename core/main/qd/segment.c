@@ -121,6 +121,8 @@ static void check_summary(tool *t)
                 {"points", c->points},
                 {"ids", c->ids},
                 {"live_generations", c->lives},
+                {"index_parts", c->parts},
+                {"index_parts_unread", c->parts_unread},
                 {"findings", c->findings}};
     for (size_t i = 0; i < QD_COUNT_OF(rows); i++) {
         if (t->json)
