@@ -137,8 +137,8 @@ static int write_value(const qd_sv *v, qd_json_writer *w, int depth, qd_err *err
     char text[QD_SV_PRINT];
     if (depth > QD_SV_DEPTH)
         return qd_err_set(err, QD_E_ARG, "Iterable object is self-referencing itself");
-    /* lists that share members may be more than can ever be written */
-    if (qd_buf_status(w->out)) return qd_err_nomem(err, "the JSON of a value");
+    /* lists that share members may be more than can ever be written; the buffer's owner says why */
+    if (qd_buf_status(w->out)) return 0;
     switch (v->tag) {
     case QD_SV_NULL:
         qd_json_null(w);

@@ -8,11 +8,9 @@
 #include "base/vec.h"
 #include "main/args.h"
 #include "main/plugins.h"
-#include "mapping/field.h"
 #include "runtime/file.h"
 #include "runtime/proc.h"
 #include "segment/check.h"
-#include "segment/parts.h"
 #include "store/tier.h"
 #include "json/writer.h"
 #include <inttypes.h>
@@ -30,8 +28,7 @@ static int usage(FILE *to)
         "       qd segment dump [--json] DIR|FILE ...\n"
         "\n"
         "check reads every byte of the segments below DIR (or of the segment FILE): framing,\n"
-        "checksums, terms, postings, columns, points, vectors, stored documents, ids, generations "
-        "of\n"
+        "checksums, terms, postings, columns, points, stored documents, ids, generations of\n"
         "live documents. It ends with 0 when nothing is wrong, with 1 after findings, each with\n"
         "file, section and offset, and with 2 when it could not read. dump shows what segments\n"
         "hold. The server need not run; it may.\n");
@@ -91,9 +88,6 @@ static int keep_name(void *arg, qd_str name, uint64_t bytes)
 }
 
 /* --- check --- */
-
-/* Index parts of types of ours are looked into; plugins are not loaded here. */
-static const qd_part_types own_types = {qd_field_part_find, NULL};
 
 static void found(void *arg, qd_str file, const char *section, uint64_t offset, const char *text)
 {
@@ -350,7 +344,7 @@ int qd_command_segment(int argc, char **argv)
     tool t = {.json = false};
     qd_err_init(&err);
     qd_buf_init(&t.out, NULL, OUT_BYTES_MAX);
-    t.check = (qd_check){.found = found, .arg = &t, .types = &own_types};
+    t.check = (qd_check){.found = found, .arg = &t};
     int rc = read_options(argc, argv, &t, &help, &err);
     if (rc == 0 && !help) rc = run(argc, argv, &t, dump, &err);
     if (rc) fprintf(stderr, "qd segment %s: %s\n", what, qd_err_reason(&err));
