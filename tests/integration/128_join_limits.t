@@ -82,6 +82,8 @@ subtest 'documents' => sub {
     my $raw = $node->put('/d/_doc/1', '{"jf":"question","jf":"question"}');
     refused($raw, qr/[Dd]uplicate|more than one value/, 'twice');
     refused($node->put('/d/_doc/1', '{"jf":{"name":"question"'), qr/./, 'an end in the middle');
+    is($node->put('/im', { settings => { 'index.mapping.ignore_malformed' => $T }, mappings => { properties => { jf => { type => 'join', relations => { a => 'b' } } } } })->{status}, 200, 'an index that ignores malformed values');
+    refused($node->put('/im/_doc/1', { jf => { x => { y => 1 } } }), qr/unknown field name \[x\]/, 'but no relation');
     my $bulk = join '', map { JSON::PP::encode_json($_) . "\n" } (
         { index => { _id => 'q1', routing => 1 } }, { jf => 'question', n => 1, body => 'first question', tags => [ { t => 'x' } ] },
         { index => { _id => 'q2', routing => 1 } }, { jf => { name => 'question', parent => 'ignored' }, n => 2, body => 'second' },
