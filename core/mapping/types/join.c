@@ -135,6 +135,7 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     f->join = j;
     f->indexed = f->doc_values = true;
     f->index_options = QD_INDEX_OPT_DOCS;
+    f->ignore_malformed = false; /* the index's setting is not for relations */
     return rc;
 }
 
