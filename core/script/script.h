@@ -87,7 +87,8 @@ typedef struct qd_script_exec {
     qd_script_host host;
     uint64_t steps_max; /* of one run */
     int64_t now_ms;
-    void *state; /* of the language */
+    const struct qd_script_lang *lang; /* whose state is there, also when the script has gone */
+    void *state;
 } qd_script_exec;
 
 #define QD_SCRIPT_STEPS 20000000u    /* of a run that the caller does not bound otherwise */
