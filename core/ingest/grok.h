@@ -37,8 +37,9 @@ typedef struct qd_grok_match {
     size_t begin, end; /* of all */
     uint32_t pattern;  /* which one matched */
 } qd_grok_match;
-/* How many values a match has, and the name of one. */
+/* How many values a match has. */
 uint32_t qd_grok_captures(const qd_grok *g);
+/* The name of one of them. */
 qd_str qd_grok_capture_name(const qd_grok *g, uint32_t k);
 /* The first match at or behind a place: 1, 0: none. */
 QD_MUST_CHECK

@@ -167,6 +167,10 @@ int qdi_path_set(qd_ingest_run *r, const qdi_path *p, qd_iv v, qd_err *err)
 /* Adds one value to a list. */
 static int add(qd_ingest_run *r, qd_iv *list, const qd_iv *v, bool duplicates, qd_err *err)
 {
+    /* comparing with all of a long list counts as processors do */
+    if (!duplicates && (r->steps += list->n / 4096) > QDI_STEPS_MAX)
+        return qd_err_set(err, QD_E_ARG, "a list of [%u] values is too long to keep duplicates out",
+                          list->n);
     for (uint32_t k = 0; k < list->n && !duplicates; k++) {
         if (qd_iv_equal(&list->items[k], v)) return 0;
     }

@@ -1,5 +1,5 @@
 /*
- * plugged.c: processors of plugins (sdk processor.h) as rows like our own.
+ * plugged.c: processors of plugins (sdk/include/quidditch/processor.h) as rows like our own.
  *
  * A call of a plugin may never return (plugin/guest.h), so it owns all that it works with: copies
  * of the values of the fields that the processor reads, and a list of what it says of each

@@ -66,18 +66,32 @@ static int of_stored(const qdi_build *b, qd_script_ref *ref, qd_err *err)
     return rc;
 }
 
+/* Why a script cannot be had, for each document that it was to run on. */
+static int keep_reason(const qdi_build *b, const qd_err *why, qdi_script *s, qd_err *err)
+{
+    const qd_err *root = why;
+    while (root->cause) root = root->cause;
+    s->rc = why->code;
+    s->why = root == why ? qd_arena_str(b->a, qd_str_c(qd_err_reason(why)))
+                         : qd_arena_printf(b->a, "%s: %s", qd_err_reason(why), qd_err_reason(root));
+    return s->why.p ? 0 : qd_err_nomem(err, "pipeline");
+}
+
 static int source_of(const qdi_build *b, const qd_script_ref *ref, bool condition, qdi_script *s,
                      qd_err *err)
 {
     qd_script_context context = condition ? QD_SCRIPT_CONDITION : QD_SCRIPT_INGEST;
     qd_script_ref now = *ref;
-    int rc = ref->id.p ? of_stored(b, &now, err) : 0;
-    if (!rc) rc = qd_script_compile(now.lang, now.source, context, &s->script, err);
-    if (!rc || !ref->id.p || !b->s->late || rc == QD_E_NOMEM || rc == QD_E_BREAKER) return rc;
-    s->rc = rc;
-    s->why = qd_arena_str(b->a, qd_str_c(err ? qd_err_reason(err) : "the script is not there"));
-    qd_err_fini(err);
-    return s->why.p ? 0 : qd_err_nomem(err, "pipeline");
+    qd_err why;
+    qd_err_init(&why); /* compilers want one */
+    int rc = ref->id.p ? of_stored(b, &now, &why) : 0;
+    if (!rc) rc = qd_script_compile(now.lang, now.source, context, &s->script, &why);
+    if (rc && ref->id.p && b->s->late && rc != QD_E_NOMEM && rc != QD_E_BREAKER)
+        rc = keep_reason(b, &why, s, err);
+    else if (rc && err)
+        qd_err_move(err, &why);
+    qd_err_fini(&why);
+    return rc;
 }
 
 static int compile(const qdi_build *b, const char *property, const qd_json_node *n, qdi_script *s,

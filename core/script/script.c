@@ -262,25 +262,30 @@ void qd_script_cache_close(void)
 
 void qd_script_exec_open(qd_script_exec *x, const qd_script *s, qd_account *of)
 {
-    *x = (qd_script_exec){.script = s, .steps_max = QD_SCRIPT_STEPS, .text_max = QD_SCRIPT_TEXT};
+    *x = (qd_script_exec){.script = s,
+                          .lang = s->lang,
+                          .steps_max = QD_SCRIPT_STEPS,
+                          .text_max = QD_SCRIPT_TEXT};
     qd_arena_init(&x->arena, of, QD_SCRIPT_MEMORY);
     x->vars[QD_SCRIPT_V_DOC].tag = QD_SV_DOC;
 }
 
 void qd_script_exec_use(qd_script_exec *x, const qd_script *s)
 {
-    if (x->script->lang != s->lang) {
-        x->script->lang->close(x);
+    if (x->lang != s->lang) {
+        x->lang->close(x);
         x->state = NULL;
     }
     x->script = s;
+    x->lang = s->lang;
 }
 
 void qd_script_exec_close(qd_script_exec *x)
 {
-    if (x->script) x->script->lang->close(x);
+    if (x->lang) x->lang->close(x);
     qd_arena_fini(&x->arena);
     x->script = NULL;
+    x->lang = NULL;
 }
 
 int qd_script_run(qd_script_exec *x, qd_sv *out, qd_err *err)

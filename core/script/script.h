@@ -104,7 +104,8 @@ typedef struct qd_script_exec {
     uint64_t steps_max; /* of one run */
     size_t text_max;    /* bytes of the text that a template gives back */
     int64_t now_ms;
-    void *state; /* of the language */
+    const struct qd_script_lang *lang; /* whose state is there, also when the script has gone */
+    void *state;
 } qd_script_exec;
 
 #define QD_SCRIPT_STEPS 20000000u    /* of a run that the caller does not bound otherwise */

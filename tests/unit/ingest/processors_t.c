@@ -3,6 +3,7 @@
  * that are refused when they are stored; failures, nesting, limits.
  */
 #include "ingest/ingest.h"
+#include "script/script.h"
 #include "unit/unit.h"
 #include <stdio.h>
 
@@ -383,13 +384,74 @@ static void growth_ends(void **state)
     qd_ingest_run_close(run);
 }
 
+/* Of one run: each pipeline, and its script, has gone before the next one runs. */
+static void scripts_follow_each_other(void **state)
+{
+    (void)state;
+    qd_ingest_run *run;
+    qd_ingest_calls calls = {.find = find};
+    qd_ingest_doc doc = {.index = QD_STR("i"), .source = QD_STR("{\"n\":1,\"o\":{\"x\":[1.50]}}")},
+                  out;
+    assert_int_equal(qd_ingest_run_open(&settings, &calls, &run, NULL), 0);
+    for (int k = 0; k < 20; k++) {
+        char text[512], want[128];
+        qd_arena a;
+        qd_ingest_pipeline *p;
+        qd_arena_init(&a, &account, 0);
+        snprintf(text, sizeof text,
+                 "{\"processors\":[{\"script\":{\"if\":\"ctx.o?.x.length == 1 && ctx.n != -%d\","
+                 "\"source\":\"ctx.n += params.k; ctx.k%d = ctx.o.x[0]\",\"params\":{\"k\":%d}}}]}",
+                 k, k, k);
+        snprintf(want, sizeof want, "{\"n\":%d,\"o\":{\"x\":[1.5]},\"k%d\":1.5}", 1 + k, k);
+        assert_int_equal(qd_ingest_compile(&settings, QD_STR("p"), qd_str_c(text), &p, NULL), 0);
+        assert_int_equal(qd_ingest_begin(run, &doc, NULL), 0);
+        assert_int_equal(qd_ingest_apply(run, p, NULL), 0);
+        assert_int_equal(qd_ingest_end(run, &a, &out, NULL), 0);
+        if (!qd_str_is(out.source, want)) fail_msg("%.*s", QD_STR_ARG(out.source));
+        qd_ingest_unref(p);
+        assert_int_equal(qd_ingest_begin(run, &doc, NULL), 0); /* lets go of it */
+        qd_script_cache_close();
+        qd_arena_fini(&a);
+    }
+    qd_ingest_run_close(run);
+}
+
+/* An object of many members is what a small one is: order, look-ups, removal, copies. */
+static void large_objects(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    qd_arena a;
+    qd_iv map = {.kind = QD_IV_MAP}, copy;
+    qd_arena_init(&a, &account, 0);
+    for (int round = 0; round < 3; round++) {
+        for (int k = 0; k < N; k++) {
+            qd_iv *at = qd_iv_put(&a, &map, qd_arena_printf(&a, "k%d", k));
+            assert_non_null(at);
+            assert_int_equal(at->kind, round ? (k % 3 == 1 ? QD_IV_NULL : QD_IV_LONG) : QD_IV_NULL);
+            *at = QD_IV_INTEGER(k);
+        }
+        assert_int_equal(map.n, N);
+        assert_int_equal(qd_iv_copy(&a, &map, &copy, NULL), 0);
+        for (int k = 1; k < N; k += 3)
+            assert_true(qd_iv_remove(&map, qd_arena_printf(&a, "k%d", k)));
+        for (int k = 0; k < N; k++) {
+            qd_str key = qd_arena_printf(&a, "k%d", k);
+            const qd_iv *v = qd_iv_get(&map, key);
+            assert_true(k % 3 == 1 ? !v : v && v->i == k);
+            assert_int_equal(qd_iv_get(&copy, key)->i, k);
+        }
+    }
+    assert_true(qd_str_is(copy.members[0].key, "k0") && qd_str_is(copy.members[1].key, "k2"));
+    qd_arena_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(processors_work),
-        cmocka_unit_test(targets_change),
-        cmocka_unit_test(wrong_ones_are_refused),
-        cmocka_unit_test(growth_ends),
+        cmocka_unit_test(processors_work),           cmocka_unit_test(targets_change),
+        cmocka_unit_test(wrong_ones_are_refused),    cmocka_unit_test(growth_ends),
+        cmocka_unit_test(scripts_follow_each_other), cmocka_unit_test(large_objects),
     };
     qd_account_init(&account, "test", NULL, 0);
     settings = (qd_ingest_settings){
