@@ -217,11 +217,14 @@ static void add_target(operation *x, const qd_state *s, const qd_index_meta *m, 
                        const qd_copy *c, uint32_t copies)
 {
     const qd_node_meta *node = qd_copy_is_active(c) ? qd_state_node(s, c->node) : NULL;
-    if (!node) return;
+    if (!node && !(x->again && qd_copy_is_active(c))) return;
     shard_target *t = &x->at[x->n];
     *t = (shard_target){.number = number, .index = m->name, .node = node, .copies = copies};
     memcpy(t->uuid, m->uuid, sizeof t->uuid);
-    x->todo[x->ntodo++] = x->n++;
+    if (node)
+        x->todo[x->ntodo++] = x->n++;
+    else /* a primary whose node has left: the next state tells who follows it */
+        x->again[x->nagain++] = x->n++;
 }
 
 static uint32_t active_of(const qd_shard_meta *r)
@@ -350,19 +353,22 @@ static void place_again(qd_request *q, operation *x, qd_state **s)
     uint64_t seen = (*s)->revision;
     (void)qd_cluster_wait_for(q->a->cluster, is_newer, &seen, NEWER_MS);
     qd_state *now = qd_cluster_state(q->a->cluster);
+    uint32_t left = 0;
     x->ntodo = 0;
     for (uint32_t i = 0; i < x->nagain; i++) {
         shard_target *t = &x->at[x->again[i]];
         const qd_index_meta *m = qd_state_index_uuid(now, qd_str_c(t->uuid));
         const qd_shard_meta *r = m ? qd_state_shard(now, m, t->number) : NULL;
         const qd_copy *c = r ? qd_shard_meta_primary(r) : NULL;
-        t->node = c && qd_copy_is_active(c) ? qd_state_node(now, c->node) : NULL;
+        bool active = c && qd_copy_is_active(c);
+        t->node = active ? qd_state_node(now, c->node) : NULL;
+        if (active && !t->node) x->again[left++] = x->again[i];
         if (!t->node) continue;
         t->index = m->name;
         t->copies = active_of(r);
         x->todo[x->ntodo++] = x->again[i];
     }
-    x->nagain = 0;
+    x->nagain = left;
     qd_state_unref(*s);
     *s = now;
 }
@@ -385,11 +391,11 @@ static int each(qd_request *q, qd_response *r, const shard_op *op, qd_err *err)
     qd_state *s = qd_cluster_state(q->a->cluster);
     int rc = qd_param_indices(q, s, OPS_OPTIONS, &found, err);
     if (!rc) rc = targets(q, s, &found, &x, err);
-    while (!rc && x.ntodo) {
+    while (!rc && !x.last && (x.ntodo || x.nagain)) {
         x.last = qd_env_mono_ns(q->a->env) >= until;
-        rc = run_round(q, &x, err);
+        rc = x.ntodo ? run_round(q, &x, err) : qd_task_check(&q->task, err);
         x.ntodo = 0;
-        if (!rc && x.nagain) place_again(q, &x, &s);
+        if (!rc && !x.last && x.nagain) place_again(q, &x, &s);
     }
     qd_state_unref(s);
     if (!rc) status_of(&x, r);
