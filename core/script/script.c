@@ -262,10 +262,8 @@ void qd_script_cache_close(void)
 
 void qd_script_exec_open(qd_script_exec *x, const qd_script *s, qd_account *of)
 {
-    *x = (qd_script_exec){.script = s,
-                          .lang = s->lang,
-                          .steps_max = QD_SCRIPT_STEPS,
-                          .text_max = QD_SCRIPT_TEXT};
+    *x = (qd_script_exec){
+        .script = s, .lang = s->lang, .steps_max = QD_SCRIPT_STEPS, .text_max = QD_SCRIPT_TEXT};
     qd_arena_init(&x->arena, of, QD_SCRIPT_MEMORY);
     x->vars[QD_SCRIPT_V_DOC].tag = QD_SV_DOC;
 }

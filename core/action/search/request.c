@@ -398,7 +398,7 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(const search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"rescore", "suggest", "runtime_mappings", "ext",
+    static const char *const features[] = {"rescore", "suggest",   "runtime_mappings", "ext",
                                            "rank",    "retriever", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {

@@ -58,11 +58,11 @@ typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
-    const qd_json_node *missing;                /* NULL: "_last" */
-    search_sort_nested *nested;                 /* NULL: none */
-    search_sort_nested *nested_old;             /* by nested_path and nested_filter; `nested` once it
-                                                 * is read */
-    search_sort_script *script;                 /* NULL: by a field */
+    const qd_json_node *missing;    /* NULL: "_last" */
+    search_sort_nested *nested;     /* NULL: none */
+    search_sort_nested *nested_old; /* by nested_path and nested_filter; `nested` once it
+                                     * is read */
+    search_sort_script *script;     /* NULL: by a field */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -533,12 +533,12 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis;               /* made when first needed */
-    qd_str *identities;                  /* of nested documents: "_nested" */
-    qd_plan **inner_plans;               /* by definition of inner hits, as needed */
-    void *highlighting;                  /* highlight.c's */
-    void *explaining;                    /* explain.c's */
-    qd_json_filter *no_vectors;          /* vectors.c's; NULL: the index has none */
+    qd_analysis *analysis;      /* made when first needed */
+    qd_str *identities;         /* of nested documents: "_nested" */
+    qd_plan **inner_plans;      /* by definition of inner hits, as needed */
+    void *highlighting;         /* highlight.c's */
+    void *explaining;           /* explain.c's */
+    qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */
     bool vectors_known;
     const qd_script_bind **script_binds; /* by script field */
     struct qd_script_doc **script_docs;  /* the same, by leaf */
