@@ -88,6 +88,8 @@ int qdi_doc_part(doc *d, const qd_field *f, qd_str v, qd_err *err);
 /* The document changes the definition of f, a field of the mapping but no multi-field: it is parsed
  * again under the mapping that has the new one, by which other values are judged. */
 int qdi_doc_define(doc *d, const qd_field *f, qd_str definition, qd_err *err);
+/* doc_parser.c: a scalar as JSON, without escapes, is a value of f's multi-fields. */
+int qdi_doc_multi(doc *d, const qd_field *f, qd_str json, qd_err *err);
 /* A value of f was left out. */
 int qdi_doc_ignored(doc *d, const qd_field *f, qd_err *err);
 /* The present token as text: strings decoded, numbers as written, true, false. */

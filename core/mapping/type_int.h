@@ -42,6 +42,7 @@ typedef enum param_id {
     PARAM_PATH,
     PARAM_DEPTH_LIMIT,
     PARAM_SHINGLE,
+    PARAM_IGNORE_Z,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 

@@ -226,6 +226,10 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         if (!qd_field_has_values(f)) return qdi_search_no_values(f, s->field, b->index, err);
         if (f->blob || f->value_class == QD_VALUE_RANGE)
             return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
+        if (f->value_class == QD_VALUE_GEO)
+            return qd_err_set(err, QD_E_ARG,
+                              "can't sort on geo_point field without using specific sorting "
+                              "feature, like geo_distance");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
