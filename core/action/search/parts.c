@@ -233,7 +233,9 @@ static int sort_member(search_request *r, const qd_json_node *m, search_sort_fie
 {
     int rc = 0;
     *f = (search_sort_field){.field = m->key, .descending = qd_str_is(m->key, "_score")};
-    if (qd_str_is(m->key, "_script") || qd_str_is(m->key, "_geo_distance")) {
+    if (qd_str_is(m->key, "_geo_distance") || qd_str_is(m->key, "_geoDistance"))
+        return qdi_sort_geo_parse(r, m, f, err);
+    if (qd_str_is(m->key, "_script")) {
         return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
                           QD_STR_ARG(m->key));
     }

@@ -16,6 +16,7 @@
 #include "action/api/lookup_int.h"
 #include "action/documents/documents_int.h"
 #include "aggs/aggs.h"
+#include "mapping/geo_read.h"
 #include "query/dsl.h"
 #include "query/script.h"
 #include "search/collect/sort.h"
@@ -46,12 +47,20 @@ typedef struct search_nested_bound {
 } search_nested_bound;
 
 /* One element of "sort", before any index is known. */
+/* _geo_distance: the keys of a sort that are distances. */
+typedef struct search_sort_geo {
+    qd_sort_geo of;
+    qd_geo_validation validation;
+    bool ignore_unmapped;
+} search_sort_geo;
+
 typedef struct search_sort_field {
     qd_str field;
     bool descending, has_mode;
     qd_sort_mode mode;
     const qd_json_node *missing;                /* NULL: "_last" */
     search_sort_nested *nested;                 /* NULL: none */
+    search_sort_geo *geo;                       /* the distances of the field; NULL: its values */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -202,6 +211,10 @@ typedef struct search_keys {
 /* Binds sort fields in the index of q, for the documents that q asks of; arena is the result's. */
 int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_arena *arena,
                          search_keys *out, qd_err *err);
+/* sort_geo.c: _geo_distance: read, and bound. */
+int qdi_sort_geo_parse(search_request *r, const qd_json_node *n, search_sort_field *f, qd_err *err);
+int qdi_sort_geo_bind(const search_sort_field *s, const qd_query_context *q, qd_arena *arena,
+                      search_sort_bound *bound, qd_sort_key *k, qd_err *err);
 /* "nested" of a sort: read, bound, and made ready for a searcher: keys in arena in which it is. */
 int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_nested **out,
                           qd_err *err);

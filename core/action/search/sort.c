@@ -278,7 +278,9 @@ int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_are
         qd_sort_key *k = &out->keys[i];
         *bound = (search_sort_bound){0};
         *k = (qd_sort_key){.descending = f->descending};
-        if (qd_str_is(f->field, "_score")) {
+        if (f->geo) {
+            rc = qdi_sort_geo_bind(f, q, arena, bound, k, err);
+        } else if (qd_str_is(f->field, "_score")) {
             k->kind = QD_SORT_SCORE;
             bound->kind = SEARCH_VALUE_SCORE;
             out->scores = true;
