@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# 133_geo_queries.t: geo_distance, geo_bounding_box, geo_polygon and sorts by _geo_distance over HTTP, against a reading of all
+# 133_geo_queries.t: geo_distance, geo_bounding_box, geo_polygon and sorts and the aggregation by distance over HTTP, against a reading of all
 # points in Perl: random points, the poles and the date line, several values of a document, deletions, nested ones, and what is refused.
 use strict;
 use warnings;
@@ -157,6 +157,37 @@ subtest 'sort by distance' => sub {
     is($e->({ p => [ map { [ 1, 2 ] } 1 .. 1001 ] }), 'at most [1000] points are allowed, but [1001] were given');
     is($e->({ p => [ 1, 2 ], unit => 'x' }), 'No distance unit match [x]');
     is($node->post('/g/_search', { sort => [ { _geo_distance => { u => [ 1, 2 ], ignore_unmapped => \1 } } ] })->{json}{hits}{hits}[0]{sort}[0], 'Infinity');
+};
+
+subtest 'the aggregation geo_distance' => sub {
+    for my $case ([ 'arc', 'm', 1 ], [ 'plane', 'km', 1000 ]) {
+        my ($type, $unit, $meters) = @$case;
+        my $far = $type eq 'arc' ? \&arc : \&plane;
+        my @ranges = ([ undef, 1e6 ], [ 1e6, 5e6 ], [ 5e6, undef ]);
+        my $r = $node->post('/g/_search', { size => 0, aggs => { d => { geo_distance => { field => 'p', origin => '35.5,-78.5', unit => $unit, distance_type => $type, keyed => \1, ranges => [
+            map { { key => "r$_", defined $ranges[$_][0] ? (from => $ranges[$_][0] / $meters) : (), defined $ranges[$_][1] ? (to => $ranges[$_][1] / $meters) : () } } 0 .. 2 ] },
+            aggs => { n => { value_count => { field => 'p' } } } } } })->{json}{aggregations}{d}{buckets};
+        for my $i (0 .. 2) {
+            my ($from, $to) = @{$ranges[$i]};
+            my @ids = split / /, those(sub { my $d = $far->([ 35.5, -78.5 ], $_[0]); $d >= ($from // 0) && (!defined $to || $d < $to) });
+            is($r->{"r$i"}{doc_count}, scalar @ids, "$type: documents of range $i");
+            my $values = 0;
+            $values += @{$docs[$_]} for @ids;
+            is($r->{"r$i"}{n}{value}, $values, 'below it');
+        }
+    }
+    my %d = (field => 'p', origin => [ 1, 2 ], ranges => [ { to => 100 }, { from => 100, to => 200 }, { from => 200 } ]);
+    my $b = $node->post('/g/_search', { size => 0, aggs => { d => { geo_distance => \%d } } })->{json}{aggregations}{d}{buckets};
+    is(join(' ', map { $_->{key} } @$b), '*-100.0 100.0-200.0 200.0-*');
+    is($b->[0]{from}, 0);
+    my $e = sub { my $x = $node->post('/g/_search', { aggs => { d => { geo_distance => { %d, @_ } } } }); is($x->{status}, 400); shard($x) };
+    is($e->(field => 'k'), 'Field [k] of type [keyword] is not supported for aggregation [geo_distance]');
+    is($e->(origin => [ 1, 92 ]), 'illegal latitude value [92.0] for [origin] of [geo_distance]');
+    is($e->(unit => 'x'), 'No distance unit match [x]');
+    is($e->(unit => [ 1 ]), 'No distance unit match []');
+    is($e->(distance_type => 'x'), 'No geo distance for [x]');
+    like($e->(ranges => []), qr/No \[ranges\] specified/);
+    like($e->(missing => '1,2'), qr/unknown field \[missing\]/);
 };
 
 subtest 'nested points' => sub {
