@@ -43,6 +43,7 @@ enum {
     QDI_SEQUENCE = 1 << 17,    /* buckets in the order of their keys, none of them left out */
     QDI_IN_SEQUENCE = 1 << 18, /* pipelines: of such buckets alone */
     QDI_RANGES = 1 << 19,      /* fields of intervals, too */
+    QDI_GEO = 1 << 21,         /* fields of points on the earth alone */
     QDI_NESTED_DOCS = 1 << 20  /* holds nested documents of those it is asked of */
 };
 

@@ -66,6 +66,7 @@ void qd_document_field_info(const qd_field *f, qd_field_info *out)
         out->column = f->doc_values ? QD_COLUMN_ORDINAL : QD_COLUMN_NONE;
         break;
     case QD_VALUE_I64:
+    case QD_VALUE_GEO:
         out->point = f->indexed ? QD_POINT_I64 : QD_POINT_NONE;
         out->column = f->doc_values ? QD_COLUMN_I64 : QD_COLUMN_NONE;
         break;

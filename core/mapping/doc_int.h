@@ -92,6 +92,8 @@ int qdi_doc_define(doc *d, const qd_field *f, qd_str definition, qd_err *err);
 /* The same with a parameter that the definition does not have yet (UPDATE_SET). v->json NULL: out
  * of memory. */
 int qdi_doc_define_param(doc *d, const qd_field *f, param_id id, const param_value *v, qd_err *err);
+/* doc_parser.c: a scalar as JSON, without escapes, is a value of f's multi-fields. */
+int qdi_doc_multi(doc *d, const qd_field *f, qd_str json, qd_err *err);
 /* A value of f was left out. */
 int qdi_doc_ignored(doc *d, const qd_field *f, qd_err *err);
 /* The present token as text: strings decoded, numbers as written, true, false. */

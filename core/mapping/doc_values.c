@@ -162,8 +162,9 @@ static int deliver_stored(doc *d, const qd_field *f, const doc_field *s, const q
 static int deliver_values(doc *d, const qd_field *f, const doc_field *s, const qd_doc_sink *sink,
                           qd_err *err)
 {
-    size_t size =
-        f->value_class == QD_VALUE_I64 || f->value_class == QD_VALUE_BOOL ? sizeof(int64_t) : 16;
+    bool number = f->value_class == QD_VALUE_I64 || f->value_class == QD_VALUE_BOOL ||
+                  f->value_class == QD_VALUE_GEO;
+    size_t size = number ? sizeof(int64_t) : 16;
     _Static_assert(sizeof(qd_str) == 16, "strings and addresses are of one size");
     const void *v = side_by_side(d, s, size);
     if (!v) return qd_err_nomem(err, "values of a document");

@@ -25,6 +25,7 @@ typedef enum qd_value_class {
     QD_VALUE_BOOL,   /* term "T" or "F"; int64 column 0 or 1 */
     QD_VALUE_IP,     /* 16-byte point; ordinal column of 16 bytes */
     QD_VALUE_RANGE,  /* interval: two ends as one entry of an ordinal column; points beside it */
+    QD_VALUE_GEO,    /* int64 column and point: a point on the earth (base/geo.h) */
     QD_VALUE_OPAQUE, /* an index part alone: vectors, some of plugins' types */
 } qd_value_class;
 
@@ -84,7 +85,8 @@ typedef struct qd_field {
     /* Of intervals: points of their lower and upper ends; where the column stands, the field itself
      * or a hidden one. */
     const struct qd_field *low, *high, *intervals;
-    struct qd_field *beside; /* all of them, linked by their own `beside` */
+    const struct qd_field *places; /* of points: where the column stands, as above */
+    struct qd_field *beside;       /* all of them, linked by their own `beside` */
     /* Of a key within such an object (qd_mapping_find): this is a copy of `keyed`, of which only
      * the terms that begin so are meant; n 0: all. */
     qd_str slice;
@@ -94,7 +96,7 @@ typedef struct qd_field {
     const struct qd_join *join; /* of parents and children: their relations (join.h); else NULL */
 
     bool indexed, doc_values, stored, norms, has_points;
-    bool coerce, ignore_malformed;
+    bool coerce, ignore_malformed, refuse_z; /* refuse_z: of points, a third coordinate */
     bool eager_global_ordinals, split_on_whitespace, fielddata;
     double fielddata_min, fielddata_max; /* documents of the terms in it; 0: none */
     int64_t fielddata_min_docs;          /* of segments of which it leaves terms out */

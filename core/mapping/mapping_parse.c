@@ -193,7 +193,7 @@ static int read_param(qd_arena *a, const param_row *row, const qd_json_node *n, 
     bool truth = false;
     int rc = 0;
     if (n->type == QD_JSON_T_NULL) {
-        if (row->kind == KIND_SCALAR) return 0;
+        if (row->id == PARAM_NULL_VALUE) return 0;
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "[%s] on mapper [%.*s] of type [%s] must not have a [null] value",
                           row->name, QD_STR_ARG(f->name), f->type->name);

@@ -47,6 +47,7 @@ typedef enum param_id {
     PARAM_SPACE,
     PARAM_VECTOR_INDEX,
     PARAM_RELATIONS,
+    PARAM_IGNORE_Z,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
 } param_id;
 

@@ -308,7 +308,8 @@ static int mapped_term(qdi_builder *b, const qdi_field *f, qd_query_value v, con
         b->uncacheable |= f->f->dates && qd_date_math_uses_now(v.text);
         return qdi_interval_range(b, f, &at, &ctx, out, err);
     }
-    int rc = need_index_or_column(f, err);
+    bool geo = f->f->value_class == QD_VALUE_GEO; /* which refuses */
+    int rc = geo ? 0 : need_index_or_column(f, err);
     if (rc) return rc;
     if (f->f->dates) return date_term(b, f, v, out, err);
     if (f->f->value_class == QD_VALUE_IP) return ip_term(b, f, v, out, err);
@@ -532,7 +533,7 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
     if (f->cls != QDI_F_MAPPED)
         return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
                           QD_STR_ARG(f->name), qdi_query_field_type(f));
-    int rc = f->f->blob ? 0 : need_index_or_column(f, err);
+    int rc = f->f->blob || f->f->value_class == QD_VALUE_GEO ? 0 : need_index_or_column(f, err);
     if (!rc) rc = range_options(b, f, g, &ctx, err);
     if (rc) return rc;
     if (f->f->dates)

@@ -15,6 +15,7 @@
 #define QD_QUERY_NODE_H
 
 #include "base/arena.h"
+#include "base/geo.h"
 #include <float.h>
 #include <quidditch/operator.h>
 
@@ -208,6 +209,24 @@ typedef struct qd_node_check {
     bool exact_alone;
 } qd_node_check;
 
+typedef enum qd_node_shape { QD_SHAPE_CIRCLE, QD_SHAPE_BOX, QD_SHAPE_POLYGON } qd_node_shape;
+
+/*
+ * A shape on the earth; looks at the points (base/geo.h) of the documents that other clauses leave.
+ * The field has an I64 column.
+ */
+typedef struct qd_node_geo {
+    qd_str field;
+    qd_node_shape shape;
+    int32_t lat[2]; /* cells of all its latitudes, inclusive */
+    int32_t lon[2]; /* BOX: of its longitudes; the first above the second: over the date line */
+    qd_geo center;  /* CIRCLE */
+    double meters;  /* CIRCLE: the greatest distance from it, on a plane or over the sphere */
+    bool plane;
+    const qd_geo *corners; /* POLYGON: straight lines in degrees, the last one to the first */
+    uint32_t n;
+} qd_node_geo;
+
 /* The child's documents; a script scores them, or says which of them match (filter). */
 typedef struct qd_node_script {
     const qd_node *child;              /* first, where u.child is */
@@ -318,6 +337,7 @@ struct qd_node {
         qd_node_range range;
         qd_node_pattern pattern;
         qd_node_check check;
+        const qd_node_geo *geo;
         qd_str exists; /* field */
         qd_node_script script;
         qd_node_functions functions;

@@ -79,7 +79,8 @@ static int refuse(const qd_field *f, qd_str name, qd_err *err)
                           "Can't load fielddata on [%.*s] because fielddata is unsupported on "
                           "fields of type [%s]. Use doc values instead.",
                           QD_STR_ARG(name), qd_field_type_name(f));
-    if (f->value_class == QD_VALUE_RANGE || f->blob || f->value_class == QD_VALUE_OPAQUE)
+    if (f->value_class == QD_VALUE_RANGE || f->value_class == QD_VALUE_GEO || f->blob ||
+        f->value_class == QD_VALUE_OPAQUE)
         return qd_err_set(err, QD_E_ARG,
                           "scripts cannot read fields of type [%s] in this version, as [%.*s] is",
                           qd_field_type_name(f), QD_STR_ARG(name));

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "engine/document.h"
 #include "mapping/doc_stored.h"
+#include "mapping/geo_read.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -73,6 +74,9 @@ static int expand_field(void *arg, const qd_field *f)
 
 static int check_format(const search_field *spec, const qd_field *f, bool decimal, qd_err *err)
 {
+    qd_geo_format geo;
+    if (f->value_class == QD_VALUE_GEO)
+        return qd_geo_format_of(spec->format, QD_GEO_TEXT, &geo, err);
     bool fixed =
         decimal && f->value_class == QD_VALUE_RANGE; /* intervals of a column have theirs */
     if (!spec->format.n || qd_str_is(spec->format, "use_field_mapping")) return 0;
@@ -323,6 +327,10 @@ static void write_i64(const qd_field *f, const search_field *spec, const qd_date
         spec->format.n && f && qd_field_is_numeric(f) && qd_str_find(spec->format, '0') >= 0;
     if (!f) {
         qd_json_int(w, v);
+    } else if (f->value_class == QD_VALUE_GEO) {
+        qd_geo_format geo;
+        if (qd_geo_format_of(spec->format, QD_GEO_TEXT, &geo, NULL)) geo = QD_GEO_TEXT;
+        qd_geo_write(qd_geo_decode(v), geo, w);
     } else if (decimal) {
         write_decimal(spec->format, qd_field_f64(f, v), w);
     } else {
@@ -419,6 +427,7 @@ typedef struct from_source {
     const search_field *spec;
     const qd_field *f;
     const qd_date_format *format;
+    qd_geo_format geo; /* of points */
     qd_json_writer *w;
     bool *open;  /* the object of fields */
     bool listed; /* the array of f */
@@ -432,6 +441,12 @@ static void begin_fields(bool *open, qd_json_writer *w)
     *open = true;
     qd_json_key_c(w, "fields");
     qd_json_object(w);
+}
+
+/* Does a walk hand the field's arrays over as they are? */
+static bool takes_arrays(const qd_field *f)
+{
+    return f->value_class == QD_VALUE_GEO || qd_field_shows_source(f);
 }
 
 static void begin_value(from_source *s)
@@ -471,6 +486,11 @@ static void emit_object(from_source *s, const qd_json_node *n)
     qd_buf_fini(&b);
 }
 
+static void begin_point(void *arg)
+{
+    begin_value(arg);
+}
+
 static void emit(from_source *s, const qd_json_node *n)
 {
     qd_query_value v = {qd_json_text(n), n->type == QD_JSON_T_STRING};
@@ -478,6 +498,10 @@ static void emit(from_source *s, const qd_json_node *n)
         if (n->type == QD_JSON_T_NULL) return;
         begin_value(s);
         qd_json_raw_value(s->w, n->raw);
+        return;
+    }
+    if (s->f->value_class == QD_VALUE_GEO) {
+        qd_geo_show(s->f, n, s->geo, s->w, begin_point, s);
         return;
     }
     if (qd_field_shows_source(s->f)) {
@@ -514,12 +538,14 @@ static int source_field(void *arg, const qd_field *f)
     s->f = f;
     s->listed = false;
     s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
+    if (!s->rc && f->value_class == QD_VALUE_GEO)
+        s->rc = qd_geo_format_of(s->spec->format, QD_GEO_GEOJSON, &s->geo, s->err);
     if (s->rc) return 1;
     if (f->constant && f->fixed.p) { /* whatever the document says */
         begin_value(s);
         qd_json_str(s->w, f->fixed);
     } else if (!f->constant) {
-        qdi_source_walk(s->root, path, qd_field_shows_source(f), emit_node, s);
+        qdi_source_walk(s->root, path, takes_arrays(f), emit_node, s);
     }
     if (s->listed) qd_json_array_end(s->w);
     return s->rc != 0;
@@ -637,7 +663,7 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
         if (!f || !comes_from_source(h->show, f->name)) continue;
         d.s.f = f;
         d.listed = false;
-        qdi_source_walk(root, qd_field_source(f), qd_field_shows_source(f), drop_node, &d);
+        qdi_source_walk(root, qd_field_source(f), takes_arrays(f), drop_node, &d);
         if (d.listed) qd_json_array_end(w);
     }
     if (d.open) qd_json_object_end(w);

@@ -235,10 +235,8 @@ static int sort_member(search_request *r, const qd_json_node *m, search_sort_fie
     int rc = 0;
     *f = (search_sort_field){.field = m->key, .descending = qd_str_is(m->key, "_score")};
     if (qd_str_is(m->key, "_script")) return qdi_sort_script_parse(r, m, f, err);
-    if (qd_str_is(m->key, "_geo_distance")) {
-        return qd_err_set(err, QD_E_UNSUPPORTED, "[%.*s] is not supported in a sort",
-                          QD_STR_ARG(m->key));
-    }
+    if (qd_str_is(m->key, "_geo_distance") || qd_str_is(m->key, "_geoDistance"))
+        return qdi_sort_geo_parse(r, m, f, err);
     if (m->type != QD_JSON_T_OBJECT)
         return qdi_sort_order_parse(qd_json_text(m), &f->descending, err);
     for (const qd_json_node *o = m->first; o && !rc; o = o->next) rc = sort_option(r, o, f, err);

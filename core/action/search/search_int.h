@@ -17,6 +17,7 @@
 #include "action/documents/documents_int.h"
 #include "action/script/script_int.h"
 #include "aggs/aggs.h"
+#include "mapping/geo_read.h"
 #include "query/dsl.h"
 #include "query/script.h"
 #include "search/collect/sort.h"
@@ -53,6 +54,13 @@ typedef struct search_sort_script {
     bool texts; /* type string, not number */
 } search_sort_script;
 
+/* _geo_distance: the keys of a sort that are distances. */
+typedef struct search_sort_geo {
+    qd_sort_geo of;
+    qd_geo_validation validation;
+    bool ignore_unmapped;
+} search_sort_geo;
+
 /* One element of "sort", before any index is known. */
 typedef struct search_sort_field {
     qd_str field;
@@ -63,6 +71,7 @@ typedef struct search_sort_field {
     search_sort_nested *nested_old; /* by nested_path and nested_filter; `nested` once it
                                      * is read */
     search_sort_script *script;     /* NULL: by a field */
+    search_sort_geo *geo;           /* the distances of the field; NULL: its values */
     qd_str unmapped_type, numeric_type, format; /* empty: not given */
 } search_sort_field;
 
@@ -262,6 +271,10 @@ bool qdi_sort_nested_old(const search_request *r, qd_str key);
 int qdi_sort_nested_old_parse(search_request *r, const qd_json_node *m, search_sort_nested **out,
                               qd_err *err);
 int qdi_sort_nested_old_take(search_sort_field *f, qd_err *err);
+/* sort_geo.c: _geo_distance: read, and bound. */
+int qdi_sort_geo_parse(search_request *r, const qd_json_node *n, search_sort_field *f, qd_err *err);
+int qdi_sort_geo_bind(const search_sort_field *s, const qd_query_context *q, qd_arena *arena,
+                      search_sort_bound *bound, qd_sort_key *k, qd_err *err);
 /* "nested" of a sort: read, bound, and made ready for a searcher: keys in arena in which it is. */
 int qdi_sort_nested_parse(search_request *r, const qd_json_node *n, search_sort_nested **out,
                           qd_err *err);

@@ -226,6 +226,10 @@ static int bind_field(const binder *b, const search_sort_field *s, search_sort_b
         if (!qd_field_has_values(f)) return qdi_search_no_values(f, s->field, b->index, err);
         if (f->blob || f->value_class == QD_VALUE_RANGE)
             return qd_err_set(err, QD_E_ARG, "can't sort on binary field");
+        if (f->value_class == QD_VALUE_GEO)
+            return qd_err_set(err, QD_E_ARG,
+                              "can't sort on geo_point field without using specific sorting "
+                              "feature, like geo_distance");
         bound->field = f;
         bound->kind = kind_of(f);
         k->field = f->name;
@@ -274,7 +278,9 @@ int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_are
         qd_sort_key *k = &out->keys[i];
         *bound = (search_sort_bound){0};
         *k = (qd_sort_key){.descending = f->descending};
-        if (qd_str_is(f->field, "_score")) {
+        if (f->geo) {
+            rc = qdi_sort_geo_bind(f, q, arena, bound, k, err);
+        } else if (qd_str_is(f->field, "_score")) {
             k->kind = QD_SORT_SCORE;
             bound->kind = SEARCH_VALUE_SCORE;
             out->scores = true;

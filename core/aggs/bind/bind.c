@@ -232,6 +232,10 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
                               "org.elasticsearch.search.aggregations.support.ValuesSource$Range");
         if (a->type->flags & QDI_ADDRESSES) taken = f->value_class == QD_VALUE_IP;
         if (f->blob) taken = a->type->flags & QDI_ANY_BYTES;
+        if (f->value_class == QD_VALUE_GEO)
+            taken = a->type->flags & (QDI_ANY_BYTES | QDI_GEO);
+        else if (a->type->flags & QDI_GEO)
+            taken = false;
         if (!taken) return not_supported(x, a, f);
     }
     rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);

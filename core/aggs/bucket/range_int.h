@@ -1,6 +1,6 @@
 /*
- * range_int.h: what range, date_range and ip_range share: [from, to) intervals that the request
- * gives.
+ * range_int.h: what range, date_range, ip_range and geo_distance share: [from, to) intervals that
+ * the request gives.
  */
 #ifndef QD_AGGS_RANGE_INT_H
 #define QD_AGGS_RANGE_INT_H
@@ -8,6 +8,7 @@
 #include "aggs/bind/bind_int.h"
 #include "aggs/parse/parse_int.h"
 #include "aggs/reduce/reduce_int.h"
+#include "base/geo.h"
 
 typedef struct qdi_range {
     qd_str key;
@@ -18,6 +19,10 @@ typedef struct qdi_ranges {
     qdi_range *at;
     uint32_t n;
     bool addresses; /* ip_range */
+    bool distances; /* geo_distance: of the values, which are points */
+    bool plane;
+    qd_geo origin;
+    double unit; /* meters */
 } qdi_ranges;
 static inline qdi_ranges *qdi_ranges_of(const qdi_agg *a)
 {

@@ -1,5 +1,5 @@
 /*
- * ranges.c: range, date_range, ip_range: [from, to) intervals given by the request.
+ * ranges.c: range, date_range, ip_range, geo_distance: [from, to) intervals given by the request.
  */
 #include "aggs/bucket/range_int.h"
 #include <math.h>
@@ -94,6 +94,7 @@ int qdi_aggs_ranges_bind(qdi_binder *x, qdi_bound *b)
         int rc = range_end(x, b, d->from, &r->has_from, &r->from, r->ip_from);
         if (!rc) rc = range_end(x, b, d->to, &r->has_to, &r->to, r->ip_to);
         r->key = d->key;
+        if (qdi_ranges_of(a)->distances) r->has_from = true; /* no distance is below 0 */
         if (!rc && d->mask.text.p) {
             rc = qd_ip_cidr(d->mask.text, r->ip_from, r->ip_to, x->err);
             for (int k = 15; rc == 0 && k >= 0 && ++r->ip_to[k] == 0; k--) {}
@@ -105,6 +106,7 @@ int qdi_aggs_ranges_bind(qdi_binder *x, qdi_bound *b)
         char from[128], to[128];
         end_text(b, r->has_from, r->from, r->ip_from, from);
         end_text(b, r->has_to, r->to, r->ip_to, to);
+        if (qdi_ranges_of(a)->distances && !(r->from > 0)) memcpy(from, "*", 2);
         r->key = qd_arena_printf(x->arena, "%s-%s", from, to);
         if (!r->key.p) return qd_err_nomem(x->err, "ranges");
     }
@@ -117,6 +119,8 @@ int qdi_aggs_ranges_bind(qdi_binder *x, qdi_bound *b)
 
 typedef struct state {
     bool addresses;
+    double *far; /* geo_distance: of a document's values */
+    size_t nfar;
     uint32_t (*ords)[2]; /* ip_range: ordinals [from, to) of each range in this segment */
 } state;
 
@@ -152,6 +156,25 @@ static int range_leaf(qdi_aggr *a, qd_err *err)
     return 0;
 }
 
+/* The distances of a document's points. */
+static int measure(qdi_aggr *a, uint32_t from, uint32_t to, qd_err *err)
+{
+    state *t = a->state;
+    const qdi_ranges *g = qdi_ranges_of(a->def);
+    size_t n = to - from;
+    if (n > t->nfar) {
+        t->far = qd_arena_alloc(&a->shard->arena, 2 * n * sizeof *t->far);
+        t->nfar = t->far ? 2 * n : 0;
+        if (!t->far)
+            return qdi_aggs_no_memory(a->shard->account, n * sizeof *t->far, "aggregations", err);
+    }
+    for (size_t i = 0; i < n; i++) {
+        qd_geo p = qd_geo_decode(a->src->v[from + i]);
+        t->far[i] = (g->plane ? qd_geo_plane(g->origin, p) : qd_geo_arc(g->origin, p)) / g->unit;
+    }
+    return 0;
+}
+
 static bool inside(const qdi_aggr *a, uint32_t r, uint32_t from, uint32_t to)
 {
     const state *t = a->state;
@@ -162,7 +185,7 @@ static bool inside(const qdi_aggr *a, uint32_t r, uint32_t from, uint32_t to)
             if (o >= t->ords[r][0] && o < t->ords[r][1]) return true;
             continue;
         }
-        double v = a->src->f64[k];
+        double v = qdi_ranges_of(a->def)->distances ? t->far[k - from] : a->src->f64[k];
         if ((!g->has_from || v >= g->from) && (!g->has_to || v < g->to)) return true;
     }
     return false;
@@ -174,12 +197,15 @@ static int range_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner
     qdi_source *s = a->src;
     if (!s) return 0;
     int rc = qdi_aggs_source_index(a->shard, s, err);
-    if (rc == 0 && !qdi_ranges_of(a->def)->addresses) rc = qdi_aggs_source_f64(a->shard, s, err);
+    bool distances = qdi_ranges_of(a->def)->distances;
+    if (rc == 0 && !distances && !qdi_ranges_of(a->def)->addresses)
+        rc = qdi_aggs_source_f64(a->shard, s, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to, bucket, at = idx ? idx[i] : i;
         qdi_source_doc(s, at, &from, &to);
         if (from == to) continue;
+        if (distances && (rc = measure(a, from, to, err))) return rc;
         for (uint32_t r = 0; r < qdi_ranges_of(a->def)->n; r++) {
             if (!inside(a, r, from, to)) continue;
             rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, r, &bucket, err);

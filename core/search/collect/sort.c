@@ -26,6 +26,7 @@
 #include "segment/points.h"
 #include "segment/segment.h"
 #include <math.h>
+#include <stdlib.h>
 
 #define ORD_MISSING (-1)
 #define TICK 16u /* runs of a script between two looks at the task */
@@ -49,8 +50,10 @@ typedef struct key {
     const qd_column *column;
     qd_column_reader *reader;
     qd_dict_reader *dict;
-    uint32_t lo, hi;              /* ordinals of the slice */
-    int64_t *v;                   /* of a batch */
+    uint32_t lo, hi; /* ordinals of the slice */
+    int64_t *v;      /* of a batch */
+    double *far;     /* k.geo: distances of a document, for the middle one */
+    size_t nfar;
     struct qdi_sort_below *below; /* k.nested: the nested documents of the present segment */
     qd_script_doc *script;        /* k.script, on the present segment */
     qd_str *texts;                /* of a batch, what a script gave; NULL: no texts of a script */
@@ -387,6 +390,63 @@ static int gather_cast(key *k, const qd_hits *h, qd_err *err)
     return rc;
 }
 
+static int by_distance(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* The middle one of k->far. */
+static double middle(key *k, size_t n)
+{
+    qsort(k->far, n, sizeof *k->far, by_distance);
+    return n % 2 ? k->far[n / 2] : (k->far[n / 2 - 1] + k->far[n / 2]) / 2;
+}
+
+/* One distance of a document's points, n of them. */
+static int distance(qd_sorter *s, key *k, const int64_t *v, uint32_t n, int64_t *out, qd_err *err)
+{
+    const qd_sort_geo *g = k->k.geo;
+    size_t all = (size_t)n * g->n, at = 0;
+    double least = HUGE_VAL, most = 0, sum = 0;
+    bool median = k->k.mode == QD_SORT_MEDIAN;
+    if (median && all > k->nfar) {
+        k->far = qd_arena_alloc(s->arena, 2 * all * sizeof *k->far);
+        k->nfar = k->far ? 2 * all : 0;
+        if (!k->far) return qd_err_nomem(err, "sort");
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        qd_geo p = qd_geo_decode(v[i]);
+        for (uint32_t q = 0; q < g->n; q++) {
+            double d = g->plane ? qd_geo_plane(g->from[q], p) : qd_geo_arc(g->from[q], p);
+            d /= g->unit;
+            least = fmin(least, d);
+            most = fmax(most, d);
+            sum += d;
+            if (median) k->far[at++] = d;
+        }
+    }
+    *out = qd_sortable_f64(k->k.mode == QD_SORT_MIN   ? least
+                           : k->k.mode == QD_SORT_MAX ? most
+                           : median                   ? middle(k, all)
+                                                      : sum / (double)all);
+    return 0;
+}
+
+static int gather_distances(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
+{
+    for (uint32_t i = 0; i < h->n; i++) {
+        const int64_t *v;
+        uint32_t n;
+        int rc = k->k.nested ? qdi_sort_below_values(k->below, k->reader, h->docs[i], &v, &n, err)
+                             : qd_column_values(k->reader, h->docs[i], &v, &n, err);
+        k->v[i] = k->missing;
+        if (!rc && n) rc = distance(s, k, v, n, &k->v[i], err);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
 /* All values of a document's nested ones together. */
 static int gather_nested(key *k, const qd_hits *h, qd_err *err)
 {
@@ -458,6 +518,7 @@ static int gather_key(qd_sorter *s, key *k, const qd_hits *h, qd_err *err)
         return 0;
     }
     int rc = 0;
+    if (k->k.geo) return gather_distances(s, k, h, err);
     if (k->k.nested) return gather_nested(k, h, err);
     if (k->k.kind == QD_SORT_ORD) {
         rc = k->k.slice.n ? gather_slice(k, h, err)
@@ -653,7 +714,8 @@ static bool ties_by_doc(const qd_sorter *s)
 static bool key_is_value(const qd_sorter *s)
 {
     const qd_sort_key *k = &s->keys[0].k;
-    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->nested && !k->script;
+    return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->geo && !k->nested &&
+           !k->script;
 }
 
 static bool sorter_settled(const qd_collector *c)

@@ -11,6 +11,7 @@
 #ifndef QD_SEARCH_SORT_H
 #define QD_SEARCH_SORT_H
 
+#include "base/geo.h"
 #include "search/collect/collect.h"
 #include "search/nested.h"
 
@@ -70,6 +71,15 @@ typedef struct qd_sort_nested {
     bool none;            /* there are no such documents */
 } qd_sort_nested;
 
+/* The values are points on the earth (base/geo.h), of which distances from other points count, all
+ * from all, as doubles. */
+typedef struct qd_sort_geo {
+    const qd_geo *from;
+    uint32_t n;
+    double unit; /* meters */
+    bool plane;  /* on a plane; else over the sphere */
+} qd_sort_geo;
+
 typedef struct qd_sort_key {
     qd_sort_kind kind;
     bool descending;
@@ -82,6 +92,7 @@ typedef struct qd_sort_key {
     double scale;      /* of integers that stand for fractions; 0: they stand for themselves */
     qd_sort_missing missing;
     qd_sort_value missing_value;  /* with QD_SORT_MISSING_VALUE */
+    const qd_sort_geo *geo;       /* I64: distances; not SUM; NULL: the values themselves */
     const qd_sort_nested *nested; /* I64, ORD; not with slice or cast; NULL: the document's own */
     /* I64 (as sortable doubles), ORD: what a script makes of a document; NULL: a column's values */
     const struct qd_script_bind *script;
