@@ -50,7 +50,7 @@ sub write_list {
     print $f $head;
     for my $t (@$failed) {
         my $said = ($t->{reason} // $t->{kind} // 'no reason') =~ s/\s+/ /gr;
-        print $f id($t), ' -- ', $why->{ id($t) } // substr($said, 0, 160), "\n";
+        print $f id($t), ' -- ', $why->{ id($t) } // substr($said, 0, 400), "\n";
     }
     close $f or die "$to: $!\n";
 }
