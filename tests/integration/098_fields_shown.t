@@ -32,6 +32,27 @@ subtest 'keys of a flattened field in _field_caps' => sub {
     is_deeply([ keys %{ $node->get('/fl/_field_caps?fields=f.*')->{json}{fields} } ], [], 'a pattern means none');
 };
 
+subtest 'fields of nested documents, and names asked for twice' => sub {
+    mapped('nf', g => { type => 'keyword' }, u => { type => 'nested', properties => { f => { type => 'keyword' }, d => { type => 'nested', properties => { z => { type => 'date' } } } } });
+    $node->put('/nf/_doc/1?refresh=true', { g => 'fans', u => [ { f => 'John', d => { z => '2020-01-02' } }, { f => 'Ann' }, { e => undef }, { d => [ { z => 1 }, { z => 2 } ] } ] });
+    my $content;
+    my $fields = sub { my $r = $node->post('/nf/_search', { _source => $false, @_ }); $content = $r->{content}; return (hits($r))[0]{fields} };
+    my $day = '2020-01-02T00:00:00.000Z';
+    is_deeply($fields->(fields => ['*']), { g => ['fans'], u => [ { f => ['John'], d => [ { z => [$day] } ] }, { f => ['Ann'] }, { d => [ map { { z => ["1970-01-01T00:00:00.00${_}Z"] } } 1, 2 ] } ] }, 'a list of objects for each nested field, without those that have nothing to show');
+    is_deeply($fields->(fields => ['u.d.z']), { u => [ { d => [ { z => [$day] } ] }, { d => [ map { { z => ["1970-01-01T00:00:00.00${_}Z"] } } 1, 2 ] } ] }, 'the inner one alone');
+    is_deeply($fields->(fields => [ 'g', '*', { field => 'u.d.z', format => 'yyyy' } ]), { g => ['fans'], u => [ { f => ['John'], d => [ { z => ['2020'] } ] }, { f => ['Ann'] }, { d => [ { z => ['1970'] }, { z => ['1970'] } ] } ] }, 'the last of several formats counts');
+    my $times = () = $content =~ /"g":/g;
+    is($times, 1, 'each name is written once');
+    is_deeply($fields->(fields => ['g'], docvalue_fields => [ 'g', 'g' ]), { g => ['fans'] }, 'in both ways');
+    is_deeply($fields->(fields => ['none*']), undef, 'nothing to show');
+    my $os = QdNode->new('shown-os', settings => { 'compatibility.identity' => 'os2' });
+    $os->start;
+    $os->put('/nf', { mappings => { properties => { u => { type => 'nested', properties => { f => { type => 'keyword' } } } } } });
+    $os->put('/nf/_doc/1?refresh=true', { u => [ { f => 'a' }, { f => 'b' } ] });
+    is_deeply((hits($os->post('/nf/_search', { fields => ['*'] })))[0]{fields}, { 'u.f' => [ 'a', 'b' ] }, 'OpenSearch shows whole names');
+    is($os->stop, 0, 'ends cleanly');
+};
+
 subtest '_ignored' => sub {
     mapped('ig', n => { type => 'long', ignore_malformed => $true }, k => { type => 'keyword', ignore_above => 3 });
     $node->put('/ig/_doc/1', { n => 'x', k => 'abcd' });

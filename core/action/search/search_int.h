@@ -518,6 +518,11 @@ int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_s
 
 /* --- hits ------------------------------------------------------------------------------------- */
 
+/* A nested object, and the one in which it lies (n 0: none). */
+typedef struct search_level {
+    qd_str path, above;
+} search_level;
+
 /* Some hits of one shard, fetched. */
 typedef struct search_hits {
     search_run *x;
@@ -546,9 +551,12 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis;      /* made when first needed */
-    qd_str *identities;         /* of nested documents: "_nested" */
-    qd_plan **inner_plans;      /* by definition of inner hits, as needed */
+    qd_analysis *analysis; /* made when first needed */
+    qd_str *identities;    /* of nested documents: "_nested" */
+    qd_plan **inner_plans; /* by definition of inner hits, as needed */
+    search_level *levels;  /* of nested objects with fields asked for */
+    uint32_t nlevels;
+    bool levels_known;
     void *highlighting;         /* highlight.c's */
     void *explaining;           /* explain.c's */
     qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */
@@ -572,6 +580,11 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m);
 /* Refuses formats and fields that cannot be shown, once an index. */
 int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
+/* Can a field be shown in the format that was asked for? decimal: numbers have one too. QD_E_ARG.
+ */
+int qdi_field_format_check(const search_field *spec, const qd_field *f, bool decimal, qd_err *err);
+/* hit_fields.c: writes "fields" of hit i, where it has any, and "ignored_field_values". */
+int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 /* Which hits match a tree: sets bit i of matches (zeroed) and scores[i] (may be NULL). */
 int qdi_hits_test(search_hits *h, const qd_node *node, uint64_t *matches, float *scores,
                   qd_err *err);
