@@ -56,7 +56,7 @@ subtest 'forms of a point' => sub {
 subtest 'what is no point' => sub {
     my %bad = (
         '{"lat":91,"lon":0}' => 'illegal latitude value [91.0] for p', '{"lat":-90.5,"lon":0}' => 'illegal latitude value [-90.5] for p',
-        '[180.5,0]' => 'illegal longitude value [180.5] for p', '"NaN,0"' => 'illegal latitude value [NaN] for p', '"1,Infinity"' => 'illegal longitude value [Infinity] for p',
+        '[180.5,0]' => 'illegal longitude value [180.5] for p', '{"lat":1e300,"lon":-1e308}' => 'illegal latitude value [1.0E300] for p', '"NaN,0"' => 'illegal latitude value [NaN] for p', '"1,Infinity"' => 'illegal longitude value [Infinity] for p',
         '"a,b"' => 'latitude must be a number', '"1,b"' => 'longitude must be a number', '"1,2,3,4"' => 'failed to parse [1,2,3,4], expected 2 or 3 coordinates but found: [4]',
         '[1]' => '[geo_point] needs two coordinates, but found 1', '[1,"2"]' => 'numeric value expected', '[1,[2]]' => 'numeric value expected',
         '[1,2,3,4]' => '[geo_point] field type does not accept more than 3 values', '{"lat":1}' => 'field [lon] missing', '{"lon":1}' => 'field [lat] missing', '{}' => 'field [lat] missing',

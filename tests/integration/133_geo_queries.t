@@ -91,12 +91,14 @@ subtest 'geo_bounding_box' => sub {
     my $inside = sub {
         my ($top, $left, $bottom, $right) = @_;
         my ($low, $high, $west, $east) = (ceil($bottom / LAT), cell($top, LAT, 90), ceil($left / LON), cell($right, LON, 180));
+        $west = 2**31 - 1 if $west > 2**31 - 1;
         return those(sub {
             my ($lat, $lon) = ($_[0][0] / LAT, $_[0][1] / LON);
             return $lat >= $low && $lat <= $high && ($west <= $east ? $lon >= $west && $lon <= $east : $lon >= $west || $lon <= $east);
         });
     };
     my @boxes = ([ 90, -180, -90, 180 ], [ 10, 170, -10, -170 ], [ 90, -10, 80, 10 ], [ -80, 0, -90, 180 ], map { my ($x, $y) = sort { $a <=> $b } map { rand(180) - 90 } 1, 2; [ $y, rand(360) - 180, $x, rand(360) - 180 ] } 1 .. 15);
+    push @boxes, [ 89.9999999999, 179.9999999999, -89.9999999999, -179.9999999999 ];
     for my $b (@boxes) {
         my ($top, $left, $bottom, $right) = @$b;
         my $want = $inside->(@$b);
