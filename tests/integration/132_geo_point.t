@@ -126,6 +126,7 @@ subtest 'exists, and queries that take no points' => sub {
     is(shard($node->post('/ex/_search', { sort => ['a'] })), q{can't sort on geo_point field without using specific sorting feature, like geo_distance});
     is(shard($node->post('/ex/_search', { aggs => { x => { $_ => { field => 'a' } } } })), "Field [a] of type [geo_point] is not supported for aggregation [$_]") for qw(avg terms max);
     is($node->post('/ex/_search', { aggs => { x => { value_count => { field => 'a' } } } })->{json}{aggregations}{x}{value}, 1);
+    is(shard($node->post('/ex/_search', { aggs => { x => { cardinality => { field => 'a', missing => '1,2' } } } })), '[missing] is not supported in aggregation [cardinality] of field [a] of type [geo_point]');
     is($node->post('/ex/_search', { aggs => { x => { missing => { field => 'a' } } } })->{json}{aggregations}{x}{doc_count}, 4);
     is($node->post('/ex/_search', { query => { simple_query_string => { query => '1' } } })->{status}, 200, 'queries over all fields leave them out');
 };
