@@ -53,12 +53,14 @@ static inline int32_t qd_geo_lon_cell(double lon)
 /* The first cell that does not begin below. */
 static inline int32_t qd_geo_lat_cell_up(double lat)
 {
-    return lat >= 90 ? INT32_MAX : (int32_t)ceil(lat / QD_GEO_LAT_CELL);
+    double c = ceil(lat / QD_GEO_LAT_CELL);
+    return c >= INT32_MAX ? INT32_MAX : (int32_t)c;
 }
 /* See above. */
 static inline int32_t qd_geo_lon_cell_up(double lon)
 {
-    return lon >= 180 ? INT32_MAX : (int32_t)ceil(lon / QD_GEO_LON_CELL);
+    double c = ceil(lon / QD_GEO_LON_CELL);
+    return c >= INT32_MAX ? INT32_MAX : (int32_t)c;
 }
 
 /* A number of two cells, and its parts. */

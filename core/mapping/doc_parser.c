@@ -205,17 +205,14 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
 static int object_for_field(qd_doc_parser *p, const qd_field *f, qd_err *err);
 
 /* The reader on another text, which stands at that line and column; *behind: as it was. */
-static int turn_to(qd_doc_parser *p, qd_str text, uint32_t line, uint32_t column,
-                   qd_json_reader **behind, qd_err *err)
+static void turn_to(qd_doc_parser *p, qd_str text, uint32_t line, uint32_t column,
+                    qd_json_reader *behind)
 {
     qd_json_reader *r = &p->d.r;
-    *behind = qd_arena_alloc(&p->d.arena, sizeof **behind);
-    if (!*behind) return qd_err_nomem(err, "values of a document");
-    **behind = *r;
+    *behind = *r;
     *r = QD_JSON_READER(p->d.account);
     qd_json_reader_init(r, text, QD_JSON_REQUEST, 0);
     qd_json_reader_at(r, line, column);
-    return 0;
 }
 
 static void turn_back(qd_doc_parser *p, const qd_json_reader *behind)
@@ -227,14 +224,13 @@ static void turn_back(qd_doc_parser *p, const qd_json_reader *behind)
 int qdi_doc_multi(doc *d, const qd_field *f, qd_str json, qd_err *err)
 {
     qd_doc_parser *p = (qd_doc_parser *)d; /* its first member */
-    qd_json_reader *behind;
+    qd_json_reader behind;
     qd_str text = qd_arena_str(&d->arena, json); /* views of it are values */
     if (!text.p) return qd_err_nomem(err, "values of a document");
-    int rc = turn_to(p, text, 1, 1, &behind, err); /* a place costs a pass over the document */
-    if (rc) return rc;
-    if (qd_json_next(&d->r) < 0) rc = qd_json_fail(&d->r, err);
+    turn_to(p, text, 1, 1, &behind); /* to count its place would cost a pass over the document */
+    int rc = qd_json_next(&d->r) < 0 ? qd_json_fail(&d->r, err) : 0;
     for (uint32_t i = 0; i < f->nmulti && !rc; i++) rc = all_fields(p, f->multi[i], err);
-    turn_back(p, behind);
+    turn_back(p, &behind);
     return rc;
 }
 
@@ -243,13 +239,12 @@ int qdi_doc_multi(doc *d, const qd_field *f, qd_str json, qd_err *err)
 static int object_again(qd_doc_parser *p, const qd_field *to, qd_str text, uint32_t line,
                         uint32_t column, qd_err *err)
 {
-    qd_json_reader *r = &p->d.r, *behind;
-    int rc = turn_to(p, text, line, column, &behind, err);
-    if (rc) return rc;
-    rc = qd_json_next(r) < 0 ? qd_json_fail(r, err)
-         : to->type->objects ? one_field(p, to, err)
-                             : object_for_field(p, to, err);
-    turn_back(p, behind);
+    qd_json_reader *r = &p->d.r, behind;
+    turn_to(p, text, line, column, &behind);
+    int rc = qd_json_next(r) < 0 ? qd_json_fail(r, err)
+             : to->type->objects ? one_field(p, to, err)
+                                 : object_for_field(p, to, err);
+    turn_back(p, &behind);
     return rc;
 }
 

@@ -90,7 +90,7 @@ static bool holds_point(qd_str s)
     return false;
 }
 
-static int of_text(qd_str text, const qd_geo_reading *how, qd_geo *out, qd_err *err)
+int qd_geo_read_text(qd_str text, const qd_geo_reading *how, qd_geo *out, qd_err *err)
 {
     if (holds_point(text)) return of_wkt(text, how, out, err);
     if (qd_str_find(text, '(') >= 0) {
@@ -219,7 +219,7 @@ int qd_geo_read(qd_json_reader *r, const qd_geo_reading *how, qd_geo *out, qd_er
     int rc = 0;
     switch (r->event) {
     case QD_JSON_STRING:
-        return of_text(r->text, how, out, err);
+        return qd_geo_read_text(r->text, how, out, err);
     case QD_JSON_ARRAY:
         rc = next(r, err);
         return rc ? rc : qd_geo_read_array(r, how, out, err);

@@ -23,6 +23,9 @@ typedef struct qd_geo_reading {
  * [any] */
 QD_MUST_CHECK
 int qd_geo_read(qd_json_reader *r, const qd_geo_reading *how, qd_geo *out, qd_err *err);
+/* The same of a text. [any] */
+QD_MUST_CHECK
+int qd_geo_read_text(qd_str text, const qd_geo_reading *how, qd_geo *out, qd_err *err);
 /* The point that stands in an array whose first element is the present event, a number. [any] */
 QD_MUST_CHECK
 int qd_geo_read_array(qd_json_reader *r, const qd_geo_reading *how, qd_geo *out, qd_err *err);

@@ -1,5 +1,6 @@
 /* object.c: the text of values. */
 #include "script/object.h"
+#include "base/geo.h"
 #include "base/utf8.h"
 #include "script/script.h"
 #include "json/number.h"
@@ -45,6 +46,7 @@ static const struct {
                {QD_SV_FORMAT, "java.time.format.DateTimeFormatter"},
                {QD_SV_UNIT, "java.time.temporal.ChronoUnit"},
                {QD_SV_WEEKDAY, "java.time.DayOfWeek"},
+               {QD_SV_GEO, "org.elasticsearch.common.geo.GeoPoint"},
                {QD_SV_DOC, "java.util.Map"},
                {QD_SV_VALUES, "org.elasticsearch.index.fielddata.ScriptDocValues"}};
 
@@ -130,6 +132,13 @@ static qd_str print_duration(const qd_sv *v, char *room)
     return (qd_str){room, (size_t)n};
 }
 
+static qd_str print_point(const qd_geo *p, char *room)
+{
+    size_t n = qd_f64_print(room, p->lat);
+    memcpy(room + n, ", ", 2);
+    return (qd_str){room, n + 2 + qd_f64_print(room + n + 2, p->lon)};
+}
+
 qd_str qd_sv_print(const qd_sv *v, char room[QD_SV_PRINT])
 {
     switch (v->tag) {
@@ -156,6 +165,8 @@ qd_str qd_sv_print(const qd_sv *v, char room[QD_SV_PRINT])
         return print_time(v, false, room);
     case QD_SV_DURATION:
         return print_duration(v, room);
+    case QD_SV_GEO:
+        return print_point(v->object, room);
     case QD_SV_UNIT:
         return qd_str_c(qd_sv_units[v->i]);
     case QD_SV_WEEKDAY:

@@ -47,6 +47,7 @@ typedef enum qd_sv_tag {
     QD_SV_FORMAT,
     QD_SV_UNIT,
     QD_SV_WEEKDAY,
+    QD_SV_GEO,    /* GeoPoint: a qd_geo (base/geo.h) */
     QD_SV_DOC,    /* what doc is */
     QD_SV_VALUES, /* what doc['f'] is */
     QD_SV_TAGS,

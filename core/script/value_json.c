@@ -1,4 +1,5 @@
 /* value_json.c: trees of values from JSON and to JSON. */
+#include "base/geo.h"
 #include "mapping/date_format.h"
 #include "script/object.h"
 #include "script/value.h"
@@ -132,6 +133,16 @@ static int write_list(const qd_sv *v, qd_json_writer *w, int depth, qd_err *err)
     return rc;
 }
 
+static void write_point(const qd_geo *p, qd_json_writer *w)
+{
+    qd_json_object(w);
+    qd_json_key_c(w, "lat");
+    qd_json_double(w, p->lat);
+    qd_json_key_c(w, "lon");
+    qd_json_double(w, p->lon);
+    qd_json_object_end(w);
+}
+
 static int write_value(const qd_sv *v, qd_json_writer *w, int depth, qd_err *err)
 {
     char text[QD_SV_PRINT];
@@ -178,6 +189,9 @@ static int write_value(const qd_sv *v, qd_json_writer *w, int depth, qd_err *err
     case QD_SV_DATE:
     case QD_SV_INSTANT:
         qd_json_str(w, qd_sv_print_iso(v, text));
+        return 0;
+    case QD_SV_GEO:
+        write_point(v->object, w);
         return 0;
     case QD_SV_BUILDER:
         qd_json_str(w, qd_buf_view(v->object));

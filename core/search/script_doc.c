@@ -1,5 +1,6 @@
 /* script_doc.c: the host of scripts on a segment. */
 #include "search/script_doc.h"
+#include "base/geo.h"
 #include "runtime/task.h"
 #include "script/object.h"
 #include "search/script_vector.h"
@@ -79,8 +80,7 @@ static int refuse(const qd_field *f, qd_str name, qd_err *err)
                           "Can't load fielddata on [%.*s] because fielddata is unsupported on "
                           "fields of type [%s]. Use doc values instead.",
                           QD_STR_ARG(name), qd_field_type_name(f));
-    if (f->value_class == QD_VALUE_RANGE || f->value_class == QD_VALUE_GEO || f->blob ||
-        f->value_class == QD_VALUE_OPAQUE)
+    if (f->value_class == QD_VALUE_RANGE || f->blob || f->value_class == QD_VALUE_OPAQUE)
         return qd_err_set(err, QD_E_ARG,
                           "scripts cannot read fields of type [%s] in this version, as [%.*s] is",
                           qd_field_type_name(f), QD_STR_ARG(name));
@@ -128,6 +128,11 @@ static int number(qd_script_doc *d, column *c, int64_t v, qd_sv *out)
         int64_t ms = f->nanos ? qd_nanos_to_ms(v) : v;
         *t = (qd_sv_time){.ms = ms, .rest = f->nanos ? (int32_t)(v - ms * 1000000) : 0};
         *out = (qd_sv){.tag = QD_SV_DATE, .object = t};
+    } else if (f->value_class == QD_VALUE_GEO) {
+        qd_geo *p = qd_arena_alloc(&c->texts, sizeof *p);
+        if (!p) return QD_E_NOMEM;
+        *p = qd_geo_decode(v);
+        *out = (qd_sv){.tag = QD_SV_GEO, .object = p};
     } else if (f->value_class == QD_VALUE_BOOL)
         *out = qd_sv_bool(v);
     else if (f->number == QD_NUMBER_INTEGER)

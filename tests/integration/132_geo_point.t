@@ -56,7 +56,7 @@ subtest 'forms of a point' => sub {
 subtest 'what is no point' => sub {
     my %bad = (
         '{"lat":91,"lon":0}' => 'illegal latitude value [91.0] for p', '{"lat":-90.5,"lon":0}' => 'illegal latitude value [-90.5] for p',
-        '[180.5,0]' => 'illegal longitude value [180.5] for p', '"NaN,0"' => 'illegal latitude value [NaN] for p', '"1,Infinity"' => 'illegal longitude value [Infinity] for p',
+        '[180.5,0]' => 'illegal longitude value [180.5] for p', '{"lat":1e300,"lon":-1e308}' => 'illegal latitude value [1.0E300] for p', '"NaN,0"' => 'illegal latitude value [NaN] for p', '"1,Infinity"' => 'illegal longitude value [Infinity] for p',
         '"a,b"' => 'latitude must be a number', '"1,b"' => 'longitude must be a number', '"1,2,3,4"' => 'failed to parse [1,2,3,4], expected 2 or 3 coordinates but found: [4]',
         '[1]' => '[geo_point] needs two coordinates, but found 1', '[1,"2"]' => 'numeric value expected', '[1,[2]]' => 'numeric value expected',
         '[1,2,3,4]' => '[geo_point] field type does not accept more than 3 values', '{"lat":1}' => 'field [lon] missing', '{"lon":1}' => 'field [lat] missing', '{}' => 'field [lat] missing',
@@ -126,6 +126,7 @@ subtest 'exists, and queries that take no points' => sub {
     is(shard($node->post('/ex/_search', { sort => ['a'] })), q{can't sort on geo_point field without using specific sorting feature, like geo_distance});
     is(shard($node->post('/ex/_search', { aggs => { x => { $_ => { field => 'a' } } } })), "Field [a] of type [geo_point] is not supported for aggregation [$_]") for qw(avg terms max);
     is($node->post('/ex/_search', { aggs => { x => { value_count => { field => 'a' } } } })->{json}{aggregations}{x}{value}, 1);
+    is(shard($node->post('/ex/_search', { aggs => { x => { cardinality => { field => 'a', missing => '1,2' } } } })), '[missing] is not supported in aggregation [cardinality] of field [a] of type [geo_point]');
     is($node->post('/ex/_search', { aggs => { x => { missing => { field => 'a' } } } })->{json}{aggregations}{x}{doc_count}, 4);
     is($node->post('/ex/_search', { query => { simple_query_string => { query => '1' } } })->{status}, 200, 'queries over all fields leave them out');
 };

@@ -18,6 +18,7 @@ sub ids { join ' ', sort map { $_->{_id} } @{$_[0]{json}{hits}{hits}} }
 sub found { my ($query, $index) = @_; ids($node->post('/' . ($index // 'g') . '/_search', { query => $query, size => 2000 })) }
 sub shard { my ($r) = @_; $r->{json}{error}{root_cause}[0]{reason} // '' }
 sub refused { my ($query) = @_; my $r = $node->post('/g/_search', { query => $query }); is($r->{status}, 400); shard($r) }
+sub near { my ($got, $want) = @_; ok(abs(($got // 9e9) - $want) < 1e-3 + 1e-9 * abs $want, "near $want") }
 sub rad { $_[0] * PI / 180 }
 
 # --- the oracle: what the column keeps, distances over the sphere and on a plane ---
@@ -90,12 +91,14 @@ subtest 'geo_bounding_box' => sub {
     my $inside = sub {
         my ($top, $left, $bottom, $right) = @_;
         my ($low, $high, $west, $east) = (ceil($bottom / LAT), cell($top, LAT, 90), ceil($left / LON), cell($right, LON, 180));
+        $west = 2**31 - 1 if $west > 2**31 - 1;
         return those(sub {
             my ($lat, $lon) = ($_[0][0] / LAT, $_[0][1] / LON);
             return $lat >= $low && $lat <= $high && ($west <= $east ? $lon >= $west && $lon <= $east : $lon >= $west || $lon <= $east);
         });
     };
     my @boxes = ([ 90, -180, -90, 180 ], [ 10, 170, -10, -170 ], [ 90, -10, 80, 10 ], [ -80, 0, -90, 180 ], map { my ($x, $y) = sort { $a <=> $b } map { rand(180) - 90 } 1, 2; [ $y, rand(360) - 180, $x, rand(360) - 180 ] } 1 .. 15);
+    push @boxes, [ 89.9999999999, 179.9999999999, -89.9999999999, -179.9999999999 ];
     for my $b (@boxes) {
         my ($top, $left, $bottom, $right) = @$b;
         my $want = $inside->(@$b);
@@ -188,6 +191,35 @@ subtest 'the aggregation geo_distance' => sub {
     is($e->(distance_type => 'x'), 'No geo distance for [x]');
     like($e->(ranges => []), qr/No \[ranges\] specified/);
     like($e->(missing => '1,2'), qr/unknown field \[missing\]/);
+};
+
+subtest 'scripts' => sub {
+    $node->put('/s', { mappings => { properties => { p => { type => 'geo_point' }, q => { type => 'geo_point' }, k => { type => 'keyword' } } } });
+    $node->put('/s/_doc/1?refresh=true', '{"p":["41.12,-71.34","10,20"],"k":"x"}');
+    my $p = kept(10, 20); # the numbers of a column ascend
+    my $run = sub { my ($source) = @_; $node->post('/s/_search', { script_fields => { f => { script => { source => $source, params => { o => '10,20' } } } } }) };
+    my $value = sub { $run->($_[0])->{json}{hits}{hits}[0]{fields}{f}[0] };
+    my $v = $value->("doc['p'].get(1)");
+    is_deeply([ sort keys %$v ], [qw(lat lon)]);
+    near($v->{lat}, 41.1199999647215);
+    near($value->("doc['p'].value.lat"), $p->[0]);
+    near($value->("doc['p'].value.getLon() + doc['p'].lon"), 2 * $p->[1]);
+    like($value->("'' + doc['p'].value"), qr/^9\.99999\d+, 19\.99999\d+$/, 'as text');
+    near($value->("doc['p'].arcDistance(1, 2)"), arc($p, [ 1, 2 ]));
+    near($value->("doc['p'].planeDistance(1, 2)"), plane($p, [ 1, 2 ]));
+    near($value->("doc['q'].arcDistanceWithDefault(1, 2, 5)"), 5);
+    near($value->("doc['q'].planeDistanceWithDefault(1, 2, 6)"), 6);
+    near($value->("doc['p'].geohashDistance('s')"), arc($p, [ 0, 0 ]));
+    near($value->("doc['q'].geohashDistanceWithDefault('s', 7)"), 7);
+    is($value->("doc['p'].size()"), 2);
+    my $e = sub { my $r = $run->($_[0]); is($r->{status}, 400); my $c = $r->{json}{error}{failed_shards}[0]{reason}; $c = $c->{caused_by} while $c->{caused_by}; $c->{reason} };
+    like($e->("doc['q'].value.lat"), qr/doesn't have a value for a field/);
+    like($e->("doc['k'].arcDistance(1, 2)"), qr/the field \[k\] has no points/);
+    like($e->("doc['p'].geohashDistance('a')"), qr/\[a\] is no geohash/);
+    my $r = $node->post('/s/_search', { query => { script_score => { query => { match_all => {} }, script => { source => "decayGeoLinear(params.o, '2km', '0m', 0.5, doc['p'].value)", params => { o => '10,20' } } } } });
+    ok(abs($r->{json}{hits}{max_score} - 1) < 1e-5, 'decayGeoLinear');
+    $r = $node->post('/s/_search', { query => { script_score => { query => { match_all => {} }, script => { source => "decayGeoGauss('10,20', '2x', '0m', 0.5, doc['p'].value)" } } } });
+    is($r->{status}, 400, 'no distance');
 };
 
 subtest 'nested points' => sub {

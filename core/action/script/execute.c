@@ -63,6 +63,10 @@ static int typed(const qd_field *f, qd_arena *a, qd_sv *v, qd_err *err)
                  ? qd_sv_long((int64_t)number)
                  : qd_sv_double(number);
         return 0;
+    case QD_VALUE_GEO:
+        return qd_err_set(err, QD_E_ARG,
+                          "the field [%.*s] of type [%s] is not supported in _execute",
+                          QD_STR_ARG(f->name), qd_field_type_name(f));
     default:
         return qd_sv_str_copy(a, text, v) ? qd_err_nomem(err, "a value") : 0;
     }

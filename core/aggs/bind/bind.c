@@ -237,6 +237,11 @@ int qdi_aggs_bind_field(qdi_binder *x, const qdi_agg *a, qd_str name, bool has_m
         else if (a->type->flags & QDI_GEO)
             taken = false;
         if (!taken) return not_supported(x, a, f);
+        if (f->value_class == QD_VALUE_GEO && has_missing)
+            return qd_err_set(x->err, QD_E_UNSUPPORTED,
+                              "[missing] is not supported in aggregation [%s] of field [%.*s] of "
+                              "type [%s]",
+                              a->type->name, QD_STR_ARG(f->name), qd_field_type_name(f));
     }
     rc = f && f->nanos ? as_millis(x, b) : as_reals(x, a, has_missing, missing, b);
     if (rc == 0) rc = bind_format(x, a, b);

@@ -26,8 +26,10 @@ static int encode(const qd_field *f, qd_geo p, int64_t *out, qd_err *err)
     if (f->ignore_malformed && !(isfinite(p.lat) && isfinite(p.lon)))
         return qd_err_set(err, QD_E_ES_PARSE, "cannot normalize the point - not a number");
     if (f->ignore_malformed) p = qd_geo_normal(p);
-    *out = qd_geo_encode(p);
-    if (f->ignore_malformed || (lat && qd_geo_lon_valid(p.lon))) return 0;
+    if (f->ignore_malformed || (lat && qd_geo_lon_valid(p.lon))) {
+        *out = qd_geo_encode(p);
+        return 0;
+    }
     qd_f64_print(text, lat ? p.lon : p.lat);
     return qd_err_set(err, QD_E_ARG, "illegal %s value [%s] for %.*s",
                       lat ? "longitude" : "latitude", text, QD_STR_ARG(f->name));

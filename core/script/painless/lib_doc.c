@@ -1,4 +1,5 @@
 /* lib_doc.c: doc and the values of its fields. */
+#include "base/geo.h"
 #include "script/painless/lib_int.h"
 
 /* A VALUES: what the host gave, first, and the field it is of. */
@@ -139,5 +140,115 @@ const qdp_method qdp_lib_doc[] = {
     {"contains", 1, 0, QDI_T_BOOLEAN, V, contains},
     {"get", 1, 0, QDI_T_DEF, QDI_TAG(DOC), doc_get},
     {"containsKey", 1, 0, QDI_T_BOOLEAN, QDI_TAG(DOC), doc_contains},
+    {0},
+};
+
+/* --- points on the earth ---------------------------------------------------------------------- */
+
+/* The first point of a field. */
+static int first_point(qdp_vm *vm, const qd_sv *of, const qd_geo **out)
+{
+    qd_sv v = {0};
+    if (qdp_doc_at(vm, of, 0, &v)) return -1;
+    if (v.tag != QD_SV_GEO)
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "the field [%.*s] has no points",
+                         QD_STR_ARG(((const doc_values *)of->object)->name));
+    *out = v.object;
+    return 0;
+}
+
+QDI_FN(point_lat)
+{
+    QDI_UNUSED;
+    *out = qd_sv_double(((const qd_geo *)a[0].object)->lat);
+    return 0;
+}
+
+QDI_FN(point_lon)
+{
+    QDI_UNUSED;
+    *out = qd_sv_double(((const qd_geo *)a[0].object)->lon);
+    return 0;
+}
+
+/* What stands for the distance of a document without a point. */
+static int otherwise(qdp_vm *vm, const qd_sv *v, qd_sv *out)
+{
+    double d;
+    if (qdp_arg_f64(vm, v, &d)) return -1;
+    *out = qd_sv_double(d);
+    return 0;
+}
+
+/* Meters from the first point to a[1], a[2]; from a document without one, a[3]. */
+static int meters(qdp_vm *vm, const qd_sv *a, uint32_t n, bool plane, qd_sv *out)
+{
+    const qd_geo *p;
+    qd_geo to;
+    if (qdp_arg_f64(vm, &a[1], &to.lat) || qdp_arg_f64(vm, &a[2], &to.lon)) return -1;
+    if (n > 2 && ((const doc_values *)a[0].object)->v.n == 0) return otherwise(vm, &a[3], out);
+    if (first_point(vm, &a[0], &p)) return -1;
+    *out = qd_sv_double(plane ? qd_geo_plane(*p, to) : qd_geo_arc(*p, to));
+    return 0;
+}
+
+QDI_FN(arc_distance)
+{
+    return meters(vm, a, n, false, out);
+}
+
+QDI_FN(plane_distance)
+{
+    return meters(vm, a, n, true, out);
+}
+
+/* To the corner of the cell of a geohash. */
+QDI_FN(geohash_distance)
+{
+    const qd_geo *p;
+    qd_str hash;
+    qd_geo to;
+    if (qdp_arg_str(vm, &a[1], &hash)) return -1;
+    if (!hash.n || qd_geohash_parse(hash, QD_GEO_BOTTOM_LEFT, &to) != SIZE_MAX)
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "[%.*s] is no geohash",
+                         (int)(hash.n < 100 ? hash.n : 100), hash.p);
+    if (n > 1 && ((const doc_values *)a[0].object)->v.n == 0) return otherwise(vm, &a[2], out);
+    if (first_point(vm, &a[0], &p)) return -1;
+    *out = qd_sv_double(qd_geo_arc(*p, to));
+    return 0;
+}
+
+QDI_FN(first_lat)
+{
+    const qd_geo *p;
+    (void)n;
+    if (first_point(vm, &a[0], &p)) return -1;
+    *out = qd_sv_double(p->lat);
+    return 0;
+}
+
+QDI_FN(first_lon)
+{
+    const qd_geo *p;
+    (void)n;
+    if (first_point(vm, &a[0], &p)) return -1;
+    *out = qd_sv_double(p->lon);
+    return 0;
+}
+
+#define P QDI_TAG(GEO)
+const qdp_method qdp_lib_geo[] = {
+    {"getLat", 0, 0, QDI_T_DOUBLE, P, point_lat},
+    {"lat", 0, 0, QDI_T_DOUBLE, P, point_lat},
+    {"getLon", 0, 0, QDI_T_DOUBLE, P, point_lon},
+    {"lon", 0, 0, QDI_T_DOUBLE, P, point_lon},
+    {"getLat", 0, 0, QDI_T_DOUBLE, V, first_lat},
+    {"getLon", 0, 0, QDI_T_DOUBLE, V, first_lon},
+    {"arcDistance", 2, 0, QDI_T_DOUBLE, V, arc_distance},
+    {"arcDistanceWithDefault", 3, 0, QDI_T_DOUBLE, V, arc_distance},
+    {"planeDistance", 2, 0, QDI_T_DOUBLE, V, plane_distance},
+    {"planeDistanceWithDefault", 3, 0, QDI_T_DOUBLE, V, plane_distance},
+    {"geohashDistance", 1, 0, QDI_T_DOUBLE, V, geohash_distance},
+    {"geohashDistanceWithDefault", 2, 0, QDI_T_DOUBLE, V, geohash_distance},
     {0},
 };

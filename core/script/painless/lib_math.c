@@ -1,5 +1,6 @@
 /* lib_math.c: Math, the functions of moving_fn and those of scores. */
 #include "mapping/date_math.h"
+#include "mapping/geo_read.h"
 #include "script/painless/lib_int.h"
 #include "json/number.h"
 #include <math.h>
@@ -283,7 +284,51 @@ QDI_FN(date_linear)
     return decay_date(vm, a, 'l', out);
 }
 
+/* decayGeo*(origin, scale, offset, decay, value): texts, and a point of doc values. */
+static int decay_geo(qdp_vm *vm, const qd_sv *a, char kind, qd_sv *out)
+{
+    qd_str origin, scale, offset;
+    qd_geo from;
+    double far[2];
+    qd_err why;
+    if (a[4].tag != QD_SV_GEO)
+        return qdp_throw(vm, a[4].tag ? QDI_T_CLASS_CAST : QDI_T_NULL_POINTER,
+                         "Cannot cast from [%s] to [org.elasticsearch.common.geo.GeoPoint].",
+                         qdp_class(&a[4]));
+    if (qdp_arg_str(vm, &a[0], &origin) || qdp_arg_str(vm, &a[1], &scale) ||
+        qdp_arg_str(vm, &a[2], &offset))
+        return -1;
+    qd_err_init(&why);
+    int rc = qd_geo_read_text(origin, &(qd_geo_reading){0}, &from, &why);
+    if (!rc) rc = qd_geo_distance(scale, 1, &far[0], &why);
+    if (!rc) rc = qd_geo_distance(offset, 1, &far[1], &why);
+    if (rc) rc = qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT, "%s", qd_err_reason(&why));
+    qd_err_fini(&why);
+    if (rc) return -1;
+    qd_sv plain[5] = {qd_sv_double(0), qd_sv_double(far[0]), qd_sv_double(far[1]), a[3],
+                      qd_sv_double(qd_geo_arc(from, *(const qd_geo *)a[4].object))};
+    return decay(vm, plain, kind, out);
+}
+QDI_FN(geo_gauss)
+{
+    (void)n;
+    return decay_geo(vm, a, 'g', out);
+}
+QDI_FN(geo_exp)
+{
+    (void)n;
+    return decay_geo(vm, a, 'e', out);
+}
+QDI_FN(geo_linear)
+{
+    (void)n;
+    return decay_geo(vm, a, 'l', out);
+}
+
 const qdp_method qdp_lib_score[] = {
+    {"decayGeoGauss", 5, 0, QDI_T_DOUBLE, 0, geo_gauss},
+    {"decayGeoExp", 5, 0, QDI_T_DOUBLE, 0, geo_exp},
+    {"decayGeoLinear", 5, 0, QDI_T_DOUBLE, 0, geo_linear},
     {"decayDateGauss", 5, 0, QDI_T_DOUBLE, 0, date_gauss},
     {"decayDateExp", 5, 0, QDI_T_DOUBLE, 0, date_exp},
     {"decayDateLinear", 5, 0, QDI_T_DOUBLE, 0, date_linear},
