@@ -274,8 +274,8 @@ int qdi_expand(search_run *x, const qd_str **out, qd_err *err)
     if (rc) return rc;
     qd_err_init(&first);
     qd_mutex_init(&e.lock);
-    qdi_search_fan_requests(x->a, n, c->at_once ? c->at_once : qdi_msearch_at_once(x->a),
-                            expand_one, &e);
+    qdi_search_fan_requests(x->a, n, c->at_once ? c->at_once : qdi_search_at_once(x->a), expand_one,
+                            &e);
     qd_mutex_fini(&e.lock);
     if (qd_task_cancelled(x->task))
         rc = qd_task_check(x->task, err);

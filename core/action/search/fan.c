@@ -6,6 +6,8 @@
 #include "runtime/sync.h"
 #include "store/store.h"
 
+#define POOL_THREADS_MAX 10 /* of a node, in the standard number of searches at one time */
+
 #define HELPERS_MAX 15u
 
 /* --- fan ---
@@ -130,4 +132,16 @@ void qdi_search_fan_requests(qd_actions *a, uint32_t n, int64_t at_once,
                              void (*fn)(void *arg, uint32_t i), void *arg)
 {
     fan_out(a, n, at_once, qd_fiber_here(), fn, arg);
+}
+
+int64_t qdi_search_at_once(qd_actions *a)
+{
+    qd_pool_stats stats;
+    int64_t nodes = 0;
+    qd_state *s = qd_cluster_state(a->cluster);
+    for (uint32_t i = 0; i < s->nnodes; i++) nodes += qd_node_is_data(&s->nodes[i]);
+    qd_state_unref(s);
+    qd_pool_stats_get(qd_pools_get(a->pools, "search"), &stats);
+    int64_t threads = stats.threads_max < POOL_THREADS_MAX ? stats.threads_max : POOL_THREADS_MAX;
+    return threads > 0 ? threads * (nodes ? nodes : 1) : 1;
 }

@@ -215,23 +215,6 @@ int qdi_search_stored_parse(qd_arena *a, const qd_json_node *n, search_show *out
 int qdi_search_err_at(const search_request *r, const char *at, qd_err *err, int code,
                       const char *fmt, ...) QD_PRINTF(5, 6);
 
-/* --- templates (template.c) ------------------------------------------------------------------- */
-
-/* A search by a template, as a body says it. */
-typedef struct search_template {
-    qd_script_ref ref; /* source and id empty: neither was given */
-    bool given;        /* one of them was, be it empty */
-    bool explain, profile;
-} search_template;
-
-/* Reads the body, of which the template keeps views, for the search r. */
-QD_MUST_CHECK
-int qdi_search_template_read(search_request *r, qd_str body, search_template *out, qd_err *err);
-/* Makes r the search that the template becomes: renders it in r's arena and reads it.
- * QD_E_NOTFOUND, QD_E_ARG, and the errors of a body. [worker] */
-QD_MUST_CHECK
-int qdi_search_template_body(search_request *r, const search_template *t, qd_err *err);
-
 /* --- bound to an index ------------------------------------------------------------------------ */
 
 /* How a sort key's values look. */
@@ -484,7 +467,7 @@ int qdi_search_reduce(search_run *x, qd_err *err);
 void qdi_search_note_stale(qd_request *q, int64_t ms);
 /* Searches that run at one time when no parameter says how many: as Elasticsearch, what the search
  * pools of the data nodes run. */
-int64_t qdi_msearch_at_once(qd_actions *a);
+int64_t qdi_search_at_once(qd_actions *a);
 /* Merges only their hits, in x->refs. */
 int qdi_search_merge_hits(search_run *x, qd_err *err);
 /* Merges the results of all shards: totals, hits, aggregations. */

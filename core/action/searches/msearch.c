@@ -7,10 +7,9 @@
  */
 #include "action/api/date_name.h"
 #include "action/api/words.h"
-#include "action/search/search_int.h"
+#include "action/searches/searches_int.h"
 #include "base/str.h"
 
-#define POOL_THREADS_MAX 10 /* of a node, in the standard number of searches at one time */
 #define ANSWERS_MAX ((uint64_t)1 << 31)
 
 #define SEARCHES_MAX 10000u
@@ -130,18 +129,6 @@ static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
     return rc;
 }
 
-int64_t qdi_msearch_at_once(qd_actions *a)
-{
-    qd_pool_stats stats;
-    int64_t nodes = 0;
-    qd_state *s = qd_cluster_state(a->cluster);
-    for (uint32_t i = 0; i < s->nnodes; i++) nodes += qd_node_is_data(&s->nodes[i]);
-    qd_state_unref(s);
-    qd_pool_stats_get(qd_pools_get(a->pools, "search"), &stats);
-    int64_t threads = stats.threads_max < POOL_THREADS_MAX ? stats.threads_max : POOL_THREADS_MAX;
-    return threads > 0 ? threads * (nodes ? nodes : 1) : 1;
-}
-
 /* The search's body, and what parameters and header say besides. */
 static int read_search(one_search *s, qd_str body, qd_err *err)
 {
@@ -193,7 +180,7 @@ static int read_all(qd_request *q, bool templates, one_search **out, uint32_t *n
                           "The msearch request must be terminated by a newline [\\n]");
     }
     for (size_t i = 0; i < q->body.n; i++) lines += q->body.p[i] == '\n';
-    *at_once = qdi_msearch_at_once(q->a);
+    *at_once = qdi_search_at_once(q->a);
     if ((rc = qd_param_i64(q, "max_concurrent_searches", *at_once, at_once, err))) return rc;
     if (*at_once < 1) {
         return qd_err_set(err, QD_E_ARG, "maxConcurrentSearchRequests must be positive");

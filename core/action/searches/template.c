@@ -1,5 +1,5 @@
 /* template.c: searches by templates: _search/template and _render/template. See msearch.c too. */
-#include "action/search/search_int.h"
+#include "action/searches/searches_int.h"
 #include "base/str.h"
 
 /* What is shown of a text that is no JSON. */
