@@ -380,6 +380,13 @@ static inline int qdi_emit(qdi_aggr *a, uint32_t idx, uint32_t bucket, qd_err *e
     a->ebucket[a->en++] = bucket;
     return a->en == QDI_EMIT ? qdi_aggs_emit_flush(a, err) : 0;
 }
+/* Are n buckets of a in its shard more than search.max_buckets? */
+static inline bool qdi_aggs_too_many(const qdi_aggr *a, uint32_t n)
+{
+    int64_t most = a->shard->bound->tree->max_buckets;
+    return most >= 0 && n > most;
+}
+int qdi_aggs_too_many_error(const qdi_aggr *a, qd_err *err);
 #define QDI_SLOTS_MAX 8192u /* more are not cleared for each leaf */
 /* May a's children fold by n slots in this leaf? 1, 0 or an error. */
 int qdi_aggs_slots_begin(qdi_aggr *a, uint32_t n, qd_err *err);

@@ -104,6 +104,18 @@ int qdi_aggs_bucket_find(qdi_aggr *a, uint32_t owner, int64_t key, uint32_t *rec
     return qdi_aggs_no_memory(a->shard->account, a->buckets.cap * 64ul, "aggregation buckets", err);
 }
 
+int qdi_aggs_too_many_error(const qdi_aggr *a, qd_err *err)
+{
+    int64_t most = a->shard->bound->tree->max_buckets;
+    int rc = qd_err_set(err, QD_E_TOO_MANY_BUCKETS,
+                        "Trying to create too many buckets. Must be less than or equal to: [%lld] "
+                        "but this number of buckets was exceeded. This limit can be set by "
+                        "changing the [search.max_buckets] cluster level setting.",
+                        (long long)most);
+    qd_err_detail_i64(err, "max_buckets", most);
+    return rc;
+}
+
 /* --- the collector ---------------------------------------------------------------------------- */
 
 static qd_aggs_shard *shard_of(qd_collector *c, bool *global)

@@ -16,26 +16,14 @@ typedef struct walk {
     qd_err *err;
 } walk;
 
-static int too_many(const qdi_aggr *a, qd_err *err)
-{
-    int64_t most = a->shard->bound->tree->max_buckets;
-    int rc = qd_err_set(err, QD_E_TOO_MANY_BUCKETS,
-                        "Trying to create too many buckets. Must be less than or equal to: [%lld] "
-                        "but this number of buckets was exceeded. This limit can be set by "
-                        "changing the [search.max_buckets] cluster level setting.",
-                        (long long)most);
-    qd_err_detail_i64(err, "max_buckets", most);
-    return rc;
-}
-
 static int count(walk *w, int64_t key)
 {
     qdi_aggr *a = w->a;
     uint32_t bucket;
     if (w->any && key <= w->last) return 0;
-    if (a->buckets.n >= a->shard->bound->tree->max_buckets) {
-        if (!qdi_aggs_buckets_find(&a->buckets, w->owner, key, &bucket)) return too_many(a, w->err);
-    }
+    if (qdi_aggs_too_many(a, a->buckets.n + 1) &&
+        !qdi_aggs_buckets_find(&a->buckets, w->owner, key, &bucket))
+        return qdi_aggs_too_many_error(a, w->err);
     w->any = true;
     w->last = key;
     if (++w->keys % 4096 == 0) {
