@@ -1,7 +1,8 @@
 /*
  * type.h: the row of an aggregation type. types.def lists the rows; each stands at the end of its
- * type's own file (bucket, metric, pipeline), beside the functions that it names. Nothing else
- * knows a type: the tree is parsed, bound, collected, merged, sent and written by what a row says.
+ * type's own file (bucket, filter, metric, pipeline), beside the functions that it names. Nothing
+ * else knows a type: the tree is parsed, bound, collected, merged, sent and written by what a row
+ * says.
  *
  * Three parts belong to the type alone, and their sizes stand in the row: the parameters of a
  * definition (qdi_agg.params), what an index's mapping makes of them (qdi_bound.state) and the

@@ -1,8 +1,8 @@
 /*
- * filters_run.c: the queries of filter and filters: each is run once over the shard into a bitmap;
- * one that all documents match needs none.
+ * filters_run.c: the queries of filter, filters and adjacency_matrix: each is run once over the
+ * shard into a bitmap; one that all documents match needs none.
  */
-#include "aggs/bucket/filters_int.h"
+#include "aggs/filter/filters_int.h"
 #include "query/dsl.h"
 #include "query/node.h"
 #include "runtime/task.h"
@@ -26,6 +26,28 @@ int qdi_aggs_filters_read(qdi_parse *p, const qd_json_node *m, const qd_query **
     how.arena = p->arena;
     if (!how.origin) how.origin = p->how->body.p;
     int rc = qd_query_read_text(&how, m->raw, out, p->err);
+    return rc;
+}
+
+int qdi_aggs_filters_read_all(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
+{
+    qdi_filters *t = qdi_filters_of(a);
+    uint32_t i = 0;
+    int rc = qdi_aggs_filters_room(p, a, m, m->n);
+    if (rc) return rc;
+    if (m->type == QD_JSON_T_OBJECT) {
+        t->keys = qd_arena_calloc(p->arena, (m->n + 1ul) * sizeof *t->keys);
+        if (!t->keys) return qd_err_nomem(p->err, "filters");
+    }
+    for (const qd_json_node *f = m->first; rc == 0 && f; f = f->next, i++) {
+        uint32_t at = i; /* named ones by name */
+        for (; t->keys && at > 0 && qd_str_cmp(t->keys[at - 1], f->key) > 0; at--) {
+            t->keys[at] = t->keys[at - 1];
+            t->queries[at] = t->queries[at - 1];
+        }
+        if (t->keys) t->keys[at] = f->key;
+        rc = qdi_aggs_filters_read(p, f, &t->queries[at]);
+    }
     return rc;
 }
 
@@ -66,12 +88,6 @@ int qdi_aggs_filters_bind(qdi_binder *x, qdi_bound *b)
 
 /* --- collecting ------------------------------------------------------------------------------- */
 
-typedef struct state {
-    uint64_t **bits; /* by filter; NULL: all documents */
-} state;
-
-#define POLL_TESTS 65536u /* documents times filters between two looks at the clock */
-
 /* Each filter is a search of its own: after the deadline none is begun any more, and the rest match
  * nothing in an answer that is partial anyway. */
 static int none_left(qdi_aggr *a, uint64_t **bits, uint32_t n, qd_err *err)
@@ -87,7 +103,7 @@ static int none_left(qdi_aggr *a, uint64_t **bits, uint32_t n, qd_err *err)
 int qdi_aggs_filters_open(qdi_aggr *a, qd_err *err)
 {
     uint32_t n = qdi_filters_of(a->def)->n;
-    state *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
+    qdi_filters_run *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     if (t) t->bits = qd_arena_calloc(&a->shard->arena, (n + 1) * sizeof *t->bits);
     if (!t || !t->bits)
         return qdi_aggs_no_memory(a->shard->account, sizeof *t, "aggregations", err);
@@ -105,20 +121,20 @@ int qdi_aggs_filters_open(qdi_aggr *a, qd_err *err)
 int qdi_aggs_filters_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
                              qd_err *err)
 {
-    const state *t = a->state;
+    const qdi_filters_run *t = a->state;
     const qdi_batch *b = &a->shard->batch;
     uint32_t nfilters = qdi_filters_of(a->def)->n, base = b->leaf->base, bucket, tests = 0;
     int rc;
     for (uint32_t i = 0; i < n; i++) {
         tests += nfilters;
-        if (QD_UNLIKELY(tests >= POLL_TESTS)) {
+        if (QD_UNLIKELY(tests >= QDI_FILTERS_POLL)) {
             tests = 0;
             if ((rc = qd_task_poll(a->shard->o.task))) return rc;
         }
         uint32_t at = idx ? idx[i] : i, d = base + b->docs[at];
         bool any = false;
         for (uint32_t f = 0; f < nfilters; f++) {
-            if (t->bits[f] && !(t->bits[f][d / 64] >> (d & 63) & 1)) continue;
+            if (!qdi_filters_match(t, f, d)) continue;
             any = true;
             rc = qdi_aggs_bucket(a, owner ? owner[i] : 0, f, &bucket, err);
             if (rc == 0) rc = qdi_emit(a, at, bucket, err);

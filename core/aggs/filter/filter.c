@@ -1,8 +1,8 @@
 /*
  * filter.c: filter: the documents that a query matches.
  */
-#include "aggs/bucket/filters_int.h"
 #include "aggs/bucket/single_int.h"
+#include "aggs/filter/filters_int.h"
 
 static int filter_parse(qdi_parse *p, qdi_agg *a)
 {

@@ -1,7 +1,7 @@
 /*
  * filters.c: filters: a bucket for each of several queries, and one for the rest.
  */
-#include "aggs/bucket/filters_int.h"
+#include "aggs/filter/filters_int.h"
 #include "aggs/reduce/reduce_int.h"
 
 /* Refuses what is no member, and filters that are neither object nor array. */
@@ -33,27 +33,8 @@ static int filters_parse(qdi_parse *p, qdi_agg *a)
     if (k && !qd_json_get(a->json, "other_bucket")) qdi_filters_of(a)->other = true;
     qdi_filters_of(a)->other_key = k && k->text.p ? k->text : QD_STR("_other_");
     if (!m) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
-    uint32_t n = m->n;
-    rc = qdi_aggs_filters_room(p, a, m, n);
-    if (rc) return rc;
-    if (n == 0) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
-    if (m->type == QD_JSON_T_OBJECT) {
-        qdi_filters_of(a)->keys = qd_arena_calloc(p->arena, n * sizeof *qdi_filters_of(a)->keys);
-        if (!qdi_filters_of(a)->keys) return qd_err_nomem(p->err, "filters");
-    }
-    uint32_t i = 0;
-    for (const qd_json_node *f = m->first; rc == 0 && f; f = f->next, i++) {
-        uint32_t at = i; /* named ones by name */
-        for (; qdi_filters_of(a)->keys && at > 0 &&
-               qd_str_cmp(qdi_filters_of(a)->keys[at - 1], f->key) > 0;
-             at--) {
-            qdi_filters_of(a)->keys[at] = qdi_filters_of(a)->keys[at - 1];
-            qdi_filters_of(a)->queries[at] = qdi_filters_of(a)->queries[at - 1];
-        }
-        if (qdi_filters_of(a)->keys) qdi_filters_of(a)->keys[at] = f->key;
-        rc = qdi_aggs_filters_read(p, f, &qdi_filters_of(a)->queries[at]);
-    }
-    return rc;
+    if (m->n == 0) return qd_err_set(p->err, QD_E_ARG, "[filters] cannot be empty.");
+    return qdi_aggs_filters_read_all(p, a, m);
 }
 
 static uint32_t filters_buckets(const qdi_agg *a)
