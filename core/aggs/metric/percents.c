@@ -29,11 +29,13 @@ static int percents_method(qdi_parse *p, qdi_agg *a)
     const qd_json_node *c = t ? qd_json_get(t, "compression") : NULL;
     const qd_json_node *n = h ? qd_json_get(h, "number_of_significant_value_digits") : NULL;
     if (c && (!qd_json_text(c).p || qd_f64_parse(c->text, &qdi_percents_of(a)->compression) ||
-              !(qdi_percents_of(a)->compression >= 0) || qdi_percents_of(a)->compression > 10000)) {
+              !(qdi_percents_of(a)->compression >= 0) ||
+              qdi_percents_of(a)->compression > QDI_COMPRESSION_MAX)) {
         qdi_aggs_xcontent_error(p, c, "[tdigest] failed to parse field [compression]");
         return qdi_aggs_setter(p, type, t);
     }
-    if (qdi_percents_of(a)->compression < 10) qdi_percents_of(a)->compression = 10;
+    if (qdi_percents_of(a)->compression < QDI_COMPRESSION_MIN)
+        qdi_percents_of(a)->compression = QDI_COMPRESSION_MIN;
     if (n && (!qd_json_text(n).p || qd_i64_parse(n->text, &digits)))
         return qdi_aggs_bad_value(p, a, n);
     if (digits < 0 || digits > 5) {

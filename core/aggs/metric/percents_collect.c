@@ -16,13 +16,13 @@ typedef struct dstate {
     uint32_t cap;
 } dstate;
 
-static int pct_open(qdi_aggr *a, qd_err *err)
+int qdi_percents_open(qdi_aggr *a, qd_err *err)
 {
     dstate *t = a->state = qd_arena_calloc(&a->shard->arena, sizeof *t);
     return t ? 0 : no_memory(a, err);
 }
 
-static int pct_grow(qdi_aggr *a, uint32_t n, qd_err *err)
+int qdi_percents_grow(qdi_aggr *a, uint32_t n, qd_err *err)
 {
     dstate *t = a->state;
     uint32_t from = t->cap;
@@ -33,8 +33,8 @@ static int pct_grow(qdi_aggr *a, uint32_t n, qd_err *err)
     return rc;
 }
 
-static int pct_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
-                       qd_err *err)
+int qdi_percents_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                         qd_err *err)
 {
     dstate *t = a->state;
     qdi_source *s = a->src;
@@ -55,26 +55,30 @@ static int pct_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, 
     return 0;
 }
 
-static int pct_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+const qdi_digest *qdi_percents_digest(qdi_aggr *a, uint32_t owner)
 {
     dstate *t = a->state;
-    if (qdi_aggs_digest_settle(&t->at[owner], a->shard->account)) return no_memory(a, err);
-    qdi_percents_value(out)->digest =
-        qdi_aggs_digest_copy(&t->at[owner], &a->shard->partial->arena);
+    return qdi_aggs_digest_settle(&t->at[owner], a->shard->account) ? NULL : &t->at[owner];
+}
+
+int qdi_percents_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+{
+    const qdi_digest *d = qdi_percents_digest(a, owner);
+    if (!d) return no_memory(a, err);
+    qdi_percents_value(out)->digest = qdi_aggs_digest_copy(d, &a->shard->partial->arena);
     return qdi_percents_value(out)->digest ? 0 : no_memory(a, err);
 }
 
 static double pct_metric(qdi_aggr *a, uint32_t owner, qd_str member)
 {
-    dstate *t = a->state;
+    const qdi_digest *d = qdi_percents_digest(a, owner);
     double v;
-    if (qdi_aggs_digest_settle(&t->at[owner], a->shard->account)) return NAN;
-    if (qd_f64_parse(member, &v)) return NAN;
-    return !qdi_percents_of(a->def)->ranks ? qdi_aggs_digest_quantile(&t->at[owner], v / 100)
-                                           : qdi_aggs_digest_cdf(&t->at[owner], v) * 100;
+    if (!d || qd_f64_parse(member, &v)) return NAN;
+    return !qdi_percents_of(a->def)->ranks ? qdi_aggs_digest_quantile(d, v / 100)
+                                           : qdi_aggs_digest_cdf(d, v) * 100;
 }
 
-static void pct_close(qdi_aggr *a)
+void qdi_percents_close(qdi_aggr *a)
 {
     dstate *t = a->state;
     if (!t) return;
@@ -82,12 +86,12 @@ static void pct_close(qdi_aggr *a)
     qd_free(t->at);
 }
 
-const qdi_ops qdi_aggs_digest_ops = {.open = pct_open,
-                                     .grow = pct_grow,
-                                     .collect = pct_collect,
-                                     .build = pct_build,
+const qdi_ops qdi_aggs_digest_ops = {.open = qdi_percents_open,
+                                     .grow = qdi_percents_grow,
+                                     .collect = qdi_percents_collect,
+                                     .build = qdi_percents_build,
                                      .metric = pct_metric,
-                                     .close = pct_close};
+                                     .close = qdi_percents_close};
 
 /* --- HdrHistogram ----------------------------------------------------------------------------- */
 

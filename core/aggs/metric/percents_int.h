@@ -1,6 +1,6 @@
 /*
  * percents_int.h: what percentiles and percentile_ranks share: a t-digest or an HdrHistogram an
- * owner.
+ * owner. median_absolute_deviation shares the t-digest.
  */
 #ifndef QD_AGGS_PERCENTS_INT_H
 #define QD_AGGS_PERCENTS_INT_H
@@ -9,6 +9,9 @@
 #include "aggs/reduce/reduce_int.h"
 #include "aggs/sketch/digest_int.h"
 #include "aggs/sketch/hdr_int.h"
+
+#define QDI_COMPRESSION_MIN 10    /* less counts as this */
+#define QDI_COMPRESSION_MAX 10000 /* more is refused */
 
 typedef struct qdi_percents {
     double *at; /* percents, or (ranks) values; ascending */
@@ -33,6 +36,16 @@ static inline qdi_percents_sketch *qdi_percents_value(const qdi_out *o)
 }
 
 extern const qdi_ops qdi_aggs_digest_ops, qdi_aggs_hdr_ops;
+/* qdi_ops of a t-digest an owner, for types whose parameters begin with qdi_percents and whose
+ * values begin with qdi_percents_sketch. */
+int qdi_percents_open(qdi_aggr *a, qd_err *err);
+int qdi_percents_grow(qdi_aggr *a, uint32_t n, qd_err *err);
+int qdi_percents_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owner, uint32_t n,
+                         qd_err *err);
+int qdi_percents_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err);
+void qdi_percents_close(qdi_aggr *a);
+/* The digest of an owner, settled; NULL without memory. */
+const qdi_digest *qdi_percents_digest(qdi_aggr *a, uint32_t owner);
 int qdi_aggs_percents_parse(qdi_parse *p, qdi_agg *a);
 bool qdi_aggs_percents_has_member(const qdi_agg *a, qd_str m);
 const qdi_ops *qdi_aggs_percents_pick(const qdi_agg *a);

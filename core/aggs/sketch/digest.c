@@ -256,6 +256,25 @@ double qdi_aggs_digest_cdf(const qdi_digest *d, double v)
     return 1;
 }
 
+int qdi_aggs_digest_deviation(const qdi_digest *d, qd_account *account, double *out)
+{
+    double median = qdi_aggs_digest_quantile(d, 0.5);
+    qdi_digest far;
+    int rc = 0;
+    qdi_aggs_digest_init(&far, d->compression, d->between);
+    for (uint32_t i = 0; rc == 0 && i < d->n; i++) {
+        double v = fabs(d->at[i].mean - median);
+        if (isnan(v)) continue; /* infinite values */
+        if (v < far.min) far.min = v;
+        if (v > far.max) far.max = v;
+        rc = push(&far, v, d->at[i].weight, account);
+    }
+    if (rc == 0) rc = qdi_aggs_digest_settle(&far, account);
+    if (rc == 0) *out = qdi_aggs_digest_quantile(&far, 0.5);
+    qdi_aggs_digest_fini(&far);
+    return rc;
+}
+
 void qdi_aggs_digest_fini(qdi_digest *d)
 {
     qd_free(d->at);

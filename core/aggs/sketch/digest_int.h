@@ -39,6 +39,9 @@ qdi_digest *qdi_aggs_digest_copy(const qdi_digest *d, qd_arena *arena);
 double qdi_aggs_digest_quantile(const qdi_digest *d, double q);
 /* The share of the weight at or below v; NAN when empty. Settled. */
 double qdi_aggs_digest_cdf(const qdi_digest *d, double v);
+/* The median of the distances of all values from their median into *out; NAN when empty. Settled; 0
+ * or QD_E_NOMEM. */
+int qdi_aggs_digest_deviation(const qdi_digest *d, qd_account *account, double *out);
 void qdi_aggs_digest_fini(qdi_digest *d);
 
 #endif

@@ -322,13 +322,54 @@ static void errors_of_ranks(void **state)
     }
 }
 
+/* Of few values as the naive reading has it, whatever the product; of many, merged, nearly. */
+static void deviation(void **state)
+{
+    (void)state;
+    qd_account *acct = &qd_account_root;
+    static const double v[] = {9, 1, 4, 2, 6}; /* distances from 4: 5 3 0 2 2 */
+    static double sorted[VALUES], far[VALUES];
+    static const qd_aggs_flavour flavours[] = {QD_AGGS_ES8, QD_AGGS_OLD, QD_AGGS_OS3};
+    qdi_digest d, part;
+    double got = 0;
+    for (uint32_t i = 0; i < QD_COUNT_OF(flavours); i++) {
+        qdi_aggs_digest_init(&d, 1000, flavours[i]);
+        assert_int_equal(qdi_aggs_digest_deviation(&d, acct, &got), 0);
+        assert_true(isnan(got));
+        assert_int_equal(qdi_aggs_digest_add(&d, v, 5, acct), 0);
+        assert_int_equal(qdi_aggs_digest_settle(&d, acct), 0);
+        assert_int_equal(qdi_aggs_digest_deviation(&d, acct, &got), 0);
+        assert_true(got == 2);
+        qdi_aggs_digest_fini(&d);
+    }
+    for (int k = 0; k < DISTRIBUTIONS; k++) {
+        dice = 88172645463325252u;
+        qdi_aggs_digest_init(&d, 1000, QD_AGGS_OLD);
+        for (uint32_t s = 0; s < 4; s++) {
+            qdi_aggs_digest_init(&part, 1000, QD_AGGS_OLD);
+            for (uint32_t i = s * VALUES / 4; i < (s + 1) * VALUES / 4; i++) {
+                sorted[i] = value_of(k, i);
+                assert_int_equal(qdi_aggs_digest_add(&part, &sorted[i], 1, acct), 0);
+            }
+            assert_int_equal(qdi_aggs_digest_merge(&d, &part, acct), 0);
+            qdi_aggs_digest_fini(&part);
+        }
+        assert_int_equal(qdi_aggs_digest_settle(&d, acct), 0);
+        assert_int_equal(qdi_aggs_digest_deviation(&d, acct, &got), 0);
+        qdi_aggs_digest_fini(&d);
+        qsort(sorted, VALUES, sizeof *sorted, by_value);
+        for (uint32_t i = 0; i < VALUES; i++) far[i] = fabs(sorted[i] - sorted[VALUES / 2]);
+        qsort(far, VALUES, sizeof *far, by_value);
+        if (rank_error(far, 0.5, got) > 0.02) fail_msg("distribution %d: %g", k, got);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cardinality),
-        cmocka_unit_test(hdr),
-        cmocka_unit_test(few_values),
-        cmocka_unit_test(errors_of_ranks),
+        cmocka_unit_test(cardinality), cmocka_unit_test(hdr),
+        cmocka_unit_test(few_values),  cmocka_unit_test(errors_of_ranks),
+        cmocka_unit_test(deviation),
     };
     return unit_run(tests);
 }
