@@ -44,7 +44,7 @@ static int parse_partition(qdi_parse *p, qdi_agg *a, const qd_json_node *m)
     return 0;
 }
 
-static int parse_include(qdi_parse *p, qdi_agg *a)
+int qdi_terms_parse_include(qdi_parse *p, qdi_agg *a)
 {
     qdi_include *in = &qdi_terms_of(a)->include;
     const qd_json_node *m = qd_json_get(a->json, "include"), *x = qd_json_get(a->json, "exclude");
@@ -52,9 +52,9 @@ static int parse_include(qdi_parse *p, qdi_agg *a)
     in->any = m || x;
     if (m && m->type != QD_JSON_T_OBJECT && m->type != QD_JSON_T_ARRAY &&
         m->type != QD_JSON_T_STRING)
-        return qdi_aggs_wrong_type(p, "terms", m);
+        return qdi_aggs_wrong_type(p, a->type->name, m);
     if (x && x->type != QD_JSON_T_ARRAY && x->type != QD_JSON_T_STRING)
-        return qdi_aggs_wrong_type(p, "terms", x);
+        return qdi_aggs_wrong_type(p, a->type->name, x);
     if (m && m->type == QD_JSON_T_OBJECT) {
         rc = parse_partition(p, a, m);
         if (rc == 0 && x)
@@ -131,7 +131,7 @@ static int terms_parse(qdi_parse *p, qdi_agg *a)
     if (!rc) rc = qdi_terms_read_sizes(p, a, &sizes);
     if (!rc)
         rc = qdi_aggs_get_bool(p, a, "show_term_doc_count_error", &qdi_terms_of(a)->show_error);
-    if (!rc) rc = parse_include(p, a);
+    if (!rc) rc = qdi_terms_parse_include(p, a);
     return rc ? rc : qdi_terms_set_sizes(p, a, &sizes, 0);
 }
 

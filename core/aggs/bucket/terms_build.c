@@ -1,5 +1,5 @@
 /*
- * terms_build.c: the best buckets of an owner, for terms and for buckets of plugins.
+ * terms_build.c: the best buckets of an owner, for terms, rare_terms and buckets of plugins.
  */
 #include "aggs/bucket/terms_int.h"
 #include "mapping/field.h"
@@ -133,6 +133,7 @@ static int gather(qdi_aggr *a, uint32_t owner, const qdi_terms_found *f, candida
 static int build_bucket(qdi_aggr *a, const qdi_terms_found *f, const candidate *c,
                         const qd_str *name, const qdi_out *out, qdi_bucket_out *o, qd_err *err)
 {
+    uint64_t most = qdi_terms_of(a->def)->most_docs;
     *o = (qdi_bucket_out){.key = c->key, .docs = c->docs};
     if (name) {
         o->bytes = *name;
@@ -142,6 +143,7 @@ static int build_bucket(qdi_aggr *a, const qdi_terms_found *f, const candidate *
     } else if (out->kind == QDI_F64 && !f->sortable) {
         o->key = qd_sortable_f64(qd_field_f64(a->bound->field, c->key));
     }
+    if (most && c->docs > most) return 0;
     return qdi_aggs_build_subs(a, c->bucket == UINT32_MAX ? a->buckets.n : c->bucket, &o->subs,
                                err);
 }

@@ -1,5 +1,5 @@
 /*
- * terms_int.h: the parameters of terms.
+ * terms_int.h: what terms, rare_terms and buckets of plugins share.
  */
 #ifndef QD_AGGS_TERMS_INT_H
 #define QD_AGGS_TERMS_INT_H
@@ -20,6 +20,7 @@ typedef struct qdi_terms {
     uint32_t size, shard_size;
     int64_t shard_min_doc_count;
     bool show_error;
+    uint64_t most_docs; /* a bucket of more is never shown, and needs no children; 0: no limit */
     qdi_include include;
 } qdi_terms;
 static inline qdi_terms *qdi_terms_of(const qdi_agg *a)
@@ -39,6 +40,8 @@ int qdi_terms_read_sizes(struct qdi_parse *p, qdi_agg *a, qdi_terms_sizes *out);
 /* Reads order, checks limits, and sets what was read in a and its qdi_terms. */
 int qdi_terms_set_sizes(struct qdi_parse *p, qdi_agg *a, const qdi_terms_sizes *s,
                         int64_t least_min_doc_count);
+/* Reads include and exclude. */
+int qdi_terms_parse_include(struct qdi_parse *p, qdi_agg *a);
 /* Merges buckets by key; final: orders and cuts. */
 int qdi_terms_reduce(struct qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
                      qd_err *err);
