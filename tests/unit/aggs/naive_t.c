@@ -303,6 +303,104 @@ static void numbers_and_pages(void **state)
     qd_buf_fini(&out);
 }
 
+/* Values of at most two documents in all shards, by count, then by key. */
+static void rare(void **state)
+{
+    lib l;
+    qd_buf want, got;
+    (void)state;
+    qd_buf_init(&want, NULL, 1 << 26);
+    qd_buf_init(&got, NULL, 1 << 26);
+    lib_begin(&l, 8, 3000, 7, lib_random_doc);
+    static const int64_t ranges[][2] = {{INT64_MIN, INT64_MAX}, {100, 599}, {1000, 2000}};
+    for (uint32_t r = 0; r < 3; r++) {
+        uint32_t count[1000] = {0}, n = 0;
+        for (uint32_t i = 0; i < l.n; i++)
+            if (in_range(&l.docs[i], ranges[r][0], ranges[r][1])) count[l.docs[i].s]++;
+        qd_buf_reset(&want);
+        assert_int_equal(qd_buf_printf(&want, "{\"a\":{\"buckets\":["), 0);
+        for (uint32_t docs = 1; docs <= 2; docs++)
+            for (uint32_t key = 0; key < 1000; key++)
+                if (count[key] == docs)
+                    assert_int_equal(qd_buf_printf(&want,
+                                                   "%s{\"key\":%u,\"doc_count\":%u,\"m\":"
+                                                   "{\"value\":%u.0}}",
+                                                   n++ ? "," : "", key, docs, key * docs),
+                                     0);
+        assert_int_equal(qd_buf_printf(&want, "]}}"), 0);
+        assert_true(r == 2 || n > 50);
+        for (l.order = 0; l.order < 3; l.order++) {
+            assert_int_equal(lib_run(&l,
+                                     "{\"a\":{\"rare_terms\":{\"field\":\"s\",\"max_doc_count\":"
+                                     "2},\"aggs\":{\"m\":{\"sum\":{\"field\":\"s\"}}}}}",
+                                     ranges[r][0], ranges[r][1], &got),
+                             0);
+            assert_string_equal(got.p, want.p);
+        }
+    }
+    lib_end(&l);
+    qd_buf_fini(&want);
+    qd_buf_fini(&got);
+}
+
+static void matrix_bucket(qd_buf *out, const char *key, uint32_t docs, double sum)
+{
+    if (docs)
+        assert_int_equal(qd_buf_printf(out,
+                                       "%s{\"key\":\"%s\",\"doc_count\":%u,\"m\":{\"value\":%.1f}}",
+                                       out->p[out->n - 1] == '[' ? "" : ",", key, docs, sum),
+                         0);
+}
+
+/* Three filters and what each two of them have in common. */
+static void matrix(void **state)
+{
+    lib l;
+    qd_buf want, got;
+    (void)state;
+    qd_buf_init(&want, NULL, 1 << 26);
+    qd_buf_init(&got, NULL, 1 << 26);
+    lib_begin(&l, 9, 3000, 7, lib_random_doc);
+    static const int64_t ranges[][2] = {{INT64_MIN, INT64_MAX}, {100, 250}, {1000, 2000}};
+    static const char *const keys[3][3] = {
+        {"!b", "!b&a", "!b&z"}, {NULL, "a", "a&z"}, {NULL, NULL, "z"}};
+    for (uint32_t r = 0; r < 3; r++) {
+        uint32_t docs[3][3] = {{0}};
+        double sum[3][3] = {{0}};
+        for (uint32_t i = 0; i < l.n; i++) {
+            const lib_doc *d = &l.docs[i];
+            if (!in_range(d, ranges[r][0], ranges[r][1])) continue;
+            bool has[3] = {d->has_d && d->d >= 0, d->s >= 200, d->s < 300};
+            for (uint32_t x = 0; x < 3; x++)
+                for (uint32_t y = x; y < 3; y++)
+                    if (has[x] && has[y]) {
+                        docs[x][y]++;
+                        sum[x][y] += (double)d->s;
+                    }
+        }
+        qd_buf_reset(&want);
+        assert_int_equal(qd_buf_printf(&want, "{\"a\":{\"buckets\":["), 0);
+        for (uint32_t x = 0; x < 3; x++)
+            for (uint32_t y = x; y < 3; y++)
+                matrix_bucket(&want, keys[x][y], docs[x][y], sum[x][y]);
+        assert_int_equal(qd_buf_printf(&want, "]}}"), 0);
+        for (l.order = 0; l.order < 3; l.order++) {
+            assert_int_equal(
+                lib_run(
+                    &l,
+                    "{\"a\":{\"adjacency_matrix\":{\"filters\":{\"z\":{\"range\":{\"s\":{\"lt\":"
+                    "300}}},\"!b\":{\"range\":{\"d\":{\"gte\":0}}},\"a\":{\"range\":{\"s\":"
+                    "{\"gte\":200}}}}},\"aggs\":{\"m\":{\"sum\":{\"field\":\"s\"}}}}}",
+                    ranges[r][0], ranges[r][1], &got),
+                0);
+            assert_string_equal(got.p, want.p);
+        }
+    }
+    lib_end(&l);
+    qd_buf_fini(&want);
+    qd_buf_fini(&got);
+}
+
 /* Days of a zone with summer time: each bucket begins at a local midnight and holds what lies
  * before the next one. */
 static void zones(void **state)
@@ -442,7 +540,11 @@ static const char ALL[] =
     "\"c\":{\"composite\":{\"sources\":[{\"k\":{\"terms\":{\"field\":\"k\"}}},"
     "{\"b\":{\"terms\":{\"field\":\"b\"}}}]}},"
     "\"r\":{\"range\":{\"field\":\"d\",\"missing\":3,\"ranges\":[{\"to\":0},{\"from\":0}]}},"
-    "\"g\":{\"global\":{},\"aggs\":{\"n\":{\"histogram\":{\"field\":\"n\",\"interval\":50}}}}}";
+    "\"g\":{\"global\":{},\"aggs\":{\"n\":{\"histogram\":{\"field\":\"n\",\"interval\":50}}}},"
+    "\"rare\":{\"rare_terms\":{\"field\":\"s\",\"max_doc_count\":2,\"exclude\":[3]},\"aggs\":"
+    "{\"m\":{\"median_absolute_deviation\":{\"field\":\"d\"}}}},"
+    "\"matrix\":{\"adjacency_matrix\":{\"filters\":{\"a\":{\"range\":{\"s\":{\"gte\":100}}},\"b\":"
+    "{\"match_all\":{}}}}}}";
 
 static void out_of_memory(void **state)
 {
@@ -492,6 +594,8 @@ int main(void)
         cmocka_unit_test(nested),
         cmocka_unit_test(metrics),
         cmocka_unit_test(numbers_and_pages),
+        cmocka_unit_test(rare),
+        cmocka_unit_test(matrix),
         cmocka_unit_test(zones),
         cmocka_unit_test(clock_changes),
         cmocka_unit_test(many_partials),

@@ -28,6 +28,17 @@ static const char *const requests[] = {
     "{\"k\":\"k001\"}}},\"other_bucket\":true},\"aggs\":{\"m\":{\"min\":{\"field\":\"n\"}}}},"
     "\"m\":{\"missing\":{\"field\":\"d\"}},\"g\":{\"global\":{},\"aggs\":{\"n\":{\"value_count\":"
     "{\"field\":\"n\"}}}}}",
+    "{\"m\":{\"adjacency_matrix\":{\"filters\":{\"b\":{\"range\":{\"n\":{\"lt\":20}}},\"a\":"
+    "{\"range\":{\"n\":{\"gte\":-10}}},\"c\":{\"match_none\":{}}},\"separator\":\" and "
+    "\"},\"aggs\":"
+    "{\"m\":{\"min\":{\"field\":\"n\"}}}}}",
+    "{\"r\":{\"rare_terms\":{\"field\":\"s\",\"max_doc_count\":40},\"aggs\":{\"m\":{\"sum\":"
+    "{\"field\":\"d\"}}}},\"k\":{\"rare_terms\":{\"field\":\"k\",\"max_doc_count\":100}},"
+    "\"e\":{\"rare_terms\":{\"field\":\"gone\"}},\"x\":{\"avg_bucket\":{\"buckets_path\":\"r>m\"}}"
+    "}",
+    "{\"d\":{\"median_absolute_deviation\":{\"field\":\"d\",\"compression\":20}},\"n\":"
+    "{\"median_absolute_deviation\":{\"field\":\"n\",\"missing\":3}},\"e\":"
+    "{\"median_absolute_deviation\":{\"field\":\"gone\"}}}",
     "{\"c\":{\"composite\":{\"size\":17,\"sources\":[{\"k\":{\"terms\":{\"field\":\"k\","
     "\"missing_bucket\":true}}},{\"h\":{\"histogram\":{\"field\":\"n\",\"interval\":50}}},"
     "{\"t\":{\"date_histogram\":{\"field\":\"t\",\"calendar_interval\":\"year\"}}}]},"
@@ -95,6 +106,9 @@ static const char *const buckets[] = {
     "\"filter\":{\"range\":{\"n\":{\"gte\":10}}}",
     "\"filters\":{\"filters\":[{\"match_all\":{}},{\"term\":{\"k\":\"k002\"}}]}",
     "\"missing\":{\"field\":\"d\"}",
+    "\"rare_terms\":{\"field\":\"s\",\"max_doc_count\":3}",
+    "\"adjacency_matrix\":{\"filters\":{\"x\":{\"match_all\":{}},\"y\":{\"range\":{\"n\":"
+    "{\"gte\":10}}}}}",
 };
 static const char *const metrics[] = {
     "\"sum\":{\"field\":\"d\"}",
@@ -105,6 +119,7 @@ static const char *const metrics[] = {
     "\"extended_stats\":{\"field\":\"d\"}",
     "\"value_count\":{\"field\":\"k\"}",
     "\"avg\":{\"field\":\"gone\"}",
+    "\"median_absolute_deviation\":{\"field\":\"d\"}",
     "\"percentiles\":{\"field\":\"s\",\"hdr\":{}}",
     "\"scripted_metric\":{\"map_script\":\"state.n = state.getOrDefault('n', 0) + 1\","
     "\"combine_script\":\"state\",\"reduce_script\":\"def n = 0; for (s in states) n += "
