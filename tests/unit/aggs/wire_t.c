@@ -179,12 +179,45 @@ static void damage(void **state)
     lib_end(&l);
 }
 
+static uint32_t occurrences(const char *text, const char *of)
+{
+    uint32_t n = 0;
+    for (const char *p = text; (p = strstr(p, of)); p++) n++;
+    return n;
+}
+
+/* A damaged key of a matrix is refused, or that of another bucket. */
+static void damaged_pairs(void **state)
+{
+    lib l;
+    qd_buf out;
+    (void)state;
+    lib_begin(&l, 22, 60, 5, lib_random_doc);
+    qd_buf_init(&out, NULL, 1 << 28);
+    l.wire = true;
+    for (int i = 0; i < (int)unit_rounds(3000); i++) {
+        l.damage = 1 + (uint64_t)i;
+        if (lib_run(&l,
+                    "{\"m\":{\"adjacency_matrix\":{\"filters\":{\"p\":{\"match_all\":{}},"
+                    "\"q\":{\"match_all\":{}}}}}}",
+                    INT64_MIN, INT64_MAX, &out))
+            continue;
+        assert_int_equal(occurrences(out.p, "\"key\":"), occurrences(out.p, "\"key\":\"p\"") +
+                                                             occurrences(out.p, "\"key\":\"p&q\"") +
+                                                             occurrences(out.p, "\"key\":\"q\""));
+    }
+    qd_buf_fini(&out);
+    qd_buf_fini(&l.last);
+    lib_end(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type),
         cmocka_unit_test(random_trees),
         cmocka_unit_test(damage),
+        cmocka_unit_test(damaged_pairs),
     };
     return unit_run(tests);
 }
