@@ -70,6 +70,21 @@ uint32_t qd_murmur3_32(const void *data, size_t n, uint32_t seed)
 }
 
 /* Two UTF-16 units make one 32-bit block, so the text is hashed without a copy. */
+uint32_t qd_java_hash(qd_str s)
+{
+    uint32_t h = 0, cp;
+    const char *p = s.p, *end = s.p + s.n;
+    while (p < end) {
+        p += qd_utf8_next(p, end, &cp);
+        if (cp > 0xffff) {
+            h = h * 31 + (0xd800 + ((cp - 0x10000) >> 10));
+            cp = 0xdc00 + ((cp - 0x10000) & 0x3ff);
+        }
+        h = h * 31 + cp;
+    }
+    return h ^ h >> 16;
+}
+
 int32_t qd_routing_hash(qd_str s)
 {
     uint32_t h = 0, low = 0;

@@ -19,6 +19,9 @@ void qd_xxh3_128(const void *p, size_t n, uint8_t out[16]);
 uint32_t qd_murmur3_32(const void *p, size_t n, uint32_t seed);
 /* Elasticsearch's routing hash: murmur3_x86_32, seed 0, over s as UTF-16LE; s is valid UTF-8. */
 int32_t qd_routing_hash(qd_str s);
+/* Java's String.hashCode of s (valid UTF-8), spread as its HashMap does: some members of answers
+ * stand in the order of such a table. [any] */
+uint32_t qd_java_hash(qd_str s);
 
 /* CRC32C (Castagnoli) of n bytes behind those of which `crc` is; 0 to begin. [any] */
 uint32_t qd_crc32c(uint32_t crc, const void *p, size_t n);

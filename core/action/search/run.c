@@ -4,8 +4,8 @@
  */
 #include "action/api/admin_int.h"
 #include "action/search/part_int.h"
+#include "base/hash.h"
 #include "base/str.h"
-#include "base/utf8.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -131,22 +131,6 @@ static float boost_of(const search_request *r, const qd_state *s, const search_i
     return 1;
 }
 
-/* Java's String.hashCode, spread as HashMap does. */
-static uint32_t java_hash(qd_str s)
-{
-    uint32_t h = 0, cp;
-    const char *p = s.p, *end = s.p + s.n;
-    while (p < end) {
-        p += qd_utf8_next(p, end, &cp);
-        if (cp > 0xffff) {
-            h = h * 31 + (0xd800 + ((cp - 0x10000) >> 10));
-            cp = 0xdc00 + ((cp - 0x10000) & 0x3ff);
-        }
-        h = h * 31 + cp;
-    }
-    return h ^ h >> 16;
-}
-
 /* The named queries of query and post filter, in the order in which Elasticsearch shows them: that
  * of a HashMap. */
 static int order_names(search_run *x, search_index *ix, const qd_query_built *post, qd_err *err)
@@ -160,7 +144,7 @@ static int order_names(search_run *x, search_index *ix, const qd_query_built *po
     for (uint32_t i = 0; i < most; i++) {
         bool second = i >= ix->query.nnamed;
         qd_query_named q = second ? post->named[i - ix->query.nnamed] : ix->query.named[i];
-        uint32_t b = java_hash(q.name) & (size - 1), at = n, same = 0;
+        uint32_t b = qd_java_hash(q.name) & (size - 1), at = n, same = 0;
         while (same < n && !qd_str_eq(all[same].name, q.name)) same++;
         if (same < n) {
             all[same] = q;
