@@ -69,6 +69,9 @@ int qd_aggs_parse(const qd_aggs_reading *how, const qd_json_node *json, qd_aggs 
 /* The types of aggregations with the kinds of values that each takes, as an object: {"avg":
  * {"types":["boolean","date","numeric"]}, …}. Pipelines are none. [any] */
 void qd_aggs_types_write(qd_json_writer *w);
+/* The i-th type's module in Elasticsearch, by which clients look for it; "": it needs none; NULL:
+ * there are fewer types. [any] */
+const char *qd_aggs_type_module(uint32_t i);
 /* Is there no aggregation at all ("aggs": {})? Then the answer has none either. [any] */
 bool qd_aggs_empty(const qd_aggs *a);
 /* Does some aggregation need scores (top_hits by score)? Then the query must be scored. [any] */

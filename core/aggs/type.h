@@ -49,8 +49,9 @@ enum {
 };
 
 struct qd_agg_type {
-    const char *name; /* in requests and errors */
-    const char *key;  /* prefix of typed_keys, where typed_key is NULL */
+    const char *name;   /* in requests and errors */
+    const char *key;    /* prefix of typed_keys, where typed_key is NULL */
+    const char *module; /* that brings it elsewhere, for the list of modules; NULL: none */
     uint32_t flags;
     uint32_t params_size, bound_size, value_size; /* bytes of its three parts; 0: none */
 

@@ -71,6 +71,12 @@ void qd_aggs_types_write(qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+const char *qd_aggs_type_module(uint32_t i)
+{
+    const qd_agg_type *t = qdi_aggs_type_at(i);
+    return !t ? NULL : t->module ? t->module : "";
+}
+
 bool qd_aggs_type_known(qd_str name)
 {
     return qdi_aggs_type_find(name) != NULL;

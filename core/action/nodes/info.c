@@ -283,15 +283,23 @@ static void write_part(const char *name, const char *version, const char *licens
     qd_json_field_bool(w, "has_native_controller", false);
 }
 
-/* Languages of scripts, which are modules elsewhere: clients look for them by name. */
-static void write_languages(const qdi_identity *id, qd_json_writer *w)
+/* What is built in here and a module elsewhere: clients look for it by name. */
+static void write_module(const char *name, const qdi_identity *id, qd_json_writer *w)
 {
+    write_part(name, QD_VERSION, "Apache-2.0", id, w);
+    qd_json_object_end(w);
+}
+
+static void write_modules(const qdi_identity *id, qd_json_writer *w)
+{
+    const char *module;
     for (size_t l = 0; qd_script_langs[l]; l++) {
         char name[64];
         snprintf(name, sizeof name, "lang-%s", qd_script_langs[l]->name);
-        write_part(name, QD_VERSION, "Apache-2.0", id, w);
-        qd_json_object_end(w);
+        write_module(name, id, w);
     }
+    for (uint32_t i = 0; (module = qd_aggs_type_module(i)); i++)
+        if (*module) write_module(module, id, w);
 }
 
 void qdi_plugins_write(const qd_actions *a, const qdi_identity *id, bool builtin, qd_json_writer *w)
@@ -318,7 +326,7 @@ static void write_plugins(const qd_actions *a, const qdi_identity *id, qd_json_w
         qd_json_key_c(w, builtin ? "modules" : "plugins");
         qd_json_array(w);
         qdi_plugins_write(a, id, builtin, w);
-        if (builtin) write_languages(id, w);
+        if (builtin) write_modules(id, w);
         qd_json_array_end(w);
     }
 }

@@ -356,7 +356,7 @@ static int key_order(const void *arg, const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
+int qdi_aggs_histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     qdi_buckets *b = &a->buckets;
     out->bound = a->bound; /* unmapped ones fill their bounds too */
@@ -394,5 +394,5 @@ const qdi_ops qdi_aggs_histogram_ops = {.reads = QDI_READS_TABLE,
                                         .leaf = histogram_leaf,
                                         .collect = histogram_collect,
                                         .leaf_end = histogram_leaf_end,
-                                        .build = histogram_build,
+                                        .build = qdi_aggs_histogram_build,
                                         .close = histogram_close};

@@ -45,6 +45,8 @@ static inline bool qdi_histogram_of_ranges(const qdi_bound *b)
     return b->field && b->field->value_class == QD_VALUE_RANGE;
 }
 extern const qdi_ops qdi_aggs_histogram_ops;
+/* The buckets of an owner by key, of any type that keeps numbers as keys. */
+int qdi_aggs_histogram_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err);
 int qdi_aggs_histogram_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out *out,
                               qd_err *err);
 void qdi_aggs_histogram_write(const qdi_out *o, bool typed, qd_json_writer *w);

@@ -50,6 +50,9 @@ static const char *const requests[] = {
     "{\"field\":\"s\"}},\"e\":{\"cardinality\":{\"field\":\"gone\"}}}",
     "{\"t\":{\"terms\":{\"field\":\"k\",\"size\":4},\"aggs\":{\"h\":{\"top_hits\":{\"size\":3,"
     "\"sort\":[{\"s\":\"desc\"}]}},\"b\":{\"top_hits\":{\"size\":2,\"from\":1}}}}}",
+    "{\"m\":{\"matrix_stats\":{\"fields\":[\"d\",\"s\",\"n\"],\"mode\":\"median\",\"missing\":"
+    "{\"d\":2}}},\"a\":{\"auto_date_histogram\":{\"field\":\"t\",\"buckets\":7},\"aggs\":{\"m\":"
+    "{\"matrix_stats\":{\"fields\":[\"s\",\"n\"]}}}}}",
     "{\"w\":{\"weighted_avg\":{\"value\":{\"field\":\"d\"},\"weight\":{\"field\":\"s\"}}},"
     "\"s\":{\"scripted_metric\":{\"map_script\":\"state.n = state.getOrDefault('n', 0) + 1; "
     "state.s = doc['s'].value\",\"combine_script\":\"[state.n, state.s]\",\"reduce_script\":"
