@@ -28,10 +28,10 @@ sub fill {
 }
 
 # --- matrix_stats ---
-my %double = map { $_ => { type => 'double' } } qw(x y z);
+my %double = map { $_ => { type => 'double' } } qw(x y z c);
 my @docs = map {
     my $x = rand(50) - 20;
-    { x => $x, y => [ map { $x * 2 + rand(30) } 1 .. 1 + $_ % 4 ], z => 7, n => int(rand(9)), ($_ % 6 ? (e => rand() ** 3) : ()), g => $_ % 3 ? 'a' : 'b' }
+    { x => $x, y => [ map { $x * 2 + rand(30) } 1 .. 1 + $_ % 4 ], z => 7, c => 2.3, n => int(rand(9)), ($_ % 6 ? (e => rand() ** 3) : ()), g => $_ % 3 ? 'a' : 'b' }
 } 1 .. 400;
 fill('m', { %double, e => { type => 'double' }, n => { type => 'integer' }, g => { type => 'keyword' } }, @docs);
 
@@ -88,6 +88,8 @@ subtest 'matrix_stats is what two passes over all documents give' => sub {
         same_moments($b->{a}, moments('avg', {}, [qw(x z)], grep { $_->{g} eq $b->{key} } @docs), "bucket $b->{key}, a constant without a correlation");
         is((grep { $_->{name} eq 'z' } @{ $b->{a}{fields} })[0]{skewness}, 'NaN', 'nor a skewness');
     }
+    my ($c) = grep { $_->{name} eq 'c' } @{ ask('m', { a => { matrix_stats => { fields => [qw(x c)] } } })->{a}{fields} };
+    is("$c->{mean} $c->{variance} $c->{correlation}{x}", '2.3 0 NaN', 'a constant fraction stays one when shards are merged');
     same_moments(ask('m', { a => { matrix_stats => { fields => 'x' } } })->{a}, moments('avg', {}, ['x'], @docs), 'one field, without a list');
     my $typed = $node->post('/m/_search?typed_keys=true', { size => 0, aggs => { a => { matrix_stats => { fields => ['x'] } } } });
     ok($typed->{json}{aggregations}{'matrix_stats#a'}, 'typed_keys');

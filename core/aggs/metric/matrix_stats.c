@@ -2,7 +2,8 @@
  * matrix_stats.c: matrix_stats: moments of several fields and how they vary together, over the
  * documents that have a value of each. Means and sums of powers of differences are kept by the
  * update formulas of Welford and Terriberry, and merged by the pairwise ones of Chan, Golub and
- * LeVeque (1979) and Pébay (SAND2008-6212).
+ * LeVeque (1979) and Pébay (SAND2008-6212). They are kept wider than double, so that the order of
+ * documents seldom changes a digit of an answer.
  */
 #include "aggs/bind/bind_int.h"
 #include "aggs/parse/parse_int.h"
@@ -44,10 +45,12 @@ static matrix_bound *bound_of(const qdi_bound *b)
 /* What is kept of a field. */
 enum { SUM, MEAN, M2, M3, M4, KEPT };
 
+typedef long double real;
+
 typedef struct value {
     uint64_t docs;
     uint64_t fields; /* those that have figures */
-    double *m;       /* KEPT of each field, then the pairs (i < j); NULL without documents */
+    real *m;         /* KEPT of each field, then the pairs (i < j); NULL without documents */
 } value;
 
 static value *value_of(const qdi_out *o)
@@ -193,11 +196,12 @@ static int matrix_bind(qdi_binder *x, qdi_bound *b)
 
 typedef struct mstate {
     uint64_t *docs; /* by owner */
-    double *m;      /* by owner: size_of(n) */
+    real *m;        /* by owner: size_of(n) */
     uint32_t cap, cap_m, n, size;
-    qdi_source *src[FIELDS_MAX];   /* of the n fields that the index maps */
-    uint32_t field[FIELDS_MAX];    /* their numbers in the definition */
-    double v[FIELDS_MAX], *sorted; /* of a document; values for a median */
+    qdi_source *src[FIELDS_MAX]; /* of the n fields that the index maps */
+    uint32_t field[FIELDS_MAX];  /* their numbers in the definition */
+    real v[FIELDS_MAX];          /* of a document */
+    double *sorted;              /* its values, for a median */
     uint32_t cap_sorted;
 } mstate;
 
@@ -263,11 +267,11 @@ static int pick(qdi_aggr *a, pick_mode mode, const double *v, uint32_t n, double
 }
 
 /* One document, the docs-th. */
-static void add(double *m, uint32_t n, double docs, double *v)
+static void add(real *m, uint32_t n, real docs, real *v)
 {
     for (uint32_t i = 0; i < n; i++) {
-        double *f = m + i * KEPT;
-        double d = v[i] - f[MEAN], dn = d / docs, dn2 = dn * dn, t = d * dn * (docs - 1);
+        real *f = m + i * KEPT;
+        real d = v[i] - f[MEAN], dn = d / docs, dn2 = dn * dn, t = d * dn * (docs - 1);
         f[SUM] += v[i];
         v[i] = v[i] * docs - f[SUM];
         if (docs == 1) {
@@ -280,7 +284,7 @@ static void add(double *m, uint32_t n, double docs, double *v)
         f[M2] += t;
     }
     if (docs == 1) return;
-    double *pair = m + n * KEPT, scale = 1 / (docs * (docs - 1));
+    real *pair = m + n * KEPT, scale = 1 / (docs * (docs - 1));
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = i + 1; j < n; j++) *pair++ += scale * v[i] * v[j];
 }
@@ -298,22 +302,24 @@ static int matrix_collect(qdi_aggr *a, const uint32_t *idx, const uint32_t *owne
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t from, to, f, o = owner ? owner[i] : 0;
+        double v;
         for (f = 0; f < t->n; f++) {
             qdi_source_doc(t->src[f], idx ? idx[i] : i, &from, &to);
             if (from == to) break;
-            int rc = pick(a, mode, t->src[f]->f64 + from, to - from, &t->v[f], err);
+            int rc = pick(a, mode, t->src[f]->f64 + from, to - from, &v, err);
             if (rc) return rc;
+            t->v[f] = v;
         }
         if (f < t->n) continue;
         t->docs[o]++;
-        add(t->m + (size_t)o * t->size, t->n, (double)t->docs[o], t->v);
+        add(t->m + (size_t)o * t->size, t->n, (real)t->docs[o], t->v);
     }
     return 0;
 }
 
-static double *numbers(qd_arena *arena, const qdi_agg *def)
+static real *numbers(qd_arena *arena, const qdi_agg *def)
 {
-    return qd_arena_calloc(arena, size_of(params_of(def)->n) * sizeof(double));
+    return qd_arena_calloc(arena, size_of(params_of(def)->n) * sizeof(real));
 }
 
 static int matrix_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
@@ -325,8 +331,10 @@ static int matrix_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
     to->docs = t->docs[owner];
     to->fields = bound_of(a->bound)->fields;
     to->m = numbers(&a->shard->partial->arena, a->def);
-    if (!to->m) return qdi_aggs_no_memory(a->shard->account, size_of(n) * 8ul, "matrix_stats", err);
-    const double *from = t->m + (size_t)owner * t->size;
+    if (!to->m)
+        return qdi_aggs_no_memory(a->shard->account, size_of(n) * sizeof(real), "matrix_stats",
+                                  err);
+    const real *from = t->m + (size_t)owner * t->size;
     for (uint32_t i = 0; i < t->n; i++) {
         memcpy(to->m + t->field[i] * KEPT, from + i * KEPT, KEPT * sizeof *from);
         for (uint32_t j = i + 1; j < t->n; j++)
@@ -353,14 +361,14 @@ static const qdi_ops ops = {.open = matrix_open,
 /* --- results ---------------------------------------------------------------------------------- */
 
 /* Adds nb documents with the figures b to na with the figures a, of n fields. */
-static void merge(double *a, const double *b, uint32_t n, double na, double nb)
+static void merge(real *a, const real *b, uint32_t n, real na, real nb)
 {
-    double all = na + nb, all2 = all * all, f = na * nb / all;
-    double d[FIELDS_MAX];
+    real all = na + nb, all2 = all * all, f = na * nb / all;
+    real d[FIELDS_MAX];
     for (uint32_t i = 0; i < n; i++) {
-        double *x = a + i * KEPT;
-        const double *y = b + i * KEPT;
-        double e = y[MEAN] - x[MEAN], e2 = e * e;
+        real *x = a + i * KEPT;
+        const real *y = b + i * KEPT;
+        real e = y[MEAN] - x[MEAN], e2 = e * e;
         d[i] = y[SUM] / nb - x[SUM] / na;
         x[M4] += y[M4] + e2 * e2 * na * nb * (na * na - na * nb + nb * nb) / (all2 * all) +
                  6 * e2 * (na * na * y[M2] + nb * nb * x[M2]) / all2 +
@@ -368,7 +376,7 @@ static void merge(double *a, const double *b, uint32_t n, double na, double nb)
         x[M3] +=
             y[M3] + e * e2 * na * nb * (na - nb) / all2 + 3 * e * (na * y[M2] - nb * x[M2]) / all;
         x[M2] += y[M2] + e2 * na * nb / all;
-        x[MEAN] = (na * x[MEAN] + nb * y[MEAN]) / all;
+        x[MEAN] += e * nb / all; /* of a constant it stays as it is */
         x[SUM] += y[SUM];
     }
     for (uint32_t i = 0, at = n * KEPT; i < n; i++)
@@ -389,7 +397,7 @@ static int matrix_reduce(qdi_reduce *r, qdi_out *const *in, uint32_t k, qdi_out 
             memcpy(to->m, v->m, size_of(n) * sizeof *to->m);
             to->fields = v->fields;
         } else {
-            merge(to->m, v->m, n, (double)to->docs, (double)v->docs);
+            merge(to->m, v->m, n, (real)to->docs, (real)v->docs);
             to->fields &= v->fields;
         }
         to->docs += v->docs;
@@ -403,7 +411,11 @@ static void matrix_send(const qdi_out *o, qd_writer *w)
     qd_write_varint(w, v->docs);
     if (!v->docs) return;
     qd_write_varint(w, v->fields);
-    for (uint32_t i = 0, n = size_of(params_of(o->def)->n); i < n; i++) qd_write_double(w, v->m[i]);
+    for (uint32_t i = 0, n = size_of(params_of(o->def)->n); i < n; i++) {
+        double high = (double)v->m[i];
+        qd_write_double(w, high);
+        qd_write_double(w, isfinite(high) ? (double)(v->m[i] - high) : 0);
+    }
 }
 
 static void matrix_receive(qd_body_reader *r, qdi_out *o, const qd_aggs *tree, qd_arena *arena)
@@ -418,23 +430,28 @@ static void matrix_receive(qd_body_reader *r, qdi_out *o, const qd_aggs *tree, q
         qd_body_reader_fail(r, "matrix_stats.fields", "are of another request");
     v->m = numbers(arena, o->def);
     if (!v->m) qd_body_reader_nomem(r, "matrix_stats");
-    for (uint32_t i = 0, n = size_of(fields); v->m && i < n && !qd_body_reader_bad(r); i++)
+    for (uint32_t i = 0, n = size_of(fields); v->m && i < n && !qd_body_reader_bad(r); i++) {
         v->m[i] = qd_read_double(r, "matrix_stats.moment");
+        v->m[i] += qd_read_double(r, "matrix_stats.rest");
+    }
+}
+
+static real sum_of(const value *v, uint32_t n, uint32_t i, uint32_t j)
+{
+    if (i == j) return v->m[i * KEPT + M2];
+    return i < j ? v->m[pair_at(n, i, j)] : v->m[pair_at(n, j, i)];
 }
 
 static double covariance(const value *v, uint32_t n, uint32_t i, uint32_t j)
 {
-    double sum = i == j  ? v->m[i * KEPT + M2]
-                 : i < j ? v->m[pair_at(n, i, j)]
-                         : v->m[pair_at(n, j, i)];
-    return sum / ((double)v->docs - 1);
+    return (double)(sum_of(v, n, i, j) / ((real)v->docs - 1));
 }
 
 static double correlation(const value *v, uint32_t n, uint32_t i, uint32_t j)
 {
-    double x = covariance(v, n, i, i), y = covariance(v, n, j, j);
+    double x = (double)sum_of(v, n, i, i), y = (double)sum_of(v, n, j, j);
     if (i == j) return 1;
-    return x == 0 || y == 0 ? NAN : covariance(v, n, i, j) / (sqrt(x) * sqrt(y));
+    return x == 0 || y == 0 ? NAN : (double)sum_of(v, n, i, j) / (sqrt(x) * sqrt(y));
 }
 
 typedef double between_fn(const value *v, uint32_t n, uint32_t i, uint32_t j);
@@ -457,15 +474,15 @@ static void write_row(const qdi_out *o, const char *key, between_fn *of, uint32_
 static void write_field(const qdi_out *o, uint32_t i, qd_json_writer *w)
 {
     const value *v = value_of(o);
-    const double *f = v->m + i * KEPT;
-    double docs = (double)v->docs;
+    const real *f = v->m + i * KEPT;
+    real docs = (real)v->docs, m2 = f[M2];
     const struct {
         const char *key;
         double v;
-    } figures[] = {{"mean", f[MEAN]},
-                   {"variance", f[M2] / (docs - 1)},
-                   {"skewness", sqrt(docs) * f[M3] / pow(f[M2], 1.5)},
-                   {"kurtosis", docs * f[M4] / (f[M2] * f[M2])}};
+    } figures[] = {{"mean", (double)f[MEAN]},
+                   {"variance", (double)(m2 / (docs - 1))},
+                   {"skewness", sqrt((double)docs) * (double)f[M3] / pow((double)m2, 1.5)},
+                   {"kurtosis", (double)(docs * f[M4] / (m2 * m2))}};
     qd_json_object(w);
     qd_json_field_str(w, "name", params_of(o->def)->at[i].name);
     qd_json_key_c(w, "count");
