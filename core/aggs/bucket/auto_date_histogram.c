@@ -11,7 +11,7 @@
 
 #define UNITS 6u
 #define STEPS_MAX 6u
-#define YEARS_MAX (1u << 20) /* of an answer, without search.max_buckets */
+#define YEARS_MAX 65536u /* of an answer, without search.max_buckets */
 
 /* A unit, and how many of it may make an interval. */
 static const struct {
@@ -249,7 +249,7 @@ static uint64_t intervals(const qdi_rounding *r, int64_t key, int64_t last, uint
     while (key < last && n <= most) {
         int64_t next = qdi_aggs_round_next(r, key);
         n++;
-        if (next <= key) break;
+        if (next <= key) return most + 1; /* beyond all calendars */
         key = next;
     }
     return n;
