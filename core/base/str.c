@@ -20,6 +20,7 @@ ptrdiff_t qd_str_find(qd_str s, char c)
 ptrdiff_t qd_str_find_str(qd_str s, qd_str needle)
 {
     if (needle.n == 0) return 0;
+    if (needle.n == 1) return qd_str_find(s, needle.p[0]);
     const char *q = s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
     return q ? q - s.p : -1;
 }
