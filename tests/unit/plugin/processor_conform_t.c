@@ -141,7 +141,10 @@ static void defects_are_found(void **state)
     for (size_t k = 0; k < QD_COUNT_OF(rows); k++) {
         qd_buf out;
         defect = rows[k].defect;
-        if (!failures(&out)) fail_msg("defect %d passes:\n%s", defect, out.p);
+        unit_may_leak(true); /* some defects do */
+        uint32_t found = failures(&out);
+        unit_may_leak(false);
+        if (!found) fail_msg("defect %d passes:\n%s", defect, out.p);
         if (!conform_found(&out, rows[k].test)) fail_msg("defect %d:\n%s", defect, out.p);
         qd_buf_fini(&out);
     }
