@@ -92,8 +92,8 @@ static qd_processor_value value(uint32_t i)
     static const char *const texts[] = {"",
                                         "a",
                                         "two words",
-                                        "Stra\xc3\x9f"
-                                        "e \xf0\x9f\xa6\x94",
+                                        ("Stra\xc3\x9f"
+                                         "e \xf0\x9f\xa6\x94"),
                                         "12",
                                         "{\"a\":[1]}"};
     static char longer[70000];
