@@ -7,10 +7,11 @@
 #ifndef QD_BASE_FEATURES_H
 #define QD_BASE_FEATURES_H
 
-#define QD_FEATURES_LEVEL 4u
+#define QD_FEATURES_LEVEL 5u
 #define QD_FEATURES_FIELD_TYPES 2u   /* fields of plugins' types: segments with index parts */
 #define QD_FEATURES_STORAGE_TIERS 3u /* index.storage.tier: shards on another tier of the node */
 #define QD_FEATURES_TYPES_0_2                                                                      \
     4u /* field types, parameters and analysis parts beside those of 0.1 */
+#define QD_FEATURES_SEARCH_0_3 5u /* what 0.2 did not have: docs/upgrade.md lists it */
 
 #endif

@@ -45,9 +45,9 @@ ok($c->wait_nodes(4, 120) && $m->wait_for(sub { replicas() eq '2' }, 120), 'and 
 ok($c->wait_status('green'), 'which start');
 
 # --- the end of an upgrade
-is($d[0]->post('/_cluster/upgrade/finalize')->{json}{features}, 4, 'formats are of level 4');
+is($d[0]->post('/_cluster/upgrade/finalize')->{json}{features}, 5, 'formats are of level 5');
 my $levels = $d[0]->get('/_cluster/upgrade')->{json};
-is("$levels->{features} $levels->{features_known_by_all} " . ($levels->{finalized} ? 'yes' : 'no'), '4 4 yes', '... and shown without raising them');
+is("$levels->{features} $levels->{features_known_by_all} " . ($levels->{finalized} ? 'yes' : 'no'), '5 5 yes', '... and shown without raising them');
 
 # --- a second process of one identity
 my $twin = QdNode->new('twin', settings => { %{ $d[2]{settings} }, 'cluster.name' => 'test-s' });
