@@ -45,7 +45,7 @@ bool qdi_bq_rethrottle(qd_actions *a, uint64_t task, double rate)
     if (!t) return false;
     qd_mutex_lock(&t->lock);
     for (bq_job *j = t->first; j; j = j->next) {
-        if (j->task->id != task || j->errand) continue;
+        if (j->task->id != task || j->deferred) continue;
         found = true;
         qd_mutex_lock(&j->lock);
         j->rate = rate;
@@ -88,7 +88,7 @@ void qd_by_query_stop(qd_actions *a)
     qd_mutex_lock(&t->lock);
     for (bq_job *j = t->first; j; j = j->next) {
         atomic_store(&j->leaves, true);
-        if (j->errand) (void)!qd_tasks_cancel_id(a->tasks, j->own.id, "the node stops", NULL);
+        if (j->deferred) (void)!qd_tasks_cancel_id(a->tasks, j->own.id, "the node stops", NULL);
         qd_mutex_lock(&j->lock);
         qd_waitq_wake(&j->changed);
         qd_mutex_unlock(&j->lock);
@@ -145,8 +145,8 @@ static void run(void *arg)
         atomic_store(&job->a->by_query->again, true);
     else if (job->resumed)
         qd_log_info("action", "task [%s] goes on here: its node has gone", job->id);
-    if (!rc) rc = job->errand ? qdi_bq_errand_run(job, &b, &err) : qdi_bq_run(job, &err);
-    if (!rc && !job->errand) qdi_bq_answer(job, &w);
+    if (!rc) rc = job->deferred ? qdi_bq_deferred_run(job, &b, &err) : qdi_bq_run(job, &err);
+    if (!rc && !job->deferred) qdi_bq_answer(job, &w);
     if (rc == QD_E_FENCED)
         qd_log_info("action", "%s", qd_err_reason(&err));
     else if (atomic_load(&job->leaves))
@@ -171,10 +171,10 @@ static int begin(bq_job *job, qd_err *err)
     job->task = &job->own;
     job->background = true;
     qd_task_begin(job->a->tasks, &job->own, job->api,
-                  job->errand ? qdi_bq_errand_description(job)
-                              : qdi_bq_description(&job->spec, &job->arena),
+                  job->deferred ? qdi_bq_deferred_description(job)
+                                : qdi_bq_description(&job->spec, &job->arena),
                   true);
-    if (!job->errand) qdi_bq_task_status(job);
+    if (!job->deferred) qdi_bq_task_status(job);
     if (!job->id[0])
         snprintf(job->id, sizeof job->id, "%.*s:%llu", QD_STR_ARG(job->a->node_id),
                  (unsigned long long)job->own.id);

@@ -25,7 +25,7 @@
 
 typedef enum bq_kind { BQ_DELETE, BQ_UPDATE, BQ_REINDEX } bq_kind;
 
-typedef struct bq_errand bq_errand; /* errand.c: another API that runs behind its answer */
+typedef struct bq_deferred bq_deferred; /* deferred.c: another API that runs behind its answer */
 
 /* What a request asks for; texts in the job's arena. */
 typedef struct bq_spec {
@@ -131,8 +131,8 @@ typedef struct bq_job {
     qd_mutex record;             /* one writes it at a time; taken before the job's lock */
     const qd_json_node *resumed; /* how far the node before had come */
     /* NULL: it reads and writes batches; else nothing of the above but the task counts */
-    const bq_errand *errand;
-    qd_request *request; /* of the errand */
+    const bq_deferred *deferred;
+    qd_request *request; /* of the deferred API */
     int64_t change_ms;   /* how long it waits for changes of the cluster's state; 0: as usual */
     qd_work work;
 } bq_job;
@@ -236,13 +236,13 @@ int qdi_bq_list(bq_job *job, qd_err *err);
 /* Out of it. [any] */
 void qdi_bq_unlist(bq_job *job);
 
-/* --- errand.c --- */
+/* --- deferred.c --- */
 
-/* Runs the errand of a job, whose answer goes to out. [a fiber] */
-int qdi_bq_errand_run(bq_job *job, qd_buf *out, qd_err *err);
+/* Runs the deferred API of a job, whose answer goes to out. [a fiber] */
+int qdi_bq_deferred_run(bq_job *job, qd_buf *out, qd_err *err);
 /* How lists of tasks name it, and what they say of it; the latter in the job's arena. */
-const char *qdi_bq_errand_action(const bq_job *job);
-qd_str qdi_bq_errand_description(bq_job *job);
+const char *qdi_bq_deferred_action(const bq_job *job);
+qd_str qdi_bq_deferred_description(bq_job *job);
 
 /* --- keeper.c --- */
 

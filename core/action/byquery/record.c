@@ -60,16 +60,17 @@ static void write_task(bq_job *job, qd_json_writer *w)
     (void)qd_str_i64(id, &number);
     qd_json_field_int(w, "id", number);
     qd_json_field_c(w, "type", "transport");
-    qd_json_field_c(w, "action", job->errand ? qdi_bq_errand_action(job) : actions[job->spec.kind]);
-    if (!job->errand) {
+    qd_json_field_c(w, "action",
+                    job->deferred ? qdi_bq_deferred_action(job) : actions[job->spec.kind]);
+    if (!job->deferred) {
         qd_json_key_c(w, "status");
         qd_json_object(w);
         qdi_bq_status_write(job, true, w);
         qd_json_object_end(w);
     }
     qd_json_field_str(w, "description",
-                      job->errand ? qdi_bq_errand_description(job)
-                                  : qdi_bq_description(&job->spec, &arena));
+                      job->deferred ? qdi_bq_deferred_description(job)
+                                    : qdi_bq_description(&job->spec, &arena));
     qd_json_field_int(w, "start_time_in_millis", job->start_wall_ms);
     qd_json_field_int(w, "running_time_in_nanos",
                       (int64_t)(qd_env_mono_ns(job->a->env) - job->start_ns));
@@ -170,7 +171,7 @@ int qdi_bq_record(bq_job *job, bool now, qd_err *err)
     qd_buf b;
     qd_err why;
     uint64_t at = qd_env_mono_ns(job->a->env);
-    if (!job->background || job->errand) return 0; /* an errand has a result, and no progress */
+    if (!job->background || job->deferred) return 0; /* it has a result and no progress */
     if (now)
         qd_mutex_lock(&job->record);
     else if (!qd_mutex_trylock(&job->record))

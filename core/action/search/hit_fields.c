@@ -137,16 +137,34 @@ typedef struct target {
     bool open, listed;
 } target;
 
+/* A field that the source is looked at for. */
+typedef struct shown_field {
+    const qd_field *f;
+    const qd_date_format *format;
+    qd_geo_format geo; /* of points */
+    qd_str level;      /* the nested object that groups its values; n 0: none */
+    struct shown_field *next;
+} shown_field;
+
+/* A nested object that holds shown fields, and the one in which it lies (n 0: none). */
+typedef struct shown_level {
+    qd_str path, above;
+    struct shown_level *next;
+} shown_level;
+
+/* What a request shows of the source, found once for all hits of a shard. */
+struct search_shown {
+    shown_field *fields; /* in the order of the request */
+    shown_level *levels; /* an outer one before those within */
+};
+
 /* Values of fields out of the source. */
 typedef struct from_source {
     search_hits *h;
     const qd_json_node *root; /* the source, or the nested object at level */
     qd_str level;             /* path of the nested object; n 0: none */
-    const search_field *spec;
-    uint32_t number; /* of the spec */
-    const qd_field *f;
-    const qd_date_format *format;
-    qd_geo_format geo; /* of points */
+    const shown_field *of;
+    const qd_field *f; /* of->f */
     qd_json_writer *w;
     target *to;
     bool listed; /* the array of f */
@@ -222,7 +240,7 @@ static void emit_object(from_source *s, const qd_json_node *n)
     qd_json_writer w;
     qd_buf_init(&b, s->h->arena->account, 1 << 20);
     qd_json_writer_init(&w, &b, false);
-    if (!qd_field_show_object(s->f, n, s->format, &w) && !qd_buf_status(&b)) {
+    if (!qd_field_show_object(s->f, n, s->of->format, &w) && !qd_buf_status(&b)) {
         begin_value(s);
         qd_json_raw_value(s->w, qd_buf_view(&b));
     }
@@ -244,7 +262,7 @@ static void emit(from_source *s, const qd_json_node *n)
         return;
     }
     if (s->f->value_class == QD_VALUE_GEO) {
-        qd_geo_show(s->f, n, s->geo, s->w, begin_point, s);
+        qd_geo_show(s->f, n, s->of->geo, s->w, begin_point, s);
         return;
     }
     if (qd_field_shows_source(s->f)) {
@@ -266,7 +284,7 @@ static void emit(from_source *s, const qd_json_node *n)
     qd_point shown = {.i64 = s->f->null_i64};
     if ((!counts || n->type != QD_JSON_T_NULL) && qd_field_shown(s->f, v, &ctx, &shown)) return;
     begin_value(s);
-    qd_field_write_shown(s->f, &shown, s->format, s->w);
+    qd_field_write_shown(s->f, &shown, s->of->format, s->w);
 }
 
 static void emit_node(void *arg, const qd_json_node *n)
@@ -274,112 +292,123 @@ static void emit_node(void *arg, const qd_json_node *n)
     emit(arg, n);
 }
 
-/* --- levels: the nested objects that have fields of the request, as Elasticsearch groups them ---
- */
+/* --- what the request shows ------------------------------------------------------------------- */
 
-/* The nested object that the field's values stand in. */
-static qd_str level_of(const search_hits *h, const qd_field *f)
-{
-    return qd_mapping_nested_of(h->index->meta->mapping, qd_field_source(f));
-}
-
-typedef struct gathering {
+typedef struct finding {
     search_hits *h;
-    uint32_t room;
+    const search_field *spec;
+    uint32_t number; /* of the spec */
+    bool grouped;    /* by nested objects, as Elasticsearch does */
+    shown_field **end;
     int rc;
     qd_err *err;
-} gathering;
+} finding;
 
-static int add_levels(void *arg, const qd_field *f)
+/* Adds the nested objects down to path that are not there yet. */
+static int add_levels(finding *x, qd_str path)
 {
-    gathering *g = arg;
-    search_hits *h = g->h;
+    search_hits *h = x->h;
     const qd_str *paths;
     uint32_t n;
-    g->rc = qd_mapping_nested_paths(h->index->meta->mapping, QD_STR(""), level_of(h, f), h->arena,
-                                    &paths, &n, g->err);
-    for (uint32_t i = 0; i < n && !g->rc; i++) {
-        uint32_t k = 0;
-        while (k < h->nlevels && !qd_str_eq(h->levels[k].path, paths[i])) k++;
-        if (k < h->nlevels) continue;
-        if (k == g->room) {
-            uint32_t more = g->room ? 2 * g->room : 4;
-            search_level *grown = qd_arena_alloc(h->arena, more * sizeof *grown);
-            if (!grown) return g->rc = qd_err_nomem(g->err, "fields");
-            if (k) memcpy(grown, h->levels, k * sizeof *grown);
-            h->levels = grown;
-            g->room = more;
-        }
-        h->levels[k] = (search_level){paths[i], i ? paths[i - 1] : QD_STR("")};
-        h->nlevels++;
+    int rc = qd_mapping_nested_paths(h->index->meta->mapping, QD_STR(""), path, h->arena, &paths,
+                                     &n, x->err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        shown_level **l = &h->shown->levels;
+        while (*l && !qd_str_eq((*l)->path, paths[i])) l = &(*l)->next;
+        if (*l) continue;
+        if (!(*l = qd_arena_calloc(h->arena, sizeof **l))) return qd_err_nomem(x->err, "fields");
+        (*l)->path = paths[i];
+        if (i) (*l)->above = paths[i - 1];
     }
-    return g->rc;
+    return rc;
+}
+
+static int shown_of(search_hits *h, const search_field *spec, const qd_field *f, shown_field *out,
+                    qd_err *err)
+{
+    out->f = f;
+    int rc = format_of(h, spec, f, &out->format, err);
+    if (!rc && f->value_class == QD_VALUE_GEO)
+        rc = qd_geo_format_of(spec->format, QD_GEO_GEOJSON, &out->geo, err);
+    return rc;
+}
+
+static int add_shown(void *arg, const qd_field *f)
+{
+    finding *x = arg;
+    search_hits *h = x->h;
+    /* a name that several patterns ask for is shown once, as the last of them wants it */
+    for (uint32_t k = x->number + 1; k < h->show->nfields; k++)
+        if (qd_pattern_match(h->show->fields[k].field, f->shown)) return 0;
+    shown_field *s = qd_arena_calloc(h->arena, sizeof *s);
+    if (!s) return x->rc = qd_err_nomem(x->err, "fields");
+    *x->end = s;
+    x->end = &s->next;
+    x->rc = shown_of(h, x->spec, f, s, x->err);
+    if (x->rc || !x->grouped) return x->rc;
+    s->level = qd_mapping_nested_of(h->index->meta->mapping, qd_field_source(f));
+    return x->rc = add_levels(x, s->level);
 }
 
 /* Once for all hits. OpenSearch shows values of nested objects by their whole names. */
-static int find_levels(search_hits *h, qd_err *err)
+static int find_shown(search_hits *h, qd_err *err)
 {
+    const qd_mapping *m = h->index->meta->mapping;
     qdi_identity id;
-    gathering g = {.h = h, .err = err};
-    if (h->levels_known) return 0;
-    h->levels_known = true;
+    if (h->shown) return 0;
+    if (!(h->shown = qd_arena_calloc(h->arena, sizeof *h->shown)))
+        return qd_err_nomem(err, "fields");
     qdi_identity_get(h->x->a, &id);
-    if (id.opensearch || !qd_mapping_has_nested(h->index->meta->mapping)) return 0;
-    for (uint32_t k = 0; k < h->show->nfields && !g.rc; k++)
-        (void)qd_mapping_match(h->index->meta->mapping, h->show->fields[k].field, add_levels, &g);
-    return g.rc;
+    finding x = {.h = h,
+                 .grouped = !id.opensearch && qd_mapping_has_nested(m),
+                 .end = &h->shown->fields,
+                 .err = err};
+    for (; x.number < h->show->nfields && !x.rc; x.number++) {
+        const qd_field *key = NULL;
+        x.spec = &h->show->fields[x.number];
+        if (qd_str_find(x.spec->field, '*') < 0)
+            x.rc = qd_mapping_find(m, x.spec->field, h->arena, &key, err);
+        if (!x.rc && key) x.rc = qdi_field_format_check(x.spec, key, false, err);
+        if (x.rc) break;
+        if (key)
+            (void)add_shown(&x, key);
+        else
+            (void)qd_mapping_match(m, x.spec->field, add_shown, &x);
+    }
+    return x.rc;
 }
 
-static void write_nested(void *arg, const qd_json_node *n);
+/* --- values out of the source ----------------------------------------------------------------- */
 
-static int source_field(void *arg, const qd_field *f)
+static void source_field(from_source *s, const shown_field *of)
 {
-    from_source *s = arg;
-    const search_show *show = s->h->show;
-    qd_str path = qd_field_source(f);
-    bool grouped = s->h->nlevels && s->number < show->nfields; /* stored fields are not */
-    if (grouped && !qd_str_eq(level_of(s->h, f), s->level)) return 0;
-    /* a name that several patterns ask for is shown once, as the last of them wants it */
-    for (uint32_t k = s->number + 1; k < show->nfields; k++)
-        if (qd_pattern_match(show->fields[k].field, f->shown)) return 0;
+    const qd_field *f = of->f;
+    s->of = of;
     s->f = f;
     s->listed = false;
-    s->rc = format_of(s->h, s->spec, f, &s->format, s->err);
-    if (!s->rc && f->value_class == QD_VALUE_GEO)
-        s->rc = qd_geo_format_of(s->spec->format, QD_GEO_GEOJSON, &s->geo, s->err);
-    if (s->rc) return 1;
     if (f->constant && f->fixed.p) { /* whatever the document says */
         begin_value(s);
         qd_json_str(s->w, f->fixed);
     } else if (!f->constant) {
-        qdi_source_walk(s->root, below(s->level, path), takes_arrays(f), emit_node, s);
+        qdi_source_walk(s->root, below(s->level, qd_field_source(f)), takes_arrays(f), emit_node,
+                        s);
     }
     if (s->listed) qd_json_array_end(s->w);
-    return s->rc != 0;
 }
+
+static void write_nested(void *arg, const qd_json_node *n);
 
 /* All fields of one level that were asked for, then the nested objects in it. */
 static int write_level(from_source *s)
 {
-    search_hits *h = s->h;
-    const qd_mapping *m = h->index->meta->mapping;
-    for (s->number = 0; s->number < h->show->nfields && !s->rc; s->number++) {
-        s->spec = &h->show->fields[s->number];
-        const qd_field *key = NULL;
-        if (qd_str_find(s->spec->field, '*') < 0)
-            s->rc = qd_mapping_find(m, s->spec->field, h->arena, &key, s->err);
-        if (!s->rc && key) s->rc = qdi_field_format_check(s->spec, key, false, s->err);
-        if (s->rc) break;
-        if (key)
-            (void)source_field(s, key);
-        else
-            (void)qd_mapping_match(m, s->spec->field, source_field, s);
-    }
-    for (uint32_t k = 0; k < h->nlevels && !s->rc; k++) {
-        if (!qd_str_eq(h->levels[k].above, s->level)) continue;
-        target to = {.above = s->to, .key = below(s->level, h->levels[k].path)};
+    const struct search_shown *all = s->h->shown;
+    for (const shown_field *f = all->fields; f && !s->rc; f = f->next)
+        if (qd_str_eq(f->level, s->level)) source_field(s, f);
+    for (const shown_level *l = all->levels; l && !s->rc; l = l->next) {
+        if (!qd_str_eq(l->above, s->level)) continue;
+        target to = {.above = s->to, .key = below(s->level, l->path)};
         from_source in = *s;
-        in.level = h->levels[k].path;
+        in.level = l->path;
         in.to = &to;
         qdi_source_walk(s->root, to.key, false, write_nested, &in);
         if (to.listed) qd_json_array_end(s->w);
@@ -429,7 +458,14 @@ static int stored_field(void *arg, const qd_field *f)
     for (uint32_t k = 0; k < x->number; k++)
         if (qd_pattern_match(show->stored_fields[k], f->shown)) return 0;
     if (comes_from_source(show, f->shown) || is_column(x->s.h, f->shown)) return 0;
-    if (!qd_stored_shown(f)) return x->s.root ? source_field(&x->s, f) : 0;
+    if (!qd_stored_shown(f)) {
+        shown_field own = {0};
+        search_field spec = {0};
+        if (!x->s.root) return 0;
+        x->s.rc = shown_of(x->s.h, &spec, f, &own, x->s.err);
+        if (!x->s.rc) source_field(&x->s, &own);
+        return x->s.rc;
+    }
     const qd_json_node *n = x->values ? qd_json_get_str(x->values, f->name) : NULL;
     if (!n) return 0;
     begin_target(x->s.to, x->s.w);
@@ -451,11 +487,8 @@ static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, 
     else if (h->stored_column && g->columns[h->stored_column].n)
         values = g->columns[h->stored_column].bytes[0];
     if (!rc && values.n) rc = qd_json_parse(h->arena, values, 0, &root, err);
-    search_field spec = {0};
     from_stored x = {.s = {.h = h,
                            .root = source,
-                           .spec = &spec,
-                           .number = h->show->nfields,
                            .to = to,
                            .w = w,
                            .err = err},
@@ -514,6 +547,8 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
     for (uint32_t k = 0; k < v->n; k++) {
         const qd_field *f = qd_mapping_field(h->index->meta->mapping, v->bytes[k]);
         if (!f || !comes_from_source(h->show, f->name)) continue;
+        shown_field own = {.f = f};
+        d.s.of = &own;
         d.s.f = f;
         d.listed = false;
         qdi_source_walk(root, qd_field_source(f), takes_arrays(f), drop_node, &d);
@@ -539,7 +574,7 @@ int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *
     }
     qd_json_node *root = NULL;
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {
-        if ((rc = find_levels(h, err)) || (rc = qd_json_parse(h->arena, g->source, 0, &root, err)))
+        if ((rc = find_shown(h, err)) || (rc = qd_json_parse(h->arena, g->source, 0, &root, err)))
             return rc;
         from_source f = {.h = h, .root = root, .w = w, .to = &top, .err = err};
         rc = write_level(&f);

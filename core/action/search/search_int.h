@@ -501,11 +501,6 @@ int qdi_scroll_open(search_request *r, qd_str expression, uint32_t options, qd_s
 
 /* --- hits ------------------------------------------------------------------------------------- */
 
-/* A nested object, and the one in which it lies (n 0: none). */
-typedef struct search_level {
-    qd_str path, above;
-} search_level;
-
 /* Some hits of one shard, fetched. */
 typedef struct search_hits {
     search_run *x;
@@ -537,9 +532,7 @@ typedef struct search_hits {
     qd_analysis *analysis; /* made when first needed */
     qd_str *identities;    /* of nested documents: "_nested" */
     qd_plan **inner_plans; /* by definition of inner hits, as needed */
-    search_level *levels;  /* of nested objects with fields asked for */
-    uint32_t nlevels;
-    bool levels_known;
+    struct search_shown *shown; /* hit_fields.c's; NULL: not looked for yet */
     void *highlighting;         /* highlight.c's */
     void *explaining;           /* explain.c's */
     qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */

@@ -1,8 +1,8 @@
 /*
- * errand.c: APIs that a client need not wait for (wait_for_completion=false) and that are no jobs
- * of batches: a forced merge and, as OpenSearch has it, a resize. They run behind the answer, under
- * a task of their own, and the index .tasks keeps what they would have answered. A node that goes
- * takes its errands with it: nothing of them is kept, and nobody does them again.
+ * deferred.c: APIs that run behind their answer when a client does not wait
+ * (wait_for_completion=false) and that are no jobs of batches: a forced merge and, as OpenSearch
+ * has it, a resize. Each runs under a task of its own, and the index .tasks keeps what it would
+ * have answered. A node that ends drops those that it runs; no other node takes them over.
  */
 #include "action/api/admin_int.h"
 #include "action/byquery/byquery_int.h"
@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "runtime/fiber.h"
 
-struct bq_errand {
+struct bq_deferred {
     const char *action; /* Elasticsearch's name of it */
     bool opensearch;    /* Elasticsearch does not know the parameter here */
     /* what a client is told at once */
@@ -41,34 +41,34 @@ static qd_str describe_resize(const qd_request *q, qd_arena *arena)
                            QD_STR_ARG(qd_param(q, "index")), QD_STR_ARG(qd_param(q, "target")));
 }
 
-static const bq_errand merge = {"indices:admin/forcemerge", false, qdi_forcemerge_check,
-                                qdi_forcemerge, describe_merge},
-                       resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
-                                 describe_resize};
+static const bq_deferred merge = {"indices:admin/forcemerge", false, qdi_forcemerge_check,
+                                  qdi_forcemerge, describe_merge},
+                         resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
+                                   describe_resize};
 
 /* --- behind the answer ------------------------------------------------------------------------ */
 
-const char *qdi_bq_errand_action(const bq_job *job)
+const char *qdi_bq_deferred_action(const bq_job *job)
 {
-    return job->errand->action;
+    return job->deferred->action;
 }
 
-qd_str qdi_bq_errand_description(bq_job *job)
+qd_str qdi_bq_deferred_description(bq_job *job)
 {
-    return job->errand->describe(job->request, &job->arena);
+    return job->deferred->describe(job->request, &job->arena);
 }
 
-int qdi_bq_errand_run(bq_job *job, qd_buf *out, qd_err *err)
+int qdi_bq_deferred_run(bq_job *job, qd_buf *out, qd_err *err)
 {
     qd_request *q = job->request;
     qd_response r;
     qd_response_init(&r, out, false);
-    qd_task_begin(q->a->tasks, &q->task, job->api, qdi_bq_errand_description(job), true);
+    qd_task_begin(q->a->tasks, &q->task, job->api, qdi_bq_deferred_description(job), true);
     qd_task_parent_set(&q->task, &job->own);
     q->task.change_ms = job->change_ms;
     qd_task *before = qd_fiber_task_set(&q->task);
     int rc = qd_task_check(&q->task, err);
-    if (!rc) rc = job->errand->run(q, &r, err);
+    if (!rc) rc = job->deferred->run(q, &r, err);
     job->cancelled = qd_task_poll(&q->task) == QD_E_CANCELLED;
     (void)qd_fiber_task_set(before);
     qd_task_end(&q->task);
@@ -97,14 +97,14 @@ static int keep(bq_job *job, qd_request *q, qd_err *err)
     return rc || own ? rc : qd_err_nomem(err, "a task");
 }
 
-static int later(qd_request *q, const bq_errand *e, qd_response *r, qd_err *err)
+static int later(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err)
 {
     char id[96];
     bq_job *job = qd_calloc(q->a->account, sizeof *job);
     if (!job) return qd_err_nomem(err, "a task");
     qdi_bq_init(job, q->a);
     job->api = q->api->name;
-    job->errand = e;
+    job->deferred = e;
     int rc = keep(job, q, err);
     if (!rc) rc = qdi_bq_background(job, q, id, err);
     if (rc) {
@@ -126,7 +126,7 @@ static int unknown(const qd_request *q, const char *key, qd_err *err)
                       QD_STR_ARG(q->path), key);
 }
 
-static int run(qd_request *q, const bq_errand *e, qd_response *r, qd_err *err)
+static int run(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err)
 {
     bool wait;
     qdi_identity id;
