@@ -43,6 +43,10 @@ subtest 'fields of nested documents, and names asked for twice' => sub {
     is_deeply($fields->(fields => [ 'g', '*', { field => 'u.d.z', format => 'yyyy' } ]), { g => ['fans'], u => [ { f => ['John'], d => [ { z => ['2020'] } ] }, { f => ['Ann'] }, { d => [ { z => ['1970'] }, { z => ['1970'] } ] } ] }, 'the last of several formats counts');
     my $times = () = $content =~ /"g":/g;
     is($times, 1, 'each name is written once');
+    mapped('nk', u => { type => 'nested', properties => { l => { type => 'flattened' } } });
+    $node->put('/nk/_doc/1?refresh=true', { u => [ { l => { a => 'x', b => 'y' } }, { l => { b => 'z' } } ] });
+    my $keys = (hits($node->post('/nk/_search', { fields => ['u.l.b'] })))[0]{fields};
+    is_deeply($keys, { u => [ { 'l.b' => ['y'] }, { 'l.b' => ['z'] } ] }, 'a key of a flattened field is grouped likewise');
     is_deeply($fields->(fields => ['g'], docvalue_fields => [ 'g', 'g' ]), { g => ['fans'] }, 'in both ways');
     is_deeply($fields->(fields => ['none*']), undef, 'nothing to show');
     my $os = QdNode->new('shown-os', settings => { 'compatibility.identity' => 'os2' });

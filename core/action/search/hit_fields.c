@@ -487,12 +487,7 @@ static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, 
     else if (h->stored_column && g->columns[h->stored_column].n)
         values = g->columns[h->stored_column].bytes[0];
     if (!rc && values.n) rc = qd_json_parse(h->arena, values, 0, &root, err);
-    from_stored x = {.s = {.h = h,
-                           .root = source,
-                           .to = to,
-                           .w = w,
-                           .err = err},
-                     .values = root};
+    from_stored x = {.s = {.h = h, .root = source, .to = to, .w = w, .err = err}, .values = root};
     for (; x.number < h->show->nstored && !rc; x.number++) {
         (void)qd_mapping_match(m, h->show->stored_fields[x.number], stored_field, &x);
         rc = x.s.rc;

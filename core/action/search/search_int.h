@@ -529,9 +529,9 @@ typedef struct search_hits {
     uint32_t stored_column; /* values of stored fields beside _source; 0: not asked for */
     uint64_t *matched;      /* by named query: a bit for each hit */
     float *matched_scores;
-    qd_analysis *analysis; /* made when first needed */
-    qd_str *identities;    /* of nested documents: "_nested" */
-    qd_plan **inner_plans; /* by definition of inner hits, as needed */
+    qd_analysis *analysis;      /* made when first needed */
+    qd_str *identities;         /* of nested documents: "_nested" */
+    qd_plan **inner_plans;      /* by definition of inner hits, as needed */
     struct search_shown *shown; /* hit_fields.c's; NULL: not looked for yet */
     void *highlighting;         /* highlight.c's */
     void *explaining;           /* explain.c's */
