@@ -417,6 +417,10 @@ int qdi_aggs_filter_bits(qd_aggs_shard *s, const struct qd_node *node, uint64_t 
 double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path);
 /* Results of all children of a in bucket b. */
 int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *err);
+/* Results of n buckets whose keys are 0 to n - 1, also of those without documents; what: in errors
+ * of memory. */
+int qdi_aggs_build_numbered(qdi_aggr *a, uint32_t owner, uint32_t n, const char *what, qdi_out *out,
+                            qd_err *err);
 int qdi_aggs_build(qdi_aggr *a, uint32_t owner, qdi_out **out, qd_err *err);
 
 /* --- results ---------------------------------------------------------------------------------- */

@@ -419,6 +419,23 @@ int qdi_aggs_build_subs(qdi_aggr *a, uint32_t bucket, qdi_out ***out, qd_err *er
     return 0;
 }
 
+int qdi_aggs_build_numbered(qdi_aggr *a, uint32_t owner, uint32_t n, const char *what, qdi_out *out,
+                            qd_err *err)
+{
+    out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
+    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, what, err);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t bucket = a->buckets.n;
+        out->b[i].key = i;
+        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
+            out->b[i].docs = a->buckets.docs[bucket];
+        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
+        if (rc) return rc;
+        out->n = i + 1;
+    }
+    return 0;
+}
+
 double qdi_aggr_metric(qdi_aggr *a, uint32_t bucket, const qdi_path *path)
 {
     for (uint32_t i = 0; i < path->n; i++) {

@@ -171,6 +171,10 @@ const struct qd_field_type *qdi_field_type(qd_str name);
 struct qd_part_type;
 bool qdi_field_part(qd_str name, struct qd_part_type *out);
 
+/* The range of types that have none: an error that names field and type. */
+int qdi_no_range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
+                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err);
+
 /* Index of a parameter in its type's list, or -1. */
 int qdi_param_index(const struct qd_field_type *t, param_id id);
 /* The value given for a parameter; NULL when none was. */

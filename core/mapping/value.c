@@ -154,3 +154,16 @@ void qd_field_write_shown(const qd_field *f, const qd_point *v, const qd_date_fo
     else
         qd_field_write(f, v->i64, format, NULL, w);
 }
+
+int qdi_no_range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
+                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
+{
+    (void)lo;
+    (void)lo_in;
+    (void)hi;
+    (void)hi_in;
+    (void)ctx;
+    (void)out;
+    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
+                      QD_STR_ARG(f->name), f->type->name);
+}

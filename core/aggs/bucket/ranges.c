@@ -220,18 +220,7 @@ static int range_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
     uint32_t n = qdi_ranges_of(a->def)->n;
     out->bound = a->bound; /* unmapped ones show their ranges too */
-    out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
-    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "range", err);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t bucket = a->buckets.n;
-        out->b[i].key = i;
-        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
-            out->b[i].docs = a->buckets.docs[bucket];
-        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
-        if (rc) return rc;
-        out->n = i + 1;
-    }
-    return 0;
+    return qdi_aggs_build_numbered(a, owner, n, "range", out, err);
 }
 
 const qdi_ops qdi_aggs_ranges_ops = {

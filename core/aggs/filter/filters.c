@@ -44,19 +44,7 @@ static uint32_t filters_buckets(const qdi_agg *a)
 
 static int filters_build(qdi_aggr *a, uint32_t owner, qdi_out *out, qd_err *err)
 {
-    uint32_t n = filters_buckets(a->def);
-    out->b = qd_arena_calloc(&a->shard->partial->arena, (n + 1ul) * sizeof *out->b);
-    if (!out->b) return qdi_aggs_no_memory(a->shard->account, n * sizeof *out->b, "filters", err);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t bucket = a->buckets.n;
-        out->b[i].key = i;
-        if (qdi_aggs_buckets_find(&a->buckets, owner, i, &bucket))
-            out->b[i].docs = a->buckets.docs[bucket];
-        int rc = qdi_aggs_build_subs(a, bucket, &out->b[i].subs, err);
-        if (rc) return rc;
-        out->n = i + 1;
-    }
-    return 0;
+    return qdi_aggs_build_numbered(a, owner, filters_buckets(a->def), "filters", out, err);
 }
 
 static const qdi_ops ops = {

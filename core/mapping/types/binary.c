@@ -3,6 +3,7 @@
 #include "base/features.h"
 #include "mapping/doc_int.h"
 #include "mapping/type_int.h"
+#include "mapping/types/text_int.h"
 
 #define COLUMN_BYTES_MAX 32766
 
@@ -65,27 +66,6 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
     return qd_err_set(err, QD_E_QUERY_SHARD, "Binary fields do not support searching");
 }
 
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
-{
-    (void)lo;
-    (void)lo_in;
-    (void)hi;
-    (void)hi_in;
-    (void)ctx;
-    (void)out;
-    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
-                      QD_STR_ARG(f->name), f->type->name);
-}
-
-static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
-{
-    (void)f;
-    (void)ctx;
-    out->bytes = v.text;
-    return 0;
-}
-
 static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 {
     qd_buf b;
@@ -106,7 +86,7 @@ const struct qd_field_type qdi_type_binary = {
     .finish = finish,
     .value = value,
     .term = term,
-    .range = range,
-    .shown = shown,
+    .range = qdi_no_range,
+    .shown = qdi_text_shown,
     .write_bytes = write_bytes,
 };

@@ -3,6 +3,7 @@
 #include "base/features.h"
 #include "mapping/doc_int.h"
 #include "mapping/type_int.h"
+#include "mapping/types/text_int.h"
 
 static const param_row params[] = {
     {"value", PARAM_VALUE, KIND_STRING, UPDATE_SET, NULL},
@@ -39,16 +40,6 @@ static int value(doc *d, const qd_field *f, qd_err *err)
                       QD_STR_ARG(f->name), QD_STR_ARG(f->fixed), QD_STR_ARG(text));
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
-{
-    (void)f;
-    (void)ctx;
-    (void)err;
-    out->bytes = v.text;
-    return 0;
-}
-
 static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
                  bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
 {
@@ -77,7 +68,7 @@ const struct qd_field_type qdi_type_constant_keyword = {
     .nparams = QD_COUNT_OF(params),
     .finish = finish,
     .value = value,
-    .term = term,
+    .term = qdi_text_term,
     .range = range,
     .shown = shown,
 };

@@ -335,15 +335,6 @@ static int no_term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx,
                       QD_STR_ARG(f->name), f->type->name);
 }
 
-static int no_range(const qd_field *f, const qd_query_value *lo, bool lo_in,
-                    const qd_query_value *hi, bool hi_in, const qd_value_ctx *ctx, qd_point out[2],
-                    qd_err *err)
-{
-    (void)lo, (void)lo_in, (void)hi, (void)hi_in, (void)ctx, (void)out;
-    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
-                      QD_STR_ARG(f->name), f->type->name);
-}
-
 /* `fields` has the numbers as the source has them. */
 static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
 {
@@ -357,7 +348,7 @@ static const qd_part_type part = {.name = {"vectors", 7}, .vt = &qd_vectors_part
 
 #define COMMON                                                                                     \
     .value_class = QD_VALUE_OPAQUE, .plain = true, .whole = true, .part = &part,                   \
-    .level = QD_FEATURES_TYPES_0_2, .value = value, .term = no_term, .range = no_range,            \
+    .level = QD_FEATURES_TYPES_0_2, .value = value, .term = no_term, .range = qdi_no_range,        \
     .shown = shown
 
 const struct qd_field_type qdi_type_dense_vector = {

@@ -151,19 +151,6 @@ static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd
                       QD_STR_ARG(f->name));
 }
 
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
-{
-    (void)lo;
-    (void)lo_in;
-    (void)hi;
-    (void)hi_in;
-    (void)ctx;
-    (void)out;
-    return qd_err_set(err, QD_E_ARG, "Field [%.*s] of type [%s] does not support range queries",
-                      QD_STR_ARG(f->name), f->type->name);
-}
-
 /* Values of a source are shown by qd_geo_show. */
 static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
 {
@@ -194,7 +181,7 @@ const struct qd_field_type qdi_type_geo_point = {
     .value = value,
     .null = null,
     .term = term,
-    .range = range,
+    .range = qdi_no_range,
     .shown = shown,
     .write = write_value,
 };

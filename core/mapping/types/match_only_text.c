@@ -3,6 +3,7 @@
 #include "base/features.h"
 #include "mapping/doc_int.h"
 #include "mapping/type_int.h"
+#include "mapping/types/text_int.h"
 
 static const param_row params[] = {
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
@@ -25,37 +26,6 @@ static int value(doc *d, const qd_field *f, qd_err *err)
     return qdi_doc_str(d, f, qdi_doc_text(d), err);
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
-{
-    (void)f;
-    (void)ctx;
-    (void)err;
-    out->bytes = v.text;
-    return 0;
-}
-
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
-{
-    (void)f;
-    (void)lo_in;
-    (void)hi_in;
-    (void)ctx;
-    (void)err;
-    if (lo) out[0].bytes = lo->text;
-    if (hi) out[1].bytes = hi->text;
-    return 0;
-}
-
-static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
-{
-    (void)f;
-    (void)ctx;
-    out->bytes = v.text;
-    return 0;
-}
-
 const struct qd_field_type qdi_type_match_only_text = {
     .value_class = QD_VALUE_TEXT,
     .name = "match_only_text",
@@ -64,7 +34,7 @@ const struct qd_field_type qdi_type_match_only_text = {
     .nparams = QD_COUNT_OF(params),
     .finish = finish,
     .value = value,
-    .term = term,
-    .range = range,
-    .shown = shown,
+    .term = qdi_text_term,
+    .range = qdi_text_range,
+    .shown = qdi_text_shown,
 };

@@ -11,6 +11,7 @@
 #include "base/features.h"
 #include "mapping/doc_int.h"
 #include "mapping/type_int.h"
+#include "mapping/types/text_int.h"
 
 #define TEXT_BYTES_MAX 10000
 #define DIGITS_MAX 127
@@ -163,37 +164,6 @@ static int value(doc *d, const qd_field *f, qd_err *err)
     return qdi_doc_str(d, f, (qd_str){out, encode(text, out)}, err);
 }
 
-static int term(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out,
-                qd_err *err)
-{
-    (void)f;
-    (void)ctx;
-    (void)err;
-    out->bytes = v.text;
-    return 0;
-}
-
-static int range(const qd_field *f, const qd_query_value *lo, bool lo_in, const qd_query_value *hi,
-                 bool hi_in, const qd_value_ctx *ctx, qd_point out[2], qd_err *err)
-{
-    (void)f;
-    (void)lo_in;
-    (void)hi_in;
-    (void)ctx;
-    (void)err;
-    if (lo) out[0].bytes = lo->text;
-    if (hi) out[1].bytes = hi->text;
-    return 0;
-}
-
-static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, qd_point *out)
-{
-    (void)f;
-    (void)ctx;
-    out->bytes = v.text;
-    return 0;
-}
-
 static void write_bytes(const qd_field *f, qd_str bytes, qd_json_writer *w)
 {
     qd_json_str(w, qd_field_column_term(f, bytes));
@@ -208,9 +178,9 @@ const struct qd_field_type qdi_type_version = {
     .nparams = QD_COUNT_OF(params),
     .finish = finish,
     .value = value,
-    .term = term,
-    .range = range,
-    .shown = shown,
+    .term = qdi_text_term,
+    .range = qdi_text_range,
+    .shown = qdi_text_shown,
     .column_key = key_of,
     .column_bytes = encode,
     .write_bytes = write_bytes,

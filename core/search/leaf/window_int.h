@@ -33,6 +33,29 @@ QD_MUST_CHECK
 int qdi_fill_blocks(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *bits,
                     qdi_block_fn fn, uint64_t *out, double *acc, qd_err *err);
 
+/* Tests one document: sets yes. */
+typedef int (*qdi_test_fn)(qdi_run *r, void *arg, uint32_t doc, bool *yes, qd_err *err);
+/* fill of nodes that test one candidate after the other, each match scoring the boost. Inline, so
+ * that a test which the compiler sees is no call through a pointer. */
+static inline int qdi_fill_tested(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand,
+                                  qdi_test_fn test, uint64_t *out, double *acc, qd_err *err)
+{
+    for (uint32_t i = 0; i < w->words; i++) {
+        uint64_t found = 0;
+        for (uint64_t x = cand[i]; x; x &= x - 1) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(x), doc = w->from + i * 64 + bit;
+            bool yes;
+            if (doc >= w->to) break;
+            int rc = test(r, l->u.own, doc, &yes, err);
+            if (rc) return rc;
+            found |= (uint64_t)yes << bit;
+        }
+        out[i] = found;
+    }
+    qdi_add_boost(l, w, out, acc);
+    return 0;
+}
+
 /* window_term.c, window_phrase.c, custom_fill.c */
 void qdi_fill_term(qdi_run *r, qdi_cur *c, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                    double *acc);

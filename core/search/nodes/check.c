@@ -160,8 +160,9 @@ static int test(qdi_run *r, checking *k, uint32_t ord, qd_err *err)
     return k->known[ord] = yes ? PASSES : FAILS;
 }
 
-static int doc_passes(qdi_run *r, checking *k, uint32_t doc, bool *yes, qd_err *err)
+static int doc_passes(qdi_run *r, void *arg, uint32_t doc, bool *yes, qd_err *err)
 {
+    checking *k = arg;
     const int64_t *ords;
     uint32_t n;
     *yes = false;
@@ -178,21 +179,7 @@ static int doc_passes(qdi_run *r, checking *k, uint32_t doc, bool *yes, qd_err *
 static int fill(qdi_run *r, qdi_lnode *l, const qdi_win *w, const uint64_t *cand, uint64_t *out,
                 double *acc, qd_err *err)
 {
-    checking *k = l->u.own;
-    for (uint32_t i = 0; i < w->words; i++) {
-        uint64_t found = 0;
-        for (uint64_t x = cand[i]; x; x &= x - 1) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(x), doc = w->from + i * 64 + bit;
-            bool yes;
-            if (doc >= w->to) break;
-            int rc = doc_passes(r, k, doc, &yes, err);
-            if (rc) return rc;
-            found |= (uint64_t)yes << bit;
-        }
-        out[i] = found;
-    }
-    qdi_add_boost(l, w, out, acc);
-    return 0;
+    return qdi_fill_tested(r, l, w, cand, doc_passes, out, acc, err);
 }
 
 const qd_node_type qdi_node_check = {.name = "check",
