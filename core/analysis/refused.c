@@ -11,8 +11,8 @@ static const struct {
     const char *name; /* a * at the end: all that begin so */
     const char *why;  /* a whole sentence where it begins with the name */
 } known[] = {
-    {"kuromoji*",
-     "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},
+    {"kuromoji*", "use the tokenizer [mecab_tokenizer] of the plugin [analysis-mecab], or the "
+                  "analyzer [cjk]"},
     {"nori*", "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},
     {"smartcn*",
      "use the analyzer [cjk], or the tokenizer [standard] with the filter [cjk_bigram]"},

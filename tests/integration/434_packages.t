@@ -32,7 +32,7 @@ my $later = "for d in '$dir/a/'*.deb; do rm -rf '$dir/w'; dpkg-deb -R \$d '$dir/
     . "dpkg-deb -Znone --root-owner-group -b '$dir/w' '$dir/next/' || exit 1; done";
 is(system("mkdir '$dir/next'; $later >'$dir/later.log' 2>&1"), 0, 'a later version') or diag(QdNode::slurp("$dir/later.log"));
 my @debs = glob "$dir/a/*.deb";
-is(@debs, 3, 'there are three packages');
+is(@debs, 4, 'there are four packages');
 my ($status, $said) = make('rpm');
 isnt($status, 0, 'make rpm is refused');
 like($said, qr/no rpm packages; 'make tarball'/, 'with what there is instead');
