@@ -8,7 +8,7 @@
 #ifndef QD_SEGMENT_TERMS_H
 #define QD_SEGMENT_TERMS_H
 
-#include "segment/automaton.h"
+#include "automaton/automaton.h"
 #include "segment/segment.h"
 
 /* A term as the dictionary knows it: plain data, good for as long as the segment is open. */

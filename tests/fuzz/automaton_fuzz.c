@@ -4,9 +4,9 @@
  * the pattern. Whatever is accepted must answer alike by steps, by its prefix and by its length
  * bound.
  */
+#include "automaton/automaton.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "segment/automaton.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

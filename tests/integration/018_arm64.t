@@ -16,7 +16,7 @@ my $root = "$dir/root";
 my $cross = $ENV{CROSS} // 'aarch64-linux-gnu-';
 my @packages = qw(libuv1 libuv1-dev libzstd1 libzstd-dev libcmocka0 libcmocka-dev libxxhash0 libxxhash-dev);
 # under qemu a minute or so each
-my %slow = map { $_ => 1 } qw(json/number_t segment/automaton_t segment/check_t segment/damage_t segment/parts_t segment/segment_t);
+my %slow = map { $_ => 1 } qw(json/number_t automaton/automaton_t segment/check_t segment/damage_t segment/parts_t segment/segment_t);
 
 sub skipped { print STDERR "SKIPPED: arm64: $_[0]\n"; plan skip_all => $_[0] }
 sub has { system("command -v $_[0] >/dev/null 2>&1") == 0 }

@@ -54,7 +54,7 @@ subtest 'a search finds other forms of a word' => sub {
 
 subtest 'what is refused names itself' => sub {
     my %cases = (
-        kuromoji_tokenizer => [tokenizer => qr/tokenizer \[kuromoji_tokenizer\] is not supported by this version: use the analyzer \[cjk\]/],
+        kuromoji_tokenizer => [tokenizer => qr/tokenizer \[kuromoji_tokenizer\] is not supported by this version: use the tokenizer \[mecab_tokenizer\]/],
         condition => [filter => qr/filter \[condition\] is not supported by this version: scripts/],
         hunspell => [filter => qr/filter \[hunspell\] is not supported/],
     );

@@ -61,7 +61,7 @@ subtest 'flatten_graph and min_hash' => sub {
 subtest 'names that are refused say what to use' => sub {
     for my $case ([filter => 'hyphenation_decompounder', qr/use the filter \[dictionary_decompounder\]/], [filter => 'predicate_token_filter', qr/scripts do not take part/],
         [filter => 'delimited_payload_filter', qr/^\[delimited_payload_filter\] is not supported for new indices, use \[delimited_payload\]/],
-        [analyzer => 'kuromoji', qr/analyzer \[kuromoji\] is not supported by this version: use the analyzer \[cjk\]/],
+        [analyzer => 'kuromoji', qr/analyzer \[kuromoji\] is not supported by this version: use the tokenizer \[mecab_tokenizer\]/],
         [analyzer => 'nori', qr/analyzer \[nori\] is not supported/], [analyzer => 'smartcn', qr/analyzer \[smartcn\] is not supported/]) {
         my ($kind, $name, $wanted) = @$case;
         my $r = $kind eq 'analyzer' ? $n->post('/_analyze', {analyzer => $name, text => 'a'}) : analyze(filter => [{type => $name}], text => 'a');

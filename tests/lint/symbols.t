@@ -110,5 +110,5 @@ sub links_without {
 }
 links_without('query', [sort keys %{$member{query}}], qw(net store segment engine search cluster action));
 links_without('search', [sort keys %{$member{search}}], qw(net rpc cluster shard action));
-links_without('qd segment', ['main/qd/segment.o'], grep { !/^(?:base|json|config|runtime|plugin|store|segment|main)$/ } sort keys %level);
+links_without('qd segment', ['main/qd/segment.o'], grep { !/^(?:base|json|config|automaton|runtime|plugin|store|segment|main)$/ } sort keys %level);
 done_testing;

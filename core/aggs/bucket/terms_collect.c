@@ -12,10 +12,10 @@
 #include "aggs/counts_int.h"
 #include "aggs/kernels/kern_int.h"
 #include "aggs/sketch/hll_int.h"
+#include "automaton/automaton.h"
 #include "base/hash.h"
 #include "mapping/field.h"
 #include "search/ordinals.h"
-#include "segment/automaton.h"
 #include "segment/segment.h"
 #include "store/reads.h"
 

@@ -2,8 +2,8 @@
 #ifndef QD_SEARCH_HIGHLIGHT_INT_H
 #define QD_SEARCH_HIGHLIGHT_INT_H
 
+#include "automaton/automaton.h"
 #include "search/highlight/highlight.h"
-#include "segment/automaton.h"
 #include <unicode/ubrk.h>
 
 /* A phrase of the query; terms of one position are alternatives. */

@@ -6,12 +6,12 @@
 #ifndef QD_SEARCH_PLAN_INT_H
 #define QD_SEARCH_PLAN_INT_H
 
+#include "automaton/automaton.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "search/node_type_int.h"
 #include "search/plan/plan.h"
 #include "search/scratch_int.h"
-#include "segment/automaton.h"
 #include "segment/postings.h"
 
 /* A field that the tree names. */

@@ -2,11 +2,11 @@
  * run.c: run DIR SEGMENT DELETE > results: what Oracle.java does, by core/search over a tier in
  * memory.
  */
+#include "automaton/automaton.h"
 #include "base/str.h"
 #include "lib/store_crash.h"
 #include "mapping/similarity.h"
 #include "search/plan/plan.h"
-#include "segment/automaton.h"
 #include "segment/live.h"
 #include "segment/segment.h"
 #include <stdio.h>

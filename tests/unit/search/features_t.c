@@ -3,8 +3,8 @@
  * query, early ends, cancelling, statistics of other shards, patterns, plugins' iterators; and
  * memory that runs out at every allocation.
  */
+#include "automaton/automaton.h"
 #include "search/plan/plan.h"
-#include "segment/automaton.h"
 #include "unit/lib/search_corpus.h"
 #include "unit/unit.h"
 #include <math.h>

@@ -1,9 +1,9 @@
 /* patterns_t.c: many patterns of a field, found in one pass over its terms: each gives the
  * documents that it gives alone, and a search whose patterns look at too many terms ends with an
  * error, as does one that is cancelled. */
+#include "automaton/automaton.h"
 #include "runtime/task.h"
 #include "search/plan/plan.h"
-#include "segment/automaton.h"
 #include "unit/lib/search_corpus.h"
 #include "unit/unit.h"
 #include <stdio.h>

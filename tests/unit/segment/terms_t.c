@@ -1,7 +1,7 @@
 /* terms_t.c: look-ups of absent terms, walks over ranges, prefixes and automata, against a sorted
  * list of the words. */
+#include "automaton/automaton.h"
 #include "base/utf8.h"
-#include "segment/automaton.h"
 #include "segment/postings.h"
 #include "segment/terms.h"
 #include "unit/lib/corpus.h"

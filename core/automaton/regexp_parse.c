@@ -2,8 +2,8 @@
  * regexp_parse.c: Lucene's RegExp grammar (org.apache.lucene.util.automaton.RegExp), straight to
  * fragments. Sequences and alternatives are loops; only parentheses nest, up to DEPTH_MAX.
  */
+#include "automaton/nfa_int.h"
 #include "base/str.h"
-#include "segment/automaton/nfa_int.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* automaton_t.c: automata against plain matchers over code points; Lucene's syntax and messages. */
+#include "automaton/automaton.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "segment/automaton.h"
 #include "unit/lib/parts.h"
 #include "unit/unit.h"
 

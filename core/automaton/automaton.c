@@ -1,8 +1,8 @@
 /*
  * automaton.c: the finished automaton: only live states, what is known of its language, stepping.
  */
-#include "segment/automaton.h"
-#include "segment/automaton/nfa_int.h"
+#include "automaton/automaton.h"
+#include "automaton/nfa_int.h"
 #include <string.h>
 
 #define MAGIC 0x51446175u

@@ -6,9 +6,9 @@
  * of t[e] for a swap half done: character i + 1 was read, i is awaited. Leaving characters out is
  * added before a step, not kept; states that others with fewer edits make superfluous are dropped.
  */
+#include "automaton/nfa_int.h"
 #include "base/hash.h"
 #include "base/str.h"
-#include "segment/automaton/nfa_int.h"
 #include <string.h>
 
 #define EDITS_MAX 2u

@@ -9,9 +9,9 @@
 #ifndef QD_SEGMENT_NFA_INT_H
 #define QD_SEGMENT_NFA_INT_H
 
+#include "automaton/automaton.h"
 #include "base/utf8.h"
 #include "base/vec.h"
-#include "segment/automaton.h"
 
 #define QDI_NFA_EDGES_MAX 400000u
 #define QDI_CODE_POINT_MAX 0x10ffffu

@@ -1,8 +1,8 @@
 /*
  * patterns.c: prefix, term, wildcard, regexp and fuzzy automata, and the edit distance.
  */
-#include "segment/automaton.h"
-#include "segment/automaton/nfa_int.h"
+#include "automaton/automaton.h"
+#include "automaton/nfa_int.h"
 
 /* Characters of s one behind the other. */
 static qdi_fragment literal(qdi_nfa *n, qd_str s, bool fold)

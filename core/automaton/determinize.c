@@ -2,9 +2,9 @@
  * determinize.c: subset construction over byte classes, and what needs deterministic operands:
  * complement and intersection.
  */
+#include "automaton/nfa_int.h"
 #include "base/bits.h"
 #include "base/hash.h"
-#include "segment/automaton/nfa_int.h"
 
 #define GROWTH 8u  /* byte states allowed for each state of the budget */
 #define EFFORT 60u /* members of all sets allowed for each state of the budget */

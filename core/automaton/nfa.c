@@ -1,7 +1,7 @@
 /*
  * nfa.c: fragments over UTF-8 bytes.
  */
-#include "segment/automaton/nfa_int.h"
+#include "automaton/nfa_int.h"
 
 void qdi_nfa_fini(qdi_nfa *n)
 {
