@@ -1,7 +1,7 @@
 /* vec_t.c: every table of kernels of vectors gives the scalar's bits, at any size, alignment and
  * choice of rows; the scalar is near to what sums in double give. */
+#include "mapping/ann/vec.h"
 #include "runtime/cpu.h"
-#include "search/kernels/vec_int.h"
 #include "unit/unit.h"
 #include <math.h>
 #include <stdlib.h>
