@@ -11,18 +11,17 @@
 #define EF_STANDARD 100
 #define OVERSAMPLE_MAX 10
 
-/* A kind of index, and the oversampling that its codes get where nobody says another. */
+/* A kind of index. */
 typedef struct kind {
     const char *name;
     uint32_t bits;
     bool flat;
-    float oversample;
 } kind;
 
-static const kind kinds[] = {{"flat", 0, true, 1},         {"hnsw", 0, false, 1},
-                             {"int8_flat", 7, true, 1.5f}, {"int4_flat", 4, true, 2},
-                             {"bbq_flat", 1, true, 3},     {"int8_hnsw", 7, false, 1.5f},
-                             {"int4_hnsw", 4, false, 2},   {"bbq_hnsw", 1, false, 3}};
+static const kind kinds[] = {{"flat", 0, true},       {"hnsw", 0, false},
+                             {"int8_flat", 7, true},  {"int4_flat", 4, true},
+                             {"bbq_flat", 1, true},   {"int8_hnsw", 7, false},
+                             {"int4_hnsw", 4, false}, {"bbq_hnsw", 1, false}};
 
 static int bad(qd_err *err, const qd_field *f, const char *what)
 {
@@ -87,7 +86,7 @@ static void take(qd_vector_field *v, const kind *k)
 {
     v->bits = k->bits;
     v->flat = k->flat;
-    v->oversample = k->oversample;
+    v->oversample = 0;
     v->graphed = k->bits || !k->flat;
     v->m = M_STANDARD;
     v->ef = EF_STANDARD;
@@ -290,7 +289,6 @@ static int read_compression(const qd_field *f, qd_vector_field *v, qd_str mode, 
     take(v, &kinds[levels[i].kind]);
     v->m = m;
     v->ef = ef;
-    if (disk && v->bits == 1 && v->dims <= 1000) v->oversample = 5;
     return 0;
 }
 

@@ -342,8 +342,10 @@ static void choose_candidates(const knn_query *q, const qd_vector_field *v, qd_n
     uint32_t least = q->opensearch ? v->ef_search : CANDIDATES_STANDARD;
     uint32_t given = q->has_candidates ? (uint32_t)q->candidates : n->k + n->k / 2;
     if (!q->has_candidates && given < least) given = least;
-    float by = q->has_oversample ? q->oversample < 1 ? 1 : q->oversample : v->oversample;
-    double rescored = ceil((double)n->k * (double)by);
+    float by = q->has_oversample ? q->oversample : v->oversample;
+    double rescored = ceil((double)n->k * (double)(by >= 1 ? by : q->has_oversample ? 1 : 2));
+    if (!(by > 0) && !q->has_oversample && v->bits && v->bits < 7 && rescored < given)
+        rescored = given; /* what short codes lose, the vectors of all candidates give back */
     if (!v->bits || rescored < n->k) rescored = n->k;
     n->rescored = rescored < CANDIDATES_MAX ? (uint32_t)rescored : CANDIDATES_MAX;
     if (given < n->rescored) given = n->rescored;
