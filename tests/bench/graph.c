@@ -183,6 +183,7 @@ static void make_searcher(bench *x, qd_store *store, uint32_t segments)
     const qd_part_info *info = qd_segment_part(s[0], 0);
     printf("built in %.1f s, %.0f bytes a vector with the vector\n", took,
            (double)info->bytes / qd_segment_docs(s[0]));
+    fflush(stdout);
     for (uint32_t i = 0; i < segments; i++) qd_segment_unref(s[i]);
 }
 
@@ -232,8 +233,8 @@ static double line(const bench *x, const char *what, uint32_t candidates, const 
         if (!round || seconds < best) best = seconds;
     }
     double recall = (double)found / K / queries;
-    printf("%-14s %5u candidates  recall %.4f  %8.0f searches a CPU second\n", what, candidates, recall,
-           queries / best);
+    printf("%-14s %5u candidates  recall %.4f  %8.0f searches a CPU second\n", what, candidates,
+           recall, queries / best);
     fflush(stdout);
     return recall;
 }

@@ -48,6 +48,7 @@ sub hamming { my ($x, $y) = @_; my $n = 0; $n += unpack '%32b*', pack 'C', ($x->
 sub l2 { my ($x, $y) = @_; my $s = 0; $s += ($x->[$_] - $y->[$_])**2 for 0 .. $#$x; return $s }
 
 my %docs;
+my $candidates = 100; # with few the graph is walked, with many all codes are looked at
 sub document { my $v = vector(); return { v => $v, y => bytes($v), b => bits($v), lot => int rand 1000 } }
 
 sub bulk {
@@ -70,7 +71,7 @@ sub body {
     my ($f, $q, $more) = @_;
     my $of = $f eq 'byte' || $f eq 'b_mip' ? bytes($q) : $f eq 'bit' ? bits($q) : $q;
     return { query => { knn => { $f => { vector => $of, k => $K, ($more->{filter} ? (filter => $more->{filter}) : ()) } } }, size => $K, _source => $false } if $f =~ /^o_/;
-    return { knn => { field => $f, query_vector => $of, k => $K, num_candidates => 100, %{ $more // {} } }, size => $K, _source => $false };
+    return { knn => { field => $f, query_vector => $of, k => $K, num_candidates => $candidates, %{ $more // {} } }, size => $K, _source => $false };
 }
 
 # How many of the true nearest each field finds, on average over queries; below: documents whose lot is below.
@@ -138,6 +139,10 @@ check('g', 'deletes and updates');
 is($node->post('/g/_forcemerge?max_num_segments=1')->{status}, 200, 'merged');
 $node->post('/g/_refresh');
 check('g', 'one segment');
+$candidates = 20;
+my $walked = recalls('g');
+ok(!grep({ $walked->{$_} < 0.75 } keys %fields), 'by walks of the graph') or diag explain $walked;
+$candidates = 100;
 my $out = `@{[ QdNode::qd() ]} segment check --json $node->{dir}/data 2>&1`;
 is($?, 0, 'qd segment check finds nothing') or diag substr $out, 0, 2000;
 
@@ -161,7 +166,8 @@ subtest 'scores and parameters' => sub {
     }
     my $near = sub { my $s = 0; $s += $_->{_score} for @{ $hits->(@_) }; return $s };
     ok($near->('bbq_hnsw', $q, { rescore_vector => { oversample => 1 } }) < $near->('bbq_hnsw', $q, { rescore_vector => { oversample => 9 } }), 'oversample measures more candidates by their vectors');
-    ok($near->('bbq_hnsw', $q, { num_candidates => 10 }) < $near->('bbq_hnsw', $q, { num_candidates => 600 }), 'num_candidates finds nearer ones');
+    my $all = sub { my ($f, $more) = @_; my $s = 0; $s += $near->($f, $_, $more) for @queries; return $s };
+    ok($all->('hnsw', { num_candidates => 10 }) < $all->('hnsw', { num_candidates => 200 }), 'num_candidates finds nearer ones');
     is(scalar @{ $hits->('int8_hnsw', $q, { num_candidates => 10000 }) }, $K, 'as many candidates as may be');
     my $r = $node->post('/g/_search', { query => { knn => { o_faiss => { vector => $q, k => 5, method_parameters => { ef_search => 300 } } } } });
     is(scalar @{ $r->{json}{hits}{hits} }, 5, 'ef_search of a query') or diag $r->{content};
@@ -173,6 +179,17 @@ subtest 'scores and parameters' => sub {
     $r = $node->post('/g/_search', { knn => { field => 'int8_hnsw', query_vector => $q, k => 5, num_candidates => 50, similarity => 0.01 }, size => 5 });
     is(scalar @{ $r->{json}{hits}{hits} }, scalar(grep { $_ && l2($q, $_->{v}) <= 0.0001 } values %docs), 'similarity leaves out what is further');
     is($node->put('/g/_settings', { 'index.knn.algo_param.ef_search' => 200 })->{status}, 200, 'index.knn.algo_param.ef_search is dynamic');
+};
+
+subtest 'the profile says what ran' => sub {
+    my $ran = sub { $node->post('/g/_search', { %{ body(@_) }, profile => $true })->{json}{profile}{shards}[0]{dfs}{knn}[0] };
+    my $walk = $ran->('int8_hnsw', $queries[0], { num_candidates => 15 });
+    is_deeply($walk->{segments}, { graph => 1, codes => 0, vectors => 0 }, 'a walk of the graph') or diag explain $walk;
+    ok($walk->{vector_operations_count} < 900 && $walk->{rescored} == 20, '... which measures a part of the vectors') or diag explain $walk;
+    is_deeply($ran->('int8_hnsw', $queries[0], { num_candidates => 500 })->{segments}, { graph => 0, codes => 1, vectors => 0 }, 'many candidates: all codes');
+    is_deeply($ran->('int8_hnsw', $queries[0], { num_candidates => 15, filter => { range => { lot => { lt => 50 } } } })->{segments}, { graph => 0, codes => 1, vectors => 0 }, 'behind a narrow filter: the codes that pass');
+    is_deeply($ran->('hnsw', $queries[0], { num_candidates => 500 })->{segments}, { graph => 0, codes => 0, vectors => 1 }, 'a field without codes: all vectors');
+    is_deeply($ran->('bbq_flat', $queries[0])->{segments}, { graph => 0, codes => 1, vectors => 0 }, 'a flat field: all codes');
 };
 
 subtest 'many equal vectors' => sub {

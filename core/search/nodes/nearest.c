@@ -231,7 +231,7 @@ int qdi_nearest_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, const
                      uint32_t n, qd_err *err)
 {
     int rc = 0;
-    f->rescored += n;
+    f->counts.rescored += n;
     for (uint32_t at = 0; at < n && !rc; at += CHOSEN) {
         if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
         if (!rc) rc = measure_chosen(f, leaf, v, rows + at, n - at < CHOSEN ? n - at : CHOSEN, err);
@@ -245,8 +245,8 @@ static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_er
     uint64_t most = BLOCK_BYTES / v->row ? BLOCK_BYTES / v->row : 1;
     uint32_t block = most < BLOCK_ROWS ? (uint32_t)most : BLOCK_ROWS;
     int rc = 0;
-    f->exact++;
-    f->measured += v->rows;
+    f->counts.exact++;
+    f->counts.measured += v->rows;
     for (uint32_t at = 0; at < v->rows && !rc; at += block) {
         if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
         if (!rc)
@@ -299,8 +299,8 @@ static int by_doc(const void *a, const void *b)
 }
 
 /* Of keys in the order of documents. */
-static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qdi_nearest **out,
-                     qd_err *err)
+static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qd_nearest_counts *counts,
+                     const qdi_nearest **out, qd_err *err)
 {
     qdi_nearest *x = qd_arena_alloc(a, sizeof *x);
     uint32_t *docs = qd_arena_alloc(a, (n + 1) * sizeof *docs);
@@ -310,17 +310,18 @@ static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qdi_near
         docs[i] = qd_topk_doc(keys[i]);
         scores[i] = qd_topk_score(keys[i]);
     }
-    *x = (qdi_nearest){.n = (uint32_t)n, .docs = docs, .scores = scores};
+    *x = (qdi_nearest){(uint32_t)n, docs, scores, *counts};
     *out = x;
     return 0;
 }
 
 /* Of the best, which are sorted by document. */
-static int from_top(qd_arena *a, qd_topk *top, const qdi_nearest **out, qd_err *err)
+static int from_top(qd_arena *a, qd_topk *top, const qd_nearest_counts *counts,
+                    const qdi_nearest **out, qd_err *err)
 {
     qd_topk_finish(top);
     if (top->n) qsort(top->at, top->n, sizeof *top->at, by_doc);
-    return from_keys(a, top->at, top->n, out, err);
+    return from_keys(a, top->at, top->n, counts, out, err);
 }
 
 int qdi_nearest_best(qd_plan *p, const qdi_nearest *found, uint32_t k, const qdi_nearest **out,
@@ -332,7 +333,12 @@ int qdi_nearest_best(qd_plan *p, const qdi_nearest *found, uint32_t k, const qdi
     if (qd_topk_init(&top, k, p->arena)) return qd_err_nomem(err, "knn search");
     for (uint32_t i = 0; i < found->n; i++)
         if (found->scores[i] >= top.threshold) qd_topk_push(&top, found->scores[i], found->docs[i]);
-    return from_top(p->arena, &top, out, err);
+    return from_top(p->arena, &top, &found->counts, out, err);
+}
+
+qd_nearest_counts qd_nearest_counts_of(const void *found)
+{
+    return ((const qdi_nearest *)found)->counts;
 }
 
 int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, qd_err *err)
@@ -348,8 +354,8 @@ int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, 
     for (uint32_t i = 0; i < leaves && !rc; i++)
         rc = search_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
     if (!rc)
-        rc = q->k ? from_top(p->arena, &f.top, out, err)
-                  : from_keys(p->arena, f.all.at, f.all.n, out, err);
+        rc = q->k ? from_top(p->arena, &f.top, &f.counts, out, err)
+                  : from_keys(p->arena, f.all.at, f.all.n, &f.counts, out, err);
     qd_vec_fini(&f.all);
     qd_free(f.passed);
     qd_arena_fini(&f.scratch);

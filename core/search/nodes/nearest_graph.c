@@ -133,7 +133,7 @@ static int scan_codes(leafing *l, uint32_t most, const qd_near **out, uint32_t *
         if (rc) break;
         qd_graph_near(&l->g, &l->q, rows, k, near);
         sift(&s, rows, near, k);
-        l->f->measured += k;
+        l->f->counts.measured += k;
     }
     cut(&s);
     *out = s.at;
@@ -154,8 +154,8 @@ static int walk_graph(leafing *l, uint32_t steps, const qd_near **out, uint32_t 
 {
     const qd_near *found;
     uint32_t all = 0, k = 0;
-    int rc = qd_graph_walk(&l->g, &l->q, steps, poll, l->f, l->arena, &found, &all, &l->f->measured,
-                           err);
+    int rc = qd_graph_walk(&l->g, &l->q, steps, poll, l->f, l->arena, &found, &all,
+                           &l->f->counts.measured, err);
     if (rc) return rc;
     *out = found;
     *n = all;
@@ -195,13 +195,13 @@ static int find_candidates(leafing *l, bool *done, qd_err *err)
     int rc = 0;
     if (walked) {
         rc = walk_graph(l, (uint32_t)steps, &found, &n, err);
-        l->f->walked++;
+        l->f->counts.walked++;
         walked = n >= want || (!l->bits && n >= q->rescored) || n >= want - want / 4;
     }
     if (rc || (!walked && !l->g.codes)) return rc; /* the rows themselves are scanned */
     if (!walked) {
         rc = scan_codes(l, want, &found, &n, err);
-        l->f->scanned++;
+        l->f->counts.scanned++;
     }
     *done = true;
     return rc ? rc : rescore(l, found, n < q->rescored ? n : q->rescored, err);

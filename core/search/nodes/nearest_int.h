@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "mapping/ann/graph.h"
 #include "search/collect/topk.h"
+#include "search/nearest.h"
 #include "search/plan/plan_int.h"
 
 /* Documents of the searcher, ascending, and how near their vectors are. */
@@ -12,6 +13,7 @@ typedef struct qdi_nearest {
     uint32_t n;
     const uint32_t *docs;
     const float *scores;
+    qd_nearest_counts counts;
 } qdi_nearest;
 
 /* The vectors of live documents that the filter leaves: all are looked at, or found by codes and a
@@ -37,8 +39,7 @@ typedef struct qdi_finding {
     qd_topk top;          /* k > 0 */
     QD_VEC(uint64_t) all; /* k 0: keys of topk.h, documents ascending */
     qd_arena scratch;
-    uint32_t walked, scanned, exact; /* leaves: by a graph, by codes, by rows */
-    uint64_t measured, rescored;     /* codes or vectors looked at; by their vectors */
+    qd_nearest_counts counts;
 } qdi_finding;
 
 /* Documents of a leaf that may be found; NULL: all. */

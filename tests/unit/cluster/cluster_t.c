@@ -7,10 +7,10 @@
 #include "cluster/copies.h"
 #include "lib/coord_memory.h"
 #include "mapping/mapping.h"
+#include "mapping/vectors.h"
 #include "plugin/host.h"
 #include "runtime/sync.h"
 #include "unit/lib/string_part.h"
-#include "mapping/vectors.h"
 #include "unit/unit.h"
 #include <quidditch/plugin.h>
 
@@ -853,7 +853,8 @@ static void graphs_of_vectors_wait_for_their_level(void **state)
     assert_int_equal(create(&new, "a", plain, graph, &err), 0);
     assert_int_equal(create(&new, "b", plain, vectors, &err), 0);
     qd_state *s = qd_cluster_state(new.cluster);
-    const qd_index_meta *flat = qd_state_index(s, QD_STR("flat")), *b = qd_state_index(s, QD_STR("b"));
+    const qd_index_meta *flat = qd_state_index(s, QD_STR("flat")),
+                        *b = qd_state_index(s, QD_STR("b"));
     assert_false(qd_mapping_field(flat->mapping, QD_STR("v"))->vectors->graphed);
     assert_true(qd_mapping_field(b->mapping, QD_STR("v"))->vectors->graphed);
     assert_int_equal(qd_mapping_field(b->mapping, QD_STR("v"))->vectors->bits, 7);

@@ -1,5 +1,6 @@
-/* graph_t.c: codes and graphs of vectors in a segment: recall of each kind against the exact order, a
- * merge gives byte for byte what a flush gives, damaged bytes are found and end no search in a loop. */
+/* graph_t.c: codes and graphs of vectors in a segment: recall of each kind against the exact order,
+ * a merge gives byte for byte what a flush gives, damaged bytes are found and end no search in a
+ * loop. */
 #include "mapping/ann/graph.h"
 #include "segment/check.h"
 #include "segment/merge.h"
@@ -88,10 +89,14 @@ static void flush(parts *x, const kind *k, const uint32_t *n, uint32_t count, co
                   const qd_part_type *t)
 {
     const qd_field_value values[QD_VECTORS_CONF_VALUES] = {
-        [QD_VECTORS_CONF_DIMS] = {.i64 = DIMS},     [QD_VECTORS_CONF_ELEMENT] = {.i64 = k->element},
-        [QD_VECTORS_CONF_BITS] = {.i64 = k->bits},  [QD_VECTORS_CONF_FLAT] = {.i64 = k->flat},
-        [QD_VECTORS_CONF_M] = {.i64 = 12},          [QD_VECTORS_CONF_EF] = {.i64 = 60},
-        [QD_VECTORS_CONF_SPACE] = {.i64 = k->space}, [QD_VECTORS_CONF_THRESHOLD] = {.i64 = 10},
+        [QD_VECTORS_CONF_DIMS] = {.i64 = DIMS},
+        [QD_VECTORS_CONF_ELEMENT] = {.i64 = k->element},
+        [QD_VECTORS_CONF_BITS] = {.i64 = k->bits},
+        [QD_VECTORS_CONF_FLAT] = {.i64 = k->flat},
+        [QD_VECTORS_CONF_M] = {.i64 = 12},
+        [QD_VECTORS_CONF_EF] = {.i64 = 60},
+        [QD_VECTORS_CONF_SPACE] = {.i64 = k->space},
+        [QD_VECTORS_CONF_THRESHOLD] = {.i64 = 10},
         [QD_VECTORS_CONF_CONFIDENCE] = {.f64 = (double)k->confidence}};
     const qd_field_conf conf = {
         .struct_size = sizeof conf, .nvalues = QD_VECTORS_CONF_VALUES, .values = values};
@@ -137,15 +142,17 @@ static double score(const kind *k, uint32_t a, uint32_t b)
     for (uint32_t d = 0; d < DIMS; d++) {
         double p = (double)base[a][d], q = (double)base[b][d];
         if (k->element == QD_ELEMENT_BYTE) p = (signed char)x[d], q = (signed char)y[d];
-        if (k->element == QD_ELEMENT_BIT)
-            p = x[d / 8] >> d % 8 & 1, q = y[d / 8] >> d % 8 & 1;
+        if (k->element == QD_ELEMENT_BIT) p = x[d / 8] >> d % 8 & 1, q = y[d / 8] >> d % 8 & 1;
         dot += p * q, l2 += (p - q) * (p - q), la += p * p, lb += q * q;
     }
-    return k->space == QD_SPACE_COSINE ? dot / sqrt(la * lb) : k->space == QD_SPACE_MAX_DOT ? dot : -l2;
+    return k->space == QD_SPACE_COSINE    ? dot / sqrt(la * lb)
+           : k->space == QD_SPACE_MAX_DOT ? dot
+                                          : -l2;
 }
 
 /* Share of the true nearest that are among the K that a walk or a scan puts first. */
-static double recall_of(parts *x, const kind *k, const char *name, const uint32_t *n, uint32_t count)
+static double recall_of(parts *x, const kind *k, const char *name, const uint32_t *n,
+                        uint32_t count)
 {
     qd_segment *s = open_segment(x, name);
     qd_part_view view;
@@ -167,7 +174,8 @@ static double recall_of(parts *x, const kind *k, const char *name, const uint32_
         uint64_t visited = 0;
         qd_graph_query query;
         (void)row_of(k, q, row);
-        float length = k->element == QD_ELEMENT_BIT ? 0 : qd_vectors_magnitude(k->element, DIMS, row);
+        float length =
+            k->element == QD_ELEMENT_BIT ? 0 : qd_vectors_magnitude(k->element, DIMS, row);
         OK(x, qd_graph_query_make(&g, row, length, &x->arena, &query, &x->err));
         for (uint32_t i = 0; i < rows; i++) {
             double v = score(k, q, of[i]);
@@ -190,7 +198,8 @@ static double recall_of(parts *x, const kind *k, const char *name, const uint32_
         }
         if (!near) near = all;
         assert_true(got >= K);
-        for (uint32_t i = 0; i < K; i++) found += score(k, q, of[near[i].row]) >= best[K - 1] - 1e-9;
+        for (uint32_t i = 0; i < K; i++)
+            found += score(k, q, of[near[i].row]) >= best[K - 1] - 1e-9;
     }
     type.vt->close(r);
     qd_part_view_close(&view);
@@ -236,7 +245,8 @@ static void merge_equals_flush(const kind *k, bool mixed)
     OK(x, qd_live_make(ROWS / 2, &x->account, &live, &x->err));
     for (uint32_t d = 0; d < ROWS / 2; d += 5) qd_live_delete(live, d);
     sources[0].live = live;
-    OK(x, qd_segment_merge(sources, 2, x->store, QD_STR("seg-m"), id, &o, &x->account, &r, &x->err));
+    OK(x,
+       qd_segment_merge(sources, 2, x->store, QD_STR("seg-m"), id, &o, &x->account, &r, &x->err));
     for (uint32_t i = 0; i < ROWS; i++)
         if (i >= ROWS / 2 || i % 5) kept[count++] = i;
     qd_merge_result_fini(&r);
@@ -275,7 +285,8 @@ static bool search_ends(parts *x, const kind *k, const char *name)
     if (!rc) rc = qd_graph_open(r, &g, &x->err);
     if (!rc) rc = qd_graph_query_make(&g, row, 1, &x->arena, &query, &x->err);
     if (!rc && g.lists)
-        rc = qd_graph_walk(&g, &query, 200, poll_never, NULL, &x->arena, &near, &n, &visited, &x->err);
+        rc = qd_graph_walk(&g, &query, 200, poll_never, NULL, &x->arena, &near, &n, &visited,
+                           &x->err);
     assert_true(!rc || rc == QD_E_CORRUPT);
     assert_true(visited < 4 * ROWS);
     if (opened) type.vt->close(r);
@@ -328,8 +339,10 @@ static void linking_can_be_cancelled(void **state)
 {
     (void)state;
     const qd_field_value values[QD_VECTORS_CONF_VALUES] = {
-        [QD_VECTORS_CONF_DIMS] = {.i64 = DIMS},  [QD_VECTORS_CONF_BITS] = {.i64 = 7},
-        [QD_VECTORS_CONF_M] = {.i64 = 12},       [QD_VECTORS_CONF_EF] = {.i64 = 60},
+        [QD_VECTORS_CONF_DIMS] = {.i64 = DIMS},
+        [QD_VECTORS_CONF_BITS] = {.i64 = 7},
+        [QD_VECTORS_CONF_M] = {.i64 = 12},
+        [QD_VECTORS_CONF_EF] = {.i64 = 60},
         [QD_VECTORS_CONF_SPACE] = {.i64 = QD_SPACE_L2}};
     const qd_field_conf conf = {
         .struct_size = sizeof conf, .nvalues = QD_VECTORS_CONF_VALUES, .values = values};
@@ -340,8 +353,8 @@ static void linking_can_be_cancelled(void **state)
     qd_err_init(&err);
     assert_int_equal(type.vt->begin(&conf, &b, &err), 0);
     for (uint32_t i = 0; i < 200; i++)
-        assert_int_equal(
-            type.vt->add(b, i, (qd_str){(const char *)base[i], sizeof base[i]}, &err), 0);
+        assert_int_equal(type.vt->add(b, i, (qd_str){(const char *)base[i], sizeof base[i]}, &err),
+                         0);
     assert_int_equal(type.vt->write(b, 200, &sink, &err), QD_E_CANCELLED);
     type.vt->end(b);
     qd_err_fini(&err);

@@ -154,8 +154,9 @@ static void long_rows_do_not_overflow(void **state)
 static int64_t code_at(const char *row, uint32_t bits, uint32_t size, uint32_t i)
 {
     const uint8_t *p = (const uint8_t *)row;
-    return bits == 7 ? p[i] : bits == 4 ? (i < size ? p[i] & 15 : p[i - size] >> 4)
-                                        : p[i / 8] >> i % 8 & 1;
+    return bits == 7   ? p[i]
+           : bits == 4 ? (i < size ? p[i] & 15 : p[i - size] >> 4)
+                       : p[i / 8] >> i % 8 & 1;
 }
 
 /* size: elements of 7 bits, else bytes. */
@@ -163,7 +164,9 @@ static void check_codes(const qd_vec_kern *t, uint32_t bits, const int8_t *q, co
                         uint32_t size, const uint32_t *places, uint32_t n)
 {
     int32_t got[ROWS];
-    (bits == 7 ? t->dot_u7 : bits == 4 ? t->dot_u4 : t->dot_u1)(q, rows, size, places, n, size, got);
+    (bits == 7   ? t->dot_u7
+     : bits == 4 ? t->dot_u4
+                 : t->dot_u1)(q, rows, size, places, n, size, got);
     for (uint32_t i = 0; i < n; i++) {
         const char *row = rows + (places ? places[i] : i) * size;
         int64_t want = 0;
