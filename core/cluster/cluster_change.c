@@ -232,6 +232,8 @@ int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_p
     if (rc) return rc;
     rc = qdi_check_analysis(s, m->mapping, err);
     if (!rc) rc = qdi_check_formats(s, NULL, m->mapping, err);
+    if (!rc) rc = qdi_graphs_by_default(s, NULL, m->values, &m->mapping, err);
+    if (!rc) qd_sha256_hex(qd_mapping_json(m->mapping), m->mapping_hash);
     if (!rc) rc = qdi_check_tier(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
@@ -412,7 +414,9 @@ static int change_mapping(qd_cluster *c, void *arg, const qd_state *s, cluster_t
     if (!m) return gone(a->uuid, err);
     int rc = qd_mapping_merge(m->mapping, a->update, QD_MAPPING_UPDATE, &merged, err);
     if (rc) return rc;
-    if ((rc = qdi_check_formats(s, m->mapping, merged, err))) {
+    rc = qdi_check_formats(s, m->mapping, merged, err);
+    if (!rc) rc = qdi_graphs_by_default(s, m->mapping, m->values, &merged, err);
+    if (rc) {
         qd_mapping_unref(merged);
         return rc;
     }

@@ -40,6 +40,18 @@ int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapp
                       QD_STR_ARG(what), type, level, s->features);
 }
 
+int qdi_graphs_by_default(const qd_state *s, const qd_mapping *before, const qd_values *v,
+                          qd_mapping **m, qd_err *err)
+{
+    qd_mapping *made;
+    if (!*m || s->features < QD_FEATURES_SEARCH_0_3) return 0;
+    int rc = qd_mapping_with_graphs(*m, before, qd_values_bool(v, QD_IX_KNN), &made, err);
+    if (rc) return rc;
+    qd_mapping_unref(*m);
+    *m = made;
+    return 0;
+}
+
 /* Older nodes have no such part, and a shard analyzes on each of its nodes. */
 int qdi_check_analysis(const qd_state *s, const qd_mapping *m, qd_err *err)
 {

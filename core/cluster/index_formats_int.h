@@ -12,6 +12,11 @@ int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapp
 /* Analyzers and parts that the settings define. m may be NULL. */
 QD_MUST_CHECK
 int qdi_check_analysis(const qd_state *s, const qd_mapping *m, qd_err *err);
+/* Gives fields of vectors that are new since `before` (NULL: all) and name no index that of new
+ * fields, where the level has it; *m may be replaced. v: the index's settings. */
+QD_MUST_CHECK
+int qdi_graphs_by_default(const qd_state *s, const qd_mapping *before, const qd_values *v,
+                          qd_mapping **m, qd_err *err);
 /* The storage tier. */
 QD_MUST_CHECK
 int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err);

@@ -749,6 +749,50 @@ int qd_mapping_remake(const qd_mapping *old, const qd_analyzers *analyzers,
     return rc;
 }
 
+/* Below path; *set: was any written? */
+static int set_graphs(qd_arena *a, const object_def *o, qd_str path, const qd_mapping *before,
+                      bool knn, bool *set, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < o->nchildren && !rc; i++) {
+        const node_def *n = o->children[i];
+        qd_str name = path.n
+                          ? qd_arena_printf(a, "%.*s.%.*s", QD_STR_ARG(path), QD_STR_ARG(n->name))
+                          : n->name;
+        if (!name.p) return qd_err_nomem(err, "mapping");
+        if (n->object)
+            rc = set_graphs(a, n->object, name, before, knn, set, err);
+        else if (!before || !qd_mapping_field(before, name))
+            *set |= qdi_vector_index_default(n->field, knn);
+    }
+    return rc;
+}
+
+int qd_mapping_with_graphs(const qd_mapping *old, const qd_mapping *before, bool knn,
+                           qd_mapping **out, qd_err *err)
+{
+    bool set = false;
+    *out = qd_mapping_ref(old);
+    for (uint32_t i = 0; i < old->nfields && !set; i++) set = old->fields[i]->vectors != NULL;
+    if (!set) return 0;
+    qd_mapping *m = new_mapping(old->analyzers, &old->settings);
+    if (!m) return qd_err_nomem(err, "mapping");
+    set = false;
+    int rc = read_stored(m, old->json, &m->def, err);
+    if (rc == 0) rc = set_graphs(&m->arena, m->def->root, (qd_str){"", 0}, before, knn, &set, err);
+    if (rc == 0 && set) rc = compile(m, old, QD_MAPPING_RECOVERY, 0, err);
+    if (rc == 0 && set) rc = render(m, err);
+    m->version = old->version;
+    if (rc == 0 && set) {
+        qd_mapping_unref(*out);
+        *out = m;
+        return 0;
+    }
+    if (rc) qd_mapping_unref(*out);
+    qd_mapping_unref(m);
+    return rc;
+}
+
 qd_mapping *qd_mapping_ref(const qd_mapping *m)
 {
     qd_mapping *x = (qd_mapping *)m; /* counting does not change what others see */

@@ -23,18 +23,20 @@ typedef enum qd_dynamic {
 
 /* Index settings that mappings depend on. Start from qd_mapping_settings_default. */
 typedef struct qd_mapping_settings {
-    int64_t total_fields_limit;          /* index.mapping.total_fields.limit, 1000 */
-    int64_t depth_limit;                 /* index.mapping.depth.limit, 20 */
-    int64_t nested_fields_limit;         /* index.mapping.nested_fields.limit, 100 */
-    int64_t nested_objects_limit;        /* index.mapping.nested_objects.limit, 10000 */
-    int64_t field_name_length_limit;     /* index.mapping.field_name_length.limit, INT64_MAX */
-    bool ignore_malformed;               /* index.mapping.ignore_malformed, false */
-    bool coerce;                         /* index.mapping.coerce, true */
+    int64_t total_fields_limit;      /* index.mapping.total_fields.limit, 1000 */
+    int64_t depth_limit;             /* index.mapping.depth.limit, 20 */
+    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 100 */
+    int64_t nested_objects_limit;    /* index.mapping.nested_objects.limit, 10000 */
+    int64_t field_name_length_limit; /* index.mapping.field_name_length.limit, INT64_MAX */
+    bool ignore_malformed;           /* index.mapping.ignore_malformed, false */
+    bool coerce;                     /* index.mapping.coerce, true */
+    uint32_t graph_threshold;        /* index.knn.advanced.approximate_threshold (ann/graph.h) */
+    uint32_t ef_search;              /* index.knn.algo_param.ef_search */
     const qd_similarities *similarities; /* index.similarity; a mapping takes a reference */
 } qd_mapping_settings;
 
 #define QD_MAPPING_SETTINGS_DEFAULT                                                                \
-    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true, NULL})
+    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true, 10000, 100, NULL})
 
 /* Where a mapping comes from: decides which checks apply. */
 typedef enum qd_mapping_reason {
@@ -67,6 +69,14 @@ int qd_mapping_merge(qd_mapping *old, qd_str update, qd_mapping_reason reason, q
 QD_MUST_CHECK
 int qd_mapping_remake(const qd_mapping *m, const qd_analyzers *analyzers,
                       const qd_mapping_settings *settings, qd_mapping **out, qd_err *err);
+/* m with [index_options] or [method] written into those fields of vectors that `before` (NULL: an
+ * empty mapping) does not have and that say nothing of their index: int8_hnsw for floats, hnsw for
+ * others; of knn_vector where knn (index.knn) says so. *out may be m, with one more reference.
+ * [any]
+ */
+QD_MUST_CHECK
+int qd_mapping_with_graphs(const qd_mapping *m, const qd_mapping *before, bool knn,
+                           qd_mapping **out, qd_err *err);
 /* One more reference; returns m. [any] */
 qd_mapping *qd_mapping_ref(const qd_mapping *m);
 /* Drops one; NULL is fine. [any] */

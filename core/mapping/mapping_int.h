@@ -132,6 +132,11 @@ qd_field *qdi_field_beside(field_builder *b, qd_field *f, const struct qd_field_
 qd_field *qdi_field_hide(field_builder *b, qd_field *f, const struct qd_field_type *row,
                          const char *suffix);
 
+/* --- types/vector_options.c ---- */
+/* Gives a field of vectors that names no index that of new fields; false: it stays as it is. knn: a
+ * knn_vector gets one, too. */
+bool qdi_vector_index_default(qd_field_def *f, bool knn);
+
 /* Where types come from that are none of ours. */
 typedef struct qdi_type_source {
     const struct qd_plugin_host *plugins;

@@ -46,6 +46,7 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
         const param_row *row = &into->type->params[i];
         param_value *old = &into->params[i];
         const param_value *new = &from->params[i];
+        if (row->id == PARAM_VECTOR_INDEX && !new->json.p) continue; /* it was made explicit */
         if (same_value(row, old, new)) {
             if (row->kind == KIND_EXPLICIT_BOOL) *old = *new;
             continue;

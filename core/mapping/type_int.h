@@ -46,6 +46,9 @@ typedef enum param_id {
     PARAM_ELEMENT,
     PARAM_SPACE,
     PARAM_VECTOR_INDEX,
+    PARAM_VECTOR_MODE,
+    PARAM_VECTOR_COMPRESSION,
+    PARAM_VECTOR_MODEL,
     PARAM_RELATIONS,
     PARAM_IGNORE_Z,
     PARAM_OTHER, /* kept and written, means nothing to indexing */
@@ -169,6 +172,7 @@ const struct qd_field_type *qdi_field_type(qd_str name);
 
 /* The index part of a type of ours, by the name that segments have of it; false: there is none. */
 struct qd_part_type;
+extern const struct qd_part_type qdi_vectors_graph; /* of vectors with codes or a graph */
 bool qdi_field_part(qd_str name, struct qd_part_type *out);
 
 /* The range of types that have none: an error that names field and type. */

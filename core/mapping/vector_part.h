@@ -24,9 +24,24 @@ typedef enum qd_vector_element {
 /* The functions of the part. What they hold is charged to an account of their own below the root.
  * The value of a document is its row. */
 extern const qd_part_vtable qd_vectors_part;
+/* The same with codes and a graph behind the rows (ann/graph.h); of the type "vectors.graph", whose
+ * merges also take parts of the type "vectors". */
+extern const qd_part_vtable qd_vectors_graph_part;
 
-/* Indices of the numbers that begin reads of a field's parameters (qd_field_conf.values). */
-enum { QD_VECTORS_CONF_DIMS, QD_VECTORS_CONF_ELEMENT, QD_VECTORS_CONF_VALUES };
+/* Indices of the numbers that begin reads of a field's parameters (qd_field_conf.values). From BITS
+ * on of parts with a graph alone, as qd_graph_head has them; CONFIDENCE in f64. */
+enum {
+    QD_VECTORS_CONF_DIMS,
+    QD_VECTORS_CONF_ELEMENT,
+    QD_VECTORS_CONF_BITS,
+    QD_VECTORS_CONF_FLAT,
+    QD_VECTORS_CONF_M,
+    QD_VECTORS_CONF_EF,
+    QD_VECTORS_CONF_SPACE,
+    QD_VECTORS_CONF_THRESHOLD,
+    QD_VECTORS_CONF_CONFIDENCE,
+    QD_VECTORS_CONF_VALUES
+};
 
 /* Bytes of a row. [any] */
 static inline uint64_t qd_vectors_row(uint32_t element, uint32_t dims)

@@ -23,6 +23,13 @@ typedef struct qd_vector_field {
     qd_vector_space space;
     bool searched;   /* by knn; false: kept alone */
     bool opensearch; /* errors are in OpenSearch's words */
+    /* The index beside the rows; graphed false: there is none. */
+    bool graphed, flat; /* flat: codes without a graph */
+    uint32_t bits;      /* of codes: 7, 4, 1; 0: none */
+    uint32_t m, ef;     /* of the graph */
+    uint32_t ef_search; /* candidates of a search that does not say how many; 0: nor does this */
+    float confidence;   /* of codes (ann/codes.h) */
+    float oversample;   /* of k, how many candidates are measured by their vectors */
 } qd_vector_field;
 
 /* Rows of queries are followed by zeros up to a multiple of this many elements (of bits: bytes). */

@@ -293,7 +293,10 @@ typedef struct qd_node_knn {
     const struct qd_vector_field *vectors; /* of the mapping */
     const void *row; /* of the query, as the field's rows are, zeros behind it (QD_VEC_LANES) */
     uint32_t k;      /* best by score, ties to the lower document; 0: all */
-    bool has_min;    /* and scores at least min_score, before the boost */
+    /* Where a segment has codes or a graph: how many it finds by them, and of how many of these the
+     * vectors are looked at. They do not follow k, which may be less in a second round. */
+    uint32_t candidates, rescored;
+    bool has_min; /* and scores at least min_score, before the boost */
     float min_score;
     struct qd_knn_memo *memo; /* NULL: none */
 } qd_node_knn;

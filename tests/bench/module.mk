@@ -37,6 +37,12 @@ $(BENCH_RANGES): $(OBJ)/tests/bench/ranges.o $(TEST_LIB) $(CORE_LIBS)
 .PHONY: bench-ranges
 bench-ranges: $(BENCH_RANGES)
 	$(BENCH_RANGES)
+# tests/bench/vectors.pl: recall and speed of searches by graphs, beside hnswlib and faiss.
+BENCH_GRAPH := $(OUT)/tests/bench/graph
+$(BENCH_GRAPH): $(OBJ)/tests/bench/graph.o $(TEST_LIB) $(CORE_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(TEST_LIB) $(CORE_LIBS) -Wl,--end-group -lcmocka $(SYSLIBS)
+ALL_OBJS += $(OBJ)/tests/bench/graph.o
 # make bench-vectors: nearest vectors by looking at all of them.
 BENCH_VECTORS := $(OUT)/tests/bench/vectors
 $(BENCH_VECTORS): $(OBJ)/tests/bench/vectors.o $(TEST_LIB) $(CORE_LIBS)
@@ -69,7 +75,7 @@ $(BENCH_LOAD): tests/bench/load.c
 # make bench PART=coordination: the state in a real Kubernetes API server, next to masters of their own.
 units: $(BENCH_COLUMNS) $(BENCH_RANGES) $(BENCH_ALLOCATION) $(BENCH_RPC) $(BENCH_HOP) $(BENCH_LOAD)
 .PHONY: bench
-bench: all $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD) $(BENCH_JSON)
+bench: all $(BENCH_GRAPH) $(BENCH_COLUMNS) $(BENCH_HOP) $(BENCH_LOAD) $(BENCH_JSON)
 	perl $(if $(wildcard tests/bench/$(PART).pl),tests/bench/$(PART).pl,tests/bench/run.pl $(if $(LIMIT),--limit $(LIMIT)) $(if $(PART),--only $(PART))) $(BENCH)
 # make bench-budget [UPDATE=1]: instructions of the hot paths against tests/bench/budget (head of budget.pl).
 BENCH_BUDGET := $(OUT)/tests/bench/budget_run

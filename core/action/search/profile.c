@@ -5,6 +5,7 @@
  */
 #include "action/search/part_int.h"
 #include "base/str.h"
+#include "search/nearest.h"
 #include "search/tree.h"
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,36 @@ static void write_collector(const search_run *x, const search_shard *s, qd_json_
     qd_json_array_end(w);
 }
 
+/* As Elasticsearch's round before the query, of each section of nearest vectors; "segments" tells
+ * how many were searched by a graph, by all codes and by all vectors. */
+static void write_nearest(const search_run *x, const search_shard *s, qd_json_writer *w)
+{
+    if (!s->memos) return;
+    qd_json_key_c(w, "dfs");
+    qd_json_object(w);
+    qd_json_key_c(w, "knn");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < s->index->nknn; i++) {
+        if (!s->memos[i].found) continue;
+        qd_nearest_counts c = qd_nearest_counts_of(s->memos[i].found);
+        qd_json_object(w);
+        qd_json_field_int(w, "vector_operations_count", (int64_t)(c.measured + c.rescored));
+        qd_json_field_int(w, "rescored", (int64_t)c.rescored);
+        qd_json_key_c(w, "segments");
+        qd_json_object(w);
+        qd_json_field_int(w, "graph", c.walked);
+        qd_json_field_int(w, "codes", c.scanned);
+        qd_json_field_int(w, "vectors", c.exact);
+        qd_json_object_end(w);
+        write_query(x, s, w);
+        qd_json_field_int(w, "rewrite_time", 0);
+        write_collector(x, s, w);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+    qd_json_object_end(w);
+}
+
 static void write_shard(const search_run *x, const search_shard *s, qd_json_writer *w)
 {
     qd_str node = s->target ? s->target->node : x->a->node_id;
@@ -70,6 +101,7 @@ static void write_shard(const search_run *x, const search_shard *s, qd_json_writ
     write_collector(x, s, w);
     qd_json_object_end(w);
     qd_json_array_end(w);
+    write_nearest(x, s, w);
     qd_json_key_c(w, "aggregations");
     qd_json_array(w);
     qd_json_array_end(w);

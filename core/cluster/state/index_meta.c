@@ -133,6 +133,8 @@ static qd_mapping_settings mapping_settings(const qd_values *v)
     s.field_name_length_limit = qd_values_i64(v, QD_IX_MAPPING_NAME_LENGTH);
     s.ignore_malformed = qd_values_bool(v, QD_IX_MAPPING_IGNORE_MALFORMED);
     s.coerce = qd_values_bool(v, QD_IX_MAPPING_COERCE);
+    s.graph_threshold = (uint32_t)qd_values_i64(v, QD_IX_KNN_THRESHOLD); /* -1: never */
+    s.ef_search = (uint32_t)qd_values_i64(v, QD_IX_KNN_EF_SEARCH);
     return s;
 }
 

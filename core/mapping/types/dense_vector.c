@@ -1,12 +1,12 @@
 /*
  * dense_vector.c: vectors: Elasticsearch's dense_vector and OpenSearch's knn_vector. A field keeps
- * one vector a document in an index part (mapping/vector_part.h), which searches read row by row:
- * every search is exact. What would build another structure is refused by name
- * (docs/decisions/0336).
+ * one vector a document in an index part (mapping/vector_part.h), which searches read row by row,
+ * or by codes and a graph where its options ask for them (vector_options.c).
  */
 #include "base/features.h"
+#include "mapping/ann/graph.h"
 #include "mapping/doc_int.h"
-#include "mapping/vectors.h"
+#include "mapping/types/vector_options_int.h"
 #include "segment/parts.h"
 
 static const param_row params[] = {
@@ -14,7 +14,7 @@ static const param_row params[] = {
     {"dims", PARAM_DIMS, KIND_INT, UPDATE_SET, NULL},
     {"index", PARAM_INDEX, KIND_BOOL, UPDATE_SHOWN, "true"},
     {"similarity", PARAM_SPACE, KIND_STRING, UPDATE_NEVER, NULL},
-    {"index_options", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_NEVER, NULL},
+    {"index_options", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_SET, NULL},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
 };
 
@@ -23,10 +23,7 @@ static const param_row knn_params[] = {
     {"data_type", PARAM_ELEMENT, KIND_STRING, UPDATE_NEVER, "\"float\""},
     {"space_type", PARAM_SPACE, KIND_STRING, UPDATE_NEVER, NULL},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
-    {"method", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_NEVER, NULL},
-    {"mode", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_NEVER, NULL},
-    {"compression_level", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_NEVER, NULL},
-    {"model_id", PARAM_VECTOR_INDEX, KIND_ANY, UPDATE_NEVER, NULL},
+    VECTOR_METHOD_PARAMS,
 };
 
 /* Words of a parameter and what they mean. */
@@ -58,6 +55,9 @@ static bool among(const word *words, size_t n, qd_str text, int *out)
     return false;
 }
 
+const qd_part_type qdi_vectors_graph = {.name = {"vectors.graph", 13},
+                                        .vt = &qd_vectors_graph_part};
+
 /* --- the mapping ------------------------------------------------------------------------------ */
 
 /* What both types keep of a field. */
@@ -70,13 +70,20 @@ static int keep(field_builder *b, qd_field *f, const qd_vector_field *v, qd_err 
     *kept = *v;
     values[QD_VECTORS_CONF_DIMS].i64 = v->dims;
     values[QD_VECTORS_CONF_ELEMENT].i64 = v->element;
+    values[QD_VECTORS_CONF_BITS].i64 = v->bits;
+    values[QD_VECTORS_CONF_FLAT].i64 = v->flat;
+    values[QD_VECTORS_CONF_M].i64 = v->m;
+    values[QD_VECTORS_CONF_EF].i64 = v->ef;
+    values[QD_VECTORS_CONF_SPACE].i64 = v->space;
+    values[QD_VECTORS_CONF_THRESHOLD].i64 = b->settings->graph_threshold;
+    values[QD_VECTORS_CONF_CONFIDENCE].f64 = (double)v->confidence;
     *c = (qd_field_conf){.struct_size = sizeof *c,
                          .nvalues = QD_VECTORS_CONF_VALUES,
                          .name = f->name,
                          .values = values};
     f->vectors = kept;
     f->conf = c;
-    f->part = f->type->part;
+    f->part = v->graphed ? &qdi_vectors_graph : f->type->part;
     f->doc_values = f->ignore_malformed = false; /* whatever the index says */
     return 0;
 }
@@ -116,44 +123,6 @@ static int read_similarity(const qd_field *f, qd_vector_field *v, qd_err *err)
                       QD_STR_ARG(given->text));
 }
 
-/* Only what is there: rows as they are, all of them looked at. */
-static int check_options(field_builder *b, const qd_field *f, qd_err *err)
-{
-    static const char *const others[] = {"hnsw",      "int8_hnsw", "int4_hnsw", "bbq_hnsw",
-                                         "int8_flat", "int4_flat", "bbq_flat",  "bbq_disk"};
-    const param_value *given = qdi_param(f->def, PARAM_VECTOR_INDEX);
-    qd_json_node *n;
-    if (!given) return 0;
-    if (!f->indexed)
-        return qd_err_set(err, QD_E_MAPPER_PARSING,
-                          "Field [index_options] can only be specified for a field of type "
-                          "[dense_vector] when it is indexed");
-    int rc = qd_json_parse(b->arena, given->json, 0, &n, err);
-    if (rc) return rc;
-    qd_str type = qd_json_text(qd_json_get(n, "type"));
-    if (!type.p)
-        return qd_err_set(err, QD_E_MAPPER_PARSING,
-                          "[index_options] requires field [type] to be configured");
-    for (size_t i = 0; i < QD_COUNT_OF(others); i++)
-        if (qd_str_is(type, others[i]))
-            return qd_err_set(err, QD_E_MAPPER_PARSING,
-                              "[index_options] of type [%.*s] on field [%.*s] is not supported by "
-                              "this version: leave [index_options] out, or give the type [flat]; "
-                              "searches are exact then",
-                              QD_STR_ARG(type), QD_STR_ARG(f->name));
-    if (!qd_str_is(type, "flat"))
-        return qd_err_set(err, QD_E_MAPPER_PARSING,
-                          "Unknown vector index options type [%.*s] for field [%.*s]",
-                          QD_STR_ARG(type), QD_STR_ARG(f->name));
-    for (const qd_json_node *c = n->first; c; c = c->next)
-        if (!qd_str_is(c->key, "type"))
-            return qd_err_set(err, QD_E_MAPPER_PARSING,
-                              "Mapping definition for [%.*s] has unsupported parameters: "
-                              "[index_options.%.*s : %.*s]",
-                              QD_STR_ARG(f->name), QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
-    return 0;
-}
-
 static int finish(field_builder *b, qd_field *f, qd_err *err)
 {
     const param_value *element = qdi_param(f->def, PARAM_ELEMENT),
@@ -167,23 +136,9 @@ static int finish(field_builder *b, qd_field *f, qd_err *err)
     v.element = (qd_vector_element)kind;
     int rc = dims ? check_dims(&v, dims->i, err) : 0;
     if (!rc) rc = read_similarity(f, &v, err);
-    if (!rc) rc = check_options(b, f, err);
-    if (rc) return rc;
-    if (dims) v.dims = (uint32_t)dims->i;
-    return keep(b, f, &v, err);
-}
-
-/* The first parameter that asks for another index than the rows. */
-static int check_method(const qd_field *f, qd_err *err)
-{
-    for (uint32_t i = 0; i < f->type->nparams; i++)
-        if (f->type->params[i].id == PARAM_VECTOR_INDEX && f->def->params[i].json.p)
-            return qd_err_set(
-                err, QD_E_MAPPER_PARSING,
-                "[%s] on field [%.*s] of type [knn_vector] is not supported by this "
-                "version: leave it out and give [space_type]; searches are exact then",
-                f->type->params[i].name, QD_STR_ARG(f->name));
-    return 0;
+    if (dims && !rc) v.dims = (uint32_t)dims->i;
+    if (!rc) rc = qdi_vector_index_options(b, f, &v, err);
+    return rc ? rc : keep(b, f, &v, err);
 }
 
 static int check_space(const qd_field *f, const qd_vector_field *v, qd_str given, qd_err *err)
@@ -202,8 +157,6 @@ static int finish_knn(field_builder *b, qd_field *f, qd_err *err)
                       *space = qdi_param(f->def, PARAM_SPACE);
     qd_vector_field v = {.searched = true, .opensearch = true};
     int kind = QD_ELEMENT_FLOAT;
-    int rc = check_method(f, err);
-    if (rc) return rc;
     if (!dims)
         return qd_err_set(err, QD_E_MAPPER_PARSING, "Dimension value missing for vector: %.*s",
                           QD_STR_ARG(f->name));
@@ -214,15 +167,24 @@ static int finish_knn(field_builder *b, qd_field *f, qd_err *err)
                           QD_STR_ARG(element->text));
     v.element = (qd_vector_element)kind;
     kind = kind == QD_ELEMENT_BIT ? QD_SPACE_HAMMING : QD_SPACE_L2;
-    if (space && !among(space_types, QD_COUNT_OF(space_types), space->text, &kind))
+    qd_str given = space ? space->text : (qd_str){"", 0}, of_method = {NULL, 0};
+    v.dims = (uint32_t)dims->i;
+    int rc = check_dims(&v, dims->i, err);
+    if (!rc) rc = qdi_vector_method(b, f, &v, &of_method, err);
+    if (rc) return rc;
+    if (space && of_method.p && !qd_str_eq(given, of_method))
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Cannot specify two different [space_type] on field [%.*s]",
+                          QD_STR_ARG(f->name));
+    if (of_method.p) given = of_method;
+    if (given.n && !among(space_types, QD_COUNT_OF(space_types), given, &kind))
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "[space_type] [%.*s] on field [%.*s] is not supported by this version: "
                           "the space types are [l2, cosinesimil, innerproduct, hamming]",
-                          QD_STR_ARG(space->text), QD_STR_ARG(f->name));
+                          QD_STR_ARG(given), QD_STR_ARG(f->name));
     v.space = (qd_vector_space)kind;
-    rc = check_dims(&v, dims->i, err);
-    if (!rc) rc = check_space(f, &v, space ? space->text : QD_STR(""), err);
-    v.dims = (uint32_t)dims->i;
+    if (!v.ef_search) v.ef_search = b->settings->ef_search;
+    rc = check_space(f, &v, given, err);
     return rc ? rc : keep(b, f, &v, err);
 }
 
@@ -346,10 +308,16 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 
 static const qd_part_type part = {.name = {"vectors", 7}, .vt = &qd_vectors_part};
 
+/* Older nodes have rows alone. */
+static uint32_t needs(const qd_field *f)
+{
+    return f->vectors->graphed ? QD_FEATURES_SEARCH_0_3 : QD_FEATURES_TYPES_0_2;
+}
+
 #define COMMON                                                                                     \
     .value_class = QD_VALUE_OPAQUE, .plain = true, .whole = true, .part = &part,                   \
-    .level = QD_FEATURES_TYPES_0_2, .value = value, .term = no_term, .range = qdi_no_range,        \
-    .shown = shown
+    .level = QD_FEATURES_TYPES_0_2, .needs = needs, .value = value, .term = no_term,               \
+    .range = qdi_no_range, .shown = shown
 
 const struct qd_field_type qdi_type_dense_vector = {
     .name = "dense_vector",

@@ -18,6 +18,10 @@ const struct qd_field_type *qdi_field_type(qd_str name)
 
 bool qdi_field_part(qd_str name, qd_part_type *out)
 {
+    if (qd_str_eq(name, qdi_vectors_graph.name)) {
+        *out = qdi_vectors_graph;
+        return true;
+    }
     for (size_t i = 0; i < QD_COUNT_OF(types); i++) {
         if (!types[i]->part || !qd_str_eq(name, types[i]->part->name)) continue;
         *out = *types[i]->part;

@@ -1,7 +1,6 @@
 /*
  * knn.c: documents with the nearest vectors, in the forms of Elasticsearch ({"field": …,
- * "query_vector": …}) and OpenSearch ({"<field>": {"vector": …}}). Both search every vector that
- * the filter leaves.
+ * "query_vector": …}) and OpenSearch ({"<field>": {"vector": …}}).
  */
 #include "mapping/vectors.h"
 #include "query/build_int.h"
@@ -9,6 +8,8 @@
 #include <math.h>
 
 #define CANDIDATES_MAX 10000
+#define CANDIDATES_STANDARD 50u /* at least, of a query that does not say how many */
+#define OVERSAMPLE_MAX 10
 #define SIZE_STANDARD 10u
 #define NEAREST_MAX 64u /* in a query */
 
@@ -21,6 +22,8 @@ typedef struct knn_query {
     bool has_k, has_candidates, has_similarity, has_min_score, has_distance;
     int32_t k, candidates;
     float similarity, min_score, distance;
+    bool has_oversample;
+    float oversample; /* of k; 0: as 1 */
     const qd_query *const *filters;
     uint32_t nfilters;
 } knn_query;
@@ -98,12 +101,58 @@ static int read_value(qdi_reading *rd, qd_json_reader *r, qd_str key, knn_query 
 /* What other engines would do with a member that is known there. */
 static bool known_elsewhere(qd_str key)
 {
-    static const char *const names[] = {
-        "query_vector_builder", "rescore_vector",  "inner_hits", "method_parameters", "rescore",
-        "expand_nested_docs",   "visit_percentage"};
+    static const char *const names[] = {"query_vector_builder", "inner_hits", "expand_nested_docs",
+                                        "visit_percentage"};
     for (size_t i = 0; i < QD_COUNT_OF(names); i++)
         if (qd_str_is(key, names[i])) return true;
     return false;
+}
+
+/* {"oversample": x} or {"oversample_factor": x}. */
+static int read_oversample(qd_json_reader *r, knn_query *q, qd_str key, qd_err *err)
+{
+    const char *name = q->opensearch ? "oversample_factor" : "oversample";
+    int ev;
+    if (r->event != QD_JSON_OBJECT) return qdi_unsupported(r, &q->base, key, err);
+    while ((ev = qdi_query_next(r, err)) == QD_JSON_KEY) {
+        bool known = qd_str_is(r->text, name);
+        if (!known) return qdi_unsupported(r, &q->base, r->text, err);
+        if ((ev = qdi_query_next(r, err)) < 0) return ev;
+        int rc = qdi_read_float(r, &q->oversample, err);
+        if (rc) return rc;
+        q->has_oversample = true;
+    }
+    if (ev < 0) return ev;
+    float x = q->oversample, most = q->opensearch ? 100 : OVERSAMPLE_MAX;
+    bool none = q->opensearch ? !q->has_oversample : q->has_oversample && x == 0;
+    if (none || (q->has_oversample && x >= 1 && (q->opensearch ? x <= most : x < most))) return 0;
+    return q->opensearch
+               ? qd_err_set(err, QD_E_ARG, "[oversample_factor] must be between [1] and [%d]",
+                            (int)most)
+               : qd_err_set(err, QD_E_ARG, "[oversample] must be >= 1.0 and < %d, or 0", (int)most);
+}
+
+/* OpenSearch: {"ef_search": n}. */
+static int read_method_parameters(qd_json_reader *r, knn_query *q, qd_str key, qd_err *err)
+{
+    int ev;
+    if (r->event != QD_JSON_OBJECT) return qdi_unsupported(r, &q->base, key, err);
+    while ((ev = qdi_query_next(r, err)) == QD_JSON_KEY) {
+        if (!qd_str_is(r->text, "ef_search"))
+            return qd_json_err_at(r, err, QD_E_UNSUPPORTED,
+                                  "[method_parameters.%.*s] of [knn] is not supported by this "
+                                  "version: it is [ef_search]",
+                                  QD_STR_ARG(r->text));
+        if ((ev = qdi_query_next(r, err)) < 0) return ev;
+        int rc = qdi_read_int(r, &q->candidates, err);
+        if (rc) return rc;
+        q->has_candidates = true;
+    }
+    if (ev < 0) return ev;
+    return q->has_candidates && q->candidates >= 1 && q->candidates <= CANDIDATES_MAX
+               ? 0
+               : qd_err_set(err, QD_E_ARG, "[ef_search] must be between [1] and [%d]",
+                            CANDIDATES_MAX);
 }
 
 static int read_member(qdi_reading *rd, qd_json_reader *r, qd_str key, knn_query *q, qd_err *err)
@@ -113,6 +162,17 @@ static int read_member(qdi_reading *rd, qd_json_reader *r, qd_str key, knn_query
                               "[%.*s] of [knn] is not supported by this version", QD_STR_ARG(key));
     if (qd_str_is(key, q->opensearch ? "vector" : "query_vector"))
         return read_vector(rd, r, q, key, err);
+    if (qd_str_is(key, q->opensearch ? "rescore" : "rescore_vector")) {
+        if (r->event == QD_JSON_OBJECT) return read_oversample(r, q, key, err);
+        bool off = r->event == QD_JSON_FALSE;
+        if (!q->opensearch || (!off && r->event != QD_JSON_TRUE))
+            return qdi_unsupported(r, &q->base, key, err);
+        q->has_oversample = off; /* true: as the field says */
+        q->oversample = 0;
+        return 0;
+    }
+    if (q->opensearch && qd_str_is(key, "method_parameters"))
+        return read_method_parameters(r, q, key, err);
     if (qd_str_is(key, "filter") && (r->event == QD_JSON_OBJECT || r->event == QD_JSON_ARRAY))
         return qdi_read_clauses(rd, r, &q->filters, &q->nfilters, err);
     return qdi_is_value(r->event) ? read_value(rd, r, key, q, err)
@@ -128,7 +188,7 @@ static int read_members(qdi_reading *rd, qd_json_reader *r, knn_query *q, qd_err
         if (rc) return rc;
         if ((ev = qdi_query_next(r, err)) < 0) return ev;
         bool names_field = ev == QD_JSON_OBJECT && !q->opensearch && !qd_str_is(key, "filter") &&
-                           !known_elsewhere(key);
+                           !qd_str_is(key, "rescore_vector") && !known_elsewhere(key);
         if (names_field) {
             if (q->base.field.p) return qdi_several_fields(r, &q->base, key, err);
             q->base.field = key;
@@ -157,7 +217,7 @@ static int check(const knn_query *q, qd_json_reader *r, qd_err *err)
         return qd_err_set(err, QD_E_ARG, "[num_candidates] must be greater than 0");
     if (q->has_candidates && q->candidates > CANDIDATES_MAX)
         return qd_err_set(err, QD_E_ARG, "[num_candidates] cannot exceed [%d]", CANDIDATES_MAX);
-    if (q->has_k && q->has_candidates && q->candidates < q->k)
+    if (q->has_k && q->has_candidates && q->candidates < q->k && !q->opensearch)
         return qd_err_set(err, QD_E_ARG, "[num_candidates] cannot be less than [k]");
     if (q->opensearch && q->has_k + q->has_min_score + q->has_distance != 1)
         return qd_err_set(err, QD_E_ARG,
@@ -276,6 +336,22 @@ static uint32_t how_many(const qdi_builder *b, const knn_query *q)
     return size < CANDIDATES_MAX ? size : CANDIDATES_MAX;
 }
 
+/* How many a segment with codes or a graph finds by them, and rescores. k 0: all are looked at. */
+static void choose_candidates(const knn_query *q, const qd_vector_field *v, qd_node_knn *n)
+{
+    uint32_t least = q->opensearch ? v->ef_search : CANDIDATES_STANDARD;
+    uint32_t given = q->has_candidates ? (uint32_t)q->candidates : n->k + n->k / 2;
+    if (!q->has_candidates && given < least) given = least;
+    float by = q->has_oversample ? q->oversample : v->oversample;
+    double rescored = ceil((double)n->k * (double)(by >= 1 ? by : q->has_oversample ? 1 : 2));
+    if (!(by > 0) && !q->has_oversample && v->bits && v->bits < 7 && rescored < given)
+        rescored = given; /* what short codes lose, the vectors of all candidates give back */
+    if (!v->bits || rescored < n->k) rescored = n->k;
+    n->rescored = rescored < CANDIDATES_MAX ? (uint32_t)rescored : CANDIDATES_MAX;
+    if (given < n->rescored) given = n->rescored;
+    n->candidates = given < CANDIDATES_MAX ? given : CANDIDATES_MAX;
+}
+
 static int build(qdi_builder *b, const qd_query *query, const qd_node **out, qd_err *err)
 {
     const knn_query *q = (const knn_query *)query;
@@ -296,6 +372,7 @@ static int build(qdi_builder *b, const qd_query *query, const qd_node **out, qd_
     n->u.knn.vectors = v;
     n->u.knn.row = row;
     n->u.knn.k = how_many(b, q);
+    choose_candidates(q, v, &n->u.knn);
     n->u.knn.has_min = q->has_similarity || q->has_min_score || q->has_distance;
     n->u.knn.min_score = n->u.knn.has_min ? least_score(v, q) : 0;
     *out = n;

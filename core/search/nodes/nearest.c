@@ -1,12 +1,9 @@
 /*
- * nearest.c: exact search of nearest vectors: rows of each segment are read block by block, those
- * of documents that pass measured by a kernel, and the best kept.
+ * nearest.c: nearest vectors over all segments. Where a segment has neither codes nor a graph, its
+ * rows are read block by block, those of documents that pass measured by a kernel, the best kept.
  */
-#include "base/vec.h"
 #include "mapping/field.h"
 #include "mapping/vectors.h"
-#include "search/collect/topk.h"
-#include "search/kernels/vec_int.h"
 #include "search/nodes/nearest_int.h"
 #include "segment/live.h"
 #include "segment/parts.h"
@@ -20,17 +17,7 @@
 
 _Static_assert(QD_VECTOR_PAD >= QD_VEC_LANES, "zeros behind a query");
 
-typedef struct finding {
-    qd_plan *p;
-    const qd_node_knn *q;
-    const qd_vec_kern *kern;
-    float length;         /* of the query's vector */
-    uint64_t *passed;     /* bitmaps of the filter's documents, leaf by leaf; NULL: no filter */
-    size_t *first;        /* by leaf: its word there */
-    qd_topk top;          /* k > 0 */
-    QD_VEC(uint64_t) all; /* k 0: keys of topk.h, documents ascending */
-    qd_arena scratch;
-} finding;
+typedef qdi_finding finding;
 
 /* --- the filter ------------------------------------------------------------------------------- */
 
@@ -202,17 +189,64 @@ static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, cons
     return rc;
 }
 
+const uint64_t *qdi_nearest_bits(const finding *f, const qd_leaf *leaf)
+{
+    return f->passed    ? f->passed + f->first[leaf->index]
+           : leaf->live ? qd_live_bits(leaf->live)
+                        : NULL;
+}
+
+#define CHOSEN 256u /* rows that are read at once */
+
+static int measure_chosen(finding *f, const qd_leaf *leaf, const qd_vectors *v,
+                          const uint32_t *rows, uint32_t n, qd_err *err)
+{
+    const qd_part_bytes *b = v->bytes;
+    bool lengths = f->q->vectors->space == QD_SPACE_COSINE;
+    qd_part_range ranges[2 * CHOSEN];
+    const void *p[2 * CHOSEN];
+    uint32_t docs[CHOSEN];
+    float scores[CHOSEN];
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        ranges[i] = (qd_part_range){v->rows_at + rows[i] * v->row, v->row};
+        ranges[n + i] = (qd_part_range){v->magnitudes_at + rows[i] * sizeof(float), sizeof(float)};
+    }
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        rc = qd_vectors_docs(v, rows[i], 1, &docs[i], err);
+        b->release(b);
+    }
+    if (!rc) rc = b->read(b, ranges, lengths ? 2 * n : n, p, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        measures x;
+        measure(f, p[i], NULL, 1, &x);
+        to_scores(f, lengths ? p[n + i] : NULL, NULL, 1, &x);
+        scores[i] = x.f[0];
+    }
+    b->release(b);
+    return rc ? rc : keep(f, leaf->base, docs, scores, n, err);
+}
+
+int qdi_nearest_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, const uint32_t *rows,
+                     uint32_t n, qd_err *err)
+{
+    int rc = 0;
+    f->counts.rescored += n;
+    for (uint32_t at = 0; at < n && !rc; at += CHOSEN) {
+        if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
+        if (!rc) rc = measure_chosen(f, leaf, v, rows + at, n - at < CHOSEN ? n - at : CHOSEN, err);
+    }
+    return rc;
+}
+
 static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_err *err)
 {
-    const qd_vector_field *of = f->q->vectors;
-    const uint64_t *bits = f->passed    ? f->passed + f->first[leaf->index]
-                           : leaf->live ? qd_live_bits(leaf->live)
-                                        : NULL;
+    const uint64_t *bits = qdi_nearest_bits(f, leaf);
     uint64_t most = BLOCK_BYTES / v->row ? BLOCK_BYTES / v->row : 1;
     uint32_t block = most < BLOCK_ROWS ? (uint32_t)most : BLOCK_ROWS;
     int rc = 0;
-    if (v->dims != of->dims || v->element != of->element)
-        return v->bytes->corrupt(v->bytes, 0, QD_STR("kind of the vectors"), err);
+    f->counts.exact++;
+    f->counts.measured += v->rows;
     for (uint32_t at = 0; at < v->rows && !rc; at += block) {
         if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
         if (!rc)
@@ -221,7 +255,19 @@ static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_er
     return rc;
 }
 
-static int scan_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
+static int search_part(finding *f, const qd_leaf *leaf, const qd_part_reader *r, qd_err *err)
+{
+    const qd_vectors *v = qd_vectors_of(r);
+    const qd_vector_field *of = f->q->vectors;
+    bool done = false;
+    if (v->dims != of->dims || v->element != of->element)
+        return v->bytes->corrupt(v->bytes, 0, QD_STR("kind of the vectors"), err);
+    int rc = f->q->k ? qdi_nearest_by_graph(f, leaf, r, &done, err) : 0;
+    v->bytes->release(v->bytes);
+    return rc || done ? rc : scan_rows(f, leaf, v, err);
+}
+
+static int search_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
 {
     uint32_t number = qd_segment_field_find(leaf->segment, f->q->field);
     const qd_part_info *info =
@@ -237,7 +283,7 @@ static int scan_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
     if (rc) return rc;
     rc = qd_part_open(&view, &type, &reader, err);
     if (!rc) {
-        rc = scan_rows(f, leaf, qd_vectors_of(reader), err);
+        rc = search_part(f, leaf, reader, err);
         type.vt->close(reader);
     }
     qd_part_view_close(&view);
@@ -253,8 +299,8 @@ static int by_doc(const void *a, const void *b)
 }
 
 /* Of keys in the order of documents. */
-static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qdi_nearest **out,
-                     qd_err *err)
+static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qd_nearest_counts *counts,
+                     const qdi_nearest **out, qd_err *err)
 {
     qdi_nearest *x = qd_arena_alloc(a, sizeof *x);
     uint32_t *docs = qd_arena_alloc(a, (n + 1) * sizeof *docs);
@@ -264,17 +310,18 @@ static int from_keys(qd_arena *a, const uint64_t *keys, size_t n, const qdi_near
         docs[i] = qd_topk_doc(keys[i]);
         scores[i] = qd_topk_score(keys[i]);
     }
-    *x = (qdi_nearest){.n = (uint32_t)n, .docs = docs, .scores = scores};
+    *x = (qdi_nearest){(uint32_t)n, docs, scores, *counts};
     *out = x;
     return 0;
 }
 
 /* Of the best, which are sorted by document. */
-static int from_top(qd_arena *a, qd_topk *top, const qdi_nearest **out, qd_err *err)
+static int from_top(qd_arena *a, qd_topk *top, const qd_nearest_counts *counts,
+                    const qdi_nearest **out, qd_err *err)
 {
     qd_topk_finish(top);
     if (top->n) qsort(top->at, top->n, sizeof *top->at, by_doc);
-    return from_keys(a, top->at, top->n, out, err);
+    return from_keys(a, top->at, top->n, counts, out, err);
 }
 
 int qdi_nearest_best(qd_plan *p, const qdi_nearest *found, uint32_t k, const qdi_nearest **out,
@@ -286,7 +333,12 @@ int qdi_nearest_best(qd_plan *p, const qdi_nearest *found, uint32_t k, const qdi
     if (qd_topk_init(&top, k, p->arena)) return qd_err_nomem(err, "knn search");
     for (uint32_t i = 0; i < found->n; i++)
         if (found->scores[i] >= top.threshold) qd_topk_push(&top, found->scores[i], found->docs[i]);
-    return from_top(p->arena, &top, out, err);
+    return from_top(p->arena, &top, &found->counts, out, err);
+}
+
+qd_nearest_counts qd_nearest_counts_of(const void *found)
+{
+    return ((const qdi_nearest *)found)->counts;
 }
 
 int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, qd_err *err)
@@ -300,10 +352,10 @@ int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, 
     if (rc) rc = qd_err_nomem(err, "knn search");
     if (!rc) rc = run_filter(&f, err);
     for (uint32_t i = 0; i < leaves && !rc; i++)
-        rc = scan_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
+        rc = search_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
     if (!rc)
-        rc = q->k ? from_top(p->arena, &f.top, out, err)
-                  : from_keys(p->arena, f.all.at, f.all.n, out, err);
+        rc = q->k ? from_top(p->arena, &f.top, &f.counts, out, err)
+                  : from_keys(p->arena, f.all.at, f.all.n, &f.counts, out, err);
     qd_vec_fini(&f.all);
     qd_free(f.passed);
     qd_arena_fini(&f.scratch);

@@ -14,6 +14,7 @@ typedef struct stream {
 static int32_t write_bytes(const qd_part_sink *sink, const void *p, size_t n, qd_err *err)
 {
     qdi_index_parts_writer *w = ((const stream *)sink->host)->w;
+    if (!n && w->poll) return w->poll(w->poll_arg); /* long work between two writes asks */
     while (n) {
         size_t piece = n < BETWEEN_POLLS ? n : BETWEEN_POLLS;
         int rc = qd_file_write(w->file, p, piece, err);
@@ -144,10 +145,17 @@ static int find_type(const qdi_merge_in *in, uint32_t field, const qd_part_info 
     return 0;
 }
 
+/* Is a type the other one, or "other.more", whose merges read the other's parts too? */
+static bool extends(qd_str type, qd_str other)
+{
+    return type.n >= other.n && memcmp(type.p, other.p, other.n) == 0 &&
+           (type.n == other.n || type.p[other.n] == '.');
+}
+
 static int check_source(const qdi_merge_in *in, uint32_t field, const qd_part_info *info,
                         const qd_part_type *t, qd_err *err)
 {
-    if (!qd_str_eq(info->type, t->name))
+    if (!extends(t->name, info->type))
         return qd_err_set(err, QD_E_STATE, "field [%.*s] has index parts of two types",
                           QD_STR_ARG(in->fields[field].name));
     return qdi_index_part_readable(t, info, err);
@@ -166,7 +174,8 @@ static int merge_field(const qdi_merge_in *in, qd_segment *const *segments, uint
     for (uint32_t i = 0; rc == 0 && i < in->n; i++) {
         const qd_part_info *info = part_in(in, segments, i, field);
         if (!info) continue;
-        if (!t.vt) rc = find_type(in, field, info, types, &t, err);
+        if (!t.vt || (info->type.n > t.name.n && extends(info->type, t.name)))
+            rc = find_type(in, field, info, types, &t, err);
         if (rc == 0) rc = check_source(in, field, info, &t, err);
         if (rc == 0) rc = add_source(&m, in, i, segments[i], info, err);
     }

@@ -7,6 +7,7 @@
 #include "cluster/copies.h"
 #include "lib/coord_memory.h"
 #include "mapping/mapping.h"
+#include "mapping/vectors.h"
 #include "plugin/host.h"
 #include "runtime/sync.h"
 #include "unit/lib/string_part.h"
@@ -823,6 +824,46 @@ static void analysis_parts_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+/* Graphs of vectors: a node of a former level reads rows alone. What names none gets one only from
+ * then on, and keeps none that it had. */
+static void graphs_of_vectors_wait_for_their_level(void **state)
+{
+    static const char vectors[] = "{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":2}}}",
+                      graph[] = "{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":2,"
+                                "\"index_options\":{\"type\":\"hnsw\"}}}}";
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *plain = settings("index.number_of_replicas", "0");
+    coord_memory *store = coord_memory_make(qd_env_system(), "graphs");
+    qd_err_init(&err);
+    features = 4;
+    node old = node_open("graphs", "node-old");
+    features = 0;
+    node new = node_open("graphs", "node-new");
+    assert_int_equal(create(&new, "a", plain, graph, &err), QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(&err), "field [v] of type [dense_vector], as the mapping "
+                                                "defines it, needs level 5 of the cluster's "
+                                                "formats; they are of level 4"));
+    qd_err_fini(&err);
+    assert_int_equal(create(&new, "flat", plain, vectors, &err), 0);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    assert_int_equal(create(&new, "a", plain, graph, &err), 0);
+    assert_int_equal(create(&new, "b", plain, vectors, &err), 0);
+    qd_state *s = qd_cluster_state(new.cluster);
+    const qd_index_meta *flat = qd_state_index(s, QD_STR("flat")),
+                        *b = qd_state_index(s, QD_STR("b"));
+    assert_false(qd_mapping_field(flat->mapping, QD_STR("v"))->vectors->graphed);
+    assert_true(qd_mapping_field(b->mapping, QD_STR("v"))->vectors->graphed);
+    assert_int_equal(qd_mapping_field(b->mapping, QD_STR("v"))->vectors->bits, 7);
+    qd_state_unref(s);
+    qd_settings_unref(plain);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 static void refused_below_level_4(int rc, qd_err *err)
 {
     assert_int_equal(rc, QD_E_ARG);
@@ -1134,6 +1175,7 @@ int main(void)
         cmocka_unit_test(a_document_finds_its_node_at_once),
         cmocka_unit_test(formats_are_raised_when_all_know_them),
         cmocka_unit_test(analysis_parts_wait_for_their_level),
+        cmocka_unit_test(graphs_of_vectors_wait_for_their_level),
         cmocka_unit_test(field_types_of_plugins_wait_for_their_level),
         cmocka_unit_test(tiers_of_indices_wait_for_their_level),
         cmocka_unit_test(similarities_wait_for_their_level),

@@ -1,7 +1,7 @@
 /* vec_t.c: every table of kernels of vectors gives the scalar's bits, at any size, alignment and
  * choice of rows; the scalar is near to what sums in double give. */
+#include "mapping/ann/vec.h"
 #include "runtime/cpu.h"
-#include "search/kernels/vec_int.h"
 #include "unit/unit.h"
 #include <math.h>
 #include <stdlib.h>
@@ -150,11 +150,64 @@ static void long_rows_do_not_overflow(void **state)
     free(row);
 }
 
+/* Number i of a row of codes. */
+static int64_t code_at(const char *row, uint32_t bits, uint32_t size, uint32_t i)
+{
+    const uint8_t *p = (const uint8_t *)row;
+    return bits == 7   ? p[i]
+           : bits == 4 ? (i < size ? p[i] & 15 : p[i - size] >> 4)
+                       : p[i / 8] >> i % 8 & 1;
+}
+
+/* size: elements of 7 bits, else bytes. */
+static void check_codes(const qd_vec_kern *t, uint32_t bits, const int8_t *q, const char *rows,
+                        uint32_t size, const uint32_t *places, uint32_t n)
+{
+    int32_t got[ROWS];
+    (bits == 7   ? t->dot_u7
+     : bits == 4 ? t->dot_u4
+                 : t->dot_u1)(q, rows, size, places, n, size, got);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *row = rows + (places ? places[i] : i) * size;
+        int64_t want = 0;
+        for (uint32_t d = 0; d < (bits == 7 ? size : bits == 4 ? 2 * size : 8 * size); d++)
+            want += q[d] * code_at(row, bits, size, d);
+        assert_int_equal(got[i], want);
+    }
+}
+
+static void codes_are_exact(void **state)
+{
+    (void)state;
+    const qd_vec_kern *t[4];
+    uint32_t nt = tables(t), at[ROWS];
+    t[nt++] = &qd_vec_scalar;
+    static int8_t q[8 * SIZE_MAX_HERE + 2 * QD_VEC_LANES];
+    for (int round = 0; round < 300; round++) {
+        uint32_t size = a_size(round), n = rnd(2) ? ROWS : pick(at);
+        const uint32_t *places = n == ROWS ? NULL : at;
+        bool extreme = rnd(4) == 0;
+        memset(q, 0, sizeof q);
+        for (uint32_t bits = 7; bits; bits = bits == 7 ? 4 : bits == 4 ? 1 : 0) {
+            uint32_t row = bits == 1 ? (size + 7) / 8 * 8 : size;
+            char *block, *rows = rows_of(row, rnd(8), &block);
+            uint32_t elements = bits == 7 ? row : bits == 4 ? 2 * row : 8 * row;
+            for (uint32_t i = 0; i < elements; i++)
+                q[i] = (int8_t)(extreme ? -127 : (int)rnd(255) - 127);
+            for (uint32_t i = 0; i < ROWS * row; i++)
+                rows[i] = (char)(extreme ? 0x7f : bits == 7 ? rnd(128) : rnd(256));
+            for (uint32_t k = 0; k < nt; k++) check_codes(t[k], bits, q, rows, row, places, n);
+            free(block);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floats_are_the_same_bits),
         cmocka_unit_test(bytes_and_bits_are_exact),
+        cmocka_unit_test(codes_are_exact),
         cmocka_unit_test(long_rows_do_not_overflow),
     };
     return unit_run(tests);

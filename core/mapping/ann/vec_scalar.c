@@ -1,5 +1,5 @@
 /* vec_scalar.c: the reference for the others, and what baseline machines run. */
-#include "search/kernels/vec_int.h"
+#include "mapping/ann/vec.h"
 #include <string.h>
 
 #define STEP_F 32
@@ -58,11 +58,27 @@ static inline void hamming_step(acc_b *a, const uint8_t *q, const char *row)
     a->sum += __builtin_popcountll(x[0] ^ y[0]) + __builtin_popcountll(x[1] ^ y[1]);
 }
 
+static inline void u7_step(acc_b *a, const int8_t *q, const char *row)
+{
+    dot_step_b(a, q, row);
+}
+
+static inline void u4_step(acc_b *a, const int8_t *low, const int8_t *high, const char *row)
+{
+    for (int i = 0; i < STEP_B; i++)
+        a->sum += low[i] * (row[i] & 15) + high[i] * (row[i] >> 4 & 15);
+}
+
+static inline void u1_step(acc_b *a, const int8_t *q, uint64_t bits)
+{
+    for (int i = 0; i < 64; i++) a->sum += q[i] & -(int)(bits >> i & 1);
+}
+
 static inline int32_t fold_b(const acc_b *a)
 {
     return a->sum;
 }
 
-#include "search/kernels/vec_body_int.h"
+#include "mapping/ann/vec_body_int.h"
 
 const qd_vec_kern qd_vec_scalar = VEC_TABLE("scalar");

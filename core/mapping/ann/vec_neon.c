@@ -1,6 +1,6 @@
 /* vec_neon.c: kernels for arm64: bytes are multiplied to 16 bits, which are added in pairs. */
 #if defined(__aarch64__)
-#include "search/kernels/vec_int.h"
+#include "mapping/ann/vec.h"
 #include <arm_neon.h>
 
 #define STEP_F 32
@@ -72,12 +72,40 @@ static inline void hamming_step(acc_b *a, const uint8_t *q, const char *row)
     a->sum = vaddq_s32(a->sum, vreinterpretq_s32_u32(vpaddlq_u16(vpaddlq_u8(n))));
 }
 
+static inline void add_products(acc_b *a, int8x16_t x, int8x16_t y)
+{
+    a->sum = vpadalq_s16(a->sum, vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+    a->sum = vpadalq_s16(a->sum, vmull_s8(vget_high_s8(x), vget_high_s8(y)));
+}
+
+static inline void u7_step(acc_b *a, const int8_t *q, const char *row)
+{
+    add_products(a, vld1q_s8(q), bytes(row));
+}
+
+static inline void u4_step(acc_b *a, const int8_t *low, const int8_t *high, const char *row)
+{
+    uint8x16_t x = vld1q_u8((const uint8_t *)row);
+    add_products(a, vld1q_s8(low), vreinterpretq_s8_u8(vandq_u8(x, vdupq_n_u8(15))));
+    add_products(a, vld1q_s8(high), vreinterpretq_s8_u8(vshrq_n_u8(x, 4)));
+}
+
+static inline void u1_step(acc_b *a, const int8_t *q, uint64_t bits)
+{
+    const uint8x16_t each = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201ull));
+    for (int i = 0; i < 4; i++, bits >>= 16) {
+        uint8x16_t x = vcombine_u8(vdup_n_u8((uint8_t)bits), vdup_n_u8((uint8_t)(bits >> 8)));
+        int8x16_t kept = vandq_s8(vreinterpretq_s8_u8(vtstq_u8(x, each)), vld1q_s8(q + 16 * i));
+        a->sum = vpadalq_s16(a->sum, vpaddlq_s8(kept));
+    }
+}
+
 static inline int32_t fold_b(const acc_b *a)
 {
     return vaddvq_s32(a->sum);
 }
 
-#include "search/kernels/vec_body_int.h"
+#include "mapping/ann/vec_body_int.h"
 
 const qd_vec_kern qd_vec_neon = VEC_TABLE("neon");
 #endif

@@ -1,10 +1,10 @@
 /*
- * vec_int.h: distances of one vector to many rows, once for each instruction set, with
+ * vec.h: distances of one vector to many rows, once for each instruction set, with
  * bit-identical results: floats are multiplied, rounded, and added into lane i % 32, and the lanes
  * folded by halves.
  */
-#ifndef QD_SEARCH_VEC_INT_H
-#define QD_SEARCH_VEC_INT_H
+#ifndef QD_MAPPING_VEC_H
+#define QD_MAPPING_VEC_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +32,15 @@ typedef struct qd_vec_kern {
     /* Bits that differ. */
     void (*hamming)(const uint8_t *q, const char *rows, size_t stride, const uint32_t *at,
                     uint32_t n, uint32_t size, int32_t *out);
+    /* Sums of q[i] * n[i], n being codes of 7, 4 or 1 bits without a sign (codes.h). Of 7 bits size
+     * is in elements; of 4 in bytes, byte i holding element i in its low half and element size + i
+     * in its high one; of 1 in bytes, a multiple of 8, element i in bit i % 8 of byte i / 8. */
+    void (*dot_u7)(const int8_t *q, const char *rows, size_t stride, const uint32_t *at, uint32_t n,
+                   uint32_t size, int32_t *out);
+    void (*dot_u4)(const int8_t *q, const char *rows, size_t stride, const uint32_t *at, uint32_t n,
+                   uint32_t size, int32_t *out);
+    void (*dot_u1)(const int8_t *q, const char *rows, size_t stride, const uint32_t *at, uint32_t n,
+                   uint32_t size, int32_t *out);
 } qd_vec_kern;
 
 extern const qd_vec_kern qd_vec_scalar;

@@ -1,6 +1,6 @@
 /* vec_avx512.c: as vec_avx2.c, 64 bytes at once. */
 #if defined(__x86_64__)
-#include "search/kernels/vec_int.h"
+#include "mapping/ann/vec.h"
 #include <immintrin.h>
 
 #define STEP_F 32
@@ -70,12 +70,37 @@ static inline void hamming_step(acc_b *a, const uint8_t *q, const char *row)
     a->sum = _mm512_add_epi32(a->sum, _mm512_sad_epu8(n, _mm512_setzero_si512()));
 }
 
+/* Pairs of products fit in 16 bits: 2 * 127 * 128. */
+static inline void add_pairs(acc_b *a, __m512i pairs)
+{
+    a->sum = _mm512_add_epi32(a->sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+
+static inline void u7_step(acc_b *a, const int8_t *q, const char *row)
+{
+    add_pairs(a, _mm512_maddubs_epi16(_mm512_loadu_si512(row), _mm512_loadu_si512(q)));
+}
+
+static inline void u4_step(acc_b *a, const int8_t *low, const int8_t *high, const char *row)
+{
+    const __m512i half = _mm512_set1_epi8(15);
+    __m512i x = _mm512_loadu_si512(row), l = _mm512_and_si512(x, half),
+            h = _mm512_and_si512(_mm512_srli_epi16(x, 4), half);
+    add_pairs(a, _mm512_add_epi16(_mm512_maddubs_epi16(l, _mm512_loadu_si512(low)),
+                                  _mm512_maddubs_epi16(h, _mm512_loadu_si512(high))));
+}
+
+static inline void u1_step(acc_b *a, const int8_t *q, uint64_t bits)
+{
+    add_pairs(a, _mm512_maddubs_epi16(_mm512_set1_epi8(1), _mm512_maskz_loadu_epi8(bits, q)));
+}
+
 static inline int32_t fold_b(const acc_b *a)
 {
     return _mm512_reduce_add_epi32(a->sum);
 }
 
-#include "search/kernels/vec_body_int.h"
+#include "mapping/ann/vec_body_int.h"
 
 const qd_vec_kern qd_vec_avx512 = VEC_TABLE("avx512");
 #endif

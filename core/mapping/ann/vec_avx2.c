@@ -1,7 +1,7 @@
 /* vec_avx2.c: bytes are widened to 16 bits and multiplied in pairs; bits are counted by a table of
  * half bytes. */
 #if defined(__x86_64__)
-#include "search/kernels/vec_int.h"
+#include "mapping/ann/vec.h"
 #include <immintrin.h>
 
 #define STEP_F 32
@@ -78,6 +78,50 @@ static inline void hamming_step(acc_b *a, const uint8_t *q, const char *row)
     a->sum = _mm256_add_epi32(a->sum, _mm256_sad_epu8(n, _mm256_setzero_si256()));
 }
 
+static inline __m256i loaded(const void *p)
+{
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+
+/* Pairs of products fit in 16 bits: 2 * 127 * 128. */
+static inline void add_pairs(acc_b *a, __m256i pairs)
+{
+    a->sum = _mm256_add_epi32(a->sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+static inline void u7_step(acc_b *a, const int8_t *q, const char *row)
+{
+    add_pairs(a, _mm256_maddubs_epi16(loaded(row), loaded(q)));
+}
+
+static inline void u4_step(acc_b *a, const int8_t *low, const int8_t *high, const char *row)
+{
+    const __m256i half = _mm256_set1_epi8(15);
+    __m256i x = loaded(row), l = _mm256_and_si256(x, half),
+            h = _mm256_and_si256(_mm256_srli_epi16(x, 4), half);
+    add_pairs(a, _mm256_add_epi16(_mm256_maddubs_epi16(l, loaded(low)),
+                                  _mm256_maddubs_epi16(h, loaded(high))));
+}
+
+/* 32 bits: each byte gets the byte of its bit, and is kept where the bit is set. */
+static inline __m256i chosen(const int8_t *q, uint32_t bits)
+{
+    const __m256i spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,
+                                            2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3),
+                  each = _mm256_set1_epi64x((int64_t)0x8040201008040201ull);
+    __m256i x = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)bits), spread);
+    x = _mm256_cmpeq_epi8(_mm256_and_si256(x, each), each);
+    return _mm256_and_si256(x, loaded(q));
+}
+
+static inline void u1_step(acc_b *a, const int8_t *q, uint64_t bits)
+{
+    const __m256i one = _mm256_set1_epi8(1);
+    add_pairs(a,
+              _mm256_add_epi16(_mm256_maddubs_epi16(one, chosen(q, (uint32_t)bits)),
+                               _mm256_maddubs_epi16(one, chosen(q + 32, (uint32_t)(bits >> 32)))));
+}
+
 static inline int32_t fold_b(const acc_b *a)
 {
     __m128i x = _mm_add_epi32(_mm256_castsi256_si128(a->sum), _mm256_extracti128_si256(a->sum, 1));
@@ -86,7 +130,7 @@ static inline int32_t fold_b(const acc_b *a)
     return _mm_cvtsi128_si32(x);
 }
 
-#include "search/kernels/vec_body_int.h"
+#include "mapping/ann/vec_body_int.h"
 
 const qd_vec_kern qd_vec_avx2 = VEC_TABLE("avx2");
 #endif

@@ -1,6 +1,6 @@
 /* vec.c: which kernels of vectors this machine runs. */
+#include "mapping/ann/vec.h"
 #include "runtime/cpu.h"
-#include "search/kernels/vec_int.h"
 
 const qd_vec_kern *qd_vec_get(void)
 {
