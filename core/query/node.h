@@ -292,8 +292,13 @@ typedef struct qd_node_knn {
     qd_str field;
     const struct qd_vector_field *vectors; /* of the mapping */
     const void *row; /* of the query, as the field's rows are, zeros behind it (QD_VEC_LANES) */
-    uint32_t k;      /* best by score, ties to the lower document; 0: all */
-    bool has_min;    /* and scores at least min_score, before the boost */
+    /* npaths, outer first: from the documents to the nested ones that have the vectors: a document
+     * has the score of its nearest one, and filter is of the documents; 0: the documents have them
+     */
+    const qd_str *paths;
+    uint32_t npaths;
+    uint32_t k;   /* best by score, ties to the lower document; 0: all */
+    bool has_min; /* and scores at least min_score, before the boost */
     float min_score;
     struct qd_knn_memo *memo; /* NULL: none */
 } qd_node_knn;

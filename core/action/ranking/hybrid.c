@@ -27,8 +27,27 @@ static int queries(rank_reading *rd, const qd_json_node *list, const rank_filter
     return 0;
 }
 
-int qdi_rank_hybrid(qd_arena *a, const qd_json_node *n, int64_t from, int64_t size, rank_plan **out,
-                    qd_err *err)
+static int combine(rank_reading *rd, const rank_combine *how)
+{
+    rank_node *root = (rank_node *)(uintptr_t)rd->plan->root;
+    rank_norm *norms = qd_arena_alloc(rd->arena, (root->n + 1ul) * sizeof *norms);
+    if (!norms) return qd_err_nomem(rd->err, "hybrid");
+    if (how->nweights && how->nweights != root->n)
+        return qd_err_set(rd->err, QD_E_ARG,
+                          "number of weights [%u] must match number of sub-queries [%u] in hybrid "
+                          "query",
+                          how->nweights, root->n);
+    for (uint32_t i = 0; i < root->n; i++) norms[i] = how->norm;
+    root->kind = how->ranks ? RANK_RRF : RANK_COMBINED;
+    root->norms = how->ranks ? NULL : norms;
+    root->constant = how->constant;
+    root->mean = how->mean;
+    root->weights = how->weights;
+    return 0;
+}
+
+int qdi_rank_hybrid(qd_arena *a, const qd_json_node *n, int64_t from, int64_t size,
+                    const rank_combine *how, rank_plan **out, qd_err *err)
 {
     rank_plan *p = qd_arena_calloc(a, sizeof *p);
     if (p) p->leaves = qd_arena_calloc(a, RANK_LEAVES_MAX * sizeof *p->leaves);
@@ -64,5 +83,6 @@ int qdi_rank_hybrid(qd_arena *a, const qd_json_node *n, int64_t from, int64_t si
         return qd_err_set(err, QD_E_ARG, "pagination_depth param is missing in the search request");
     p->hybrid = p->every_hit = true;
     *out = p;
-    return queries(&rd, list, &filters, depth ? depth : size);
+    rc = queries(&rd, list, &filters, depth ? depth : size);
+    return rc || !how ? rc : combine(&rd, how);
 }

@@ -89,6 +89,16 @@ typedef struct rank_node {
     uint32_t extra; /* RESCORED: number of its first rescorer among the plan's extra ones */
 } rank_node;
 
+/* How the lists of a hybrid query become one. */
+typedef struct rank_combine {
+    bool ranks; /* by ranks, not by scores */
+    int64_t constant;
+    rank_norm norm;
+    rank_mean mean;
+    const float *weights; /* nweights; NULL: all the same */
+    uint32_t nweights;
+} rank_combine;
+
 typedef struct rank_plan {
     const rank_node *root;
     rank_leaf *leaves;
@@ -96,7 +106,7 @@ typedef struct rank_plan {
     /* rescorers of lists that are combined: each shard tells their scores of all its candidates */
     const rank_rescore *extra[RANK_RESCORES_MAX];
     uint32_t nextra;
-    bool hybrid;    /* of a hybrid query: the root is a leaf's place until a pipeline is known */
+    bool hybrid;    /* of a hybrid query */
     bool every_hit; /* lists hold the hits of every shard, not so many of all */
 } rank_plan;
 
@@ -110,10 +120,10 @@ int qdi_rank_retriever(qd_arena *a, const qd_json_node *n, rank_plan **out, qd_e
 QD_MUST_CHECK
 int qdi_rank_section(qd_arena *a, const qd_json_node *n, qd_str query, const qd_str *knn,
                      uint32_t nknn, rank_plan **out, qd_err *err);
-/* The object of a hybrid query; window: hits of each shard where it does not say. */
+/* The object of a hybrid query over a page; how NULL: only its lists are wanted. */
 QD_MUST_CHECK
-int qdi_rank_hybrid(qd_arena *a, const qd_json_node *n, int64_t from, int64_t size, rank_plan **out,
-                    qd_err *err);
+int qdi_rank_hybrid(qd_arena *a, const qd_json_node *n, int64_t from, int64_t size,
+                    const rank_combine *how, rank_plan **out, qd_err *err);
 /* "rescore": an object or an array of them. */
 QD_MUST_CHECK
 int qdi_rank_rescores(qd_arena *a, const qd_json_node *n, rank_rescores *out, qd_err *err);

@@ -160,7 +160,7 @@ static int numbers(search_request *r, qd_err *err)
     const qd_request *q = r->q;
     bool filters = false;
     int rc = int_param(q, "from", &r->from, NULL, err);
-    if (!rc) rc = int_param(q, "size", &r->size, &r->size_given, err);
+    if (!rc && !r->sampled) rc = int_param(q, "size", &r->size, &r->size_given, err);
     if (!rc) rc = not_negative("from", r->from, err);
     if (!rc) rc = not_negative("size", r->size, err);
     if (!rc) rc = int_param(q, "terminate_after", &r->terminate_after, NULL, err);
@@ -333,6 +333,10 @@ int qdi_search_validate(const search_request *r, qd_err *err)
                           "Validation Failed: 1: [_shard_doc] sort field cannot be used without "
                           "[point in time];");
     }
+    if (r->pipeline && r->pipeline->nresponse && r->scroll_ms)
+        return qd_err_set(err, QD_E_UNSUPPORTED,
+                          "a search pipeline with [response_processors] is not supported in a "
+                          "scroll by this version");
     if (r->rank) {
         int rc = qdi_rank_validate(r->rank, r->size, r->scroll_ms > 0, err);
         if (rc) return rc;

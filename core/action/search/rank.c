@@ -175,7 +175,14 @@ static int take_hybrid(search_request *r, rank_plan **out, qd_err *err)
     if (with)
         return qd_err_set(err, QD_E_UNSUPPORTED,
                           "[%s] beside a [hybrid] query is not supported by this version", with);
-    return qdi_rank_hybrid(r->arena, r->hybrid, r->from, r->size, out, err);
+    bool combines = r->pipeline && r->pipeline->combines;
+    if (r->coordinates && !combines)
+        return qd_err_set(err, QD_E_ARG,
+                          "a [hybrid] query needs a search pipeline with a "
+                          "[normalization-processor] or a [score-ranker-processor] in its "
+                          "[phase_results_processors]");
+    return qdi_rank_hybrid(r->arena, r->hybrid, r->from, r->size,
+                           combines ? &r->pipeline->combine : NULL, out, err);
 }
 
 static int read_rescores(search_request *r, qd_err *err)

@@ -419,6 +419,10 @@ static int ranking(search_request *r, qd_json_reader *j, qd_str key, qd_err *err
     bool retriever = object && qd_str_is(key, "retriever"), rank = object && qd_str_is(key, "rank"),
          rescore = (object || array) && qd_str_is(key, "rescore");
     qd_json_node *n;
+    if (qd_str_is(key, "search_pipeline")) { /* the node that was asked has seen to it */
+        qd_str raw;
+        return object && qd_json_raw(j, &raw) ? qd_json_fail(j, err) : 0;
+    }
     if (!retriever && !rank && !rescore) return 1;
     int rc = value(r, j, &n, err);
     if (rc || (rescore && !n->n)) return rc; /* an empty one asks for nothing */
@@ -521,8 +525,35 @@ int qdi_search_query_text(search_request *r, qd_str json, const qd_query **out, 
     return qd_query_read_text(&how, json, out, err);
 }
 
+/* Parameters as other nodes are told: without a size that the pipeline has changed. */
+static int drop_size(search_request *r, qd_err *err)
+{
+    qd_pair *all = qd_arena_alloc(r->arena, (r->nparams + 1ul) * sizeof *all);
+    uint32_t n = 0;
+    if (!all) return qd_err_nomem(err, "parameters of a search");
+    for (uint32_t i = 0; i < r->nparams; i++)
+        if (!qd_str_is(r->params[i].key, "size")) all[n++] = r->params[i];
+    r->params = all;
+    r->nparams = n;
+    r->sampled = true;
+    return 0;
+}
+
+static int take_pipeline(search_request *r, qd_str *body, qd_err *err)
+{
+    search_pipeline *p;
+    int64_t size;
+    int rc = qdi_search_pipeline_find(r->q, r->arena, r->expression, r->options, *body, &p, err);
+    if (rc || !p) return rc;
+    r->pipeline = p;
+    rc = qdi_search_pipeline_request(p, r->q, r->arena, *body, body, &size, err);
+    return rc || size < 0 ? rc : drop_size(r, err);
+}
+
 int qdi_search_body(search_request *r, qd_str body, qd_err *err)
 {
+    int rc = r->coordinates ? take_pipeline(r, &body, err) : 0;
+    if (rc) return rc;
     r->speaks_hybrid = qd_str_find_str(body, QD_STR("\"hybrid\"")) >= 0;
     return qd_str_trim(body).n ? each_member(r, body, member, err) : 0;
 }

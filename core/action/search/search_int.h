@@ -17,6 +17,7 @@
 #include "action/documents/documents_int.h"
 #include "action/ranking/ranking.h"
 #include "action/script/script_int.h"
+#include "action/search_pipeline/search_pipeline.h"
 #include "aggs/aggs.h"
 #include "mapping/geo_read.h"
 #include "query/dsl.h"
@@ -170,8 +171,15 @@ typedef struct search_request {
     int64_t terminate_after;
     int64_t batched_reduce_size;
     int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
-    bool speaks_hybrid;          /* the body has the word: its query may be a hybrid one */
-    bool query_only;             /* the body was read by qdi_search_query_body */
+    /* The node that the client asks: the body goes through the search pipeline of what it searches;
+     * set before the body is read. */
+    bool coordinates;
+    bool sampled; /* the pipeline says the size */
+    qd_str expression;
+    uint32_t options;
+    const search_pipeline *pipeline; /* NULL: none */
+    bool speaks_hybrid;              /* the body has the word: its query may be a hybrid one */
+    bool query_only;                 /* the body was read by qdi_search_query_body */
     search_show show;
     qd_aggs *aggs;
     search_boost *boosts;

@@ -7,6 +7,7 @@
 #include "mapping/vectors.h"
 #include "search/collect/topk.h"
 #include "search/kernels/vec_int.h"
+#include "search/nested.h"
 #include "search/nodes/nearest_int.h"
 #include "segment/live.h"
 #include "segment/parts.h"
@@ -20,6 +21,15 @@
 
 _Static_assert(QD_VECTOR_PAD >= QD_VEC_LANES, "zeros behind a query");
 
+/* Where rows are of nested documents: a document is as near as the nearest of its own, which stand
+ * in a row. */
+typedef struct parents {
+    qd_nested_level level;
+    qd_nested_counts counts; /* of the leaf under way */
+    uint32_t at;             /* the document under way, in its leaf; QD_NO_DOC: none */
+    float best;
+} parents;
+
 typedef struct finding {
     qd_plan *p;
     const qd_node_knn *q;
@@ -27,6 +37,7 @@ typedef struct finding {
     float length;         /* of the query's vector */
     uint64_t *passed;     /* bitmaps of the filter's documents, leaf by leaf; NULL: no filter */
     size_t *first;        /* by leaf: its word there */
+    parents *parents;     /* NULL: rows are of the documents themselves */
     qd_topk top;          /* k > 0 */
     QD_VEC(uint64_t) all; /* k 0: keys of topk.h, documents ascending */
     qd_arena scratch;
@@ -154,8 +165,8 @@ static void to_scores(const finding *f, const char *lengths, const uint32_t *at,
 
 /* --- segments --------------------------------------------------------------------------------- */
 
-static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *scores, uint32_t n,
-                qd_err *err)
+static int keep_own(finding *f, uint32_t base, const uint32_t *docs, const float *scores,
+                    uint32_t n, qd_err *err)
 {
     const qd_node_knn *q = f->q;
     for (uint32_t i = 0; i < n; i++) {
@@ -169,8 +180,37 @@ static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *sc
     return 0;
 }
 
+/* The document under way has no more nested ones. */
+static int keep_parent(finding *f, uint32_t base, qd_err *err)
+{
+    parents *p = f->parents;
+    uint32_t doc = p->at;
+    p->at = QD_NO_DOC;
+    return doc == QD_NO_DOC ? 0 : keep_own(f, base, &doc, &p->best, 1, err);
+}
+
+/* base: of the leaf of the documents that are found. */
+static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *scores, uint32_t n,
+                qd_err *err)
+{
+    parents *p = f->parents;
+    int rc = 0;
+    if (!p) return keep_own(f, base, docs, scores, n, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        uint32_t doc = qd_nested_parent(&p->counts, 0, docs[i]);
+        if (doc == p->at) {
+            if (scores[i] > p->best) p->best = scores[i];
+            continue;
+        }
+        rc = keep_parent(f, base, err);
+        p->at = doc;
+        p->best = scores[i];
+    }
+    return rc;
+}
+
 /* Rows [from, from + n) of a leaf. */
-static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, const uint64_t *bits,
+static int scan_block(finding *f, uint32_t base, const qd_vectors *v, const uint64_t *bits,
                       uint32_t from, uint32_t n, qd_err *err)
 {
     const qd_part_bytes *b = v->bytes;
@@ -196,18 +236,17 @@ static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, cons
         const uint32_t *places = m == rows ? NULL : at;
         measure(f, p[0], places, m, &x);
         to_scores(f, p[1], places, m, &x);
-        rc = keep(f, leaf->base, docs, x.f, m, err);
+        rc = keep(f, base, docs, x.f, m, err);
     }
     b->release(b);
     return rc;
 }
 
-static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_err *err)
+/* bits: the documents of the rows that are looked at; NULL: all. */
+static int scan_rows(finding *f, uint32_t base, const qd_vectors *v, const uint64_t *bits,
+                     qd_err *err)
 {
     const qd_vector_field *of = f->q->vectors;
-    const uint64_t *bits = f->passed    ? f->passed + f->first[leaf->index]
-                           : leaf->live ? qd_live_bits(leaf->live)
-                                        : NULL;
     uint64_t most = BLOCK_BYTES / v->row ? BLOCK_BYTES / v->row : 1;
     uint32_t block = most < BLOCK_ROWS ? (uint32_t)most : BLOCK_ROWS;
     int rc = 0;
@@ -216,12 +255,14 @@ static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_er
     for (uint32_t at = 0; at < v->rows && !rc; at += block) {
         if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
         if (!rc)
-            rc = scan_block(f, leaf, v, bits, at, v->rows - at < block ? v->rows - at : block, err);
+            rc = scan_block(f, base, v, bits, at, v->rows - at < block ? v->rows - at : block, err);
     }
     return rc;
 }
 
-static int scan_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
+/* rows: the leaf that has the field; base: of the leaf of the documents that are found. */
+static int scan_leaf(finding *f, const qd_leaf *leaf, uint32_t base, const uint64_t *bits,
+                     qd_err *err)
 {
     uint32_t number = qd_segment_field_find(leaf->segment, f->q->field);
     const qd_part_info *info =
@@ -237,11 +278,69 @@ static int scan_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
     if (rc) return rc;
     rc = qd_part_open(&view, &type, &reader, err);
     if (!rc) {
-        rc = scan_rows(f, leaf, qd_vectors_of(reader), err);
+        rc = scan_rows(f, base, qd_vectors_of(reader), bits, err);
         type.vt->close(reader);
     }
     qd_part_view_close(&view);
     return rc;
+}
+
+/* The documents of a leaf that are looked at; NULL: all. */
+static const uint64_t *allowed(const finding *f, const qd_leaf *leaf)
+{
+    if (f->passed) return f->passed + f->first[leaf->index];
+    return leaf->live ? qd_live_bits(leaf->live) : NULL;
+}
+
+/* Those of the nested documents of a leaf whose document is looked at. */
+static int allowed_below(finding *f, const qd_leaf *leaf, uint32_t below, const uint64_t **out,
+                         qd_err *err)
+{
+    const uint64_t *bits = allowed(f, leaf);
+    *out = NULL;
+    if (!bits) return 0;
+    uint64_t *to = qd_arena_calloc(&f->scratch, (below / 64 + 1ul) * sizeof *to);
+    if (!to) return qd_err_nomem(err, "knn search");
+    for (uint32_t d = 0; d < leaf->docs; d++) {
+        if (!(bits[d >> 6] >> (d & 63) & 1)) continue;
+        uint32_t from = qd_nested_first(&f->parents->counts, 0, d),
+                 end = qd_nested_first(&f->parents->counts, 0, d + 1);
+        for (uint32_t i = from; i < end; i++) to[i >> 6] |= (uint64_t)1 << (i & 63);
+    }
+    *out = to;
+    return 0;
+}
+
+static int search_below(finding *f, const qd_leaf *leaf, qd_err *err)
+{
+    parents *p = f->parents;
+    const qd_leaf *rows = qd_nested_level_leaf(&p->level, leaf);
+    const uint64_t *bits;
+    if (!rows) return 0;
+    qd_reads *reads = qd_reads_make(&f->scratch, f->p->account);
+    if (!reads) return qd_err_nomem(err, "knn search");
+    p->at = QD_NO_DOC;
+    int rc = qd_nested_counts_make(&p->counts, p->level.n, &f->scratch, err);
+    if (!rc) rc = qd_nested_counts_read(&p->counts, &p->level, leaf, reads, err);
+    if (!rc) rc = allowed_below(f, leaf, rows->docs, &bits, err);
+    if (!rc) rc = scan_leaf(f, rows, leaf->base, bits, err);
+    return rc ? rc : keep_parent(f, leaf->base, err);
+}
+
+static int search_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
+{
+    if (f->parents) return search_below(f, leaf, err);
+    return scan_leaf(f, leaf, leaf->base, allowed(f, leaf), err);
+}
+
+/* *found false: there is no nested document of the path. */
+static int open_parents(finding *f, parents *p, bool *found, qd_err *err)
+{
+    *found = true;
+    if (!f->q->npaths) return 0;
+    f->parents = p;
+    return qd_nested_level_open(f->p->searcher, f->q->paths, f->q->npaths, &f->scratch, &p->level,
+                                found, err);
 }
 
 /* --- the result ------------------------------------------------------------------------------- */
@@ -296,11 +395,15 @@ int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, 
     if (q->vectors->element != QD_ELEMENT_BIT)
         f.length = qd_vectors_magnitude(q->vectors->element, q->vectors->dims, q->row);
     qd_arena_init(&f.scratch, p->account, 0);
-    int rc = q->k ? qd_topk_init(&f.top, q->k < docs ? q->k : docs, &f.scratch) : 0;
-    if (rc) rc = qd_err_nomem(err, "knn search");
-    if (!rc) rc = run_filter(&f, err);
+    parents below;
+    bool found;
+    int rc = open_parents(&f, &below, &found, err);
+    if (!found) leaves = 0;
+    if (!rc && q->k && qd_topk_init(&f.top, q->k < docs ? q->k : docs, &f.scratch))
+        rc = qd_err_nomem(err, "knn search");
+    if (!rc && leaves) rc = run_filter(&f, err);
     for (uint32_t i = 0; i < leaves && !rc; i++)
-        rc = scan_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
+        rc = search_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
     if (!rc)
         rc = q->k ? from_top(p->arena, &f.top, out, err)
                   : from_keys(p->arena, f.all.at, f.all.n, out, err);
