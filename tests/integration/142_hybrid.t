@@ -160,7 +160,7 @@ $bad->($n[0]->post('/h/_search?search_pipeline=p', { query => $hybrid }), 'illeg
 $bad->($n[0]->post('/h/_search?search_pipeline=std', { query => { hybrid => { queries => [$q1] } }, from => 3 }), 'illegal_argument_exception', qr/^pagination_depth param is missing in the search request$/, 'a page without a depth');
 $bad->($n[0]->post('/h/_search?search_pipeline=std&scroll=1m', { query => $hybrid }), 'illegal_argument_exception', qr/^Scroll operation is not supported in hybrid query$/, 'a scroll');
 $bad->($n[0]->post('/h/_search?search_pipeline=std', { query => $hybrid, sort => ['n'] }), 'unsupported_operation_exception', qr/^\[sort\] beside a \[hybrid\] query/, 'a sort');
-is($n[0]->post('/h/_search?search_pipeline=std', { query => { bool => { must => $hybrid } } })->{status}, 400, 'hybrid within another query');
+$bad->($n[0]->post('/h/_search?search_pipeline=std', { query => { bool => { must => $hybrid } } }), 'illegal_argument_exception', qr/^hybrid query must be a top level query and cannot be wrapped into other queries$/, 'hybrid within another query');
 $bad->($n[0]->post('/h/_search?search_pipeline=std', { query => $q1, search_pipeline => phase('l2', 'arithmetic_mean') }), 'illegal_argument_exception', qr/Both named and inline search pipeline/, 'two pipelines');
 $c->stop;
 done_testing;

@@ -149,6 +149,7 @@ static int take_section(search_request *r, rank_plan **out, qd_err *err)
                       : r->collapse        ? "[rank] cannot be used with [collapse]"
                       : r->show.highlight  ? "[rank] cannot be used with [highlighter]"
                       : r->pit.n           ? "[rank] cannot be used with [point in time]"
+                      : r->has_min_score   ? "[rank] cannot be used with [min_score]"
                                            : NULL;
     if (why) return qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: %s;", why);
     int rc = qd_json_parse(r->arena, r->body, 0, &root, err);

@@ -439,9 +439,18 @@ static int maybe_hybrid(search_request *r, qd_json_reader *j, qd_err *err)
     if (rc) return rc;
     const qd_json_node *m = n->first;
     bool hybrid = m && !m->next && qd_str_is(m->key, "hybrid") && m->type == QD_JSON_T_OBJECT;
-    if (!hybrid) return qdi_search_query_text(r, n->raw, &r->query, err);
-    r->hybrid = m;
-    return 0;
+    r->hybrid = hybrid ? m : NULL;
+    if (hybrid) return 0;
+    rc = qdi_search_query_text(r, n->raw, &r->query, err);
+    bool within = rc && err && strstr(qd_err_reason(err), "[hybrid]");
+    for (const qd_err *e = err; rc && e && !within; e = e->cause)
+        within = strstr(qd_err_reason(e), "[hybrid]");
+    if (!within) return rc;
+    qd_err_fini(err);
+    qd_err_init(err);
+    return qd_err_set(err, QD_E_ARG,
+                      "hybrid query must be a top level query and cannot be wrapped into other "
+                      "queries");
 }
 
 /* The value of key; the reader stands on its first event. */

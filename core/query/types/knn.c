@@ -297,7 +297,7 @@ int qdi_knn_below(qdi_builder *b, const qd_node *n, const qd_node **out, qd_err 
     if (!x) return QD_E_NOMEM;
     *x = *n;
     *out = x;
-    if (n->kind != QD_NATIVE_KNN) return 0;
+    if (!qd_node_nearest(n)) return 0;
     x->u.knn.filter = NULL;
     x->u.knn.paths = NULL;
     x->u.knn.npaths = x->u.knn.k = 0;

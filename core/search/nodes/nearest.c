@@ -27,6 +27,7 @@ typedef struct parents {
     qd_nested_level level;
     qd_nested_counts counts; /* of the leaf under way */
     uint32_t at;             /* the document under way, in its leaf; QD_NO_DOC: none */
+    uint32_t end;            /* behind its nested ones */
     float best;
 } parents;
 
@@ -197,13 +198,13 @@ static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *sc
     int rc = 0;
     if (!p) return keep_own(f, base, docs, scores, n, err);
     for (uint32_t i = 0; i < n && !rc; i++) {
-        uint32_t doc = qd_nested_parent(&p->counts, 0, docs[i]);
-        if (doc == p->at) {
+        if (p->at != QD_NO_DOC && docs[i] < p->end) {
             if (scores[i] > p->best) p->best = scores[i];
             continue;
         }
         rc = keep_parent(f, base, err);
-        p->at = doc;
+        p->at = qd_nested_parent(&p->counts, 0, docs[i]);
+        p->end = qd_nested_first(&p->counts, 0, p->at + 1);
         p->best = scores[i];
     }
     return rc;
@@ -301,11 +302,19 @@ static int allowed_below(finding *f, const qd_leaf *leaf, uint32_t below, const 
     if (!bits) return 0;
     uint64_t *to = qd_arena_calloc(&f->scratch, (below / 64 + 1ul) * sizeof *to);
     if (!to) return qd_err_nomem(err, "knn search");
-    for (uint32_t d = 0; d < leaf->docs; d++) {
-        if (!(bits[d >> 6] >> (d & 63) & 1)) continue;
-        uint32_t from = qd_nested_first(&f->parents->counts, 0, d),
-                 end = qd_nested_first(&f->parents->counts, 0, d + 1);
-        for (uint32_t i = from; i < end; i++) to[i >> 6] |= (uint64_t)1 << (i & 63);
+    const qd_nested_counts *c = &f->parents->counts;
+    for (uint32_t at = 0; at < leaf->docs; at += 64) {
+        uint32_t n = leaf->docs - at < 64 ? leaf->docs - at : 64, firsts[65];
+        if (!bits[at >> 6]) continue;
+        qd_children_firsts(&c->children[0], at, n, firsts);
+        for (uint32_t l = 1; l < c->n; l++)
+            for (uint32_t d = 0; d <= n; d++)
+                firsts[d] = qd_children_first(&c->children[l], firsts[d]);
+        for (uint32_t d = 0; d < n; d++) {
+            if (!(bits[at >> 6] >> d & 1)) continue;
+            for (uint32_t i = firsts[d]; i < firsts[d + 1]; i++)
+                to[i >> 6] |= (uint64_t)1 << (i & 63);
+        }
     }
     *out = to;
     return 0;

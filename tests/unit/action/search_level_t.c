@@ -49,10 +49,15 @@ static void searches_wait_for_their_level(void **state)
         answers(c, "POST", "/x/_search", bodies[i][0], 400, LEVEL);
     }
     answers(c, "PUT", "/_search/pipeline/p", PIPELINE, 400, "search pipelines need" LEVEL);
+    answers(c, "PUT", "/x/_settings", "{\"index.search.default_pipeline\":\"p\"}", 400,
+            "[index.search.default_pipeline] needs" LEVEL);
+    answers(c, "PUT", "/y", "{\"settings\":{\"index.search.default_pipeline\":\"p\"}}", 400,
+            "[index.search.default_pipeline] needs" LEVEL);
     answers(c, "POST", "/_cluster/upgrade/finalize", NULL, 200, "\"features\":5");
     for (size_t i = 0; i < QD_COUNT_OF(bodies); i++)
         answers(c, "POST", "/x/_search", bodies[i][0], 200, "\"_id\":\"1\"");
     answers(c, "PUT", "/_search/pipeline/p", PIPELINE, 200, "true");
+    answers(c, "PUT", "/x/_settings", "{\"index.search.default_pipeline\":\"p\"}", 200, "true");
     action_cluster_close(c);
 }
 
