@@ -88,3 +88,14 @@ int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err)
                       "nodes run this version",
                       QD_STR_ARG(tier), QD_FEATURES_STORAGE_TIERS, s->features);
 }
+
+int qdi_check_settings(const qd_state *s, const qd_index_meta *m, qd_err *err)
+{
+    qd_str pipeline = qd_values_text(m->values, QD_IX_SEARCH_PIPELINE);
+    if (qd_str_is(pipeline, "_none") || s->features >= QD_FEATURES_SEARCH_0_3) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "[index.search.default_pipeline] needs level %u of the cluster's formats; "
+                      "they are of level %u: POST _cluster/upgrade/finalize when all nodes run "
+                      "this version",
+                      QD_FEATURES_SEARCH_0_3, s->features);
+}

@@ -20,5 +20,8 @@ int qdi_graphs_by_default(const qd_state *s, const qd_mapping *before, const qd_
 /* The storage tier. */
 QD_MUST_CHECK
 int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err);
+/* Settings that older nodes do not know. */
+QD_MUST_CHECK
+int qdi_check_settings(const qd_state *s, const qd_index_meta *m, qd_err *err);
 
 #endif

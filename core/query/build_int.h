@@ -62,6 +62,8 @@ int qdi_build_nested(qdi_builder *b, const qd_node *child, qd_str path, qd_neste
 QD_MUST_CHECK
 int qdi_inner_add(qdi_builder *b, qd_query_inner inner, qd_str name, qd_str json, uint32_t *number,
                   qd_err *err);
+/* Of a KNN over nested documents: the nested documents by their vectors. */
+int qdi_knn_below(qdi_builder *b, const qd_node *n, const qd_node **out, qd_err *err);
 /* MATCH_NONE into *out. */
 QD_MUST_CHECK
 int qdi_query_none(qdi_builder *b, const qd_node **out, qd_err *err);

@@ -292,6 +292,11 @@ typedef struct qd_node_knn {
     qd_str field;
     const struct qd_vector_field *vectors; /* of the mapping */
     const void *row; /* of the query, as the field's rows are, zeros behind it (QD_VEC_LANES) */
+    /* npaths, outer first: from the documents to the nested ones that have the vectors: a document
+     * has the score of its nearest one, and filter is of the documents; 0: the documents have them
+     */
+    const qd_str *paths;
+    uint32_t npaths;
     uint32_t k;      /* best by score, ties to the lower document; 0: all */
     /* Where a segment has codes or a graph: how many it finds by them, and of how many of these the
      * vectors are looked at. They do not follow k, which may be less in a second round. */

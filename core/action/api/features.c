@@ -33,11 +33,17 @@ static bool field_type(qd_str name)
     return qd_str_is(name, "object") || qd_str_is(name, "nested") || qd_field_type_known(name);
 }
 
+/* hybrid is no row of the table of queries: it stands at the top of a search alone. */
+static bool query(qd_str name)
+{
+    return qd_str_is(name, "hybrid") || qd_query_type_known(name);
+}
+
 static const struct {
     const char *title;
     bool (*works)(qd_str name);
 } kinds[QD_KNOWN_KINDS] = {
-    [QD_KNOWN_QUERY] = {"Queries", qd_query_type_known},
+    [QD_KNOWN_QUERY] = {"Queries", query},
     [QD_KNOWN_AGGREGATION] = {"Aggregations", qd_aggs_type_known},
     [QD_KNOWN_FIELD_TYPE] = {"Field types", field_type},
     [QD_KNOWN_PROCESSOR] = {"Processors of ingest pipelines", qd_ingest_type_known},

@@ -3,6 +3,8 @@
 #include "action/search/search_int.h"
 #include "base/str.h"
 
+#define ANSWER_MAX ((size_t)1 << 30)
+
 /* A task for the search alone, so that its time limit is not the request's. */
 void qdi_search_task_begin(const search_request *r, qd_task *t)
 {
@@ -11,8 +13,8 @@ void qdi_search_task_begin(const search_request *r, qd_task *t)
     if (r->timeout_ms) qd_task_deadline_in(t, (uint64_t)r->timeout_ms * 1000000u);
 }
 
-int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
-                       qd_json_writer *w, qd_err *err)
+static int execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                   qd_json_writer *w, qd_err *err)
 {
     search_run x = {0};
     qd_task task;
@@ -35,6 +37,24 @@ int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, q
     return too_long ? QD_API_LONG : rc < 0 ? rc : 0;
 }
 
+int qdi_search_execute(search_request *r, qd_str expression, uint32_t options, qd_str routing,
+                       qd_json_writer *w, qd_err *err)
+{
+    qd_json_writer own;
+    qd_buf b;
+    if (!r->pipeline || !r->pipeline->nresponse)
+        return execute(r, expression, options, routing, w, err);
+    qd_buf_init(&b, r->q->a->account, ANSWER_MAX);
+    qd_json_writer_init(&own, &b, false);
+    qd_json_object(&own);
+    int rc = execute(r, expression, options, routing, &own, err);
+    qd_json_object_end(&own);
+    if (!rc && qd_buf_status(&b)) rc = qd_err_nomem(err, "answer of a search");
+    if (!rc) rc = qdi_search_pipeline_response(r->pipeline, r->arena, qd_buf_view(&b), w, err);
+    qd_buf_fini(&b);
+    return rc;
+}
+
 int qdi_search_answer(search_request *s, uint32_t options, qd_response *r, qd_err *err)
 {
     const qd_request *q = s->q;
@@ -52,6 +72,9 @@ int qdi_api_search(qd_request *q, qd_response *r, qd_err *err)
     uint32_t options;
     qdi_search_request_init(&s, q, q->arena);
     int rc = qd_param_indices_options(q, QD_INDICES_SEARCH, &options, err);
+    s.coordinates = true;
+    s.expression = qd_param(q, "index");
+    s.options = options;
     if (!rc) rc = qdi_search_body(&s, q->body, err);
     if (!rc) rc = qdi_search_params(&s, err);
     if (!rc) rc = qdi_search_validate(&s, err);

@@ -82,6 +82,9 @@ static int add_shards(search_run *x, summing *m, qd_err *err)
         qd_err_init(&why);
         if (!qdi_search_shard_plan(x, s, &p, &why)) {
             rc = qd_plan_terms(p, add, m, err);
+            for (uint32_t k = 0; k < x->r->nrescores && !rc; k++)
+                if (!qdi_rescore_plan(x, s, s->index->rescores[k], &p, &why))
+                    rc = qd_plan_terms(p, add, m, err);
             if (rc == QD_E_NOMEM) rc = qd_err_nomem(err, "statistics of terms");
         }
         qd_err_fini(&why);

@@ -37,6 +37,7 @@ static int read_query(expanding *e, qd_err *err)
     const qd_json_node *query = root ? qd_json_get(root, "query") : NULL;
     const qd_json_node *post = root ? qd_json_get(root, "post_filter") : NULL;
     if (query) e->query = query->raw;
+    if (r->query_json.n) e->query = r->query_json;
     if (post) e->post = post->raw;
     qd_buf_init(&b, e->x->a->account, TEXT_MAX);
     qd_json_writer_init(&w, &b, false);

@@ -21,6 +21,24 @@ static void write_explanation(const qd_explanation *e, qd_json_writer *w)
     qd_json_object_end(w);
 }
 
+/* The combined score, over what the lists together say of the document. */
+static int explain_rank(search_hits *h, uint32_t i, qd_explanation **e, qd_err *err)
+{
+    qd_explanation *all = qd_arena_calloc(h->arena, sizeof *all);
+    qd_explanation **details = qd_arena_alloc(h->arena, sizeof(qd_explanation *));
+    if (!all || !details) return qd_err_nomem(err, "explanation");
+    details[0] = *e;
+    *all = (qd_explanation){
+        .match = true,
+        .value = h->hits[i].score,
+        .description = qd_arena_printf(h->arena, "%s score: of the lists that the document is in",
+                                       h->x->r->rank->root->name),
+        .details = details,
+        .n = (*e)->match};
+    *e = all;
+    return 0;
+}
+
 int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err)
 {
     qd_explanation *e;
@@ -29,6 +47,8 @@ int qdi_explain_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err
     const qd_node *root = qdi_search_knn_shown(h, h->index->query.root);
     if (!root) return qd_err_nomem(err, "explanation");
     int rc = qd_explain(h->searcher, root, &o, h->hits[i].doc, h->arena, &e, err);
+    if (!rc && h->of && h->x->r->rank) rc = explain_rank(h, i, &e, err);
+    if (!rc && h->of && h->x->r->nrescores) rc = qdi_rescore_explain(h, i, &e, err);
     if (!rc) write_explanation(e, w);
     return rc;
 }

@@ -67,6 +67,25 @@ static int add_names(search_index *ix, const qd_query_built *built, const qd_nod
     return 0;
 }
 
+/* What a section shows of nested documents, behind those of the query. */
+static int add_inner(search_index *ix, const qd_query_built *built, qd_arena *a, qd_err *err)
+{
+    uint32_t n = ix->query.ninner;
+    if (!built->ninner) return 0;
+    if (n + built->ninner > QD_INNER_MAX)
+        return qd_err_set(err, QD_E_ARG, "a query has at most %u inner_hits", QD_INNER_MAX);
+    qd_query_inner *all = qd_arena_alloc(a, (n + built->ninner) * sizeof *all);
+    if (!all) return qd_err_nomem(err, "search");
+    if (n) memcpy(all, ix->query.inner, n * sizeof *all);
+    for (uint32_t i = 0; i < built->ninner; i++) {
+        all[n + i] = built->inner[i];
+        if (all[n + i].in != QD_INNER_TOP) all[n + i].in += n;
+    }
+    ix->query.inner = all;
+    ix->query.ninner = n + built->ninner;
+    return 0;
+}
+
 /* What the aliases hide is not among the nearest. */
 static int filtered(search_index *ix, const qd_node *n, qd_arena *a, const qd_node **out,
                     qd_err *err)
@@ -97,6 +116,7 @@ int qdi_search_knn_bind(search_run *x, search_index *ix, qd_err *err)
         rc = qd_query_build(&ix->context, r->knn[i], &built, err);
         if (!rc) rc = filtered(ix, built.root, x->arena, &ix->knn[i], err);
         if (!rc) rc = add_names(ix, &built, ix->knn[i], x->arena, err);
+        if (!rc) rc = add_inner(ix, &built, x->arena, err);
         if (rc) return rc;
         ix->query.uncacheable |= built.uncacheable;
         nodes[n++] = ix->knn[i];

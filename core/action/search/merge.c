@@ -195,6 +195,6 @@ int qdi_search_merge(search_run *x, qd_err *err)
         return qdi_search_failed(x, err);
     }
     merge_totals(x);
-    int rc = qdi_search_merge_hits(x, err);
+    int rc = x->r->rank ? qdi_rank_merge(x, err) : qdi_search_merge_hits(x, err);
     return rc ? rc : merge_aggs(x, err);
 }

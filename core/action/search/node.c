@@ -165,6 +165,7 @@ static void clear_page(search_context *c)
         s->resume = c->has_last[i] ? &c->last[i] : NULL;
         s->rc = 0;
         s->hits = NULL;
+        s->lists = NULL;
         s->nhits = 0;
         s->total = 0;
         s->total_lower_bound = s->timed_out = s->terminated_early = false;
@@ -265,6 +266,7 @@ static int pick_hits(const search_shard *s, const search_picks *p, search_hit *o
                               p->at[i]);
         }
         out[i] = s->hits[p->at[i]];
+        if (p->scores) out[i].score = p->scores[i];
         if (!p->doubles || !s->index->sort.n) continue;
         qd_sort_value *v = qd_arena_alloc(arena, s->index->sort.n * sizeof *v);
         if (!v) return qd_err_nomem(err, "hits");

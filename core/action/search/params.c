@@ -160,7 +160,7 @@ static int numbers(search_request *r, qd_err *err)
     const qd_request *q = r->q;
     bool filters = false;
     int rc = int_param(q, "from", &r->from, NULL, err);
-    if (!rc) rc = int_param(q, "size", &r->size, &r->size_given, err);
+    if (!rc && !r->sampled) rc = int_param(q, "size", &r->size, &r->size_given, err);
     if (!rc) rc = not_negative("from", r->from, err);
     if (!rc) rc = not_negative("size", r->size, err);
     if (!rc) rc = int_param(q, "terminate_after", &r->terminate_after, NULL, err);
@@ -255,6 +255,7 @@ int qdi_search_params(search_request *r, qd_err *err)
         rc = qdi_search_sort_param(r, qd_param(r->q, "sort"), err);
     }
     if (!rc) rc = qdi_search_param_query(r, err);
+    if (!rc) rc = qdi_rank_finish(r, err);
     if (!rc && r->total_as_int && !r->total_given) r->total = QD_TOTAL_EXACT;
     if (!rc) break_ties(r);
     return rc ? rc : qdi_collapse_show(r, err);
@@ -289,7 +290,8 @@ int qdi_scroll_keep_check(const qd_actions *a, int64_t ms, qd_str shown, qd_err 
 
 static int scroll_rules(const search_request *r, qd_err *err)
 {
-    const char *why = r->total_given && r->total != QD_TOTAL_EXACT
+    const char *why = r->nrescores ? "using [rescore] is not allowed in a scroll context"
+                      : r->total_given && r->total != QD_TOTAL_EXACT
                           ? "disabling [track_total_hits] is not allowed in a scroll context"
                       : r->from > 0      ? "using [from] is not allowed in a scroll context"
                       : r->size == 0     ? "[size] cannot be [0] in a scroll context"
@@ -330,6 +332,14 @@ int qdi_search_validate(const search_request *r, qd_err *err)
         return qd_err_set(err, QD_E_VALIDATION,
                           "Validation Failed: 1: [_shard_doc] sort field cannot be used without "
                           "[point in time];");
+    }
+    if (r->pipeline && r->pipeline->nresponse && r->scroll_ms)
+        return qd_err_set(err, QD_E_UNSUPPORTED,
+                          "a search pipeline with [response_processors] is not supported in a "
+                          "scroll by this version");
+    if (r->rank) {
+        int rc = qdi_rank_validate(r->rank, r->size, r->scroll_ms > 0, err);
+        if (rc) return rc;
     }
     if (r->pit.n) return qdi_search_pit_check(r, err);
     return r->scroll_ms ? scroll_rules(r, err) : 0;

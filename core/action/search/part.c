@@ -55,7 +55,7 @@ int qdi_part_make(search_run *x, search_shard *const *shards, uint32_t n, search
         .total = r->total,
         .has_min_score = r->has_min_score,
         .min_score = r->min_score,
-        .alone = n == x->nshards && !x->scroll && !x->opens_pit,
+        .alone = n == x->nshards && !x->scroll && !x->opens_pit && !r->rank,
         .keep_ms = r->scroll_ms ? r->scroll_ms
                                 : qd_config_ms(x->a->config, QD_SET_SEARCH_DEFAULT_KEEP_ALIVE),
         .scroll = x->scroll,

@@ -173,7 +173,8 @@ typedef struct search_picks {
     uint32_t shard;     /* in the part */
     const uint32_t *at; /* in the shard's hits */
     uint32_t n;
-    uint32_t doubles; /* sort keys that are shown as doubles, by bit: other indices have such */
+    uint32_t doubles;    /* sort keys that are shown as doubles, by bit: other indices have such */
+    const float *scores; /* shown in place of the hits' own; NULL: those */
     /* results */
     int rc;
     qd_err err;

@@ -396,19 +396,15 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 }
 
 /* Features that are not there; empty ones ask for nothing. */
-static int refused(const search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
+static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"rescore", "suggest",   "runtime_mappings", "ext",
-                                           "rank",    "retriever", "derived"};
+    static const char *const features[] = {"suggest", "runtime_mappings", "ext", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
             bool object = j->event == QD_JSON_OBJECT, array = j->event == QD_JSON_ARRAY;
             if ((object || array) && qd_json_raw(j, &raw)) return qd_json_fail(j, err);
             if (raw.n && !qd_str_trim(qd_str_sub(raw, 1, raw.n - 2)).n) return 0;
-            if (r->collapse && qd_str_is(key, "rescore"))
-                return qd_err_set(err, QD_E_ARG,
-                                  "cannot use `collapse` in conjunction with `rescore`");
             return qd_err_set(err, QD_E_UNSUPPORTED, "[%s] is not supported in a search",
                               features[i]);
         }
@@ -416,12 +412,54 @@ static int refused(const search_request *r, qd_json_reader *j, qd_str key, qd_er
     return 1;
 }
 
+/* What combines or moves lists of hits; 1 when key is none of those. */
+static int ranking(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
+{
+    bool object = j->event == QD_JSON_OBJECT, array = j->event == QD_JSON_ARRAY;
+    bool retriever = object && qd_str_is(key, "retriever"), rank = object && qd_str_is(key, "rank"),
+         rescore = (object || array) && qd_str_is(key, "rescore");
+    qd_json_node *n;
+    if (qd_str_is(key, "search_pipeline")) { /* the node that was asked has seen to it */
+        qd_str raw;
+        return object && qd_json_raw(j, &raw) ? qd_json_fail(j, err) : 0;
+    }
+    if (!retriever && !rank && !rescore) return 1;
+    int rc = value(r, j, &n, err);
+    if (rc || (rescore && !n->n)) return rc; /* an empty one asks for nothing */
+    if (rescore) return qdi_rank_rescores(r->arena, n, &r->rescore_given, err);
+    *(retriever ? &r->retriever : &r->ranked) = n;
+    return 0;
+}
+
+/* The query of a body that speaks of hybrid queries. */
+static int maybe_hybrid(search_request *r, qd_json_reader *j, qd_err *err)
+{
+    qd_json_node *n;
+    int rc = value(r, j, &n, err);
+    if (rc) return rc;
+    const qd_json_node *m = n->first;
+    bool hybrid = m && !m->next && qd_str_is(m->key, "hybrid") && m->type == QD_JSON_T_OBJECT;
+    r->hybrid = hybrid ? m : NULL;
+    if (hybrid) return 0;
+    rc = qdi_search_query_text(r, n->raw, &r->query, err);
+    bool within = rc && err && strstr(qd_err_reason(err), "[hybrid]");
+    for (const qd_err *e = err; rc && e && !within; e = e->cause)
+        within = strstr(qd_err_reason(e), "[hybrid]");
+    if (!within) return rc;
+    qd_err_fini(err);
+    qd_err_init(err);
+    return qd_err_set(err, QD_E_ARG,
+                      "hybrid query must be a top level query and cannot be wrapped into other "
+                      "queries");
+}
+
 /* The value of key; the reader stands on its first event. */
 static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
     qd_query_reading how = qdi_search_reading(r);
     bool object = j->event == QD_JSON_OBJECT, array = j->event == QD_JSON_ARRAY;
-    if (qd_str_is(key, "query") && object) return qd_query_read(&how, j, &r->query, err);
+    if (qd_str_is(key, "query") && object)
+        return r->speaks_hybrid ? maybe_hybrid(r, j, err) : qd_query_read(&how, j, &r->query, err);
     if (qd_str_is(key, "post_filter") && object) {
         return qd_query_read(&how, j, &r->post_filter, err);
     }
@@ -451,7 +489,8 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         qd_str raw;
         rc = qd_json_raw(j, &raw) ? qd_json_fail(j, err) : 0;
     }
-    if (rc == 1) rc = refused(r, j, key, err);
+    if (rc == 1) rc = ranking(r, j, key, err);
+    if (rc == 1) rc = refused(j, key, err);
     return rc != 1 ? rc
                    : qd_json_err_at(j, err, QD_E_PARSE, "Unknown key for a %s in [%.*s].",
                                     qd_json_event_name(j->event), QD_STR_ARG(key));
@@ -488,8 +527,43 @@ static int each_member(search_request *r, qd_str body,
     return rc;
 }
 
+int qdi_search_query_text(search_request *r, qd_str json, const qd_query **out, qd_err *err)
+{
+    qd_query_reading how = qdi_search_reading(r);
+    if (json.p < r->body.p || json.p >= r->body.p + r->body.n) how.origin = NULL;
+    return qd_query_read_text(&how, json, out, err);
+}
+
+/* Parameters as other nodes are told: without a size that the pipeline has changed. */
+static int drop_size(search_request *r, qd_err *err)
+{
+    qd_pair *all = qd_arena_alloc(r->arena, (r->nparams + 1ul) * sizeof *all);
+    uint32_t n = 0;
+    if (!all) return qd_err_nomem(err, "parameters of a search");
+    for (uint32_t i = 0; i < r->nparams; i++)
+        if (!qd_str_is(r->params[i].key, "size")) all[n++] = r->params[i];
+    r->params = all;
+    r->nparams = n;
+    r->sampled = true;
+    return 0;
+}
+
+static int take_pipeline(search_request *r, qd_str *body, qd_err *err)
+{
+    search_pipeline *p;
+    int64_t size;
+    int rc = qdi_search_pipeline_find(r->q, r->arena, r->expression, r->options, *body, &p, err);
+    if (rc || !p) return rc;
+    r->pipeline = p;
+    rc = qdi_search_pipeline_request(p, r->q, r->arena, *body, body, &size, err);
+    return rc || size < 0 ? rc : drop_size(r, err);
+}
+
 int qdi_search_body(search_request *r, qd_str body, qd_err *err)
 {
+    int rc = r->coordinates ? take_pipeline(r, &body, err) : 0;
+    if (rc) return rc;
+    r->speaks_hybrid = qd_str_find_str(body, QD_STR("\"hybrid\"")) >= 0;
     return qd_str_trim(body).n ? each_member(r, body, member, err) : 0;
 }
 

@@ -16,7 +16,7 @@
 /* --- binding --- */
 
 /* Limits that the index sets to a request. */
-static int check_window(const search_run *x, const search_index *ix, qd_err *err)
+int qdi_search_check_window(const search_run *x, const search_index *ix, qd_err *err)
 {
     const search_request *r = x->r;
     int64_t most = qd_values_i64(ix->meta->values, QD_IX_MAX_RESULT_WINDOW);
@@ -170,7 +170,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     qd_query_built post;
     int rc = context_of(x, ix, err);
     ix->boost = boost_of(r, x->state, ix);
-    if (!rc) rc = check_window(x, ix, err);
+    if (!rc) rc = qdi_search_check_window(x, ix, err);
     if (!rc && r->collapse) rc = qdi_collapse_bind(x, ix, err);
     if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
@@ -191,6 +191,10 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
         rc = qdi_search_after_bind(r->after, &ix->sort, x->arena, x->now_ms, ix->after, err);
     }
     if (!rc && r->collapse) rc = qdi_collapse_check(x, ix, err);
+    if (!rc && r->retriever) rc = qdi_rank_level(x, "retriever", err);
+    if (!rc && r->nrescores)
+        rc = qdi_rescore_bind(x, ix, r->rescores, r->nrescores, &ix->rescores, err);
+    if (!rc && r->rank) rc = qdi_rank_bind(x, ix, err);
     if (!rc && r->aggs) {
         qd_aggs_host host = qdi_search_aggs_host(x);
         qd_aggs_host *kept = qd_arena_alloc(x->arena, sizeof *kept);

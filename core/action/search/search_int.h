@@ -15,7 +15,9 @@
 
 #include "action/api/lookup_int.h"
 #include "action/documents/documents_int.h"
+#include "action/ranking/ranking.h"
 #include "action/script/script_int.h"
+#include "action/search_pipeline/search_pipeline.h"
 #include "aggs/aggs.h"
 #include "mapping/geo_read.h"
 #include "query/dsl.h"
@@ -94,6 +96,8 @@ typedef struct search_script_field {
 } search_script_field;
 
 struct search_highlight;
+struct search_hits;
+struct qd_explanation;
 
 /* What is shown of a hit. */
 typedef struct search_show {
@@ -128,6 +132,12 @@ typedef struct search_boost {
     float boost;
 } search_boost;
 
+/* A rescorer with its query. */
+typedef struct search_rescore {
+    const rank_rescore *of;
+    const qd_query *query;
+} search_rescore;
+
 typedef struct search_request {
     qd_request *q;
     const qd_pair *params; /* as other nodes are told: those of q, and what a template adds */
@@ -140,6 +150,13 @@ typedef struct search_request {
     const qd_query *query, *post_filter; /* NULL: all, none */
     const qd_query **knn;                /* sections of nearest vectors beside the query */
     uint32_t nknn;
+    const qd_json_node *retriever, *ranked, *hybrid; /* as given; NULL: none */
+    const rank_plan *rank;                           /* lists that are combined; NULL: none */
+    struct search_request **leaves;                  /* by leaf of rank: a search of its own */
+    qd_str query_json; /* of the query, where the body has it elsewhere; n 0: it has not */
+    rank_rescores rescore_given;
+    search_rescore *rescores, *extra; /* nrescores; those of rank's extra rescorers */
+    uint32_t nrescores;
     search_sort sort;
     const qd_json_node *after; /* search_after, an array; NULL: none */
     search_collapse *collapse; /* NULL: none */
@@ -154,7 +171,15 @@ typedef struct search_request {
     int64_t terminate_after;
     int64_t batched_reduce_size;
     int64_t pre_filter, at_once; /* pre_filter_shard_size (0: not given), max_concurrent_shard_… */
-    bool query_only;             /* the body was read by qdi_search_query_body */
+    /* The node that the client asks: the body goes through the search pipeline of what it searches;
+     * set before the body is read. */
+    bool coordinates;
+    bool sampled; /* the pipeline says the size */
+    qd_str expression;
+    uint32_t options;
+    const search_pipeline *pipeline; /* NULL: none */
+    bool speaks_hybrid;              /* the body has the word: its query may be a hybrid one */
+    bool query_only;                 /* the body was read by qdi_search_query_body */
     search_show show;
     qd_aggs *aggs;
     search_boost *boosts;
@@ -299,8 +324,11 @@ typedef struct search_index {
     const qd_node *own;   /* with sections knn: the query alone; NULL: the request has none */
     const qd_node **knn;  /* by section: KNN, or MATCH_NONE */
     uint32_t nknn;
-    const qd_node *post;     /* NULL: none */
-    const qd_node **filters; /* of aliases: 0 or 1 */
+    const qd_node **rescores;    /* by rescorer */
+    const qd_node **extra;       /* by extra rescorer of a plan */
+    struct search_index *leaves; /* by leaf of a plan: the same index for its search */
+    const qd_node *post;         /* NULL: none */
+    const qd_node **filters;     /* of aliases: 0 or 1 */
     uint32_t nfilters;
     qd_str routing; /* of the aliases; empty: all shards */
     search_keys sort;
@@ -327,6 +355,11 @@ typedef struct search_scores {
     float *at;
     uint32_t n;
 } search_scores;
+
+/* A list of a plan's leaf: hits from .. from + n of a shard's. */
+typedef struct search_span {
+    uint32_t from, n;
+} search_span;
 
 typedef struct search_shard {
     struct search_run *run;
@@ -358,6 +391,8 @@ typedef struct search_shard {
     bool fetch_failed;
     search_hit *hits;
     uint32_t nhits;
+    search_span *lists; /* by leaf of a plan: hits of its lists stand one list behind the other */
+    float *extra;       /* by hit and extra query of a plan: its score, NaN: it does not match */
     uint64_t total;
     bool total_lower_bound, timed_out, terminated_early;
     float max_score;  /* NaN: unknown */
@@ -454,6 +489,45 @@ void qdi_search_knn_tell(search_run *x);
 /* All shards tell theirs, and are told how many of their best are among the nearest; nothing for
  * one shard. [worker] */
 int qdi_search_knn(search_run *x, qd_err *err);
+/* rank.c: what a retriever, "rank" or a query "hybrid" asks for becomes searches; after everything
+ * else of the request was read. */
+int qdi_rank_finish(search_request *r, qd_err *err);
+/* Binds the leaves of a plan to an index that is bound itself. */
+int qdi_rank_bind(search_run *x, search_index *ix, qd_err *err);
+/* The lists of a shard, and the total and aggregations of all of them together. [worker] */
+int qdi_rank_shard(search_run *x, search_shard *s, qd_err *err);
+/* Makes x->refs of the lists of all shards. */
+int qdi_rank_merge(search_run *x, qd_err *err);
+/* Queries whose scores each candidate of a plan has: rescorers, and behind them the post filter. */
+uint32_t qdi_rank_extra(const search_request *r);
+/* Refuses from an index what nodes of before level 5 do not know. */
+int qdi_rank_level(const search_run *x, const char *what, qd_err *err);
+
+/* rescore.c: reads the queries of rescorers; *out is an array in r's arena. */
+int qdi_rescore_read(search_request *r, const rank_rescore *const *given, uint32_t n,
+                     search_rescore **out, qd_err *err);
+/* What rescorers may not stand beside. */
+int qdi_rescore_check(const search_request *r, qd_err *err);
+/* Their trees in an index, within its limit of windows. */
+int qdi_rescore_bind(search_run *x, search_index *ix, const search_rescore *of, uint32_t n,
+                     const qd_node ***out, qd_err *err);
+/* Which of n ascending documents of a shard match, and their scores. [worker] */
+int qdi_rescore_test(const search_run *x, search_shard *s, const qd_node *node,
+                     const uint32_t *docs, uint32_t n, uint64_t *bits, float *scores, qd_err *err);
+/* Moves the best hits of a shard. [worker] */
+int qdi_rescore_shard(search_run *x, search_shard *s, qd_err *err);
+/* The plan of rescorer i for statistics of its terms. [worker] */
+int qdi_rescore_plan(const search_run *x, search_shard *s, const qd_node *node, qd_plan **out,
+                     qd_err *err);
+/* The explanation of a hit's score before rescorers becomes that of the score behind them. */
+int qdi_rescore_explain(struct search_hits *h, uint32_t i, struct qd_explanation **e, qd_err *err);
+/* A query of a request, as text: within its body or not. */
+int qdi_search_query_text(search_request *r, qd_str json, const qd_query **out, qd_err *err);
+/* The query phase of a shard that is open. [worker] */
+int qdi_search_shard_query(search_run *x, search_shard *s, qd_err *err);
+/* Limits that an index sets to a request. */
+int qdi_search_check_window(const search_run *x, const search_index *ix, qd_err *err);
+
 /* Sums the statistics of the query's terms over all shards into x->stats. [worker] */
 int qdi_search_dfs(search_run *x, qd_err *err);
 /* The newest searcher of a shard of this node into s->searcher, waiting for one that is just being
@@ -624,7 +698,7 @@ int qdi_search_aggs_fetch(void *arg, void *prepared, const qd_nested_level *leve
                           const qd_sort_hit *hits, uint32_t n, qd_arena *arena, qd_str *json,
                           qd_err *err);
 
-/* slow.c */
+/* profile.c: slow logs. */
 /* Tells the phase of a search on one shard, if it took long enough. */
 void qdi_slow_query(const search_run *x, const search_shard *s, uint64_t took_ns);
 /* The same of a fetch; total: hits that are fetched. */

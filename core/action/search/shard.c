@@ -205,6 +205,8 @@ static uint32_t hits_wanted(const search_run *x, const search_shard *s)
 {
     int64_t docs = qd_searcher_docs(s->searcher);
     int64_t k = x->r->from + x->r->size;
+    for (uint32_t i = 0; i < x->r->nrescores && k; i++)
+        if (x->r->rescores[i].of->window > k) k = x->r->rescores[i].of->window;
     return (uint32_t)(k < docs ? k : docs);
 }
 
@@ -447,7 +449,7 @@ static int collect(search_run *x, search_shard *s, bool hits, bool aggs, qd_err 
 
 /* --- the phase --- */
 
-static int query(search_run *x, search_shard *s, qd_err *err)
+static int one_list(search_run *x, search_shard *s, qd_err *err)
 {
     const search_request *r = x->r;
     bool aggs = s->index->aggs && !x->later; /* the first page has them */
@@ -463,6 +465,13 @@ static int query(search_run *x, search_shard *s, qd_err *err)
     if (!aggs || !s->index->post) return collect(x, s, true, aggs, err);
     rc = collect(x, s, true, false, err);
     return rc ? rc : collect(x, s, false, true, err);
+}
+
+int qdi_search_shard_query(search_run *x, search_shard *s, qd_err *err)
+{
+    if (x->r->rank) return qdi_rank_shard(x, s, err);
+    int rc = one_list(x, s, err);
+    return rc || !x->r->nrescores ? rc : qdi_rescore_shard(x, s, err);
 }
 
 int qdi_search_shard_open(search_shard *s, qd_err *err)
@@ -492,7 +501,7 @@ static int counted_query(search_run *x, search_shard *s)
     qd_shard_counts *c = s->shard ? qd_shard_counts_of(s->shard) : NULL;
     uint64_t begun = qd_env_mono_ns(x->a->env);
     if (c) atomic_fetch_add(&c->query_current, 1);
-    int rc = query(x, s, &s->err);
+    int rc = qdi_search_shard_query(x, s, &s->err);
     if (c) {
         atomic_fetch_sub(&c->query_current, 1);
         atomic_fetch_add(&c->query_total, 1);

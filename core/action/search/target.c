@@ -36,6 +36,7 @@ static void clear_result(search_shard *s)
     s->aggs = NULL;
     s->rc = 0;
     s->hits = NULL;
+    s->lists = NULL;
     s->json = NULL;
     s->nhits = 0;
     s->total = 0;
@@ -622,14 +623,18 @@ static int list_picks(search_run *x, const search_target *t, uint32_t *count, pi
         uint32_t *hits = qd_arena_alloc(x->arena, count[at] * sizeof *hits);
         if (!s->json) s->json = qd_arena_calloc(&s->arena, (s->nhits + 1ul) * sizeof *s->json);
         if (!hits || !s->json) return qd_err_nomem(err, "hits");
+        float *scores = x->r->rank ? qd_arena_alloc(x->arena, count[at] * sizeof *scores) : NULL;
+        if (x->r->rank && !scores) return qd_err_nomem(err, "hits");
         pick_of[at] = l->n;
         l->shards[l->n] = s;
-        l->picks[l->n++] = (search_picks){.shard = i, .at = hits, .doubles = x->doubles};
+        l->picks[l->n++] =
+            (search_picks){.shard = i, .at = hits, .doubles = x->doubles, .scores = scores};
     }
     for (uint32_t i = 0; i < x->nrefs; i++) {
         const search_ref *ref = &x->refs[i];
         if (!wanted(ref) || ref->shard->target != t) continue;
         search_picks *p = &l->picks[pick_of[ref->shard - x->shards]];
+        if (p->scores) ((float *)(uintptr_t)p->scores)[p->n] = ref->shard->hits[ref->at].score;
         ((uint32_t *)(uintptr_t)p->at)[p->n++] = ref->at;
     }
     return 0;

@@ -22,6 +22,7 @@ enum {
     PART_ASKS_KNN = 64, /* the next two only where a field has vectors */
     PART_NEAREST = 128
 };
+#define PICK_SCORES 0x10000u /* scores follow; only of lists that are combined */
 enum { RESULT_LOWER_BOUND = 1, RESULT_TIMED_OUT = 2, RESULT_TERMINATED = 4, RESULT_AGGS = 8 };
 
 /* --- a part --- */
@@ -274,6 +275,75 @@ void qdi_stats_write(const search_stat *s, uint32_t n, qd_writer *w)
     write_stats(&(search_part){.stats = (search_stat *)(uintptr_t)s, .nstats = n}, w);
 }
 
+/* --- lists of a plan --- */
+
+static void write_lists(const search_shard *s, qd_writer *w)
+{
+    const search_request *r = s->run->r;
+    uint32_t extra = qdi_rank_extra(r), leaves = s->lists ? r->rank->nleaves : 0;
+    qd_write_array(w, leaves);
+    for (uint32_t l = 0; l < leaves; l++) {
+        const search_keys *k = &s->index->leaves[l].sort;
+        qd_write_array(w, s->lists[l].n);
+        for (uint32_t i = s->lists[l].from; i < s->lists[l].from + s->lists[l].n; i++) {
+            const search_hit *h = &s->hits[i];
+            qd_write_varint(w, h->doc);
+            qd_write_float(w, h->score);
+            if (k->n) qd_sort_values_write(h->values, k->n, w);
+            if (r->leaves[l]->collapse) qd_sort_values_write(h->group, 1, w);
+            for (uint32_t e = 0; e < extra; e++) qd_write_float(w, s->extra[(size_t)i * extra + e]);
+        }
+    }
+}
+
+static void read_list_hit(qd_body_reader *r, search_shard *s, uint32_t leaf, search_hit *h)
+{
+    const search_index *ix = &s->index->leaves[leaf];
+    h->doc = (uint32_t)qd_read_varint_max(r, "hit.doc", UINT32_MAX);
+    h->score = qd_read_float(r, "hit.score");
+    if (ix->sort.n) h->values = qd_sort_values_read(r, ix->sort.n, &s->arena);
+    for (uint32_t v = 0; v < ix->sort.n && h->values; v++)
+        if (h->values[v].kind != ix->sort.keys[v].kind)
+            qd_body_reader_fail(r, "hit.sort", "is of another kind than its key");
+    if (!s->run->r->leaves[leaf]->collapse || qd_body_reader_bad(r)) return;
+    h->group = qd_sort_values_read(r, 1, &s->arena);
+    if (h->group && h->group->kind != ix->group.kind)
+        qd_body_reader_fail(r, "hit.group", "is of another kind than its field");
+}
+
+/* The lists come one by one, so that room for all their hits is made as they come. */
+static void read_lists(qd_body_reader *r, search_shard *s)
+{
+    const search_request *q = s->run->r;
+    uint32_t extra = qdi_rank_extra(q), n = 0, cap = 0;
+    uint32_t leaves = (uint32_t)qd_read_array(r, "lists", RANK_LEAVES_MAX, 1);
+    if (!leaves) return; /* it ended by its time */
+    if (leaves != q->rank->nleaves) qd_body_reader_fail(r, "lists", "are not those asked for");
+    s->lists = room(r, leaves, sizeof *s->lists, &s->arena);
+    for (uint32_t l = 0; l < leaves && !qd_body_reader_bad(r); l++) {
+        uint32_t more = (uint32_t)qd_read_array(r, "list", HITS_MAX, 5 + 4 * (size_t)extra);
+        s->lists[l] = (search_span){n, more};
+        if (n + more > cap) {
+            uint32_t grown = 2 * (n + more);
+            search_hit *hits = room(r, grown, sizeof *hits, &s->arena);
+            float *at = room(r, (size_t)grown * extra, sizeof *at, &s->arena);
+            if (!hits || !at) return;
+            if (n) memcpy(hits, s->hits, n * sizeof *hits);
+            if (n && extra) memcpy(at, s->extra, (size_t)n * extra * sizeof *at);
+            s->hits = hits;
+            s->extra = at;
+            cap = grown;
+        }
+        for (uint32_t i = 0; i < more && !qd_body_reader_bad(r); i++, n++) {
+            read_list_hit(r, s, l, &s->hits[n]);
+            for (uint32_t e = 0; e < extra; e++)
+                s->extra[(size_t)n * extra + e] = qd_read_float(r, "hit.extra");
+        }
+    }
+    s->nhits = qd_body_reader_bad(r) ? 0 : n;
+    s->json = NULL; /* they are fetched later */
+}
+
 /* --- results --- */
 
 static void write_result(const search_shard *s, bool aggs, qd_writer *w)
@@ -293,13 +363,16 @@ static void write_result(const search_shard *s, bool aggs, qd_writer *w)
     qd_write_varint(w, s->stale_ms > 0 ? (uint64_t)s->stale_ms : 0);
     qd_write_array(w, k ? k->n : 0);
     for (uint32_t i = 0; k && i < k->n; i++) qd_write_u8(w, (uint8_t)k->bound[i].kind);
-    qd_write_array(w, s->nhits);
-    for (uint32_t i = 0; i < s->nhits; i++) {
+    bool ranked = s->run->r->rank != NULL;
+    uint32_t hits = ranked ? 0 : s->nhits;
+    qd_write_array(w, hits);
+    for (uint32_t i = 0; i < hits; i++) {
         qd_write_float(w, s->hits[i].score);
         if (k && k->n) qd_sort_values_write(s->hits[i].values, k->n, w);
         if (s->run->r->collapse) qd_sort_values_write(s->hits[i].group, 1, w);
         qd_write_str(w, s->json ? s->json[i] : (qd_str){NULL, 0});
     }
+    if (ranked) write_lists(s, w);
     if (aggs && s->aggs) qd_aggs_partial_write(s->aggs, w);
 }
 
@@ -380,6 +453,7 @@ static int read_result(qd_body_reader *r, search_shard *s, qd_err *err)
         return s->rc;
     }
     read_hits(r, s);
+    if (s->run->r->rank && !qd_body_reader_bad(r)) read_lists(r, s);
     if (!(flags & RESULT_AGGS) || qd_body_reader_bad(r)) return qd_body_reader_check(r, err);
     if (!s->index->aggs) {
         qd_body_reader_fail(r, "aggregations", "were not asked for");
@@ -502,9 +576,10 @@ void qdi_picks_write(const search_picks *p, uint32_t n, qd_writer *w)
     qd_write_array(w, n);
     for (uint32_t i = 0; i < n; i++) {
         qd_write_varint(w, p[i].shard);
-        qd_write_varint(w, p[i].doubles);
+        qd_write_varint(w, p[i].doubles | (p[i].scores ? PICK_SCORES : 0));
         qd_write_array(w, p[i].n);
         for (uint32_t k = 0; k < p[i].n; k++) qd_write_varint(w, p[i].at[k]);
+        for (uint32_t k = 0; k < p[i].n && p[i].scores; k++) qd_write_float(w, p[i].scores[k]);
     }
 }
 
@@ -516,7 +591,9 @@ void qdi_picks_read(qd_body_reader *r, qd_arena *arena, search_picks **out, uint
         p[i].shard = (uint32_t)qd_read_varint_max(r, "pick.shard", UINT32_MAX);
         if (i && p[i].shard <= p[i - 1].shard)
             qd_body_reader_fail(r, "pick.shard", "is out of order");
-        p[i].doubles = (uint32_t)qd_read_varint_max(r, "pick.doubles", UINT16_MAX);
+        p[i].doubles = (uint32_t)qd_read_varint_max(r, "pick.doubles", PICK_SCORES | UINT16_MAX);
+        bool scored = p[i].doubles & PICK_SCORES;
+        p[i].doubles &= UINT16_MAX;
         p[i].n = (uint32_t)qd_read_array(r, "pick.hits", HITS_MAX, 1);
         if (!p[i].n) qd_body_reader_fail(r, "pick.hits", "is empty");
         uint32_t *at = room(r, p[i].n, sizeof *at, arena);
@@ -524,6 +601,10 @@ void qdi_picks_read(qd_body_reader *r, qd_arena *arena, search_picks **out, uint
             at[k] = (uint32_t)qd_read_varint_max(r, "pick.hit", UINT32_MAX);
         }
         p[i].at = at;
+        float *scores = scored ? room(r, p[i].n, sizeof *scores, arena) : NULL;
+        for (uint32_t k = 0; k < p[i].n && scores && !qd_body_reader_bad(r); k++)
+            scores[k] = qd_read_float(r, "pick.score");
+        p[i].scores = scores;
         qd_err_init(&p[i].err);
     }
     *out = p;

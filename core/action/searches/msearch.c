@@ -132,6 +132,9 @@ static int header(qd_request *q, qd_str line, one_search *s, qd_err *err)
 /* The search's body, and what parameters and header say besides. */
 static int read_search(one_search *s, qd_str body, qd_err *err)
 {
+    s->r.coordinates = true;
+    s->r.expression = s->index;
+    s->r.options = s->options;
     int rc = s->template ? qdi_search_template_body(&s->r, s->template, err)
                          : qdi_search_body(&s->r, body, err);
     if (!rc) rc = qdi_search_params(&s->r, err);

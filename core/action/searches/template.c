@@ -120,6 +120,9 @@ int qdi_api_search_template(qd_request *q, qd_response *r, qd_err *err)
     if (!rc) rc = qdi_search_template_read(&s, q->body, &t, err);
     if (!rc) rc = check(&t, err);
     if (!rc) rc = qd_param_bool(q, "profile", t.profile, &t.profile, err);
+    s.coordinates = true;
+    s.expression = qd_param(q, "index");
+    s.options = options;
     if (!rc) rc = qdi_search_template_body(&s, &t, err);
     if (!rc) rc = qdi_search_params(&s, err);
     if (!rc) rc = qdi_search_validate(&s, err);

@@ -18,7 +18,8 @@ typedef struct knn_query {
     bool opensearch;
     float *vector; /* numbers as given */
     uint32_t n;
-    qd_str hex; /* in place of them; p NULL: none */
+    qd_str hex;        /* in place of them; p NULL: none */
+    qd_str inner_hits; /* JSON; p NULL: none */
     bool has_k, has_candidates, has_similarity, has_min_score, has_distance;
     int32_t k, candidates;
     float similarity, min_score, distance;
@@ -101,7 +102,7 @@ static int read_value(qdi_reading *rd, qd_json_reader *r, qd_str key, knn_query 
 /* What other engines would do with a member that is known there. */
 static bool known_elsewhere(qd_str key)
 {
-    static const char *const names[] = {"query_vector_builder", "inner_hits", "expand_nested_docs",
+    static const char *const names[] = {"query_vector_builder", "expand_nested_docs",
                                         "visit_percentage"};
     for (size_t i = 0; i < QD_COUNT_OF(names); i++)
         if (qd_str_is(key, names[i])) return true;
@@ -160,6 +161,10 @@ static int read_member(qdi_reading *rd, qd_json_reader *r, qd_str key, knn_query
     if (known_elsewhere(key))
         return qd_json_err_at(r, err, QD_E_UNSUPPORTED,
                               "[%.*s] of [knn] is not supported by this version", QD_STR_ARG(key));
+    if (!q->opensearch && qd_str_is(key, "inner_hits") && r->event == QD_JSON_OBJECT) {
+        qd_str raw;
+        return qd_json_raw(r, &raw) ? qd_json_fail(r, err) : qdi_keep(rd, raw, &q->inner_hits, err);
+    }
     if (qd_str_is(key, q->opensearch ? "vector" : "query_vector"))
         return read_vector(rd, r, q, key, err);
     if (qd_str_is(key, q->opensearch ? "rescore" : "rescore_vector")) {
@@ -188,7 +193,8 @@ static int read_members(qdi_reading *rd, qd_json_reader *r, knn_query *q, qd_err
         if (rc) return rc;
         if ((ev = qdi_query_next(r, err)) < 0) return ev;
         bool names_field = ev == QD_JSON_OBJECT && !q->opensearch && !qd_str_is(key, "filter") &&
-                           !qd_str_is(key, "rescore_vector") && !known_elsewhere(key);
+                           !qd_str_is(key, "rescore_vector") && !qd_str_is(key, "inner_hits") &&
+                           !known_elsewhere(key);
         if (names_field) {
             if (q->base.field.p) return qdi_several_fields(r, &q->base, key, err);
             q->base.field = key;
@@ -319,10 +325,19 @@ static int check_field(const qdi_builder *b, const knn_query *q, const qd_field 
                           "to perform knn search on field [%.*s], its mapping must have [index] "
                           "set to [true]",
                           QD_STR_ARG(q->base.field));
-    if (f->nested.n || b->nested.n)
+    if (b->nested.n && qd_str_eq(b->nested, f->nested))
         return qd_err_set(err, QD_E_UNSUPPORTED,
-                          "[knn] on the field [%.*s] of nested objects is not supported by this "
-                          "version",
+                          "[knn] on the field [%.*s] within other queries of [nested] is not "
+                          "supported by this version: it stands in [nested] alone, or outside",
+                          QD_STR_ARG(q->base.field));
+    if (b->nested.n && !f->nested.n)
+        return qd_err_set(err, QD_E_ARG,
+                          "field [%.*s] of [knn] is not within the nested path [%.*s]",
+                          QD_STR_ARG(q->base.field), QD_STR_ARG(b->nested));
+    if (q->inner_hits.p && !f->nested.n)
+        return qd_err_set(err, QD_E_ARG,
+                          "[inner_hits] can only be used with nested knn queries: [%.*s] is not "
+                          "within a nested object",
                           QD_STR_ARG(q->base.field));
     return 0;
 }
@@ -352,6 +367,40 @@ static void choose_candidates(const knn_query *q, const qd_vector_field *v, qd_n
     n->candidates = given < CANDIDATES_MAX ? given : CANDIDATES_MAX;
 }
 
+/* Nested documents by their own vectors: all of them, for those that are asked of. */
+int qdi_knn_below(qdi_builder *b, const qd_node *n, const qd_node **out, qd_err *err)
+{
+    qd_node *x = qdi_query_node(b, n->kind, err);
+    if (!x) return QD_E_NOMEM;
+    *x = *n;
+    *out = x;
+    if (!qd_node_nearest(n)) return 0;
+    x->u.knn.filter = NULL;
+    x->u.knn.paths = NULL;
+    x->u.knn.npaths = x->u.knn.k = 0;
+    return 0;
+}
+
+/* The way down to the vectors, and what is shown of the nested documents that have them. */
+static int build_nested(qdi_builder *b, const knn_query *q, const qd_field *f, qd_node *n,
+                        qd_err *err)
+{
+    qd_query_inner i = {0};
+    uint32_t own;
+    if (!f->nested.n) return 0;
+    int rc = qd_mapping_nested_paths(b->c->mapping, b->nested, f->nested, b->arena, &n->u.knn.paths,
+                                     &n->u.knn.npaths, err);
+    if (!rc && !n->u.knn.npaths)
+        rc = qd_err_set(err, QD_E_ARG, "field [%.*s] of [knn] is not within the nested path [%.*s]",
+                        QD_STR_ARG(q->base.field), QD_STR_ARG(b->nested));
+    if (rc || !q->inner_hits.p) return rc;
+    i.paths = n->u.knn.paths;
+    i.n = n->u.knn.npaths;
+    rc = qdi_inner_add(b, i, f->nested, q->inner_hits, &own, err);
+    if (rc || own == QD_INNER_NONE) return rc;
+    return qdi_knn_below(b, n, &b->inner.at[own].node, err);
+}
+
 static int build(qdi_builder *b, const qd_query *query, const qd_node **out, qd_err *err)
 {
     const knn_query *q = (const knn_query *)query;
@@ -376,7 +425,7 @@ static int build(qdi_builder *b, const qd_query *query, const qd_node **out, qd_
     n->u.knn.has_min = q->has_similarity || q->has_min_score || q->has_distance;
     n->u.knn.min_score = n->u.knn.has_min ? least_score(v, q) : 0;
     *out = n;
-    return 0;
+    return build_nested(b, q, f, n, err);
 }
 
 const qd_query_type qdi_query_knn = {

@@ -127,6 +127,23 @@ static int add_inner(qdi_builder *b, const nested_query *x, uint32_t *number, qd
     return qdi_inner_add(b, i, x->path, x->inner_hits, number, err);
 }
 
+/* Around knn alone: the documents with the nearest nested ones, each once. */
+static int build_nearest(qdi_builder *b, const nested_query *x, uint32_t inner, const qd_node **out,
+                         qd_err *err)
+{
+    const qd_node *n;
+    int rc = qdi_build(b, x->query, &n, err);
+    if (rc) return rc;
+    const qd_node_knn *q = qd_node_nearest(n);
+    if (q && !(q->npaths && qd_str_eq(q->paths[q->npaths - 1], x->path)))
+        return qd_err_set(err, QD_E_ARG,
+                          "field [%.*s] of [knn] is not within the nested path [%.*s]",
+                          QD_STR_ARG(q->field), QD_STR_ARG(x->path));
+    if (inner != QD_INNER_NONE) rc = qdi_knn_below(b, n, &b->inner.at[inner].node, err);
+    *out = n;
+    return rc || x->score != QD_NESTED_NONE ? rc : qdi_constant_score(b, n, out, err);
+}
+
 static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err)
 {
     const nested_query *x = (const nested_query *)q;
@@ -144,6 +161,7 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     const qd_node *child;
     int rc = add_inner(b, x, &own, err);
     if (rc) return rc;
+    if (x->query->type == &qdi_query_knn) return build_nearest(b, x, own, out, err);
     b->nested = x->path;
     b->inner_in = own;
     rc = qdi_build(b, x->query, &child, err);

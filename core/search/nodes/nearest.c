@@ -4,6 +4,7 @@
  */
 #include "mapping/field.h"
 #include "mapping/vectors.h"
+#include "search/nested.h"
 #include "search/nodes/nearest_int.h"
 #include "segment/live.h"
 #include "segment/parts.h"
@@ -18,6 +19,17 @@
 _Static_assert(QD_VECTOR_PAD >= QD_VEC_LANES, "zeros behind a query");
 
 typedef qdi_finding finding;
+
+/* Where rows are of nested documents: a document is as near as the nearest of its own, which stand
+ * in a row. */
+struct qdi_parents {
+    qd_nested_level level;
+    qd_nested_counts counts; /* of the leaf under way */
+    uint32_t at;             /* the document under way, in its leaf; QD_NO_DOC: none */
+    uint32_t end;            /* behind its nested ones */
+    float best;
+};
+typedef struct qdi_parents parents;
 
 /* --- the filter ------------------------------------------------------------------------------- */
 
@@ -141,8 +153,8 @@ static void to_scores(const finding *f, const char *lengths, const uint32_t *at,
 
 /* --- segments --------------------------------------------------------------------------------- */
 
-static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *scores, uint32_t n,
-                qd_err *err)
+static int keep_own(finding *f, uint32_t base, const uint32_t *docs, const float *scores,
+                    uint32_t n, qd_err *err)
 {
     const qd_node_knn *q = f->q;
     for (uint32_t i = 0; i < n; i++) {
@@ -156,8 +168,37 @@ static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *sc
     return 0;
 }
 
+/* The document under way has no more nested ones. */
+static int keep_parent(finding *f, uint32_t base, qd_err *err)
+{
+    parents *p = f->parents;
+    uint32_t doc = p->at;
+    p->at = QD_NO_DOC;
+    return doc == QD_NO_DOC ? 0 : keep_own(f, base, &doc, &p->best, 1, err);
+}
+
+/* base: of the leaf of the documents that are found. */
+static int keep(finding *f, uint32_t base, const uint32_t *docs, const float *scores, uint32_t n,
+                qd_err *err)
+{
+    parents *p = f->parents;
+    int rc = 0;
+    if (!p) return keep_own(f, base, docs, scores, n, err);
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        if (p->at != QD_NO_DOC && docs[i] < p->end) {
+            if (scores[i] > p->best) p->best = scores[i];
+            continue;
+        }
+        rc = keep_parent(f, base, err);
+        p->at = qd_nested_parent(&p->counts, 0, docs[i]);
+        p->end = qd_nested_first(&p->counts, 0, p->at + 1);
+        p->best = scores[i];
+    }
+    return rc;
+}
+
 /* Rows [from, from + n) of a leaf. */
-static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, const uint64_t *bits,
+static int scan_block(finding *f, uint32_t base, const qd_vectors *v, const uint64_t *bits,
                       uint32_t from, uint32_t n, qd_err *err)
 {
     const qd_part_bytes *b = v->bytes;
@@ -183,7 +224,7 @@ static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, cons
         const uint32_t *places = m == rows ? NULL : at;
         measure(f, p[0], places, m, &x);
         to_scores(f, p[1], places, m, &x);
-        rc = keep(f, leaf->base, docs, x.f, m, err);
+        rc = keep(f, base, docs, x.f, m, err);
     }
     b->release(b);
     return rc;
@@ -191,9 +232,8 @@ static int scan_block(finding *f, const qd_leaf *leaf, const qd_vectors *v, cons
 
 const uint64_t *qdi_nearest_bits(const finding *f, const qd_leaf *leaf)
 {
-    return f->passed    ? f->passed + f->first[leaf->index]
-           : leaf->live ? qd_live_bits(leaf->live)
-                        : NULL;
+    if (f->passed) return f->passed + f->first[leaf->index];
+    return leaf->live ? qd_live_bits(leaf->live) : NULL;
 }
 
 #define CHOSEN 256u /* rows that are read at once */
@@ -239,9 +279,10 @@ int qdi_nearest_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, const
     return rc;
 }
 
-static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_err *err)
+/* bits: the documents of the rows that are looked at; NULL: all. */
+static int scan_rows(finding *f, uint32_t base, const qd_vectors *v, const uint64_t *bits,
+                     qd_err *err)
 {
-    const uint64_t *bits = qdi_nearest_bits(f, leaf);
     uint64_t most = BLOCK_BYTES / v->row ? BLOCK_BYTES / v->row : 1;
     uint32_t block = most < BLOCK_ROWS ? (uint32_t)most : BLOCK_ROWS;
     int rc = 0;
@@ -250,24 +291,28 @@ static int scan_rows(finding *f, const qd_leaf *leaf, const qd_vectors *v, qd_er
     for (uint32_t at = 0; at < v->rows && !rc; at += block) {
         if (f->p->o.task) rc = qd_task_poll(f->p->o.task);
         if (!rc)
-            rc = scan_block(f, leaf, v, bits, at, v->rows - at < block ? v->rows - at : block, err);
+            rc = scan_block(f, base, v, bits, at, v->rows - at < block ? v->rows - at : block, err);
     }
     return rc;
 }
 
-static int search_part(finding *f, const qd_leaf *leaf, const qd_part_reader *r, qd_err *err)
+/* Nested rows are all looked at: a graph of them finds the nearest objects, of fewer documents. */
+static int search_part(finding *f, const qd_leaf *leaf, uint32_t base, const uint64_t *bits,
+                       const qd_part_reader *r, qd_err *err)
 {
     const qd_vectors *v = qd_vectors_of(r);
     const qd_vector_field *of = f->q->vectors;
     bool done = false;
     if (v->dims != of->dims || v->element != of->element)
         return v->bytes->corrupt(v->bytes, 0, QD_STR("kind of the vectors"), err);
-    int rc = f->q->k ? qdi_nearest_by_graph(f, leaf, r, &done, err) : 0;
+    int rc = f->q->k && !f->parents ? qdi_nearest_by_graph(f, leaf, r, &done, err) : 0;
     v->bytes->release(v->bytes);
-    return rc || done ? rc : scan_rows(f, leaf, v, err);
+    return rc || done ? rc : scan_rows(f, base, v, bits, err);
 }
 
-static int search_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
+/* rows: the leaf that has the field; base: of the leaf of the documents that are found. */
+static int scan_leaf(finding *f, const qd_leaf *leaf, uint32_t base, const uint64_t *bits,
+                     qd_err *err)
 {
     uint32_t number = qd_segment_field_find(leaf->segment, f->q->field);
     const qd_part_info *info =
@@ -283,11 +328,70 @@ static int search_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
     if (rc) return rc;
     rc = qd_part_open(&view, &type, &reader, err);
     if (!rc) {
-        rc = search_part(f, leaf, reader, err);
+        rc = search_part(f, leaf, base, bits, reader, err);
         type.vt->close(reader);
     }
     qd_part_view_close(&view);
     return rc;
+}
+
+/* Those of the nested documents of a leaf whose document is looked at. */
+static int allowed_below(finding *f, const qd_leaf *leaf, uint32_t below, const uint64_t **out,
+                         qd_err *err)
+{
+    const uint64_t *bits = qdi_nearest_bits(f, leaf);
+    *out = NULL;
+    if (!bits) return 0;
+    uint64_t *to = qd_arena_calloc(&f->scratch, (below / 64 + 1ul) * sizeof *to);
+    if (!to) return qd_err_nomem(err, "knn search");
+    const qd_nested_counts *c = &f->parents->counts;
+    for (uint32_t at = 0; at < leaf->docs; at += 64) {
+        uint32_t n = leaf->docs - at < 64 ? leaf->docs - at : 64, firsts[65];
+        if (!bits[at >> 6]) continue;
+        qd_children_firsts(&c->children[0], at, n, firsts);
+        for (uint32_t l = 1; l < c->n; l++)
+            for (uint32_t d = 0; d <= n; d++)
+                firsts[d] = qd_children_first(&c->children[l], firsts[d]);
+        for (uint32_t d = 0; d < n; d++) {
+            if (!(bits[at >> 6] >> d & 1)) continue;
+            for (uint32_t i = firsts[d]; i < firsts[d + 1]; i++)
+                to[i >> 6] |= (uint64_t)1 << (i & 63);
+        }
+    }
+    *out = to;
+    return 0;
+}
+
+static int search_below(finding *f, const qd_leaf *leaf, qd_err *err)
+{
+    parents *p = f->parents;
+    const qd_leaf *rows = qd_nested_level_leaf(&p->level, leaf);
+    const uint64_t *bits;
+    if (!rows) return 0;
+    qd_reads *reads = qd_reads_make(&f->scratch, f->p->account);
+    if (!reads) return qd_err_nomem(err, "knn search");
+    p->at = QD_NO_DOC;
+    int rc = qd_nested_counts_make(&p->counts, p->level.n, &f->scratch, err);
+    if (!rc) rc = qd_nested_counts_read(&p->counts, &p->level, leaf, reads, err);
+    if (!rc) rc = allowed_below(f, leaf, rows->docs, &bits, err);
+    if (!rc) rc = scan_leaf(f, rows, leaf->base, bits, err);
+    return rc ? rc : keep_parent(f, leaf->base, err);
+}
+
+static int search_leaf(finding *f, const qd_leaf *leaf, qd_err *err)
+{
+    if (f->parents) return search_below(f, leaf, err);
+    return scan_leaf(f, leaf, leaf->base, qdi_nearest_bits(f, leaf), err);
+}
+
+/* *found false: there is no nested document of the path. */
+static int open_parents(finding *f, parents *p, bool *found, qd_err *err)
+{
+    *found = true;
+    if (!f->q->npaths) return 0;
+    f->parents = p;
+    return qd_nested_level_open(f->p->searcher, f->q->paths, f->q->npaths, &f->scratch, &p->level,
+                                found, err);
 }
 
 /* --- the result ------------------------------------------------------------------------------- */
@@ -348,9 +452,13 @@ int qdi_nearest_find(qd_plan *p, const qd_node_knn *q, const qdi_nearest **out, 
     if (q->vectors->element != QD_ELEMENT_BIT)
         f.length = qd_vectors_magnitude(q->vectors->element, q->vectors->dims, q->row);
     qd_arena_init(&f.scratch, p->account, 0);
-    int rc = q->k ? qd_topk_init(&f.top, q->k < docs ? q->k : docs, &f.scratch) : 0;
-    if (rc) rc = qd_err_nomem(err, "knn search");
-    if (!rc) rc = run_filter(&f, err);
+    parents below;
+    bool found;
+    int rc = open_parents(&f, &below, &found, err);
+    if (!found) leaves = 0;
+    if (!rc && q->k && qd_topk_init(&f.top, q->k < docs ? q->k : docs, &f.scratch))
+        rc = qd_err_nomem(err, "knn search");
+    if (!rc && leaves) rc = run_filter(&f, err);
     for (uint32_t i = 0; i < leaves && !rc; i++)
         rc = search_leaf(&f, qd_searcher_leaf(p->searcher, i), err);
     if (!rc)
