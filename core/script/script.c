@@ -76,6 +76,11 @@ qd_script *qd_script_get(qd_script *s)
     return s;
 }
 
+qd_str qd_script_source(const qd_script *s)
+{
+    return s->source;
+}
+
 void qd_script_put(qd_script *s)
 {
     if (s && atomic_fetch_sub(&s->refs, 1) == 1) script_free(s);

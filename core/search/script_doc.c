@@ -39,6 +39,8 @@ struct qd_script_doc {
     struct qd_script_batch *batch; /* NULL: it runs one by one */
     bool tried;
     qd_script_lane *lanes, **columns;
+    int (*emit)(void *arg, const qd_sv *v, uint32_t n, qd_err *err);
+    void *emit_arg;
 };
 
 static int open_column(qd_script_doc *d, const qd_field *f, column **out, qd_err *err)
@@ -322,6 +324,25 @@ int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err)
         rc = qd_err_nomem(err, "a script");
     if (!rc) qd_script_params_fix(params);
     return rc;
+}
+
+static int emitted(void *self, const qd_sv *v, uint32_t n, qd_err *err)
+{
+    qd_script_doc *d = self;
+    return d->emit ? d->emit(d->emit_arg, v, n, err) : 0;
+}
+
+void qd_script_doc_emit(qd_script_doc *d,
+                        int (*emit)(void *arg, const qd_sv *v, uint32_t n, qd_err *err), void *arg)
+{
+    d->emit = emit;
+    d->emit_arg = arg;
+    d->x.host.emit = emitted;
+}
+
+bool qd_script_doc_reads_source(const qd_script_doc *d)
+{
+    return qd_str_find_str(qd_script_source(d->bind->script), QD_STR("_source")) >= 0;
 }
 
 qd_script_exec *qd_script_doc_exec(qd_script_doc *d)

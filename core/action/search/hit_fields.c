@@ -5,6 +5,7 @@
 #include "engine/document.h"
 #include "mapping/doc_stored.h"
 #include "mapping/geo_read.h"
+#include "search/runtime/runtime.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,7 +90,7 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     }
     if (f && qd_field_shows_column(f)) {
         const qd_json_node *shown = NULL;
-        rc = qd_field_show_column(f, h->index->meta->mapping, v->i64, v->bytes, v->n, h->arena,
+        rc = qd_field_show_column(f, h->index->context.mapping, v->i64, v->bytes, v->n, h->arena,
                                   h->task, &shown, err);
         for (; !rc && shown; shown = shown->next) qd_json_raw_value(w, shown->raw);
         return rc;
@@ -144,6 +145,7 @@ typedef struct from_source {
     qd_str level;             /* path of the nested object; n 0: none */
     const search_field *spec;
     uint32_t number; /* of the spec */
+    uint32_t hit;    /* of h */
     const qd_field *f;
     const qd_date_format *format;
     qd_geo_format geo; /* of points */
@@ -206,8 +208,8 @@ static void emit_shown(from_source *s, const qd_json_node *n)
 {
     const qd_json_node *v = NULL;
     if (n->type == QD_JSON_T_NULL || s->rc) return;
-    int rc = qd_field_show_source(s->f, s->h->index->meta->mapping, n->raw, s->h->arena, s->h->task,
-                                  &v, s->err);
+    int rc = qd_field_show_source(s->f, s->h->index->context.mapping, n->raw, s->h->arena,
+                                  s->h->task, &v, s->err);
     for (; !rc && v; v = v->next) {
         begin_value(s);
         qd_json_raw_value(s->w, v->raw);
@@ -280,7 +282,7 @@ static void emit_node(void *arg, const qd_json_node *n)
 /* The nested object that the field's values stand in. */
 static qd_str level_of(const search_hits *h, const qd_field *f)
 {
-    return qd_mapping_nested_of(h->index->meta->mapping, qd_field_source(f));
+    return qd_mapping_nested_of(h->index->context.mapping, qd_field_source(f));
 }
 
 typedef struct gathering {
@@ -296,7 +298,7 @@ static int add_levels(void *arg, const qd_field *f)
     search_hits *h = g->h;
     const qd_str *paths;
     uint32_t n;
-    g->rc = qd_mapping_nested_paths(h->index->meta->mapping, QD_STR(""), level_of(h, f), h->arena,
+    g->rc = qd_mapping_nested_paths(h->index->context.mapping, QD_STR(""), level_of(h, f), h->arena,
                                     &paths, &n, g->err);
     for (uint32_t i = 0; i < n && !g->rc; i++) {
         uint32_t k = 0;
@@ -324,13 +326,25 @@ static int find_levels(search_hits *h, qd_err *err)
     if (h->levels_known) return 0;
     h->levels_known = true;
     qdi_identity_get(h->x->a, &id);
-    if (id.opensearch || !qd_mapping_has_nested(h->index->meta->mapping)) return 0;
+    if (id.opensearch || !qd_mapping_has_nested(h->index->context.mapping)) return 0;
     for (uint32_t k = 0; k < h->show->nfields && !g.rc; k++)
-        (void)qd_mapping_match(h->index->meta->mapping, h->show->fields[k].field, add_levels, &g);
+        (void)qd_mapping_match(h->index->context.mapping, h->show->fields[k].field, add_levels, &g);
     return g.rc;
 }
 
 static void write_nested(void *arg, const qd_json_node *n);
+
+/* Values of a runtime field, which stand in a column of the hit. */
+static int runtime_field(from_source *s)
+{
+    for (uint32_t c = 0; c < s->h->ncolumns && !s->level.n; c++) {
+        if (s->h->column_fields[c] != s->f) continue;
+        if (!s->h->got[s->hit].columns[c].n) return 0;
+        begin_value(s);
+        return write_column(s->h, s->hit, c, s->w, s->err);
+    }
+    return 0;
+}
 
 static int source_field(void *arg, const qd_field *f)
 {
@@ -348,7 +362,9 @@ static int source_field(void *arg, const qd_field *f)
     if (!s->rc && f->value_class == QD_VALUE_GEO)
         s->rc = qd_geo_format_of(s->spec->format, QD_GEO_GEOJSON, &s->geo, s->err);
     if (s->rc) return 1;
-    if (f->constant && f->fixed.p) { /* whatever the document says */
+    if (f->runtime) {
+        s->rc = runtime_field(s);
+    } else if (f->constant && f->fixed.p) { /* whatever the document says */
         begin_value(s);
         qd_json_str(s->w, f->fixed);
     } else if (!f->constant) {
@@ -362,7 +378,7 @@ static int source_field(void *arg, const qd_field *f)
 static int write_level(from_source *s)
 {
     search_hits *h = s->h;
-    const qd_mapping *m = h->index->meta->mapping;
+    const qd_mapping *m = h->index->context.mapping;
     for (s->number = 0; s->number < h->show->nfields && !s->rc; s->number++) {
         s->spec = &h->show->fields[s->number];
         const qd_field *key = NULL;
@@ -441,7 +457,7 @@ static int stored_field(void *arg, const qd_field *f)
 static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, target *to,
                         qd_json_writer *w, qd_err *err)
 {
-    const qd_mapping *m = h->index->meta->mapping;
+    const qd_mapping *m = h->index->context.mapping;
     const qd_fetched *g = &h->got[i];
     qd_json_node *root = NULL;
     qd_str values = {NULL, 0};
@@ -512,7 +528,7 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
     dropped d = {.to = w, .s = {.h = h, .root = root}};
     qd_buf_init(&d.nowhere, NULL, 16 << 20);
     for (uint32_t k = 0; k < v->n; k++) {
-        const qd_field *f = qd_mapping_field(h->index->meta->mapping, v->bytes[k]);
+        const qd_field *f = qd_mapping_field(h->index->context.mapping, v->bytes[k]);
         if (!f || !comes_from_source(h->show, f->name)) continue;
         d.s.f = f;
         d.listed = false;
@@ -541,7 +557,7 @@ int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {
         if ((rc = find_levels(h, err)) || (rc = qd_json_parse(h->arena, g->source, 0, &root, err)))
             return rc;
-        from_source f = {.h = h, .root = root, .w = w, .to = &top, .err = err};
+        from_source f = {.h = h, .hit = i, .root = root, .w = w, .to = &top, .err = err};
         rc = write_level(&f);
     }
     if (!rc && s->nstored && !s->none) rc = write_stored(h, i, root, &top, w, err);
@@ -549,6 +565,7 @@ int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *
         begin_fields(&top.open, w);
         rc = qdi_script_field_write(h, i, k, w, err);
     }
+    if (!rc) rc = qd_runtime_status(h->searcher, err);
     if (rc) return rc;
     if (top.open) qd_json_object_end(w);
     if (root && s->nfields) write_dropped(h, i, root, w);
