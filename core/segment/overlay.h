@@ -16,9 +16,10 @@ typedef struct qd_overlay_buffer qd_overlay_buffer;
 QD_MUST_CHECK
 int qd_overlay_buffer_make(uint8_t type, uint32_t docs, qd_account *account,
                            qd_overlay_buffer **out, qd_err *err);
-/* Adds a value of doc, which never falls: a number of an I64 column, bytes of an ORDINAL one. */
+/* Adds a value of doc, which never falls: a number of an I64 column. */
 QD_MUST_CHECK
 int qd_overlay_buffer_i64(qd_overlay_buffer *b, uint32_t doc, int64_t v, qd_err *err);
+/* The same of bytes. */
 QD_MUST_CHECK
 int qd_overlay_buffer_str(qd_overlay_buffer *b, uint32_t doc, qd_str v, qd_err *err);
 /* Takes back what doc has, the last one that was added to. */
