@@ -108,6 +108,12 @@ static int find(qd_script_doc *d, int slot, qd_str name, column **out, qd_err *e
         int rc = qd_mapping_find(d->bind->mapping, name, &d->arena, &f, err);
         if (rc) return rc;
     }
+    if (!f && qd_str_is(name, "_seq_no")) { /* no mapping has it, all documents do */
+        qd_field *own = qd_arena_alloc(&d->arena, sizeof *own);
+        if (!own) return qd_err_nomem(err, "a column for a script");
+        qd_field_bare(own, QD_STR("long"), QD_STR("_seq_no"));
+        f = own;
+    }
     int rc = refuse(f, name, err);
     if (!rc) rc = open_column(d, f, out, err);
     if (rc) return rc;

@@ -110,6 +110,8 @@ static int call_plain(qdp_compiler *c, qdp_node *n, int dst)
 static int call_static(qdp_compiler *c, qdp_node *n, int owner, qd_str name, int dst)
 {
     uint32_t top = c->f->top;
+    if (owner == QDI_T_PROCESSORS && c->p->context != QD_SCRIPT_INGEST)
+        return qdp_fail(c, n->pos, NULL, "cannot resolve symbol [Processors]");
     const qdp_method *m = qdp_static_find(owner, name, n->nargs);
     if (!m) {
         if (n->kind == N_NEW)

@@ -93,10 +93,16 @@ typedef struct making {
     qd_err *err;
 } making;
 
-/* May the run of a document be left out? What ends a search ends it. */
+/* May the run of a document be left out? Not where it used up what a run may have: others would,
+ * too. */
 static bool goes_on(const making *m, int rc)
 {
-    return m->sink.of->goes_on && rc == QD_E_ARG;
+    const qd_err *root = m->err;
+    while (root->cause) root = root->cause;
+    const char *type = qd_err_es_type(root);
+    bool spent =
+        strcmp(type, "painless_error") == 0 || strcmp(type, "circuit_breaking_exception") == 0;
+    return m->sink.of->goes_on && rc == QD_E_ARG && !spent;
 }
 
 static int run_script(making *m, uint32_t doc)
