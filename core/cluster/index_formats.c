@@ -4,6 +4,7 @@
  */
 #include "base/features.h"
 #include "cluster/index_formats_int.h"
+#include "query/runtime.h"
 
 /* Older nodes know neither newer field types nor the segments of plugins' ones. They took
  * similarities without effect: an index that had some (before, or NULL) may still get fields. */
@@ -21,7 +22,7 @@ int qdi_check_formats(const qd_state *s, const qd_mapping *before, const qd_mapp
     qd_str what = {"", 0};
     const char *type = "";
     uint32_t level = m ? qd_mapping_level(m, &what, &type, &f) : 0;
-    if (level <= s->features) return 0;
+    if (level <= s->features) return m ? qd_runtime_check(m, err) : 0;
     const qd_analyzer *used[3] = {NULL};
     if (f) used[0] = f->index_analyzer, used[1] = f->search_analyzer;
     if (f) used[2] = f->search_quote_analyzer;

@@ -147,6 +147,8 @@ struct qdi_build {
 /* QD_E_ES_PARSE "[property] reason" with the details of Elasticsearch; property NULL: none. */
 int qdi_arg_fail(const qdi_build *b, const char *property, qd_err *err, const char *fmt, ...)
     QD_PRINTF(4, 5);
+/* Adds the processor to the details of an error. */
+void qdi_arg_details(const qdi_build *b, const char *property, qd_err *err);
 /* The same around an error that is set: its text is the reason. */
 int qdi_arg_wrap(const qdi_build *b, const char *property, qd_err *err);
 /* Is it one that every processor has: tag, if …? */

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void details(const qdi_build *b, const char *property, qd_err *err)
+void qdi_arg_details(const qdi_build *b, const char *property, qd_err *err)
 {
     if (!err) return;
     if (b->type) qd_err_detail_str(err, "processor_type", qd_str_c(b->type));
@@ -20,7 +20,7 @@ int qdi_arg_fail(const qdi_build *b, const char *property, qd_err *err, const ch
     va_end(ap);
     int rc = property ? qd_err_set(err, QD_E_ES_PARSE, "[%s] %s", property, text)
                       : qd_err_set(err, QD_E_ES_PARSE, "%s", text);
-    details(b, property, err);
+    qdi_arg_details(b, property, err);
     return rc;
 }
 

@@ -113,6 +113,10 @@ int qdi_script_make(const qdi_build *b, const char *property, const qd_json_node
     qdi_script *s = *out = qd_arena_calloc(b->a, sizeof *s);
     if (!s || qd_arena_on_reset(b->a, release, s)) return qd_err_nomem(err, "pipeline");
     int rc = compile(b, property, n, s, err);
+    if (rc == QD_E_ARG && err && strcmp(qd_err_es_type(err), "script_exception") == 0) {
+        qdi_arg_details(b, property, err); /* as it is */
+        return rc;
+    }
     return rc && rc != QD_E_NOMEM ? qdi_arg_wrap(b, property, err) : rc;
 }
 

@@ -48,10 +48,11 @@ void qd_doc_parser_free(qd_doc_parser *p)
 /* --- new fields
  * ------------------------------------------------------------------------------------ */
 
-static int add_fresh(qd_doc_parser *p, qd_str path, qd_str definition, qd_err *err)
+static int add_fresh(qd_doc_parser *p, qd_str path, qd_str definition, bool runtime, qd_err *err)
 {
     qd_str kept = qd_arena_str(&p->d.arena, definition);
-    new_field f = {path, kept, qd_json_key_hash(path)};
+    new_field f = {path, kept, qd_json_key_hash(path), runtime};
+    p->redefined |= runtime; /* the update has them beside the others */
     if (!kept.p || qd_vec_push(&p->fresh, p->d.account, f)) return qd_err_nomem(err, "new fields");
     return 0;
 }
@@ -78,18 +79,20 @@ int qdi_doc_define(doc *d, const qd_field *f, qd_str definition, qd_err *err)
 {
     qd_doc_parser *p = (qd_doc_parser *)d; /* its first member */
     p->redefined = true;
-    return find_fresh(p, f->name) ? 0 : add_fresh(p, f->name, definition, err);
+    return find_fresh(p, f->name) ? 0 : add_fresh(p, f->name, definition, false, err);
 }
 
-static int define(qd_doc_parser *p, qd_str path, qd_str name, const char *kind,
+static int define(qd_doc_parser *p, const unknown *u, const char *kind,
                   const qd_date_format *format, qd_err *err)
 {
+    bool runtime = u->dynamic == QD_DYNAMIC_RUNTIME;
+    qd_str path = u->path;
     if (find_fresh(p, path)) return 0;
     if ((int64_t)p->fresh.n > p->d.m->settings.total_fields_limit) return too_many(p, err);
     qd_buf_reset(&p->scratch);
-    int rc = qdi_dynamic_definition(p->d.m, path, name, kind, format, &p->scratch);
+    int rc = qdi_dynamic_definition(p->d.m, path, u->name, kind, format, &runtime, &p->scratch);
     if (rc) return qd_err_nomem(err, "new fields");
-    return add_fresh(p, path, qd_buf_view(&p->scratch), err);
+    return add_fresh(p, path, qd_buf_view(&p->scratch), runtime, err);
 }
 
 static int strict(qd_doc_parser *p, const unknown *t, qd_err *err)
@@ -120,7 +123,7 @@ static int new_scalar(qd_doc_parser *p, const unknown *t, qd_err *err)
         kind = qdi_dynamic_string_kind(p->d.m, p->d.r.text, &format);
         break;
     }
-    return define(p, t->path, t->name, kind, format, err);
+    return define(p, t, kind, format, err);
 }
 
 /* --- scalars
@@ -196,7 +199,7 @@ static int copy_to(qd_doc_parser *p, const qd_field *f, qd_err *err)
                      .dynamic = p->d.m->root->dynamic};
         if (t.dynamic == QD_DYNAMIC_STRICT)
             rc = strict(p, &t, err);
-        else if (t.dynamic == QD_DYNAMIC_TRUE)
+        else if (t.dynamic != QD_DYNAMIC_FALSE && !qdi_runtime_find(p->d.m, t.path))
             rc = new_scalar(p, &t, err);
     }
     return rc;
@@ -314,6 +317,10 @@ static int new_target(qd_doc_parser *p, qd_str parent, qd_str key, qd_dynamic dy
         u->path = qd_arena_printf(&p->d.arena, "%.*s.%.*s", QD_STR_ARG(parent), QD_STR_ARG(key));
     }
     if (!u->path.p) return qd_err_nomem(err, "new fields");
+    if (p->d.m->nruntime && qdi_runtime_find(p->d.m, u->path)) { /* which is not indexed */
+        *t = (target){.kind = TARGET_SKIP};
+        return 0;
+    }
     for (size_t i = 0; i < key.n; i++) {
         if (key.p[i] == '.') u->name = qd_str_sub(key, i + 1, key.n);
     }
@@ -430,7 +437,7 @@ static int value_for_new(qd_doc_parser *p, const target *t, qd_err *err)
     if (u->dynamic == QD_DYNAMIC_STRICT) return strict(p, u, err);
     if (ev == QD_JSON_ARRAY) return push(p, t, true);
     if (ev != QD_JSON_OBJECT) return new_scalar(p, u, err);
-    int rc = define(p, u->path, u->name, "object", NULL, err);
+    int rc = define(p, u, "object", NULL, err);
     if (rc) return rc;
     /* what a template makes of an object decides about its fields: the next pass sees to them */
     const new_field *f = find_fresh(p, u->path);
@@ -572,6 +579,22 @@ static int parse_once(qd_doc_parser *p, const qd_mapping *m, const qd_doc_input 
     return qdi_doc_wrap(&p->d, rc, err);
 }
 
+/* Those of one kind. */
+static void write_fresh(qd_doc_parser *p, bool runtime)
+{
+    qd_buf *b = &p->update;
+    bool some = false;
+    for (size_t i = 0; i < p->fresh.n; i++) {
+        const new_field *f = &p->fresh.at[i];
+        if (f->runtime != runtime) continue;
+        (void)qd_buf_c(b, some ? ",\"" : "\"");
+        qd_json_escape(b, f->path);
+        (void)qd_buf_c(b, "\":");
+        (void)qd_buf_str(b, f->definition);
+        some = true;
+    }
+}
+
 /* Adds the new fields of a pass to the update, which stays a complete mapping. */
 static int write_update(qd_doc_parser *p, qd_err *err)
 {
@@ -583,12 +606,13 @@ static int write_update(qd_doc_parser *p, qd_err *err)
     } else {
         (void)qd_buf_c(b, "{\"properties\":{");
     }
-    for (size_t i = 0; i < p->fresh.n; i++) {
-        (void)qd_buf_c(b, i ? ",\"" : "\"");
-        qd_json_escape(b, p->fresh.at[i].path);
-        (void)qd_buf_c(b, "\":");
-        (void)qd_buf_str(b, p->fresh.at[i].definition);
-    }
+    write_fresh(p, false);
+    for (size_t i = 0; i < p->fresh.n; i++)
+        if (p->fresh.at[i].runtime) { /* never beside an earlier pass: see above */
+            (void)qd_buf_c(b, "},\"runtime\":{");
+            write_fresh(p, true);
+            break;
+        }
     (void)qd_buf_c(b, "}}");
     return qd_buf_status(b) ? qd_err_nomem(err, "new fields") : 0;
 }

@@ -40,6 +40,7 @@ typedef struct frame {
 typedef struct new_field {
     qd_str path, definition;
     uint64_t hash;
+    bool runtime;
 } new_field;
 
 struct qd_doc_parser {

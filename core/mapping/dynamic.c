@@ -59,10 +59,17 @@ static int template_param(const qd_json_node *c, template_def *t, qd_err *err)
         if (t->regex || qd_str_is(v, "simple")) return 0;
         return qd_err_set(err, QD_E_ARG, "No matching pattern matched on [%.*s]", QD_STR_ARG(v));
     }
-    if (qd_str_is(c->key, "mapping")) {
+    if (qd_str_is(c->key, "mapping") || qd_str_is(c->key, "runtime")) {
         if (c->type != QD_JSON_T_OBJECT)
-            return qd_err_set(err, QD_E_MAPPER_PARSING, "[mapping] must be an object");
+            return qd_err_set(err, QD_E_MAPPER_PARSING, "[%.*s] must be an object",
+                              QD_STR_ARG(c->key));
+        if (t->mapping)
+            return qd_err_set(err, QD_E_MAPPER_PARSING,
+                              "mapping and runtime cannot be both specified in the same dynamic "
+                              "template [%.*s]",
+                              QD_STR_ARG(t->name));
         t->mapping = c;
+        t->runtime = qd_str_is(c->key, "runtime");
         return 0;
     }
     return qd_err_set(err, QD_E_ARG, "Illegal dynamic template parameter: [%.*s]",
@@ -190,7 +197,8 @@ static void fill_in(qd_buf *b, qd_str s, qd_str name, const char *type)
 static void template_definition(const template_def *t, qd_str name, const char *kind,
                                 const qd_date_format *format, qd_buf *out)
 {
-    const char *type = usual_type(kind);
+    bool string = strcmp(kind, "string") == 0;
+    const char *type = !t->runtime ? usual_type(kind) : string ? "keyword" : kind;
     qd_json_reader r = QD_JSON_READER(out->account);
     qd_json_writer w;
     qd_buf text;
@@ -244,12 +252,19 @@ static void template_definition(const template_def *t, qd_str name, const char *
  * ------------------------------------------------------------------------------------ */
 
 int qdi_dynamic_definition(const qd_mapping *m, qd_str path, qd_str name, const char *kind,
-                           const qd_date_format *format, qd_buf *out)
+                           const qd_date_format *format, bool *runtime, qd_buf *out)
 {
+    bool is_object = strcmp(kind, "object") == 0;
     for (uint32_t i = 0; i < m->def->ntemplates; i++) {
         const template_def *t = &m->def->templates[i];
-        if (!template_fits(t, path, name, kind)) continue;
+        if ((t->runtime && is_object) || !template_fits(t, path, name, kind)) continue;
+        *runtime = t->runtime;
         template_definition(t, name, kind, format, out);
+        return qd_buf_status(out);
+    }
+    *runtime &= !is_object;
+    if (*runtime) {
+        qdi_runtime_dynamic(kind, format, out);
         return qd_buf_status(out);
     }
     qd_json_writer w;

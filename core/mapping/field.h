@@ -58,7 +58,8 @@ typedef enum qd_exists_by {
     QD_EXISTS_ALWAYS,     /* all documents have the value of the mapping */
 } qd_exists_by;
 
-struct qd_vector_field; /* mapping/vectors.h */
+struct qd_vector_field;  /* mapping/vectors.h */
+struct qd_runtime_field; /* mapping/runtime/runtime.h */
 struct qd_part_type;
 struct qd_field_conf;
 struct qd_field_type; /* row of the table of types, mapping/type_int.h */
@@ -122,7 +123,8 @@ typedef struct qd_field {
     int64_t null_i64; /* and as encoded value */
     uint8_t null_ip[16];
 
-    const struct qd_vector_field *vectors; /* NULL: its values are none */
+    const struct qd_vector_field *vectors;  /* NULL: its values are none */
+    const struct qd_runtime_field *runtime; /* which makes it at search; NULL: documents have it */
 
     /* of a type with an index part (sdk field.h) */
     const struct qd_part_type *part;  /* NULL: none */

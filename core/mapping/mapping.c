@@ -255,6 +255,31 @@ static int compile_field(compiler *c, const qd_field_def *d, qd_str name, const 
     return 0;
 }
 
+int qdi_runtime_field(struct compiler *c, const qd_field_def *d, qd_str name,
+                      const qd_runtime_field *of, qd_field **out, qd_err *err)
+{
+    field_builder b = {
+        .arena = &c->m->arena, .analyzers = c->m->analyzers, .settings = &c->m->settings};
+    qd_field *f = qd_arena_calloc(b.arena, sizeof *f);
+    if (!f) return qd_err_nomem(err, "mapping");
+    f->type = d->type;
+    f->value_class = d->type->value_class;
+    f->number = d->type->number;
+    f->dates = d->type->dates;
+    f->name = f->shown = name;
+    f->leaf = d->name;
+    f->def = d;
+    f->runtime = of;
+    f->id = UINT32_MAX; /* documents cannot have it */
+    int rc = apply_params(c, f, err);
+    f->indexed = f->norms = f->stored = false;
+    f->doc_values = true;
+    if (!rc) rc = d->type->finish(&b, f, err);
+    exists_how(f);
+    *out = f;
+    return rc;
+}
+
 /* --- objects
  * ---------------------------------------------------------------------------------------- */
 
@@ -269,6 +294,7 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, const o
     o->path = path;
     o->dynamic = d->dynamic >= 0 ? (qd_dynamic)d->dynamic : dynamic;
     o->enabled = d->enabled != TRI_FALSE;
+    c->m->makes_runtime |= o->dynamic == QD_DYNAMIC_RUNTIME;
     o->nested = d->nested ? o : in ? in->nested : NULL;
     o->above = d->nested ? in->nested : NULL;
     o->in_parent = d->in_parent == TRI_TRUE;
@@ -475,7 +501,7 @@ static int resolve_aliases(compiler *c, qd_err *err)
 static int check_limits(const compiler *c, size_t old_count, uint32_t dynamic_new, qd_err *err)
 {
     const qd_mapping_settings *s = &c->m->settings;
-    size_t count = c->fields.n - c->nhidden + c->objects.n - 1;
+    size_t count = c->fields.n - c->nhidden + c->objects.n - 1 + c->m->def->runtime.n;
     if (count > old_count && (int64_t)count > s->total_fields_limit) {
         if (dynamic_new) {
             return qd_err_set(
@@ -610,12 +636,15 @@ static int find_stamp(qd_mapping *m, qd_err *err)
 static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_new, qd_err *err)
 {
     qd_mapping *m = c->m;
+    for (uint32_t i = 0; i < m->def->ntemplates; i++)
+        m->makes_runtime |= m->def->templates[i].runtime;
     int rc = compile_object(c, m->def->root, (qd_str){"", 0}, NULL, &m->root, err);
     if (rc) return wrap_parse_error(rc, err);
     size_t before = 0;
     if (c->old) {
         for (uint32_t i = 0; i <= c->old->names_mask; i++) before += c->old->names[i].hash != 0;
         before -= c->old->nfields - c->old->nnamed;
+        before += c->old->def->runtime.n;
     }
     if (reason == QD_MAPPING_UPDATE) rc = check_limits(c, before, dynamic_new, err);
     if (rc == 0) rc = list_nested(c, reason, err);
@@ -624,6 +653,7 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = resolve_copy_to(c, err);
     for (size_t i = 0; i < c->fields.n; i++) m->stores |= c->fields.at[i]->stored;
     if (rc == 0) rc = resolve_aliases(c, err);
+    if (rc == 0) rc = qdi_runtime_compile(c, m, err);
     if (rc == 0) rc = find_stamp(m, err);
     if (rc == 0) rc = dynamic_formats(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
@@ -678,6 +708,7 @@ int qd_mapping_parse(qd_str json, const qd_analyzers *analyzers,
                                                              reason == QD_MAPPING_RECOVERY},
                                           &m->arena, json, &m->def, err),
                          err);
+    if (rc == 0) rc = wrap_parse_error(qdi_runtime_check(&m->def->runtime, err), err);
     if (rc == 0) rc = compile(m, NULL, reason, 0, err);
     if (rc == 0) rc = render(m, err);
     if (rc)
@@ -793,6 +824,30 @@ int qd_mapping_with_graphs(const qd_mapping *old, const qd_mapping *before, bool
     return rc;
 }
 
+int qd_mapping_with_runtime(const qd_mapping *old, const qd_json_node *runtime, qd_mapping **out,
+                            qd_err *err)
+{
+    qd_mapping *m = new_mapping(old->analyzers, &old->settings);
+    qd_str text = m ? qd_arena_str(&m->arena, runtime->raw) : (qd_str){NULL, 0};
+    qd_json_node *own;
+    runtime_defs more = {0};
+    const qdi_type_source from = {qd_analyzers_plugins(old->analyzers), false};
+    int rc = text.p ? read_stored(m, old->json, &m->def, err) : qd_err_nomem(err, "mapping");
+    if (rc == 0) rc = qd_json_parse(&m->arena, text, 0, &own, err);
+    if (rc == 0) rc = qdi_runtime_read(&from, &m->arena, own, &more, err);
+    if (rc == 0) rc = qdi_runtime_check(&more, err);
+    if (rc == 0 && qdi_runtime_merge(&m->arena, &m->def->runtime, &more))
+        rc = qd_err_nomem(err, "mapping");
+    if (rc == 0) rc = compile(m, old, QD_MAPPING_RECOVERY, 0, err);
+    if (rc == 0) rc = render(m, err);
+    if (m) m->version = old->version;
+    if (rc)
+        qd_mapping_unref(m);
+    else
+        *out = m;
+    return rc;
+}
+
 qd_mapping *qd_mapping_ref(const qd_mapping *m)
 {
     qd_mapping *x = (qd_mapping *)m; /* counting does not change what others see */
@@ -819,7 +874,9 @@ void qd_mapping_unref(const qd_mapping *m)
 
 const qd_field *qd_mapping_field(const qd_mapping *m, qd_str name)
 {
-    const qd_field *f = qdi_mapping_any(m, name);
+    const qd_field *f = m->nruntime ? qdi_runtime_find(m, name) : NULL;
+    if (f) return f;
+    f = qdi_mapping_any(m, name);
     return f && !f->hidden ? f : NULL;
 }
 

@@ -19,6 +19,7 @@ typedef enum qd_dynamic {
     QD_DYNAMIC_TRUE,
     QD_DYNAMIC_FALSE,
     QD_DYNAMIC_STRICT,
+    QD_DYNAMIC_RUNTIME, /* new fields are runtime fields */
 } qd_dynamic;
 
 /* Index settings that mappings depend on. Start from qd_mapping_settings_default. */

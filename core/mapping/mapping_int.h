@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "mapping/mapping.h"
+#include "mapping/runtime/runtime_int.h"
 #include "mapping/type_int.h"
 #include <stdatomic.h>
 
@@ -39,11 +40,13 @@ typedef struct template_def {
     qd_str match[16], unmatch[16], path_match[16], path_unmatch[16];
     uint32_t nmatch, nunmatch, npath_match, npath_unmatch;
     const qd_json_node *mapping; /* object */
+    bool runtime;                /* it makes runtime fields: `mapping` is "runtime" */
 } template_def;
 
 /* Everything that the JSON says. p = NULL or unset: not given. */
 typedef struct mapping_def {
     object_def *root;
+    runtime_defs runtime;
     tri date_detection, numeric_detection;
     qd_str *date_formats; /* dynamic_date_formats */
     uint32_t ndate_formats;
@@ -106,8 +109,12 @@ struct qd_mapping {
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
     uint32_t ndate_formats;
-    bool stores;       /* a field is stored */
-    bool similarities; /* a field has one, or there is a default */
+    const qd_runtime_field **runtime; /* nruntime */
+    qd_field **runtime_fields;        /* that they make, by name: nruntime_fields */
+    uint32_t nruntime, nruntime_fields;
+    bool makes_runtime; /* dynamic mapping may make runtime fields */
+    bool stores;        /* a field is stored */
+    bool similarities;  /* a field has one, or there is a default */
 };
 
 /* What building a field needs. */
@@ -185,9 +192,10 @@ const child *qdi_object_child(const object *o, uint64_t hash, qd_str name);
 int qdi_template_read(qd_arena *a, const qd_json_node *n, template_def *out, qd_err *err);
 /* Definition of a new field as JSON, for a value of the given kind ("string", "long", "double",
  * "boolean", "date", "object"), appended to out; 1 when a template says that it is not to be
- * mapped. format: of a date that was detected. */
+ * mapped. format: of a date that was detected. *runtime: the object's rule is `runtime`; then,
+ * that the definition is one of a runtime field. */
 int qdi_dynamic_definition(const qd_mapping *m, qd_str path, qd_str name, const char *kind,
-                           const qd_date_format *format, qd_buf *out);
+                           const qd_date_format *format, bool *runtime, qd_buf *out);
 /* What a string is for dynamic mapping. */
 const char *qdi_dynamic_string_kind(const qd_mapping *m, qd_str text,
                                     const qd_date_format **format);

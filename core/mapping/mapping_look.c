@@ -61,8 +61,14 @@ const qd_similarity *qd_mapping_similarity(const qd_mapping *m, qd_str field)
 int qd_mapping_match(const qd_mapping *m, qd_str pattern, int (*fn)(void *arg, const qd_field *f),
                      void *arg)
 {
-    for (uint32_t i = 0; i < m->nnamed; i++) {
-        const qd_field *f = m->fields[m->by_name[i]];
+    uint32_t r = 0;
+    for (uint32_t i = 0; i < m->nnamed || r < m->nruntime_fields;) {
+        const qd_field *f = i < m->nnamed ? m->fields[m->by_name[i]] : NULL;
+        int order = 1;
+        if (!f || r < m->nruntime_fields)
+            order = f ? qd_str_cmp(m->runtime_fields[r]->shown, f->shown) : -1;
+        if (order <= 0) f = m->runtime_fields[r++]; /* it hides a field of its name */
+        i += order >= 0;
         if (!qd_json_simple_match(pattern, f->shown)) continue;
         int rc = fn(arg, f);
         if (rc) return rc;
@@ -172,6 +178,12 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, 
         *what = m->fields[i]->name;
         *type = qd_field_type_name(m->fields[i]);
         *f = m->fields[i];
+    }
+    if ((m->nruntime || m->makes_runtime) && level < QD_FEATURES_SEARCH_0_3) {
+        level = QD_FEATURES_SEARCH_0_3;
+        *what = m->nruntime ? m->runtime[0]->name : QD_STR("dynamic");
+        *type = "runtime";
+        *f = NULL;
     }
     if (m->stamp && level < QD_FEATURES_TYPES_0_2) {
         level = QD_FEATURES_TYPES_0_2;

@@ -172,6 +172,7 @@ int qdi_mapping_merge(qd_arena *a, mapping_def *into, const mapping_def *from, q
 {
     int rc = merge_object(a, into->root, from->root, (qd_str){"", 0}, true, err);
     if (rc) return rc;
+    if (qdi_runtime_merge(a, &into->runtime, &from->runtime)) return qd_err_nomem(err, "mapping");
     if (from->date_detection != TRI_UNSET) into->date_detection = from->date_detection;
     if (from->numeric_detection != TRI_UNSET) into->numeric_detection = from->numeric_detection;
     if (from->meta.p) into->meta = from->meta;

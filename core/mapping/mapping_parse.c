@@ -405,10 +405,9 @@ static int read_dynamic(const qd_json_node *n, int *out, qd_err *err)
         *out = QD_DYNAMIC_TRUE;
     else if (qd_str_is(text, "false"))
         *out = QD_DYNAMIC_FALSE;
-    else if (qd_str_is(text, "runtime")) {
-        return qd_err_set(err, QD_E_MAPPER_PARSING,
-                          "[dynamic: runtime] is not supported: runtime fields are not available");
-    } else {
+    else if (qd_str_is(text, "runtime"))
+        *out = QD_DYNAMIC_RUNTIME;
+    else {
         (void)qd_err_set(err, QD_E_ARG,
                          "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
                          QD_STR_ARG(text.p ? text : n->raw));
@@ -644,7 +643,8 @@ static int read_templates(qd_arena *a, const qd_json_node *n, mapping_def *d, qd
     return 0;
 }
 
-static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err *err)
+static int root_param(const qdi_type_source *from, qd_arena *a, const qd_json_node *c,
+                      mapping_def *d, qd_err *err)
 {
     static const char *const taken[] = {"dynamic", "enabled", "properties", "subobjects"};
     bool truth;
@@ -675,10 +675,7 @@ static int root_param(qd_arena *a, const qd_json_node *c, mapping_def *d, qd_err
         d->meta = compact(a, c);
         return d->meta.p ? 0 : qd_err_nomem(err, "mapping");
     }
-    if (qd_str_is(c->key, "runtime")) {
-        if (c->type == QD_JSON_T_OBJECT && c->n == 0) return 0;
-        return qd_err_set(err, QD_E_MAPPER_PARSING, "runtime fields are not available");
-    }
+    if (qd_str_is(c->key, "runtime")) return qdi_runtime_read(from, a, c, &d->runtime, err);
     return qd_err_set(err, QD_E_MAPPER_PARSING,
                       "Root mapping definition has unsupported parameters:  [%.*s : %.*s]",
                       QD_STR_ARG(c->key), QD_STR_ARG(c->raw));
@@ -706,7 +703,7 @@ int qdi_mapping_read(const qdi_type_source *from, qd_arena *a, qd_str json, mapp
     if (!d->root) return qd_err_nomem(err, "mapping");
     rc = read_object(from, a, body, d->root, true, 0, err);
     for (const qd_json_node *c = body->first; c && rc == 0; c = c->next)
-        rc = root_param(a, c, d, err);
+        rc = root_param(from, a, c, d, err);
     *out = d;
     return rc;
 }

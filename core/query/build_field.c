@@ -81,7 +81,7 @@ static int add_matching(void *arg, const qd_field *f)
 {
     expansion *x = arg;
     qdi_field found = {.cls = QDI_F_MAPPED, .name = f->name, .f = f};
-    if (!f->indexed) return 0;
+    if (!f->indexed && !f->runtime) return 0;
     return add_one(x->b, x->to, found, x->boost, x->suffix, x->err);
 }
 
@@ -104,6 +104,16 @@ int qdi_fields_check(qdi_builder *b, const qdi_fields *to, qd_err *err)
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
+
+int qdi_runtime_allowed(const qdi_builder *b, const qdi_field *f, qd_err *err)
+{
+    if (!f->f || !f->f->runtime || b->limits.allow_expensive) return 0;
+    int rc = qd_err_set(err, QD_E_ARG,
+                        "queries cannot be executed against runtime fields while "
+                        "[search.allow_expensive_queries] is set to [false].");
+    qd_err_type(err, "exception", 0);
+    return rc;
+}
 
 static int need_index_or_column(const qdi_field *f, qd_err *err)
 {
@@ -358,7 +368,8 @@ int qdi_field_term(qdi_builder *b, const qdi_field *f, qd_query_value v, bool ca
 {
     qd_str term;
     int64_t number;
-    int rc;
+    int rc = qdi_runtime_allowed(b, f, err);
+    if (rc) return rc;
     switch (f->cls) {
     case QDI_F_NONE:
         return qdi_query_none(b, out, err);
@@ -425,6 +436,8 @@ static int value_terms(qdi_builder *b, const qdi_field *f, const qd_query_value 
 int qdi_field_terms(qdi_builder *b, const qdi_field *f, const qd_query_value *v, uint32_t n,
                     const qd_node **out, qd_err *err)
 {
+    int denied = qdi_runtime_allowed(b, f, err);
+    if (denied) return denied;
     if (f->cls == QDI_F_ID) return ids(b, v, n, out, err);
     if (f->cls == QDI_F_INDEX) {
         bool yes = false;
@@ -525,6 +538,8 @@ int qdi_field_range(qdi_builder *b, const qdi_field *f, const qdi_range *g, cons
 {
     qd_point p[2];
     qd_value_ctx ctx = {.now_ms = b->c->now_ms, .scratch = b->c->analysis};
+    int denied = qdi_runtime_allowed(b, f, err);
+    if (denied) return denied;
     if (f->cls == QDI_F_NONE) return qdi_query_none(b, out, err);
     if (!g->has_from && !g->has_to) return qdi_field_exists(b, f->name, out, err);
     if (f->f && f->f->constant) return qdi_constant_range(b, f, g, out, err);
@@ -622,8 +637,10 @@ int qdi_field_exists(qdi_builder *b, qd_str name, const qd_node **out, qd_err *e
     qd_node *n;
     if (qd_str_find(name, '*') >= 0) return exists_any(b, name, out, err);
     switch (f.cls) {
-    case QDI_F_MAPPED:
-        return exists_one(b, f.f, out, err);
+    case QDI_F_MAPPED: {
+        int rc = qdi_runtime_allowed(b, &f, err);
+        return rc ? rc : exists_one(b, f.f, out, err);
+    }
     case QDI_F_NONE:
         if (!qd_mapping_is_object(b->c->mapping, name)) return qdi_query_none(b, out, err);
         name = qd_arena_printf(b->arena, "%.*s.*", QD_STR_ARG(name));

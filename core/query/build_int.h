@@ -138,6 +138,8 @@ typedef struct qdi_fields {
 
 /* A field by name. */
 qdi_field qdi_field_find(qdi_builder *b, qd_str name);
+/* Queries of runtime fields may not be allowed: search.allow_expensive_queries. */
+int qdi_runtime_allowed(const qdi_builder *b, const qdi_field *f, qd_err *err);
 /* Text as a term of the key that f is (qd_field.slice). */
 QD_MUST_CHECK
 int qdi_field_keyed(qdi_builder *b, const qdi_field *f, qd_str text, qd_str *out, qd_err *err);

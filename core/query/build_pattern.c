@@ -135,6 +135,22 @@ static int fuzzy_options(qdi_builder *b, const qdi_pattern *p, qd_node *n, const
     return 0;
 }
 
+/* Without an index the entries of the column's dictionary are tested. */
+static int by_column(qdi_builder *b, const qdi_field *f, const qd_node *pattern,
+                     const qd_node **out, qd_err *err)
+{
+    if (pattern->kind != QD_NATIVE_PATTERN) { /* the word itself */
+        qd_query_value v = {pattern->u.term.term, true};
+        return qdi_field_term(b, f, v, false, out, err);
+    }
+    qd_node *check = qdi_query_node(b, QD_NATIVE_CHECK, err);
+    if (!check) return QD_E_NOMEM;
+    check->u.check.field = f->name;
+    check->u.check.pattern = &pattern->u.pattern;
+    *out = check;
+    return 0;
+}
+
 int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, qd_str text,
                       bool normalize, const qd_node **out, qd_err *err)
 {
@@ -149,7 +165,9 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     if (f->f && f->f->constant) return qdi_constant_pattern(b, f, p, text, out, err);
     if (!qdi_field_is_string(f)) return wrong_type(b, f, p->kind, err);
     if (f->f && f->f->slice.n && p->kind != QD_PATTERN_PREFIX) return not_keyed(f, p->kind, err);
-    if (f->f && !f->f->indexed)
+    int denied = qdi_runtime_allowed(b, f, err);
+    if (denied) return denied;
+    if (f->f && !f->f->indexed && !f->f->doc_values)
         return qd_err_set(err, QD_E_ARG, "Cannot search on field [%.*s] since it is not indexed.",
                           QD_STR_ARG(f->name));
     if (f->f && f->f->prefixes && p->kind == QD_PATTERN_PREFIX) {
@@ -175,6 +193,7 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     if (!rc && f->f && f->f->slice.n)
         rc = qdi_field_keyed(b, f, n->u.pattern.text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);
+    if (!rc && f->f && !f->f->indexed && !f->f->grams) return by_column(b, f, *out, out, err);
     if (!rc && f->f && f->f->phrases_apart) rc = qdi_constant_score(b, *out, out, err);
     return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }

@@ -37,7 +37,8 @@ int qd_script_batch_make(const qd_script *s, const uint8_t *kinds, const qd_sv *
 uint32_t qd_script_batch_regs(const struct qd_script_batch *b);
 /* Does it read the column? */
 bool qd_script_batch_reads(const struct qd_script_batch *b, uint32_t field);
-/* Runs it; false: a document makes the script throw, which running it alone tells. */
+/* Runs it; out has the bits of longs where the context emits longs. false: a document makes the
+ * script throw, which running it alone tells. */
 bool qd_script_batch_run(const struct qd_script_batch *b, const qd_script_block *in, double *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include "script/script.h"
 #include "runtime/sync.h"
 #include "script/batch.h"
+#include "script/expression/engine.h"
 #include "script/mustache/engine.h"
 #include "script/painless/engine.h"
 #include <stdatomic.h>
@@ -35,7 +36,8 @@ static struct {
     uint64_t compilations, evictions;
 } cache = {.lock = QD_MUTEX_INIT};
 
-const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache, NULL};
+const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache,
+                                                 &qd_script_expression, NULL};
 
 static const qd_script_context_info contexts[] = {
 #define QD_SCRIPT_CONTEXT(id, name, vars, result, emit, method) {name, vars, result, emit, method},
@@ -74,6 +76,11 @@ qd_script *qd_script_get(qd_script *s)
 {
     atomic_fetch_add(&s->refs, 1);
     return s;
+}
+
+qd_str qd_script_source(const qd_script *s)
+{
+    return s->source;
 }
 
 void qd_script_put(qd_script *s)

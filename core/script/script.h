@@ -175,6 +175,8 @@ int qd_script_compile_ref(const qd_script_ref *ref, qd_script_context c, qd_scri
 qd_script *qd_script_get(qd_script *s);
 /* One user less; NULL is fine. */
 void qd_script_put(qd_script *s);
+/* Its source. */
+qd_str qd_script_source(const qd_script *s);
 /* The fields that the script names as doc['f']. */
 uint32_t qd_script_fields(const qd_script *s, const qd_str **names);
 /* Does it read a variable? */

@@ -15,6 +15,8 @@ typedef struct column {
     qd_dict_reader *dict; /* of strings */
     qd_sv *values;        /* of the present document */
     uint32_t cap;
+    uint32_t count, doc; /* values of that document, read in that epoch (0: of none) */
+    uint64_t epoch;
     qd_arena texts;  /* of the present document */
     bool plain;      /* each document of the segment has one value */
     int64_t *window; /* of a block of documents, decoded */
@@ -36,9 +38,12 @@ struct qd_script_doc {
     } * vectors; /* fields of vectors that were asked for */
     qd_script_exec x;
     uint32_t doc;
+    uint64_t epoch;                /* counts what was forgotten */
     struct qd_script_batch *batch; /* NULL: it runs one by one */
     bool tried;
     qd_script_lane *lanes, **columns;
+    int (*emit)(void *arg, const qd_sv *v, uint32_t n, qd_err *err);
+    void *emit_arg;
 };
 
 static int open_column(qd_script_doc *d, const qd_field *f, column **out, qd_err *err)
@@ -105,6 +110,12 @@ static int find(qd_script_doc *d, int slot, qd_str name, column **out, qd_err *e
             }
         int rc = qd_mapping_find(d->bind->mapping, name, &d->arena, &f, err);
         if (rc) return rc;
+    }
+    if (!f && qd_str_is(name, "_seq_no")) { /* no mapping has it, all documents do */
+        qd_field *own = qd_arena_alloc(&d->arena, sizeof *own);
+        if (!own) return qd_err_nomem(err, "a column for a script");
+        qd_field_bare(own, QD_STR("long"), QD_STR("_seq_no"));
+        f = own;
     }
     int rc = refuse(f, name, err);
     if (!rc) rc = open_column(d, f, out, err);
@@ -215,6 +226,10 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
         return values_of_vector(d, f, out, err);
     }
     if (rc) return rc;
+    if (c->epoch == d->epoch && c->doc == d->doc) { /* as a loop asks again */
+        *out = (qd_script_values){.n = c->count, .v = c->values};
+        return 0;
+    }
     *out = (qd_script_values){0};
     if (c->rd) rc = qd_column_values(c->rd, d->doc, &v, &n, err);
     if (rc || !n) return rc;
@@ -231,6 +246,7 @@ static int values_of(void *self, int slot, qd_str name, qd_script_values *out, q
         rc = c->dict ? text(c, c->values[i].i, &c->values[i], err)
                      : number(d, c, c->values[i].i, &c->values[i]);
     *out = (qd_script_values){.n = n, .v = c->values};
+    if (!rc) c->count = n, c->doc = d->doc, c->epoch = d->epoch;
     return rc == QD_E_NOMEM && !(err && err->code) ? qd_err_nomem(err, "values for a script") : rc;
 }
 
@@ -265,6 +281,7 @@ int qd_script_doc_open(const qd_script_bind *b, const struct qd_segment *segment
     d->bind = b;
     d->segment = segment;
     d->account = account;
+    d->epoch = 1;
     qd_arena_init(&d->arena, account, 0);
     qd_arena_init(&d->params, account, 0);
     qd_script_exec_open(&d->x, b->script, account);
@@ -282,6 +299,7 @@ void qd_script_doc_forget(qd_script_doc *d)
 {
     const qd_str *names;
     uint32_t n = qd_script_fields(d->bind->script, &names);
+    d->epoch++;
     if (d->x.arena.chunk) qd_arena_reset(&d->x.arena);
     for (uint32_t i = 0; i < n; i++)
         if (d->slots[i] && d->slots[i]->texts.chunk) qd_arena_reset(&d->slots[i]->texts);
@@ -322,6 +340,25 @@ int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err)
         rc = qd_err_nomem(err, "a script");
     if (!rc) qd_script_params_fix(params);
     return rc;
+}
+
+static int emitted(void *self, const qd_sv *v, uint32_t n, qd_err *err)
+{
+    qd_script_doc *d = self;
+    return d->emit ? d->emit(d->emit_arg, v, n, err) : 0;
+}
+
+void qd_script_doc_emit(qd_script_doc *d,
+                        int (*emit)(void *arg, const qd_sv *v, uint32_t n, qd_err *err), void *arg)
+{
+    d->emit = emit;
+    d->emit_arg = arg;
+    d->x.host.emit = emitted;
+}
+
+bool qd_script_doc_reads_source(const qd_script_doc *d)
+{
+    return qd_str_find_str(qd_script_source(d->bind->script), QD_STR("_source")) >= 0;
 }
 
 qd_script_exec *qd_script_doc_exec(qd_script_doc *d)

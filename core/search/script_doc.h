@@ -32,6 +32,11 @@ void qd_script_doc_forget(qd_script_doc *d);
 /* What params._source is for the next run: a document's source. */
 QD_MUST_CHECK
 int qd_script_doc_source(qd_script_doc *d, qd_str json, qd_err *err);
+/* Who takes what the script emits; at first nobody. */
+void qd_script_doc_emit(qd_script_doc *d,
+                        int (*emit)(void *arg, const qd_sv *v, uint32_t n, qd_err *err), void *arg);
+/* Does the script name _source? Then qd_script_doc_source comes before each run. */
+bool qd_script_doc_reads_source(const qd_script_doc *d);
 /* Its run, for variables beside doc and _score. */
 qd_script_exec *qd_script_doc_exec(qd_script_doc *d);
 /* The script of n ascending documents at once, at most QD_SCRIPT_BATCH, with their scores (NULL: it

@@ -27,6 +27,8 @@ struct qd_searcher {
     _Atomic(struct qdi_nested_entry *) nested;
     qd_account *account;
     uint64_t id;
+    void (*gone)(void *owner);
+    void *owner;
     uint32_t n, docs, live_docs;
     qd_leaf leaves[];
 };
@@ -73,6 +75,19 @@ void qd_searcher_fielddata_by(qd_searcher *s, qd_account *account)
     for (uint32_t i = 0; i < s->n; i++) s->leaves[i].fielddata = account;
 }
 
+void qd_searcher_stand_for(qd_searcher *s, const qd_searcher *base, void (*gone)(void *owner),
+                           void *owner)
+{
+    s->id = base->id;
+    s->gone = gone;
+    s->owner = owner;
+}
+
+void *qd_searcher_owner(const qd_searcher *s)
+{
+    return s->owner;
+}
+
 qd_searcher *qd_searcher_ref(qd_searcher *s)
 {
     QD_CHECK(s, SEARCHER_MAGIC);
@@ -96,6 +111,7 @@ void qd_searcher_unref(qd_searcher *s)
     }
     qdi_ordinals_free(atomic_load(&s->ordinals));
     s->magic = 0;
+    if (s->gone) s->gone(s->owner);
     qd_free(s);
 }
 

@@ -44,6 +44,12 @@ int qd_searcher_make(struct qd_segment *const *segments, struct qd_live *const *
                      qd_account *account, qd_searcher **out, qd_err *err);
 /* Who pays for fielddata that searches build over s; before s is shared. */
 void qd_searcher_fielddata_by(qd_searcher *s, qd_account *account);
+/* s shows what base shows, with more: it has base's number, so that answers over either are kept as
+ * one; gone(owner) is called when it goes. Before s is shared. */
+void qd_searcher_stand_for(qd_searcher *s, const qd_searcher *base, void (*gone)(void *owner),
+                           void *owner);
+/* Who stands behind it; NULL: nobody. [any] */
+void *qd_searcher_owner(const qd_searcher *s);
 /* One more reference; returns s. [any] */
 qd_searcher *qd_searcher_ref(qd_searcher *s);
 /* One reference less; the last one drops the segments. NULL is fine. [any] */

@@ -4,6 +4,7 @@
 #include "segment/fielddata/fielddata_int.h"
 #include "segment/ids/ids_int.h"
 #include "segment/nested/nested_int.h"
+#include "segment/overlay/overlay_int.h"
 #include "segment/parts/parts_int.h"
 #include "segment/points/points_int.h"
 #include "segment/segment_int.h"
@@ -11,6 +12,10 @@
 
 static void destroy(qd_segment *s)
 {
+    if (s->overlay) {
+        qdi_overlay_close(s);
+        return;
+    }
     qdi_nested_close(s);
     qdi_fielddata_free(s->fielddata);
     qd_mutex_fini(&s->fielddata_lock);
@@ -150,19 +155,31 @@ const qd_ids *qd_segment_ids(const qd_segment *s)
 
 const qd_field_info *qd_segment_field(const qd_segment *s, uint32_t i)
 {
-    qd_assert(i < s->nfields);
+    if (QD_UNLIKELY(i >= s->nfields)) {
+        qd_assert(s->overlay && i - s->nfields < s->overlay->of.n);
+        return &s->overlay->of.fields[i - s->nfields];
+    }
     return &s->fields[i];
 }
 
 const qd_index_stats *qd_segment_index_stats(const qd_segment *s, uint32_t i)
 {
-    qd_assert(i < s->nfields);
+    static const qd_index_stats none;
+    if (QD_UNLIKELY(i >= s->nfields)) {
+        qd_assert(s->overlay);
+        return &none;
+    }
     return &s->stats[i];
 }
 
 uint32_t qd_segment_field_find(const qd_segment *s, qd_str name)
 {
     uint32_t lo = 0, hi = s->nfields;
+    if (QD_UNLIKELY(s->overlay != NULL)) {
+        bool own;
+        uint32_t at = qdi_overlay_find(s->overlay, name, &own);
+        if (own) return at;
+    }
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
         int c = qd_str_cmp(s->fields[mid].name, name);
@@ -178,8 +195,8 @@ uint32_t qd_segment_field_find(const qd_segment *s, qd_str name)
 int qd_segment_norms_plan(qd_segment *s, uint32_t field, qd_reads *r, uint32_t *slot, bool *present,
                           qd_err *err)
 {
-    qd_assert(field < s->nfields);
-    const qdi_field_terms *t = &s->terms[field];
+    static const qdi_field_terms none;
+    const qdi_field_terms *t = field < s->nfields ? &s->terms[field] : &none;
     *present = t->has_norms;
     if (!t->has_norms) return 0;
     return qd_reads_add(r, s->file, QDI_SEC_NORMS, t->norms_at, (uint64_t)s->docs + QD_FILE_SLACK,

@@ -44,6 +44,7 @@ struct qd_segment {
     uint32_t nnested;
     qd_mutex fielddata_lock; /* the list alone; held shortly */
     struct qdi_fielddata *fielddata;
+    struct qdi_overlay *overlay; /* NULL: it is its file */
 };
 
 /* Bytes of the resident sections, gathered while the others are written. */

@@ -31,7 +31,7 @@ subtest 'a script is tried out' => sub {
     is($e->{reason}, 'runtime error', 'an exception at run time');
     is($e->{caused_by}{type}, 'null_pointer_exception', 'with its class');
     is_deeply($e->{script_stack}, [ '... return x.length()', '            ^---- HERE' ], 'and its statement');
-    $e = $try->({ source => 'while (true) {}' })->{json}{error};
+    $e = $try->({ source => 'int i = 0; while (true) { i++ }' })->{json}{error};
     like($e->{caused_by}{reason}, qr/maximum number of statements/, 'an endless loop ends');
     $e = $try->({ source => "def s = 'aaaaaaaa'; while (true) { s += s }" })->{json}{error};
     like($e->{caused_by}{reason}, qr/more memory than it may/, 'a greedy one too');

@@ -98,7 +98,7 @@ subtest 'what is refused' => sub {
     like(value(value_count => field => 'r', script => '1'), qr/is not supported/, 'ranges');
     like(value(sum => script => 'foo('), qr/script_exception.*compile error/, 'what does not compile');
     like(value(sum => script => "doc['m'].value"), qr/A document doesn't have a value for a field/, 'what throws');
-    like(value(sum => script => 'while (true) {}'), qr/maximum number of statements/, 'what never ends');
+    like(value(sum => script => 'int i = 0; while (true) { i++ } return 1'), qr/maximum number of statements/, 'what never ends');
     like(value(cardinality => script => "'0123456789abcdefghij'.repeat(200000) + doc['n'].value + Math.random()"), qr/Data too large: the texts that a script of an aggregation makes/, 'texts beyond measure');
     like(agg({ terms => { script => "'a'", min_doc_count => 0 } }), qr/\[min_doc_count\] 0 is not supported with a \[script\]/, 'terms that no document has');
     like(agg({ terms => { script => "'a'", value_type => 'ip' } }), qr/\[value_type\] \[ip\] is not supported with a \[script\]/, 'addresses');
@@ -151,7 +151,7 @@ subtest 'scripted_metric' => sub {
     like($why->(%sum, reduce_script => 'foo('), qr/script_exception.*compile error/, 'what does not compile');
     like($why->(%sum, map_script => "doc['m'].value"), qr/A document doesn't have a value for a field/, 'what throws');
     like($why->(%sum, reduce_script => 'states[99]'), qr/Index 99 out of bounds/, 'at the end, too');
-    like($why->(%sum, map_script => 'while (true) {}'), qr/maximum number of statements/, 'what never ends');
+    like($why->(%sum, map_script => 'int i = 0; while (true) { i++ }'), qr/maximum number of statements/, 'what never ends');
     like($why->(%sum, map_script => "state.v = doc['k']"), qr/cannot be kept/, 'what is good for one document alone');
     like($why->(init_script => 'state.l = []', map_script => "state.l.add('0123456789'.repeat(100000) + doc['n'].value)", combine_script => '1', reduce_script => '1'), qr/Data too large: the states of \[scripted_metric\]/, 'states beyond measure');
     like($why->(%sum, combine_script => 'def a = []; for (int i = 0; i < 60; i++) a = [a, a]; a'), qr/Data too large|out of memory|Out of memory/i, 'a value beyond measure');

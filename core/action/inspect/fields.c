@@ -3,6 +3,7 @@
 #include "action/search/part_int.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "mapping/runtime/runtime.h"
 #include "search/tree.h"
 
 /* --- what fields can do --- */
@@ -102,7 +103,8 @@ static int add_objects(capping *c, const qd_field *f)
 static int on_field(void *arg, const qd_field *f)
 {
     capping *c = arg;
-    c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed, qd_field_has_values(f), false);
+    c->rc = add_caps(c, f->shown, qd_field_family(f), f->indexed || f->runtime,
+                     qd_field_has_values(f), false);
     if (!c->rc) c->rc = add_meta(c, f);
     if (!c->rc) c->rc = add_objects(c, f);
     return c->rc;
@@ -160,7 +162,8 @@ static int filter_indices(qd_request *q, qd_str filter, qd_resolved *found, qd_e
     return rc;
 }
 
-static int body_fields(qd_request *q, qd_str *fields, qd_str *filter, qd_err *err)
+static int body_fields(qd_request *q, qd_str *fields, qd_str *filter, const qd_json_node **runtime,
+                       qd_err *err)
 {
     qd_json_node *root;
     if (!qd_str_trim(q->body).n) return 0;
@@ -178,7 +181,9 @@ static int body_fields(qd_request *q, qd_str *fields, qd_str *filter, qd_err *er
             qd_buf_fini(&b);
         } else if (qd_str_is(m->key, "index_filter")) {
             *filter = m->raw;
-        } else if (!qd_str_is(m->key, "runtime_mappings")) {
+        } else if (qd_str_is(m->key, "runtime_mappings") && m->type == QD_JSON_T_OBJECT) {
+            *runtime = m->n ? m : NULL;
+        } else {
             rc = qd_err_set(err, QD_E_XCONTENT, "[field_caps_request] unknown field [%.*s]",
                             QD_STR_ARG(m->key));
         }
@@ -230,16 +235,36 @@ static int match_fields(capping *c, const qd_mapping *m, qd_str pattern)
     return c->rc ? c->rc : metadata(c, pattern);
 }
 
+static void drop_mapping(void *arg)
+{
+    qd_mapping_unref(arg);
+}
+
+/* Those of all patterns, with the request's runtime fields. */
+static int index_fields(capping *c, const qd_mapping *m, qd_str fields, const qd_json_node *runtime)
+{
+    qd_mapping *more = NULL;
+    int rc = runtime ? qd_mapping_with_runtime(m, runtime, &more, c->err) : 0;
+    for (qd_str rest = fields; rest.p && !rc;)
+        rc = match_fields(c, more ? more : m, qd_str_trim(qd_str_split(&rest, ',')));
+    if (more && qd_arena_on_reset(c->arena, drop_mapping, more)) { /* names are views into it */
+        qd_mapping_unref(more);
+        return qd_err_nomem(c->err, "field capabilities");
+    }
+    return rc;
+}
+
 int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_resolved found = {0};
     qd_map names;
     qd_str fields = qd_param(q, "fields");
     qd_str filter = {NULL, 0};
+    const qd_json_node *runtime = NULL;
     qdi_identity who;
     qdi_identity_get(q->a, &who);
     bool elastic = !who.opensearch && who.product != QDI_ES7102; /* since 7.13 */
-    int rc = body_fields(q, &fields, &filter, err);
+    int rc = body_fields(q, &fields, &filter, &runtime, err);
     if (!rc && !fields.n) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: no fields specified;");
     }
@@ -251,10 +276,7 @@ int qdi_api_field_caps(qd_request *q, qd_response *r, qd_err *err)
     capping c = {.arena = q->arena, .names = &names, .nindices = found.n + 1, .err = err};
     for (uint32_t i = 0; i < found.n && !rc; i++) {
         c.index = found.at[i]->name;
-        for (qd_str rest = fields; rest.p && !rc;) {
-            qd_str pattern = qd_str_trim(qd_str_split(&rest, ','));
-            rc = match_fields(&c, found.at[i]->mapping, pattern);
-        }
+        rc = index_fields(&c, found.at[i]->mapping, fields, runtime);
     }
     if (!rc) {
         qd_json_object(&r->w);

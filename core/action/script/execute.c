@@ -9,6 +9,7 @@ typedef struct trial {
     const qd_mapping *mapping;
     qd_sv doc; /* the document, as values */
     qd_arena *arena;
+    qd_sv emitted; /* of the contexts of fields: a list, or lists by name */
 } trial;
 
 /* The values at a path of the document, through lists and names with dots. */
@@ -99,6 +100,74 @@ static bool has(void *self, qd_str name)
     return qd_mapping_field(t->mapping, name) != NULL;
 }
 
+/* --- what scripts of runtime fields emit ------------------------------------------------------ */
+
+#define EMITTED_MAX 10000u
+
+/* A point as GeoJSON. */
+static int point_of(qd_arena *a, const qd_sv *v, qd_sv *out)
+{
+    qd_sv at;
+    int rc = qd_sv_map_make(a, out);
+    if (!rc) rc = qd_sv_list_make(a, 2, &at);
+    if (!rc) rc = qd_sv_list_add(a, at.list, v[1]);
+    if (!rc) rc = qd_sv_list_add(a, at.list, v[0]);
+    if (!rc) rc = qd_sv_map_put(a, out->map, QD_STR("coordinates"), at);
+    return rc ? rc : qd_sv_map_put(a, out->map, QD_STR("type"), qd_sv_str(QD_STR("Point")));
+}
+
+static int emit_to(trial *t, qd_sv *list, qd_sv v, qd_err *err)
+{
+    if (list->list->n >= EMITTED_MAX)
+        return qd_err_set(err, QD_E_ARG, "the script emits more than %u values", EMITTED_MAX);
+    int rc = qd_sv_list_add(t->arena, list->list, v);
+    return rc ? qd_err_nomem(err, "values of a script") : 0;
+}
+
+static int emit_named(trial *t, const qd_sv *name, const qd_sv *v, qd_err *err)
+{
+    qd_sv key, list, *had;
+    if (name->tag != QD_SV_STRING) return 0;
+    if (!(had = qd_sv_map_at(t->emitted.map, name))) {
+        if (qd_sv_str_copy(t->arena, qd_sv_text(name), &key) ||
+            qd_sv_list_make(t->arena, 1, &list) ||
+            qd_sv_map_set(t->arena, t->emitted.map, key, list))
+            return qd_err_nomem(err, "values of a script");
+        had = qd_sv_map_at(t->emitted.map, name);
+    }
+    qd_sv copy;
+    if (qd_sv_copy(t->arena, v, &copy)) return qd_err_nomem(err, "values of a script");
+    return emit_to(t, had, copy, err);
+}
+
+static int emit(void *self, const qd_sv *v, uint32_t n, qd_err *err)
+{
+    trial *t = self;
+    qd_sv shown;
+    char text[128];
+    int rc = 0;
+    if (t->context == QD_SCRIPT_COMPOSITE_FIELD) {
+        if (n == 2) return emit_named(t, v, &v[1], err);
+        for (uint32_t i = 0; v->tag == QD_SV_MAP && i < v->map->n && !rc; i++)
+            rc = emit_named(t, &v->map->e[i].key, &v->map->e[i].value, err);
+        return rc;
+    }
+    if (t->context == QD_SCRIPT_GEO_POINT_FIELD)
+        rc = point_of(t->arena, v, &shown);
+    else if (t->context == QD_SCRIPT_DATE_FIELD)
+        rc = qd_sv_str_copy(
+            t->arena, (qd_str){text, qd_date_print(qd_date_format_default(), v->i, NULL, text)},
+            &shown);
+    else
+        rc = qd_sv_copy(t->arena, v, &shown);
+    return rc ? qd_err_nomem(err, "values of a script") : emit_to(t, &t->emitted, shown, err);
+}
+
+static bool emits(const trial *t)
+{
+    return qd_script_context_get(t->context)->emit != QD_SV_NULL;
+}
+
 static int read_setup(const qd_json_node *n, trial *t, qd_err *err)
 {
     for (const qd_json_node *m = n->first; m; m = m->next) {
@@ -120,8 +189,11 @@ static int read_setup(const qd_json_node *n, trial *t, qd_err *err)
 
 static int read_body(const qd_request *q, trial *t, qd_err *err)
 {
-    static const qd_script_context known[] = {QD_SCRIPT_TEST, QD_SCRIPT_FILTER, QD_SCRIPT_SCORE,
-                                              QD_SCRIPT_FIELD};
+    static const qd_script_context known[] = {
+        QD_SCRIPT_TEST,       QD_SCRIPT_FILTER,        QD_SCRIPT_SCORE,
+        QD_SCRIPT_FIELD,      QD_SCRIPT_BOOLEAN_FIELD, QD_SCRIPT_COMPOSITE_FIELD,
+        QD_SCRIPT_DATE_FIELD, QD_SCRIPT_DOUBLE_FIELD,  QD_SCRIPT_GEO_POINT_FIELD,
+        QD_SCRIPT_IP_FIELD,   QD_SCRIPT_KEYWORD_FIELD, QD_SCRIPT_LONG_FIELD};
     qd_json_node *root;
     int rc = qd_json_parse(q->arena, q->body, 0, &root, err);
     if (rc) return rc;
@@ -166,7 +238,14 @@ static int set_up(const qd_state *s, trial *t, qd_script_exec *x, qd_err *err)
     if (!rc) rc = qd_sv_parse(t->arena, t->document->raw, &t->doc, err);
     if (rc) return rc;
     t->mapping = m->mapping;
-    x->host = (qd_script_host){.values = values_of, .has = has, .self = t};
+    x->host = (qd_script_host){.values = values_of, .has = has, .emit = emit, .self = t};
+    qd_sv *params = &x->vars[QD_SCRIPT_V_PARAMS];
+    bool composite = t->context == QD_SCRIPT_COMPOSITE_FIELD;
+    if (emits(t) && (composite ? qd_sv_map_make(t->arena, &t->emitted)
+                               : qd_sv_list_make(t->arena, 4, &t->emitted)))
+        return qd_err_nomem(err, "values of a script");
+    if (params->tag == QD_SV_MAP && qd_sv_map_put(t->arena, params->map, QD_STR("_source"), t->doc))
+        return qd_err_nomem(err, "params of a script");
     x->vars[QD_SCRIPT_V_SCORE] = qd_sv_double(1); /* of match_all */
     return 0;
 }
@@ -218,7 +297,7 @@ int qdi_api_scripts_painless_execute(qd_request *q, qd_response *r, qd_err *err)
         rc = qdi_script_params(&x, &ref, err);
         if (!rc) rc = set_up(s, &t, &x, err);
         if (!rc) rc = qd_script_run(&x, &v, err);
-        if (!rc) rc = answer(&t, &v, r, err);
+        if (!rc) rc = answer(&t, emits(&t) ? &t.emitted : &v, r, err);
         qd_script_exec_close(&x);
     }
     qd_script_put(script);

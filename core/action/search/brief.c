@@ -71,7 +71,8 @@ bool qdi_search_is_brief(search_run *x)
     }
     if (x->nindices != 1 || x->nshards > 1 || x->indices[0].rc) return false;
     const search_index *ix = &x->indices[0];
-    if (qdi_hits_call_plugins(&r->show, ix->meta)) return false;
+    if (qdi_search_has_runtime(ix) || qdi_hits_call_plugins(&r->show, ix->context.mapping))
+        return false;
     for (uint32_t i = 0; i < ix->sort.n; i++)
         if (ix->sort.keys[i].fielddata || ix->sort.keys[i].script) return false;
     if (!qd_node_cost(ix->query.root, &leaves) || (ix->post && !qd_node_cost(ix->post, &leaves)))

@@ -202,7 +202,7 @@ int qdi_collapse_bind(const search_run *x, search_index *ix, qd_err *err)
     int rc = check_level(x, err);
     if (!rc && x->scroll)
         rc = qd_err_set(err, QD_E_ARG, "cannot use `collapse` in a scroll context");
-    if (!rc) rc = qd_mapping_find(ix->meta->mapping, c->field, x->arena, &f, err);
+    if (!rc) rc = qd_mapping_find(ix->context.mapping, c->field, x->arena, &f, err);
     if (!rc) rc = check_field(c, f, err);
     if (rc) return rc;
     search_sort_field by = {.field = c->field};

@@ -3,6 +3,7 @@
 #include "action/api/forward_int.h"
 #include "action/search/part_int.h"
 #include "base/str.h"
+#include "search/runtime/runtime.h"
 
 static void write_explanation(const qd_explanation *e, qd_json_writer *w)
 {
@@ -107,6 +108,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     }
     if (!s->shard) return qd_err_set(err, QD_E_NO_SHARD, "the shard is not on this node");
     rc = qd_shard_searcher(s->shard, &s->searcher, err);
+    if (!rc) rc = qdi_search_runtime_open(s, err);
     if (!rc) rc = find(x, s, qd_param(q, "id"), &found, &doc, err);
     const qd_node *root = s->index->query.root;
     if (!rc && s->index->nfilters) {
@@ -116,6 +118,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     qd_plan_options o = qdi_search_plan_options(x, s->index, qdi_search_budget(x, s));
     o.task = x->task;
     if (!rc && found) rc = qd_explain(s->searcher, root, &o, doc, &s->arena, &e, err);
+    if (!rc) rc = qd_runtime_status(s->searcher, err);
     if (rc) return rc;
     qd_json_object(w);
     qd_json_field_str(w, "_index", s->index->meta->name);

@@ -527,7 +527,7 @@ int qdi_highlight_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *e
     x.source = root;
     for (uint32_t k = 0; k < hl->n && !x.rc; k++) {
         x.spec = &hl->fields[k];
-        (void)qd_mapping_match(h->index->meta->mapping, x.spec->name, write_field, &x);
+        (void)qd_mapping_match(h->index->context.mapping, x.spec->name, write_field, &x);
     }
     if (x.open && !x.rc) qd_json_object_end(w);
     return x.rc;

@@ -5,6 +5,7 @@
 #include "engine/document.h"
 #include "mapping/doc_stored.h"
 #include "mapping/geo_read.h"
+#include "search/runtime/runtime.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -89,7 +90,7 @@ static int write_column(search_hits *h, uint32_t i, uint32_t c, qd_json_writer *
     }
     if (f && qd_field_shows_column(f)) {
         const qd_json_node *shown = NULL;
-        rc = qd_field_show_column(f, h->index->meta->mapping, v->i64, v->bytes, v->n, h->arena,
+        rc = qd_field_show_column(f, h->index->context.mapping, v->i64, v->bytes, v->n, h->arena,
                                   h->task, &shown, err);
         for (; !rc && shown; shown = shown->next) qd_json_raw_value(w, shown->raw);
         return rc;
@@ -163,6 +164,7 @@ typedef struct from_source {
     search_hits *h;
     const qd_json_node *root; /* the source, or the nested object at level */
     qd_str level;             /* path of the nested object; n 0: none */
+    uint32_t hit;             /* of h */
     const shown_field *of;
     const qd_field *f; /* of->f */
     qd_json_writer *w;
@@ -224,8 +226,8 @@ static void emit_shown(from_source *s, const qd_json_node *n)
 {
     const qd_json_node *v = NULL;
     if (n->type == QD_JSON_T_NULL || s->rc) return;
-    int rc = qd_field_show_source(s->f, s->h->index->meta->mapping, n->raw, s->h->arena, s->h->task,
-                                  &v, s->err);
+    int rc = qd_field_show_source(s->f, s->h->index->context.mapping, n->raw, s->h->arena,
+                                  s->h->task, &v, s->err);
     for (; !rc && v; v = v->next) {
         begin_value(s);
         qd_json_raw_value(s->w, v->raw);
@@ -310,7 +312,7 @@ static int add_levels(finding *x, qd_str path)
     search_hits *h = x->h;
     const qd_str *paths;
     uint32_t n;
-    int rc = qd_mapping_nested_paths(h->index->meta->mapping, QD_STR(""), path, h->arena, &paths,
+    int rc = qd_mapping_nested_paths(h->index->context.mapping, QD_STR(""), path, h->arena, &paths,
                                      &n, x->err);
     for (uint32_t i = 0; i < n && !rc; i++) {
         shown_level **l = &h->shown->levels;
@@ -346,14 +348,14 @@ static int add_shown(void *arg, const qd_field *f)
     x->end = &s->next;
     x->rc = shown_of(h, x->spec, f, s, x->err);
     if (x->rc || !x->grouped) return x->rc;
-    s->level = qd_mapping_nested_of(h->index->meta->mapping, qd_field_source(f));
+    s->level = qd_mapping_nested_of(h->index->context.mapping, qd_field_source(f));
     return x->rc = add_levels(x, s->level);
 }
 
 /* Once for all hits. OpenSearch shows values of nested objects by their whole names. */
 static int find_shown(search_hits *h, qd_err *err)
 {
-    const qd_mapping *m = h->index->meta->mapping;
+    const qd_mapping *m = h->index->context.mapping;
     qdi_identity id;
     if (h->shown) return 0;
     if (!(h->shown = qd_arena_calloc(h->arena, sizeof *h->shown)))
@@ -380,13 +382,27 @@ static int find_shown(search_hits *h, qd_err *err)
 
 /* --- values out of the source ----------------------------------------------------------------- */
 
+/* Values of a runtime field, which stand in a column of the hit. */
+static int runtime_field(from_source *s)
+{
+    for (uint32_t c = 0; c < s->h->ncolumns && !s->level.n; c++) {
+        if (s->h->column_fields[c] != s->f) continue;
+        if (!s->h->got[s->hit].columns[c].n) return 0;
+        begin_value(s);
+        return write_column(s->h, s->hit, c, s->w, s->err);
+    }
+    return 0;
+}
+
 static void source_field(from_source *s, const shown_field *of)
 {
     const qd_field *f = of->f;
     s->of = of;
     s->f = f;
     s->listed = false;
-    if (f->constant && f->fixed.p) { /* whatever the document says */
+    if (f->runtime) {
+        s->rc = runtime_field(s);
+    } else if (f->constant && f->fixed.p) { /* whatever the document says */
         begin_value(s);
         qd_json_str(s->w, f->fixed);
     } else if (!f->constant) {
@@ -477,7 +493,7 @@ static int stored_field(void *arg, const qd_field *f)
 static int write_stored(search_hits *h, uint32_t i, const qd_json_node *source, target *to,
                         qd_json_writer *w, qd_err *err)
 {
-    const qd_mapping *m = h->index->meta->mapping;
+    const qd_mapping *m = h->index->context.mapping;
     const qd_fetched *g = &h->got[i];
     qd_json_node *root = NULL;
     qd_str values = {NULL, 0};
@@ -540,7 +556,7 @@ static void write_dropped(search_hits *h, uint32_t i, const qd_json_node *root, 
     dropped d = {.to = w, .s = {.h = h, .root = root}};
     qd_buf_init(&d.nowhere, NULL, 16 << 20);
     for (uint32_t k = 0; k < v->n; k++) {
-        const qd_field *f = qd_mapping_field(h->index->meta->mapping, v->bytes[k]);
+        const qd_field *f = qd_mapping_field(h->index->context.mapping, v->bytes[k]);
         if (!f || !comes_from_source(h->show, f->name)) continue;
         shown_field own = {.f = f};
         d.s.of = &own;
@@ -571,7 +587,7 @@ int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *
     if (!rc && (s->nfields || (s->nstored && !s->none)) && g->source.n) {
         if ((rc = find_shown(h, err)) || (rc = qd_json_parse(h->arena, g->source, 0, &root, err)))
             return rc;
-        from_source f = {.h = h, .root = root, .w = w, .to = &top, .err = err};
+        from_source f = {.h = h, .hit = i, .root = root, .w = w, .to = &top, .err = err};
         rc = write_level(&f);
     }
     if (!rc && s->nstored && !s->none) rc = write_stored(h, i, root, &top, w, err);
@@ -579,6 +595,7 @@ int qdi_hit_fields_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *
         begin_fields(&top.open, w);
         rc = qdi_script_field_write(h, i, k, w, err);
     }
+    if (!rc) rc = qd_runtime_status(h->searcher, err);
     if (rc) return rc;
     if (top.open) qd_json_object_end(w);
     if (root && s->nfields) write_dropped(h, i, root, w);

@@ -5,6 +5,7 @@
 #include "engine/document.h"
 #include "mapping/doc_stored.h"
 #include "mapping/geo_read.h"
+#include "search/runtime/runtime.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -85,9 +86,26 @@ int qdi_field_format_check(const search_field *spec, const qd_field *f, bool dec
                       QD_STR_ARG(f->slice.n ? f->leaf : f->name), qd_field_type_name(f));
 }
 
+/* "fields" of runtime fields come out of columns, as Elasticsearch shows them. */
+static int expand_runtime(void *arg, const qd_field *f)
+{
+    expand *e = arg;
+    search_field spec = *e->spec;
+    if (!f->runtime) return 0;
+    for (uint32_t i = 0; i < e->h->ncolumns; i++)
+        if (e->h->column_fields[i] == f) return 0;
+    if (f->value_class == QD_VALUE_GEO && !spec.format.n) spec.format = QD_STR("geojson");
+    e->rc = add_column(e->h, f, f->name, &spec, &e->room, e->err);
+    return e->rc != 0;
+}
+
 static int resolve_columns(search_hits *h, qd_err *err)
 {
     expand e = {.h = h, .arena = h->arena, .err = err};
+    for (uint32_t i = h->show->nfields; i-- > 0 && !e.rc && qdi_search_has_runtime(h->index);) {
+        e.spec = &h->show->fields[i]; /* the last that asks for a name says its format */
+        (void)qd_mapping_match(h->index->context.mapping, e.spec->field, expand_runtime, &e);
+    }
     for (uint32_t i = 0; i < h->show->ndocvalues && !e.rc; i++) {
         e.spec = &h->show->docvalues[i];
         qd_str name = e.spec->field;
@@ -97,12 +115,12 @@ static int resolve_columns(search_hits *h, qd_err *err)
         } else {
             const qd_field *key = NULL;
             if (qd_str_find(name, '*') < 0)
-                e.rc = qd_mapping_find(h->index->meta->mapping, name, h->arena, &key, err);
+                e.rc = qd_mapping_find(h->index->context.mapping, name, h->arena, &key, err);
             if (!e.rc && key) e.rc = qdi_field_format_check(e.spec, key, true, err);
             if (!e.rc && key)
                 (void)expand_field(&e, key);
             else if (!e.rc)
-                (void)qd_mapping_match(h->index->meta->mapping, name, expand_field, &e);
+                (void)qd_mapping_match(h->index->context.mapping, name, expand_field, &e);
         }
     }
     if (!e.rc && !h->show->none) { /* shown beside _routing, not among the fields */
@@ -111,7 +129,8 @@ static int resolve_columns(search_hits *h, qd_err *err)
         h->ncolumns -= !e.rc;
         h->nown = !e.rc;
     }
-    if (!e.rc && h->show->nstored && h->nown && qd_mapping_stores_apart(h->index->meta->mapping)) {
+    if (!e.rc && h->show->nstored && h->nown &&
+        qd_mapping_stores_apart(h->index->context.mapping)) {
         h->ncolumns += h->nown; /* behind it */
         search_field own = {.field = QD_STR(QD_FIELD_NAME_STORED)};
         e.rc = add_column(h, NULL, own.field, &own, &e.room, err);
@@ -142,13 +161,14 @@ static int check_field(void *arg, const qd_field *f)
     return c->rc != 0;
 }
 
-int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err)
+int qdi_hits_check(const search_show *s, const search_index *ix, qd_err *err)
 {
-    checking c = {.index = m->name, .err = err};
+    const qd_mapping *m = ix->context.mapping;
+    checking c = {.index = ix->meta->name, .err = err};
     for (uint32_t i = 0; i < s->ndocvalues + s->nfields && !c.rc; i++) {
         c.columns = i < s->ndocvalues;
         c.spec = c.columns ? &s->docvalues[i] : &s->fields[i - s->ndocvalues];
-        (void)qd_mapping_match(m->mapping, c.spec->field, check_field, &c);
+        (void)qd_mapping_match(m, c.spec->field, check_field, &c);
     }
     return c.rc;
 }
@@ -161,13 +181,13 @@ static int shown_field(void *arg, const qd_field *f)
     return c->columns ? qd_field_shows_column(f) : qd_field_shows_source(f);
 }
 
-bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m)
+bool qdi_hits_call_plugins(const search_show *s, const qd_mapping *m)
 {
     bool any = false;
     for (uint32_t i = 0; i < s->ndocvalues + s->nfields && !any; i++) {
         checking c = {.columns = i < s->ndocvalues};
         c.spec = c.columns ? &s->docvalues[i] : &s->fields[i - s->ndocvalues];
-        any = qd_mapping_match(m->mapping, c.spec->field, shown_field, &c) != 0;
+        any = qd_mapping_match(m, c.spec->field, shown_field, &c) != 0;
     }
     return any;
 }
@@ -277,7 +297,8 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     if (!docs || !h->got) return qd_err_nomem(err, "hits");
     for (uint32_t i = 0; i < h->n; i++) docs[i] = h->hits[i].doc;
     uint64_t begun = h->x ? qd_env_mono_ns(h->x->a->env) : 0;
-    int rc = resolve_columns(h, err);
+    int rc = qdi_hits_narrow(h, docs, err);
+    if (!rc) rc = resolve_columns(h, err);
     qd_fetch_options o = {
         .source = source_wanted(s) || s->nfields || s->highlight || s->nstored ||
                   qdi_script_fields_read_source(s),
@@ -294,7 +315,8 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     else if (!rc)
         rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
     if (!rc) count_fetch(h, begun);
-    return rc ? rc : fetch_matched(h, err);
+    if (!rc) rc = fetch_matched(h, err);
+    return rc ? rc : qd_runtime_status(h->searcher, err);
 }
 
 /* --- one hit --- */

@@ -101,7 +101,7 @@ static int bind_one(search_run *x, const search_index *ix, search_inner *in, qd_
     if (rc) return rc;
     if ((int64_t)in->from + in->size > most)
         return inner_error("from + size", in->name, most, (int64_t)in->from + in->size, err);
-    rc = qdi_hits_check(&in->show, ix->meta, err);
+    rc = qdi_hits_check(&in->show, ix, err);
     if (!rc) rc = qdi_search_sort_bind(&sort, &context, x->arena, &in->keys, err);
     in->scores = !in->keys.n || r.track_scores;
     return rc;

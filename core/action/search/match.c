@@ -33,7 +33,7 @@ static bool may_match(search_run *x, search_shard *s)
     qd_err_init(&err);
     bool may = s->index->rc || qdi_search_shard_open(s, &err);
     qd_err_fini(&err);
-    if (may) return true;
+    if (may || qd_searcher_owner(s->searcher)) return true; /* scripts say what matches */
     for (uint32_t i = 0; i < s->index->nfilters; i++) {
         if (!qd_searcher_may_match(s->searcher, s->index->filters[i])) return false;
     }

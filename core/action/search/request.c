@@ -398,7 +398,7 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"suggest", "runtime_mappings", "ext", "derived"};
+    static const char *const features[] = {"suggest", "ext", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
@@ -473,6 +473,11 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         qd_json_node *n;
         rc = value(r, j, &n, err);
         if (!rc) rc = qdi_search_pit_parse(r, n, err);
+    }
+    if (rc == 1 && object && qd_str_is(key, "runtime_mappings")) {
+        qd_json_node *n;
+        rc = value(r, j, &n, err);
+        if (!rc) r->runtime = n;
     }
     if (rc == 1 && object && qd_str_is(key, "collapse")) {
         qd_json_node *n;

@@ -83,7 +83,6 @@ static int context_of(search_run *x, search_index *ix, qd_err *err)
     ix->context = (qd_query_context){
         .arena = x->arena,
         .analysis = x->analysis,
-        .mapping = ix->meta->mapping,
         .host = x->a->plugins,
         .limits = limits,
         .index = ix->meta->name,
@@ -95,7 +94,7 @@ static int context_of(search_run *x, search_index *ix, qd_err *err)
         .lenient = qd_values_bool(v, QD_IX_QUERY_STRING_LENIENT),
         .matches = qd_pattern_matches,
     };
-    return 0;
+    return qdi_search_mapping(x, ix, &ix->context.mapping, err);
 }
 
 /* Aliases that carry filters: a document must pass any of them. */
@@ -172,7 +171,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     ix->boost = boost_of(r, x->state, ix);
     if (!rc) rc = qdi_search_check_window(x, ix, err);
     if (!rc && r->collapse) rc = qdi_collapse_bind(x, ix, err);
-    if (!rc) rc = qdi_hits_check(&r->show, ix->meta, err);
+    if (!rc) rc = qdi_hits_check(&r->show, ix, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);
     if (!rc) rc = bind_filter(x, ix, err);
     if (!rc) rc = qdi_search_knn_bind(x, ix, err);

@@ -158,10 +158,11 @@ typedef struct search_request {
     search_rescore *rescores, *extra; /* nrescores; those of rank's extra rescorers */
     uint32_t nrescores;
     search_sort sort;
-    const qd_json_node *after; /* search_after, an array; NULL: none */
-    search_collapse *collapse; /* NULL: none */
-    uint64_t total;            /* as qd_top_options.total */
-    bool total_zero;           /* counting up to 0: told as "0 or more" */
+    const qd_json_node *runtime; /* runtime_mappings, an object; NULL: none */
+    const qd_json_node *after;   /* search_after, an array; NULL: none */
+    search_collapse *collapse;   /* NULL: none */
+    uint64_t total;              /* as qd_top_options.total */
+    bool total_zero;             /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
     bool profile;
     qd_str preference; /* the parameter, or what a header of _msearch says */
@@ -537,6 +538,16 @@ int qdi_search_shard_open(search_shard *s, qd_err *err);
 void qdi_search_value_to_double(search_value_kind kind, qd_sort_value *v);
 /* Adds the aggregations of shards from the front on, as far as none is open. */
 int qdi_search_reduce(search_run *x, qd_err *err);
+/* runtime.c: the mapping of an index with the request's runtime fields; it lives as long as x. */
+int qdi_search_mapping(const search_run *x, const search_index *ix, const qd_mapping **out,
+                       qd_err *err);
+/* Has the mapping that it is bound to runtime fields? */
+bool qdi_search_has_runtime(const search_index *ix);
+/* Puts a searcher with the runtime fields in the place of s->searcher; nothing where there are
+ * none. */
+int qdi_search_runtime_open(search_shard *s, qd_err *err);
+/* The same for hits: their searcher makes the fields of these documents alone. */
+int qdi_hits_narrow(struct search_hits *h, const uint32_t *docs, qd_err *err);
 /* How old what a request's answer shows may be is at least ms. [any] */
 void qdi_search_note_stale(qd_request *q, int64_t ms);
 /* Searches that run at one time when no parameter says how many: as Elasticsearch, what the search
@@ -627,9 +638,9 @@ int qdi_hit_write(search_hits *h, uint32_t i, qd_json_writer *w, qd_err *err);
 
 /* Are there fields among those to be shown whose type's plugin writes them, or whose columns are
  * built? It may take its time. */
-bool qdi_hits_call_plugins(const search_show *s, const qd_index_meta *m);
+bool qdi_hits_call_plugins(const search_show *s, const qd_mapping *m);
 /* Refuses formats and fields that cannot be shown, once an index. */
-int qdi_hits_check(const search_show *s, const qd_index_meta *m, qd_err *err);
+int qdi_hits_check(const search_show *s, const search_index *ix, qd_err *err);
 /* Can a field be shown in the format that was asked for? decimal: numbers have one too. QD_E_ARG.
  */
 int qdi_field_format_check(const search_field *spec, const qd_field *f, bool decimal, qd_err *err);

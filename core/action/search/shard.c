@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "replication/replication.h"
 #include "runtime/fiber.h"
+#include "search/runtime/runtime.h"
 #include <math.h>
 
 #define OPEN_WAIT_MS 10000
@@ -476,16 +477,17 @@ int qdi_search_shard_query(search_run *x, search_shard *s, qd_err *err)
 
 int qdi_search_shard_open(search_shard *s, qd_err *err)
 {
-    if (s->searcher) return 0; /* a scroll keeps its own */
+    if (s->searcher) return qdi_search_runtime_open(s, err); /* a scroll keeps its own */
     if (!s->shard) {
         return qd_err_set(err, QD_E_NO_SHARD, "[%.*s][%u] is not on this node",
                           QD_STR_ARG(s->index->meta->name), s->number);
     }
     if (!qd_shard_ready(s->shard, NULL) || qd_shard_behind(s->shard)) {
-        int rc = qd_shard_searchable(s->shard, OPEN_WAIT_MS, err);
-        if (rc) return rc;
+        int late = qd_shard_searchable(s->shard, OPEN_WAIT_MS, err);
+        if (late) return late;
     }
-    return qd_shard_searcher(s->shard, &s->searcher, err);
+    int rc = qd_shard_searcher(s->shard, &s->searcher, err);
+    return rc ? rc : qdi_search_runtime_open(s, err);
 }
 
 int qdi_search_shard_plan(search_run *x, search_shard *s, qd_plan **out, qd_err *err)
@@ -531,6 +533,7 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
         if (plane > s->stale_ms) s->stale_ms = plane;
     }
     if (!s->rc) s->rc = counted_query(x, s);
+    if (!s->rc) s->rc = qd_runtime_status(s->searcher, &s->err);
     qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */
         s->rc = 0;

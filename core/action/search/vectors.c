@@ -22,7 +22,7 @@ static int filter_of(search_hits *h, qd_json_filter **out, qd_err *err)
     names n = {.account = h->x->a->account};
     *out = h->no_vectors;
     if (h->vectors_known) return 0;
-    int rc = qd_mapping_match(h->index->meta->mapping, QD_STR("*"), add_name, &n);
+    int rc = qd_mapping_match(h->index->context.mapping, QD_STR("*"), add_name, &n);
     if (rc) rc = qd_err_nomem(err, "source filter");
     if (!rc && n.list.n)
         rc = qd_json_filter_make(h->arena, NULL, 0, n.list.at, n.list.n, QD_JSON_FILTER_SOURCE,

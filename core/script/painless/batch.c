@@ -200,7 +200,16 @@ int qdp_batch(const void *compiled, const uint8_t *kinds, const qd_sv *params, q
     builder x = {.p = p, .kinds = kinds, .params = params};
     x.b = qd_arena_calloc(arena, sizeof *x.b);
     if (!x.b) return QD_E_NOMEM;
-    value v = to_double(&x, build(&x, p->pure));
+    const qdp_node *n = p->pure;
+    uint8_t emits = qd_script_context_get(p->context)->emit;
+    if (emits) { /* the one thing that it does: emit(expression) */
+        bool call = n->kind == N_CALL && !n->a && qd_str_is(n->text, "emit") && n->nargs == 1;
+        if (!call || (emits != QD_SV_DOUBLE && emits != QD_SV_LONG)) return 0;
+        n = n->args;
+    }
+    value v = build(&x, n);
+    if (emits == QD_SV_LONG && v.type == QD_SV_DOUBLE) return 0;
+    if (emits != QD_SV_LONG) v = to_double(&x, v); /* the bits of a long stay as they are */
     if (!v.type) return 0;
     x.b->result = v.reg;
     *out = x.b;

@@ -151,6 +151,14 @@ static void loop_end(qdp_compiler *c, qdp_loop *l, uint32_t again)
     c->f->loop = l->outer;
 }
 
+/* Elasticsearch refuses loops that are nothing and never end. */
+static bool is_endless(const qdp_node *test, const qdp_node *body)
+{
+    bool always =
+        !test || (test->kind == N_CONST && test->value.tag == QD_SV_BOOL && test->value.i);
+    return always && (!body || (body->kind == N_BLOCK && !body->args));
+}
+
 /* while, do and for: a test b, step c, body d; first: the test stands behind the body. */
 static int loop(qdp_compiler *c, uint32_t pos, qdp_node *test, qdp_node *step, qdp_node *body,
                 bool last)
@@ -158,6 +166,11 @@ static int loop(qdp_compiler *c, uint32_t pos, qdp_node *test, qdp_node *step, q
     qdp_loop l = {.outer = c->f->loop};
     uint32_t begin = (uint32_t)c->f->ins.n, again = begin, top = c->f->top;
     int rc = 0, out = -1;
+    if (is_endless(test, body))
+        return qdp_fail(c, pos, NULL, "no paths escape from %s loop",
+                        last            ? "do while"
+                        : step || !test ? "for"
+                                        : "while");
     c->f->loop = &l;
     if (test && !last) {
         int r = condition(c, test);

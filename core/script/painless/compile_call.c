@@ -50,17 +50,23 @@ static const qdp_node *function_find(qdp_compiler *c, qd_str name, uint32_t narg
 static int call_emit(qdp_compiler *c, qdp_node *n, int dst)
 {
     uint8_t tag = qd_script_context_get(c->p->context)->emit;
-    int16_t type = tag == QD_SV_STRING   ? QDI_T_STRING
-                   : tag == QD_SV_DOUBLE ? QDI_T_DOUBLE
-                   : tag == QD_SV_BOOL   ? QDI_T_BOOLEAN
-                                         : QDI_T_LONG;
+    int16_t types[2] = {tag == QD_SV_STRING                       ? QDI_T_STRING
+                        : tag == QD_SV_DOUBLE || tag == QD_SV_GEO ? QDI_T_DOUBLE
+                        : tag == QD_SV_BOOL                       ? QDI_T_BOOLEAN
+                        : tag == QD_SV_MAP                        ? QDI_T_MAP
+                                                                  : QDI_T_LONG,
+                        QDI_T_DOUBLE};
     uint32_t top = c->f->top;
-    if (n->nargs != 1)
+    bool named = tag == QD_SV_MAP && n->nargs == 2; /* of a composite: a name and a value */
+    if (n->nargs != (tag == QD_SV_GEO ? 2u : 1u) && !named)
         return qdp_fail(c, n->pos, NULL, "Unknown call [emit] with [%u] arguments.", n->nargs);
-    if (arguments(c, n->args, &type) < 0) return -1;
+    if (named) types[0] = QDI_T_STRING, types[1] = QDI_T_OBJECT;
+    if (arguments(c, n->args, types) < 0) return -1;
     n->type = QDI_T_VOID;
     c->f->top = top;
-    return qdp_ins_add(c, n->pos, C_EMIT, 0, (int)top, 1) < 0 ? -1 : dst >= 0 ? dst : (int)top;
+    return qdp_ins_add(c, n->pos, C_EMIT, 0, (int)top, (int)n->nargs) < 0 ? -1
+           : dst >= 0                                                     ? dst
+                                                                          : (int)top;
 }
 
 /* name(args): an own function, emit, one of the context's. */
@@ -104,6 +110,8 @@ static int call_plain(qdp_compiler *c, qdp_node *n, int dst)
 static int call_static(qdp_compiler *c, qdp_node *n, int owner, qd_str name, int dst)
 {
     uint32_t top = c->f->top;
+    if (owner == QDI_T_PROCESSORS && c->p->context != QD_SCRIPT_INGEST)
+        return qdp_fail(c, n->pos, NULL, "cannot resolve symbol [Processors]");
     const qdp_method *m = qdp_static_find(owner, name, n->nargs);
     if (!m) {
         if (n->kind == N_NEW)

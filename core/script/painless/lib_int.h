@@ -6,7 +6,7 @@
 
 extern const qdp_method qdp_lib_object[], qdp_lib_string[], qdp_lib_builder[], qdp_lib_list[],
     qdp_lib_map[], qdp_lib_stream[], qdp_lib_math[], qdp_lib_time[], qdp_lib_regex[], qdp_lib_doc[],
-    qdp_lib_moving[], qdp_lib_score[], qdp_lib_vector[], qdp_lib_geo[];
+    qdp_lib_moving[], qdp_lib_score[], qdp_lib_vector[], qdp_lib_geo[], qdp_lib_more[];
 
 #define QDI_TAG(x) (1ull << QD_SV_##x)
 #define QDI_ANY (~0ull & ~QDI_TAG(NULL))

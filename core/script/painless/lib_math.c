@@ -455,6 +455,53 @@ QDI_FN(moving_holt)
     return 0;
 }
 
+/* Level, trend and seasonal factors of Holt and Winters (Winters 1960), begun from the means of the
+ * first two seasons; s holds a factor for each value. */
+static double holt_winters(const double *v, double *s, uint32_t n, const double *factor,
+                           uint32_t period, bool times)
+{
+    double level = 0, trend = 0, pad = times ? 1e-10 : 0;
+    for (uint32_t i = 0; i < period; i++) {
+        level += (v[i] + pad) / period;
+        trend += (v[i + period] - v[i]) / period / period;
+    }
+    for (uint32_t i = 0; i < period; i++) s[i] = level == 0 ? 0 : (v[i] + pad) / level;
+    double last_trend = 0; /* as Elasticsearch has it at the first step */
+    for (uint32_t i = period; i < n; i++) {
+        double x = v[i] + pad, before = s[i - period], last = level;
+        double bare = times ? x / before : x - before;
+        level = factor[0] * bare + (1 - factor[0]) * (last + last_trend);
+        trend = factor[1] * (level - last) + (1 - factor[1]) * last_trend;
+        double own = times ? x / (last + last_trend) : x - (last - last_trend);
+        s[i] = factor[2] * own + (1 - factor[2]) * before;
+        last_trend = trend;
+    }
+    return times ? (level + trend) * s[n - period] : level + trend + s[n - period];
+}
+
+QDI_FN(moving_holt_winters)
+{
+    double *v, factor[3] = {0};
+    int64_t period;
+    uint32_t k;
+    (void)n;
+    if (window(vm, &a[0], &v, &k) || qdp_arg_f64(vm, &a[1], &factor[0]) ||
+        qdp_arg_f64(vm, &a[2], &factor[1]) || qdp_arg_f64(vm, &a[3], &factor[2]) ||
+        qdp_arg_int(vm, &a[4], &period))
+        return -1;
+    *out = qd_sv_double((double)NAN);
+    if (!k) return 0;
+    if (period < 1 || period > k || 2 * period > k)
+        return qdp_throw(vm, QDI_T_ILLEGAL_ARGUMENT,
+                         "Holt-Winters aggregation requires at least (2 * period == 2 * %lld == "
+                         "%lld) data-points to function.  Only [%u] were provided.",
+                         (long long)period, (long long)(2 * (period & 0xffffffff)), k);
+    double *seasonal = qd_arena_alloc(&vm->x->arena, k * sizeof *seasonal);
+    if (!seasonal) return qdp_nomem(vm);
+    *out = qd_sv_double(holt_winters(v, seasonal, k, factor, (uint32_t)period, a[5].i != 0));
+    return 0;
+}
+
 #define MV QDI_T_MOVING, QDI_T_DOUBLE, 0
 const qdp_method qdp_lib_moving[] = {
     {"sum", 1, MV, moving_sum},
@@ -465,5 +512,6 @@ const qdp_method qdp_lib_moving[] = {
     {"linearWeightedAvg", 1, MV, moving_linear},
     {"ewma", 2, MV, moving_ewma},
     {"holt", 3, MV, moving_holt},
+    {"holtWinters", 6, MV, moving_holt_winters},
     {0},
 };

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 const qdp_method *const qdp_library[] = {
-    qdp_lib_object, qdp_lib_string, qdp_lib_builder, qdp_lib_list,   qdp_lib_map,
-    qdp_lib_stream, qdp_lib_math,   qdp_lib_time,    qdp_lib_regex,  qdp_lib_doc,
-    qdp_lib_geo,    qdp_lib_moving, qdp_lib_score,   qdp_lib_vector, NULL};
+    qdp_lib_object, qdp_lib_string, qdp_lib_builder, qdp_lib_list, qdp_lib_map, qdp_lib_stream,
+    qdp_lib_math,   qdp_lib_time,   qdp_lib_regex,   qdp_lib_doc,  qdp_lib_geo, qdp_lib_moving,
+    qdp_lib_score,  qdp_lib_vector, qdp_lib_more,    NULL};
 
 int qdp_throw(qdp_vm *vm, int type, const char *fmt, ...)
 {

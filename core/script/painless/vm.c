@@ -251,8 +251,11 @@ static int slow(qdp_vm *vm, const qdp_ins *i, qd_sv *r)
 #define DOUBLE(expr)                                                                               \
     r[i->a] = (qd_sv){.tag = QD_SV_DOUBLE, .f = (expr)};                                           \
     break
+/* Mostly a jump follows that looks at it: both at once, which saves a dispatch. */
 #define BOOL(expr)                                                                                 \
-    r[i->a] = (qd_sv){.tag = QD_SV_BOOL, .i = (expr)};                                             \
+    yes = (expr);                                                                                  \
+    r[i->a] = (qd_sv){.tag = QD_SV_BOOL, .i = yes};                                                \
+    if (code[at].op == C_JF && code[at].a == i->a) at = yes ? at + 1 : TARGET(&code[at]);          \
     break
 #define B r[i->b]
 #define C r[i->c]
@@ -262,15 +265,17 @@ static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
 {
     qdp_frame *f = &vm->frames[vm->nframes - 1];
     const qdp_ins *code = f->code->ins, *i;
+    const qd_sv *consts = vm->p->consts.at;
     uint32_t at = f->at;
     qd_sv *r = f->base;
+    bool yes;
     for (;;) {
         i = &code[at++];
         switch (i->op) {
         case C_NOP:
             break;
         case C_CONST:
-            r[i->a] = vm->p->consts.at[TARGET(i)];
+            r[i->a] = consts[TARGET(i)];
             break;
         case C_MOVE:
             r[i->a] = B;
@@ -354,15 +359,26 @@ static int run(qdp_vm *vm, uint32_t least, qd_sv *out)
             BOOL(B.i != C.i);
         case C_DIV:
         case C_REM:
-            if (B.tag != QD_SV_INT || C.tag != QD_SV_INT || C.i <= 0) goto other;
-            INT(i->op == C_DIV ? B.i / C.i : B.i % C.i);
-        case C_CAST:
-            if (i->c != QDI_T_DOUBLE || B.tag < QD_SV_INT || B.tag > QD_SV_LONG) {
-                if ((i->c & 0x7FFF) != QDI_T_DOUBLE || B.tag != QD_SV_DOUBLE) goto other;
-                r[i->a] = B;
-                break;
+            if (C.tag < QD_SV_INT || C.tag > QD_SV_LONG || C.i <= 0) goto other;
+            if (B.tag == QD_SV_INT && C.tag == QD_SV_INT) {
+                INT(i->op == C_DIV ? B.i / C.i : B.i % C.i);
             }
-            DOUBLE((double)B.i);
+            if (B.tag != QD_SV_LONG && (B.tag != QD_SV_INT || C.tag != QD_SV_LONG)) goto other;
+            LONG(i->op == C_DIV ? B.i / C.i : B.i % C.i);
+        case C_CAST: { /* what loses nothing is the same whether it is asked for or not */
+            int to = i->c & 0x7FFF, tag = B.tag;
+            if (to == QDI_T_DOUBLE && (tag == QD_SV_INT || tag == QD_SV_LONG)) {
+                DOUBLE((double)B.i);
+            }
+            if (to == QDI_T_LONG && (tag == QD_SV_INT || tag == QD_SV_LONG)) {
+                LONG(B.i);
+            }
+            if ((to != QDI_T_DOUBLE || tag != QD_SV_DOUBLE) &&
+                (to != QDI_T_INT || tag != QD_SV_INT))
+                goto other;
+            r[i->a] = B;
+            break;
+        }
         case C_ADD_L:
             LONG((uint64_t)B.i + (uint64_t)C.i);
         case C_SUB_L:

@@ -3,6 +3,7 @@
  * counts and places; what stands in bodies is checked as it is read.
  */
 #include "segment/columns/columns_read_int.h"
+#include "segment/overlay/overlay_int.h"
 
 static int bad(qd_file *f, uint64_t at, qd_err *err, const char *what)
 {
@@ -201,6 +202,7 @@ uint32_t qdi_columns_field(const qd_columns *set, uint32_t i)
 const qd_column *qd_columns_get(const qd_columns *set, uint32_t field)
 {
     uint32_t lo = 0, n = set ? set->n : 0;
+    if (set && QD_UNLIKELY(set->overlay != NULL)) return qdi_overlay_column(set->overlay, field);
     while (n > 0) {
         uint32_t half = n / 2;
         if (set->columns[lo + half].field < field) {

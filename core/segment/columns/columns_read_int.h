@@ -25,6 +25,7 @@ struct qd_column {
 struct qd_columns {
     uint32_t magic;
     uint32_t n;
+    const struct qdi_overlay *overlay; /* whose columns are asked for; NULL: those that follow */
     qd_column columns[];
 };
 #define QDI_COLUMNS_MAGIC 0x51446373u

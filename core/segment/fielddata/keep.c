@@ -4,6 +4,7 @@
  */
 #include "segment/columns/columns_int.h"
 #include "segment/fielddata/fielddata_int.h"
+#include "segment/overlay/overlay_int.h"
 #include "segment/segment_int.h"
 #include <stdio.h>
 
@@ -124,6 +125,7 @@ int qd_segment_fielddata(qd_segment *s, uint32_t field, const qd_fielddata_filte
     static const qd_fielddata_filter all;
     QD_CHECK(s, QDI_SEGMENT_MAGIC);
     *out = NULL;
+    if (s->overlay) s = s->overlay->base;
     if (!qd_segment_index_stats(s, field)->terms) return 0;
     if (!filter) filter = &all;
     qdi_fielddata *x = find(s, field, filter);

@@ -484,6 +484,7 @@ uint64_t qd_terms_walk_cost(qd_segment *s, uint32_t field)
 
 uint64_t qd_term_range_span(qd_segment *s, uint32_t field, const qd_term_range *range)
 {
+    if (field >= s->nfields) return 0; /* of an overlay */
     const qdi_field_terms *t = &s->terms[field];
     uint64_t blocks = qdi_term_blocks(t->terms);
     if (blocks == 0) return 0;

@@ -177,8 +177,10 @@ static void bad_mappings_are_refused(void **state)
                            "Duplicate field 'a'"));
     expect(P("\"a\":{\"type\":\"keyword\",\"copy_to\":\"o\"},\"o\":{\"type\":\"object\"}"),
            "illegal_argument_exception: Cannot copy to field [o] since it is mapped as an object");
-    assert_non_null(
-        strstr(parsed("{\"dynamic\":\"runtime\"}"), "runtime fields are not available"));
+    assert_non_null(strstr(parsed("{\"runtime\":{\"a\":{\"type\":\"text\"}}}"),
+                           "No handler for type [text] declared on runtime field [a]"));
+    assert_non_null(strstr(parsed("{\"runtime\":{\"a\":null}}"),
+                           "Runtime field [a] was set to null but its removal is not supported"));
     static char deep[70000];
     size_t n = 0;
     for (int i = 0; i < 400; i++)

@@ -235,9 +235,12 @@ static const struct {
     {"99999999999", "Invalid int constant [99999999999]. If you want a long constant then change "
                     "it to the same with the suffix L."},
     {"String.format('%d', 1)", "static method [java.lang.String, format/2] not found"},
-    {"System.exit(1)", "cannot resolve symbol [System]"},
-    {"while (true) {}", "The maximum number of statements that can be executed in a loop has been "
-                        "reached."},
+    {"System.exit(1)", "static method [java.lang.System, exit/1] not found"},
+    {"while (true) {}", "no paths escape from while loop"},
+    {"Processors.bytes('1')", "cannot resolve symbol [Processors]"},
+    {"int i = 0; while (true) { i++ }",
+     "The maximum number of statements that can be executed in a loop has been "
+     "reached."},
     {"int f(int x) { return f(x + 1) } f(0)", "the calls of the script nest too deep "
                                               "(stack_overflow_error)"},
     {"def l = []; while (true) { l.add('x' + l.size()) }", "The maximum number of statements that "
