@@ -49,7 +49,8 @@ typedef struct bq_spec {
     qd_str dest, dest_routing, pipeline; /* dest_routing: "keep", "discard", "=text" */
     doc_op op;
     qd_version_type version_type;
-    bool external; /* the source's version goes with the document */
+    bool external;            /* the source's version goes with the document */
+    struct bq_remote *remote; /* of a reindex from another cluster (remote_int.h); else NULL */
 } bq_spec;
 
 typedef struct bq_status {
@@ -220,6 +221,7 @@ struct qd_by_query {
     _Atomic bool again; /* a record was another one than it seemed: the keeper is to look again */
     bool stop;
     qd_thread *keeper;
+    struct qd_http_client *http; /* to other clusters */
 };
 
 /* Runs a job behind the answer to its request, under its own task, whose id goes to id, and a
