@@ -25,8 +25,6 @@
 
 typedef enum bq_kind { BQ_DELETE, BQ_UPDATE, BQ_REINDEX } bq_kind;
 
-typedef struct bq_errand bq_errand; /* errand.c: another API that runs behind its answer */
-
 /* What a request asks for; texts in the job's arena. */
 typedef struct bq_spec {
     bq_kind kind;
@@ -154,10 +152,6 @@ typedef struct bq_call {
     int status;
     qd_buf answer;
 } bq_call;
-/* Calls an API and waits for its answer, parsed into arena, which the texts point into: 0 with
- * status < 400; an error as the API told it (its type and status are kept). [worker] */
-int qdi_bq_call(qd_actions *a, const char *api, const qd_pair *params, uint32_t n, qd_str body,
-                qd_arena *arena, const qd_json_node **out, qd_err *err);
 
 /* --- read.c --- */
 
