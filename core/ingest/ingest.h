@@ -27,6 +27,8 @@ typedef struct qd_ingest_lookup {
     bool list;
     qd_arena *arena; /* for what is found */
     qd_str found;    /* out: JSON, a list of objects */
+    int rc;          /* out: of this value alone, with its error in err */
+    qd_err *err;     /* may be NULL */
 } qd_ingest_lookup;
 
 /* What compiling looks at beside the JSON. */

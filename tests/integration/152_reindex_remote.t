@@ -70,6 +70,8 @@ subtest 'what is asked for and cannot be' => sub {
         [{remote => {password => {}}}, '', qr/Expected \[password\] to be a string/],
         [{}, '&slices=2', qr/^400 action_request_validation_exception .*reindex from remote sources doesn't support slices > 1 but was \[2\];/],
         [{}, '&slices=auto', qr/slices > 1 but was \[0\];/],
+        [{}, '&scroll=soon', qr/^400 illegal_argument_exception failed to parse setting \[scroll\] with value \[soon\]/],
+        [{}, '&scroll=0s', qr/\[scroll\] must be a positive time/],
         [{slice => {id => 0, max => 2}}, '', qr/doesn't support \[source.slice\]/],
         [{query => {term => 7}}, '', qr/^400 status_exception body=.*term/],
         [{index => 'missing'}, '', qr/^404 status_exception body=.*index_not_found_exception/],

@@ -80,6 +80,8 @@ subtest 'the processor' => sub {
     is_deeply(made($n, {who => undef}, 4), {who => undef}, 'null');
     like(error($n->put('/out/_doc/5?pipeline=e', {x => 1})), qr/^400 illegal_argument_exception field \[who\] not present as part of path \[who\]/, 'a field that is missing');
     like(error($n->put('/out/_doc/5?pipeline=e', {who => {a => 1}})), qr/field \[who\] is an object/, 'an object');
+    like(error($n->post('/out/_doc?pipeline=e', {who => ['a@x', undef]})), qr/a list with objects or nulls/, 'a list with null');
+    is_deeply(made($n, {who => []}, 9), {who => []}, 'an empty list');
     pipeline($n, max_matches => 2, override => JSON::PP::false, ignore_missing => JSON::PP::true);
     is(scalar @{ made($n, {who => 'many'}, 6)->{user} }, 2, 'at most so many, as a list');
     is_deeply(made($n, {who => 'a@x', user => {first => 'kept'}}, 7)->{user}, {first => 'kept'}, 'what is there stays');
@@ -94,6 +96,12 @@ subtest 'the processor' => sub {
 
 subtest 'batches and the cache' => sub {
     pipeline($n);
+    $n->put('/nets-out', {mappings => {properties => {net => {type => 'object', enabled => JSON::PP::false}}}});
+    $n->put('/_ingest/pipeline/r', {processors => [{enrich => {policy_name => 'nets', field => 'ip', target_field => 'net'}}]});
+    my $bad = $n->post('/nets-out/_bulk?pipeline=r&refresh=true', join '', map { qq({"index":{"_id":"$_"}}\n{"ip":"$_"}\n) } '10.0.0.1', 'nonsense', '192.168.0.1');
+    is(join(' ', map { $_->{index}{status} } @{ $bad->{json}{items} }), '201 400 201', 'a value that the field cannot have fails its own document alone') or diag $bad->{content};
+    like($bad->{json}{items}[1]{index}{error}{reason}, qr/'nonsense' is not an IP string literal/, '... and says why');
+    is($n->get('/nets-out/_doc/192.168.0.1')->{json}{_source}{net}{name}, 'home', '... and the others are looked up');
     my $before = stats();
     my @docs = map { sprintf '{"who":"%s"}', ('a@x', 'b@x', "u$_")[$_ % 3] } 1 .. 320;
     my $r = $n->post('/batch/_bulk?pipeline=e&refresh=true', join '', map { qq({"index":{}}\n$_\n) } @docs);

@@ -268,7 +268,6 @@ void qdi_bq_remote_close(bq_job *job)
     bq_remote *r = job->spec.remote;
     if (!r->opened) return;
     if (job->slices) give_back(&job->slices[0]);
-    qd_buf_fini(&r->authorities);
     qd_buf_fini(&r->text);
     qd_buf_fini(&r->scroll);
     qd_arena_fini(&r->page);

@@ -1,63 +1,61 @@
 /* remote_call.c: requests to the other cluster, and what their failures are called. */
 #include "action/byquery/remote_int.h"
 #include "base/base64.h"
-#include "base/log.h"
-#include "runtime/file.h"
 #include <string.h>
 
 #define TRIES 10 /* of a request that the other side rejects */
 #define FIRST_PAUSE_NS UINT64_C(500000000)
-#define AUTHORITIES_MAX ((size_t)16 << 20)
 #define TOLD_MAX 4096u /* bytes of a foreign error's text */
 
 /* --- trust --- */
 
-static const char *file_of(bq_job *job, qd_set id)
+/* A file of the settings, relative ones below path.conf; NULL: no memory. */
+static const char *path_of(bq_job *job, qd_str name)
 {
-    qd_str name = qd_config_text(job->a->config, id);
     qd_str folder = qd_config_text(job->a->config, QD_SET_PATH_CONF);
-    if (!name.n) return NULL;
     if (name.p[0] == '/' || !folder.n) return qd_arena_str(&job->arena, name).p;
     return qd_arena_printf(&job->arena, "%.*s/%.*s", QD_STR_ARG(folder), QD_STR_ARG(name)).p;
 }
 
-static int read_authorities(bq_job *job, qd_err *err)
+static int file_of(bq_job *job, qd_set id, const char **out, qd_err *err)
 {
-    bq_remote *r = job->spec.remote;
-    qd_str folder = qd_config_text(job->a->config, QD_SET_PATH_CONF);
+    qd_str name = qd_config_text(job->a->config, id);
+    if (!name.n) return 0;
+    *out = path_of(job, name);
+    return *out ? 0 : qd_err_nomem(err, "a job");
+}
+
+static int authorities_of(bq_job *job, qd_http_tls *t, qd_err *err)
+{
     uint32_t n;
     const qd_str *list =
         qd_values_list(qd_config_values(job->a->config), QD_SET_REINDEX_SSL_CA, &n);
-    int rc = 0;
-    for (uint32_t i = 0; i < n && !rc; i++) {
-        bool plain = list[i].n && (list[i].p[0] == '/' || !folder.n);
-        qd_str path = plain ? qd_arena_str(&job->arena, list[i])
-                            : qd_arena_printf(&job->arena, "%.*s/%.*s", QD_STR_ARG(folder),
-                                              QD_STR_ARG(list[i]));
-        rc = path.p ? qd_file_read(path.p, &r->authorities, err) : qd_err_nomem(err, "a job");
-        if (!rc && qd_buf_char(&r->authorities, '\n')) rc = qd_err_nomem(err, "certificates");
+    const char **at = qd_arena_alloc(&job->arena, (n + 1ul) * sizeof *at);
+    if (!at) return qd_err_nomem(err, "a job");
+    for (uint32_t i = 0; i < n; i++) {
+        if (!list[i].n) continue;
+        if (!(at[t->nauthorities++] = path_of(job, list[i]))) return qd_err_nomem(err, "a job");
     }
-    r->tls.authorities = qd_buf_view(&r->authorities);
-    return rc;
+    t->authorities = at;
+    return 0;
 }
 
 int qdi_bq_remote_tls(bq_job *job, qd_err *err)
 {
     static const char *const versions[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
-    bq_remote *r = job->spec.remote;
+    qd_http_tls *t = &job->spec.remote->tls;
     uint32_t n;
     const qd_str *list =
         qd_values_list(qd_config_values(job->a->config), QD_SET_REINDEX_SSL_PROTOCOLS, &n);
     qd_str mode = qd_config_text(job->a->config, QD_SET_REINDEX_SSL_VERIFY);
-    qd_buf_init(&r->authorities, job->a->account, AUTHORITIES_MAX);
-    r->tls.verify_peer = !qd_str_is(mode, "none");
-    r->tls.verify_host = qd_str_is(mode, "full");
-    r->tls.cert = file_of(job, QD_SET_REINDEX_SSL_CERT);
-    r->tls.key = file_of(job, QD_SET_REINDEX_SSL_KEY);
+    t->verify_peer = !qd_str_is(mode, "none");
+    t->verify_host = qd_str_is(mode, "full");
     for (size_t v = QD_COUNT_OF(versions); v-- > 0;)
         for (uint32_t i = 0; i < n; i++)
-            if (qd_str_is(list[i], versions[v])) r->tls.version_min = 0x0301 + (long)v;
-    return strcmp(r->scheme, "https") == 0 ? read_authorities(job, err) : 0;
+            if (qd_str_is(list[i], versions[v])) t->version_min = 0x0301 + (long)v;
+    int rc = file_of(job, QD_SET_REINDEX_SSL_CERT, &t->cert, err);
+    if (!rc) rc = file_of(job, QD_SET_REINDEX_SSL_KEY, &t->key, err);
+    return rc ? rc : authorities_of(job, t, err);
 }
 
 /* --- texts of others --- */

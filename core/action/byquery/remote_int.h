@@ -23,9 +23,9 @@ typedef struct bq_remote {
     int64_t socket_ns, connect_ns;
     /* while it runs */
     qd_http_tls tls;
-    qd_buf authorities, text, scroll; /* PEM; the present answer; the id of the scroll */
-    qd_arena page;                    /* the tree of the answer */
-    const qd_json_node *hits;         /* of the answer that is not written yet; NULL: none */
+    qd_buf text, scroll;      /* the present answer; the id of the scroll */
+    qd_arena page;            /* the tree of the answer */
+    const qd_json_node *hits; /* of the answer that is not written yet; NULL: none */
     bool opened;
 } bq_remote;
 
@@ -54,7 +54,7 @@ int qdi_bq_remote_lists_check(const qd_actions *a, qd_err *err);
 QD_MUST_CHECK
 int qdi_bq_remote_call(bq_slice *s, const char *method, qd_str target, qd_str body,
                        const qd_json_node **out, qd_err *err);
-/* Whom the calls trust, by reindex.ssl.*. QD_E_IO: a file cannot be read. */
+/* Whom the calls trust, by reindex.ssl.*: QD_E_NOMEM. */
 QD_MUST_CHECK
 int qdi_bq_remote_tls(bq_job *job, qd_err *err);
 /* Puts "<<>>" in place of each secret of the job in a text. */

@@ -41,6 +41,7 @@ static int time_of(const qd_json_node *m, const char *name, int64_t *out, qd_err
         rc = qd_err_wrap(err, QD_E_ARG, "%.*s", QD_STR_ARG(reason));
     }
     qd_err_fini(&why);
+    if (!rc && *out < 0) *out = 0; /* -1: no bound */
     return rc;
 }
 
@@ -188,6 +189,12 @@ int qdi_bq_remote_parse(bq_job *job, const qd_json_node *remote, qd_err *err)
 int qdi_bq_remote_check(const bq_job *job, qd_err *err)
 {
     const bq_spec *s = &job->spec;
+    int64_t keep;
+    int rc = qd_value_time(s->scroll, "scroll", &keep, err);
+    if (rc) return rc;
+    if (keep <= 0)
+        return qd_err_set(err, QD_E_VALIDATION,
+                          "Validation Failed: 1: [scroll] must be a positive time;");
     if (s->slices != 1)
         return qd_err_set(
             err, QD_E_VALIDATION,

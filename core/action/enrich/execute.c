@@ -17,7 +17,9 @@ typedef struct execution {
     enrich_policy p;
     qd_arena *arena;
     qd_str index, alias; /* the new index */
-    qd_str type;         /* JSON of the mapping of the match field */
+    qd_str *before;      /* indices that had the alias when it moved */
+    uint32_t nbefore;
+    qd_str type; /* JSON of the mapping of the match field */
     enrich_running running;
 } execution;
 
@@ -259,8 +261,11 @@ static int move_alias(execution *x, qd_err *err)
     qd_json_array(&w);
     qd_state *s = qd_cluster_state(x->a->cluster);
     const qd_alias_group *g = qd_state_alias(s, x->alias);
-    for (uint32_t i = 0; i <= (g ? g->n : 0); i++) {
-        bool last = i == (g ? g->n : 0);
+    uint32_t had = g ? g->n : 0;
+    x->before = qd_arena_calloc(x->arena, (had + 1ul) * sizeof *x->before);
+    for (uint32_t i = 0; x->before && i <= had; i++) {
+        bool last = i == had;
+        if (!last) x->before[i] = qd_arena_str(x->arena, g->indices[i]->name);
         qd_json_object(&w);
         qd_json_key_c(&w, last ? "add" : "remove");
         qd_json_object(&w);
@@ -273,7 +278,8 @@ static int move_alias(execution *x, qd_err *err)
     qd_state_unref(s);
     qd_json_array_end(&w);
     qd_json_object_end(&w);
-    int rc = qd_buf_status(&b) ? qd_err_nomem(err, "an alias") : 0;
+    int rc = qd_buf_status(&b) || !x->before ? qd_err_nomem(err, "an alias") : 0;
+    if (!rc) x->nbefore = had;
     if (!rc)
         rc = call(x, "indices.update_aliases", NULL, (qd_str){NULL, 0}, qd_buf_view(&b), NULL, err);
     qd_buf_fini(&b);
@@ -317,16 +323,24 @@ static int steps(execution *x, qd_err *err)
     return rc ? rc : move_alias(x, err);
 }
 
-/* What had the alias before goes; while the new one is built, one of another node may be, too. */
-static void clean(execution *x, qd_str before, int rc)
+static void delete_index(execution *x, qd_str name)
 {
-    qd_pair params[] = {{QD_STR("index"), rc ? x->index : before}};
     const qd_json_node *root;
-    if (params[0].value.n)
+    qd_pair params[] = {{QD_STR("index"), name}};
+    if (name.n)
         (void)!qdi_bq_call(x->a, "indices.delete", params, 1, (qd_str){NULL, 0}, x->arena, &root,
                            NULL);
-    if (!rc)
-        qdi_enrich_drop_indices(x->a, x->p.name, x->index, qd_env_wall_ms(x->a->env) - LEFT_MS);
+}
+
+/* What had the alias before goes; while the new one is built, one of another node may be, too. */
+static void clean(execution *x, int rc)
+{
+    if (rc) {
+        delete_index(x, x->index);
+        return;
+    }
+    for (uint32_t i = 0; i < x->nbefore; i++) delete_index(x, x->before[i]);
+    qdi_enrich_drop_indices(x->a, x->p.name, x->index, qd_env_wall_ms(x->a->env) - LEFT_MS);
 }
 
 /* The policy may have been deleted meanwhile, and its deletion has not seen the new index. */
@@ -341,11 +355,6 @@ static int still_there(execution *x, qd_err *err)
 
 static int execute(execution *x, qd_err *err)
 {
-    qd_str before = {NULL, 0};
-    qd_state *s = qd_cluster_state(x->a->cluster);
-    const qd_index_meta *m = qdi_enrich_index(s, x->p.name);
-    if (m) before = qd_arena_str(x->arena, m->name);
-    qd_state_unref(s);
     x->alias = qd_arena_printf(x->arena, ENRICH_ALIAS "%.*s", QD_STR_ARG(x->p.name));
     x->index = qd_arena_printf(x->arena, ENRICH_ALIAS "%.*s-%lld", QD_STR_ARG(x->p.name),
                                (long long)qd_env_wall_ms(x->a->env));
@@ -356,7 +365,7 @@ static int execute(execution *x, qd_err *err)
     x->running.phase = "RUNNING";
     rc = steps(x, err);
     if (!rc) rc = still_there(x, err);
-    clean(x, before, rc);
+    clean(x, rc);
     return rc;
 }
 

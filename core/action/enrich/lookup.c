@@ -105,6 +105,20 @@ static int take(batch *b, uint32_t i, qd_str found, qd_err *err)
     return b->looks[i].found.p ? 0 : qd_err_nomem(err, "a look-up");
 }
 
+/* What a search that failed says of its cause, rather than that all shards failed. */
+static int tell_cause(batch *b, int rc, qd_err *err)
+{
+    qd_str raw = {NULL, 0};
+    qd_json_node *list;
+    for (uint32_t i = 0; err && i < err->ndetails; i++)
+        if (strcmp(err->details[i].key, QD_ERR_ROOT_CAUSE) == 0)
+            raw = qd_arena_str(&b->arena, qd_str_c(err->details[i].value));
+    if (!raw.p || qd_json_parse(&b->arena, raw, 0, &list, NULL) || !list->first) return rc;
+    const qd_json_node *why = qd_json_get(list->first, "reason");
+    if (why) qd_err_reword(err, "%.*s", QD_STR_ARG(why->text));
+    return rc;
+}
+
 static int search(batch *b, qd_err *err)
 {
     qd_enrich *e = b->e;
@@ -122,7 +136,8 @@ static int search(batch *b, qd_err *err)
     qd_buf_fini(&body);
     const qd_json_node *buckets =
         rc ? NULL : qd_json_get(qd_json_get(qd_json_get(root, "aggregations"), "v"), "buckets");
-    if (!rc && !buckets) return qd_err_set(err, QD_E_INTERNAL, "a look-up has no answer");
+    if (rc) return tell_cause(b, rc, err);
+    if (!buckets) return qd_err_set(err, QD_E_INTERNAL, "a look-up has no answer");
     for (const qd_json_node *k = buckets ? buckets->first : NULL; k && !rc; k = k->next) {
         int64_t i;
         if (!qd_str_i64(k->key, &i) || i < 0 || i >= b->n) continue;
@@ -179,24 +194,52 @@ static int look_up(batch *b, qd_str policy, bool *gone, qd_err *err)
     return rc;
 }
 
+/* Twice at most: an execution may have put another index in the place of the first. */
+static int look_up_now(batch *b, qd_str policy, qd_err *err)
+{
+    qd_err why;
+    bool gone;
+    qd_err_init(&why);
+    int rc = look_up(b, policy, &gone, &why);
+    if (rc && gone) {
+        qd_err_fini(&why);
+        memset(b->found, 0, sizeof b->found);
+        rc = look_up(b, policy, &gone, &why);
+    }
+    if (rc && err) qd_err_copy(err, &why);
+    qd_err_fini(&why);
+    return rc;
+}
+
+/* Each value for itself: one that the field cannot have fails its own document alone. */
+static void look_up_each(const batch *all, qd_str policy)
+{
+    for (uint32_t i = 0; i < all->n; i++) {
+        batch one = {.e = all->e, .max = all->max, .n = 1, .looks = &all->looks[i]};
+        if (all->found[i]) continue;
+        qd_arena_init(&one.arena, one.e->a->account, 0);
+        all->looks[i].rc = look_up_now(&one, policy, all->looks[i].err);
+        qd_arena_fini(&one.arena);
+    }
+}
+
 int qdi_enrich_lookup(void *arg, qd_task *task, qd_str policy, uint32_t max,
                       qd_ingest_lookup *looks, uint32_t n, qd_err *err)
 {
     batch b = {.e = arg, .max = max, .n = n, .looks = looks};
     qd_err why;
-    bool gone;
     qd_assert(n <= QD_INGEST_BATCH);
     int rc = qd_task_poll(task) ? qd_task_check(task, err) : 0;
     if (rc) return rc;
     qd_arena_init(&b.arena, b.e->a->account, 0);
     qd_err_init(&why);
-    rc = look_up(&b, policy, &gone, &why);
-    if (rc && gone) {
-        qd_err_fini(&why);
-        memset(b.found, 0, sizeof b.found);
-        rc = look_up(&b, policy, &gone, &why);
+    rc = look_up_now(&b, policy, &why);
+    if (rc && n > 1 && qd_err_status(&why) == 400) {
+        look_up_each(&b, policy);
+        rc = 0;
+    } else if (rc && err) {
+        qd_err_copy(err, &why);
     }
-    if (rc && err) qd_err_copy(err, &why);
     qd_err_fini(&why);
     qd_arena_fini(&b.arena);
     return rc;

@@ -83,11 +83,11 @@ static int write_filter(const search_run *x, const search_index *ix, qd_json_wri
     return 0;
 }
 
-/* The aliases by which the index was named, unless its own name is among the names. */
+/* The aliases by which the index was named, also where its own name is among the names. */
 static void write_named(const qd_index_meta *m, qd_str expression, qd_json_writer *w)
 {
     uint32_t n = 0;
-    if (!expression.n || qdi_listed(expression, m->name)) return;
+    if (!expression.n || qd_str_is(expression, "_all")) return;
     for (uint32_t i = 0; i < m->naliases; i++) {
         if (!qdi_alias_wanted(expression, m->aliases[i].name)) continue;
         if (n++ == 0) {

@@ -36,6 +36,14 @@ static int make(qdi_build *b, void *config, qd_err *err)
     return b->s->has_policy(b->s->lookup_arg, c->policy, err);
 }
 
+/* A list of texts, numbers and truths; others match nothing in the reference either. */
+static bool is_flat(const qd_iv *v)
+{
+    for (uint32_t i = 0; v->kind == QD_IV_LIST && i < v->n; i++)
+        if (v->items[i].kind == QD_IV_NULL || v->items[i].kind >= QD_IV_LIST) return false;
+    return v->kind != QD_IV_MAP;
+}
+
 /* The value to look for; *yes false: nothing is to be done. */
 static int value_of(const enriching *c, qd_ingest_run *r, qd_ingest_lookup *look, bool *yes,
                     qd_err *err)
@@ -51,9 +59,11 @@ static int value_of(const enriching *c, qd_ingest_run *r, qd_ingest_lookup *look
     v = qdi_path_look(r, from);
     if (!v && !c->ignore_missing) return qdi_path_get(r, from, &v, err);
     if (!v || v->kind == QD_IV_NULL) return 0;
-    if (v->kind == QD_IV_MAP)
+    if (v->kind == QD_IV_LIST && !v->n) return 0;
+    if (!is_flat(v))
         return qd_err_set(err, QD_E_ARG,
-                          "field [%.*s] is an object, which an enrich policy cannot match",
+                          "field [%.*s] is an object or a list with objects or nulls, which an "
+                          "enrich policy cannot match",
                           QD_STR_ARG(from->full));
     rc = qd_iv_check(v, err);
     if (rc) return rc;
@@ -83,6 +93,7 @@ static int put(const enriching *c, qd_ingest_run *r, const qd_ingest_lookup *loo
     const qdi_path *to;
     qd_json_node *root;
     qd_iv found;
+    if (look->rc) return look->rc;
     int rc = qd_json_parse(&r->arena, look->found, 0, &root, err);
     if (rc || !root->n) return rc;
     rc = qdi_tpath_get(r, &c->target, &room, &to, err);
@@ -102,7 +113,9 @@ static void run_all(const void *config, qd_ingest_run *const *runs, uint32_t n, 
     for (uint32_t i = 0; i < n; i++) {
         bool yes;
         rc[i] = value_of(c, runs[i], &looks[nlooks], &yes, err[i]);
-        if (!rc[i] && yes) of[nlooks++] = i;
+        if (rc[i] || !yes) continue;
+        looks[nlooks].err = err[i];
+        of[nlooks++] = i;
     }
     if (!nlooks) return;
     qd_err_init(&why);

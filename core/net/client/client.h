@@ -17,11 +17,12 @@
 typedef struct qd_http_client qd_http_client;
 typedef struct qd_http_call qd_http_call;
 
-/* Whom a client trusts and who it is. Paths of PEM files; NULL: the system's authorities, no
- * certificate. Borrowed while a call that has it runs. */
+/* Whom a client trusts and who it is: paths of PEM files. Borrowed while a call that has it runs.
+ */
 typedef struct qd_http_tls {
-    qd_str authorities;     /* PEM itself; n 0: the system's */
-    const char *cert, *key; /* files */
+    const char *const *authorities; /* these and no others */
+    uint32_t nauthorities;          /* 0: the system's */
+    const char *cert, *key;         /* NULL: none is shown */
     bool verify_peer, verify_host;
     long version_min; /* 0x0301 TLS 1.0 to 0x0304 TLS 1.3; 0: TLS 1.2 */
 } qd_http_tls;

@@ -1,8 +1,9 @@
 /* request.c: what curl is told of a call, and what it tells of the answer. */
 #include "net/client/client_int.h"
-#include <string.h>
+#include <openssl/ssl.h>
 
 #define IDLE_CONNECTION_S 30L
+#define MS_MAX UINT64_C(2000000000) /* of curl: an int */
 
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
@@ -58,6 +59,16 @@ static int add_headers(http_flight *f)
     return 0;
 }
 
+static CURLcode load_authorities(CURL *easy, void *context, void *arg)
+{
+    const qd_http_tls *t = arg;
+    (void)easy;
+    for (uint32_t i = 0; i < t->nauthorities; i++)
+        if (SSL_CTX_load_verify_locations(context, t->authorities[i], NULL) != 1)
+            return CURLE_SSL_CACERT_BADFILE;
+    return CURLE_OK;
+}
+
 static CURLcode set_tls(CURL *e, const qd_http_tls *t)
 {
     static const long versions[] = {CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1,
@@ -68,11 +79,11 @@ static CURLcode set_tls(CURL *e, const qd_http_tls *t)
     if (!t) return rc;
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, t->verify_peer ? 1L : 0L);
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, t->verify_host ? 2L : 0L);
-    if (!rc && t->authorities.n) { /* these and no others */
-        struct curl_blob blob = {(void *)(uintptr_t)t->authorities.p, t->authorities.n,
-                                 CURL_BLOB_NOCOPY};
-        rc = curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+    if (!rc && t->nauthorities) { /* these and no others */
+        rc = curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
         if (!rc) rc = curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+        if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, load_authorities);
+        if (!rc) rc = curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, (void *)(uintptr_t)t);
     }
     if (!rc && t->cert) rc = curl_easy_setopt(e, CURLOPT_SSLCERT, t->cert);
     if (!rc && t->key) rc = curl_easy_setopt(e, CURLOPT_SSLKEY, t->key);
@@ -100,7 +111,10 @@ static CURLcode set_connection(CURL *e, const qd_http_call *x)
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     if (!rc) rc = curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
     if (!rc && x->connect_ns)
-        rc = curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(x->connect_ns / 1000000u) + 1);
+        rc = curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+                              x->connect_ns < MS_MAX * 1000000u
+                                  ? (long)(x->connect_ns / 1000000u) + 1
+                                  : (long)MS_MAX);
     return rc;
 }
 

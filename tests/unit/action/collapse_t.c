@@ -36,7 +36,7 @@ static void groups_wait_for_their_level(void **state)
     answers(c, "POST", "/x/_search", COLLAPSE, 400,
             "[collapse] needs level 4 of the cluster's formats; they are of level 3: POST "
             "_cluster/upgrade/finalize when all nodes run this version");
-    answers(c, "POST", "/_cluster/upgrade/finalize", NULL, 200, "\"features\":4");
+    answers(c, "POST", "/_cluster/upgrade/finalize", NULL, 200, "\"features\":5");
     answers(c, "POST", "/x/_search", COLLAPSE, 200, "\"fields\":{\"k\":[\"a\"]}");
     action_cluster_close(c);
 }
