@@ -59,6 +59,7 @@ subtest 'what is asked for and cannot be' => sub {
         [{remote => {host => 'badremote', weird => 1}}, '', qr/^400 .*\[host\] must be of the form \[scheme\]:\/\/\[host\]:\[port\]\(\/\[pathPrefix\]\)\? but was \[badremote\]$/],
         [{remote => {host => 'http://127.0.0.1'}}, '', qr/\[host\] must be of the form/],
         [{remote => {host => 'http://127.0.0.1:9200@evil:80'}}, '', qr/\[host\] must be of the form/],
+        [{remote => {host => 'http://u:s3cret@127.0.0.1:9200'}}, '', qr/^(?!.*s3cret).*but was \[<<>>\@127.0.0.1:9200\]: a user goes into \[username\]/],
         [{remote => {host => 'file://127.0.0.1:80'}}, '', qr/\[host\] must be of the form/],
         [{remote => {host => 'http://127.0.0.1:80/a?b'}}, '', qr/\[host\] must be of the form/],
         [{remote => {host => undef}}, '', qr/\[host\] must be of the form/],

@@ -86,6 +86,12 @@ static int headers_of(bq_job *job, const qd_json_node *list, qd_err *err)
 
 static int wrong_host(qd_str text, qd_err *err)
 {
+    ptrdiff_t at = qd_str_find(text, '@'); /* what is before it may be a password */
+    if (at >= 0)
+        return qd_err_set(err, QD_E_ARG,
+                          "[host] must be of the form [scheme]://[host]:[port](/[pathPrefix])? but "
+                          "was [<<>>%.*s]: a user goes into [username] and [password]",
+                          QD_STR_ARG(qd_str_sub(text, (size_t)at, text.n)));
     return qd_err_set(err, QD_E_ARG,
                       "[host] must be of the form [scheme]://[host]:[port](/[pathPrefix])? but was "
                       "[%.*s]",
