@@ -13,7 +13,15 @@ my ($n, $far, $ingest) = $c->nodes;
 
 sub error { my ($r) = @_; return "$r->{status} " . ($r->{json}{error}{type} // '') . ' ' . ($r->{json}{error}{reason} // '') }
 sub bulk { my ($index, @docs) = @_; return $n->post("/$index/_bulk?refresh=true", join '', map { qq({"index":{}}\n$_\n) } @docs) }
-sub stats { $n->get('/_enrich/_stats')->{json} }
+# of all nodes, in the order of this one first
+sub stats {
+    my ($of) = @_;
+    $of ||= $n;
+    my $s = $n->get('/_enrich/_stats')->{json};
+    my ($id) = grep { $_->{name} eq $of->{name} } map { my $x = $_; map { {%{ $x->{$_} }, id => $_} } keys %$x } $n->get('/_nodes')->{json}{nodes};
+    for my $part ('coordinator_stats', 'cache_stats') { $s->{$part} = [grep { $_->{node_id} eq $id->{id} } @{ $s->{$part} }] }
+    return $s;
+}
 
 $n->put('/users', {mappings => {properties => {email => {type => 'keyword'}, age => {type => 'integer'}, home => {properties => {city => {type => 'keyword'}}}}}});
 $n->put('/nets', {mappings => {properties => {range => {type => 'ip_range'}, name => {type => 'keyword'}}}});
@@ -125,7 +133,8 @@ subtest 'a small cache' => sub {
     $far->start;
     pipeline($n);
     for my $who ('a@x', 'b@x', 'c', 'd', 'e', 'a@x') { made($far, {who => $who}, "s-$who") }
-    my $s = $far->get('/_enrich/_stats')->{json}{cache_stats}[0];
+    is(scalar @{ $n->get('/_enrich/_stats')->{json}{cache_stats} }, 3, 'every node has one');
+    my $s = stats($far)->{cache_stats}[0];
     is_deeply([$s->{count}, $s->{evictions} > 0 ? 1 : 0], [3, 1], 'holds as many as it may');
     is($far->get('/out/_doc/s-a@x')->{json}{_source}{user}{first}, 'Ann', 'and looks up what it lost');
 };
