@@ -457,6 +457,21 @@ static int open_remote(bq_job *job, qd_err *err)
     return rc ? rc : qdi_bq_remote_open(job, err);
 }
 
+/* A query that one shard cannot run may suit others: a search over all of them says so. */
+static void judge_failure(bq_job *job, qd_err *err)
+{
+    bool some = false;
+    if (!err || job->nunits < 2 || !qd_str_is(qd_str_c(qd_err_reason(err)), "all shards failed"))
+        return;
+    for (uint32_t i = 0; i < job->nslices && !some; i++)
+        for (uint32_t k = 0; k < job->slices[i].nunits && !some; k++) {
+            uint64_t total;
+            bq_unit *u = &job->slices[i].units[k];
+            some = !u->opened && !open_unit(job, u, &total, NULL);
+        }
+    if (some) qd_err_reword(err, "Partial shards failure");
+}
+
 int qdi_bq_open(bq_job *job, qd_err *err)
 {
     if (job->spec.remote) return open_remote(job, err);
@@ -473,6 +488,7 @@ int qdi_bq_open(bq_job *job, qd_err *err)
     if (!rc) rc = make_units(job, job->spec.sort.p && shards ? 1 : shards, err);
     if (!rc) rc = make_slices(job, err);
     for (uint32_t i = 0; i < job->nslices && !rc; i++) rc = open_slice(job, &job->slices[i], err);
+    if (rc == QD_E_ARG && job->slices) judge_failure(job, err);
     return rc;
 }
 

@@ -59,8 +59,17 @@ static int write_search(const batch *b, qd_buf *out)
     qd_json_object(&w);
     qd_json_field_int(&w, "size", 0);
     qd_json_field_bool(&w, "track_total_hits", false);
-    qd_json_key_c(&w, "query");
-    qd_json_raw_value(&w, QD_STR("{\"match_all\":{}}"));
+    qd_json_key_c(&w, "query"); /* the aggregation sees what matches a value, not the whole index */
+    qd_json_object(&w);
+    qd_json_key_c(&w, "bool");
+    qd_json_object(&w);
+    qd_json_key_c(&w, "should");
+    qd_json_array(&w);
+    for (uint32_t i = 0; i < b->n; i++)
+        if (asks(b, i)) write_filter(b, &b->looks[i], &w);
+    qd_json_array_end(&w);
+    qd_json_object_end(&w);
+    qd_json_object_end(&w);
     qd_json_key_c(&w, "aggs");
     qd_json_raw_bytes(&w, QD_STR("{\"v\":{\"filters\":{\"filters\":{"));
     bool any = false;
