@@ -184,12 +184,17 @@ static bool gives_up(void *arg)
     return job->stopped || atomic_load(&job->leaves) || qd_task_poll(job->task);
 }
 
+/* The scroll's end: soon, also when the job was ended, and once. */
+static bool gives_back(const char *method)
+{
+    return strcmp(method, "DELETE") == 0;
+}
+
 static int send(bq_job *job, const char *method, const char *url, qd_str body,
                 const qd_json_node **out, qd_err *err)
 {
     bq_remote *r = job->spec.remote;
-    bool last =
-        strcmp(method, "DELETE") == 0; /* gives the scroll back: also when the job was ended */
+    bool last = gives_back(method);
     r->headers[r->nheaders] = "Content-Type: application/json";
     r->headers[r->nheaders + 1] = "Accept: application/json";
     qd_http_call x = {.method = method,
@@ -223,7 +228,7 @@ int qdi_bq_remote_call(bq_slice *s, const char *method, qd_str target, qd_str bo
     int rc = url.p ? 0 : qd_err_nomem(err, "a request");
     for (int i = 0; !rc; i++, pause *= 2) {
         rc = send(job, method, url.p, body, out, err);
-        if (rc != QD_E_REJECTED || i == TRIES || gives_up(job)) break;
+        if (rc != QD_E_REJECTED || i == TRIES || gives_up(job) || gives_back(method)) break;
         if (err) qd_err_fini(err);
         rc = 0;
         qd_mutex_lock(&job->lock);

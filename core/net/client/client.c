@@ -213,8 +213,8 @@ int qd_http_client_start(qd_http_client *c, qd_http_call *call, qd_err *err)
 void qd_http_client_cancel(qd_http_client *c, qd_http_call *call)
 {
     qd_mutex_lock(&c->lock);
-    (void)curl_multi_wakeup(c->multi);
     atomic_store(&call->cancel, true);
+    (void)curl_multi_wakeup(c->multi);
     qd_mutex_unlock(&c->lock);
 }
 
