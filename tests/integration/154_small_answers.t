@@ -89,5 +89,30 @@ subtest 'strict_allow_templates' => sub {
     is($n->put('/st/_doc/3', {kk => 'v'})->{status}, 201, 'after a restart');
 };
 
+subtest 'bitmaps of terms' => sub {
+    $n->put('/bm', {mappings => {properties => {i => {type => 'integer'}, b => {type => 'binary', store => JSON::PP::true}}}});
+    $n->post('/bm/_bulk?refresh=true', join '', map { qq({"index":{"_id":"$_"}}\n{"i":$_}\n) } 111, 222, 333, 70000);
+    $n->put('/bm/_doc/set?refresh=true', {b => 'OjAAAAEAAAAAAAEAEAAAAG8A3gA='});
+    my $ask = sub { my ($v, @more) = @_; return $n->post('/bm/_search', {query => {terms => {i => $v, value_type => 'bitmap', @more}}, sort => ['i']}) };
+    my $ids = sub { join ' ', map { $_->{_id} } @{ $_[0]{json}{hits}{hits} || [] } };
+    is($ids->($ask->(['OjAAAAEAAAAAAAEAEAAAAG8A3gA='])), '111 222', 'numbers of a bitmap');
+    is($ids->($ask->({index => 'bm', id => 'set', path => 'b', store => JSON::PP::true})), '111 222', '... of another document');
+    # RoaringFormatSpec: one container of runs (100 to 250), one of an array (70000)
+    my $runs = pack 'vvC vv vv v vv v', 12347, 1, 1, 0, 150, 1, 0, 1, 100, 150, 70000 - 65536;
+    require MIME::Base64;
+    is($ids->($ask->([MIME::Base64::encode_base64($runs, '')])), '111 222 70000', 'runs');
+    my $dense = pack('VV vv V', 12346, 1, 0, 65535, 16) . "\xff" x 8192;
+    is($ids->($ask->([MIME::Base64::encode_base64($dense, '')])), '111 222 333', 'a dense container');
+    for my $cut (0 .. length($runs) - 1) {
+        my $r = $ask->([MIME::Base64::encode_base64(substr($runs, 0, $cut), '')]);
+        is(error($r), '400 illegal_argument_exception Failed to deserialize the bitmap.', "cut at $cut") if $cut % 5 == 0;
+    }
+    like(error($ask->(['!!'])), qr/Failed to deserialize the bitmap/, 'no base64');
+    like(error($ask->([1, 2])), qr/Expected a single-element array/, 'several values');
+    my $many = pack('VV', 12346, 16) . join('', map { pack 'vv', $_, 65535 } 0 .. 15) . ("\0" x 64) . ("\xff" x (8192 * 16));
+    like(error($ask->([MIME::Base64::encode_base64($many, '')])), qr/the bitmap has \[1048576\] values, at most \[65536\] are allowed/, 'too many');
+    like(error($n->post('/bm/_search', {query => {terms => {i => [1], value_type => 'x'}}})), qr/Unsupported value type \[x\]/, 'another type');
+};
+
 $n->stop;
 done_testing;
