@@ -21,6 +21,16 @@ typedef struct qd_ingest_counts {
 
 typedef struct qd_ingest_pipeline qd_ingest_pipeline;
 
+/* A value that the processor enrich looks for, and the documents that match it. */
+typedef struct qd_ingest_lookup {
+    qd_str value; /* JSON: a scalar, or a list of them (list) */
+    bool list;
+    qd_arena *arena; /* for what is found */
+    qd_str found;    /* out: JSON, a list of objects */
+    int rc;          /* out: of this value alone, with its error in err */
+    qd_err *err;     /* may be NULL */
+} qd_ingest_lookup;
+
 /* What compiling looks at beside the JSON. */
 typedef struct qd_ingest_settings {
     qd_account *account;
@@ -32,6 +42,13 @@ typedef struct qd_ingest_settings {
     int (*stored)(void *arg, qd_str id, qd_arena *arena, qd_str *lang, qd_str *source,
                   uint64_t *revision, qd_err *err);
     void *arg;
+    /* Is there an enrich policy that was executed? QD_E_ARG. NULL: none is asked for. */
+    int (*has_policy)(void *lookup_arg, qd_str policy, qd_err *err);
+    /* Looks n values up in what a policy has, at most max documents each. One call for documents
+     * that run together; it may wait. NULL: there are no policies. */
+    int (*lookup)(void *lookup_arg, qd_task *task, qd_str policy, uint32_t max,
+                  qd_ingest_lookup *looks, uint32_t n, qd_err *err);
+    void *lookup_arg;
     /* A stored script that cannot be had does not fail the pipeline, but the processor that runs
      * it: the script may have gone after the pipeline was stored. */
     bool late;

@@ -456,8 +456,12 @@ void qd_ingest_apply_all(qd_ingest_run *const *runs, uint32_t n, qd_ingest_pipel
         for (uint32_t i = 0; i < n; i++)
             if (!rc[i]) rc[i] = step(runs[i], s, err[i]);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (in[i]) rc[i] = leave(runs[i], p, &visits[i], rc[i], err[i]);
+    uint64_t now = n ? qd_env_mono_ns(runs[0]->s->env) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!in[i]) continue;
+        visits[i].from = now - (now - visits[i].from) / n; /* its share of the time */
+        rc[i] = leave(runs[i], p, &visits[i], rc[i], err[i]);
+    }
 }
 
 bool qd_ingest_batched(const qd_ingest_pipeline *p)

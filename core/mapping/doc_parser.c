@@ -97,13 +97,24 @@ static int define(qd_doc_parser *p, const unknown *u, const char *kind,
 
 static int strict(qd_doc_parser *p, const unknown *t, qd_err *err)
 {
+    const char *mode = t->dynamic == QD_DYNAMIC_STRICT_TEMPLATES ? "_allow_templates" : "";
     /* of a name with dots the first part that does not exist is what would be introduced */
     qd_str rest = t->parent.n ? qd_str_sub(t->path, t->parent.n + 1, t->path.n) : t->path;
     qd_str name = qd_str_split(&rest, '.');
     return qdi_doc_error(
         &p->d, err, QD_E_STRICT_MAPPING,
-        "mapping set to strict, dynamic introduction of [%.*s] within [%.*s] is not allowed",
-        QD_STR_ARG(name), QD_STR_ARG(t->parent.n ? t->parent : QD_STR("_doc")));
+        "mapping set to strict%s, dynamic introduction of [%.*s] within [%.*s] is not allowed",
+        mode, QD_STR_ARG(name), QD_STR_ARG(t->parent.n ? t->parent : QD_STR("_doc")));
+}
+
+/* Where templates alone may bring fields, one must fit. */
+static int define_unknown(qd_doc_parser *p, const unknown *t, const char *kind,
+                          const qd_date_format *format, qd_err *err)
+{
+    if (t->dynamic == QD_DYNAMIC_STRICT_TEMPLATES &&
+        !qdi_dynamic_fits(p->d.m, t->path, t->name, kind))
+        return strict(p, t, err);
+    return define(p, t, kind, format, err);
 }
 
 /* A scalar for a field that does not exist. */
@@ -123,7 +134,7 @@ static int new_scalar(qd_doc_parser *p, const unknown *t, qd_err *err)
         kind = qdi_dynamic_string_kind(p->d.m, p->d.r.text, &format);
         break;
     }
-    return define(p, t, kind, format, err);
+    return define_unknown(p, t, kind, format, err);
 }
 
 /* --- scalars
@@ -360,7 +371,7 @@ static int dotted(qd_doc_parser *p, const object *o, qd_str key, target *t, qd_e
         const child *c = qdi_object_child(o, qd_json_key_hash(part), part);
         if (!c) return new_target(p, o->path, whole, o->dynamic, t, err);
         if (c->field && rest.p) {
-            if (o->dynamic != QD_DYNAMIC_TRUE)
+            if (o->dynamic == QD_DYNAMIC_FALSE || o->dynamic == QD_DYNAMIC_STRICT)
                 return new_target(p, o->path, whole, o->dynamic, t, err);
             return qdi_doc_error(&p->d, err, QD_E_DOC_PARSING,
                                  "Could not dynamically add mapping for field [%.*s]. Existing "
@@ -437,7 +448,7 @@ static int value_for_new(qd_doc_parser *p, const target *t, qd_err *err)
     if (u->dynamic == QD_DYNAMIC_STRICT) return strict(p, u, err);
     if (ev == QD_JSON_ARRAY) return push(p, t, true);
     if (ev != QD_JSON_OBJECT) return new_scalar(p, u, err);
-    int rc = define(p, u, "object", NULL, err);
+    int rc = define_unknown(p, u, "object", NULL, err);
     if (rc) return rc;
     /* what a template makes of an object decides about its fields: the next pass sees to them */
     const new_field *f = find_fresh(p, u->path);

@@ -251,6 +251,13 @@ static void template_definition(const template_def *t, qd_str name, const char *
 /* --- usual types
  * ------------------------------------------------------------------------------------ */
 
+bool qdi_dynamic_fits(const qd_mapping *m, qd_str path, qd_str name, const char *kind)
+{
+    for (uint32_t i = 0; i < m->def->ntemplates; i++)
+        if (template_fits(&m->def->templates[i], path, name, kind)) return true;
+    return false;
+}
+
 int qdi_dynamic_definition(const qd_mapping *m, qd_str path, qd_str name, const char *kind,
                            const qd_date_format *format, bool *runtime, qd_buf *out)
 {

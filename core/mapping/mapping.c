@@ -293,6 +293,7 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, const o
     if (!o) return qd_err_nomem(err, "mapping");
     o->path = path;
     o->dynamic = d->dynamic >= 0 ? (qd_dynamic)d->dynamic : dynamic;
+    if (o->dynamic == QD_DYNAMIC_STRICT_TEMPLATES) c->m->strict_templates = true;
     o->enabled = d->enabled != TRI_FALSE;
     c->m->makes_runtime |= o->dynamic == QD_DYNAMIC_RUNTIME;
     o->nested = d->nested ? o : in ? in->nested : NULL;

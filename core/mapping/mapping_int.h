@@ -86,6 +86,10 @@ static inline bool qdi_object_is_nested(const object *o)
     return o->nested == o;
 }
 
+/* One more value of qd_dynamic, which nobody outside of this module looks at: fields that a dynamic
+ * template fits are added, others are an error. */
+#define QD_DYNAMIC_STRICT_TEMPLATES ((qd_dynamic)(QD_DYNAMIC_RUNTIME + 1))
+
 struct qd_mapping {
     uint32_t magic;
     _Atomic uint32_t refs;
@@ -115,6 +119,7 @@ struct qd_mapping {
     bool makes_runtime; /* dynamic mapping may make runtime fields */
     bool stores;        /* a field is stored */
     bool similarities;  /* a field has one, or there is a default */
+    bool strict_templates; /* an object has QD_DYNAMIC_STRICT_TEMPLATES */
 };
 
 /* What building a field needs. */
@@ -190,6 +195,8 @@ const child *qdi_object_child(const object *o, uint64_t hash, qd_str name);
 
 /* --- dynamic.c ---- */
 int qdi_template_read(qd_arena *a, const qd_json_node *n, template_def *out, qd_err *err);
+/* Does a dynamic template fit a new field of a kind, as below? */
+bool qdi_dynamic_fits(const qd_mapping *m, qd_str path, qd_str name, const char *kind);
 /* Definition of a new field as JSON, for a value of the given kind ("string", "long", "double",
  * "boolean", "date", "object"), appended to out; 1 when a template says that it is not to be
  * mapped. format: of a date that was detected. *runtime: the object's rule is `runtime`; then,

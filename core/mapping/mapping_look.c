@@ -185,6 +185,12 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, 
         *type = "runtime";
         *f = NULL;
     }
+    if (m->strict_templates && level < QD_FEATURES_SEARCH_0_3) {
+        level = QD_FEATURES_SEARCH_0_3;
+        *what = QD_STR("dynamic");
+        *type = "strict_allow_templates";
+        *f = NULL;
+    }
     if (m->stamp && level < QD_FEATURES_TYPES_0_2) {
         level = QD_FEATURES_TYPES_0_2;
         *what = m->stamp->name;

@@ -401,6 +401,8 @@ static int read_dynamic(const qd_json_node *n, int *out, qd_err *err)
     qd_str text = qd_json_text(n);
     if (text.p && qd_str_ieq(text, QD_STR("strict")))
         *out = QD_DYNAMIC_STRICT;
+    else if (qd_str_ieq(text, QD_STR("strict_allow_templates")))
+        *out = QD_DYNAMIC_STRICT_TEMPLATES;
     else if (qd_str_is(text, "true"))
         *out = QD_DYNAMIC_TRUE;
     else if (qd_str_is(text, "false"))

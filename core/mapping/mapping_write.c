@@ -45,7 +45,8 @@ void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w
 
 static void write_dynamic(const object_def *o, qd_json_writer *w)
 {
-    static const char *const names[] = {"true", "false", "strict", "runtime"};
+    static const char *const names[] = {"true", "false", "strict", "runtime",
+                                        "strict_allow_templates"};
     if (o->dynamic >= 0) qd_json_field_c(w, "dynamic", names[o->dynamic]);
     if (o->enabled == TRI_FALSE) qd_json_field_bool(w, "enabled", false);
 }

@@ -1,1 +1,1 @@
-LIBS += -luv -lhttp_parser -lz -lssl -lcrypto
+LIBS += -lcurl -luv -lhttp_parser -lz -lssl -lcrypto

@@ -58,7 +58,7 @@ for my $zone ('Nowhere/City', '+19:00', 'UTC+25') {
 # Documents.
 refuses('PUT', '/i/_doc/2?wait_for_active_shards=x', '{}', '400 illegal_argument_exception: cannot parse ActiveShardCount[x]');
 refuses('PUT', '/i/_doc/2?wait_for_active_shards=2&timeout=1s', '{}',
-    '503 unavailable_shards_exception: [i][0] Not enough active copies to meet shard count of [2] (have 1, needed 2). Timeout: [1s]');
+    '503 unavailable_shards_exception: [i][0] Not enough active copies to meet shard count of [2] (have 1, needed 2). Timeout: [1s], request: [BulkShardRequest [[i][0]]]');
 refuses('PUT', '/i/_doc/2', '{"_id":"x"}', qr/^400 document_parsing_exception: \[1:8\] failed to parse field \[_id\] of type \[_id\] in document with id '2'\. Preview/);
 refuses('PUT', '/i/_doc/2', '{"a":NaN}', qr/Non-standard token 'NaN'/);
 refuses('PUT', '/i/_doc/2', '{"a":1} x', qr/Unrecognized token 'x'/);

@@ -30,7 +30,7 @@ sub begin { # a request in a process of its own
 }
 sub end { my ($c) = @_; my $line = readline $c->{in}; waitpid $c->{pid}, 0; return split /\t/, $line // "0\t0\t", 3 }
 
-my $text = 'Not enough active copies to meet shard count of [2] (have 1, needed 2). Timeout: [2s]';
+my $text = 'Not enough active copies to meet shard count of [2] (have 1, needed 2). Timeout: [2s], request: [BulkShardRequest [[i][0]]]';
 my @waiting = map { begin('PUT', "/i/_doc/w$_?wait_for_active_shards=2&timeout=2s", { n => $_ }) } 1 .. 16;
 my $bulk = begin('POST', '/_bulk?wait_for_active_shards=all&timeout=2s', qq({"index":{"_index":"i","_id":"b1"}}\n{"n":1}\n{"delete":{"_index":"i","_id":"b2"}}\n));
 my @health = map { begin('GET', '/_cluster/health?wait_for_nodes=9&timeout=2s') } 1 .. 16;

@@ -67,7 +67,7 @@ is($n->put('/w/_doc/1', {})->{json}{_shards}{successful}, 3, 'is there when all 
 is($n->put('/w/_settings', { number_of_replicas => 3 })->{status}, 200, 'one more than there are nodes');
 my $r = $n[1]->put('/w/_doc/2?timeout=500ms', {});
 is($r->{status}, 503, 'then a write waits in vain');
-is($r->{json}{error}{reason}, '[w][0] Not enough active copies to meet shard count of [ALL] (have 3, needed 4). Timeout: [500ms]', 'and says for what');
+is($r->{json}{error}{reason}, '[w][0] Not enough active copies to meet shard count of [ALL] (have 3, needed 4). Timeout: [500ms], request: [BulkShardRequest [[w][0]]]', 'and says for what');
 is($n[1]->put('/w/_doc/2?wait_for_active_shards=3', {})->{status}, 201, 'the parameter goes before the setting');
 is($n[2]->get('/w/_doc/2')->{json}{found}, JSON::PP::true, 'and writes');
 like($n->put('/w/_settings', { 'index.write.wait_for_active_shards' => 9 })->{json}{error}{reason}, qr/cannot be greater than number of shard copies \[4\]/, 'more than there can be');

@@ -60,7 +60,7 @@ my %header = (
     'liburing.h'    => [],
     'openssl/rand.h' => [],
     'openssl/ssl.h' => ['core/net/'],
-    'curl/curl.h'   => ['core/main/qd/client.c', 'core/main/libs.c'],
+    'curl/curl.h'   => ['core/main/qd/client.c', 'core/main/libs.c', 'core/net/client/'],
     'uv.h'          => ['core/net/', 'core/main/', 'core/plugin/'],
     'dlfcn.h'       => ['core/plugin/'],
 );

@@ -53,6 +53,7 @@ my %home = (
     'ingest/net/geoip' => qr/^MMDB_\w+$/, # the administrator's databases
     'net/'        => qr/^(?:setsockopt|getsockopt|uv_(?:accept|buf_init|close|fileno|ip[46]_\w+|is_closing|listen|read_\w+|shutdown
                         |stream_\w+|strerror|tcp_\w+|translate_sys_error|try_write|write))$/x,
+    'net/client/' => qr/^(?:curl_\w+|SSL_CTX_load_verify_locations)$/,
     'net/wire_tls' => qr/^(?:BIO|ERR|SSL|TLS|X509)_\w+$/,
     'plugin/file' => qr/^(?:close|closedir|dirfd|fstat|geteuid|lstat|mmap|munmap|open|opendir|read|readdir|stat)$/,
     'plugin/conform' => qr/^qd_conform_\w+$/, # the suites of sdk/conformance

@@ -27,7 +27,7 @@ sub skip_unless_there {
     print STDERR "SKIPPED: $why\n";
     Test::More::plan(skip_all => "SKIPPED: $why");
 }
-sub settings { return ('node.attr.testattr' => 'test', 'compatibility.identity' => 'os2', 'action.destructive_requires_name' => 'false') }
+sub settings { return ('node.attr.testattr' => 'test', 'compatibility.identity' => 'os2', 'action.destructive_requires_name' => 'false', 'reindex.remote.whitelist' => '127.0.0.1:*') }
 
 # "file [test]" of each test that is known not to pass => the reason.
 sub known {

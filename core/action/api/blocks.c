@@ -128,9 +128,9 @@ int qdi_active_enough(const qd_state *s, const qd_index_meta *m, uint32_t shard,
     snprintf(text, sizeof text, "%lld", (long long)asked);
     return qd_err_set(err, QD_E_UNAVAILABLE_SHARDS,
                       "[%.*s][%u] Not enough active copies to meet shard count of [%s] (have %u, "
-                      "needed %u). Timeout: [%s]",
+                      "needed %u). Timeout: [%s], request: [BulkShardRequest [[%.*s][%u]]]",
                       QD_STR_ARG(m->name), shard, asked == QDI_ACTIVE_ALL ? "ALL" : text, have,
-                      needed, qd_time_text(timeout_ms * 1000000, wait));
+                      needed, qd_time_text(timeout_ms * 1000000, wait), QD_STR_ARG(m->name), shard);
 }
 
 typedef struct active_wait {

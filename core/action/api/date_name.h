@@ -6,6 +6,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* The parameter that keeps {index} of a request as its client gave it, with its date math. */
+#define QDI_INDEX_GIVEN "index as given"
+
 /* Is it a name with date math? [any] */
 static inline bool qdi_is_date_name(qd_str name)
 {

@@ -18,6 +18,7 @@ static const struct {
     [NODE_PART_HOT] = {.json = qdi_part_nodes_hot},
     [NODE_PART_CLUSTER] = {.json = qdi_part_cluster_stats},
     [NODE_PART_DANGLING] = {.json = qdi_part_dangling},
+    [NODE_PART_ENRICH] = {.json = qdi_part_enrich},
     [NODE_PART_CAT_NODES] = {.rows = qdi_part_cat_nodes},
     [NODE_PART_CAT_POOLS] = {.rows = qdi_part_cat_pools},
     [NODE_PART_CAT_PLUGINS] = {.rows = qdi_part_cat_plugins},

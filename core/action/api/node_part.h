@@ -20,6 +20,7 @@ typedef enum node_part {
     NODE_PART_HOT = 7, /* text */
     NODE_PART_CLUSTER = 8,
     NODE_PART_DANGLING = 9,
+    NODE_PART_ENRICH = 10, /* asked for from level 5 of the formats on */
     NODE_PARTS
 } node_part;
 
@@ -48,6 +49,8 @@ int qdi_part_nodes_info(qd_request *q, qd_json_writer *w, qd_err *err);
 int qdi_part_cluster_stats(qd_request *q, qd_json_writer *w, qd_err *err);
 /* Indices of which it has files and that the cluster does not know: an array. */
 int qdi_part_dangling(qd_request *q, qd_json_writer *w, qd_err *err);
+/* Executions of enrich policies, look-ups and their cache on this node. */
+int qdi_part_enrich(qd_request *q, qd_json_writer *w, qd_err *err);
 /* This node in _nodes/hot_threads: text. */
 int qdi_part_nodes_hot(qd_request *q, qd_json_writer *w, qd_err *err);
 /* This node in _cat/nodes; a table without columns gets them first, here and below. */

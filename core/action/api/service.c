@@ -196,9 +196,11 @@ static int date_names(qd_request *q, qd_err *err)
     if (i == q->nparams || q->api->flags & QD_API_NAME_GIVEN) return 0;
     int rc = qdi_date_names(q->arena, q->params[i].value, qd_env_wall_ms(q->a->env), &names, err);
     if (rc || names.p == q->params[i].value.p) return rc;
-    qd_pair *own = qd_arena_alloc(q->arena, q->nparams * sizeof *own);
+    qd_pair *own = qd_arena_alloc(q->arena, (q->nparams + 1ul) * sizeof *own);
     if (!own) return qd_err_nomem(err, "request");
     memcpy(own, q->params, q->nparams * sizeof *own);
+    if (qdi_is_date_name(own[i].value)) /* an index that a document makes keeps it */
+        own[q->nparams++] = (qd_pair){QD_STR(QDI_INDEX_GIVEN), own[i].value};
     own[i].value = names;
     q->params = own;
     return 0;

@@ -1,5 +1,5 @@
 /* api.c: the three requests. */
-#include "action/byquery/byquery_int.h"
+#include "action/byquery/remote_int.h"
 
 /* Runs it while the client waits. */
 static int wait_for(bq_job *job, qd_request *q, qd_response *r, qd_err *err)
@@ -27,6 +27,7 @@ static int run(qd_request *q, qd_response *r, bq_kind kind, qd_err *err)
     job->api = q->api->name;
     int rc = qdi_bq_keep(job, q, err);
     if (!rc) rc = qdi_bq_parse(job, q, kind, err);
+    if (!rc && job->spec.remote) rc = qdi_bq_remote_allowed(job, err);
     if (!rc && !job->spec.wait) {
         char id[96];
         rc = qdi_bq_background(job, q, id, err);

@@ -1,5 +1,5 @@
 /* background.c: the jobs of a node, and those that run behind the answer to their request. */
-#include "action/byquery/byquery_int.h"
+#include "action/byquery/remote_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
@@ -61,13 +61,20 @@ int qd_by_query_open(qd_actions *a, qd_err *err)
     struct qd_by_query *t = qd_calloc(NULL, sizeof *t);
     if (!t) return qd_err_nomem(err, "tasks");
     t->a = a;
+    int rc = qdi_bq_remote_lists_check(a, err);
+    if (!rc) rc = qd_http_client_open(a->env, &t->http, err);
+    if (rc) {
+        qd_free(t);
+        return rc;
+    }
     qd_mutex_init(&t->lock);
     qd_cond_init(&t->wake);
     qd_waitq_init(&t->fewer, &t->lock);
-    int rc = qd_thread_start(a->env, "byquery", qdi_bq_keeper, t, &t->keeper, err);
+    rc = qd_thread_start(a->env, "byquery", qdi_bq_keeper, t, &t->keeper, err);
     if (rc) {
         qd_cond_fini(&t->wake);
         qd_mutex_fini(&t->lock);
+        qd_http_client_close(t->http);
         qd_free(t);
         return rc;
     }
@@ -103,6 +110,7 @@ void qd_by_query_close(qd_actions *a)
     if (!t) return;
     qd_by_query_stop(a);
     a->by_query = NULL;
+    qd_http_client_close(t->http);
     qd_cond_fini(&t->wake);
     qd_mutex_fini(&t->lock);
     qd_free(t);
@@ -143,9 +151,16 @@ static void run(void *arg)
     int rc = job->resumed ? qdi_bq_record(job, true, &err) : 0;
     if (rc == QD_E_FENCED)
         atomic_store(&job->a->by_query->again, true);
-    else if (job->resumed)
+    else if (job->resumed && !job->spec.remote)
         qd_log_info("action", "task [%s] goes on here: its node has gone", job->id);
-    if (!rc) rc = job->deferred ? qdi_bq_deferred_run(job, &b, &err) : qdi_bq_run(job, &err);
+    if (!rc && job->resumed && job->spec.remote)
+        rc = qd_err_set(&err, QD_E_CLOSED,
+                        "the node of the task [%s] has gone; a reindex from a remote cluster does "
+                        "not go on elsewhere, as no record keeps its credentials and its scroll: "
+                        "start it again",
+                        job->id);
+    else if (!rc)
+        rc = job->deferred ? qdi_bq_deferred_run(job, &b, &err) : qdi_bq_run(job, &err);
     if (!rc && !job->deferred) qdi_bq_answer(job, &w);
     if (rc == QD_E_FENCED)
         qd_log_info("action", "%s", qd_err_reason(&err));

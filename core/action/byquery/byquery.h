@@ -27,6 +27,24 @@ int qdi_bq_rate(qd_str text, double *out, qd_err *err);
 QD_MUST_CHECK
 int qdi_bq_record_get(qd_actions *a, qd_str id, qd_arena *arena, const qd_json_node **out,
                       qd_err *err);
+/* An API that a client need not wait for (deferred.c). */
+typedef struct bq_deferred {
+    const char *action; /* Elasticsearch's name of it */
+    bool opensearch;    /* Elasticsearch does not know the parameter here */
+    /* what a client is told at once */
+    int (*check)(qd_request *q, qd_err *err);
+    int (*run)(qd_request *q, qd_response *r, qd_err *err);
+    qd_str (*describe)(const qd_request *q, qd_arena *arena);
+} bq_deferred;
+/* Runs it, or behind the answer with wait_for_completion=false. [worker] */
+QD_MUST_CHECK
+int qdi_deferred_run(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err);
+/* Calls an API of this node and waits for its answer, parsed into arena, which the texts point
+ * into: 0 with status < 400; an error as the API told it (its type and status are kept). [worker]
+ */
+QD_MUST_CHECK
+int qdi_bq_call(qd_actions *a, const char *api, const qd_pair *params, uint32_t n, qd_str body,
+                qd_arena *arena, const qd_json_node **out, qd_err *err);
 /* The task under which a job runs that was taken over ("node:number"); n 0: it was not. */
 qd_str qdi_bq_record_runs_as(const qd_json_node *record);
 

@@ -25,8 +25,6 @@
 
 typedef enum bq_kind { BQ_DELETE, BQ_UPDATE, BQ_REINDEX } bq_kind;
 
-typedef struct bq_deferred bq_deferred; /* deferred.c: another API that runs behind its answer */
-
 /* What a request asks for; texts in the job's arena. */
 typedef struct bq_spec {
     bq_kind kind;
@@ -49,7 +47,8 @@ typedef struct bq_spec {
     qd_str dest, dest_routing, pipeline; /* dest_routing: "keep", "discard", "=text" */
     doc_op op;
     qd_version_type version_type;
-    bool external; /* the source's version goes with the document */
+    bool external;            /* the source's version goes with the document */
+    struct bq_remote *remote; /* of a reindex from another cluster (remote_int.h); else NULL */
 } bq_spec;
 
 typedef struct bq_status {
@@ -153,10 +152,6 @@ typedef struct bq_call {
     int status;
     qd_buf answer;
 } bq_call;
-/* Calls an API and waits for its answer, parsed into arena, which the texts point into: 0 with
- * status < 400; an error as the API told it (its type and status are kept). [worker] */
-int qdi_bq_call(qd_actions *a, const char *api, const qd_pair *params, uint32_t n, qd_str body,
-                qd_arena *arena, const qd_json_node **out, qd_err *err);
 
 /* --- read.c --- */
 
@@ -220,6 +215,7 @@ struct qd_by_query {
     _Atomic bool again; /* a record was another one than it seemed: the keeper is to look again */
     bool stop;
     qd_thread *keeper;
+    struct qd_http_client *http; /* to other clusters */
 };
 
 /* Runs a job behind the answer to its request, under its own task, whose id goes to id, and a

@@ -60,8 +60,12 @@ static int api_error(const char *api, int status, const qd_json_node *root, qd_e
     int rc = qd_err_set(err, code, "%.*s", QD_STR_ARG(reason->text));
     qd_err_type(err, type_of(type->text), status);
     if (causes) qd_err_detail_raw(err, QD_ERR_ROOT_CAUSE, causes->raw);
-    for (const qd_json_node *m = e->first; m; m = m->next)
+    static const char *const kept[] = {"phase", "grouped", "failed_shards"}; /* of searches */
+    for (const qd_json_node *m = e->first; m; m = m->next) {
         if (qd_str_is(m->key, "index")) qd_err_detail_str(err, "index", qd_json_text(m));
+        for (size_t i = 0; i < QD_COUNT_OF(kept); i++)
+            if (qd_str_is(m->key, kept[i])) qd_err_detail_raw(err, kept[i], m->raw);
+    }
     return rc;
 }
 

@@ -11,15 +11,6 @@
 #include "base/str.h"
 #include "runtime/fiber.h"
 
-struct bq_deferred {
-    const char *action; /* Elasticsearch's name of it */
-    bool opensearch;    /* Elasticsearch does not know the parameter here */
-    /* what a client is told at once */
-    int (*check)(qd_request *q, qd_err *err);
-    int (*run)(qd_request *q, qd_response *r, qd_err *err);
-    qd_str (*describe)(const qd_request *q, qd_arena *arena);
-};
-
 static qd_str or_otherwise(const qd_request *q, const char *key, const char *otherwise)
 {
     return qd_param_has(q, key) ? qd_param(q, key) : qd_str_c(otherwise);
@@ -41,10 +32,17 @@ static qd_str describe_resize(const qd_request *q, qd_arena *arena)
                            QD_STR_ARG(qd_param(q, "index")), QD_STR_ARG(qd_param(q, "target")));
 }
 
+static qd_str describe_open(const qd_request *q, qd_arena *arena)
+{
+    return qd_arena_printf(arena, "open indices [%.*s]", QD_STR_ARG(qd_param(q, "index")));
+}
+
+static const bq_deferred opening = {"indices:admin/open", true, qdi_open_check, qdi_open,
+                                  describe_open};
 static const bq_deferred merge = {"indices:admin/forcemerge", false, qdi_forcemerge_check,
-                                  qdi_forcemerge, describe_merge},
-                         resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
-                                   describe_resize};
+                                qdi_forcemerge, describe_merge},
+                       resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
+                                 describe_resize};
 
 /* --- behind the answer ------------------------------------------------------------------------ */
 
@@ -126,7 +124,7 @@ static int unknown(const qd_request *q, const char *key, qd_err *err)
                       QD_STR_ARG(q->path), key);
 }
 
-static int run(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err)
+int qdi_deferred_run(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err)
 {
     bool wait;
     qdi_identity id;
@@ -142,20 +140,25 @@ static int run(qd_request *q, const bq_deferred *e, qd_response *r, qd_err *err)
 
 int qdi_api_indices_forcemerge(qd_request *q, qd_response *r, qd_err *err)
 {
-    return run(q, &merge, r, err);
+    return qdi_deferred_run(q, &merge, r, err);
+}
+
+int qdi_api_indices_open(qd_request *q, qd_response *r, qd_err *err)
+{
+    return qdi_deferred_run(q, &opening, r, err);
 }
 
 int qdi_api_indices_shrink(qd_request *q, qd_response *r, qd_err *err)
 {
-    return run(q, &resize, r, err);
+    return qdi_deferred_run(q, &resize, r, err);
 }
 
 int qdi_api_indices_split(qd_request *q, qd_response *r, qd_err *err)
 {
-    return run(q, &resize, r, err);
+    return qdi_deferred_run(q, &resize, r, err);
 }
 
 int qdi_api_indices_clone(qd_request *q, qd_response *r, qd_err *err)
 {
-    return run(q, &resize, r, err);
+    return qdi_deferred_run(q, &resize, r, err);
 }

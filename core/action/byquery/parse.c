@@ -1,7 +1,7 @@
 /* parse.c: what the three requests ask for: parameters and bodies, in Elasticsearch's words. */
 #include "action/api/admin_int.h"
 #include "action/api/date_name.h"
-#include "action/byquery/byquery_int.h"
+#include "action/byquery/remote_int.h"
 #include "base/str.h"
 #include "config/value.h"
 #include "json/tree.h"
@@ -242,8 +242,10 @@ static int read_source(bq_job *job, const qd_json_node *source, qd_err *err)
     int rc = 0;
     for (const qd_json_node *m = source->first; m && !rc; m = m->next) {
         if (qd_str_is(m->key, "index")) {
+            bool far = qd_json_get(source, "remote") != NULL; /* its names are the other side's */
             rc = expression(job, m, &text, err);
-            if (!rc) rc = qdi_date_names(&job->arena, text, now_ms(job), &s->index, err);
+            if (!rc && far) s->index = text;
+            if (!rc && !far) rc = qdi_date_names(&job->arena, text, now_ms(job), &s->index, err);
         } else if (qd_str_is(m->key, "query")) {
             s->query = m->raw;
         } else if (qd_str_is(m->key, "from") || qd_str_is(m->key, "stored_fields") ||
@@ -259,7 +261,9 @@ static int read_source(bq_job *job, const qd_json_node *source, qd_err *err)
             continue; /* there is one type */
         } else if (qd_str_is(m->key, "sort")) {
             s->sort = m->raw;
-        } else if (qd_str_is(m->key, "remote") || qd_str_is(m->key, "runtime_mappings")) {
+        } else if (qd_str_is(m->key, "remote")) {
+            rc = qdi_bq_remote_parse(job, m, err);
+        } else if (qd_str_is(m->key, "runtime_mappings")) {
             rc = qd_err_set(err, QD_E_UNSUPPORTED,
                             "[source.%.*s] of a reindex is not supported by this version",
                             QD_STR_ARG(m->key));
@@ -381,5 +385,7 @@ int qdi_bq_parse(bq_job *job, const qd_request *q, bq_kind kind, qd_err *err)
                         qd_json_type_token(root->type));
     if (!rc) rc = kind == BQ_REINDEX ? reindex_body(job, root, err) : query_body(job, root, err);
     if (!rc) rc = max_docs_params(q, s, err); /* behind the body, as errors name them */
+    if (!rc && s->remote) rc = qdi_bq_remote_check(job, err);
+    if (!rc && s->remote) rc = qdi_bq_remote_redact(job, root, err);
     return rc ? rc : check(job, err);
 }

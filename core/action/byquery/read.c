@@ -6,7 +6,7 @@
  * whole shard: a window is as wide as brings about one batch. How far a unit is, is one number
  * then, which stays good when the point in time is lost with a node.
  */
-#include "action/byquery/byquery_int.h"
+#include "action/byquery/remote_int.h"
 #include "base/str.h"
 #include <math.h>
 
@@ -82,6 +82,7 @@ static int open_point(bq_job *job, bq_unit *u, qd_err *err)
 
 void qdi_bq_close(bq_job *job)
 {
+    if (job->spec.remote) qdi_bq_remote_close(job);
     for (uint32_t i = 0; i < job->nunits; i++) {
         qd_arena arena;
         qd_buf b;
@@ -446,8 +447,34 @@ static int open_slice(bq_job *job, bq_slice *s, qd_err *err)
     return rc;
 }
 
+/* From another cluster: only where to is of this one. */
+static int open_remote(bq_job *job, qd_err *err)
+{
+    qd_resolved none = {0};
+    qd_state *state = qd_cluster_state(job->a->cluster);
+    int rc = check_dest(job, state, &none, err);
+    qd_state_unref(state);
+    return rc ? rc : qdi_bq_remote_open(job, err);
+}
+
+/* A query that one shard cannot run may suit others: a search over all of them says so. */
+static void judge_failure(bq_job *job, qd_err *err)
+{
+    bool some = false;
+    if (!err || job->nunits < 2 || !qd_str_is(qd_str_c(qd_err_reason(err)), "all shards failed"))
+        return;
+    for (uint32_t i = 0; i < job->nslices && !some; i++)
+        for (uint32_t k = 0; k < job->slices[i].nunits && !some; k++) {
+            uint64_t total;
+            bq_unit *u = &job->slices[i].units[k];
+            some = !u->opened && !open_unit(job, u, &total, NULL);
+        }
+    if (some) qd_err_reword(err, "Partial shards failure");
+}
+
 int qdi_bq_open(bq_job *job, qd_err *err)
 {
+    if (job->spec.remote) return open_remote(job, err);
     qd_state *state;
     qd_resolved found = {0};
     uint32_t shards = 0;
@@ -461,6 +488,7 @@ int qdi_bq_open(bq_job *job, qd_err *err)
     if (!rc) rc = make_units(job, job->spec.sort.p && shards ? 1 : shards, err);
     if (!rc) rc = make_slices(job, err);
     for (uint32_t i = 0; i < job->nslices && !rc; i++) rc = open_slice(job, &job->slices[i], err);
+    if (rc == QD_E_ARG && job->slices) judge_failure(job, err);
     return rc;
 }
 
@@ -580,6 +608,7 @@ static int unit(bq_slice *s, bq_unit *u, qd_err *err)
 
 int qdi_bq_read(bq_slice *s, qd_err *err)
 {
+    if (s->job->spec.remote) return qdi_bq_remote_read(s, err);
     int rc = 0;
     for (uint32_t i = 0; i < s->nunits && !rc; i++) rc = unit(s, &s->units[i], err);
     return rc;

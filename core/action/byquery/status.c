@@ -1,5 +1,5 @@
 /* status.c: what a job has done, as its answer and lists of tasks show it. */
-#include "action/byquery/byquery_int.h"
+#include "action/byquery/remote_int.h"
 #include "base/str.h"
 
 static void add(bq_status *to, const bq_status *s)
@@ -91,6 +91,13 @@ qd_str qdi_bq_description(const bq_spec *s, qd_arena *arena)
     static const char *const what[] = {"delete-by-query", "update-by-query", "reindex from"};
     qd_str index = s->index.n ? s->index : QD_STR("_all");
     bool copy = s->kind == BQ_REINDEX;
+    const bq_remote *r = s->remote;
+    if (r)
+        return qd_arena_printf(
+            arena, "reindex from [scheme=%s host=%s port=%d%s%s%s%s%s][%.*s] to [%.*s]", r->scheme,
+            r->host, r->port, r->prefix[0] ? " pathPrefix=" : "", r->prefix,
+            r->username ? " username=" : "", r->username ? r->username : "",
+            r->password ? " password=<<>>" : "", QD_STR_ARG(s->index), QD_STR_ARG(s->dest));
     return qd_arena_printf(arena, "%s [%.*s]%s%.*s%s", what[s->kind], QD_STR_ARG(index),
                            copy ? " to [" : "", QD_STR_ARG(s->dest), copy ? "]" : "");
 }

@@ -251,6 +251,20 @@ static qd_str id_of(const qd_state *s, qd_str name)
     return name;
 }
 
+/* Exclusions of nodes that were not there (masters.c), until a master of the name is. */
+static void write_absent(const state_request *x, const qd_master *list, uint32_t n)
+{
+    qd_json_node *kept;
+    const qd_state_document_record *d = qd_state_document(x->s, QD_STR("voting_exclusions"));
+    if (!d || qd_json_parse(x->q->arena, d->value, 0, &kept, NULL)) return;
+    for (const qd_json_node *k = kept->first; k; k = k->next) {
+        const qd_json_node *name = qd_json_get(k, "node_name");
+        bool there = false;
+        for (uint32_t i = 0; i < n && name; i++) there |= qd_str_eq(list[i].name, name->text);
+        if (!there) qd_json_raw_value(x->w, k->raw);
+    }
+}
+
 /* Who votes, as the coordination store's leader says; without one (asked: false) the masters of the
  * state. */
 static void write_voting(const state_request *x, bool asked)
@@ -278,6 +292,7 @@ static void write_voting(const state_request *x, bool asked)
         qd_json_field_str(w, "node_name", list[k].name);
         qd_json_object_end(w);
     }
+    write_absent(x, list, n);
     qd_json_array_end(w);
 }
 

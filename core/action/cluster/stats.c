@@ -1,4 +1,5 @@
 /* stats.c: GET /_cluster/stats: sums over indices and nodes. */
+#include "action/cluster/stats_analysis.h"
 #include "action/indices/copy_stats.h"
 #include "action/nodes/nodes_int.h"
 #include "base/str.h"
@@ -126,20 +127,6 @@ static void write_mappings(const qd_request *q, const qd_state *s, qd_json_write
     qd_json_object_end(w);
 }
 
-static void write_analysis(qd_json_writer *w)
-{
-    static const char *const lists[] = {
-        "char_filter_types",     "tokenizer_types",     "filter_types",     "analyzer_types",
-        "built_in_char_filters", "built_in_tokenizers", "built_in_filters", "built_in_analyzers"};
-    open_part(w, "analysis");
-    for (size_t i = 0; i < QD_COUNT_OF(lists); i++) {
-        qd_json_key_c(w, lists[i]);
-        qd_json_array(w);
-        qd_json_array_end(w);
-    }
-    qd_json_object_end(w);
-}
-
 static void write_indices(qd_request *q, const qdi_identity *id, const qd_state *s,
                           const copy_stats_list *f, qd_json_writer *w)
 {
@@ -161,7 +148,7 @@ static void write_indices(qd_request *q, const qdi_identity *id, const qd_state 
                            QDI_SEC_COMPLETION | QDI_SEC_SEGMENTS,
                        w);
     write_mappings(q, s, w);
-    write_analysis(w);
+    qdi_stats_analysis_write(q, s, w);
     qd_json_object_end(w);
 }
 

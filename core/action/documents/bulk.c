@@ -99,6 +99,7 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
     if (!text.p) kept = (qd_str){NULL, 0};
     if (qd_str_is(key, "_index")) {
         if (!text.n) return 0;
+        i->given = qdi_is_date_name(kept) ? kept : (qd_str){NULL, 0};
         return qdi_date_name(&b->arena, kept, qd_env_wall_ms(b->q->a->env), &i->index, err);
     } else if (qd_str_is(key, "_id")) {
         i->id = kept;
@@ -336,6 +337,7 @@ static int begin(qd_request *q, qd_response *r, void **state, qd_err *err)
     qd_buf_init(&b->item, q->a->account, (size_t)256 << 20);
     qdi_item_init(&b->standard);
     b->standard.index = qd_param(q, "index");
+    b->standard.given = qd_param(q, QDI_INDEX_GIVEN);
     b->standard.routing = qd_param(q, "routing");
     b->standard.pipeline = qd_param(q, "pipeline");
     b->typed = qdi_has_types(q->a);

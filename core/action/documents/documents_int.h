@@ -23,6 +23,7 @@ typedef enum doc_refresh { DOC_REFRESH_NO, DOC_REFRESH_NOW, DOC_REFRESH_WAIT } d
 typedef struct doc_item {
     doc_op op;
     qd_str index, id, routing, source;
+    qd_str given; /* the name with date math that index comes of; p NULL: none */
     bool require_alias, require_stream, empty_id; /* empty_id: one was given, of no length */
     bool auto_id;                                 /* id was made here */
     bool placed; /* by another node: index and index_uuid are those of an index that there is */

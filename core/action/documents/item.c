@@ -1,4 +1,5 @@
 /* item.c: an operation's parameters, validation and rendering. See documents_int.h. */
+#include "action/api/date_name.h"
 #include "action/api/words.h"
 #include "action/documents/documents_int.h"
 #include "base/str.h"
@@ -79,6 +80,7 @@ int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err)
 {
     int64_t seq, term;
     i->index = qd_param(q, "index");
+    i->given = qd_param(q, QDI_INDEX_GIVEN);
     i->id = qd_param(q, "id");
     i->routing = qd_param(q, "routing");
     i->pipeline = qd_param(q, "pipeline");

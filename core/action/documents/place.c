@@ -3,6 +3,7 @@
  * data stream that is not there is made here, once a batch.
  */
 #include "action/documents/documents_int.h"
+#include "action/indices/indices_int.h"
 #include "action/indices/templates_int.h"
 #include "action/streams/streams_int.h"
 #include "base/str.h"
@@ -48,7 +49,7 @@ int qdi_auto_create_check(qd_actions *a, qd_str name, qd_err *err)
     return rc;
 }
 
-static int create_plain(doc_batch *b, qd_str name, qd_state **now, qd_err *err)
+static int create_plain(doc_batch *b, qd_str name, qd_str given, qd_state **now, qd_err *err)
 {
     qd_settings *settings = NULL;
     qd_alias *aliases = NULL;
@@ -60,6 +61,7 @@ static int create_plain(doc_batch *b, qd_str name, qd_state **now, qd_err *err)
         rc = qdi_templates_apply(b->a, b->arena, name, &settings, &mapping, &aliases, &naliases,
                                  err);
     }
+    if (!rc && given.n) rc = qdi_name_given(&settings, given, err);
     if (!rc) {
         rc = qd_cluster_create_index(b->a->cluster, name, settings, mapping, aliases, naliases, now,
                                      err);
@@ -91,7 +93,7 @@ static int auto_create(doc_batch *b, const doc_item *i, qd_err *err)
         rc = not_there(name, "require_data_stream", "a data stream", err);
     if (!rc)
         rc = stream ? qdi_stream_create(b->a, b->arena, name, &now, err)
-                    : create_plain(b, name, &now, err);
+                    : create_plain(b, name, i->given, &now, err);
     if (rc == QD_E_INDEX_EXISTS || rc == QD_E_EXISTS) { /* somebody else was faster */
         if (err) qd_err_fini(err);
         rc = 0;

@@ -380,13 +380,28 @@ static int check_write_indices(const qd_state *s, const qd_resolved *found, qd_e
     return 0;
 }
 
+#define OPEN_TASK_MS 3600000
+
+/* How long shards are waited for. An opening that nobody waits for has a parameter of its own. */
+static int open_timeout(const qd_request *q, int64_t *timeout, qd_err *err)
+{
+    bool wait;
+    int rc = qdi_admin_timeout(q, timeout, err);
+    if (!rc) rc = qd_param_bool(q, "wait_for_completion", true, &wait, err);
+    if (!rc && !wait) return qd_param_ms(q, "task_execution_timeout", OPEN_TASK_MS, timeout, err);
+    if (rc || !qd_param_has(q, "task_execution_timeout")) return rc;
+    return qd_err_set(err, QD_E_ARG,
+                      "[task_execution_timeout] has an effect only with "
+                      "[wait_for_completion=false]");
+}
+
 static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
 {
     qd_resolved found;
     int64_t timeout, asked;
     bool active = true;
     qd_state *s = qd_cluster_state(q->a->cluster);
-    int rc = qdi_admin_timeout(q, &timeout, err);
+    int rc = closed ? qdi_admin_timeout(q, &timeout, err) : open_timeout(q, &timeout, err);
     if (!rc) rc = qdi_active_param(q, &asked, err);
     if (!rc && !qd_param(q, "index").p) {
         rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index is missing;");
@@ -427,7 +442,17 @@ static int set_closed(qd_request *q, qd_response *r, bool closed, qd_err *err)
     return rc;
 }
 
-int qdi_api_indices_open(qd_request *q, qd_response *r, qd_err *err)
+int qdi_open_check(qd_request *q, qd_err *err)
+{
+    int64_t timeout, asked;
+    int rc = open_timeout(q, &timeout, err);
+    if (!rc) rc = qdi_active_param(q, &asked, err);
+    if (!rc && !qd_param(q, "index").p)
+        rc = qd_err_set(err, QD_E_VALIDATION, "Validation Failed: 1: index is missing;");
+    return rc;
+}
+
+int qdi_open(qd_request *q, qd_response *r, qd_err *err)
 {
     return set_closed(q, r, false, err);
 }

@@ -355,6 +355,12 @@ static int read_action(qd_request *q, const qd_json_node *n, qd_alias_action_typ
     }
     if (!rc) rc = options_of(q, x, alias, err);
     if (rc) return rc;
+    static const char *const lists[] = {"indices", "aliases"};
+    for (size_t i = 0; i < QD_COUNT_OF(lists); i++) {
+        const qd_json_node *l = qd_json_get(x, lists[i]);
+        if (l && l->type == QD_JSON_T_ARRAY && !l->n)
+            return qd_err_set(err, QD_E_ARG, "[%s] can't be empty", lists[i]);
+    }
     rc = names_of(q, x, "index", "indices", indices, err);
     if (!rc) rc = names_of(q, x, "alias", "aliases", aliases, err);
     if (rc) return rc;

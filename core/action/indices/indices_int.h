@@ -80,6 +80,11 @@ QD_MUST_CHECK
 int qdi_forcemerge(qd_request *q, qd_response *r, qd_err *err);
 QD_MUST_CHECK
 int qdi_forcemerge_check(qd_request *q, qd_err *err);
+/* _open, and what is wrong with its parameters. [worker] */
+QD_MUST_CHECK
+int qdi_open(qd_request *q, qd_response *r, qd_err *err);
+QD_MUST_CHECK
+int qdi_open_check(qd_request *q, qd_err *err);
 
 /* What a node does for another: QD_ACTION_SHARDS_*; arg is the qd_actions. */
 void qdi_shards_refresh_handle(void *arg, qd_rpc_request *request);

@@ -18,6 +18,7 @@
 typedef struct shard_op {
     uint32_t action;
     bool force, only_deletes, flush;
+    bool primary_only; /* replicas get a primary's segments anyway */
     uint32_t max_segments;
 } shard_op;
 
@@ -297,7 +298,8 @@ static int targets(qd_request *q, const qd_state *s, const qd_resolved *found, o
     bool primaries = by_primary(q->a, &x->op);
     for (uint32_t i = 0; i < found->n; i++) {
         room += found->at[i]->shards * (found->at[i]->replicas + 2);
-        x->counts->total += found->at[i]->shards * (found->at[i]->replicas + 1);
+        x->counts->total +=
+            found->at[i]->shards * (x->op.primary_only ? 1 : found->at[i]->replicas + 1);
     }
     x->at = qd_arena_calloc(q->arena, (room + 1) * sizeof *x->at);
     x->todo = qd_arena_alloc(q->arena, (room + 1) * sizeof *x->todo);
@@ -311,7 +313,8 @@ static int targets(qd_request *q, const qd_state *s, const qd_resolved *found, o
             const qd_shard_meta *r = qd_state_shard(s, m, k);
             const qd_copy *primary = r && primaries ? qd_shard_meta_primary(r) : NULL;
             if (primary) add_target(x, s, m, k, primary, active_of(r));
-            for (uint32_t c = 0; r && !primaries && c < r->ncopies && x->n < room; c++)
+            uint32_t ncopies = r && x->op.primary_only && r->ncopies ? 1 : r ? r->ncopies : 0;
+            for (uint32_t c = 0; !primaries && c < ncopies && x->n < room; c++)
                 add_target(x, s, m, k, &r->copies[c], 1);
         }
     }
@@ -472,6 +475,11 @@ static int read_merge(const qd_request *q, shard_op *a, qd_err *err)
     int rc = qd_param_i64(q, "max_num_segments", -1, &segments, err);
     if (!rc) rc = qd_param_bool(q, "only_expunge_deletes", false, &a->only_deletes, err);
     if (!rc) rc = qd_param_bool(q, "flush", true, &a->flush, err);
+    if (!rc && qd_param_has(q, "primary_only") && !id.opensearch)
+        rc = qd_err_set(err, QD_E_ARG,
+                        "request [%.*s] contains unrecognized parameter: [primary_only]",
+                        QD_STR_ARG(q->path));
+    if (!rc) rc = qd_param_bool(q, "primary_only", false, &a->primary_only, err);
     if (!rc && segments != -1 && a->only_deletes && !id.opensearch) {
         rc = qd_err_set(err, QD_E_VALIDATION,
                         "Validation Failed: 1: cannot set only_expunge_deletes and "

@@ -98,6 +98,20 @@ const qd_ingest_settings *qdi_pipelines_settings(qd_actions *a)
     return &a->pipelines->settings;
 }
 
+void qdi_pipelines_lookup_set(qd_actions *a,
+                              int (*has_policy)(void *arg, qd_str policy, qd_err *err),
+                              int (*lookup)(void *arg, qd_task *task, qd_str policy, uint32_t max,
+                                            qd_ingest_lookup *looks, uint32_t n, qd_err *err),
+                              void *arg)
+{
+    qd_ingest_settings *both[] = {&a->pipelines->settings, &a->pipelines->own};
+    for (size_t i = 0; i < QD_COUNT_OF(both); i++) {
+        both[i]->has_policy = has_policy;
+        both[i]->lookup = lookup;
+        both[i]->lookup_arg = arg;
+    }
+}
+
 bool qdi_pipeline_is(qd_str key, qd_str *id)
 {
     if (!qd_str_starts(key, QD_STR(QDI_PIPELINE_KEY))) return false;

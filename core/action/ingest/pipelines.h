@@ -19,6 +19,12 @@ int qd_pipelines_open(qd_actions *a, qd_err *err);
 void qd_pipelines_close(qd_actions *a);
 /* What pipelines of this node are compiled with; as long as the node's actions. */
 const qd_ingest_settings *qdi_pipelines_settings(qd_actions *a);
+/* From now on the processor enrich asks these (core/ingest/ingest.h); before requests come. */
+void qdi_pipelines_lookup_set(qd_actions *a,
+                              int (*has_policy)(void *arg, qd_str policy, qd_err *err),
+                              int (*lookup)(void *arg, qd_task *task, qd_str policy, uint32_t max,
+                                            qd_ingest_lookup *looks, uint32_t n, qd_err *err),
+                              void *arg);
 /* The pipeline of this id in state s, with a reference: 0 with *out NULL when there is none, or why
  * it cannot be compiled here. [worker] */
 QD_MUST_CHECK

@@ -292,7 +292,11 @@ static void write_module(const char *name, const qdi_identity *id, qd_json_write
 
 static void write_modules(const qdi_identity *id, qd_json_writer *w)
 {
+    /* whose parts this product has, all or most of them */
+    static const char *const others[] = {"analysis-common", "ingest-common", "parent-join",
+                                         "reindex"};
     const char *module;
+    for (size_t i = 0; i < QD_COUNT_OF(others); i++) write_module(others[i], id, w);
     for (size_t l = 0; qd_script_langs[l]; l++) {
         char name[64];
         snprintf(name, sizeof name, "lang-%s", qd_script_langs[l]->name);

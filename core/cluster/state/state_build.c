@@ -63,6 +63,8 @@ void qd_state_changes_add(qd_state_changes *c, qd_str key)
         {{"pipeline/", 9}, 1u << QD_STATE_DOCUMENTS},
         {{"script/", 7}, 1u << QD_STATE_DOCUMENTS},
         {{"search_pipeline/", 16}, 1u << QD_STATE_DOCUMENTS},
+        {{"enrich_policy/", 14}, 1u << QD_STATE_DOCUMENTS},
+        {{"voting_exclusions", 17}, 1u << QD_STATE_DOCUMENTS},
     };
     if (add_one(c, key)) return;
     for (size_t i = 0; i < QD_COUNT_OF(whole); i++) {
@@ -257,7 +259,9 @@ static bool is_document(qd_str key)
            qd_str_starts(key, QD_STR(QD_STREAM_KEY)) ||
            qd_str_starts(key, QD_STR(QD_LIFECYCLE_KEY)) ||
            qd_str_starts(key, QD_STR("pipeline/")) || qd_str_starts(key, QD_STR("script/")) ||
-           qd_str_starts(key, QD_STR("search_pipeline/"));
+           qd_str_starts(key, QD_STR("search_pipeline/")) ||
+           qd_str_starts(key, QD_STR("enrich_policy/")) ||
+           qd_str_starts(key, QD_STR("voting_exclusions"));
 }
 
 static int make_documents(state_building *b, qd_err *err)

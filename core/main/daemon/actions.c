@@ -5,6 +5,7 @@
  */
 #include "action/api/counters.h"
 #include "action/byquery/byquery.h"
+#include "action/enrich/enrich.h"
 #include "action/indices/request_cache.h"
 #include "action/ingest/pipelines.h"
 #include "action/lifecycle/lifecycle.h"
@@ -124,7 +125,13 @@ static int actions_start(qd_node *node, qd_err *err)
         qd_by_query_close(&node->actions);
         qd_scrolls_close(&node->actions);
     }
+    if (!rc && (rc = qd_enrich_open(&node->actions, err))) {
+        qd_pipelines_close(&node->actions);
+        qd_by_query_close(&node->actions);
+        qd_scrolls_close(&node->actions);
+    }
     if (!rc && (rc = qd_lifecycle_open(&node->actions, err))) {
+        qd_enrich_close(&node->actions);
         qd_pipelines_close(&node->actions);
         qd_by_query_close(&node->actions);
         qd_scrolls_close(&node->actions);
@@ -140,6 +147,7 @@ static void actions_stop(qd_node *node)
 {
     qd_lifecycle_close(&node->actions);
     qd_by_query_close(&node->actions);
+    qd_enrich_close(&node->actions);
     qd_pipelines_close(&node->actions);
     qd_scrolls_close(&node->actions);
     qd_request_cache_close(node->actions.request_cache);

@@ -1,6 +1,7 @@
 /* multi_match.c: a text over several fields. */
 #include "query/build_int.h"
 #include "query/read_int.h"
+#include <string.h>
 
 static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
 {
@@ -20,8 +21,11 @@ static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
     static const qdi_flat_form form = {.unknown = "query does not support", .one_field = true};
     qdi_text_init(q, QDI_MATCH_BOOLEAN);
     int rc = qdi_read_flat(rd, r, rows, QD_COUNT_OF(rows), &form, q, err);
-    if (rc) return rc;
     qdi_multi_type t = qdi_text_of(q)->type;
+    /* refused for every type, with the reference's words for this one */
+    if (rc && t == QDI_BOOL_PREFIX && err && strstr(qd_err_reason(err), "[cutoff_frequency]"))
+        qd_err_reword(err, "[cutoff_frequency] not allowed for type [%s]", types[t]);
+    if (rc) return rc;
     if (!q->has_value)
         return qd_json_err_at(r, err, QD_E_PARSE, "No text specified for multi_match query");
     if (qdi_text_of(q)->fuzziness.given &&

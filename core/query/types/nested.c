@@ -2,6 +2,7 @@
 #include "mapping/mapping.h"
 #include "query/build_int.h"
 #include "query/read_int.h"
+#include "query/types/joining_int.h"
 
 typedef struct nested_query {
     qd_query base;
@@ -148,6 +149,8 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
 {
     const nested_query *x = (const nested_query *)q;
     const qd_mapping *m = b->c->mapping;
+    int rc = qdi_joining_allowed(b, err);
+    if (rc) return rc;
     if (!qd_mapping_is_nested(m, x->path, NULL)) {
         bool object = qd_mapping_is_object(m, x->path);
         if (!object && x->ignore_unmapped) return qdi_query_none(b, out, err);
@@ -159,7 +162,7 @@ static int build(qdi_builder *b, const qd_query *q, const qd_node **out, qd_err 
     qd_str above = b->nested;
     uint32_t in = b->inner_in, own;
     const qd_node *child;
-    int rc = add_inner(b, x, &own, err);
+    rc = add_inner(b, x, &own, err);
     if (rc) return rc;
     if (x->query->type == &qdi_query_knn) return build_nearest(b, x, own, out, err);
     b->nested = x->path;

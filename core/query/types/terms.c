@@ -1,11 +1,13 @@
 /* terms.c: any of many values of a field, given or found in another document. */
 #include "query/build_int.h"
 #include "query/read_int.h"
+#include "query/types/bitmap.h"
 
 typedef struct terms_query {
     qd_query base;
     const qd_query_value *values;
     uint32_t n;
+    bool bitmap; /* the values come of one bitmap */
 } terms_query;
 #define TERMS(q) ((terms_query *)(q))
 
@@ -69,6 +71,30 @@ static int read_lookup(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *
     return rc;
 }
 
+/* OpenSearch's: what the values are. */
+static int read_value_type(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
+{
+    qd_str type;
+    int rc = qdi_read_text(rd, r, &type, err);
+    if (rc) return rc;
+    TERMS(q)->bitmap = qd_str_ieq(type, QD_STR("bitmap"));
+    if (TERMS(q)->bitmap || qd_str_ieq(type, QD_STR("default"))) return 0;
+    return qd_err_set(err, QD_E_ARG, "Unsupported value type [%.*s] in terms query",
+                      QD_STR_ARG(type));
+}
+
+/* The one value becomes the numbers that it holds. A document without one matches nothing. */
+static int take_bitmap(const qdi_reading *rd, qd_query *q, qd_err *err)
+{
+    terms_query *t = TERMS(q);
+    if (!t->n) return 0;
+    if (t->n != 1 || !t->values->quoted)
+        return qd_err_set(err, QD_E_ARG,
+                          "Invalid value for bitmap type: Expected a single-element array with a "
+                          "base64 encoded serialized bitmap.");
+    return qdi_bitmap_values(t->values->text, rd->arena, &t->values, &t->n, err);
+}
+
 static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
 {
     int ev, rc;
@@ -99,12 +125,15 @@ static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)
             rc = qdi_read_float(r, &q->boost, err);
         } else if (qd_str_is(key, "_name")) {
             rc = qdi_read_text(rd, r, &q->name, err);
+        } else if (qd_str_is(key, "value_type")) {
+            rc = read_value_type(rd, r, q, err);
         } else {
             return qdi_unsupported(r, q, key, err);
         }
         if (rc) return rc;
     }
     if (ev < 0) return ev;
+    if (TERMS(q)->bitmap && (rc = take_bitmap(rd, q, err))) return rc;
     if (!q->field.p)
         return qd_json_err_at(r, err, QD_E_PARSE,
                               "[terms] query requires a field name, followed by array of terms or "

@@ -37,9 +37,13 @@ static void pipelines_wait_for_their_level(void **state)
             "ingest pipelines need level 4 of the cluster's formats; they are of level 3: POST "
             "_cluster/upgrade/finalize when all nodes run this version");
     answers(c, 0, "GET", "/_ingest/pipeline/p", NULL, 404, "{}");
+    answers(c, 0, "PUT", "/_enrich/policy/p",
+            "{\"match\":{\"indices\":\"i\",\"match_field\":\"f\",\"enrich_fields\":\"g\"}}", 400,
+            "enrich policies need level 5 of the cluster's formats; they are of level 3: POST "
+            "_cluster/upgrade/finalize when all nodes run this version");
     answers(c, 0, "POST", "/_ingest/pipeline/_simulate",
             "{\"pipeline\":" PIPELINE ",\"docs\":[{\"_source\":{}}]}", 200, "\"a\":1");
-    answers(c, 0, "POST", "/_cluster/upgrade/finalize", NULL, 200, "\"features\":4");
+    answers(c, 0, "POST", "/_cluster/upgrade/finalize", NULL, 200, "\"features\":5");
     answers(c, 0, "PUT", "/_ingest/pipeline/p", PIPELINE, 200, "true");
     answers(c, 0, "GET", "/_ingest/pipeline/p", NULL, 200, "{\"p\":" PIPELINE "}");
     action_cluster_close(c);
