@@ -15,5 +15,8 @@ int qdi_check_analysis(const qd_state *s, const qd_mapping *m, qd_err *err);
 /* The storage tier. */
 QD_MUST_CHECK
 int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err);
+/* index.sort, against the mapping too. */
+QD_MUST_CHECK
+int qdi_check_sort(const qd_state *s, const qd_index_meta *m, qd_err *err);
 
 #endif
