@@ -4,7 +4,6 @@
  */
 #include "base/features.h"
 #include "cluster/index_formats_int.h"
-#include "cluster/state/index_sort.h"
 
 /* Older nodes know neither newer field types nor the segments of plugins' ones. They took
  * similarities without effect: an index that had some (before, or NULL) may still get fields. */
@@ -76,20 +75,4 @@ int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err)
                       "level %u; they are of level %u: POST _cluster/upgrade/finalize when all "
                       "nodes run this version",
                       QD_STR_ARG(tier), QD_FEATURES_STORAGE_TIERS, s->features);
-}
-
-/* Merges of an older node would not keep the order. */
-int qdi_check_sort(const qd_state *s, const qd_index_meta *m, qd_err *err)
-{
-    qd_merge_sort keys[QD_MERGE_SORT_MAX];
-    uint32_t n;
-    int rc = qd_index_sort(m->values, keys, &n, err);
-    if (rc || !n) return rc;
-    if (s->features < QD_FEATURES_SEARCH_0_3)
-        return qd_err_set(err, QD_E_ARG,
-                          "index.sort.field needs level %u of the cluster's formats; they are of "
-                          "level %u: POST _cluster/upgrade/finalize when all nodes run this "
-                          "version",
-                          QD_FEATURES_SEARCH_0_3, s->features);
-    return qd_index_sort_check(m->values, m->mapping, err);
 }

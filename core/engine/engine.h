@@ -118,6 +118,9 @@ typedef struct qd_engine_config {
     /* Under the slot's lock, when nobody has written to the shard for a while: frees what write_doc
      * keeps for the slot; whether there was something. NULL: nothing is kept. */
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
+    /* NULL: documents are shown as they are stored. Else, with write_doc_arg: the mapping by which
+     * their sources are made (source.h), a reference. */
+    struct qd_mapping *(*source_mapping)(void *write_doc_arg);
     void *write_doc_arg;
 
     /* Copies (replica.h). A replica appends operations and shows what a primary published. */

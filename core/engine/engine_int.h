@@ -124,6 +124,7 @@ struct qd_engine {
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
+    struct qd_mapping *(*source_mapping)(void *write_doc_arg);
     void *write_doc_arg;
     _Atomic uint64_t primary_term;
     _Atomic uint64_t office_term; /* in which this copy was last the primary */

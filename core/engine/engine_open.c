@@ -208,6 +208,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->slot_idle = c->slot_idle;
+    e->source_mapping = c->source_mapping;
     e->write_doc_arg = c->write_doc_arg;
     atomic_store(&e->primary_term, c->primary_term);
     atomic_store(&e->mode, c->mode);

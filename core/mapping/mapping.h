@@ -30,11 +30,13 @@ typedef struct qd_mapping_settings {
     int64_t field_name_length_limit;     /* index.mapping.field_name_length.limit, INT64_MAX */
     bool ignore_malformed;               /* index.mapping.ignore_malformed, false */
     bool coerce;                         /* index.mapping.coerce, true */
+    uint8_t source_mode;                 /* index.mapping.source.mode: qd_source_mode */
+    uint8_t source_keep;                 /* index.mapping.synthetic_source_keep: qd_source_keep */
     const qd_similarities *similarities; /* index.similarity; a mapping takes a reference */
 } qd_mapping_settings;
 
 #define QD_MAPPING_SETTINGS_DEFAULT                                                                \
-    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true, NULL})
+    ((qd_mapping_settings){1000, 20, 100, 10000, INT64_MAX, false, true, 0, 0, NULL})
 
 /* Where a mapping comes from: decides which checks apply. */
 typedef enum qd_mapping_reason {

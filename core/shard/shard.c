@@ -4,6 +4,7 @@
 #include "cluster/copies.h"
 #include "cluster/state/index_sort.h"
 #include "engine/replica.h"
+#include "mapping/synthetic.h"
 #include "segment/stored.h"
 #include "shard/shards_int.h"
 #include <stdio.h>
@@ -69,6 +70,14 @@ static int write_doc(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b, cons
     return rc;
 }
 
+static qd_mapping *source_mapping(void *arg)
+{
+    qd_index_meta *m = qd_shard_index(arg);
+    qd_mapping *out = qd_mapping_ref(m->mapping);
+    qd_index_meta_unref(m);
+    return out;
+}
+
 /* A document writer keeps its tables for the next document: some 40 KiB for each thread that wrote.
  */
 static bool slot_idle(void *arg, uint32_t slot)
@@ -87,7 +96,8 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
     out->durability =
         qd_values_i64(v, QD_IX_TRANSLOG_DURABILITY) ? QD_DURABILITY_ASYNC : QD_DURABILITY_REQUEST;
     out->gc_deletes_ms = qd_values_ms(v, QD_IX_GC_DELETES);
-    out->stored_codec = qd_values_i64(v, QD_IX_CODEC) ? QD_STORED_BEST : QD_STORED_DEFAULT;
+    bool logs = qd_index_mode_of(v) == QD_MODE_LOGSDB && !qd_values_is_set(v, QD_IX_CODEC);
+    out->stored_codec = qd_values_i64(v, QD_IX_CODEC) || logs ? QD_STORED_BEST : QD_STORED_DEFAULT;
     out->merge_order = (uint8_t)qd_values_i64(v, QD_IX_MERGE_REORDER); /* as in qd_merge_order */
     out->merge.max_bytes = (uint64_t)qd_values_i64(v, QD_IX_MERGE_MAX_SEGMENT);
     double per_tier = qd_values_f64(v, QD_IX_MERGE_SEGMENTS_PER_TIER);
@@ -239,6 +249,7 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
             all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
         .write_doc = write_doc,
         .slot_idle = slot_idle,
+        .source_mapping = qd_mapping_synthetic(m->mapping) ? source_mapping : NULL,
         .write_doc_arg = s,
         .mode = s->primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA,
         .sort = sort,

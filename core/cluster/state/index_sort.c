@@ -1,6 +1,7 @@
 /* index_sort.c: see index_sort.h. */
 #include "cluster/state/index_sort.h"
 #include "base/str.h"
+#include "mapping/synthetic.h"
 
 /* --- settings --- */
 
@@ -98,9 +99,23 @@ int qd_index_sort(const qd_values *v, qd_merge_sort out[QD_MERGE_SORT_MAX], uint
     return rc;
 }
 
+uint8_t qd_index_source_mode(const qd_values *v)
+{
+    bool given = qd_values_is_set(v, QD_IX_MAPPING_SOURCE_MODE);
+    if (!given && qd_index_mode_of(v) == QD_MODE_LOGSDB) return QD_SOURCE_SYNTHETIC;
+    return (uint8_t)qd_values_i64(v, QD_IX_MAPPING_SOURCE_MODE);
+}
+
+uint8_t qd_index_source_keep(const qd_values *v)
+{
+    bool given = qd_values_is_set(v, QD_IX_MAPPING_SYNTHETIC_KEEP);
+    if (!given && qd_index_mode_of(v) == QD_MODE_LOGSDB) return QD_SOURCE_KEEP_ARRAYS;
+    return (uint8_t)qd_values_i64(v, QD_IX_MAPPING_SYNTHETIC_KEEP);
+}
+
 /* --- mapping --- */
 
-static int check_field(const qd_mapping *m, qd_str name, qd_err *err)
+int qd_index_sort_field_check(const qd_mapping *m, qd_str name, qd_err *err)
 {
     const qd_field *f = qd_mapping_field(m, name);
     if (!f) return qd_err_set(err, QD_E_ARG, "unknown index sort field:[%.*s]", QD_STR_ARG(name));
@@ -129,7 +144,7 @@ int qd_index_sort_check(const qd_values *v, const qd_mapping *m, qd_err *err)
     qd_merge_sort keys[QD_MERGE_SORT_MAX];
     uint32_t n;
     int rc = qd_index_sort(v, keys, &n, err);
-    for (uint32_t i = 0; i < n && !rc; i++) rc = check_field(m, keys[i].field, err);
+    for (uint32_t i = 0; i < n && !rc; i++) rc = qd_index_sort_field_check(m, keys[i].field, err);
     if (rc || !n || qd_values_i64(v, QD_IX_MERGE_REORDER) == 0) return rc;
     return qd_err_set(err, QD_E_ARG,
                       "index.merge.reorder cannot be set on an index that index.sort orders");
