@@ -96,8 +96,7 @@ void qdi_shard_engine_settings(const qd_index_meta *m, qd_engine_settings *out)
     out->durability =
         qd_values_i64(v, QD_IX_TRANSLOG_DURABILITY) ? QD_DURABILITY_ASYNC : QD_DURABILITY_REQUEST;
     out->gc_deletes_ms = qd_values_ms(v, QD_IX_GC_DELETES);
-    bool logs = qd_index_mode_of(v) == QD_MODE_LOGSDB && !qd_values_is_set(v, QD_IX_CODEC);
-    out->stored_codec = qd_values_i64(v, QD_IX_CODEC) || logs ? QD_STORED_BEST : QD_STORED_DEFAULT;
+    out->stored_codec = qd_values_i64(v, QD_IX_CODEC) ? QD_STORED_BEST : QD_STORED_DEFAULT;
     out->merge_order = (uint8_t)qd_values_i64(v, QD_IX_MERGE_REORDER); /* as in qd_merge_order */
     out->merge.max_bytes = (uint64_t)qd_values_i64(v, QD_IX_MERGE_MAX_SEGMENT);
     double per_tier = qd_values_f64(v, QD_IX_MERGE_SEGMENTS_PER_TIER);

@@ -17,14 +17,16 @@ typedef enum qd_index_mode {
     QD_MODE_LOOKUP
 } qd_index_mode;
 
+/* The mode of an index. [any] */
 static inline qd_index_mode qd_index_mode_of(const qd_values *v)
 {
     return (qd_index_mode)qd_values_i64(v, QD_IX_MODE);
 }
 
-/* How the source is kept, and what of a synthetic one (mapping/synthetic.h), by the settings and
- * the mode. [any] */
+/* How the source is kept (qd_source_mode of mapping/synthetic.h), by the setting or the mode. [any]
+ */
 uint8_t qd_index_source_mode(const qd_values *v);
+/* What of a synthetic one is kept as it was sent (qd_source_keep), likewise. [any] */
 uint8_t qd_index_source_keep(const qd_values *v);
 /* The keys of the settings, given or those of the mode; names are borrowed from v. *n 0: not
  * sorted. QD_E_ARG in Elasticsearch's words. [any] */

@@ -364,6 +364,7 @@ static int object_value(taking *x, const object *o, const qd_json_node *n, bool 
 /* A member whose name the mapping does not have: at its place, as it was sent. */
 static int unmapped(taking *x, const object *o, qd_str name, const qd_json_node *n)
 {
+    if (n->type == QD_JSON_T_NULL) return 0;
     qd_str above = o->path.n > x->level->path.n ? path_of(x, o->path) : (qd_str){"", 0};
     if (!above.p) return nomem(x);
     return add(x, qdi_synthetic_path(&x->arena, above, name), n->raw);
