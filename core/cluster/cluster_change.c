@@ -228,6 +228,7 @@ int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_p
     };
     if ((rc = qd_index_expand(s, a->settings, &src.settings, err))) return rc;
     rc = qd_index_meta_make(&src, &m, err);
+    if (!rc && !a->resizes && (rc = qdi_index_mode_apply(s, &src, &m, err))) qd_index_meta_unref(m);
     qd_settings_unref(src.settings);
     if (rc) return rc;
     rc = qdi_check_analysis(s, m->mapping, err);
@@ -236,6 +237,7 @@ int qdi_create_index(qd_cluster *c, const qd_index_creation *a, const qd_index_p
     if (!rc) qd_sha256_hex(qd_mapping_json(m->mapping), m->mapping_hash);
     if (!rc) rc = qdi_check_tier(s, m, err);
     if (!rc) rc = qdi_check_settings(s, m, err);
+    if (!rc) rc = qdi_check_mode(s, m, err);
     if (!rc) rc = qd_index_rules_check(m->values, m->replicas, err);
     if (!rc && c->config) {
         rc = qd_cluster_shards_check(s, qd_config_values(c->config),
@@ -387,6 +389,7 @@ int qdi_replace_index(qd_cluster *c, const qd_state *s, const qd_index_meta *m,
     if (!rc && now->settings != m->settings)
         rc = qdi_check_formats(s, m->mapping, now->mapping, err);
     if (!rc) rc = qdi_check_settings(s, now, err);
+    if (!rc && now->settings != m->settings) rc = qdi_check_mode(s, now, err);
     if (!rc) rc = rules_check(c, s, m, now, err);
     if (rc) {
         qd_index_meta_unref(now);

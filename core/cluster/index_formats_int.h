@@ -23,5 +23,13 @@ int qdi_check_tier(const qd_state *s, const qd_index_meta *m, qd_err *err);
 /* Settings that older nodes do not know. */
 QD_MUST_CHECK
 int qdi_check_settings(const qd_state *s, const qd_index_meta *m, qd_err *err);
+/* index_mode.c: index.mode, index.sort, against the mapping too, and how the source is kept. */
+QD_MUST_CHECK
+int qdi_check_mode(const qd_state *s, const qd_index_meta *m, qd_err *err);
+/* A new index of a mode gets the settings and fields that it brings: *m, made of src, is replaced.
+ */
+QD_MUST_CHECK
+int qdi_index_mode_apply(const qd_state *s, const qd_index_source *src, qd_index_meta **m,
+                         qd_err *err);
 
 #endif

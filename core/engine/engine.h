@@ -19,6 +19,7 @@
 #include "runtime/pool.h"
 #include "runtime/task.h"
 #include "segment/buffer.h"
+#include "segment/merge.h"
 
 typedef struct qd_engine qd_engine;
 
@@ -101,12 +102,14 @@ typedef struct qd_engine_config {
     /* not below any used before; a primary that other copies have followed is opened with a new
      * one: its no-ops for numbers whose records were lost are operations of this term */
     uint64_t primary_term;
-    uint32_t slots;           /* writers in parallel, 1 to QD_SLOTS_MAX */
-    uint64_t slot_bytes;      /* a buffer of this size is refreshed away by its writer */
-    qd_account *account;      /* buffers, version map, readers */
-    qd_pool *merge_pool;      /* NULL: merges run only in qd_engine_merge_step */
-    qd_part_types part_types; /* who merges index parts; find NULL: nobody */
-    uint64_t order_memory;    /* of a merge for finding an order by terms; 0: segment/merge.h's */
+    uint32_t slots;            /* writers in parallel, 1 to QD_SLOTS_MAX */
+    uint64_t slot_bytes;       /* a buffer of this size is refreshed away by its writer */
+    qd_account *account;       /* buffers, version map, readers */
+    qd_pool *merge_pool;       /* NULL: merges run only in qd_engine_merge_step */
+    qd_part_types part_types;  /* who merges index parts; find NULL: nobody */
+    const qd_merge_sort *sort; /* nsort: the order of documents in all segments; copied */
+    uint32_t nsort;            /* 0: none */
+    uint64_t order_memory;     /* of a merge for finding an order by terms; 0: segment/merge.h's */
     /* NULL, or set by the owner while the tier lacks room: writes are refused before they take a
      * number, so that what is buffered still finds room */
     const _Atomic bool *disk_full;
@@ -115,6 +118,9 @@ typedef struct qd_engine_config {
     /* Under the slot's lock, when nobody has written to the shard for a while: frees what write_doc
      * keeps for the slot; whether there was something. NULL: nothing is kept. */
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
+    /* NULL: documents are shown as they are stored. Else, with write_doc_arg: the mapping by which
+     * their sources are made (source.h), a reference. */
+    struct qd_mapping *(*source_mapping)(void *write_doc_arg);
     void *write_doc_arg;
 
     /* Copies (replica.h). A replica appends operations and shows what a primary published. */

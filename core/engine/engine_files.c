@@ -28,6 +28,7 @@ int qdi_engine_buffer_get(qd_engine *e, engine_buffer **out, qd_err *err)
     b->min_seq_no = b->max_seq_no = -1;
     b->segment = NULL;
     b->entry = NULL;
+    b->map = NULL;
     b->entered = false;
     *out = b;
     return 0;
@@ -36,6 +37,7 @@ int qdi_engine_buffer_get(qd_engine *e, engine_buffer **out, qd_err *err)
 void qdi_engine_buffer_free(engine_buffer *b)
 {
     qd_segment_unref(b->segment);
+    qd_free(b->map);
     qd_buffer_destroy(b->b);
     qd_vec_fini(&b->deletes);
     qd_free(b);

@@ -41,6 +41,8 @@ typedef struct engine_buffer {
     /* while its refresh is not yet published: written and opened; about to be listed; listed */
     qd_segment *segment;
     struct engine_segment *entry;
+    uint32_t *map;   /* of a sorted index, beside `segment`: where its documents are in it, */
+    uint32_t mapped; /* as many; UINT32_MAX: left out */
     bool entered;
 } engine_buffer;
 
@@ -116,10 +118,13 @@ struct qd_engine {
     qd_account *account;
     qd_pool *merge_pool;
     uint64_t order_memory;
+    qd_merge_sort *sort; /* index.sort.*, nsort; 0: not sorted */
+    uint32_t nsort;
     qd_part_types part_types;
     const _Atomic bool *disk_full;
     qd_engine_write_doc write_doc;
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
+    struct qd_mapping *(*source_mapping)(void *write_doc_arg);
     void *write_doc_arg;
     _Atomic uint64_t primary_term;
     _Atomic uint64_t office_term; /* in which this copy was last the primary */
@@ -232,6 +237,19 @@ qd_str qdi_engine_segment_name(const qd_engine *e, const uint8_t id[16], char *b
 bool qdi_engine_made(qd_engine *e, const qd_segment *s);
 /* The order of its documents (qd_merge_order). */
 uint8_t qdi_engine_order_of(const qd_segment *s);
+/* The one that merges give them. */
+qd_merge_order qdi_engine_order(qd_engine *e);
+/* Takes the sort of c; frees it. */
+int qdi_engine_sort_set(qd_engine *e, const qd_engine_config *c, qd_err *err);
+void qdi_engine_sort_fini(qd_engine *e);
+/* Writes b's segment, of these attributes, in the order of the sort, and puts it in the place of
+ * the former one, whose file goes; b->map leads there. What operations of the cut replaced is left
+ * out: with no document left, and on failure, b has no segment. */
+int qdi_engine_sort_segment(qd_engine *e, engine_buffer *b, const qd_segment_attrs *attrs,
+                            qd_err *err);
+/* Makes b->entry of its sorted segment, under a unit of its own to which that of the buffer leads.
+ * Under publish_lock. */
+int qdi_engine_sort_enter(qd_engine *e, engine_buffer *b, qd_err *err);
 /* Fresh random id. */
 void qdi_engine_id(qd_engine *e, uint8_t id[16]);
 

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "engine/document.h"
 #include "engine/engine_int.h"
+#include "engine/source.h"
 #include "segment/columns.h"
 #include "segment/ids.h"
 #include "segment/stored.h"
@@ -35,6 +36,24 @@ static int keep(qd_arena *arena, qd_str s, qd_str *out, qd_err *err)
 {
     *out = qd_arena_str(arena, s);
     return out->p ? 0 : qd_err_nomem(err, "document");
+}
+
+/* A source as it is shown: of document doc of s, or, with s NULL, as it was sent. */
+static int make_source(qd_engine *e, qd_segment *s, uint32_t doc, qd_arena *arena, qd_str *text,
+                       qd_err *err)
+{
+    qd_mapping *m = e->source_mapping(e->write_doc_arg);
+    qd_arena scratch;
+    qd_buf b;
+    qd_arena_init(&scratch, e->account, 0);
+    qd_buf_init(&b, e->account, (size_t)2 << 30);
+    int rc = s ? qd_sources_make(m, s, &doc, 1, text, arena, &scratch, err)
+               : qd_synthetic_source(m, *text, false, e->account, &b, err);
+    if (!rc && !s) rc = keep(arena, qd_buf_view(&b), text, err);
+    qd_buf_fini(&b);
+    qd_arena_fini(&scratch);
+    qd_mapping_unref(m);
+    return rc;
 }
 
 /* Fetches what is kept of document doc of a segment. */
@@ -69,6 +88,7 @@ static int read_hit(qd_engine *e, qd_segment *s, uint32_t doc, bool source, qd_a
         rc = qd_stored_get(stored, doc, r, slot, &scratch, &text, err);
         out->source_stored = !rc && text.n > 0;
         if (!rc) rc = keep(arena, text, &out->source, err);
+        if (!rc && e->source_mapping) rc = make_source(e, s, doc, arena, &out->source, err);
     }
     qd_stored_scratch_fini(&scratch);
     qd_reads_release(r);
@@ -137,7 +157,7 @@ static int from_translog(qd_engine *e, const qd_version_value *v, bool want_sour
     out->source = op.source;
     out->routing = op.routing;
     out->source_stored = out->as_sent = true;
-    return 0;
+    return e->source_mapping ? make_source(e, NULL, 0, arena, &out->source, err) : 0;
 }
 
 static int realtime(qd_engine *e, qd_str id, bool want_source, qd_arena *arena, qd_engine_doc *out,

@@ -31,7 +31,7 @@ typedef uint32_t (*merge_pick)(qd_engine *e, const qd_merge_candidate *c, uint32
 static bool choose(qd_engine *e, merge_pick pick, void *arg, merge_job *j, qd_err *err, int *rc)
 {
     uint32_t chosen[QD_MERGE_AT_ONCE_MAX];
-    uint8_t order = qdi_engine_settings(e).merge_order;
+    uint8_t order = (uint8_t)qdi_engine_order(e);
     *rc = 0;
     *j = (merge_job){.e = e};
     /* a replica shows what its primary merged */
@@ -114,11 +114,8 @@ static uint32_t pick_forced(qd_engine *e, const qd_merge_candidate *c, uint32_t 
 
 /* --- running --------------------------------------------------------------------------------- */
 
-/* What a segment is marked with: history uuid and, in another order than that of indexing, order.
- * The mark is made by `mark` and read by qdi_engine_made and qdi_engine_order_of. */
-#define ORIGIN_BYTES 17u
-
-static void mark(qd_engine *e, uint8_t order, char out[ORIGIN_BYTES])
+/* The mark (reader.h) is made by `mark` and read by qdi_engine_made and qdi_engine_order_of. */
+static void mark(qd_engine *e, uint8_t order, char out[QD_ENGINE_MARK_BYTES])
 {
     qd_engine_history(e, (uint8_t *)out);
     out[16] = (char)order;
@@ -127,13 +124,13 @@ static void mark(qd_engine *e, uint8_t order, char out[ORIGIN_BYTES])
 bool qdi_engine_made(qd_engine *e, const qd_segment *s)
 {
     qd_str user = qd_segment_attributes(s)->user;
-    return user.n >= 16 && user.n <= ORIGIN_BYTES && qdi_engine_history_is(e, user.p);
+    return user.n >= 16 && user.n <= QD_ENGINE_MARK_BYTES && qdi_engine_history_is(e, user.p);
 }
 
 uint8_t qdi_engine_order_of(const qd_segment *s)
 {
     qd_str user = qd_segment_attributes(s)->user;
-    return user.n == ORIGIN_BYTES ? (uint8_t)user.p[16] : QD_MERGE_KEPT;
+    return user.n == QD_ENGINE_MARK_BYTES ? (uint8_t)user.p[16] : QD_MERGE_KEPT;
 }
 
 /* Progress counts bytes: those of the sources once more where an order has to be found. */
@@ -184,9 +181,10 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
     char name[ENGINE_NAME_MAX];
     uint8_t id[16];
     qd_merge_source sources[QD_MERGE_AT_ONCE_MAX];
-    char marked[ORIGIN_BYTES];
+    char marked[QD_ENGINE_MARK_BYTES];
     qd_engine_settings settings = qdi_engine_settings(e);
-    mark(e, settings.merge_order, marked);
+    qd_merge_order order = qdi_engine_order(e);
+    mark(e, (uint8_t)order, marked);
     for (uint32_t i = 0; i < j->n; i++) {
         sources[i] = (qd_merge_source){j->source[i]->segment, j->live[i]};
     }
@@ -196,17 +194,19 @@ static int write_merged(merge_job *j, qd_segment **out, qd_err *err)
                   .user = {marked, 16},
                   .stored_codec = settings.stored_codec,
                   .sparse_bitmaps = true},
-        .order = (qd_merge_order)settings.merge_order,
+        .order = order,
+        .sort = e->sort,
+        .nsort = e->nsort,
         .order_memory = e->order_memory,
         .ordering = ordering,
-        .ordered_user = {marked, ORIGIN_BYTES},
+        .ordered_user = {marked, QD_ENGINE_MARK_BYTES},
         .types = e->part_types.find ? &e->part_types : NULL,
         .sync = false, /* the next commit point syncs what it names */
         .step = step,
         .arg = j,
     };
     if (j->task) {
-        bool search = settings.merge_order == QD_MERGE_BISECT;
+        bool search = order == QD_MERGE_BISECT;
         atomic_store(&j->task->total, j->bytes_before * (search ? 2 : 1));
     }
     j->rate = settings.merge_bytes_per_s;

@@ -151,6 +151,7 @@ static void destroy(qd_engine *e)
     qd_vec_fini(&e->leases);
     qd_vec_fini(&e->orphans);
     qd_free(e->recent);
+    qdi_engine_sort_fini(e);
     qd_version_map_free(e->versions);
     qd_seq_no_fini(&e->seq_no);
     qd_err_fini(&e->failure);
@@ -207,6 +208,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     e->disk_full = c->disk_full;
     e->write_doc = c->write_doc;
     e->slot_idle = c->slot_idle;
+    e->source_mapping = c->source_mapping;
     e->write_doc_arg = c->write_doc_arg;
     atomic_store(&e->primary_term, c->primary_term);
     atomic_store(&e->mode, c->mode);
@@ -246,6 +248,7 @@ static int make(const qd_engine_config *c, qd_engine **out, qd_err *err)
     if (!rc) {
         rc = qd_version_map_make(c->account, qd_env_random_u64(c->env), &e->versions, err);
     }
+    if (!rc) rc = qdi_engine_sort_set(e, c, err);
     if (!rc) rc = make_slots(e, err);
     if (rc) {
         destroy(e);

@@ -202,7 +202,7 @@ static int write_segment(qd_engine *e, engine_buffer *b, qd_err *err)
     if ((rc = qd_segment_open(e->segment_store, object, e->account, &b->segment, err))) {
         qdi_store_forget(e->segment_store, object);
     }
-    return rc;
+    return rc || !e->nsort ? rc : qdi_engine_sort_segment(e, b, &attrs, err);
 }
 
 /* The segment of a unit, listed or about to be. Under publish_lock. */
@@ -224,6 +224,11 @@ static int prepare(qd_engine *e, qd_err *err)
     for (size_t i = 0; i < e->detached.n; i++) {
         engine_buffer *b = e->detached.at[i];
         if (!b->segment) continue;
+        if (b->map) {
+            int rc = qdi_engine_sort_enter(e, b, err);
+            if (rc) return rc;
+            continue;
+        }
         b->entry = qdi_engine_segment_make(e, b->segment, b->unit, err);
         if (!b->entry) return QD_E_NOMEM;
         b->segment = NULL;

@@ -223,6 +223,8 @@ static int drop_buffered(qd_engine *e, qd_err *err)
         }
         b->segment = NULL;
         b->entry = NULL;
+        qd_free(b->map);
+        b->map = NULL;
         qdi_engine_buffer_put(e, b);
     }
     for (uint32_t i = 0; i < e->nslots; i++) {

@@ -1,5 +1,6 @@
 /* reader.c: snapshots and their lock-free publication. See reader.h. */
 #include "engine/reader.h"
+#include "segment/merge.h"
 
 #define POINTER_BITS 48
 #define POINTER_MASK (((uint64_t)1 << POINTER_BITS) - 1)
@@ -99,4 +100,10 @@ void qd_reader_slot_publish(qd_reader_slot *s, qd_reader *r)
     uint64_t old = atomic_exchange_explicit(&s->word, (uint64_t)(uintptr_t)r, memory_order_acq_rel);
     qd_reader *was = pointer_of(old);
     if (was) settle(was, (int64_t)(old >> POINTER_BITS) - PLACE_SHARE);
+}
+
+bool qd_reader_sorted(const qd_segment *s)
+{
+    qd_str user = qd_segment_attributes(s)->user;
+    return user.n == QD_ENGINE_MARK_BYTES && user.p[16] == (char)QD_MERGE_SORT;
 }

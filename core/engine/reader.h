@@ -37,6 +37,11 @@ qd_reader *qd_reader_make(const qd_reader_leaf *leaves, uint32_t n, uint64_t ver
 qd_reader *qd_reader_ref(qd_reader *r);
 /* One reference less; the last one lets the segments go. NULL is fine. [any] */
 void qd_reader_unref(qd_reader *r);
+/* What a segment is marked with: history uuid and, in another order than that of indexing, order
+ * (qd_merge_order). */
+#define QD_ENGINE_MARK_BYTES 17u
+/* Are the documents of the segment in the order of index.sort? [any] */
+bool qd_reader_sorted(const qd_segment *s);
 /* The leaf that holds the shard-wide document number doc < docs. O(log n) [any] */
 const qd_reader_leaf *qd_reader_leaf_of(const qd_reader *r, uint32_t doc);
 

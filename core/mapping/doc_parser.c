@@ -8,6 +8,7 @@
  * with it shows before the mapping of the index is touched.
  */
 #include "mapping/doc_parser_int.h"
+#include "mapping/synthetic.h"
 
 qd_doc_parser *qd_doc_parser_make(qd_account *account)
 {
@@ -713,12 +714,14 @@ int qd_doc_source(qd_doc_parser *p, const qd_mapping *m, qd_str source, qd_str *
     const qd_json_filter *f = qd_mapping_source_filter(m);
     *out = (qd_str){NULL, 0};
     if (!qd_mapping_source_enabled(m)) return 0;
-    if (!f) {
+    bool synthetic = qd_mapping_synthetic(m);
+    if (!f && !synthetic) {
         *out = source;
         return 0;
     }
     qd_buf_reset(&p->source);
-    int rc = qd_json_filter_apply(f, source, false, &p->source, err);
+    int rc = synthetic ? qd_synthetic_source(m, source, true, p->d.account, &p->source, err)
+                       : qd_json_filter_apply(f, source, false, &p->source, err);
     if (rc == 0) *out = qd_buf_view(&p->source);
     return rc;
 }

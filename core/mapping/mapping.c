@@ -6,6 +6,7 @@
  */
 #include "base/vec.h"
 #include "mapping/mapping_int.h"
+#include "mapping/synthetic/synthetic_int.h"
 
 #define NESTED_MAX 200u /* as many tables a segment has */
 #define MAPPING_MAGIC 0x5144404d
@@ -300,6 +301,7 @@ static int compile_object(compiler *c, const object_def *d, qd_str path, const o
     o->above = d->nested ? in->nested : NULL;
     o->in_parent = d->in_parent == TRI_TRUE;
     o->in_root = d->in_root == TRI_TRUE;
+    o->keep = d->keep;
     c->nnested += d->nested;
     o->mask = size - 1;
     o->table = qd_arena_calloc(a, size * sizeof *o->table);
@@ -634,6 +636,18 @@ static int find_stamp(qd_mapping *m, qd_err *err)
     return 0;
 }
 
+/* How the source is kept: as the mapping says, else the setting. */
+static int check_source(qd_mapping *m, qd_err *err)
+{
+    const mapping_def *d = m->def;
+    m->source_mode = d->source_mode                   ? d->source_mode - 1
+                     : d->source_enabled == TRI_FALSE ? QD_SOURCE_DISABLED
+                                                      : m->settings.source_mode;
+    if (m->source_mode != QD_SOURCE_SYNTHETIC || !(d->nincludes || d->nexcludes)) return 0;
+    return qd_err_set(err, QD_E_ARG,
+                      "filtering the stored _source is incompatible with synthetic source");
+}
+
 static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_new, qd_err *err)
 {
     qd_mapping *m = c->m;
@@ -657,6 +671,8 @@ static int compile_all(compiler *c, qd_mapping_reason reason, uint32_t dynamic_n
     if (rc == 0) rc = qdi_runtime_compile(c, m, err);
     if (rc == 0) rc = find_stamp(m, err);
     if (rc == 0) rc = dynamic_formats(m, err);
+    if (rc == 0) rc = check_source(m, err);
+    if (rc == 0) rc = qdi_synthetic_compile(m, err);
     if (rc == 0 && (m->def->nincludes || m->def->nexcludes)) {
         rc = qd_json_filter_make(&m->arena, m->def->includes, m->def->nincludes, m->def->excludes,
                                  m->def->nexcludes, QD_JSON_FILTER_SOURCE, &m->source_filter, err);

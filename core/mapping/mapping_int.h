@@ -20,6 +20,7 @@ typedef struct object_def {
     bool nested;
     bool implied;           /* made on the way by a name with dots: says nothing of what it is */
     tri in_parent, in_root; /* of a nested one: include_in_parent, include_in_root */
+    uint8_t keep;           /* synthetic_source_keep: 1 + qd_source_keep; 0: not given */
     struct node_def **children; /* sorted by name */
     uint32_t nchildren, cap;
 } object_def;
@@ -55,7 +56,8 @@ typedef struct mapping_def {
     uint32_t ntemplates;
     qd_str meta; /* JSON */
     tri source_enabled, routing_required;
-    tri stamped; /* _data_stream_timestamp.enabled */
+    uint8_t source_mode; /* _source.mode: 1 + qd_source_mode; 0: not given */
+    tri stamped;         /* _data_stream_timestamp.enabled */
     qd_str *includes, *excludes;
     uint32_t nincludes, nexcludes;
 } mapping_def;
@@ -73,7 +75,8 @@ typedef struct object {
     qd_dynamic dynamic; /* what holds here */
     bool enabled;
     bool in_parent,
-        in_root; /* of a nested one: its fields are also the document's above, the root's */
+        in_root;  /* of a nested one: its fields are also the document's above, the root's */
+    uint8_t keep; /* as of object_def */
     const struct object *nested; /* the nested object that it is or lies in; NULL: none */
     const struct object *above;  /* of a nested one: the one in which it lies; NULL: none */
     uint32_t mask;
@@ -113,6 +116,10 @@ struct qd_mapping {
     qd_json_filter *source_filter;
     const qd_date_format **date_formats; /* dynamic ones */
     uint32_t ndate_formats;
+    uint8_t source_mode;           /* qd_source_mode; of synthetic ones only: */
+    uint8_t *column_use;           /* by field: QDI_COLUMN_ */
+    const qd_field **from_columns; /* those that QDI_COLUMN_GIVES; nfrom_columns */
+    uint32_t nfrom_columns;
     const qd_runtime_field **runtime; /* nruntime */
     qd_field **runtime_fields;        /* that they make, by name: nruntime_fields */
     uint32_t nruntime, nruntime_fields;
@@ -120,6 +127,11 @@ struct qd_mapping {
     bool stores;        /* a field is stored */
     bool similarities;  /* a field has one, or there is a default */
     bool strict_templates; /* an object has QD_DYNAMIC_STRICT_TEMPLATES */
+};
+
+enum {
+    QDI_COLUMN_GIVES = 1,  /* the field's column gives its values back */
+    QDI_COLUMN_COPIES = 2, /* the field gets copies of others' values */
 };
 
 /* What building a field needs. */

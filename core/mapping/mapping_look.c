@@ -1,6 +1,7 @@
 /* mapping_look.c: what a mapping says of itself and of all its fields. */
 #include "base/features.h"
 #include "mapping/mapping_int.h"
+#include "mapping/synthetic.h"
 
 uint64_t qd_mapping_version(const qd_mapping *m)
 {
@@ -16,7 +17,7 @@ uint32_t qd_mapping_nfields(const qd_mapping *m)
 }
 bool qd_mapping_source_enabled(const qd_mapping *m)
 {
-    return m->def->source_enabled != TRI_FALSE;
+    return m->source_mode != QD_SOURCE_DISABLED;
 }
 const qd_json_filter *qd_mapping_source_filter(const qd_mapping *m)
 {
@@ -41,7 +42,7 @@ qd_str qd_field_meta(const qd_field *f)
 
 bool qd_mapping_stores_apart(const qd_mapping *m)
 {
-    bool all = m->def->source_enabled != TRI_FALSE && !m->source_filter;
+    bool all = m->source_mode != QD_SOURCE_DISABLED && !m->source_filter;
     return m->stores && !all;
 }
 
@@ -163,6 +164,14 @@ static uint32_t level_of(const qd_field *f)
     return level;
 }
 
+/* A field that says what of a synthetic source is kept. */
+static const qd_field *keeper_of(const qd_mapping *m)
+{
+    for (uint32_t i = 0; i < m->nfields; i++)
+        if (m->fields[i]->def && m->fields[i]->def->keep) return m->fields[i];
+    return NULL;
+}
+
 uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, const qd_field **f)
 {
     uint32_t level = 0;
@@ -196,6 +205,14 @@ uint32_t qd_mapping_level(const qd_mapping *m, qd_str *what, const char **type, 
         *what = m->stamp->name;
         *type = qd_field_type_name(m->stamp);
         *f = m->stamp;
+    }
+    /* an index whose source is made says so itself; a field may say it before it is */
+    const qd_field *kept = keeper_of(m);
+    if (kept && level < QD_FEATURES_SEARCH_0_3) {
+        level = QD_FEATURES_SEARCH_0_3;
+        *what = kept->name;
+        *type = qd_field_type_name(kept);
+        *f = kept;
     }
     return level;
 }

@@ -76,6 +76,7 @@ static int merge_field(qd_arena *a, qd_field_def *into, const qd_field_def *from
     }
     into->copy_to = from->copy_to;
     into->ncopy_to = from->ncopy_to;
+    into->keep = from->keep;
     for (uint32_t i = 0; i < from->nmulti; i++) {
         uint32_t at = 0;
         while (at < into->nmulti && qd_str_cmp(into->multi[at]->name, from->multi[i]->name) < 0)
@@ -123,6 +124,7 @@ static int merge_object(qd_arena *a, object_def *into, const object_def *from, q
     int differs = merge_nested(into, from, path, err);
     if (differs) return differs;
     if (from->dynamic >= 0) into->dynamic = from->dynamic;
+    if (from->keep) into->keep = from->keep;
     if (from->enabled != TRI_UNSET) {
         bool was = into->enabled != TRI_FALSE, is = from->enabled != TRI_FALSE;
         if (was != is) {
@@ -189,6 +191,13 @@ int qdi_mapping_merge(qd_arena *a, mapping_def *into, const mapping_def *from, q
     if (from->has_source) {
         bool was = into->source_enabled != TRI_FALSE, is = from->source_enabled != TRI_FALSE;
         if (was != is) return metadata_conflict(err, "_source", "enabled", was, is);
+        if (from->source_mode != into->source_mode) {
+            static const char *const modes[] = {"null", "stored", "synthetic", "disabled"};
+            return qd_err_set(err, QD_E_ARG,
+                              "Mapper for [_source] conflicts with existing mapper:\n\tCannot "
+                              "update parameter [mode] from [%s] to [%s]",
+                              modes[into->source_mode], modes[from->source_mode]);
+        }
         into->has_source = true;
         into->source_enabled = from->source_enabled;
         into->includes = from->includes;

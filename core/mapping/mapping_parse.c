@@ -307,6 +307,22 @@ static int read_multi(const qdi_type_source *from, qd_arena *a, const qd_json_no
     return 0;
 }
 
+/* synthetic_source_keep, of a field or an object. */
+static int read_keep(const qd_json_node *n, uint8_t *out, qd_err *err)
+{
+    static const char *const names[] = {"none", "arrays", "all"};
+    qd_str text = qd_json_text(n);
+    for (uint8_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (!text.p || !qd_str_is(text, names[i])) continue;
+        *out = (uint8_t)(i + 1);
+        return 0;
+    }
+    return qd_err_set(err, QD_E_MAPPER_PARSING,
+                      "Unknown value [%.*s] for field [synthetic_source_keep] - accepted values "
+                      "are [none, arrays, all]",
+                      QD_STR_ARG(text.p ? text : n->raw));
+}
+
 static int one_param(const qdi_type_source *from, qd_arena *a, const qd_json_node *c, bool multi,
                      qd_field_def *f, qd_err *err)
 {
@@ -329,6 +345,7 @@ static int one_param(const qdi_type_source *from, qd_arena *a, const qd_json_nod
         }
         return read_strings(a, c, &f->copy_to, &f->ncopy_to, err);
     }
+    if (qd_str_is(c->key, "synthetic_source_keep") && !multi) return read_keep(c, &f->keep, err);
     if (qd_str_is(c->key, "boost")) {
         return qd_err_set(err, QD_E_MAPPER_PARSING,
                           "Unknown parameter [boost] on mapper [%.*s] of type [%s]",
@@ -546,6 +563,8 @@ static int read_object(const qdi_type_source *from, qd_arena *a, const qd_json_n
             rc = qd_json_truth(c, &truth) || !truth
                      ? qd_err_set(err, QD_E_MAPPER_PARSING, "only [subobjects: true] is supported")
                      : 0;
+        } else if (!root && qd_str_is(c->key, "synthetic_source_keep")) {
+            rc = read_keep(c, &o->keep, err);
         } else if (o->nested && (qd_str_is(c->key, "include_in_parent") ||
                                  qd_str_is(c->key, "include_in_root"))) {
             rc = qd_json_truth(c, &truth) ? bad_bool(c, err) : 0;
@@ -565,6 +584,21 @@ static int read_object(const qdi_type_source *from, qd_arena *a, const qd_json_n
 /* --- the root
  * --------------------------------------------------------------------------------------- */
 
+static int read_source_mode(const qd_json_node *n, uint8_t *out, qd_err *err)
+{
+    static const char *const names[] = {"stored", "synthetic", "disabled"};
+    qd_str text = qd_json_text(n);
+    for (uint8_t i = 0; i < QD_COUNT_OF(names); i++) {
+        if (!text.p || !qd_str_ieq(text, qd_str_c(names[i]))) continue;
+        *out = (uint8_t)(i + 1);
+        return 0;
+    }
+    return qd_err_set(err, QD_E_MAPPER_PARSING,
+                      "Unknown value [%.*s] for field [mode] - accepted values are [disabled, "
+                      "stored, synthetic]",
+                      QD_STR_ARG(text.p ? text : n->raw));
+}
+
 static int read_source(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_err *err)
 {
     d->has_source = true;
@@ -578,8 +612,8 @@ static int read_source(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_er
             rc = read_strings(a, c, &d->includes, &d->nincludes, err);
         } else if (qd_str_is(c->key, "excludes")) {
             rc = read_strings(a, c, &d->excludes, &d->nexcludes, err);
-        } else if (qd_str_is(c->key, "mode") && qd_str_is(qd_json_text(c), "stored")) {
-            rc = 0;
+        } else if (qd_str_is(c->key, "mode")) {
+            rc = read_source_mode(c, &d->source_mode, err);
         } else {
             rc = qd_err_set(err, QD_E_MAPPER_PARSING,
                             "unknown parameter [%.*s] on metadata field [_source]",
@@ -587,6 +621,9 @@ static int read_source(qd_arena *a, const qd_json_node *n, mapping_def *d, qd_er
         }
         if (rc) return rc;
     }
+    if (d->source_mode && d->source_enabled != TRI_UNSET)
+        return qd_err_set(err, QD_E_MAPPER_PARSING,
+                          "Cannot set both [mode] and [enabled] parameters");
     return 0;
 }
 

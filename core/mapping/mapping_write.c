@@ -16,6 +16,12 @@ static bool analyzer_beside_search(const qd_field_def *f, param_id id)
            (qdi_param(f, PARAM_SEARCH_ANALYZER) || qdi_param(f, PARAM_SEARCH_QUOTE_ANALYZER));
 }
 
+static void write_keep(uint8_t keep, qd_json_writer *w)
+{
+    static const char *const names[] = {"none", "arrays", "all"};
+    if (keep) qd_json_field_c(w, "synthetic_source_keep", names[keep - 1]);
+}
+
 void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w)
 {
     qd_json_object(w);
@@ -40,6 +46,7 @@ void qdi_field_def_write(const qd_field_def *f, bool defaults, qd_json_writer *w
         qd_json_object_end(w);
     }
     if (f->ncopy_to) write_strings(w, "copy_to", f->copy_to, f->ncopy_to);
+    write_keep(f->keep, w);
     qd_json_object_end(w);
 }
 
@@ -49,6 +56,7 @@ static void write_dynamic(const object_def *o, qd_json_writer *w)
                                         "strict_allow_templates"};
     if (o->dynamic >= 0) qd_json_field_c(w, "dynamic", names[o->dynamic]);
     if (o->enabled == TRI_FALSE) qd_json_field_bool(w, "enabled", false);
+    write_keep(o->keep, w);
 }
 
 static void write_children(const object_def *o, qd_json_writer *w);
@@ -106,9 +114,11 @@ static void write_metadata(const mapping_def *d, qd_json_writer *w)
         qd_json_field_bool(w, "required", true);
         qd_json_object_end(w);
     }
-    if (d->source_enabled == TRI_FALSE || d->nincludes || d->nexcludes) {
+    if (d->source_enabled == TRI_FALSE || d->source_mode > 1 || d->nincludes || d->nexcludes) {
+        static const char *const modes[] = {"stored", "synthetic", "disabled"};
         qd_json_key_c(w, "_source");
         qd_json_object(w);
+        if (d->source_mode > 1) qd_json_field_c(w, "mode", modes[d->source_mode - 1]);
         if (d->source_enabled == TRI_FALSE) qd_json_field_bool(w, "enabled", false);
         if (d->nincludes) write_strings(w, "includes", d->includes, d->nincludes);
         if (d->nexcludes) write_strings(w, "excludes", d->excludes, d->nexcludes);

@@ -98,6 +98,7 @@ typedef struct qd_field_def {
     uint32_t nmulti;
     qd_str *copy_to;
     uint32_t ncopy_to;
+    uint8_t keep; /* synthetic_source_keep: 1 + qd_source_keep; 0: not given */
 } qd_field_def;
 
 struct field_builder; /* mapping_int.h */

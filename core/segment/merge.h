@@ -24,8 +24,18 @@ typedef enum qd_merge_order {
     QD_MERGE_KEPT = 0,
     QD_MERGE_LENGTH =
         1, /* by words in all fields with norms, fewer first; equal ones as they come */
-    QD_MERGE_BISECT = 2 /* documents of common terms near each other: recursive graph bisection */
+    QD_MERGE_BISECT = 2, /* documents of common terms near each other: recursive graph bisection */
+    QD_MERGE_SORT = 3    /* by columns (`sort`); equal ones as they come */
 } qd_merge_order;
+
+#define QD_MERGE_SORT_MAX 32u /* keys */
+
+/* A key of QD_MERGE_SORT: the values of a column of numbers or ordinals. A document without a value
+ * counts as the last one of all values, or as the first, whatever the direction. */
+typedef struct qd_merge_sort {
+    qd_str field;
+    bool descending, greatest, missing_first; /* greatest: of several values, else the least */
+} qd_merge_sort;
 
 typedef struct qd_merge_options {
     qd_segment_attrs attrs; /* seq_no bounds < 0 and empty user are taken from the sources */
@@ -35,6 +45,8 @@ typedef struct qd_merge_options {
     int (*step)(void *arg, uint64_t written, qd_err *err);
     void *arg;
     qd_merge_order order;
+    const qd_merge_sort *sort; /* nsort, 1 to QD_MERGE_SORT_MAX, for QD_MERGE_SORT */
+    uint32_t nsort;
     uint64_t order_memory; /* bytes for QD_MERGE_BISECT: below what all documents take, they are
                               ordered in groups of neighbours; 0: 64 MiB */
     /* Called while the order is found, with the part of it that is done; NULL: never. */
@@ -48,7 +60,8 @@ typedef struct qd_merge_result {
     uint64_t bytes;
     uint32_t **map; /* by source, by old number: new number, UINT32_MAX when left out */
     uint32_t nmap;
-    qd_merge_order order; /* what it is: KEPT also where memory was too short for another one ... */
+    /* what it is: KEPT also where memory was too short for another one than SORT ... */
+    qd_merge_order order;
     uint64_t order_wants; /* ... and the bytes that would have done, as far as is known; else 0 */
 } qd_merge_result;
 

@@ -2,7 +2,9 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cluster/copies.h"
+#include "cluster/state/index_sort.h"
 #include "engine/replica.h"
+#include "mapping/synthetic.h"
 #include "segment/stored.h"
 #include "shard/shards_int.h"
 #include <stdio.h>
@@ -66,6 +68,14 @@ static int write_doc(void *arg, uint32_t slot, uint64_t unit, qd_buffer *b, cons
     qd_mapping_unref(result.merged);
     qd_index_meta_unref(replay);
     return rc;
+}
+
+static qd_mapping *source_mapping(void *arg)
+{
+    qd_index_meta *m = qd_shard_index(arg);
+    qd_mapping *out = qd_mapping_ref(m->mapping);
+    qd_index_meta_unref(m);
+    return out;
 }
 
 /* A document writer keeps its tables for the next document: some 40 KiB for each thread that wrote.
@@ -191,36 +201,12 @@ static int open_or_make(qd_shard *s, const qd_engine_config *c, qd_engine **out,
     return rc ? rc : qd_engine_create(c, out, err);
 }
 
-static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
+/* Where its files are, who else has copies, and what is there. */
+static int open_at(qd_shard *s, qd_engine_config *config, qd_engine **out, qd_err *err)
 {
     qd_shards *all = s->shards;
-    qd_index_meta *m = qd_shard_index(s);
-    qd_engine_config c = {
-        .env = all->env,
-        .folder = qd_str_c(s->folder),
-        .name = qd_str_c(s->name),
-        .primary_term = atomic_load(&s->primary_term),
-        .slots = all->slots,
-        .slot_bytes = atomic_load(&all->slot_bytes),
-        .account = &s->account,
-        /* not that of forced merges, which wait for those under way */
-        .merge_pool = qd_pools_get(all->pools, "merge"),
-        .part_types = {qd_field_part_find, qd_analyzers_plugins(m->analyzers)},
-        .order_memory =
-            all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
-        .write_doc = write_doc,
-        .slot_idle = slot_idle,
-        .write_doc_arg = s,
-        .mode = s->primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA,
-    };
-    qdi_shard_engine_settings(m, &c.settings);
-    const char *missing = qd_analyzers_missing(m->analyzers);
-    if (!missing) missing = qd_mapping_missing(m->mapping);
-    int rc = missing ? qd_err_set(err, QD_E_PLUGIN, "%s", missing) : 0;
-    if (!rc) rc = qdi_tier_of(all, m, &s->tier, err);
-    qd_index_meta_unref(m);
-    if (rc) return rc; /* documents of its log could not be parsed or analyzed */
-    rc = qdi_tier_of_log(all, s->uuid, s->tier, &s->log_tier, err);
+    qd_engine_config c = *config;
+    int rc = qdi_tier_of_log(all, s->uuid, s->tier, &s->log_tier, err);
     bool fresh = s->primary && !s->existing; /* whatever is there goes */
     if (!rc && !fresh) rc = qdi_tiers_check_one(all, s->folder, err);
     if (rc) return rc;
@@ -239,6 +225,43 @@ static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
     }
     if (!rc && s->primary && s->forced) qdi_shard_aside_void(s);
     if (rc) abandon(s, c.copies_arg);
+    return rc;
+}
+
+static int open_engine(qd_shard *s, qd_engine **out, qd_err *err)
+{
+    qd_shards *all = s->shards;
+    qd_index_meta *m = qd_shard_index(s);
+    qd_merge_sort sort[QD_MERGE_SORT_MAX];
+    qd_engine_config c = {
+        .env = all->env,
+        .folder = qd_str_c(s->folder),
+        .name = qd_str_c(s->name),
+        .primary_term = atomic_load(&s->primary_term),
+        .slots = all->slots,
+        .slot_bytes = atomic_load(&all->slot_bytes),
+        .account = &s->account,
+        /* not that of forced merges, which wait for those under way */
+        .merge_pool = qd_pools_get(all->pools, "merge"),
+        .part_types = {qd_field_part_find, qd_analyzers_plugins(m->analyzers)},
+        .order_memory =
+            all->config ? (uint64_t)qd_config_i64(all->config, QD_SET_MERGE_REORDER_SIZE) : 0,
+        .write_doc = write_doc,
+        .slot_idle = slot_idle,
+        .source_mapping = qd_mapping_synthetic(m->mapping) ? source_mapping : NULL,
+        .write_doc_arg = s,
+        .mode = s->primary ? QD_ENGINE_PRIMARY : QD_ENGINE_REPLICA,
+        .sort = sort,
+    };
+    qdi_shard_engine_settings(m, &c.settings);
+    const char *missing = qd_analyzers_missing(m->analyzers);
+    if (!missing) missing = qd_mapping_missing(m->mapping);
+    int rc = missing ? qd_err_set(err, QD_E_PLUGIN, "%s", missing) : 0;
+    if (!rc) rc = qdi_tier_of(all, m, &s->tier, err);
+    if (!rc) rc = qd_index_sort(m->values, sort, &c.nsort, err);
+    /* documents of its log could not be parsed or analyzed; or it opens, under m's settings */
+    if (!rc) rc = open_at(s, &c, out, err);
+    qd_index_meta_unref(m);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 #include "action/indices/copy_stats.h"
 #include "action/indices/indices_int.h"
 #include "base/str.h"
+#include "cluster/state/index_sort.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -238,7 +239,38 @@ void qdi_segment_name(uint64_t unit, char out[24])
     out[k] = 0;
 }
 
-static void write_segment(const qdi_identity *id, const copy_segment *l, qd_json_writer *w)
+/* What stands for a missing value, as Lucene prints it. */
+static const char *missing_text(const qd_field *f, const qd_merge_sort *k)
+{
+    bool high = k->missing_first == k->descending;
+    if (f && (f->value_class == QD_VALUE_TERM || f->value_class == QD_VALUE_IP))
+        return k->missing_first ? "SortField.STRING_FIRST" : "SortField.STRING_LAST";
+    if (f && (f->number == QD_NUMBER_FLOAT || f->number == QD_NUMBER_DOUBLE))
+        return high ? "Infinity" : "-Infinity";
+    return high ? "9223372036854775807" : "-9223372036854775808";
+}
+
+static void write_sort(const qd_index_meta *m, qd_json_writer *w)
+{
+    qd_merge_sort keys[QD_MERGE_SORT_MAX];
+    uint32_t n;
+    if (qd_index_sort(m->values, keys, &n, NULL) || !n) return;
+    qd_json_key_c(w, "sort");
+    qd_json_array(w);
+    for (uint32_t i = 0; i < n; i++) {
+        qd_json_object(w);
+        qd_json_field_str(w, "field", keys[i].field);
+        qd_json_field_c(w, "mode", keys[i].greatest ? "max" : "min");
+        qd_json_field_c(w, "missing",
+                        missing_text(qd_mapping_field(m->mapping, keys[i].field), &keys[i]));
+        qd_json_field_bool(w, "reverse", keys[i].descending);
+        qd_json_object_end(w);
+    }
+    qd_json_array_end(w);
+}
+
+static void write_segment(const qdi_identity *id, const qd_index_meta *m, const copy_segment *l,
+                          qd_json_writer *w)
 {
     char name[24];
     uint64_t number = l->unit ? l->unit - 1 : 0; /* units count from one, Lucene from zero */
@@ -255,6 +287,7 @@ static void write_segment(const qdi_identity *id, const copy_segment *l, qd_json
     qd_json_field_bool(w, "search", true);
     qd_json_field_c(w, "version", id->lucene);
     qd_json_field_bool(w, "compound", true);
+    write_sort(m, w);
     qd_json_key_c(w, "attributes");
     qd_json_object(w);
     qd_json_object_end(w);
@@ -272,7 +305,7 @@ static void write_shard_segments(const qdi_identity *id, const qd_state *s, cons
     qd_json_field_int(w, "num_search_segments", f->nsegments);
     qd_json_key_c(w, "segments");
     qd_json_object(w);
-    for (uint32_t i = 0; i < f->nsegments; i++) write_segment(id, &f->segments[i], w);
+    for (uint32_t i = 0; i < f->nsegments; i++) write_segment(id, m, &f->segments[i], w);
     qd_json_object_end(w);
     qd_json_object_end(w);
 }

@@ -76,7 +76,8 @@ static int write_get(search_run *x, search_shard *s, uint32_t doc, qd_json_write
 {
     doc_source source;
     qd_fetched got;
-    qd_fetch_options o = {.source = true, .seq_no = true, .routing = true};
+    qd_fetch_options o = {
+        .source = true, .seq_no = true, .routing = true, .mapping = s->index->meta->mapping};
     int rc = qdi_source_param(x->r->q, &source, err);
     if (!rc) rc = qd_fetch(s->searcher, &doc, 1, &o, &s->arena, &got, err);
     if (rc) return rc;

@@ -308,6 +308,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .routing = !s->none,
         .columns = h->columns,
         .ncolumns = h->ncolumns + h->nown,
+        .mapping = h->index->meta->mapping,
     };
     if (!rc) rc = columns_in_memory(h, &o.fielddata, err);
     if (!rc && h->level)

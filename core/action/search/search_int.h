@@ -296,6 +296,8 @@ int qdi_sort_script_parse(search_request *r, const qd_json_node *n, search_sort_
                           qd_err *err);
 int qdi_sort_script_bind(const search_sort_script *s, const qd_query_context *q, qd_arena *arena,
                          search_sort_bound *bound, qd_sort_key *k, qd_err *err);
+/* Are the keys the first ones of the index's own sort, and perhaps the document behind them? */
+bool qdi_search_sort_by_index(const search_keys *k, const qd_values *v);
 /* search_after's values for these keys. */
 int qdi_search_after_bind(const qd_json_node *after, const search_keys *k, qd_arena *arena,
                           int64_t now_ms, qd_sort_value *out, qd_err *err);

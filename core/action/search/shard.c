@@ -295,6 +295,7 @@ static int make_sorter(const search_run *x, search_shard *s, qd_sorter **out, qd
         .group = x->r->collapse ? &s->index->group : NULL,
         .seed = x->r->collapse ? qd_env_random_u64(x->a->env) : 0,
         .task = x->task,
+        .by_index = qdi_search_sort_by_index(k, s->index->meta->values),
     };
     if (k->n) {
         qd_plan_options po =

@@ -1,6 +1,7 @@
 /* sort.c: sort keys under a mapping, values of search_after, sort values of hits. */
 #include "action/search/search_int.h"
 #include "base/str.h"
+#include "cluster/state/index_sort.h"
 #include <math.h>
 
 int qdi_search_no_values(const qd_field *f, qd_str name, qd_str index, qd_err *err)
@@ -301,6 +302,27 @@ int qdi_search_sort_bind(const search_sort *s, const qd_query_context *q, qd_are
         out->n++;
     }
     return rc;
+}
+
+bool qdi_search_sort_by_index(const search_keys *k, const qd_values *v)
+{
+    qd_merge_sort own[QD_MERGE_SORT_MAX];
+    uint32_t n, i = 0;
+    if (!k->n || qd_index_sort(v, own, &n, NULL)) return false;
+    for (; i < k->n && i < n && k->keys[i].kind != QD_SORT_DOC; i++) {
+        const qd_sort_key *x = &k->keys[i];
+        bool column = (x->kind == QD_SORT_I64 || x->kind == QD_SORT_ORD) && !x->fielddata &&
+                      !x->slice.n && !x->cast && !x->geo && !x->nested && !x->script &&
+                      !k->bound[i].nested;
+        qd_sort_missing missing =
+            own[i].missing_first ? QD_SORT_MISSING_FIRST : QD_SORT_MISSING_LAST;
+        if (!column || !qd_str_eq(x->field, own[i].field) || x->descending != own[i].descending ||
+            x->mode != (own[i].greatest ? QD_SORT_MAX : QD_SORT_MIN) || x->missing != missing)
+            return false;
+    }
+    if (!i) return false;
+    if (i < k->n && (k->keys[i].kind != QD_SORT_DOC || k->keys[i].descending)) return false;
+    return i + 1 >= k->n;
 }
 
 /* --- search_after --- */

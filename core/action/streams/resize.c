@@ -186,10 +186,29 @@ static int put_number(qd_settings *s, const char *key, uint32_t v, qd_err *err)
     return qd_settings_put(s, qd_str_c(key), qd_str_c(text), err);
 }
 
+/* The files of the source are of its mode, in the order of its sort. */
+static int check_fixed(const qd_settings *asked, qd_err *err)
+{
+    static const char *const fixed[] = {"index.mode", "index.mapping.source.mode",
+                                        "index.mapping.synthetic_source_keep"};
+    for (size_t i = 0; i < qd_settings_count(asked); i++) {
+        qd_str key = qd_settings_at(asked, i)->key;
+        if (qd_str_starts(key, QD_STR("index.sort.")) ||
+            qd_str_starts(key, QD_STR("index.logsdb.")))
+            return qd_err_set(err, QD_E_ARG, "can't override index sort when resizing an index");
+        for (size_t k = 0; k < QD_COUNT_OF(fixed); k++)
+            if (qd_str_is(key, fixed[k]))
+                return qd_err_set(err, QD_E_ARG, "can't override [%s] when resizing an index",
+                                  fixed[k]);
+    }
+    return 0;
+}
+
 /* Those of the source, what the request says above them, and what the shards are made of. */
 static int settings_of(const resize *x, const qd_settings *asked, qd_settings **out, qd_err *err)
 {
-    int rc = qd_settings_new(NULL, out, err);
+    int rc = check_fixed(asked, err);
+    if (!rc) rc = qd_settings_new(NULL, out, err);
     for (size_t i = 0; !rc && i < qd_settings_count(x->from->settings); i++) {
         const qd_setting_value *v = qd_settings_at(x->from->settings, i);
         if (is_copied(v->key)) rc = qd_settings_put_value(*out, v->key, v, err);

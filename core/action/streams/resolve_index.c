@@ -73,6 +73,8 @@ static void write_indices(const resolving_names *x, qd_json_writer *w)
         if (!m->closed) qd_json_c(w, "open");
         qd_json_array_end(w);
         if (m->place.stream.n) qd_json_field_str(w, "data_stream", m->place.stream);
+        qd_str mode = qd_values_text(m->values, QD_IX_MODE);
+        if (!qd_str_is(mode, "standard")) qd_json_field_str(w, "mode", mode);
         qd_json_object_end(w);
     }
     qd_json_array_end(w);

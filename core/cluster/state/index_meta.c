@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cluster/state/index_sort.h"
 #include "json/tree.h"
 #include <openssl/sha.h>
 #include <stdio.h>
@@ -131,10 +132,15 @@ static qd_mapping_settings mapping_settings(const qd_values *v)
     s.nested_fields_limit = qd_values_i64(v, QD_IX_MAPPING_NESTED_FIELDS);
     s.nested_objects_limit = qd_values_i64(v, QD_IX_MAPPING_NESTED_OBJECTS);
     s.field_name_length_limit = qd_values_i64(v, QD_IX_MAPPING_NAME_LENGTH);
-    s.ignore_malformed = qd_values_bool(v, QD_IX_MAPPING_IGNORE_MALFORMED);
+    bool logs = qd_index_mode_of(v) == QD_MODE_LOGSDB;
+    s.ignore_malformed = qd_values_is_set(v, QD_IX_MAPPING_IGNORE_MALFORMED) || !logs
+                             ? qd_values_bool(v, QD_IX_MAPPING_IGNORE_MALFORMED)
+                             : logs;
     s.coerce = qd_values_bool(v, QD_IX_MAPPING_COERCE);
     s.graph_threshold = (uint32_t)qd_values_i64(v, QD_IX_KNN_THRESHOLD); /* -1: never */
     s.ef_search = (uint32_t)qd_values_i64(v, QD_IX_KNN_EF_SEARCH);
+    s.source_mode = qd_index_source_mode(v);
+    s.source_keep = qd_index_source_keep(v);
     return s;
 }
 

@@ -16,6 +16,7 @@
  */
 #include "base/arena.h"
 #include "base/str.h"
+#include "engine/reader.h"
 #include "runtime/task.h"
 #include "search/collect/group_int.h"
 #include "search/collect/sort_nested_int.h"
@@ -71,6 +72,8 @@ struct qd_sorter {
     uint64_t total, limit;
     bool scores, more;  /* more: hits were left out of the count */
     bool counted;       /* the present segment's hits are in total already */
+    bool by_index;      /* the keys are those of index.sort, ... */
+    bool in_order;      /* ... and the present segment's documents come in their order */
     uint64_t *places;   /* of a batch's first keys, for the best k of it; NULL: not needed yet */
     double *numbers;    /* of a batch, what a script gave; NULL: no numbers of a script */
     qdi_groups *groups; /* NULL: each hit stands for itself */
@@ -277,9 +280,9 @@ static int sorter_plan(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd
 static int sorter_begin(qd_collector *c, const qd_leaf *leaf, qd_reads *reads, qd_err *err)
 {
     qd_sorter *s = (qd_sorter *)c;
-    (void)leaf;
     int rc = 0;
     s->counted = false;
+    s->in_order = s->by_index && qd_reader_sorted(leaf->segment);
     for (uint32_t i = 0; i < s->nkeys && !rc; i++) {
         if (s->keys[i].reader && s->keys[i].k.nested)
             rc = qdi_sort_below_open(s->keys[i].below, reads, err);
@@ -667,6 +670,26 @@ static int cut_batch(qd_sorter *s, uint32_t n, int64_t *cut, qd_err *err)
     return 0;
 }
 
+static bool sorter_settled(const qd_collector *c)
+{
+    const qd_sorter *s = (const qd_sorter *)c;
+    return s->counted || s->limit == 0 || (s->limit != UINT64_MAX && s->total > s->limit);
+}
+
+/* Does the last hit of a batch stand behind all that is kept? */
+static bool is_behind(const qd_sorter *s, const qd_hits *h)
+{
+    int64_t v[QD_SORT_KEYS_MAX];
+    qd_str bytes[QD_SORT_KEYS_MAX];
+    const uint32_t i = h->n - 1;
+    if (s->n < s->k) return false;
+    for (uint32_t q = 0; q < s->nkeys; q++) {
+        v[q] = s->keys[q].v[i];
+        bytes[q] = outside(&s->keys[q], i);
+    }
+    return compare(s, v, bytes, h->leaf->base + h->docs[i], &s->heap[0]) >= 0;
+}
+
 static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
 {
     qd_sorter *s = (qd_sorter *)c;
@@ -696,7 +719,7 @@ static int sorter_collect(qd_collector *c, const qd_hits *h, qd_err *err)
     if (first->k.kind == QD_SORT_DOC && !first->k.descending && s->n == s->k &&
         s->limit != UINT64_MAX && s->total > s->limit)
         return QD_COLLECT_ALL_DONE;
-    return 0;
+    return s->in_order && sorter_settled(c) && is_behind(s, h) ? QD_COLLECT_LEAF_DONE : 0;
 }
 
 /* --- what it can do without
@@ -716,12 +739,6 @@ static bool key_is_value(const qd_sorter *s)
     const qd_sort_key *k = &s->keys[0].k;
     return k->kind == QD_SORT_I64 && k->mode <= QD_SORT_MAX && !k->cast && !k->geo && !k->nested &&
            !k->script;
-}
-
-static bool sorter_settled(const qd_collector *c)
-{
-    const qd_sorter *s = (const qd_sorter *)c;
-    return s->counted || s->limit == 0 || (s->limit != UINT64_MAX && s->total > s->limit);
 }
 
 static void sorter_counted(qd_collector *c, uint64_t n)
@@ -771,7 +788,7 @@ static bool sorter_better_last(const qd_collector *c, uint32_t first, uint32_t l
     const qd_sorter *s = (const qd_sorter *)c;
     const key *k = &s->keys[0];
     qd_column_block_info a = {0}, z = {0};
-    if (!key_is_value(s) || !k->column) return false;
+    if (s->in_order || !key_is_value(s) || !k->column) return false;
     qd_column_block_at(k->column, first, &a);
     qd_column_block_at(k->column, last, &z);
     if (!a.docs || !z.docs) return z.docs > 0;
@@ -796,7 +813,7 @@ static bool sorter_order(qd_collector *c, const qd_leaf *leaf, qd_collect_order 
 {
     const qd_sorter *s = (const qd_sorter *)c;
     const key *k = &s->keys[0];
-    if (!key_is_value(s) || !k->column || s->k == 0) return false;
+    if (s->in_order || !key_is_value(s) || !k->column || s->k == 0) return false;
     const qd_points_set *set = qd_segment_points(leaf->segment);
     uint32_t f = qd_segment_field_find(leaf->segment, k->k.field);
     const qd_points *p = set ? qd_points_get(set, f) : NULL;
@@ -894,6 +911,7 @@ int qd_sorter_make(const qd_sort_options *o, qd_arena *arena, qd_sorter **out, q
     s->nkeys = o->nkeys;
     s->task = o->task;
     s->scores = o->scores;
+    s->by_index = o->by_index && !o->group;
     for (uint32_t i = 0; i < o->nkeys; i++) {
         s->keys[i].k = o->keys[i];
         s->scores |= qd_sort_key_scores(&o->keys[i]);

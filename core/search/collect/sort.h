@@ -108,6 +108,7 @@ typedef struct qd_sort_options {
     const qd_sort_key *group;   /* I64 or ORD, of which kind and field count; NULL: no groups */
     uint64_t seed;              /* of the groups' hash table: users can choose the values */
     struct qd_task *task;       /* scripts look at it; may be NULL */
+    bool by_index; /* the keys are the first ones of index.sort, and perhaps the document */
 } qd_sort_options;
 
 typedef struct qd_sort_hit {

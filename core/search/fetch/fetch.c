@@ -2,6 +2,7 @@
 #include "search/fetch/fetch.h"
 #include "base/str.h"
 #include "engine/document.h"
+#include "engine/source.h"
 #include "search/fielddata.h"
 #include "segment/segment.h"
 #include <stdlib.h>
@@ -182,6 +183,17 @@ static int fetch_column(leaf_fetch *f, uint32_t column, qd_err *err)
 
 /* --- sources --- */
 
+/* What is stored of the documents [from, to) becomes their sources. */
+static int make_sources(leaf_fetch *f, uint32_t from, uint32_t to, qd_err *err)
+{
+    qd_str text[SOURCES_AT_ONCE];
+    for (uint32_t i = from; i < to; i++) text[i - from] = f->out[f->wants[i].at].source;
+    int rc = qd_sources_make(f->o->mapping, f->leaf->segment, f->docs + from, to - from, text,
+                             f->keep, f->scratch, err);
+    for (uint32_t i = from; i < to; i++) f->out[f->wants[i].at].source = text[i - from];
+    return rc;
+}
+
 static int fetch_sources(leaf_fetch *f, qd_stored_scratch *scratch, qd_err *err)
 {
     uint32_t slots[SOURCES_AT_ONCE];
@@ -202,6 +214,8 @@ static int fetch_sources(leaf_fetch *f, qd_stored_scratch *scratch, qd_err *err)
         }
         if (!rc) rc = qd_reads_check(f->reads, err);
         qd_reads_release(f->reads);
+        if (!rc && f->o->mapping && qd_mapping_synthetic(f->o->mapping))
+            rc = make_sources(f, from, to, err);
     }
     return rc;
 }

@@ -74,6 +74,11 @@ int qdi_merge_inverted(qdi_merge *m);
 QD_MUST_CHECK
 int qdi_merge_order(qdi_merge *m, qd_merge_result *out);
 
+/* sort.c: numbers by place so that the documents come in the order of options->sort. QD_E_NOMEM,
+ * QD_E_CORRUPT, or what step gave. */
+QD_MUST_CHECK
+int qdi_merge_sort(qdi_merge *m, uint32_t *numbers);
+
 /* Puts the sources that have the field at its first term into the heap. */
 QD_MUST_CHECK
 int qdi_merge_terms_begin(qdi_merge *m, uint32_t field);

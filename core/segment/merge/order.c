@@ -86,8 +86,9 @@ static int reorder(qdi_merge *m, qd_merge_order order, qd_merge_result *out)
 {
     uint32_t *numbers = qd_alloc(m->account, (size_t)m->docs * sizeof *numbers);
     if (!numbers) return qd_err_nomem(m->err, "order of documents");
-    int rc = order == QD_MERGE_LENGTH ? by_length(m, numbers)
-                                      : qdi_merge_bisect(m, numbers, &out->order_wants);
+    int rc = order == QD_MERGE_SORT     ? qdi_merge_sort(m, numbers)
+             : order == QD_MERGE_LENGTH ? by_length(m, numbers)
+                                        : qdi_merge_bisect(m, numbers, &out->order_wants);
     uint32_t same = 0;
     if (rc == 0 && out->order_wants == 0) {
         while (same < m->docs && numbers[same] == same) same++;
@@ -98,13 +99,15 @@ static int reorder(qdi_merge *m, qd_merge_order order, qd_merge_result *out)
     return rc;
 }
 
-/* Memory that is not to be had is no reason to give the merge up: the order stays as it is. */
+/* Memory that is not to be had is no reason to give the merge up: the order stays as it is, unless
+ * searches rely on it. */
 int qdi_merge_order(qdi_merge *m, qd_merge_result *out)
 {
     qd_merge_order order = m->options->order;
     qd_err *err = m->err, own;
     out->order = QD_MERGE_KEPT;
     if (order == QD_MERGE_KEPT) return 0;
+    if (order == QD_MERGE_SORT) return reorder(m, order, out);
     qd_err_init(&own);
     m->err = &own;
     int rc = reorder(m, order, out);

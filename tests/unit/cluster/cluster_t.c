@@ -907,6 +907,54 @@ static void similarities_wait_for_their_level(void **state)
     coord_memory_free(store);
 }
 
+static void refused_below_level_5(int rc, qd_err *err)
+{
+    assert_int_equal(rc, QD_E_ARG);
+    assert_non_null(strstr(qd_err_reason(err), "needs level 5 of the cluster's formats; they are "
+                                               "of level 4"));
+    qd_err_fini(err);
+}
+
+/* A node of a former level would merge without the sort, and show the rest of a made source. */
+static void sorts_and_sources_wait_for_their_level(void **state)
+{
+    static const char mapped[] = "{\"properties\":{\"k\":{\"type\":\"keyword\"}}}",
+                      made[] = "{\"_source\":{\"mode\":\"synthetic\"}}",
+                      kept[] = "{\"properties\":{\"k\":{\"type\":\"keyword\",\"synthetic_source_"
+                               "keep\":\"all\"}}}";
+    (void)state;
+    qd_err err;
+    uint32_t level = 0;
+    qd_settings *plain = settings(NULL, NULL),
+                *s[] = {settings("index.sort.field", "k"), settings("index.mode", "logsdb"),
+                        settings("index.mode", "lookup"),
+                        settings("index.mapping.source.mode", "synthetic"),
+                        settings("index.mapping.source.mode", "disabled")};
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    coord_memory *store = coord_memory_make(qd_env_system(), "sorts");
+    qd_err_init(&err);
+    features = 4;
+    node old = node_open("sorts", "node-old");
+    features = 0;
+    node new = node_open("sorts", "node-new");
+    for (size_t i = 0; i < QD_COUNT_OF(s); i++)
+        refused_below_level_5(create(&new, names[i], s[i], mapped, &err), &err);
+    refused_below_level_5(create(&new, "f", plain, made, &err), &err);
+    assert_int_equal(create(&new, "f", plain, kept, &err), QD_E_ARG);
+    qd_err_fini(&err);
+    node_close(&old);
+    assert_int_equal(qd_cluster_wait_for(new.cluster, is_alone, NULL, 60000), 0);
+    assert_int_equal(qd_cluster_finalize_upgrade(new.cluster, &level, &err), 0);
+    for (size_t i = 0; i < QD_COUNT_OF(s); i++)
+        assert_int_equal(create(&new, names[i], s[i], mapped, &err), 0);
+    assert_int_equal(create(&new, "f", plain, made, &err), 0);
+    assert_int_equal(create(&new, "g", plain, kept, &err), 0);
+    for (size_t i = 0; i < QD_COUNT_OF(s); i++) qd_settings_unref(s[i]);
+    qd_settings_unref(plain);
+    node_close(&new);
+    coord_memory_free(store);
+}
+
 /* A node of a former level would lose what an index's record says of its stream. */
 static void data_streams_wait_for_their_level(void **state)
 {
@@ -1180,6 +1228,7 @@ int main(void)
         cmocka_unit_test(tiers_of_indices_wait_for_their_level),
         cmocka_unit_test(similarities_wait_for_their_level),
         cmocka_unit_test(data_streams_wait_for_their_level),
+        cmocka_unit_test(sorts_and_sources_wait_for_their_level),
     };
     return unit_run(tests);
 }
