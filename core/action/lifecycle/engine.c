@@ -4,7 +4,7 @@
  * has begun and not noted is begun again by who is elected next: the actions bear that.
  */
 #include "action/api/admin_int.h"
-#include "action/lifecycle/lifecycle_int.h"
+#include "action/lifecycle/ism_int.h"
 #include "base/log.h"
 #include "base/str.h"
 #include <stdio.h>
@@ -108,7 +108,7 @@ static void care_for(struct qd_lifecycle *l, const qd_state *s, const qd_index_m
     int rc = qdi_lc_policy_get(s, arena, qdi_lc_policy_of(m), &p, &err);
     qd_state *now = qd_state_ref(s);
     for (uint32_t i = 0; !rc && i < STEPS_MAX; i++) {
-        lc_run x = {.l = l, .arena = arena, .state = now, .outcome = LC_WAITS};
+        lc_run x = {.l = l, .arena = arena, .state = now, .record = r, .outcome = LC_WAITS};
         x.m = qd_state_index_uuid(now, qd_str_c(r->uuid));
         bool more = x.m && step(&x, &p, r, qd_env_wall_ms(l->a->env));
         if (x.m && x.outcome == LC_GONE) {
@@ -161,10 +161,17 @@ static void look(struct qd_lifecycle *l, const qd_state *s)
     qd_arena_fini(&arena);
 }
 
+/* How often policies of index state management are looked at. */
+static uint64_t ism_every(const qd_config *c, uint64_t poll_ns)
+{
+    uint64_t ns = (uint64_t)qd_config_i64(c, QD_SET_ISM_INTERVAL) * 60 * UINT64_C(1000000000);
+    return poll_ns < ns ? poll_ns : ns;
+}
+
 static void keep(void *arg)
 {
     struct qd_lifecycle *l = arg;
-    uint64_t last = 0;
+    uint64_t last = 0, last_ism = 0;
     qd_mutex_lock(&l->lock);
     while (!l->stop) {
         (void)qd_cond_wait_until(&l->wake, &l->lock, qd_env_mono_ns(l->a->env) + TICK_NS);
@@ -178,6 +185,13 @@ static void keep(void *arg)
             last = now;
             if (qdi_lc_is_running(s)) look(l, s);
             qdi_lc_streams(l, s);
+            qd_state_unref(s);
+        }
+        if ((!last_ism || now - last_ism + TICK_NS / 2 >= ism_every(l->a->config, every)) &&
+            qdi_lc_goes_on(l)) {
+            qd_state *s = qd_cluster_state(l->a->cluster);
+            last_ism = now;
+            if (qd_config_bool(l->a->config, QD_SET_ISM_ENABLED)) qdi_ism_look(l, s);
             qd_state_unref(s);
         }
         qd_mutex_lock(&l->lock);
