@@ -7,16 +7,35 @@
 #include "action/lifecycle/ism_int.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "mapping/date_format.h"
 #include <stdio.h>
 #include <string.h>
 
 #define TICK_NS UINT64_C(1000000000)
 #define STEPS_MAX 16u /* of an index at a time */
 
+/* The date "-yyyy.MM.dd" in an index's name, which another "-…" may follow. */
+static bool date_in_name(qd_str name, int64_t *out)
+{
+    for (size_t i = name.n; i-- > 0;) {
+        qd_str d = qd_str_sub(name, i + 1, 10), rest = qd_str_sub(name, i + 11, name.n);
+        if (name.p[i] != '-' || d.n != 10 || d.p[4] != '.' || d.p[7] != '.') continue;
+        if (rest.n && rest.p[0] != '-') continue;
+        char iso[] = "yyyy-MM-dd";
+        memcpy(iso, d.p, 10);
+        iso[4] = iso[7] = '-';
+        if (qd_date_try(qd_date_format_default(), qd_str_c(iso), NULL, false, out)) return true;
+    }
+    return false;
+}
+
 int64_t qdi_lc_date(const qd_index_meta *m)
 {
+    int64_t in_name;
     if (qd_values_is_set(m->values, QD_IX_LIFECYCLE_ORIGINATION))
         return qd_values_i64(m->values, QD_IX_LIFECYCLE_ORIGINATION);
+    if (qd_values_bool(m->values, QD_IX_LIFECYCLE_PARSE) && date_in_name(m->name, &in_name))
+        return in_name;
     return m->place.rolled_ms ? m->place.rolled_ms : m->created_ms;
 }
 
