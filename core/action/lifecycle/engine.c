@@ -13,6 +13,7 @@
 
 #define TICK_NS UINT64_C(1000000000)
 #define STEPS_MAX 16u /* of an index at a time */
+#define SOON_NS UINT64_C(5000000000)
 
 /* The date "-yyyy.MM.dd" in an index's name, which another "-…" may follow. */
 static bool date_in_name(qd_str name, int64_t *out)
@@ -180,11 +181,40 @@ static void look(struct qd_lifecycle *l, const qd_state *s)
     qd_arena_fini(&arena);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* How often policies of index state management are looked at. */
 static uint64_t ism_every(const qd_config *c, uint64_t poll_ns)
 {
-    uint64_t ns = (uint64_t)qd_config_i64(c, QD_SET_ISM_INTERVAL) * 60 * UINT64_C(1000000000);
-    return poll_ns < ns ? poll_ns : ns;
+    return least(poll_ns,
+                 (uint64_t)qd_config_i64(c, QD_SET_ISM_INTERVAL) * 60 * UINT64_C(1000000000));
+}
+
+/* One look at everything that is due. */
+static void turn(struct qd_lifecycle *l, uint64_t now, uint64_t *last, uint64_t *last_ism)
+{
+    uint64_t every = (uint64_t)qd_config_ms(l->a->config, QD_SET_INDICES_LIFECYCLE_POLL) * 1000000u;
+    uint64_t latest = *last > *last_ism ? *last : *last_ism;
+    bool soon = l->soon && now - latest + TICK_NS / 2 >= SOON_NS;
+    bool ilm = soon || !*last || now - *last + TICK_NS / 2 >= every;
+    bool ism =
+        soon || !*last_ism || now - *last_ism + TICK_NS / 2 >= ism_every(l->a->config, every);
+    if ((!ilm && !ism) || !qdi_lc_goes_on(l)) return;
+    if (ilm && ism) l->soon = false; /* a look that has begun something says so again */
+    qd_state *s = qd_cluster_state(l->a->cluster);
+    if (ilm) {
+        *last = now;
+        if (qdi_lc_is_running(s)) look(l, s);
+        qdi_lc_streams(l, s);
+    }
+    if (ism && qdi_lc_goes_on(l)) {
+        *last_ism = now;
+        if (qd_config_bool(l->a->config, QD_SET_ISM_ENABLED)) qdi_ism_look(l, s);
+    }
+    qd_state_unref(s);
 }
 
 static void keep(void *arg)
@@ -196,23 +226,7 @@ static void keep(void *arg)
         (void)qd_cond_wait_until(&l->wake, &l->lock, qd_env_mono_ns(l->a->env) + TICK_NS);
         if (l->stop) break;
         qd_mutex_unlock(&l->lock);
-        uint64_t now = qd_env_mono_ns(l->a->env);
-        uint64_t every =
-            (uint64_t)qd_config_ms(l->a->config, QD_SET_INDICES_LIFECYCLE_POLL) * 1000000u;
-        if ((!last || now - last + TICK_NS / 2 >= every) && qdi_lc_goes_on(l)) {
-            qd_state *s = qd_cluster_state(l->a->cluster);
-            last = now;
-            if (qdi_lc_is_running(s)) look(l, s);
-            qdi_lc_streams(l, s);
-            qd_state_unref(s);
-        }
-        if ((!last_ism || now - last_ism + TICK_NS / 2 >= ism_every(l->a->config, every)) &&
-            qdi_lc_goes_on(l)) {
-            qd_state *s = qd_cluster_state(l->a->cluster);
-            last_ism = now;
-            if (qd_config_bool(l->a->config, QD_SET_ISM_ENABLED)) qdi_ism_look(l, s);
-            qd_state_unref(s);
-        }
+        turn(l, qd_env_mono_ns(l->a->env), &last, &last_ism);
         qd_mutex_lock(&l->lock);
     }
     qd_mutex_unlock(&l->lock);

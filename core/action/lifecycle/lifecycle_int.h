@@ -102,6 +102,7 @@ struct qd_lifecycle {
     bool stop;
     qd_thread *thread;
     lc_merge *merges; /* under lock */
+    bool soon;        /* of the thread alone: what was begun is to be looked at before its time */
 };
 
 typedef enum lc_outcome { LC_DONE, LC_WAITS, LC_GONE } lc_outcome;

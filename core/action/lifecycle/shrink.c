@@ -49,6 +49,7 @@ static int wait_for(lc_run *x, const char *step, const char *text)
     x->step = step;
     x->info = qd_arena_printf(x->arena, "{\"message\":\"%s\"}", text);
     x->outcome = LC_WAITS;
+    x->l->soon = true;
     return 0;
 }
 
