@@ -1,6 +1,7 @@
 /* cluster_documents.c: changes of the cluster's settings and of documents (templates, permits). */
 #include "base/str.h"
 #include "cluster/cluster_int.h"
+#include "cluster/documents.h"
 #include "json/writer.h"
 
 #define RECORD_MAX ((size_t)16 << 20)
@@ -56,7 +57,8 @@ int qd_cluster_update_settings(qd_cluster *c, const qd_settings *persistent,
 
 typedef struct document_args {
     qd_str key, value;
-    bool create;
+    bool create, compare;
+    uint64_t revision; /* compare: which it must have */
 } document_args;
 
 static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_txn *t, qd_err *err)
@@ -66,6 +68,9 @@ static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_
     (void)c;
     if (a->create && now) {
         return qd_err_set(err, QD_E_EXISTS, "[%.*s] is there already", QD_STR_ARG(a->key));
+    }
+    if (a->compare && a->revision != (now ? now->mod_revision : 0)) {
+        return qd_err_set(err, QD_E_VERSION_CONFLICT, "[%.*s] has changed", QD_STR_ARG(a->key));
     }
     qdi_txn_at(t, a->key, now ? now->mod_revision : 0);
     if (!a->value.n && !now) return 0; /* gone already, if the store agrees */
@@ -80,6 +85,13 @@ static int change_document(qd_cluster *c, void *arg, const qd_state *s, cluster_
 int qd_cluster_put_document(qd_cluster *c, qd_str key, qd_str value, bool create, qd_state **out,
                             qd_err *err)
 {
-    document_args a = {key, value, create};
+    document_args a = {.key = key, .value = value, .create = create};
+    return qdi_change(c, change_document, &a, out, err);
+}
+
+int qd_cluster_put_document_if(qd_cluster *c, qd_str key, qd_str value, uint64_t revision,
+                               qd_state **out, qd_err *err)
+{
+    document_args a = {.key = key, .value = value, .compare = true, .revision = revision};
     return qdi_change(c, change_document, &a, out, err);
 }

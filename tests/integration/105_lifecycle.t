@@ -27,7 +27,7 @@ subtest 'policies' => sub {
     is($n[1]->get('/_ilm/policy/none')->{status}, 404, 'one that is not there');
     for my $case (
         [{phases => {hot => {actions => {searchable_snapshot => {}}}}}, qr/action \[searchable_snapshot\] in phase \[hot\] is not supported by this version/],
-        [{phases => {warm => {actions => {shrink => {number_of_shards => 1}}}}}, qr/action \[shrink\] in phase \[warm\] is not supported/],
+
         [{phases => {frozen => {}}}, qr/phase \[frozen\] is not supported/],
         [{phases => {warm => {actions => {rollover => {max_docs => 1}}}}}, qr/invalid action \[rollover\] defined in phase \[warm\]/],
         [{phases => {hot => {actions => {readonly => {}}}}}, qr/\[readonly\] action\(s\) may not be used in the \[hot\] phase without an accompanying \[rollover\]/],

@@ -3,7 +3,8 @@
  * elected next may begin it again; each goes through the API that people would use.
  */
 #include "action/indices/copy_stats.h"
-#include "action/lifecycle/lifecycle_int.h"
+#include "action/lifecycle/ilm_int.h"
+#include "action/lifecycle/shrink_int.h"
 #include "action/streams/rollover_int.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -343,6 +344,13 @@ static const lc_action actions[] = {
     {"readonly", 1u << LC_HOT | 1u << LC_WARM | 1u << LC_COLD, "readonly", no_options,
      run_readonly},
     {"forcemerge", 1u << LC_HOT | 1u << LC_WARM, "forcemerge", check_merge, run_merge},
+    {"shrink", 1u << LC_HOT | 1u << LC_WARM, "check-not-write-index", qdi_lc_check_shrink,
+     qdi_lc_run_shrink},
+    {"allocate", 1u << LC_WARM | 1u << LC_COLD, "allocate", qdi_lc_check_allocate,
+     qdi_lc_run_allocate},
+    {"migrate", 1u << LC_WARM | 1u << LC_COLD, "migrate", qdi_lc_check_migrate, qdi_lc_run_nothing},
+    {"unfollow", 1u << LC_HOT | 1u << LC_WARM | 1u << LC_COLD, "wait-for-indexing-complete",
+     no_options, qdi_lc_run_nothing},
     {"delete", 1u << LC_DELETE, "delete", check_delete, run_delete},
 };
 

@@ -4,19 +4,39 @@
  * has begun and not noted is begun again by who is elected next: the actions bear that.
  */
 #include "action/api/admin_int.h"
-#include "action/lifecycle/lifecycle_int.h"
+#include "action/lifecycle/ism_int.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "mapping/date_format.h"
 #include <stdio.h>
 #include <string.h>
 
 #define TICK_NS UINT64_C(1000000000)
 #define STEPS_MAX 16u /* of an index at a time */
+#define SOON_NS UINT64_C(5000000000)
+
+/* The date "-yyyy.MM.dd" in an index's name, which another "-…" may follow. */
+static bool date_in_name(qd_str name, int64_t *out)
+{
+    for (size_t i = name.n; i-- > 0;) {
+        qd_str d = qd_str_sub(name, i + 1, 10), rest = qd_str_sub(name, i + 11, name.n);
+        if (name.p[i] != '-' || d.n != 10 || d.p[4] != '.' || d.p[7] != '.') continue;
+        if (rest.n && rest.p[0] != '-') continue;
+        char iso[] = "yyyy-MM-dd";
+        memcpy(iso, d.p, 10);
+        iso[4] = iso[7] = '-';
+        if (qd_date_try(qd_date_format_default(), qd_str_c(iso), NULL, false, out)) return true;
+    }
+    return false;
+}
 
 int64_t qdi_lc_date(const qd_index_meta *m)
 {
+    int64_t in_name;
     if (qd_values_is_set(m->values, QD_IX_LIFECYCLE_ORIGINATION))
         return qd_values_i64(m->values, QD_IX_LIFECYCLE_ORIGINATION);
+    if (qd_values_bool(m->values, QD_IX_LIFECYCLE_PARSE) && date_in_name(m->name, &in_name))
+        return in_name;
     return m->place.rolled_ms ? m->place.rolled_ms : m->created_ms;
 }
 
@@ -108,7 +128,7 @@ static void care_for(struct qd_lifecycle *l, const qd_state *s, const qd_index_m
     int rc = qdi_lc_policy_get(s, arena, qdi_lc_policy_of(m), &p, &err);
     qd_state *now = qd_state_ref(s);
     for (uint32_t i = 0; !rc && i < STEPS_MAX; i++) {
-        lc_run x = {.l = l, .arena = arena, .state = now, .outcome = LC_WAITS};
+        lc_run x = {.l = l, .arena = arena, .state = now, .record = r, .outcome = LC_WAITS};
         x.m = qd_state_index_uuid(now, qd_str_c(r->uuid));
         bool more = x.m && step(&x, &p, r, qd_env_wall_ms(l->a->env));
         if (x.m && x.outcome == LC_GONE) {
@@ -161,25 +181,52 @@ static void look(struct qd_lifecycle *l, const qd_state *s)
     qd_arena_fini(&arena);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How often policies of index state management are looked at. */
+static uint64_t ism_every(const qd_config *c, uint64_t poll_ns)
+{
+    return least(poll_ns,
+                 (uint64_t)qd_config_i64(c, QD_SET_ISM_INTERVAL) * 60 * UINT64_C(1000000000));
+}
+
+/* One look at everything that is due. */
+static void turn(struct qd_lifecycle *l, uint64_t now, uint64_t *last, uint64_t *last_ism)
+{
+    uint64_t every = (uint64_t)qd_config_ms(l->a->config, QD_SET_INDICES_LIFECYCLE_POLL) * 1000000u;
+    uint64_t latest = *last > *last_ism ? *last : *last_ism;
+    bool soon = l->soon && now - latest + TICK_NS / 2 >= SOON_NS;
+    bool ilm = soon || !*last || now - *last + TICK_NS / 2 >= every;
+    bool ism =
+        soon || !*last_ism || now - *last_ism + TICK_NS / 2 >= ism_every(l->a->config, every);
+    if ((!ilm && !ism) || !qdi_lc_goes_on(l)) return;
+    if (ilm && ism) l->soon = false; /* a look that has begun something says so again */
+    qd_state *s = qd_cluster_state(l->a->cluster);
+    if (ilm) {
+        *last = now;
+        if (qdi_lc_is_running(s)) look(l, s);
+        qdi_lc_streams(l, s);
+    }
+    if (ism && qdi_lc_goes_on(l)) {
+        *last_ism = now;
+        if (qd_config_bool(l->a->config, QD_SET_ISM_ENABLED)) qdi_ism_look(l, s);
+    }
+    qd_state_unref(s);
+}
+
 static void keep(void *arg)
 {
     struct qd_lifecycle *l = arg;
-    uint64_t last = 0;
+    uint64_t last = 0, last_ism = 0;
     qd_mutex_lock(&l->lock);
     while (!l->stop) {
         (void)qd_cond_wait_until(&l->wake, &l->lock, qd_env_mono_ns(l->a->env) + TICK_NS);
         if (l->stop) break;
         qd_mutex_unlock(&l->lock);
-        uint64_t now = qd_env_mono_ns(l->a->env);
-        uint64_t every =
-            (uint64_t)qd_config_ms(l->a->config, QD_SET_INDICES_LIFECYCLE_POLL) * 1000000u;
-        if ((!last || now - last + TICK_NS / 2 >= every) && qdi_lc_goes_on(l)) {
-            qd_state *s = qd_cluster_state(l->a->cluster);
-            last = now;
-            if (qdi_lc_is_running(s)) look(l, s);
-            qdi_lc_streams(l, s);
-            qd_state_unref(s);
-        }
+        turn(l, qd_env_mono_ns(l->a->env), &last, &last_ism);
         qd_mutex_lock(&l->lock);
     }
     qd_mutex_unlock(&l->lock);

@@ -45,6 +45,18 @@ bool qdi_lc_is_running(const qd_state *s);
 
 /* --- record.c --- */
 
+/* Reads documents of the index .lifecycle by id: as mget answers them, NULL where there is none. */
+QD_MUST_CHECK
+int qdi_lc_documents_get(qd_actions *a, qd_arena *arena, const qd_str *ids, uint32_t n,
+                         const qd_json_node **out, qd_err *err);
+/* Writes one if nobody has since it was read (seq_no -1: it is new), and tells its new numbers.
+ * QD_E_VERSION_CONFLICT: somebody has. */
+QD_MUST_CHECK
+int qdi_lc_document_put(qd_actions *a, qd_arena *arena, qd_str id, qd_str body, int64_t *seq_no,
+                        int64_t *term, qd_err *err);
+/* Forgets one; without a word. */
+void qdi_lc_document_delete(qd_actions *a, qd_arena *arena, qd_str id);
+
 typedef struct lc_record {
     const char *uuid;
     lc_phase phase;
@@ -90,6 +102,7 @@ struct qd_lifecycle {
     bool stop;
     qd_thread *thread;
     lc_merge *merges; /* under lock */
+    bool soon;        /* of the thread alone: what was begun is to be looked at before its time */
 };
 
 typedef enum lc_outcome { LC_DONE, LC_WAITS, LC_GONE } lc_outcome;
@@ -99,6 +112,7 @@ typedef struct lc_run {
     const qd_state *state;
     const qd_index_meta *m;
     const qd_json_node *options; /* of the action */
+    const lc_record *record;     /* how far the index is; NULL: of index state management */
     const char *step;            /* out: what it is at */
     qd_str info;                 /* out: JSON, why it waits */
     lc_outcome outcome;          /* out */

@@ -31,6 +31,26 @@ static int check_level(const qd_state *s, qd_err *err)
         QD_FEATURES_TYPES_0_2, s->features);
 }
 
+/* Actions that a node of the former version would leave out without a word. */
+static int check_actions(const qd_state *s, const qd_json_node *policy, qd_err *err)
+{
+    static const char *const later[] = {"shrink", "allocate", "migrate", "unfollow"};
+    const qd_json_node *phases = qd_json_get(policy, "phases");
+    if (s->features >= QD_FEATURES_SEARCH_0_3) return 0;
+    for (const qd_json_node *n = phases->first; n; n = n->next) {
+        const qd_json_node *list = qd_json_get(n, "actions");
+        for (size_t i = 0; list && i < QD_COUNT_OF(later); i++) {
+            if (!qd_json_get(list, later[i])) continue;
+            return qd_err_set(err, QD_E_ARG,
+                              "action [%s] needs level %u of the cluster's formats; they are of "
+                              "level %u: POST _cluster/upgrade/finalize when all nodes run this "
+                              "version",
+                              later[i], QD_FEATURES_SEARCH_0_3, s->features);
+        }
+    }
+    return 0;
+}
+
 int qdi_api_ilm_put_lifecycle(qd_request *q, qd_response *r, qd_err *err)
 {
     qd_json_node *root;
@@ -47,6 +67,7 @@ int qdi_api_ilm_put_lifecycle(qd_request *q, qd_response *r, qd_err *err)
     if (!rc && (!policy || root->n != 1))
         rc = qd_err_set(err, QD_E_XCONTENT, "[put_lifecycle_request] a body is {\"policy\": …}");
     if (!rc) rc = qdi_lc_policy_check(policy, err);
+    if (!rc) rc = check_actions(s, policy, err);
     if (!rc) {
         bool had = !qdi_lc_policy_get(s, q->arena, name, &was, NULL);
         qd_buf_init(&b, q->a->account, POLICY_MAX);

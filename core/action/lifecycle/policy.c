@@ -6,10 +6,11 @@
 const char *const qdi_lc_phases[LC_PHASES] = {"new", "hot", "warm", "cold", "delete"};
 
 /* The order of the actions of a phase. */
-static const char *const order[LC_PHASES][5] = {
-    [LC_HOT] = {"set_priority", "rollover", "readonly", "forcemerge", NULL},
-    [LC_WARM] = {"set_priority", "readonly", "forcemerge", NULL},
-    [LC_COLD] = {"set_priority", "readonly", NULL},
+static const char *const order[LC_PHASES][8] = {
+    [LC_HOT] = {"set_priority", "unfollow", "rollover", "readonly", "shrink", "forcemerge", NULL},
+    [LC_WARM] = {"set_priority", "unfollow", "readonly", "allocate", "migrate", "shrink",
+                 "forcemerge", NULL},
+    [LC_COLD] = {"set_priority", "unfollow", "readonly", "allocate", "migrate", NULL},
     [LC_DELETE] = {"delete", NULL},
 };
 
@@ -140,7 +141,7 @@ static int check_hot(const qd_json_node *phases, qd_err *err)
     const qd_json_node *hot = qd_json_get(phases, "hot");
     const qd_json_node *actions = hot ? qd_json_get(hot, "actions") : NULL;
     if (!actions || qd_json_get(actions, "rollover")) return 0;
-    static const char *const need[] = {"readonly", "forcemerge"};
+    static const char *const need[] = {"readonly", "shrink", "forcemerge"};
     for (size_t i = 0; i < QD_COUNT_OF(need); i++) {
         if (!qd_json_get(actions, need[i])) continue;
         return qd_err_set(err, QD_E_ARG,

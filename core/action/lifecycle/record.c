@@ -49,7 +49,8 @@ static void read_record(const qd_json_node *doc, lc_record *r)
     r->term = number_of(doc, "_primary_term");
 }
 
-static int get_some(qd_actions *a, qd_arena *arena, lc_record *at, uint32_t n, qd_err *err)
+static int get_some(qd_actions *a, qd_arena *arena, const qd_str *ids, uint32_t n,
+                    const qd_json_node **out, qd_err *err)
 {
     qd_pair params[] = {{QD_STR("index"), QD_STR(LC_INDEX)}};
     const qd_json_node *root;
@@ -60,7 +61,7 @@ static int get_some(qd_actions *a, qd_arena *arena, lc_record *at, uint32_t n, q
     qd_json_object(&w);
     qd_json_key_c(&w, "ids");
     qd_json_array(&w);
-    for (uint32_t i = 0; i < n; i++) qd_json_c(&w, at[i].uuid);
+    for (uint32_t i = 0; i < n; i++) qd_json_str(&w, ids[i]);
     qd_json_array_end(&w);
     qd_json_object_end(&w);
     int rc = qd_buf_status(&b) ? qd_err_nomem(err, "records") : 0;
@@ -73,22 +74,36 @@ static int get_some(qd_actions *a, qd_arena *arena, lc_record *at, uint32_t n, q
         if (qd_json_get(d, "error"))
             rc = qd_err_set(err, QD_E_UNAVAILABLE_SHARDS, "the index " LC_INDEX " cannot be read");
         else
-            read_record(d, &at[i]);
+            out[i] = qd_json_get(d, "_source") ? d : NULL;
     }
+    return rc;
+}
+
+int qdi_lc_documents_get(qd_actions *a, qd_arena *arena, const qd_str *ids, uint32_t n,
+                         const qd_json_node **out, qd_err *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < n; i++) out[i] = NULL;
+    if (!n || !is_there(a)) return 0;
+    for (uint32_t i = 0; i < n && !rc; i += AT_ONCE)
+        rc = get_some(a, arena, ids + i, n - i < AT_ONCE ? n - i : AT_ONCE, out + i, err);
     return rc;
 }
 
 int qdi_lc_records_get(qd_actions *a, qd_arena *arena, lc_record *at, uint32_t n, qd_err *err)
 {
-    int rc = 0;
+    qd_str *ids = qd_arena_calloc(arena, (n + 1) * sizeof *ids);
+    const qd_json_node **docs = qd_arena_calloc(arena, (n + 1) * sizeof *docs);
+    if (!ids || !docs) return qd_err_nomem(err, "records");
     for (uint32_t i = 0; i < n; i++) {
         at[i] = (lc_record){.uuid = at[i].uuid, .seq_no = -1};
         snprintf(at[i].action, LC_NAME_MAX, "complete");
         snprintf(at[i].step, LC_NAME_MAX, "complete");
+        ids[i] = qd_str_c(at[i].uuid);
     }
-    if (!n || !is_there(a)) return 0;
-    for (uint32_t i = 0; i < n && !rc; i += AT_ONCE)
-        rc = get_some(a, arena, at + i, n - i < AT_ONCE ? n - i : AT_ONCE, err);
+    int rc = qdi_lc_documents_get(a, arena, ids, n, docs, err);
+    for (uint32_t i = 0; i < n && !rc; i++)
+        if (docs[i]) read_record(docs[i], &at[i]);
     return rc;
 }
 
@@ -127,44 +142,53 @@ static void write_record(const lc_record *r, const qd_index_meta *m, qd_json_wri
     qd_json_object_end(w);
 }
 
-int qdi_lc_record_put(qd_actions *a, qd_arena *arena, lc_record *r, const qd_index_meta *m,
-                      qd_err *err)
+int qdi_lc_document_put(qd_actions *a, qd_arena *arena, qd_str id, qd_str body, int64_t *seq_no,
+                        int64_t *term, qd_err *err)
 {
     qd_pair params[6];
-    char seq_no[24], term[24];
+    char was_seq[24], was_term[24];
     uint32_t n = 0;
     const qd_json_node *root;
-    qd_json_writer w;
-    qd_buf b;
-    snprintf(seq_no, sizeof seq_no, "%lld", (long long)r->seq_no);
-    snprintf(term, sizeof term, "%lld", (long long)r->term);
+    snprintf(was_seq, sizeof was_seq, "%lld", (long long)*seq_no);
+    snprintf(was_term, sizeof was_term, "%lld", (long long)*term);
     params[n++] = (qd_pair){QD_STR("index"), QD_STR(LC_INDEX)};
-    params[n++] = (qd_pair){QD_STR("id"), qd_str_c(r->uuid)};
+    params[n++] = (qd_pair){QD_STR("id"), id};
     params[n++] = (qd_pair){QD_STR("timeout"), QD_STR("10s")};
-    if (r->seq_no >= 0) {
-        params[n++] = (qd_pair){QD_STR("if_seq_no"), qd_str_c(seq_no)};
-        params[n++] = (qd_pair){QD_STR("if_primary_term"), qd_str_c(term)};
+    if (*seq_no >= 0) {
+        params[n++] = (qd_pair){QD_STR("if_seq_no"), qd_str_c(was_seq)};
+        params[n++] = (qd_pair){QD_STR("if_primary_term"), qd_str_c(was_term)};
     } else {
         params[n++] = (qd_pair){QD_STR("op_type"), QD_STR("create")};
     }
+    int rc = make_index(a, arena, err);
+    if (!rc) rc = qdi_bq_call(a, "index", params, n, body, arena, &root, err);
+    if (rc) return rc;
+    *seq_no = number_of(root, "_seq_no");
+    *term = number_of(root, "_primary_term");
+    return 0;
+}
+
+int qdi_lc_record_put(qd_actions *a, qd_arena *arena, lc_record *r, const qd_index_meta *m,
+                      qd_err *err)
+{
+    qd_json_writer w;
+    qd_buf b;
     qd_buf_init(&b, NULL, RECORD_MAX);
     qd_json_writer_init(&w, &b, false);
     write_record(r, m, &w);
     int rc = qd_buf_status(&b) ? qd_err_nomem(err, "record of an index") : 0;
-    if (!rc) rc = make_index(a, arena, err);
-    if (!rc) rc = qdi_bq_call(a, "index", params, n, qd_buf_view(&b), arena, &root, err);
+    if (!rc)
+        rc = qdi_lc_document_put(a, arena, qd_str_c(r->uuid), qd_buf_view(&b), &r->seq_no, &r->term,
+                                 err);
     qd_buf_fini(&b);
-    if (rc) return rc;
-    r->seq_no = number_of(root, "_seq_no");
-    r->term = number_of(root, "_primary_term");
-    r->changed = false;
-    return 0;
+    if (!rc) r->changed = false;
+    return rc;
 }
 
-void qdi_lc_record_delete(qd_actions *a, qd_arena *arena, const char *uuid)
+void qdi_lc_document_delete(qd_actions *a, qd_arena *arena, qd_str id)
 {
     qd_pair params[] = {{QD_STR("index"), QD_STR(LC_INDEX)},
-                        {QD_STR("id"), qd_str_c(uuid)},
+                        {QD_STR("id"), id},
                         {QD_STR("timeout"), QD_STR("10s")}};
     const qd_json_node *root;
     qd_err none;
@@ -174,6 +198,11 @@ void qdi_lc_record_delete(qd_actions *a, qd_arena *arena, const char *uuid)
         /* one that stays is of an index that there will never be again */
     }
     qd_err_fini(&none);
+}
+
+void qdi_lc_record_delete(qd_actions *a, qd_arena *arena, const char *uuid)
+{
+    qdi_lc_document_delete(a, arena, qd_str_c(uuid));
 }
 
 void qdi_lc_record_move(lc_record *r, lc_phase phase, qd_str action, const char *step, int64_t now)

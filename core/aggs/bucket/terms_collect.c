@@ -24,6 +24,7 @@
 #define TABLE_MAX 65536u /* numbers between a column's bounds that are found by a table */
 
 typedef struct state {
+    void *extra; /* of another type that collects so */
     qdi_strings strings;
     qd_automaton *include, *exclude;
     qdi_strings list, not_list;       /* of byte strings */
@@ -607,6 +608,35 @@ static void terms_close(qdi_aggr *a)
     qd_free(t->count.at);
     qd_free(t->numbers);
     qd_free(t->shard_count);
+}
+
+void **qdi_terms_extra(qdi_aggr *a)
+{
+    return &((state *)a->state)->extra;
+}
+
+void qdi_terms_found_of(const qdi_aggr *a, qdi_terms_found *out)
+{
+    const state *t = a->state;
+    bool strings = a->bound->values == QDI_ORD && !t->shard;
+    *out = (qdi_terms_found){.strings = strings ? &t->strings : NULL, .shard = t->shard};
+}
+
+int qdi_terms_key_of(qdi_aggr *a, uint32_t leaf, uint32_t ord, bool *has, int64_t *key, qd_err *err)
+{
+    const state *t = a->state;
+    qd_str v;
+    uint32_t number = 0;
+    *has = ord >= a->src->lo && ord < a->src->hi;
+    if (!*has) return 0;
+    if (t->shard) {
+        *key = t->shard->of[leaf] ? t->shard->of[leaf][ord] : ord;
+        return 0;
+    }
+    int rc = qdi_aggs_source_bytes(a->src, ord, &v, err);
+    *has = !rc && qdi_aggs_strings_find(&t->strings, v, &number);
+    *key = number;
+    return rc;
 }
 
 const qdi_ops qdi_aggs_terms_ops = {.reads = QDI_READS_TABLE,

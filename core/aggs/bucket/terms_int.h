@@ -59,4 +59,13 @@ typedef struct qdi_terms_found {
 int qdi_terms_build(qdi_aggr *a, uint32_t owner, const qdi_terms_found *f, qdi_out *out,
                     qd_err *err);
 
+/* Of a type that collects as terms do and keeps more: its own state, beside that of terms. */
+void **qdi_terms_extra(qdi_aggr *a);
+/* What keys of buckets are, once all is collected. */
+void qdi_terms_found_of(const qdi_aggr *a, qdi_terms_found *out);
+/* The key of an ordinal of the leaf; false: no bucket has it. After the leaf of a->src was begun.
+ */
+int qdi_terms_key_of(qdi_aggr *a, uint32_t leaf, uint32_t ord, bool *has, int64_t *key,
+                     qd_err *err);
+
 #endif
