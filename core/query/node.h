@@ -329,6 +329,7 @@ struct qd_node {
         qd_node_phrase phrase;
         qd_node_source_phrase source_phrase;
         const struct qd_node_prox *prox; /* prox.h */
+        const struct qd_node_mlt *mlt;   /* mlt.h */
         qd_node_bool boolean;
         qd_node_dis_max dis_max;
         qd_node_nested nested;

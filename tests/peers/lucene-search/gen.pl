@@ -98,7 +98,7 @@ sub intervals {
 sub rule {
     my $r = rand 10;
     return '(iext ' . (1 + int rand 3) . ' ' . any() . ')' if $r < 0.5;
-    return intervals(3) if $r < 6;
+    return rand() < 0.5 ? intervals(1) : '(ior ' . intervals(1) . ' ' . intervals(1) . ')' if $r < 6;
     # Lucene 8 also drops what another interval overlaps in part.
     return '(ifil not_containing (iuno -1 ' . join(' ', near(2)) . ') ' . word() . ')' if $r < 7;
     return '(ifil ' . (qw(containing contained_by overlapping before after not_contained_by not_overlapping))[int rand 7] . ' ' .
