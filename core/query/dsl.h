@@ -38,7 +38,8 @@ typedef struct qd_query_limits {
 
 #define QD_QUERY_LIMITS_DEFAULT ((qd_query_limits){1024, 30, 65536, 1000, true, true, false})
 
-/* The document of a terms query that names one instead of listing its values. */
+/* A document that a query names: one with the values of a terms query at a path, or (path empty)
+ * its source. index empty: of the index that is searched. */
 typedef struct qd_query_lookup {
     qd_str index, id, routing, path; /* routing: p NULL when none is given */
 } qd_query_lookup;

@@ -52,6 +52,32 @@ const qd_node_bool *qd_node_clauses(const qd_node *n)
     return n->kind == QD_NATIVE_BOOL ? &n->u.boolean : NULL;
 }
 
+const qd_node_pattern *qd_node_pattern_of(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_PATTERN ? &n->u.pattern : NULL;
+}
+
+const qd_node_range *qd_node_term_range_of(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_RANGE && n->u.range.kind == QD_RANGE_TERM ? &n->u.range : NULL;
+}
+
+const qd_node_term *qd_node_term_of(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_TERM ? &n->u.term : NULL;
+}
+
+bool qd_node_is_none(const qd_node *n)
+{
+    return n->kind == QD_NATIVE_MATCH_NONE;
+}
+
+const qd_node *qd_node_unwrapped(const qd_node *n)
+{
+    while (n->kind == QD_NATIVE_CONSTANT) n = n->u.child;
+    return n;
+}
+
 const qd_node_knn *qd_node_nearest(const qd_node *n)
 {
     return n->kind == QD_NATIVE_KNN ? &n->u.knn : NULL;

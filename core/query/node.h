@@ -336,6 +336,8 @@ struct qd_node {
         qd_node_synonym synonym;
         qd_node_phrase phrase;
         qd_node_source_phrase source_phrase;
+        const struct qd_node_prox *prox; /* prox.h */
+        const struct qd_node_mlt *mlt;   /* mlt.h */
         qd_node_bool boolean;
         qd_node_dis_max dis_max;
         qd_node_nested nested;
@@ -374,6 +376,16 @@ typedef struct qd_node_list {
 #define QD_NODE_LISTS_MAX 4u
 /* The clauses of a bool; NULL when the node is none. [any] */
 const qd_node_bool *qd_node_clauses(const qd_node *n);
+/* The pattern, the range of terms, the term that a node is; NULL when it is none. [any] */
+const qd_node_pattern *qd_node_pattern_of(const qd_node *n);
+/* See above. */
+const qd_node_range *qd_node_term_range_of(const qd_node *n);
+/* See above. */
+const qd_node_term *qd_node_term_of(const qd_node *n);
+/* Does it match nothing whatever the documents are? [any] */
+bool qd_node_is_none(const qd_node *n);
+/* What a CONSTANT is of; the node itself when it is none. [any] */
+const qd_node *qd_node_unwrapped(const qd_node *n);
 /* The search for nearest vectors; NULL when the node is none. [any] */
 const qd_node_knn *qd_node_nearest(const qd_node *n);
 /* The lists that a node holds, in the order of the query, into out (QD_NODE_LISTS_MAX); returns how

@@ -88,6 +88,7 @@ typedef struct qdi_range {
 
 struct qdi_reading;
 struct qdi_builder;
+struct qd_prox;
 
 /*
  * A query of the DSL: a file of types/ has its row and all that is particular to it, types.def the
@@ -101,6 +102,8 @@ typedef struct qd_query_type {
     int (*read)(struct qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err);
     /* Its tree in an index, without boost and name; *out NULL: no clause at all. */
     int (*build)(struct qdi_builder *b, const qd_query *q, const qd_node **out, qd_err *err);
+    /* Of span queries: where its words stand (prox.h); NULL: it is none. */
+    int (*spans)(struct qdi_builder *b, const qd_query *q, const struct qd_prox **out, qd_err *err);
 } qd_query_type;
 
 struct qd_query {

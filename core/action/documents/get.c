@@ -213,8 +213,14 @@ int qdi_docs_lookup(void *arg, const qd_query_lookup *l, qd_arena *arena,
     qd_state *s = qd_cluster_state(a->cluster);
     int rc = qdi_doc_get(a, s, &g, arena, &d, err);
     if (!rc && d.doc.found && d.doc.source_stored) {
-        rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
-        if (!rc) qdi_source_walk(root, l->path, false, add_value, &found);
+        if (!l->path.n) { /* the document itself */
+            found.at = qd_arena_alloc(arena, sizeof *found.at);
+            found.failed = !found.at;
+            if (found.at) found.at[found.n++] = (qd_query_value){d.doc.source, true};
+        } else {
+            rc = qd_json_parse(arena, d.doc.source, 0, &root, err);
+            if (!rc) qdi_source_walk(root, l->path, false, add_value, &found);
+        }
         if (!rc && found.failed) rc = qd_err_nomem(err, "terms look-up");
     }
     qd_state_unref(s);

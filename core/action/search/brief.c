@@ -64,9 +64,10 @@ bool qdi_search_is_brief(search_run *x)
 {
     const search_request *r = x->r;
     uint32_t leaves = r->sort.n + (r->collapse != NULL);
-    if ((r->collapse && r->collapse->ninner) || r->aggs || r->show.highlight || r->show.nscripts ||
-        r->show.explain || r->profile || r->pit.n || r->scroll_ms || r->has_slice || r->lookups ||
-        r->rank || r->nrescores || r->pipeline || r->from + r->size > BRIEF_HITS) {
+    if ((r->collapse && r->collapse->ninner) || r->aggs || r->suggest || r->show.highlight ||
+        r->show.nscripts || r->show.explain || r->profile || r->pit.n || r->scroll_ms ||
+        r->has_slice || r->lookups || r->rank || r->nrescores || r->pipeline ||
+        r->from + r->size > BRIEF_HITS) {
         return false;
     }
     if (x->nindices != 1 || x->nshards > 1 || x->indices[0].rc) return false;

@@ -55,7 +55,7 @@ static bool is_wanted(const search_run *x)
                     !qd_str_is(r->sort.at[0].field, "_doc");
     int64_t most = r->pre_filter ? r->pre_filter : by_field ? 1 : SHARDS_STANDARD;
     bool narrows = r->query || (r->after && !r->total);
-    if (x->nshards <= most || !narrows || r->dfs || x->scroll) return false;
+    if (x->nshards <= most || !narrows || r->dfs || x->scroll || r->suggest) return false;
     return !r->aggs || !qd_aggs_visits_all(r->aggs);
 }
 

@@ -2,6 +2,7 @@
 #include "action/api/admin_int.h"
 #include "action/script/script_int.h"
 #include "action/search/part_int.h"
+#include "action/suggest/suggest_int.h"
 #include "base/str.h"
 #include "config/value.h"
 #include <math.h>
@@ -37,7 +38,7 @@ void qdi_search_request_init(search_request *r, qd_request *q, qd_arena *arena)
 
 static bool keep_text(qd_arena *a, qd_str *s)
 {
-    if (!s->p) return true;
+    if (!s->n) return true;
     *s = qd_arena_str(a, *s);
     return s->p != NULL;
 }
@@ -57,7 +58,16 @@ static int look_up(void *arg, const qd_query_lookup *l, qd_arena *arena, const q
         return qd_err_set(err, QD_E_STATE, "terms look-up in a brief search");
     }
     if (!x && !r->given_lookups) {
-        int rc = qdi_docs_lookup(r->q->a, l, arena, out, n, err);
+        qd_query_lookup of = *l;
+        if (!of.index.n) of.index = qd_param(r->q, "index");
+        int rc = qdi_docs_lookup(r->q->a, &of, arena, out, n, err);
+        if (rc == QD_E_INDEX_NOT_FOUND && !l->path.n) { /* what is to be liked may be gone */
+            if (err) qd_err_fini(err);
+            if (err) qd_err_init(err);
+            *out = NULL;
+            *n = 0;
+            rc = 0;
+        }
         x = rc ? NULL : qd_arena_calloc(r->arena, sizeof *x);
         if (!x) return rc ? rc : qd_err_nomem(err, "terms look-up");
         *x = (search_lookup){.next = r->lookups, .of = *l, .values = *out, .n = *n};
@@ -398,7 +408,7 @@ static int tree_part(search_request *r, qd_json_reader *j, qd_str key, qd_err *e
 /* Features that are not there; empty ones ask for nothing. */
 static int refused(qd_json_reader *j, qd_str key, qd_err *err)
 {
-    static const char *const features[] = {"suggest", "ext", "derived"};
+    static const char *const features[] = {"ext", "derived"};
     for (size_t i = 0; i < QD_COUNT_OF(features); i++) {
         if (qd_str_is(key, features[i])) {
             qd_str raw = {NULL, 0};
@@ -453,6 +463,25 @@ static int maybe_hybrid(search_request *r, qd_json_reader *j, qd_err *err)
                       "queries");
 }
 
+static int suggest_value(search_request *r, qd_json_reader *j, qd_err *err)
+{
+    qd_json_node *n;
+    int rc = value(r, j, &n, err);
+    if (!rc && !n->n) return 0; /* asks for nothing */
+    r->suggest = rc ? NULL : qd_arena_calloc(r->arena, sizeof *r->suggest);
+    if (!r->suggest) return rc ? rc : qd_err_nomem(err, "suggestions");
+    return qdi_suggest_parse(n, r->arena, r->suggest, err);
+}
+
+/* A search for suggestions alone has no hits. */
+static int suggest_alone(search_request *r, qd_err *err)
+{
+    qd_query_reading how = qdi_search_reading(r);
+    bool ranked = r->retriever || r->ranked || r->hybrid;
+    if (!r->suggest || r->query || r->aggs || r->nknn || ranked) return 0;
+    return qd_query_read_text(&how, QD_STR("{\"match_none\":{}}"), &r->query, err);
+}
+
 /* The value of key; the reader stands on its first event. */
 static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
 {
@@ -479,6 +508,7 @@ static int member(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)
         rc = value(r, j, &n, err);
         if (!rc) r->runtime = n;
     }
+    if (rc == 1 && object && qd_str_is(key, "suggest")) rc = suggest_value(r, j, err);
     if (rc == 1 && object && qd_str_is(key, "collapse")) {
         qd_json_node *n;
         rc = value(r, j, &n, err);
@@ -569,7 +599,8 @@ int qdi_search_body(search_request *r, qd_str body, qd_err *err)
     int rc = r->coordinates ? take_pipeline(r, &body, err) : 0;
     if (rc) return rc;
     r->speaks_hybrid = qd_str_find_str(body, QD_STR("\"hybrid\"")) >= 0;
-    return qd_str_trim(body).n ? each_member(r, body, member, err) : 0;
+    if (qd_str_trim(body).n) rc = each_member(r, body, member, err);
+    return rc ? rc : suggest_alone(r, err);
 }
 
 static int only_query(search_request *r, qd_json_reader *j, qd_str key, qd_err *err)

@@ -4,6 +4,7 @@
  */
 #include "action/api/admin_int.h"
 #include "action/search/part_int.h"
+#include "action/suggest/suggest_int.h"
 #include "base/hash.h"
 #include "base/str.h"
 #include <math.h>
@@ -170,6 +171,7 @@ static int bind(search_run *x, search_index *ix, qd_err *err)
     int rc = context_of(x, ix, err);
     ix->boost = boost_of(r, x->state, ix);
     if (!rc) rc = qdi_search_check_window(x, ix, err);
+    if (!rc && r->suggest && !x->part) rc = qdi_suggest_allowed(x->state->features, err);
     if (!rc && r->collapse) rc = qdi_collapse_bind(x, ix, err);
     if (!rc) rc = qdi_hits_check(&r->show, ix, err);
     if (!rc) rc = qd_query_build(&ix->context, q, &ix->query, err);

@@ -161,6 +161,7 @@ typedef struct search_request {
     const qd_json_node *runtime; /* runtime_mappings, an object; NULL: none */
     const qd_json_node *after;   /* search_after, an array; NULL: none */
     search_collapse *collapse;   /* NULL: none */
+    struct qdi_suggest *suggest; /* NULL: none */
     uint64_t total;              /* as qd_top_options.total */
     bool total_zero;             /* counting up to 0: told as "0 or more" */
     bool total_given, total_as_int, typed_keys, track_scores, has_min_score, allow_partial;
@@ -402,6 +403,7 @@ typedef struct search_shard {
     uint64_t took_ns; /* of its query, where this node ran it; 0: not measured */
     int64_t stale_ms; /* how old what the copy shows may be; 0: not at all */
     qd_aggs_partial *aggs;
+    qd_str suggest; /* its suggestions (suggest/suggest_int.h), JSON; n 0: none */
     /* fetch phase: its hits among those shown */
     struct search_hits *shown;
     uint32_t nshown;

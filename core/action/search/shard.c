@@ -5,6 +5,7 @@
  * all matches, in one pass where hits and aggregations want the same documents.
  */
 #include "action/search/search_int.h"
+#include "action/suggest/suggest_int.h"
 #include "base/str.h"
 #include "replication/replication.h"
 #include "runtime/fiber.h"
@@ -516,6 +517,18 @@ static int counted_query(search_run *x, search_shard *s)
     return rc;
 }
 
+/* The section "suggest", in a scratch of its own: shards run side by side. */
+static int suggest(search_run *x, search_shard *s)
+{
+    if (!x->r->suggest || x->later) return 0;
+    qd_analysis *analysis = qd_analysis_make(x->a->account, 0);
+    if (!analysis) return qd_err_nomem(&s->err, "suggestions");
+    qdi_suggest_shard with = {s->searcher, s->index->context.mapping, analysis, &s->arena, x->task};
+    int rc = qdi_suggest_run(x->r->suggest, &with, &s->suggest, &s->err);
+    qd_analysis_free(analysis);
+    return rc;
+}
+
 void qdi_search_shard_run(search_run *x, search_shard *s)
 {
     s->max_score = NAN;
@@ -535,6 +548,7 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
     }
     if (!s->rc) s->rc = counted_query(x, s);
     if (!s->rc) s->rc = qd_runtime_status(s->searcher, &s->err);
+    if (!s->rc) s->rc = suggest(x, s);
     qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */
         s->rc = 0;

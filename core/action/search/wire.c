@@ -23,7 +23,13 @@ enum {
     PART_NEAREST = 128
 };
 #define PICK_SCORES 0x10000u /* scores follow; only of lists that are combined */
-enum { RESULT_LOWER_BOUND = 1, RESULT_TIMED_OUT = 2, RESULT_TERMINATED = 4, RESULT_AGGS = 8 };
+enum {
+    RESULT_LOWER_BOUND = 1,
+    RESULT_TIMED_OUT = 2,
+    RESULT_TERMINATED = 4,
+    RESULT_AGGS = 8,
+    RESULT_SUGGEST = 16
+};
 
 /* --- a part --- */
 
@@ -357,7 +363,8 @@ static void write_result(const search_shard *s, bool aggs, qd_writer *w)
     qd_write_u8(w, (uint8_t)((s->total_lower_bound ? RESULT_LOWER_BOUND : 0) |
                              (s->timed_out ? RESULT_TIMED_OUT : 0) |
                              (s->terminated_early ? RESULT_TERMINATED : 0) |
-                             (aggs && s->aggs ? RESULT_AGGS : 0)));
+                             (aggs && s->aggs ? RESULT_AGGS : 0) |
+                             (aggs && s->suggest.n ? RESULT_SUGGEST : 0)));
     qd_write_varint(w, s->total);
     qd_write_float(w, s->max_score);
     qd_write_varint(w, s->stale_ms > 0 ? (uint64_t)s->stale_ms : 0);
@@ -373,6 +380,7 @@ static void write_result(const search_shard *s, bool aggs, qd_writer *w)
         qd_write_str(w, s->json ? s->json[i] : (qd_str){NULL, 0});
     }
     if (ranked) write_lists(s, w);
+    if (aggs && s->suggest.n) qd_write_str(w, s->suggest);
     if (aggs && s->aggs) qd_aggs_partial_write(s->aggs, w);
 }
 
@@ -440,7 +448,8 @@ static int read_result(qd_body_reader *r, search_shard *s, qd_err *err)
         return qd_body_reader_check(r, err);
     }
     uint8_t flags = qd_read_u8(r, "result.flags");
-    if (flags > 15) qd_body_reader_fail(r, "result.flags", "has unknown bits");
+    if (flags > (s->run->r->suggest ? 31 : 15))
+        qd_body_reader_fail(r, "result.flags", "has unknown bits");
     s->total_lower_bound = flags & RESULT_LOWER_BOUND;
     s->timed_out = flags & RESULT_TIMED_OUT;
     s->terminated_early = flags & RESULT_TERMINATED;
@@ -454,6 +463,11 @@ static int read_result(qd_body_reader *r, search_shard *s, qd_err *err)
     }
     read_hits(r, s);
     if (s->run->r->rank && !qd_body_reader_bad(r)) read_lists(r, s);
+    if (flags & RESULT_SUGGEST) {
+        qd_str json = qd_read_str(r, "suggest", TEXT_BYTES);
+        s->suggest = json.n ? qd_arena_str(&s->arena, json) : (qd_str){NULL, 0};
+        if (json.n && !s->suggest.p) qd_body_reader_nomem(r, "suggest");
+    }
     if (!(flags & RESULT_AGGS) || qd_body_reader_bad(r)) return qd_body_reader_check(r, err);
     if (!s->index->aggs) {
         qd_body_reader_fail(r, "aggregations", "were not asked for");

@@ -1,6 +1,7 @@
 /* write.c: failures and answers of a search. */
 #include "action/api/words.h"
 #include "action/search/part_int.h"
+#include "action/suggest/suggest_int.h"
 #include "base/str.h"
 #include "runtime/fiber.h"
 #include "search/tree.h"
@@ -408,6 +409,16 @@ static uint32_t reduce_phases(const search_run *x)
     return phases;
 }
 
+static int write_suggest(search_run *x, qd_json_writer *w, qd_err *err)
+{
+    qd_str *shards = qd_arena_calloc(x->arena, (x->nshards + 1ul) * sizeof *shards);
+    if (!shards) return qd_err_nomem(err, "suggestions");
+    for (uint32_t i = 0; i < x->nshards; i++)
+        if (!x->shards[i].rc) shards[i] = x->shards[i].suggest;
+    qd_json_key_c(w, "suggest");
+    return qdi_suggest_write(x->r->suggest, shards, x->nshards, x->r->typed_keys, x->arena, w, err);
+}
+
 static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_err *err)
 {
     uint64_t ns = qd_env_mono_ns(x->a->env) - x->start_ns;
@@ -424,6 +435,7 @@ static int write_answer(search_run *x, qd_str scroll_id, qd_json_writer *w, qd_e
         qd_json_key_c(w, "aggregations");
         qd_aggs_write(x->aggs, x->r->typed_keys, w);
     }
+    if (!rc && x->r->suggest && !x->later) rc = write_suggest(x, w, err);
     if (!rc && x->r->profile) qdi_search_profile_write(x, w);
     return rc;
 }

@@ -18,5 +18,9 @@ int qdi_search_template_read(search_request *r, qd_str body, search_template *ou
  * QD_E_NOTFOUND, QD_E_ARG, and the errors of a body. [worker] */
 QD_MUST_CHECK
 int qdi_search_template_body(search_request *r, const search_template *t, qd_err *err);
+/* The text that the template becomes, in r's arena. [worker] */
+QD_MUST_CHECK
+int qdi_search_template_text(const search_request *r, const search_template *t, qd_str *out,
+                             qd_err *err);
 
 #endif

@@ -87,6 +87,12 @@ static int render(qd_request *q, const search_template *t, qd_arena *a, qd_str *
     return rc;
 }
 
+int qdi_search_template_text(const search_request *r, const search_template *t, qd_str *out,
+                             qd_err *err)
+{
+    return render(r->q, t, r->arena, out, err);
+}
+
 /* "explain" stands beside the template: nodes that read the body alone are told by a parameter. */
 static int tell_explain(search_request *r, qd_err *err)
 {

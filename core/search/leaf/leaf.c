@@ -63,6 +63,11 @@ static int norms_of(qdi_run *r, qdi_field *f, struct qdi_norms **out, qd_err *er
     return 0;
 }
 
+int qdi_leaf_norms(qdi_run *r, qdi_field *f, struct qdi_norms **out, qd_err *err)
+{
+    return norms_of(r, f, out, err);
+}
+
 int qdi_leaf_cursor(qdi_run *r, const qdi_term *t, bool scores, bool positions, float w,
                     const float *ninv, qdi_cur **out, qd_err *err)
 {
@@ -171,6 +176,12 @@ int qdi_leaf_plan_list(qdi_run *r, qdi_node *const *in, uint32_t n, qdi_lnode **
 
 /* Fields without norms count as one word long. */
 static const uint8_t g_no_norms[64] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+const uint8_t *qdi_norms_at(const struct qdi_norms *n, uint32_t *mask)
+{
+    *mask = n->present ? UINT32_MAX : 0;
+    return n->at;
+}
 
 static void norms_ready(qdi_run *r)
 {

@@ -216,6 +216,11 @@ const qd_term *qdi_leaf_term(const qdi_run *r, const qdi_term *t);
 QD_MUST_CHECK
 int qdi_leaf_cursor(qdi_run *r, const qdi_term *t, bool scores, bool positions, float w,
                     const float *ninv, qdi_cur **out, qd_err *err);
+/* Norms of a field that this leaf has, which are there once all is ready. */
+QD_MUST_CHECK
+int qdi_leaf_norms(qdi_run *r, qdi_field *f, struct qdi_norms **out, qd_err *err);
+/* When ready: by document & *mask. */
+const uint8_t *qdi_norms_at(const struct qdi_norms *n, uint32_t *mask);
 /* l is a bitmap, empty yet, of so many documents at most. */
 QD_MUST_CHECK
 int qdi_leaf_by_bits(qdi_run *r, qdi_lnode *l, uint64_t cost, qd_err *err);

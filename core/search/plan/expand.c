@@ -257,32 +257,56 @@ static int set_node(qd_plan *p, const qd_node *n, qd_str field, float boost, boo
     return 0;
 }
 
+/* The walk over terms that a pattern is. */
+static int range_of_pattern(qd_plan *p, const qd_node_pattern *pat, qd_term_range *range,
+                            qd_err *err)
+{
+    qd_str text = pat->text;
+    bool plain = pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive;
+    *range = (qd_term_range){0};
+    if (plain) range->prefix = text;
+    if (pat->kind == QD_PATTERN_WILDCARD) {
+        int rc = qdi_wildcard_range(p->arena, pat, range, &text);
+        if (rc) return qd_err_nomem(err, "query plan");
+        plain = !text.p;
+    }
+    if (plain) return 0;
+    qd_automaton *a = NULL;
+    int rc = qdi_pattern_automaton(pat, text, p->arena, p->account, &a, err);
+    if (rc) return rc;
+    range->automaton = a;
+    range->prefix = a->prefix;
+    return 0;
+}
+
+static qd_term_range range_of_terms(const qd_node_range *r)
+{
+    qd_term_range t = {0};
+    if (r->has_from) {
+        t.from = r->from;
+        t.from_exclusive = !r->from_inclusive;
+    }
+    if (r->has_to) {
+        t.to = r->to;
+        t.has_to = true;
+        t.to_inclusive = r->to_inclusive;
+    }
+    return t;
+}
+
 int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
                        qd_err *err)
 {
     const qd_node_pattern *pat = &n->u.pattern;
-    qd_term_range range = {0};
-    qd_str text = pat->text;
-    bool plain = pat->kind == QD_PATTERN_PREFIX && !pat->case_insensitive;
-    if (plain) range.prefix = text;
-    if (pat->kind == QD_PATTERN_WILDCARD) {
-        int rc = qdi_wildcard_range(p->arena, pat, &range, &text);
-        if (rc) return qd_err_nomem(err, "query plan");
-        plain = !text.p;
-    }
-    if (!plain) {
-        qd_automaton *a = NULL;
-        int rc = qdi_pattern_automaton(pat, text, p->arena, p->account, &a, err);
-        if (rc) return rc;
-        range.automaton = a;
-        range.prefix = a->prefix;
-    }
+    qd_term_range range;
+    int rc = range_of_pattern(p, pat, &range, err);
+    if (rc) return rc;
     qdi_field *f = qdi_plan_field(p, pat->field, err);
     if (!f) return QD_E_NOMEM;
     /* A fuzzy query keeps its best terms even where nothing is scored: others do not match. */
     bool cut = pat->rewrite >= QD_REWRITE_TOP_BLENDED;
     if ((scores && pat->rewrite != QD_REWRITE_CONSTANT) || cut) {
-        int rc = expand_scored(p, n, f, &range, boost, out, err);
+        rc = expand_scored(p, n, f, &range, boost, out, err);
         if (rc == 0 && !scores && !qdi_plan_can(*out, QDI_NODE_NOTHING)) {
             (*out)->scores = false;
             for (uint32_t i = 0; qdi_plan_can(*out, QDI_NODE_CLAUSES) && i < (*out)->u.b.nshould;
@@ -291,10 +315,39 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
         }
         return rc;
     }
-    int rc = set_node(p, n, pat->field, boost, scores, out, err);
+    rc = set_node(p, n, pat->field, boost, scores, out, err);
     if (rc) return rc;
     (*out)->u.set.range = range;
     return add_pattern(p, *out, err);
+}
+
+int qdi_expand_terms(qd_plan *p, const qd_node *n, uint32_t max, qdi_term ***terms, uint32_t *count,
+                     qd_err *err)
+{
+    static const qd_node_pattern all = {.rewrite = QD_REWRITE_SCORING};
+    const qd_node_pattern *given = qd_node_pattern_of(n), *pat = given ? given : &all;
+    bool pattern = given != NULL;
+    qd_term_range range = pattern ? (qd_term_range){0} : range_of_terms(&n->u.range);
+    int rc = pattern ? range_of_pattern(p, pat, &range, err) : 0;
+    qdi_field *f = rc ? NULL : qdi_plan_field(p, pattern ? pat->field : n->u.range.field, err);
+    if (!f) return rc ? rc : QD_E_NOMEM;
+    best_terms b = {.p = p, .n = pat, .length = code_points(pat->text)};
+    b.all = pat->rewrite < QD_REWRITE_TOP_BLENDED;
+    b.max = b.all ? p->o.max_clauses : pat->rewrite_n ? pat->rewrite_n : EXPAND_DEFAULT;
+    if (max && b.all) b.max = max;
+    if (b.max > p->o.max_clauses) b.max = p->o.max_clauses;
+    b.at = qd_arena_alloc(p->arena, ((size_t)b.max + 1) * sizeof *b.at);
+    qdi_term **at = qd_arena_alloc(p->arena, ((size_t)b.max + 1) * sizeof *at);
+    if (!b.at || !at) return qd_err_nomem(err, "query plan");
+    rc = walk_terms(p, f, &range, best_add, &b, err);
+    if (!rc) rc = count_expanded(p, b.got, err);
+    for (uint32_t i = 0; i < b.got && !rc; i++) {
+        at[i] = qdi_plan_term(p, f, b.at[i].text, NULL, err);
+        if (!at[i]) rc = QD_E_NOMEM;
+    }
+    *terms = at;
+    *count = b.got;
+    return rc;
 }
 
 int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
@@ -303,16 +356,7 @@ int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, q
     const qd_node_range *r = &n->u.range;
     int rc = set_node(p, n, r->field, boost, scores, out, err);
     if (rc) return rc;
-    qd_term_range *t = &(*out)->u.set.range;
-    if (r->has_from) {
-        t->from = r->from;
-        t->from_exclusive = !r->from_inclusive;
-    }
-    if (r->has_to) {
-        t->to = r->to;
-        t->has_to = true;
-        t->to_inclusive = r->to_inclusive;
-    }
+    (*out)->u.set.range = range_of_terms(r);
     (*out)->u.set.by_column = r->by_column;
     return r->by_column ? 0 : add_pattern(p, *out, err);
 }

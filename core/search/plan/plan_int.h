@@ -180,6 +180,11 @@ int qdi_expand_pattern(qd_plan *p, const qd_node *n, float boost, bool scores, q
                        qd_err *err);
 int qdi_expand_prefix_terms(qd_plan *p, qdi_field *f, qd_str prefix, uint32_t max,
                             qdi_term ***terms, uint32_t *n, qd_err *err);
+/* All terms of a PATTERN or of a RANGE of terms, its best ones where its rewrite says so; more than
+ * max (0: than a query may have clauses) are refused. */
+QD_MUST_CHECK
+int qdi_expand_terms(qd_plan *p, const qd_node *n, uint32_t max, qdi_term ***terms, uint32_t *count,
+                     qd_err *err);
 int qdi_set_from_range(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,
                        qd_err *err);
 int qdi_set_from_terms(qd_plan *p, const qd_node *n, float boost, bool scores, qdi_node **out,

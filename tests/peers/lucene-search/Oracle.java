@@ -18,8 +18,10 @@ import org.apache.lucene.index.IndexWriter;
 import org.apache.lucene.index.IndexWriterConfig;
 import org.apache.lucene.index.NoMergePolicy;
 import org.apache.lucene.index.Term;
+import org.apache.lucene.queries.intervals.*;
 import org.apache.lucene.search.*;
 import org.apache.lucene.search.similarities.*;
+import org.apache.lucene.search.spans.*;
 import org.apache.lucene.store.ByteBuffersDirectory;
 import org.apache.lucene.util.BytesRef;
 
@@ -78,6 +80,8 @@ public final class Oracle {
             q = b.build();
             break;
         }
+        case "sp": q = spans(next()); break;
+        case "iv": q = new IntervalQuery("body", intervals(next())); break;
         case "const": q = new ConstantScoreQuery(parse()); break;
         case "boost": { float f = Float.parseFloat(next()); q = new BoostQuery(parse(), f); break; }
         case "dis": {
@@ -104,6 +108,100 @@ public final class Oracle {
         default: throw new IllegalArgumentException(k + " in " + s);
         }
         if (!k.equals("regexp")) next();            // ")"
+        return q;
+    }
+    static SpanQuery spans(String t) {
+        if (!t.equals("(")) return new SpanTermQuery(body(t));
+        String k = next();
+        SpanQuery q;
+        switch (k) {
+        case "snear":
+        case "suno": {
+            SpanNearQuery.Builder b = new SpanNearQuery.Builder("body", k.equals("snear")).setSlop(Integer.parseInt(next()));
+            while (more()) {
+                String e = next();
+                int at = p;
+                if (e.equals("(") && next().equals("sgap")) {
+                    b.addGap(Integer.parseInt(next()));
+                    next();
+                } else {
+                    p = at;
+                    b.addClause(spans(e));
+                }
+            }
+            q = b.build();
+            break;
+        }
+        case "sor": {
+            List<SpanQuery> l = new ArrayList<>();
+            while (more()) l.add(spans(next()));
+            q = new SpanOrQuery(l.toArray(new SpanQuery[0]));
+            break;
+        }
+        case "snot": {
+            int pre = Integer.parseInt(next()), post = Integer.parseInt(next());
+            SpanQuery of = spans(next());
+            q = new SpanNotQuery(of, spans(next()), pre, post);
+            break;
+        }
+        case "sfirst": { int end = Integer.parseInt(next()); q = new SpanFirstQuery(spans(next()), end); break; }
+        case "scon": { SpanQuery big = spans(next()); q = new SpanContainingQuery(big, spans(next())); break; }
+        case "swi": { SpanQuery big = spans(next()); q = new SpanWithinQuery(big, spans(next())); break; }
+        case "smul": q = new SpanMultiTermQueryWrapper<>(new PrefixQuery(body(next()))); break;
+        default: throw new IllegalArgumentException(k + " in " + s);
+        }
+        next();
+        return q;
+    }
+    static IntervalsSource combine(List<IntervalsSource> l, int gaps, String mode) {
+        IntervalsSource[] a = l.toArray(new IntervalsSource[0]);
+        if (gaps == 0 && mode.equals("iord")) return Intervals.phrase(a);
+        IntervalsSource q = a[0];
+        if (mode.equals("iord")) q = Intervals.ordered(a);
+        else if (mode.equals("iuno")) q = Intervals.unordered(a);
+        else for (int i = 1; i < a.length; i++) q = Intervals.unorderedNoOverlaps(q, a[i]);
+        return gaps == -1 ? q : Intervals.maxgaps(gaps, q);
+    }
+    static IntervalsSource intervals(String t) {
+        if (!t.equals("(")) return Intervals.term(t);
+        String k = next();
+        IntervalsSource q;
+        switch (k) {
+        case "iord":
+        case "iuno":
+        case "inol": {
+            int gaps = Integer.parseInt(next());
+            List<IntervalsSource> l = new ArrayList<>();
+            while (more()) l.add(intervals(next()));
+            q = combine(l, gaps, k);
+            break;
+        }
+        case "ior": {
+            List<IntervalsSource> l = new ArrayList<>();
+            while (more()) l.add(intervals(next()));
+            q = Intervals.or(l.toArray(new IntervalsSource[0]));
+            break;
+        }
+        case "ipre": q = Intervals.prefix(new BytesRef(next())); break;
+        case "iext": { int n = Integer.parseInt(next()); q = Intervals.extend(intervals(next()), n, 0); break; }
+        case "ifil": {
+            String f = next();
+            IntervalsSource a = intervals(next()), b = intervals(next());
+            switch (f) {
+            case "containing": q = Intervals.containing(a, b); break;
+            case "contained_by": q = Intervals.containedBy(a, b); break;
+            case "overlapping": q = Intervals.overlapping(a, b); break;
+            case "before": q = Intervals.before(a, b); break;
+            case "after": q = Intervals.after(a, b); break;
+            case "not_containing": q = Intervals.notContaining(a, b); break;
+            case "not_contained_by": q = Intervals.notContainedBy(a, b); break;
+            default: q = Intervals.nonOverlapping(a, b);
+            }
+            break;
+        }
+        default: throw new IllegalArgumentException(k + " in " + s);
+        }
+        next();
         return q;
     }
     static String regexpNext() { return next(); }

@@ -11,9 +11,9 @@ use Test::More;
 
 my $here = dirname(abs_path(__FILE__));
 my $out = $ENV{QD_OUT} || "$here/../../../build";
-my @jars = grep { -e } map { glob "/usr/share/java/lucene-$_-8.*.jar" } qw(core analyzers-common);
+my @jars = grep { -e } map { glob "/usr/share/java/lucene-$_-8.*.jar" } qw(core analyzers-common queries);
 plan skip_all => 'NO COMPARISON WITH LUCENE: no javac' if !grep { -x "$_/javac" } split /:/, $ENV{PATH};
-plan skip_all => 'NO COMPARISON WITH LUCENE: liblucene8-java is not installed' if @jars < 2;
+plan skip_all => 'NO COMPARISON WITH LUCENE: liblucene8-java is not installed' if @jars < 3;
 my $run = "$out/tests/peers/lucene-search/run";
 plan skip_all => "NO COMPARISON WITH LUCENE: $run is not built" if !-x $run;
 

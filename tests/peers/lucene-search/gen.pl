@@ -65,12 +65,53 @@ sub phrase {
     }
     return "(phrase $slop " . join(' ', @t) . ')';
 }
+# Spans and intervals: words that stand near one another, and combinations of them.
+sub spans {
+    my ($depth) = @_;
+    my $r = $depth ? rand 10 : 0;
+    return rand() < 0.1 ? '(smul ' . substr(any(), 0, 2) . ')' : rand() < 0.5 ? word() : any() if $r < 1;
+    if ($r < 5) {
+        my @e = map { rand() < 0.3 ? spans($depth - 1) : $_ } near(2 + int rand 2);
+        if (rand() < 0.5) { @e = reverse @e if rand() < 0.5; return '(suno ' . int(rand 6) . " @e)" }
+        splice @e, 1, 0, '(sgap ' . int(rand 3) . ')' if rand() < 0.15;
+        return '(snear ' . int(rand 6) . " @e)";
+    }
+    return '(sor ' . join(' ', map { spans($depth - 1) } 1 .. 2 + rand 2) . ')' if $r < 6;
+    return '(snot ' . int(rand 3) . ' ' . int(rand 3) . ' ' . spans($depth - 1) . ' ' . spans($depth - 1) . ')' if $r < 7.5;
+    return '(sfirst ' . (1 + int rand 10) . ' ' . spans($depth - 1) . ')' if $r < 8.5;
+    return '(' . ('scon', 'swi')[int rand 2] . ' (suno ' . (4 + int rand 6) . ' ' . join(' ', near(2)) . ') ' . spans($depth - 1) . ')';
+}
+# Filters stand above all else and extended words alone: below others Lucene 8 forgets that a filter has no more
+# intervals, and takes intervals of more than two ordered sources that are none.
+sub intervals {
+    my ($depth) = @_;
+    my $r = $depth ? rand 10 : 0;
+    return rand() < 0.1 ? '(ipre ' . substr(any(), 0, 2) . ')' : rand() < 0.5 ? word() : any() if $r < 1;
+    if ($r < 6) {
+        my $kind = ('iord', 'iuno', 'inol')[int rand 3];
+        my @e = map { rand() < 0.3 ? intervals($depth - 1) : $_ } near($kind eq 'iuno' ? 2 + int rand 2 : 2);
+        @e = reverse @e if rand() < 0.3;
+        return "($kind " . (-1 + int rand 5) . " @e)";
+    }
+    return '(ior ' . join(' ', map { intervals($depth - 1) } 1 .. 2 + rand 2) . ')';
+}
+sub rule {
+    my $r = rand 10;
+    return '(iext ' . (1 + int rand 3) . ' ' . any() . ')' if $r < 0.5;
+    return rand() < 0.5 ? intervals(1) : '(ior ' . intervals(1) . ' ' . intervals(1) . ')' if $r < 6;
+    # Lucene 8 also drops what another interval overlaps in part.
+    return '(ifil not_containing (iuno -1 ' . join(' ', near(2)) . ') ' . word() . ')' if $r < 7;
+    return '(ifil ' . (qw(containing contained_by overlapping before after not_contained_by not_overlapping))[int rand 7] . ' ' .
+        '(iuno -1 ' . join(' ', near(2)) . ') ' . (rand() < 0.5 ? word() : '(iuno -1 ' . join(' ', near(2)) . ')') . ')';
+}
 # Inside trees fuzzy queries are constant: Lucene merges equal words of a disjunction into one with the
 # statistics of either, the word's own or the blended ones, as its hash tables have it.
 sub leaf {
     my ($inside) = @_;
     my $r = rand 12;
-    return phrase() if $r < 2;
+    return phrase() if $r < 1;
+    return '(sp ' . spans(2) . ')' if $r < 1.5;
+    return '(iv ' . rule() . ')' if $r < 2;
     return '(const ' . leaf_fuzzy() . ')' if $r < 3 && $inside;
     return leaf_fuzzy() if $r < 3;
     return other($r);
@@ -109,5 +150,5 @@ sub tree {
     return '(boost ' . (0.5, 2, 3.5)[int rand 3] . ' ' . tree($depth - 1) . ')';
 }
 open my $q, '>:utf8', "$dir/queries" or die;
-for my $i (1 .. $nqueries) { print $q $i % 3 == 0 ? phrase() : $i % 3 == 1 ? leaf() : tree(3), "\n" }
+for my $i (1 .. $nqueries) { print $q $i % 6 == 0 ? phrase() : $i % 12 == 3 ? '(sp ' . spans(3) . ')' : $i % 12 == 9 ? '(iv ' . rule() . ')' : $i % 3 == 1 ? leaf() : tree(3), "\n" }
 close $q;

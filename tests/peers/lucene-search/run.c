@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "lib/store_crash.h"
 #include "mapping/similarity.h"
+#include "query/types/intervals_int.h"
 #include "search/plan/plan.h"
 #include "segment/live.h"
 #include "segment/segment.h"
@@ -108,6 +109,100 @@ static qd_node *phrase(void)
     return q;
 }
 
+/* --- spans and intervals -----------------------------------------------------------------------
+ */
+
+static qdi_builder B;
+
+static const qd_prox *prox_term(qd_str word)
+{
+    qd_prox *x = qdi_prox_make(&B, QD_PROX_TERM, QD_STR("body"), 0, NULL, &err);
+    x->term = word;
+    x->of = x->field;
+    return x;
+}
+
+static const qd_prox *prox_prefix(void)
+{
+    qd_prox *x = qdi_prox_make(&B, QD_PROX_MULTI, QD_STR("body"), 0, NULL, &err);
+    x->multi = pattern(QD_PATTERN_PREFIX, next());
+    return x;
+}
+
+static const qd_prox *spans(qd_str t)
+{
+    static const struct {
+        const char *name;
+        qd_prox_kind kind;
+        uint32_t numbers;
+    } kinds[] = {{"snear", QD_PROX_NEAR, 1},   {"suno", QD_PROX_ANY_ORDER, 1},
+                 {"sor", QD_PROX_OR, 0},       {"snot", QD_PROX_NOT, 2},
+                 {"sfirst", QD_PROX_FIRST, 1}, {"scon", QD_PROX_CONTAINING, 0},
+                 {"swi", QD_PROX_WITHIN, 0},   {"sgap", QD_PROX_GAP, 1}};
+    const qd_prox *list[16], **sub;
+    uint32_t n = 0, k = 0;
+    int32_t number_of[2] = {0};
+    if (*t.p != '(') return prox_term(t);
+    t = next();
+    if (qd_str_is(t, "smul")) {
+        const qd_prox *x = prox_prefix();
+        next();
+        return x;
+    }
+    while (!qd_str_is(t, kinds[k].name)) k++;
+    for (uint32_t i = 0; i < kinds[k].numbers; i++) number_of[i] = (int32_t)number();
+    while (more()) list[n++] = spans(next());
+    next();
+    qd_prox *x = qdi_prox_make(&B, kinds[k].kind, QD_STR("body"), n, &sub, &err);
+    memcpy(sub, list, n * sizeof *sub);
+    x->a = number_of[0];
+    x->b = number_of[1];
+    return x;
+}
+
+static const qd_prox *intervals(qd_str t)
+{
+    static const char *const filters[] = {"containing",       "contained_by",   "overlapping",
+                                          "before",           "after",          "not_containing",
+                                          "not_contained_by", "not_overlapping"};
+    const qd_prox *list[16], *x = NULL;
+    uint32_t n = 0, k = 0;
+    if (*t.p != '(') return prox_term(t);
+    t = next();
+    qd_str f = qd_str_is(t, "ifil") ? next() : (qd_str){0};
+    bool counted = qd_str_is(t, "iord") || qd_str_is(t, "iuno") || qd_str_is(t, "inol");
+    int32_t a = counted || qd_str_is(t, "iext") ? (int32_t)number() : 0;
+    if (qd_str_is(t, "ipre"))
+        x = prox_prefix();
+    else
+        while (more()) list[n++] = intervals(next());
+    next();
+    if (counted)
+        OK(qdi_intervals_combine(&B, list, n, a,
+                                 qd_str_is(t, "iord")   ? QDI_MODE_ORDERED
+                                 : qd_str_is(t, "iuno") ? QDI_MODE_UNORDERED
+                                                        : QDI_MODE_NO_OVERLAP,
+                                 &x, &err));
+    else if (qd_str_is(t, "ior"))
+        OK(qdi_intervals_or(&B, list, n, &x, &err));
+    else if (qd_str_is(t, "iext"))
+        OK(qdi_intervals_extend(&B, list[0], (uint32_t)a, &x, &err));
+    if (!f.p) return x;
+    while (!qd_str_is(f, filters[k])) k++;
+    OK(qdi_intervals_filter(&B, list[0], QD_PROX_HOLDS + k, list[1], &x, &err));
+    return x;
+}
+
+static qd_node *proximity(bool of_intervals)
+{
+    const qd_node *n;
+    B.arena = &A;
+    B.limits = QD_QUERY_LIMITS_DEFAULT;
+    const qd_prox *x = of_intervals ? intervals(next()) : spans(next());
+    OK(qdi_prox_node(&B, x, of_intervals, &n, &err));
+    return (qd_node *)(uintptr_t)n;
+}
+
 static qd_node *parse(void);
 
 static qd_node *parse_bool(void)
@@ -174,6 +269,8 @@ static qd_node *parse(void)
         q = qd_node_make(&A, QD_NATIVE_SYNONYM);
         q->u.synonym.field = QD_STR("body");
         q->u.synonym.terms = words(&q->u.synonym.n);
+    } else if (qd_str_is(k, "sp") || qd_str_is(k, "iv")) {
+        q = proximity(qd_str_is(k, "iv"));
     } else if (qd_str_is(k, "const")) {
         q = qd_node_make(&A, QD_NATIVE_CONSTANT);
         q->u.child = parse();
