@@ -69,6 +69,10 @@ subtest 'executions' => sub {
     like(error($n->put('/_enrich/policy/empty/_execute')), qr/Enrich policy execution for \[empty\] failed/, 'a source without the field');
     $n->put('/_enrich/policy/wrong', {range => {indices => 'users', match_field => 'email', enrich_fields => 'x'}});
     like(error($n->put('/_enrich/policy/wrong/_execute')), qr/has type \[keyword\] which doesn't appear to be a range type/, 'a range of keywords');
+    $n->put('/nest', {mappings => {properties => {l => {type => 'nested', properties => {k => {type => 'keyword'}}}}}});
+    $n->put('/_enrich/policy/nest', {match => {indices => 'nest', match_field => 'l.k', enrich_fields => 'x'}});
+    like(error($n->put('/_enrich/policy/nest/_execute')), qr/Could not traverse mapping to field \[l.k\]/, 'a field of nested objects');
+    $n->delete('/_enrich/policy/nest');
     $n->put('/_enrich/policy/lost', {match => {indices => 'lost', match_field => 'email', enrich_fields => 'x'}});
     like(error($n->put('/_enrich/policy/lost/_execute')), qr/^404 index_not_found_exception no such index \[lost\]/, 'no source');
     is($n->get('/.enrich-lost*,.enrich-wrong*,.enrich-empty*/_settings?expand_wildcards=all')->{content}, '{}', 'no index stays of a failure');

@@ -54,7 +54,8 @@ void qdi_enrich_leave(qd_enrich *e, enrich_running *r)
 
 /* --- fields of the sources -------------------------------------------------------------------- */
 
-/* The mapping of a field with dots in its name; NULL: there is none. */
+/* The mapping of a field with dots in its name; NULL: there is none, or it lies in nested objects,
+ * of which a copy would be something else. */
 static const qd_json_node *field_of(const qd_json_node *mapping, qd_str name)
 {
     const qd_json_node *props = mapping ? qd_json_get(mapping, "properties") : NULL;
@@ -62,6 +63,8 @@ static const qd_json_node *field_of(const qd_json_node *mapping, qd_str name)
         ptrdiff_t dot = qd_str_find(rest, '.');
         const qd_json_node *f =
             qd_json_get_str(props, dot < 0 ? rest : qd_str_sub(rest, 0, (size_t)dot));
+        const qd_json_node *type = f ? qd_json_get(f, "type") : NULL;
+        if (type && qd_str_is(qd_json_text(type), "nested")) return NULL;
         if (dot < 0 || !f) return f;
         props = qd_json_get(f, "properties");
         rest = qd_str_sub(rest, (size_t)dot + 1, rest.n);

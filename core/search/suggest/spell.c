@@ -2,7 +2,7 @@
 #include "search/suggest/spell.h"
 #include "base/map.h"
 #include "base/utf8.h"
-#include "segment/automaton.h"
+#include "automaton/automaton.h"
 #include "segment/terms.h"
 #include <math.h>
 #include <stdlib.h>
