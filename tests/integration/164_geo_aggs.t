@@ -98,7 +98,7 @@ is_deeply(aggs({g => {geohash_grid => {field => 'p'}}, t => {geotile_grid => {fi
     {g => {buckets => []}, t => {buckets => []}, b => {}, c => {count => 0}}, 'of an unmapped field nothing');
 is(aggs({c => {geo_centroid => {field => 'p'}}}, 'g,none')->{c}{count}, scalar(map { @{ $_->{p} } } @docs), 'beside one of which there is something');
 is_deeply([sort keys %{ aggs({g => {geohash_grid => {field => 'p'}}, t => {geotile_grid => {field => 'p'}}, b => {geo_bounds => {field => 'p'}}, c => {geo_centroid => {field => 'p'}}}, 'g', 'typed_keys=true') }],
-    [qw(geo_bounds#b geo_centroid#c geohash_grid#g geotile_grid#t)], 'typed keys');
+    ['geo_bounds#b', 'geo_centroid#c', 'geohash_grid#g', 'geotile_grid#t'], 'typed keys');
 for my $case (
     [{geohash_grid => {field => 'p', precision => 13}}, qr/Invalid geohash aggregation precision of 13\. Must be between 1 and 12\./],
     [{geotile_grid => {field => 'p', precision => 30}}, qr/Invalid geotile_grid precision of 30\. Must be between 0 and 29\./],

@@ -34,13 +34,11 @@ static int read_filter(qd_request *q, explaining *x, qd_err *err)
 
 static int read_request(qd_request *q, explaining *x, qd_err *err)
 {
-    bool local;
     qd_str order = qd_param(q, "sortOrder"), field = qd_param(q, "sortField"),
            type = qd_param(q, "type");
     *x = (explaining){.all = !qd_param(q, "index").n, .wanted = qd_param(q, "queryString")};
     int rc = qd_param_bool(q, "show_policy", false, &x->policy, err);
     if (!rc) rc = qd_param_bool(q, "validate_action", false, &x->validate, err);
-    if (!rc) rc = qd_param_bool(q, "local", false, &local, err);
     if (!rc) rc = qd_param_i64(q, "size", SHOWN, &x->size, err);
     if (!rc) rc = qd_param_i64(q, "from", 0, &x->from, err);
     if (!rc && (x->size < 0 || x->from < 0))

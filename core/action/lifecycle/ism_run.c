@@ -139,6 +139,7 @@ static bool begin(looking *k, const qd_state *s, qd_str id)
     int rc = qdi_ism_policy_get(s, k->arena, id, &p, NULL);
     if (rc) {
         k->r->policy_id = id;
+        k->r->state = k->r->transition_to = k->r->action = (qd_str){NULL, 0};
         if (!k->r->policy_failed || k->r->seq_no < 0 || k->r->policy)
             give_up(k, qd_arena_printf(k->arena, "Fail to load policy: %.*s", QD_STR_ARG(id)));
         k->r->policy = NULL;
@@ -335,6 +336,7 @@ static void care_for(struct qd_lifecycle *l, const qd_index_meta *was, ism_recor
     qd_err err;
     bool gone = false;
     looking k = {.l = l, .arena = arena, .r = r};
+    qd_str began = r->state; /* states that lead to each other without conditions go round once */
     for (uint32_t i = 0; i < STEPS_MAX; i++) {
         lc_outcome outcome = LC_WAITS;
         qd_state *s = qd_cluster_state(l->a->cluster);
@@ -349,7 +351,8 @@ static void care_for(struct qd_lifecycle *l, const qd_index_meta *was, ism_recor
         if (more) more = step(&k, s, m, &outcome);
         qd_state_unref(s);
         gone = !m || outcome == LC_GONE;
-        if (!more) break;
+        if (!began.n) began = r->state;
+        if (!more || (r->transition_to.n && qd_str_eq(r->transition_to, began))) break;
     }
     if (gone) qdi_ism_record_delete(l->a, arena, r->uuid);
     if (gone || !r->changed) return;
