@@ -229,7 +229,7 @@ refused(collapse('hidden', inner_hits => { name => 'x' }), qr/^cannot expand `in
 is(search(collapse('hidden'))->{hits}{hits}[0]{fields}{hidden} ? 1 : 0, 1, 'which groups need not have');
 refused(collapse('who'), qr/^cannot use `collapse` in a scroll context$/, 'scroll', '?scroll=1m');
 refused({ %{ collapse('who') }, rescore => { query => { rescore_query => { match_all => {} } } } }, qr/`?rescore/, 'rescore');
-refused('{"collapse":{"field":"who"},"rescore":{"window_size":1}}', qr/^cannot use `collapse` in conjunction with `rescore`$/, 'rescore behind it');
+refused('{"collapse":{"field":"who"},"rescore":{"window_size":1,"query":{"rescore_query":{"match_all":{}}}}}', qr/^cannot use `collapse` in conjunction with `rescore`$/, 'rescore behind it');
 my $same = qr/^Cannot use \[collapse\] in conjunction with \[search_after\] unless the search is sorted on the same field. Multiple sort fields are not allowed\.$/;
 refused({ %{ collapse('who') }, sort => ['rank'], search_after => [1] }, $same, 'search_after by another field');
 refused({ %{ collapse('who') }, sort => [ 'who', 'rank' ], search_after => [ 'a', 1 ] }, $same, 'search_after by two');

@@ -293,7 +293,6 @@ subtest 'refused' => sub {
         [ { field => 'nope', query_vector => [ 1, 2, 3 ], %k }, qr/field \[nope\] does not exist in the mapping/ ],
         [ { field => 't', query_vector => [ 1, 2, 3 ], %k }, qr/\[knn\] queries are only supported on \[dense_vector\]/ ],
         [ { field => 'i', query_vector => [ 1, 2, 3 ], %k }, qr/must have \[index\] set to \[true\]/ ],
-        [ { field => 's.v', query_vector => [ 1, 2, 3 ], %k }, qr/nested objects is not supported/ ],
         [ { field => 'f', query_vector => [ 1, 2, 3 ], k => 0 }, qr/\[k\] must be greater than 0/ ],
         [ { field => 'f', query_vector => [ 1, 2, 3 ], k => 5, num_candidates => 4 }, qr/\[num_candidates\] cannot be less than \[k\]/ ],
         [ { field => 'f', query_vector => [ 1, 2, 3 ], k => 5, num_candidates => 10001 }, qr/\[num_candidates\] cannot exceed \[10000\]/ ],

@@ -57,7 +57,7 @@ static float score_of(const rank_node *node, const entry *e, uint32_t n, float *
     if (node->kind == RANK_COMBINED) {
         memset(scores, 0, node->n * sizeof *scores);
         for (uint32_t i = 0; i < n; i++) scores[e[i].list] = e[i].d.score;
-        return qdi_rank_mean(node->mean, scores, node->weights, node->n);
+        return qdi_rank_sound(qdi_rank_mean(node->mean, scores, node->weights, node->n));
     }
     for (uint32_t i = 0; i < n; i++) {
         float w = node->weights ? node->weights[e[i].list] : 1, s = e[i].d.score;
@@ -66,7 +66,7 @@ static float score_of(const rank_node *node, const entry *e, uint32_t n, float *
         else
             sum += w * (isnan(s) ? 0 : s);
     }
-    return sum;
+    return qdi_rank_sound(sum);
 }
 
 /* All hits of the lists, normalized, in the order of documents. */

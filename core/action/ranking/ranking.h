@@ -157,6 +157,8 @@ int qdi_rank_fuse(const rank_plan *p, const rank_list *leaves, rank_extra_fn ext
                   qd_arena *a, rank_list *out, qd_err *err);
 /* The score of a hit of a window: `matches`: the rescorer's query matches it. */
 float qdi_rank_rescored(const rank_rescore *s, float first, bool matches, float second);
+/* A score that has an order among others: huge in place of infinite, 0 in place of no number. */
+float qdi_rank_sound(float score);
 /* Replaces the scores of a list by normalized ones. */
 void qdi_rank_normalize(rank_norm how, rank_doc *at, uint32_t n);
 /* The mean of n scores, 0 of lists without the hit; weights NULL: all the same. */

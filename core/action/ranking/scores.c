@@ -94,10 +94,14 @@ float qdi_rank_mean(rank_mean how, const float *scores, const float *weights, ui
     return (float)(how == RANK_MEAN_GEOMETRIC ? exp(sum / all) : sum / all);
 }
 
-float qdi_rank_rescored(const rank_rescore *s, float first, bool matches, float second)
+float qdi_rank_sound(float score)
 {
-    float a = first * s->query_weight, b = second * s->weight;
-    if (!matches) return a;
+    if (isnan(score)) return 0;
+    return score > FLT_MAX ? FLT_MAX : score < -FLT_MAX ? -FLT_MAX : score;
+}
+
+static float joined(const rank_rescore *s, float a, float b)
+{
     switch (s->mode) {
     case RANK_MODE_MULTIPLY:
         return a * b;
@@ -110,4 +114,10 @@ float qdi_rank_rescored(const rank_rescore *s, float first, bool matches, float 
     default:
         return a + b;
     }
+}
+
+float qdi_rank_rescored(const rank_rescore *s, float first, bool matches, float second)
+{
+    float a = first * s->query_weight;
+    return qdi_rank_sound(matches ? joined(s, a, second * s->weight) : a);
 }

@@ -126,6 +126,26 @@ static void a_combined_list_is_rescored(void **state)
     assert_float_equal(out.at[1].score, 2 * 9, 1e-6f);
 }
 
+static void scores_stay_numbers(void **state)
+{
+    (void)state;
+    rank_rescore s = {.weight = 3e38f, .query_weight = 3e38f, .mode = RANK_MODE_MULTIPLY};
+    assert_true(isfinite(qdi_rank_rescored(&s, 9, true, -9)));
+    s = (rank_rescore){.weight = -3e38f, .query_weight = 3e38f};
+    assert_float_equal(qdi_rank_rescored(&s, 9, true, 9), 0, 0); /* infinite both ways */
+    int rc;
+    rank_plan *p =
+        plan_of("{\"linear\":{\"retrievers\":[{\"weight\":3e38,\"retriever\":{\"standard\":{}}"
+                "},{\"weight\":3e38,\"retriever\":{\"standard\":{}}}]}}",
+                &rc, NULL);
+    assert_int_equal(rc, 0);
+    rank_list lists[] = {list_of(2, (const uint32_t[]){1, 2}, (const float[]){9, 8}),
+                         list_of(2, (const uint32_t[]){2, 1}, (const float[]){-9, -8})},
+              out;
+    assert_int_equal(qdi_rank_fuse(p, lists, no_extra, NULL, &arena, &out, NULL), 0);
+    assert_true(isfinite(out.at[0].score) && isfinite(out.at[1].score));
+}
+
 static void depth_and_number_have_bounds(void **state)
 {
     (void)state;
@@ -160,6 +180,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scores_are_normalized, setup, teardown),
         cmocka_unit_test_setup_teardown(means_leave_out_what_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_combined_list_is_rescored, setup, teardown),
+        cmocka_unit_test_setup_teardown(scores_stay_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(depth_and_number_have_bounds, setup, teardown),
     };
     return unit_run(tests);
