@@ -469,13 +469,13 @@ static void settle(qd_graph_build *b, uint32_t entry)
     b->h.entry = place;
 }
 
-int qd_graph_build_link(qd_graph_build *b, int (*poll)(void *arg), void *arg, qd_err *err)
+int qd_graph_build_link(qd_graph_build *b, int (*stop)(void *arg), void *arg, qd_err *err)
 {
     uint32_t entry = 0;
     if (!b->linked) return 0;
     if (make_lists(b)) return no_memory(err);
     for (uint32_t i = 1; i < b->n; i++) {
-        int rc = i % POLL_ROWS == 0 ? poll(arg) : 0;
+        int rc = i % POLL_ROWS == 0 ? stop(arg) : 0;
         if (rc) return rc;
         insert(b, i, &entry);
     }
