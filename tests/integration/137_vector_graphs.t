@@ -239,6 +239,7 @@ subtest 'refused' => sub {
         [ { %o, method => { name => 'hnsw', engine => 'jvector' } }, qr/the engines are \[lucene, faiss, nmslib\]/ ],
         [ { %o, method => { name => 'hnsw', parameters => { nlist => 4 } } }, qr/\[nlist\] on field/ ],
         [ { %o, method => { name => 'hnsw', parameters => { encoder => { name => 'pq' } } } }, qr/the encoders are \[flat\], \[sq\]/ ],
+        [ { %o, method => { name => 'hnsw', parameters => { encoder => { name => 'sq', parameters => [] } } } }, qr/\[encoder\] of field \[v\]/ ],
         [ { %o, method => { name => 'hnsw', space_type => 'l2' }, space_type => 'innerproduct' }, qr/two different \[space_type\]/ ],
         [ { %o, method => {} }, qr/name needs to be set/ ],
         [ { %o, mode => 'fast' }, qr/Supported values are \[in_memory, on_disk\], but got \[fast\]/ ],
