@@ -173,7 +173,7 @@ static int32_t without_graph(const qd_graph_head *asked, qd_graph_build **g, qd_
                              int32_t rc, qd_err *err)
 {
     if (rc == QD_E_NOMEM || rc == QD_E_BREAKER) {
-        qd_log_warn("vectors", "a segment is written without a graph of its vectors: %s",
+        qd_log_warn("engine", "a segment is written without a graph of its vectors: %s",
                     qd_err_reason(err));
         qd_err_fini(err);
         *h = *asked;

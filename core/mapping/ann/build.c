@@ -138,6 +138,26 @@ static int make_codes(qd_graph_build *b)
     return b->codes ? 0 : QD_E_NOMEM;
 }
 
+/* Bytes that linking holds, about. */
+static uint64_t bytes_for(const qd_graph_build *b)
+{
+    uint64_t lists = (3ul * b->h.m + 2 + 3) * sizeof(uint32_t);
+    uint64_t codes = b->h.coded ? qd_coding_stride(b->h.bits, b->dims) : 0;
+    return b->n * (sizeof(point) + (floats(b) ? b->dims : b->row) + 8 + lists + codes);
+}
+
+/* A graph takes no more than half of what the node may have. */
+static int check_memory(const qd_graph_build *b, qd_err *err)
+{
+    int64_t limit = atomic_load(&qd_account_root.limit);
+    uint64_t want = b->linked ? bytes_for(b) : 0;
+    if (limit <= 0 || want <= (uint64_t)limit / 2) return 0;
+    return qd_err_set(err, QD_E_NOMEM,
+                      "a graph of %u vectors needs %llu bytes, more than half of the node's memory "
+                      "limit [%lld]",
+                      b->n, (unsigned long long)want, (long long)limit);
+}
+
 int qd_graph_build_make(const qd_graph_head *h, uint32_t dims, uint32_t element, uint32_t rows,
                         qd_account *account, qd_graph_build **out, qd_err *err)
 {
@@ -156,12 +176,13 @@ int qd_graph_build_make(const qd_graph_head *h, uint32_t dims, uint32_t element,
     b->m = h->m;
     b->account = account;
     b->kern = qd_vec_get();
-    if (qd_graph_build_wants(b) && make_codes(b)) {
+    int rc = check_memory(b, err);
+    if (!rc && qd_graph_build_wants(b) && make_codes(b)) rc = no_memory(err);
+    if (rc)
         qd_graph_build_free(b);
-        return no_memory(err);
-    }
-    *out = b;
-    return 0;
+    else
+        *out = b;
+    return rc;
 }
 
 bool qd_graph_build_wants(const qd_graph_build *b)
@@ -469,13 +490,13 @@ static void settle(qd_graph_build *b, uint32_t entry)
     b->h.entry = place;
 }
 
-int qd_graph_build_link(qd_graph_build *b, int (*poll)(void *arg), void *arg, qd_err *err)
+int qd_graph_build_link(qd_graph_build *b, int (*stop)(void *arg), void *arg, qd_err *err)
 {
     uint32_t entry = 0;
     if (!b->linked) return 0;
     if (make_lists(b)) return no_memory(err);
     for (uint32_t i = 1; i < b->n; i++) {
-        int rc = i % POLL_ROWS == 0 ? poll(arg) : 0;
+        int rc = i % POLL_ROWS == 0 ? stop(arg) : 0;
         if (rc) return rc;
         insert(b, i, &entry);
     }

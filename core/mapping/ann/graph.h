@@ -69,18 +69,21 @@ bool qd_graph_build_wants(const qd_graph_build *b);
 void qd_graph_build_mean(qd_graph_build *b, const char *rows, const char *lengths, uint32_t n);
 /* ... then all again for codes. */
 void qd_graph_build_encode(qd_graph_build *b, const char *rows, const char *lengths, uint32_t n);
-/* Makes the graph; poll is called between steps, and its error ends the work. [worker] */
+/* Makes the graph; stop is called between steps, and its error ends the work. [worker] */
 QD_MUST_CHECK
-int qd_graph_build_link(qd_graph_build *b, int (*poll)(void *arg), void *arg, qd_err *err);
+int qd_graph_build_link(qd_graph_build *b, int (*stop)(void *arg), void *arg, qd_err *err);
 /* The head as it is to be written. */
 const qd_graph_head *qd_graph_build_head(const qd_graph_build *b);
 /* Writes what follows rows that end at rows_end. [worker] */
 QD_MUST_CHECK
 int qd_graph_build_write(const qd_graph_build *b, uint64_t rows_end, const qd_part_sink *sink,
                          qd_err *err);
+/* Frees it; NULL is fine. */
 void qd_graph_build_free(qd_graph_build *b);
 
 /* --- searching --- */
+
+#define QD_GRAPH_BATCH 1024u /* rows that are measured at once */
 
 /* How near a row is, by its code or itself; greater is nearer. */
 typedef struct qd_near {
@@ -118,15 +121,13 @@ typedef struct qd_graph_query {
 QD_MUST_CHECK
 int qd_graph_query_make(const qd_graph *g, const void *row, float length, qd_arena *arena,
                         qd_graph_query *out, qd_err *err);
-/* How near rows at[0..n) are, n at most QD_GRAPH_BATCH; at is checked to lie below g->n. [worker]
- */
-#define QD_GRAPH_BATCH 1024u
+/* How near rows at[0..n), which lie below g->n, are; n at most QD_GRAPH_BATCH. [worker] */
 void qd_graph_near(const qd_graph *g, const qd_graph_query *q, const uint32_t *at, uint32_t n,
                    float *out);
-/* Walks to the ef nearest rows, best first, in arena. *visited: how many were measured. poll as
+/* Walks to the ef nearest rows, best first, in arena. *visited: how many were measured. stop as
  * above. [worker] QD_E_NOMEM, QD_E_CORRUPT, QD_E_CANCELLED, QD_E_TIMEOUT. */
 QD_MUST_CHECK
-int qd_graph_walk(const qd_graph *g, const qd_graph_query *q, uint32_t ef, int (*poll)(void *arg),
+int qd_graph_walk(const qd_graph *g, const qd_graph_query *q, uint32_t ef, int (*stop)(void *arg),
                   void *arg, qd_arena *arena, const qd_near **out, uint32_t *n, uint64_t *visited,
                   qd_err *err);
 /* Reads lists whole and checks every number of them. [worker] QD_E_CORRUPT. */

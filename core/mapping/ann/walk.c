@@ -169,7 +169,7 @@ static int expand(walk *w, uint32_t row, qd_err *err)
     return 0;
 }
 
-static int walk_all(walk *w, int (*poll)(void *arg), void *arg, qd_err *err)
+static int walk_all(walk *w, int (*stop)(void *arg), void *arg, qd_err *err)
 {
     uint32_t row = 0, steps = 0;
     int rc = enter(w, &row, err);
@@ -179,13 +179,13 @@ static int walk_all(walk *w, int (*poll)(void *arg), void *arg, qd_err *err)
     w->visited++;
     pool_push(&w->pool, w->nears[0], row);
     while (!rc && pool_take(&w->pool, &row)) {
-        if (++steps % POLL_STEPS == 0) rc = poll(arg);
+        if (++steps % POLL_STEPS == 0) rc = stop(arg);
         if (!rc) rc = expand(w, row, err);
     }
     return rc;
 }
 
-int qd_graph_walk(const qd_graph *g, const qd_graph_query *q, uint32_t ef, int (*poll)(void *arg),
+int qd_graph_walk(const qd_graph *g, const qd_graph_query *q, uint32_t ef, int (*stop)(void *arg),
                   void *arg, qd_arena *arena, const qd_near **out, uint32_t *n, uint64_t *visited,
                   qd_err *err)
 {
@@ -201,7 +201,7 @@ int qd_graph_walk(const qd_graph *g, const qd_graph_query *q, uint32_t ef, int (
     w->pool.at = qd_arena_alloc(arena, (ef + 1ul) * sizeof *w->pool.at);
     w->pool.cap = ef;
     if (!w->seen || !w->pool.at) return qd_err_nomem(err, "knn search");
-    int rc = walk_all(w, poll, arg, err);
+    int rc = walk_all(w, stop, arg, err);
     if (rc) return rc;
     for (uint32_t i = 0; i < w->pool.n; i++) w->pool.at[i].row &= ~POOL_DONE;
     *out = w->pool.at;

@@ -183,7 +183,7 @@ static int read_encoder(const qd_field *f, qd_vector_field *v, const qd_json_nod
     qd_str name = qd_json_text(qd_json_get(n, "name"));
     uint32_t given = 0;
     int rc = 0;
-    if (!name.p) return bad(err, f, "encoder");
+    if (!name.p || (p && p->type != QD_JSON_T_OBJECT)) return bad(err, f, "encoder");
     if (bits) rc = read_whole(bits, f, "bits", 1, 16, &given, err);
     if (rc) return rc;
     if (qd_str_is(name, "flat") && !p) return 0;

@@ -362,6 +362,8 @@ static void choose_candidates(const knn_query *q, const qd_vector_field *v, qd_n
     if (!(by > 0) && !q->has_oversample && v->bits && v->bits < 7 && rescored < given)
         rescored = given; /* what short codes lose, the vectors of all candidates give back */
     if (!v->bits || rescored < n->k) rescored = n->k;
+    if (q->has_candidates && !q->has_oversample && !(by > 0) && !q->opensearch && rescored > given)
+        rescored = given;
     n->rescored = rescored < CANDIDATES_MAX ? (uint32_t)rescored : CANDIDATES_MAX;
     if (given < n->rescored) given = n->rescored;
     n->candidates = given < CANDIDATES_MAX ? given : CANDIDATES_MAX;

@@ -29,7 +29,7 @@ typedef struct leafing {
     qd_arena *arena;
 } leafing;
 
-static int poll(void *arg)
+static int stop(void *arg)
 {
     const qdi_finding *f = arg;
     return f->p->o.task ? qd_task_poll(f->p->o.task) : 0;
@@ -129,7 +129,7 @@ static int scan_codes(leafing *l, uint32_t most, const qd_near **out, uint32_t *
     if (!s.at) return qd_err_nomem(err, "knn search");
     int rc = 0;
     while (!rc && (k = next_rows(l, &from, rows))) {
-        rc = poll(l->f);
+        rc = stop(l->f);
         if (rc) break;
         qd_graph_near(&l->g, &l->q, rows, k, near);
         sift(&s, rows, near, k);
@@ -154,7 +154,7 @@ static int walk_graph(leafing *l, uint32_t steps, const qd_near **out, uint32_t 
 {
     const qd_near *found;
     uint32_t all = 0, k = 0;
-    int rc = qd_graph_walk(&l->g, &l->q, steps, poll, l->f, l->arena, &found, &all,
+    int rc = qd_graph_walk(&l->g, &l->q, steps, stop, l->f, l->arena, &found, &all,
                            &l->f->counts.measured, err);
     if (rc) return rc;
     *out = found;
