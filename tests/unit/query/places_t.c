@@ -28,7 +28,7 @@ static void spans(void **state)
         {"{'field_masking_span':{'query':{'span_term':{'en':'a'}},'field':'title'}}", "title:a"},
     };
     (void)state;
-    cases_of(cases, QD_COUNT_OF(cases));
+    query_cases(cases, QD_COUNT_OF(cases));
 }
 
 static void intervals(void **state)
@@ -45,12 +45,12 @@ static void intervals(void **state)
         {I("{'all_of':{'ordered':true,'max_gaps':0,'intervals':[" M(
              "a") ",{'any_of':{'intervals':[" M("b") ",{'match':{'query':'c "
                                                      "d','ordered':true}}]}}]}}"),
-         "title:or(BLOCK(a,b),BLOCK(a,ORDERED(c,d)))"},
+         "title:or(BLOCK(a,ORDERED(c,d)),BLOCK(a,b))"},
         {I("{'match':{'query':'a','filter':{'before':" M("b") "}}}"), "title:BEFORE(a,b)"},
         {I("{'match':{'query':''}}"), "MatchNoDocsQuery(\"\")"},
     };
     (void)state;
-    cases_of(cases, QD_COUNT_OF(cases));
+    query_cases(cases, QD_COUNT_OF(cases));
 }
 
 int main(void)
