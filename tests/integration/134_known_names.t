@@ -42,7 +42,7 @@ for my $kind (sort keys %of) {
     unlike(reason($r), qr/not supported by this version/, "$kind: a name that nobody knows is unknown");
 }
 for (['GET', '/_ml/anomaly_detectors/x', 'ml.get_jobs'], ['POST', '/a/_graph/explore', 'graph.explore'], ['PUT', '/_watcher/watch/w', 'watcher.put_watch'],
-    ['POST', '/_sql', 'sql.query'], ['GET', '/_rank_eval', 'rank_eval'], ['PUT', '/_transform/t', 'transform.put_transform']) {
+    ['POST', '/_sql', 'sql.query'], ['GET', '/_ssl/certificates', 'ssl.certificates'], ['PUT', '/_transform/t', 'transform.put_transform']) {
     my ($method, $path, $name) = @$_;
     my $r = $n->request($method, $path, $method eq 'GET' ? undef : {});
     is($r->{status}, 400, "$method $path");

@@ -37,7 +37,7 @@ static bool may_keep(const search_run *x)
 {
     const search_request *r = x->r;
     if (!x->a->request_cache || !x->nshards || r->size != 0 || r->dfs || r->profile || x->scroll ||
-        r->pit.n) {
+        r->pit.n || r->lookups) { /* a document that is looked up may change by itself */
         return false;
     }
     for (uint32_t i = 0; i < x->nindices; i++) {

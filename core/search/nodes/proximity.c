@@ -426,8 +426,8 @@ static qd_explanation *explain(qdi_explaining *x, const qd_node *n, float boost,
                                float value)
 {
     if (!match) return qdi_explain_make(x, false, 0, QD_STR("no matching spans or intervals"));
-    return qdi_explain_constant(x, n, match, value, false);
     (void)boost;
+    return qdi_explain_make(x, true, value, qdi_explain_describe(x, n));
 }
 
 const qd_node_type qdi_node_proximity = {.name = "proximity",
