@@ -136,17 +136,13 @@ static int fuzzy_options(qdi_builder *b, const qdi_pattern *p, qd_node *n, const
 }
 
 /* Without an index the entries of the column's dictionary are tested. */
-static int by_column(qdi_builder *b, const qdi_field *f, const qd_node *pattern,
+static int by_column(qdi_builder *b, const qdi_field *f, const qd_node_pattern *pattern,
                      const qd_node **out, qd_err *err)
 {
-    if (pattern->kind != QD_NATIVE_PATTERN) { /* the word itself */
-        qd_query_value v = {pattern->u.term.term, true};
-        return qdi_field_term(b, f, v, false, out, err);
-    }
     qd_node *check = qdi_query_node(b, QD_NATIVE_CHECK, err);
     if (!check) return QD_E_NOMEM;
     check->u.check.field = f->name;
-    check->u.check.pattern = &pattern->u.pattern;
+    check->u.check.pattern = pattern;
     *out = check;
     return 0;
 }
@@ -193,7 +189,11 @@ int qdi_field_pattern(qdi_builder *b, const qdi_field *f, const qdi_pattern *p, 
     if (!rc && f->f && f->f->slice.n)
         rc = qdi_field_keyed(b, f, n->u.pattern.text, &n->u.pattern.text, err);
     if (!rc && p->kind == QD_PATTERN_FUZZY) rc = fuzzy_options(b, p, n, out, err);
-    if (!rc && f->f && !f->f->indexed && !f->f->grams) return by_column(b, f, *out, out, err);
+    if (!rc && f->f && !f->f->indexed && !f->f->grams) {
+        qd_query_value word = {n->u.pattern.text, true}; /* all that is left of a fuzzy one */
+        return *out == n ? by_column(b, f, &n->u.pattern, out, err)
+                         : qdi_field_term(b, f, word, false, out, err);
+    }
     if (!rc && f->f && f->f->phrases_apart) rc = qdi_constant_score(b, *out, out, err);
     return rc || !f->f || !f->f->grams ? rc : qdi_grams_pattern(b, f, &n->u.pattern, out, err);
 }

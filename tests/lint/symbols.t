@@ -41,7 +41,7 @@ my $pure = qr/^(?:_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__tls_get_addr|__errno_
     |__(?:mem|st|str|v?s?n?print|f)\w*_chk|__isoc99_sscanf
     |mem\w+|bcmp|str(?!error$|tok|cpy|cat|dup|ftime|toul|tol|tod|tof)\w+|v?snprintf|qsort|qsort_r|bsearch|abs|labs
     |(?:f?(?:abs|min|max|mod|dim|ma)|ceil|floor|round|ll?round|trunc|rint|ll?rint|nearbyint|sqrt|cbrt|pow|exp|exp2|expm1
-       |log|log2|log10|log1p|sincos|sin|cos|tan|sinh|cosh|tanh|asin|acos|atan|atan2|hypot|ldexp|frexp|modf|nextafter|scalbn|copysign)f?
+       |log|log2|log10|log1p|sincos|sin|cos|tan|sinh|cosh|tanh|asin|acos|atan|atan2|asinh|acosh|atanh|hypot|ldexp|frexp|modf|nextafter|scalbn|copysign)f?
     |pthread_(?:mutex|rwlock)_(?:try\w+|unlock)|gmtime_r|timegm|gnu_get_libc_version
     |ZSTD_\w+|ZDICT_\w+|XXH\w+|SHA256\w*|EVP_\w+|deflate\w*|inflate\w*|crc32\w*|adler32\w*|http_\w+|yaml_\w+|json_\w+
     |u(?:_|cal|regex|text|brk|norm2|char|case|loc|scnv)\w*_72|sb_stemmer_\w+|pcre2_\w+|psl_\w+|gcov_\w+|__gcov\w*

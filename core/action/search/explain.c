@@ -110,6 +110,7 @@ static int explain_in(search_run *x, search_shard *s, qd_response *r, qd_err *er
     if (!s->shard) return qd_err_set(err, QD_E_NO_SHARD, "the shard is not on this node");
     rc = qd_shard_searcher(s->shard, &s->searcher, err);
     if (!rc) rc = qdi_search_runtime_open(s, err);
+    if (!rc) qd_runtime_task(s->searcher, x->task);
     if (!rc) rc = find(x, s, qd_param(q, "id"), &found, &doc, err);
     const qd_node *root = s->index->query.root;
     if (!rc && s->index->nfilters) {

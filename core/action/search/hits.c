@@ -298,6 +298,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     for (uint32_t i = 0; i < h->n; i++) docs[i] = h->hits[i].doc;
     uint64_t begun = h->x ? qd_env_mono_ns(h->x->a->env) : 0;
     int rc = qdi_hits_narrow(h, docs, err);
+    qd_runtime_task(h->searcher, h->task);
     if (!rc) rc = resolve_columns(h, err);
     qd_fetch_options o = {
         .source = source_wanted(s) || s->nfields || s->highlight || s->nstored ||
@@ -317,7 +318,9 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
     if (!rc) count_fetch(h, begun);
     if (!rc) rc = fetch_matched(h, err);
-    return rc ? rc : qd_runtime_status(h->searcher, err);
+    if (!rc) rc = qd_runtime_status(h->searcher, err);
+    qd_runtime_task(h->searcher, NULL);
+    return rc;
 }
 
 /* --- one hit --- */

@@ -546,9 +546,11 @@ void qdi_search_shard_run(search_run *x, search_shard *s)
         int64_t plane = qd_cluster_stale_ms(x->a->cluster);
         if (plane > s->stale_ms) s->stale_ms = plane;
     }
+    if (!s->rc) qd_runtime_task(s->searcher, x->task);
     if (!s->rc) s->rc = counted_query(x, s);
     if (!s->rc) s->rc = qd_runtime_status(s->searcher, &s->err);
     if (!s->rc) s->rc = suggest(x, s);
+    if (s->searcher) qd_runtime_task(s->searcher, NULL); /* a context outlives it */
     qd_fiber_task_set(before);
     if (s->rc == QD_E_TIMEOUT && x->r->timeout_ms) { /* what there is by now is the answer */
         s->rc = 0;

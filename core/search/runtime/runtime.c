@@ -6,7 +6,7 @@
  * with the runtime, and whoever asked looks at it at the end.
  */
 #include "query/runtime.h"
-#include "runtime/fiber.h"
+#include "runtime/task.h"
 #include "search/runtime/runtime_int.h"
 #include "search/script_doc.h"
 #include "segment/live.h"
@@ -48,6 +48,7 @@ struct qd_runtime {
     part *parts;                  /* by leaf */
     qd_str deep[DEEP_MAX];        /* definitions under way, outermost first */
     uint32_t ndeep;
+    struct qd_task *task;
     int rc;
     qd_err err;
 };
@@ -118,7 +119,7 @@ static int run_script(making *m, uint32_t doc)
 static int one(void *arg, uint32_t doc, qd_str source)
 {
     making *m = arg;
-    int rc = m->seen++ % TICK ? 0 : qd_task_poll(qd_fiber_task());
+    int rc = m->seen++ % TICK ? 0 : qd_task_poll(m->r->task);
     if (m->r->rc) return m->r->rc; /* of a field that the script reads */
     if (rc || !qd_live_has(m->p->base->live, doc)) return rc;
     qdi_runtime_begin(&m->sink, doc);
@@ -165,7 +166,7 @@ static int scripts(making *m)
             uint32_t doc = m->r->narrow ? m->p->docs[at] : at;
             if (qd_live_has(m->p->base->live, doc)) docs[k++] = doc;
         }
-        rc = qd_task_poll(qd_fiber_task());
+        rc = qd_task_poll(m->r->task);
         if (rc || !k || block(m, docs, k, &rc)) continue;
         for (uint32_t i = 0; i < k && !rc; i++) rc = one(m, docs[i], (qd_str){NULL, 0});
     }
@@ -391,6 +392,12 @@ int qd_runtime_narrow(qd_searcher *s, const uint32_t *docs, uint32_t n, qd_searc
         p->docs[p->ndocs++] = last - l->base; /* at or before i: in place */
     }
     return searcher_make(r, out, err);
+}
+
+void qd_runtime_task(qd_searcher *s, struct qd_task *task)
+{
+    qd_runtime *r = qd_searcher_owner(s);
+    if (r) r->task = task;
 }
 
 int qd_runtime_status(const qd_searcher *s, qd_err *err)

@@ -11,6 +11,8 @@
 #include "mapping/runtime/runtime.h"
 #include "search/searcher.h"
 
+struct qd_task;
+
 /* The runtime fields of mapping over base; *out has one reference. Columns are charged to the
  * leaves' account of fielddata. [any] QD_E_NOMEM. */
 QD_MUST_CHECK
@@ -21,6 +23,9 @@ int qd_runtime_searcher(qd_searcher *base, const qd_mapping *mapping, int64_t no
 QD_MUST_CHECK
 int qd_runtime_narrow(qd_searcher *s, const uint32_t *docs, uint32_t n, qd_searcher **out,
                       qd_err *err);
+/* The task whose end (cancelled, out of time) ends the making of columns of s; NULL: none. It lives
+ * until it is set anew. */
+void qd_runtime_task(qd_searcher *s, struct qd_task *task);
 /* Why a column could not be made: the answer that missed it does not count. 0: all could, or s has
  * no runtime fields. QD_E_TIMEOUT and QD_E_CANCELLED come without a text. */
 QD_MUST_CHECK
