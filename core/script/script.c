@@ -35,7 +35,8 @@ static struct {
     uint64_t compilations, evictions;
 } cache = {.lock = QD_MUTEX_INIT};
 
-const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache, NULL};
+const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache,
+                                                 &qd_script_knn, NULL};
 
 static const qd_script_context_info contexts[] = {
 #define QD_SCRIPT_CONTEXT(id, name, vars, result, emit, method) {name, vars, result, emit, method},

@@ -281,6 +281,7 @@ static void write_part(const char *name, const char *version, const char *licens
     qd_json_array(w);
     qd_json_array_end(w);
     qd_json_field_bool(w, "has_native_controller", false);
+    if (id->product == QDI_ES8 || id->product == QDI_ES9) qd_json_field_bool(w, "licensed", false);
 }
 
 /* What is built in here and a module elsewhere: clients look for it by name. */
@@ -293,11 +294,8 @@ static void write_module(const char *name, const qdi_identity *id, qd_json_write
 static void write_modules(const qdi_identity *id, qd_json_writer *w)
 {
     const char *module;
-    for (size_t l = 0; qd_script_langs[l]; l++) {
-        char name[64];
-        snprintf(name, sizeof name, "lang-%s", qd_script_langs[l]->name);
-        write_module(name, id, w);
-    }
+    for (size_t l = 0; qd_script_langs[l]; l++)
+        if (qd_script_langs[l]->module) write_module(qd_script_langs[l]->module, id, w);
     for (uint32_t i = 0; (module = qd_aggs_type_module(i)); i++)
         if (*module) write_module(module, id, w);
 }
