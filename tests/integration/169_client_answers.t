@@ -43,6 +43,16 @@ my $stream = $es->get('/_data_stream/s-a')->{json}{data_streams}[0];
 is($stream->{next_generation_managed_by}, 'Unmanaged', 'a data stream tells who manages its next index');
 ok($stream->{prefer_ilm} && !exists $stream->{settings}, 'and the rest that version 8 has');
 
+like($es->get('/_nodes/settings')->{content}, qr/"xpack":\{"installed":"true"\}/, '_nodes has attributes among the settings');
+$es->put('/_ingest/pipeline/p', { processors => [] });
+like($es->get('/_nodes/stats/ingest')->{content}, qr/"p":\{[^}]*"ingested_as_first_pipeline_in_bytes":0/, 'statistics of a pipeline');
+like($os->get('/_nodes/stats/fs')->{content}, qr/"data":\[\{"path":"[^"]+","mount":"/, 'data of fs have a mount');
+
+# --- versions of creations that say nothing ---
+my $bulk = $es->post('/_bulk', join '', map { qq({"create":{"_index":"c","_id":"$_->[0]","version":$_->[1]}}\n{}\n) } [1, -4], [2, -3]);
+is_deeply([ map { $_->{create}{status} } @{ $bulk->{json}{items} } ], [201, 201], 'a creation takes the versions that HLRC names');
+is($es->post('/_bulk', qq({"create":{"_index":"c","_id":"3","version":4}}\n{}\n))->{status}, 400, 'and no other');
+
 # --- require_alias ---
 my $r = $es->post('/_reindex?require_alias=true', { source => { index => 'd' }, dest => { index => 'e' } });
 is($r->{status}, 404, 'a reindex that requires an alias');

@@ -120,9 +120,12 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     /* strict decoders of clients need them */
     static const char *const of_clients[][2] = {{"cluster.election.strategy", "initial"},
                                                 {"http.type", "native"},
+                                                {"node.attr.xpack.installed", "true"},
                                                 {"transport.type", "native"}};
     qd_settings *all = NULL;
     const qd_actions *a = q->a;
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
     bool flat =
         qd_param_has(q, "flat_settings") && !qd_str_is(qd_param(q, "flat_settings"), "false");
     qd_json_key_c(w, "settings");
@@ -133,6 +136,7 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     for (size_t i = 0; i < QD_COUNT_OF(of_clients) && !rc; i++) {
         qd_str key = qd_str_c(of_clients[i][0]);
         if (qd_settings_get(all, key)) continue;
+        if (id.opensearch && qd_str_starts(key, QD_STR("node.attr."))) continue;
         rc = qd_settings_put(all, key, qd_str_c(of_clients[i][1]), NULL);
     }
     if (!rc) rc = qd_settings_put(all, QD_STR("node.name"), a->node_name, NULL);
