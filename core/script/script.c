@@ -37,7 +37,7 @@ static struct {
 } cache = {.lock = QD_MUTEX_INIT};
 
 const qd_script_lang *const qd_script_langs[] = {&qd_script_painless, &qd_script_mustache,
-                                                 &qd_script_expression, NULL};
+                                                 &qd_script_expression, &qd_script_knn, NULL};
 
 static const qd_script_context_info contexts[] = {
 #define QD_SCRIPT_CONTEXT(id, name, vars, result, emit, method) {name, vars, result, emit, method},

@@ -117,7 +117,8 @@ typedef struct qd_script_exec {
 struct qd_script_batch;
 typedef struct qd_script_lang {
     const char *name;
-    uint64_t contexts; /* bits of qd_script_context */
+    const char *module; /* the module that it is elsewhere, which clients look for; NULL: none */
+    uint64_t contexts;  /* bits of qd_script_context */
     /* The context in which a source is tried when it is stored for none; QD_SCRIPT_CONTEXTS: it is
      * not. */
     qd_script_context standard;

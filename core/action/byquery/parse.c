@@ -363,6 +363,18 @@ static int check(const bq_job *job, qd_err *err)
     return 0;
 }
 
+/* require_alias=true: the destination is there, as an alias, before the job begins. */
+static int check_alias(const qd_request *q, const bq_spec *s, qd_err *err)
+{
+    bool required;
+    int rc = qd_param_bool(q, "require_alias", false, &required, err);
+    if (rc || !required) return rc;
+    qd_state *now = qd_cluster_state(q->a->cluster);
+    bool there = qd_state_alias(now, s->dest) != NULL;
+    qd_state_unref(now);
+    return there ? 0 : qdi_index_not_there(s->dest, "require_alias", "an alias", err);
+}
+
 int qdi_bq_parse(bq_job *job, const qd_request *q, bq_kind kind, qd_err *err)
 {
     bq_spec *s = &job->spec;
@@ -387,5 +399,6 @@ int qdi_bq_parse(bq_job *job, const qd_request *q, bq_kind kind, qd_err *err)
     if (!rc) rc = max_docs_params(q, s, err); /* behind the body, as errors name them */
     if (!rc && s->remote) rc = qdi_bq_remote_check(job, err);
     if (!rc && s->remote) rc = qdi_bq_remote_redact(job, root, err);
+    if (!rc && kind == BQ_REINDEX) rc = check_alias(q, s, err);
     return rc ? rc : check(job, err);
 }

@@ -123,7 +123,65 @@ static void write_mappings(const qd_request *q, const qd_state *s, qd_json_write
         qd_json_key_c(w, "runtime_field_types"); /* there are none */
         qd_json_array(w);
         qd_json_array_end(w);
+        open_part(w, "source_modes");
+        if (s->n) qd_json_field_int(w, "stored", s->n);
+        qd_json_object_end(w);
     }
+    qd_json_object_end(w);
+}
+
+/* Nothing counts these, and elasticsearch-java reads no answer that lacks them. */
+static void write_uncounted(qd_json_writer *w)
+{
+    static const char *const vectors[] = {"dense_vector", "sparse_vector"};
+    static const char *const kinds[] = {"queries", "rescorers", "sections", "retrievers"};
+    for (size_t i = 0; i < QD_COUNT_OF(vectors); i++) {
+        open_part(w, vectors[i]);
+        qd_json_field_int(w, "value_count", 0);
+        qd_json_object_end(w);
+    }
+    open_part(w, "search");
+    qd_json_field_int(w, "total", 0);
+    for (size_t i = 0; i < QD_COUNT_OF(kinds); i++) {
+        open_part(w, kinds[i]);
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
+}
+
+/* There are no snapshots, and searches of other clusters are not counted. */
+static void write_elsewhere(qd_json_writer *w)
+{
+    static const char *const now[] = {"snapshots", "shard_snapshots", "snapshot_deletions",
+                                      "concurrent_operations", "cleanups"};
+    static const char *const numbers[] = {"total", "success", "skipped"};
+    static const char *const parts[] = {
+        "took",     "took_mrt_true", "took_mrt_false", "failure_reasons",
+        "features", "clients",       "clusters"};
+    open_part(w, "snapshots");
+    open_part(w, "current_counts");
+    for (size_t i = 0; i < QD_COUNT_OF(now); i++) qd_json_field_int(w, now[i], 0);
+    qd_json_object_end(w);
+    open_part(w, "repositories");
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+    open_part(w, "repositories");
+    qd_json_object_end(w);
+    open_part(w, "ccs");
+    open_part(w, "_search");
+    for (size_t i = 0; i < QD_COUNT_OF(numbers); i++) qd_json_field_int(w, numbers[i], 0);
+    qd_json_field_int(w, "remotes_per_search_max", 0);
+    qd_json_field_double(w, "remotes_per_search_avg", 0);
+    for (size_t i = 0; i < QD_COUNT_OF(parts); i++) {
+        open_part(w, parts[i]);
+        if (i < 3) {
+            qd_json_field_int(w, "max", 0);
+            qd_json_field_int(w, "avg", 0);
+            qd_json_field_int(w, "p90", 0);
+        }
+        qd_json_object_end(w);
+    }
+    qd_json_object_end(w);
     qd_json_object_end(w);
 }
 
@@ -131,6 +189,7 @@ static void write_indices(qd_request *q, const qdi_identity *id, const qd_state 
                           const copy_stats_list *f, qd_json_writer *w)
 {
     qdi_stats sum, docs = {0};
+    bool newer = id->product == QDI_ES8 || id->product == QDI_ES9;
     qdi_copy_stats_node(f, QD_STR(""), &sum);
     for (uint32_t i = 0; i < s->n; i++) {
         qdi_stats primaries, all;
@@ -149,6 +208,7 @@ static void write_indices(qd_request *q, const qdi_identity *id, const qd_state 
                        w);
     write_mappings(q, s, w);
     qdi_stats_analysis_write(q, s, w);
+    if (newer) write_uncounted(w);
     qd_json_object_end(w);
 }
 
@@ -178,6 +238,7 @@ int qdi_api_cluster_stats(qd_request *q, qd_response *r, qd_err *err)
         qd_json_field_c(&r->w, "status", qd_health_name(h.status));
         write_indices(q, &id, s, &f, &r->w);
         qdi_node_sums_write(q, &id, s, nodes, &r->w);
+        if (id.product == QDI_ES8 || id.product == QDI_ES9) write_elsewhere(&r->w);
         qd_json_object_end(&r->w);
     }
     qd_state_unref(s);

@@ -251,6 +251,26 @@ static void write_processes(const qd_request *q, const qdi_node_sums *x, qd_json
     qd_json_object_end(w);
 }
 
+/* Requests under way are in _nodes/stats; here Elasticsearch tells zeros, too. */
+static void write_pressure(qd_json_writer *w)
+{
+    static const char *const parts[] = {"current", "total"};
+    open_part(w, "indexing_pressure");
+    open_part(w, "memory");
+    for (size_t i = 0; i < QD_COUNT_OF(parts); i++) {
+        open_part(w, parts[i]);
+        qd_json_field_int(w, "combined_coordinating_and_primary_in_bytes", 0);
+        qd_json_field_int(w, "coordinating_in_bytes", 0);
+        qd_json_field_int(w, "primary_in_bytes", 0);
+        qd_json_field_int(w, "replica_in_bytes", 0);
+        qd_json_field_int(w, "all_in_bytes", 0);
+        qd_json_object_end(w);
+    }
+    qd_json_field_int(w, "limit_in_bytes", 0);
+    qd_json_object_end(w);
+    qd_json_object_end(w);
+}
+
 /* How the nodes are made, the same everywhere. */
 static void write_kinds(const qdi_identity *id, const qd_state *s, qd_json_writer *w)
 {
@@ -313,5 +333,6 @@ void qdi_node_sums_write(const qd_request *q, const qdi_identity *id, const qd_s
     for (uint32_t i = 0; i < x->plugins.n; i++) qd_json_raw_value(w, x->plugin[i]);
     qd_json_array_end(w);
     write_kinds(id, s, w);
+    if (id->product == QDI_ES8 || id->product == QDI_ES9) write_pressure(w);
     qd_json_object_end(w);
 }

@@ -387,6 +387,10 @@ bool qdi_has_types(qd_actions *a);
 /* "_type":"_doc" where the identity has types. */
 void qdi_type_write(qd_actions *a, qd_json_writer *w);
 
+/* place.c: index_not_found_exception of a name that is no what ("an alias"), as the flag wants it.
+ * [any] */
+int qdi_index_not_there(qd_str name, const char *flag, const char *what, qd_err *err);
+
 /* slow.c */
 /* The shortest time of an operation that is told; INT64_MAX: none is. [any] */
 int64_t qdi_slow_index_ns(const qd_values *v);

@@ -71,7 +71,7 @@ static int create_plain(doc_batch *b, qd_str name, qd_str given, qd_state **now,
 }
 
 /* No index, no alias, or (stream) no data stream has the name, and the request wants one. */
-static int not_there(qd_str name, const char *flag, const char *what, qd_err *err)
+int qdi_index_not_there(qd_str name, const char *flag, const char *what, qd_err *err)
 {
     int rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND,
                         "no such index [%.*s] and [%s] request flag is [true] and [%.*s] is not %s",
@@ -90,7 +90,7 @@ static int auto_create(doc_batch *b, const doc_item *i, qd_err *err)
     if (!rc) rc = qdi_cluster_block_check(b->a, QDI_BLOCK_METADATA_WRITE, err);
     if (!rc) rc = qdi_stream_wanted(b->state, b->arena, name, &stream, err);
     if (!rc && i->require_stream && !stream)
-        rc = not_there(name, "require_data_stream", "a data stream", err);
+        rc = qdi_index_not_there(name, "require_data_stream", "a data stream", err);
     if (!rc)
         rc = stream ? qdi_stream_create(b->a, b->arena, name, &now, err)
                     : create_plain(b, name, i->given, &now, err);
@@ -127,7 +127,7 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
                       qd_err *err)
 {
     if (i->require_alias && !qd_state_alias(b->state, i->index))
-        return not_there(i->index, "require_alias", "an alias", err);
+        return qdi_index_not_there(i->index, "require_alias", "an alias", err);
     bool known = qd_state_index(b->state, i->index) || qd_state_alias(b->state, i->index);
     /* a deletion makes no index but under external versioning */
     if (!known && !i->placed && (i->op != DOC_DELETE || i->version_type != QD_VERSION_INTERNAL)) {
@@ -137,7 +137,7 @@ static int find_index(doc_batch *b, doc_item *i, const qd_index_meta **out, qd_s
     int rc = qd_state_write_index(b->state, i->index, out, alias_routing, err);
     if (!rc && QD_UNLIKELY((*out)->place.stream.n) && !i->placed) rc = check_stream(i, *out, err);
     if (!rc && QD_UNLIKELY(i->require_stream) && !i->placed && !qd_state_stream_of(b->state, *out))
-        rc = not_there(i->index, "require_data_stream", "a data stream", err);
+        rc = qdi_index_not_there(i->index, "require_data_stream", "a data stream", err);
     if (rc || !i->placed || strcmp((*out)->uuid, i->index_uuid) == 0) return rc;
     /* deleted meanwhile, and another one has its name */
     rc = qd_err_set(err, QD_E_INDEX_NOT_FOUND, "no such index [%.*s]", QD_STR_ARG(i->index));

@@ -228,7 +228,7 @@ static void write_fields(const writing *x)
     if (open) qd_json_object_end(x->w);
 }
 
-static void write_caches(const writing *x, uint32_t wanted)
+static void write_caches(const writing *x, uint32_t wanted, bool newer)
 {
     if (wanted & QDI_SEC_WARMER) {
         begin(x, "warmer");
@@ -253,6 +253,11 @@ static void write_caches(const writing *x, uint32_t wanted)
         bytes(x, "memory_size", QDI_FIELDDATA_MEMORY);
         num(x, "evictions", QDI_FIELDDATA_EVICTIONS);
         write_fields(x);
+        if (newer) { /* building them is part of the searches that want them */
+            begin(x, "global_ordinals");
+            time_of(x, "build_time", -1);
+            end(x);
+        }
         end(x);
     }
     if (wanted & QDI_SEC_COMPLETION) {
@@ -351,7 +356,7 @@ void qdi_sections_write(const qd_request *q, const qdi_identity *id, const qdi_s
     if (wanted & QDI_SEC_SEARCH) write_search(&x);
     if (wanted & QDI_SEC_MERGE) write_merges(&x);
     write_refresh_flush(&x, wanted);
-    write_caches(&x, wanted);
+    write_caches(&x, wanted, newer);
     if (wanted & QDI_SEC_SEGMENTS) write_segments(&x);
     if (wanted & QDI_SEC_TRANSLOG) write_translog(&x);
     write_rest(&x, id, wanted);

@@ -1,5 +1,6 @@
 /* pipelines.c: see pipelines.h. */
 #include "action/ingest/pipelines.h"
+#include "action/api/admin_int.h"
 #include "action/script/script_int.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -205,7 +206,10 @@ void qdi_pipelines_stats_write(qd_actions *a, const qd_state *s, qd_json_writer 
 {
     static const qd_ingest_counts none;
     const qd_ingest_counts *t = a->pipelines ? &a->pipelines->total : &none;
+    qdi_identity of;
     qd_str id;
+    qdi_identity_get(a, &of);
+    bool newer = of.product == QDI_ES8 || of.product == QDI_ES9;
     qd_json_key_c(w, "total");
     qd_json_object(w);
     qd_json_field_int(w, "count", (int64_t)atomic_load(&t->count));
@@ -222,6 +226,10 @@ void qdi_pipelines_stats_write(qd_actions *a, const qd_state *s, qd_json_writer 
         qd_json_key(w, id);
         qd_json_object(w);
         qd_ingest_stats_write(p, w);
+        if (newer) { /* nothing counts them, and elasticsearch-java wants them */
+            qd_json_field_int(w, "ingested_as_first_pipeline_in_bytes", 0);
+            qd_json_field_int(w, "produced_as_first_pipeline_in_bytes", 0);
+        }
         qd_json_object_end(w);
         qd_ingest_unref(p);
     }

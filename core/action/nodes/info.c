@@ -120,9 +120,12 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     /* strict decoders of clients need them */
     static const char *const of_clients[][2] = {{"cluster.election.strategy", "initial"},
                                                 {"http.type", "native"},
+                                                {"node.attr.xpack.installed", "true"},
                                                 {"transport.type", "native"}};
     qd_settings *all = NULL;
     const qd_actions *a = q->a;
+    qdi_identity id;
+    qdi_identity_get(q->a, &id);
     bool flat =
         qd_param_has(q, "flat_settings") && !qd_str_is(qd_param(q, "flat_settings"), "false");
     qd_json_key_c(w, "settings");
@@ -133,6 +136,7 @@ static void write_settings(const qd_request *q, qd_json_writer *w)
     for (size_t i = 0; i < QD_COUNT_OF(of_clients) && !rc; i++) {
         qd_str key = qd_str_c(of_clients[i][0]);
         if (qd_settings_get(all, key)) continue;
+        if (id.opensearch && qd_str_starts(key, QD_STR("node.attr."))) continue;
         rc = qd_settings_put(all, key, qd_str_c(of_clients[i][1]), NULL);
     }
     if (!rc) rc = qd_settings_put(all, QD_STR("node.name"), a->node_name, NULL);
@@ -281,6 +285,7 @@ static void write_part(const char *name, const char *version, const char *licens
     qd_json_array(w);
     qd_json_array_end(w);
     qd_json_field_bool(w, "has_native_controller", false);
+    if (id->product == QDI_ES8 || id->product == QDI_ES9) qd_json_field_bool(w, "licensed", false);
 }
 
 /* What is built in here and a module elsewhere: clients look for it by name. */
@@ -297,11 +302,8 @@ static void write_modules(const qdi_identity *id, qd_json_writer *w)
                                          "reindex"};
     const char *module;
     for (size_t i = 0; i < QD_COUNT_OF(others); i++) write_module(others[i], id, w);
-    for (size_t l = 0; qd_script_langs[l]; l++) {
-        char name[64];
-        snprintf(name, sizeof name, "lang-%s", qd_script_langs[l]->name);
-        write_module(name, id, w);
-    }
+    for (size_t l = 0; qd_script_langs[l]; l++)
+        if (qd_script_langs[l]->module) write_module(qd_script_langs[l]->module, id, w);
     for (uint32_t i = 0; (module = qd_aggs_type_module(i)); i++)
         if (*module) write_module(module, id, w);
 }

@@ -332,10 +332,19 @@ static bool missing_goes_high(const qd_sort_key *k)
     return (k->missing == QD_SORT_MISSING_LAST) != k->descending;
 }
 
+/* A date in the format of its key. The least one stands for a missing value; no nanoseconds lie
+ * before 1970. */
+static qd_str date_text(const search_sort_bound *b, int64_t v, char out[128])
+{
+    if (b->field->nanos && v == INT64_MIN) v = 0;
+    return (qd_str){out, qd_field_text(b->field, v, b->format, NULL, out)};
+}
+
 static int after_value(const binder *b, const qd_json_node *n, const qd_sort_key *k,
                        const search_sort_bound *bound, qd_sort_value *out, qd_err *err)
 {
     qd_str text = qd_json_text(n);
+    char said[128];
     double d;
     *out = (qd_sort_value){.kind = (uint8_t)k->kind};
     if (n->type == QD_JSON_T_NULL) {
@@ -358,6 +367,13 @@ static int after_value(const binder *b, const qd_json_node *n, const qd_sort_key
         if (!qd_str_i64(text, &out->i64)) goto bad;
         return 0;
     }
+    int64_t extreme = missing_goes_high(k) ? INT64_MAX : INT64_MIN;
+    if (k->missing != QD_SORT_MISSING_VALUE && bound->format &&
+        qd_str_eq(text, date_text(bound, extreme, said))) {
+        out->missing = true;
+        out->i64 = extreme;
+        return 0;
+    }
     qd_err why;
     qd_err_init(&why);
     int rc = value_of(b, bound, text, n->type == QD_JSON_T_STRING, out, &why);
@@ -365,12 +381,11 @@ static int after_value(const binder *b, const qd_json_node *n, const qd_sort_key
     if (rc) goto bad;
     /* what stands for a missing value came from an answer and goes back as that */
     if (k->kind == QD_SORT_I64) {
-        bool high = missing_goes_high(k);
-        bool extreme = bound->kind == SEARCH_VALUE_I64 || bound->kind == SEARCH_VALUE_U64
-                           ? out->i64 == (high ? INT64_MAX : INT64_MIN)
-                           : qd_f64_parse_java(text, &d) == 0 && isinf(d) && (d > 0) == high;
-        out->missing = k->missing != QD_SORT_MISSING_VALUE && extreme;
-        if (out->missing) out->i64 = high ? INT64_MAX : INT64_MIN;
+        bool is = bound->kind == SEARCH_VALUE_I64 || bound->kind == SEARCH_VALUE_U64
+                      ? out->i64 == extreme
+                      : qd_f64_parse_java(text, &d) == 0 && isinf(d) && (d > 0) == (extreme > 0);
+        out->missing = k->missing != QD_SORT_MISSING_VALUE && is;
+        if (out->missing) out->i64 = extreme;
     }
     return 0;
 bad:
@@ -412,9 +427,9 @@ static void write_number(const search_sort_bound *b, const qd_sort_value *v, qd_
         qd_json_double(w, qd_f64_decode(v->i64));
     } else if (b->kind == SEARCH_VALUE_F32) {
         qd_json_float(w, qd_f32_decode(v->i64));
-    } else if (b->format && !v->missing) {
-        size_t n = qd_field_text(b->field, v->i64, b->format, NULL, text);
-        qd_json_str(w, (qd_str){text, n});
+    } else if (b->format) { /* a missing one, too: as a number it has too many digits for JavaScript
+                             */
+        qd_json_str(w, date_text(b, v->i64, text));
     } else {
         qd_json_int(w, v->i64);
     }

@@ -116,6 +116,28 @@ static qd_health health_of(const qd_state *s, const qd_alias_group *g)
     return worst;
 }
 
+static const char *manager_of(qd_str policy, bool managed)
+{
+    return policy.n  ? "Index Lifecycle Management"
+           : managed ? "Data stream lifecycle"
+                     : "Unmanaged";
+}
+
+/* What elasticsearch-java wants of a stream, and older clients do not know. */
+static void write_newer(const qdi_identity *id, qd_str policy, bool managed, qd_json_writer *w)
+{
+    qd_json_field_c(w, "next_generation_managed_by", manager_of(policy, managed));
+    qd_json_field_bool(w, "prefer_ilm", true);
+    qd_json_field_bool(w, "rollover_on_write", false);
+    if (id->product != QDI_ES9) return;
+    static const char *const own[] = {"settings", "mappings"}; /* streams have none of their own */
+    for (size_t i = 0; i < QD_COUNT_OF(own); i++) {
+        qd_json_key_c(w, own[i]);
+        qd_json_object(w);
+        qd_json_object_end(w);
+    }
+}
+
 static void write_indices(const qdi_identity *id, const qd_alias_group *g, bool managed,
                           qd_json_writer *w)
 {
@@ -129,10 +151,7 @@ static void write_indices(const qdi_identity *id, const qd_alias_group *g, bool 
             qd_str policy = qd_values_text(g->indices[i]->values, QD_IX_LIFECYCLE_NAME);
             qd_json_field_bool(w, "prefer_ilm", true);
             if (policy.n) qd_json_field_str(w, "ilm_policy", policy);
-            qd_json_field_c(w, "managed_by",
-                            policy.n  ? "Index Lifecycle Management"
-                            : managed ? "Data stream lifecycle"
-                                      : "Unmanaged");
+            qd_json_field_c(w, "managed_by", manager_of(policy, managed));
         }
         qd_json_object_end(w);
     }
@@ -183,7 +202,7 @@ static int write_stream(qd_request *q, const qd_state *s, const qd_alias_group *
             qd_json_field_bool(w, "replicated", false);
         }
         if (id.product == QDI_ES8 || id.product == QDI_ES9)
-            qd_json_field_bool(w, "rollover_on_write", false);
+            write_newer(&id, policy, qdi_stream_is_managed(&d), w);
     }
     qd_json_object_end(w);
     return 0;

@@ -22,6 +22,7 @@ static const param_row knn_params[] = {
     {"dimension", PARAM_DIMS, KIND_INT, UPDATE_NEVER, NULL},
     {"data_type", PARAM_ELEMENT, KIND_STRING, UPDATE_NEVER, "\"float\""},
     {"space_type", PARAM_SPACE, KIND_STRING, UPDATE_NEVER, NULL},
+    {"index", PARAM_INDEX, KIND_BOOL, UPDATE_NEVER, "true"},
     {"meta", PARAM_OTHER, KIND_META, UPDATE_FREE, NULL},
     VECTOR_METHOD_PARAMS,
 };
@@ -155,7 +156,7 @@ static int finish_knn(field_builder *b, qd_field *f, qd_err *err)
     const param_value *element = qdi_param(f->def, PARAM_ELEMENT),
                       *dims = qdi_param(f->def, PARAM_DIMS),
                       *space = qdi_param(f->def, PARAM_SPACE);
-    qd_vector_field v = {.searched = true, .opensearch = true};
+    qd_vector_field v = {.searched = f->indexed, .opensearch = true};
     int kind = QD_ELEMENT_FLOAT;
     if (!dims)
         return qd_err_set(err, QD_E_MAPPER_PARSING, "Dimension value missing for vector: %.*s",
@@ -327,10 +328,17 @@ const struct qd_field_type qdi_type_dense_vector = {
     COMMON,
 };
 
+/* Nodes of earlier levels do not know its parameter [index]. */
+static uint32_t knn_needs(const qd_field *f)
+{
+    return qdi_param(f->def, PARAM_INDEX) ? QD_FEATURES_SEARCH_0_3 : QD_FEATURES_TYPES_0_2;
+}
+
 const struct qd_field_type qdi_type_knn_vector = {
     .name = "knn_vector",
     .params = knn_params,
     .nparams = QD_COUNT_OF(knn_params),
     .finish = finish_knn,
+    .needs = knn_needs,
     COMMON,
 };

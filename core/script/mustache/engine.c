@@ -155,6 +155,7 @@ static bool uses(const void *compiled, qd_script_var v)
 
 const qd_script_lang qd_script_mustache = {
     .name = "mustache",
+    .module = "lang-mustache",
     .contexts = 1ull << QD_SCRIPT_TEMPLATE | 1ull << QD_SCRIPT_INGEST_TEMPLATE,
     .standard = QD_SCRIPT_TEMPLATE,
     .media = media,

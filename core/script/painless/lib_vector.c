@@ -35,12 +35,17 @@ static double number_at(const qd_script_vector *v, uint32_t i)
     return (double)x;
 }
 
-/* Both vectors of function(query, 'field'): as many numbers of each. */
+/* Both vectors of function(query, 'field') or function(query, doc['field']): as many numbers of
+ * each. */
 static int both(qdp_vm *vm, const qd_sv *a, qd_script_vector *v, double **query, uint32_t *count)
 {
     const qd_sv *items = NULL;
     qd_str name;
-    if (qdp_arg_str(vm, &a[1], &name) || vector_of(vm, name, v)) return -1;
+    if (a[1].tag == QD_SV_VALUES)
+        name = qdp_doc_name(&a[1]); /* as OpenSearch's functions take it: doc['v'] */
+    else if (qdp_arg_str(vm, &a[1], &name))
+        return -1;
+    if (vector_of(vm, name, v)) return -1;
     if (qdp_items(vm, &a[0], &items, count) || qdp_steps(vm, *count / 16)) return -1;
     if (*count != numbers_of(v)) {
         uint32_t bits = v->kind == QD_SCRIPT_VECTOR_BITS ? 8 : 1;
@@ -108,18 +113,47 @@ QDI_FN(l1norm)
     return 0;
 }
 
-QDI_FN(l2norm)
+static int l2_squared_of(qdp_vm *vm, const qd_sv *a, const char *function, double *sum)
 {
     qd_script_vector v;
-    double *q, sum = 0;
+    double *q;
     uint32_t k;
-    (void)n;
-    if (numbers(vm, a, "l2norm", &v, &q, &k)) return -1;
+    if (numbers(vm, a, function, &v, &q, &k)) return -1;
+    *sum = 0;
     for (uint32_t i = 0; i < k; i++) {
         double d = q[i] - number_at(&v, i);
-        sum += d * d;
+        *sum += d * d;
     }
+    return 0;
+}
+
+QDI_FN(l2norm)
+{
+    double sum;
+    (void)n;
+    if (l2_squared_of(vm, a, "l2norm", &sum)) return -1;
     *out = qd_sv_double(sqrt(sum));
+    return 0;
+}
+
+QDI_FN(l2_squared)
+{
+    double sum;
+    (void)n;
+    if (l2_squared_of(vm, a, "l2Squared", &sum)) return -1;
+    *out = qd_sv_double(sum);
+    return 0;
+}
+
+QDI_FN(linf_norm)
+{
+    qd_script_vector v;
+    double *q, most = 0;
+    uint32_t k;
+    (void)n;
+    if (numbers(vm, a, "lInfNorm", &v, &q, &k)) return -1;
+    for (uint32_t i = 0; i < k; i++) most = fmax(most, fabs(q[i] - number_at(&v, i)));
+    *out = qd_sv_double(most);
     return 0;
 }
 
@@ -180,6 +214,11 @@ const qdp_method qdp_lib_vector[] = {
     {"l1norm", 2, 0, QDI_T_DOUBLE, 0, l1norm},
     {"l2norm", 2, 0, QDI_T_DOUBLE, 0, l2norm},
     {"hamming", 2, 0, QDI_T_INT, 0, hamming},
+    /* OpenSearch's names */
+    {"innerProduct", 2, 0, QDI_T_DOUBLE, 0, dot_product},
+    {"l1Norm", 2, 0, QDI_T_DOUBLE, 0, l1norm},
+    {"l2Squared", 2, 0, QDI_T_DOUBLE, 0, l2_squared},
+    {"lInfNorm", 2, 0, QDI_T_DOUBLE, 0, linf_norm},
     {"getVectorValue", 0, 0, QDI_T_LIST, V, vector_value},
     {"getMagnitude", 0, 0, QDI_T_DOUBLE, V, magnitude},
     {0},
