@@ -146,6 +146,5 @@ int qd_index_sort_check(const qd_values *v, const qd_mapping *m, qd_err *err)
     int rc = qd_index_sort(v, keys, &n, err);
     for (uint32_t i = 0; i < n && !rc; i++) rc = qd_index_sort_field_check(m, keys[i].field, err);
     if (rc || !n || qd_values_i64(v, QD_IX_MERGE_REORDER) == 0) return rc;
-    return qd_err_set(err, QD_E_ARG,
-                      "index.merge.reorder cannot be set on an index that index.sort orders");
+    return qd_err_set(err, QD_E_ARG, "index.merge.reorder cannot be set beside index.sort.field");
 }
