@@ -4,7 +4,7 @@
 #include "base/str.h"
 #include "engine/document.h"
 #include "engine/engine_int.h"
-#include "engine/source.h"
+#include "engine/doc_sources.h"
 #include "segment/columns.h"
 #include "segment/ids.h"
 #include "segment/stored.h"

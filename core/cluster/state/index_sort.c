@@ -2,6 +2,7 @@
 #include "cluster/state/index_sort.h"
 #include "base/str.h"
 #include "mapping/synthetic.h"
+#include <string.h>
 
 /* --- settings --- */
 
@@ -131,7 +132,10 @@ int qd_index_sort_field_check(const qd_mapping *m, qd_str name, qd_err *err)
     if (kind && !f->doc_values && !f->constant)
         return qd_err_set(err, QD_E_ARG, "docvalues not found for index sort field:[%.*s]",
                           QD_STR_ARG(name));
+    const char *type = qd_field_type_name(f); /* Elasticsearch sorts no index by these two */
+    bool odd = strcmp(type, "half_float") == 0 || strcmp(type, "scaled_float") == 0;
     bool plain = kind && !f->constant && !f->blob && !f->text_column && !f->keyed && !f->join;
+    plain &= !odd;
     if (plain) return 0;
     if (f->value_class == QD_VALUE_TEXT && !f->fielddata)
         return qd_err_set(err, QD_E_ARG, "docvalues not found for index sort field:[%.*s]",

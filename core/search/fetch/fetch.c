@@ -2,7 +2,7 @@
 #include "search/fetch/fetch.h"
 #include "base/str.h"
 #include "engine/document.h"
-#include "engine/source.h"
+#include "engine/doc_sources.h"
 #include "search/fielddata.h"
 #include "segment/segment.h"
 #include <stdlib.h>
