@@ -119,7 +119,7 @@ typedef struct qd_engine_config {
      * keeps for the slot; whether there was something. NULL: nothing is kept. */
     bool (*slot_idle)(void *write_doc_arg, uint32_t slot);
     /* NULL: documents are shown as they are stored. Else, with write_doc_arg: the mapping by which
-     * their sources are made (source.h), a reference. */
+     * their sources are made (doc_sources.h), a reference. */
     struct qd_mapping *(*source_mapping)(void *write_doc_arg);
     void *write_doc_arg;
 

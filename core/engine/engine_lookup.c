@@ -2,9 +2,9 @@
  * engine_lookup.c: documents by id, in a reader or by the version map.
  */
 #include "base/str.h"
+#include "engine/doc_sources.h"
 #include "engine/document.h"
 #include "engine/engine_int.h"
-#include "engine/source.h"
 #include "segment/columns.h"
 #include "segment/ids.h"
 #include "segment/stored.h"

@@ -18,7 +18,7 @@ srand $seed;
 my %fields = (
     k => { type => 'keyword' }, l => { type => 'long' }, t => { type => 'text' }, g => { type => 'geo_point' },
     b => { type => 'boolean' }, no => { type => 'keyword', doc_values => JSON::PP::false }, al => { type => 'alias', path => 'k' },
-    n => { type => 'nested', properties => { x => { type => 'long' } } }, r => { type => 'integer_range' },
+    n => { type => 'nested', properties => { x => { type => 'long' } } }, r => { type => 'integer_range' }, h => { type => 'half_float' },
 );
 sub refused {
     my ($sort, $why, $name) = @_;
@@ -31,6 +31,7 @@ refused({ field => 't' }, 'docvalues not found for index sort field:[t]', 'text'
 refused({ field => 'no' }, 'docvalues not found for index sort field:[no]', 'a field without doc values');
 refused({ field => 'g' }, 'invalid index sort field:[g]', 'a point');
 refused({ field => 'r' }, 'invalid index sort field:[r]', 'a range');
+refused({ field => 'h' }, 'invalid index sort field:[h]', 'a half_float');
 refused({ field => 'al' }, 'Cannot use alias [al] as an index sort field', 'an alias');
 refused({ field => 'n.x' }, 'cannot apply index sort to field [n.x] under nested object [n]', 'a nested field');
 refused({ field => ['k', 'l'], order => ['asc'] }, 'index.sort.field:[k, l] index.sort.order:[asc], size mismatch', 'orders of another number');

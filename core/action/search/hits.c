@@ -5,6 +5,7 @@
 #include "engine/document.h"
 #include "mapping/doc_stored.h"
 #include "mapping/geo_read.h"
+#include "mapping/synthetic.h"
 #include "search/runtime/runtime.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -289,6 +290,16 @@ static int columns_in_memory(search_hits *h, const qd_field *const **out, qd_err
     return 0;
 }
 
+/* Sources are made by a mapping that has the fields of all documents that are searched: not by that
+ * of the request's beginning. *state (may be NULL) keeps it. */
+static const qd_mapping *newest_mapping(const search_hits *h, qd_state **state)
+{
+    const qd_index_meta *m = h->index->meta;
+    *state = h->x && qd_mapping_synthetic(m->mapping) ? qd_cluster_state(h->x->a->cluster) : NULL;
+    const qd_index_meta *now = *state ? qd_state_index_uuid(*state, qd_str_c(m->uuid)) : NULL;
+    return now ? now->mapping : m->mapping;
+}
+
 int qdi_hits_fetch(search_hits *h, qd_err *err)
 {
     const search_show *s = h->show;
@@ -300,6 +311,7 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
     int rc = qdi_hits_narrow(h, docs, err);
     qd_runtime_task(h->searcher, h->task);
     if (!rc) rc = resolve_columns(h, err);
+    qd_state *state;
     qd_fetch_options o = {
         .source = source_wanted(s) || s->nfields || s->highlight || s->nstored ||
                   qdi_script_fields_read_source(s),
@@ -309,13 +321,14 @@ int qdi_hits_fetch(search_hits *h, qd_err *err)
         .routing = !s->none,
         .columns = h->columns,
         .ncolumns = h->ncolumns + h->nown,
-        .mapping = h->index->meta->mapping,
+        .mapping = newest_mapping(h, &state),
     };
     if (!rc) rc = columns_in_memory(h, &o.fielddata, err);
     if (!rc && h->level)
         rc = qdi_nested_fetch(h, &o, err);
     else if (!rc)
         rc = qd_fetch(h->searcher, docs, h->n, &o, h->arena, h->got, err);
+    qd_state_unref(state);
     if (!rc) count_fetch(h, begun);
     if (!rc) rc = fetch_matched(h, err);
     if (!rc) rc = qd_runtime_status(h->searcher, err);

@@ -2,6 +2,7 @@
 #include "cluster/state/index_sort.h"
 #include "base/str.h"
 #include "mapping/synthetic.h"
+#include <string.h>
 
 /* --- settings --- */
 
@@ -131,7 +132,10 @@ int qd_index_sort_field_check(const qd_mapping *m, qd_str name, qd_err *err)
     if (kind && !f->doc_values && !f->constant)
         return qd_err_set(err, QD_E_ARG, "docvalues not found for index sort field:[%.*s]",
                           QD_STR_ARG(name));
+    const char *type = qd_field_type_name(f); /* Elasticsearch sorts no index by these two */
+    bool odd = strcmp(type, "half_float") == 0 || strcmp(type, "scaled_float") == 0;
     bool plain = kind && !f->constant && !f->blob && !f->text_column && !f->keyed && !f->join;
+    plain &= !odd;
     if (plain) return 0;
     if (f->value_class == QD_VALUE_TEXT && !f->fielddata)
         return qd_err_set(err, QD_E_ARG, "docvalues not found for index sort field:[%.*s]",
@@ -146,6 +150,5 @@ int qd_index_sort_check(const qd_values *v, const qd_mapping *m, qd_err *err)
     int rc = qd_index_sort(v, keys, &n, err);
     for (uint32_t i = 0; i < n && !rc; i++) rc = qd_index_sort_field_check(m, keys[i].field, err);
     if (rc || !n || qd_values_i64(v, QD_IX_MERGE_REORDER) == 0) return rc;
-    return qd_err_set(err, QD_E_ARG,
-                      "index.merge.reorder cannot be set on an index that index.sort orders");
+    return qd_err_set(err, QD_E_ARG, "index.merge.reorder cannot be set beside index.sort.field");
 }

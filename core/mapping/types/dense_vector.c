@@ -309,10 +309,11 @@ static int shown(const qd_field *f, qd_query_value v, const qd_value_ctx *ctx, q
 
 static const qd_part_type part = {.name = {"vectors", 7}, .vt = &qd_vectors_part};
 
-/* Older nodes have rows alone. */
+/* Older nodes have rows alone, and no knn_vector with the parameter [index]. */
 static uint32_t needs(const qd_field *f)
 {
-    return f->vectors->graphed ? QD_FEATURES_SEARCH_0_3 : QD_FEATURES_TYPES_0_2;
+    bool index = f->type == &qdi_type_knn_vector && qdi_param(f->def, PARAM_INDEX);
+    return f->vectors->graphed || index ? QD_FEATURES_SEARCH_0_3 : QD_FEATURES_TYPES_0_2;
 }
 
 #define COMMON                                                                                     \
@@ -328,17 +329,10 @@ const struct qd_field_type qdi_type_dense_vector = {
     COMMON,
 };
 
-/* Nodes of earlier levels do not know its parameter [index]. */
-static uint32_t knn_needs(const qd_field *f)
-{
-    return qdi_param(f->def, PARAM_INDEX) ? QD_FEATURES_SEARCH_0_3 : QD_FEATURES_TYPES_0_2;
-}
-
 const struct qd_field_type qdi_type_knn_vector = {
     .name = "knn_vector",
     .params = knn_params,
     .nparams = QD_COUNT_OF(knn_params),
     .finish = finish_knn,
-    .needs = knn_needs,
     COMMON,
 };

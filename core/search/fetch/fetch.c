@@ -1,8 +1,8 @@
 /* fetch.c: documents that were found, segment by segment. See fetch.h. */
 #include "search/fetch/fetch.h"
 #include "base/str.h"
+#include "engine/doc_sources.h"
 #include "engine/document.h"
-#include "engine/source.h"
 #include "search/fielddata.h"
 #include "segment/segment.h"
 #include <stdlib.h>

@@ -26,7 +26,8 @@ typedef struct qd_fetch_options {
     uint32_t ncolumns;
     /* By column: the field where it is text with fielddata; NULL members, or all of it NULL: no. */
     const struct qd_field *const *fielddata;
-    const struct qd_mapping *mapping; /* of an index whose sources are made (engine/source.h) */
+    const struct qd_mapping
+        *mapping; /* of an index whose sources are made (engine/doc_sources.h) */
 } qd_fetch_options;
 
 typedef struct qd_fetched {

@@ -56,10 +56,9 @@ static void shards_that_are_nowhere(void **state)
 static void what_is_not_there_is_refused(void **state)
 {
     (void)state;
-    static const char *const settings[] = {
-        "\"index.sort.field\":[\"a\"]", "\"index.routing_partition_size\":2",
-        "\"index.mode\":\"time_series\"", "\"index.mapping.source.mode\":\"synthetic\"",
-        "\"index.shard.check_on_startup\":true"};
+    static const char *const settings[] = {"\"index.routing_partition_size\":2",
+                                           "\"index.mode\":\"time_series\"",
+                                           "\"index.shard.check_on_startup\":true"};
     char body[256];
     action_cluster *c = action_cluster_open(1, NULL);
     for (size_t i = 0; i < QD_COUNT_OF(settings); i++) {

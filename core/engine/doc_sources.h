@@ -1,9 +1,9 @@
 /*
- * source.h: synthetic sources of documents of a segment: what is stored, and the values of columns
- * (mapping/synthetic.h).
+ * doc_sources.h: synthetic sources of documents of a segment: what is stored, and the values of
+ * columns (mapping/synthetic.h).
  */
-#ifndef QD_ENGINE_SOURCE_H
-#define QD_ENGINE_SOURCE_H
+#ifndef QD_ENGINE_DOC_SOURCES_H
+#define QD_ENGINE_DOC_SOURCES_H
 
 #include "mapping/synthetic.h"
 #include "segment/segment.h"

@@ -1,5 +1,5 @@
-/* source.c: see source.h. */
-#include "engine/source.h"
+/* doc_sources.c: see doc_sources.h. */
+#include "engine/doc_sources.h"
 #include "base/str.h"
 #include "segment/columns.h"
 
