@@ -321,7 +321,8 @@ static void write_tier(void *arg, const qd_tier_space *t)
     bool human = r->x->q->human;
     qd_json_object(r->w);
     qd_json_field_str(r->w, "path", qd_str_c(t->path));
-    qd_json_field_str(r->w, "mount", qd_str_c(t->path)); /* opensearch-java wants one */
+    qd_json_field_str(r->w, "mount", qd_str_c(t->path)); /* opensearch-java wants both */
+    qd_json_field_c(r->w, "type", "directory");
     qd_json_field_str(r->w, "tier", qd_str_c(t->name));
     qdi_write_bytes(r->w, human, "total", "total_in_bytes", (int64_t)t->total);
     qdi_write_bytes(r->w, human, "free", "free_in_bytes", (int64_t)t->available);
