@@ -24,17 +24,17 @@ typedef enum qd_dynamic {
 
 /* Index settings that mappings depend on. Start from qd_mapping_settings_default. */
 typedef struct qd_mapping_settings {
-    int64_t total_fields_limit;          /* index.mapping.total_fields.limit, 1000 */
-    int64_t depth_limit;                 /* index.mapping.depth.limit, 20 */
-    int64_t nested_fields_limit;         /* index.mapping.nested_fields.limit, 100 */
-    int64_t nested_objects_limit;        /* index.mapping.nested_objects.limit, 10000 */
-    int64_t field_name_length_limit;     /* index.mapping.field_name_length.limit, INT64_MAX */
-    bool ignore_malformed;               /* index.mapping.ignore_malformed, false */
-    bool coerce;                         /* index.mapping.coerce, true */
-    uint8_t source_mode;                 /* index.mapping.source.mode: qd_source_mode */
-    uint8_t source_keep;                 /* index.mapping.synthetic_source_keep: qd_source_keep */
-    uint32_t graph_threshold; /* index.knn.advanced.approximate_threshold (ann/graph.h) */
-    uint32_t ef_search;       /* index.knn.algo_param.ef_search */
+    int64_t total_fields_limit;      /* index.mapping.total_fields.limit, 1000 */
+    int64_t depth_limit;             /* index.mapping.depth.limit, 20 */
+    int64_t nested_fields_limit;     /* index.mapping.nested_fields.limit, 100 */
+    int64_t nested_objects_limit;    /* index.mapping.nested_objects.limit, 10000 */
+    int64_t field_name_length_limit; /* index.mapping.field_name_length.limit, INT64_MAX */
+    bool ignore_malformed;           /* index.mapping.ignore_malformed, false */
+    bool coerce;                     /* index.mapping.coerce, true */
+    uint8_t source_mode;             /* index.mapping.source.mode: qd_source_mode */
+    uint8_t source_keep;             /* index.mapping.synthetic_source_keep: qd_source_keep */
+    uint32_t graph_threshold;        /* index.knn.advanced.approximate_threshold (ann/graph.h) */
+    uint32_t ef_search;              /* index.knn.algo_param.ef_search */
     const qd_similarities *similarities; /* index.similarity; a mapping takes a reference */
 } qd_mapping_settings;
 

@@ -123,9 +123,9 @@ struct qd_mapping {
     const qd_runtime_field **runtime; /* nruntime */
     qd_field **runtime_fields;        /* that they make, by name: nruntime_fields */
     uint32_t nruntime, nruntime_fields;
-    bool makes_runtime; /* dynamic mapping may make runtime fields */
-    bool stores;        /* a field is stored */
-    bool similarities;  /* a field has one, or there is a default */
+    bool makes_runtime;    /* dynamic mapping may make runtime fields */
+    bool stores;           /* a field is stored */
+    bool similarities;     /* a field has one, or there is a default */
     bool strict_templates; /* an object has QD_DYNAMIC_STRICT_TEMPLATES */
 };
 

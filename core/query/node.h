@@ -297,7 +297,7 @@ typedef struct qd_node_knn {
      */
     const qd_str *paths;
     uint32_t npaths;
-    uint32_t k;      /* best by score, ties to the lower document; 0: all */
+    uint32_t k; /* best by score, ties to the lower document; 0: all */
     /* Where a segment has codes or a graph: how many it finds by them, and of how many of these the
      * vectors are looked at. They do not follow k, which may be less in a second round. */
     uint32_t candidates, rescored;

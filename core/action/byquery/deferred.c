@@ -38,11 +38,11 @@ static qd_str describe_open(const qd_request *q, qd_arena *arena)
 }
 
 static const bq_deferred opening = {"indices:admin/open", true, qdi_open_check, qdi_open,
-                                  describe_open};
+                                    describe_open};
 static const bq_deferred merge = {"indices:admin/forcemerge", false, qdi_forcemerge_check,
-                                qdi_forcemerge, describe_merge},
-                       resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
-                                 describe_resize};
+                                  qdi_forcemerge, describe_merge},
+                         resize = {"indices:admin/resize", true, qdi_resize_check, qdi_resize,
+                                   describe_resize};
 
 /* --- behind the answer ------------------------------------------------------------------------ */
 

@@ -417,6 +417,6 @@ static qd_str describe(const qd_request *q, qd_arena *arena)
 int qdi_api_enrich_execute_policy(qd_request *q, qd_response *r, qd_err *err)
 {
     static const bq_deferred deferred = {"cluster:admin/xpack/enrich/execute", false, check, run,
-                                     describe};
+                                         describe};
     return qdi_deferred_run(q, &deferred, r, err);
 }

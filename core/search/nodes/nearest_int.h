@@ -33,12 +33,12 @@ typedef struct qdi_finding {
     qd_plan *p;
     const qd_node_knn *q;
     const qd_vec_kern *kern;
-    float length;         /* of the query's vector */
-    uint64_t *passed;     /* bitmaps of the filter's documents, leaf by leaf; NULL: no filter */
-    size_t *first;        /* by leaf: its word there */
+    float length;     /* of the query's vector */
+    uint64_t *passed; /* bitmaps of the filter's documents, leaf by leaf; NULL: no filter */
+    size_t *first;    /* by leaf: its word there */
     struct qdi_parents *parents; /* nearest.c's: rows are of nested documents; NULL: they are not */
-    qd_topk top;          /* k > 0 */
-    QD_VEC(uint64_t) all; /* k 0: keys of topk.h, documents ascending */
+    qd_topk top;                 /* k > 0 */
+    QD_VEC(uint64_t) all;        /* k 0: keys of topk.h, documents ascending */
     qd_arena scratch;
     qd_nearest_counts counts;
 } qdi_finding;

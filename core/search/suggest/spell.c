@@ -1,8 +1,8 @@
 /* spell.c: candidates of one word, by an automaton of its edits over the terms of each segment. */
 #include "search/suggest/spell.h"
+#include "automaton/automaton.h"
 #include "base/map.h"
 #include "base/utf8.h"
-#include "automaton/automaton.h"
 #include "segment/terms.h"
 #include <math.h>
 #include <stdlib.h>
