@@ -624,7 +624,7 @@ typedef struct search_hits {
     struct search_shown *shown; /* hit_fields.c's; NULL: not looked for yet */
     void *highlighting;         /* highlight.c's */
     void *explaining;           /* explain.c's */
-    qd_json_filter *no_vectors; /* vectors.c's; NULL: the index has none */
+    qd_json_filter *no_vectors; /* NULL: the index has no vectors */
     bool vectors_known;
     const qd_script_bind **script_binds; /* by script field */
     struct qd_script_doc **script_docs;  /* the same, by leaf */
