@@ -3,7 +3,7 @@
  * errors.
  */
 #include "query/read_int.h"
-#include "query/string_int.h"
+#include "query/string/string_int.h"
 #include <stdio.h>
 
 static int read(qdi_reading *rd, qd_json_reader *r, qd_query *q, qd_err *err)

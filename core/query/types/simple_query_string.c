@@ -8,7 +8,7 @@
  * NESTING_MAX.
  */
 #include "query/read_int.h"
-#include "query/string_int.h"
+#include "query/string/string_int.h"
 
 #define NESTING_MAX 48u
 

@@ -4,7 +4,7 @@
  * behind `^` other rules hold; the token that opens or closes one switches.
  */
 #include "base/utf8.h"
-#include "query/string_lex_int.h"
+#include "query/string/string_lex_int.h"
 #include <stdio.h>
 
 /* White space of the syntax at p: its bytes, 0: none. U+3000 counts. */

@@ -3,7 +3,7 @@
  * more than one stand in a dis_max, as Elasticsearch's QueryStringQueryParser has it.
  */
 #include "base/utf8.h"
-#include "query/string_int.h"
+#include "query/string/string_int.h"
 
 typedef struct target {
     qdi_fields own;         /* resolved here; freed by end */

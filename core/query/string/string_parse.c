@@ -9,8 +9,8 @@
  * Recursion is bounded by NESTING_MAX parentheses; clauses by the limit of clauses.
  */
 #include "base/utf8.h"
-#include "query/string_int.h"
-#include "query/string_lex_int.h"
+#include "query/string/string_int.h"
+#include "query/string/string_lex_int.h"
 #include "json/number.h"
 
 #define NESTING_MAX 200u
