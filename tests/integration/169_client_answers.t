@@ -89,5 +89,14 @@ is(knn(l2 => [1, 0, 0], 'hidden')->{1}, '1.00000', 'a script reads a field that 
 is($os->post('/v/_search', { query => { knn => { hidden => { vector => [1, 0, 0], k => 1 } } } })->{status}, 400, 'the query knn does not');
 is($os->get('/v/_mapping')->{json}{v}{mappings}{properties}{hidden}{index}, JSON::PP::false, 'the mapping shows it');
 
+# --- what the high level REST client and Kibana send
+is($es->put('/one/_create/1?version=-4&refresh=true', { n => 1 })->{status}, 201, 'a create with the version of documents that are not there');
+is($es->put('/one/_create/1?version=-4', { n => 1 })->{status}, 409, '... which is there now');
+is_deeply($es->post('/_mget', { docs => [ { _index => 'one', _id => '1', _source => undef } ] })->{json}{docs}[0]{_source}, { n => 1 }, '_source null of an item of _mget says nothing');
+$es->put("/one/_doc/$_?refresh=true", { n => $_ }) for 2, 3;
+my $sorted = $es->post('/one/_update_by_query?refresh=true', { sort => [ { n => 'desc' } ], max_docs => 1, script => { source => 'ctx._source.n = 30' } });
+is("$sorted->{status} $sorted->{json}{updated}", '200 1', '_update_by_query with a sort');
+is($es->get('/one/_doc/3')->{json}{_source}{n}, 30, '... takes the first by it');
+
 is($_->stop, 0, 'a node ends cleanly') for $es, $os;
 done_testing;

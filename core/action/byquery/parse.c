@@ -207,6 +207,8 @@ static int query_body(bq_job *job, const qd_json_node *root, qd_err *err)
             if (!s->query.p) s->query = m->raw;
         } else if (qd_str_is(m->key, "slice") && m->type == QD_JSON_T_OBJECT) {
             s->slice = m->raw;
+        } else if (qd_str_is(m->key, "sort")) {
+            s->sort = m->raw;
         } else if (!qd_str_is(m->key, "_source")) { /* of clients that send searches: no effect */
             rc = qd_err_set(err, QD_E_PARSE, "request does not support [%.*s]", QD_STR_ARG(m->key));
         }

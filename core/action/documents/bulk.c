@@ -23,7 +23,6 @@
 #define BATCH_BYTES ((size_t)4 << 20)
 #define BATCH_ITEMS 10000u
 #define TIMEOUT_MS 60000
-#define VERSION_DELETED (-4) /* Elasticsearch's number for "no document is there" */
 #define NO_NEWLINE "The bulk request must be terminated by a newline [\\n]"
 
 typedef struct bulk {
@@ -110,8 +109,8 @@ static int meta_value(bulk *b, qd_json_reader *j, doc_item *i, qd_str key, qd_er
     } else if (qd_str_is(key, "version")) {
         if (!number || !qd_str_i64(text, &i->version)) return malformed(b, err, "bad [version]");
         /* HLRC says what a creation wants by itself: any version, or none that is there */
-        i->has_version =
-            i->version != QD_VERSION_ANY && !(i->op == DOC_CREATE && i->version == VERSION_DELETED);
+        i->has_version = i->version != QD_VERSION_ANY &&
+                         !(i->op == DOC_CREATE && i->version == QD_VERSION_DELETED);
     } else if (qd_str_is(key, "version_type")) {
         return qdi_version_type(kept, &i->version_type, err);
     } else if (qd_str_is(key, "if_seq_no")) {

@@ -329,7 +329,8 @@ int qdi_refresh_param(const qd_request *q, doc_refresh *out, qd_err *err);
 int qdi_version_type(qd_str v, qd_version_type *out, qd_err *err);
 /* Its name in messages: "EXTERNAL". */
 const char *qdi_version_type_name(qd_version_type t);
-#define QD_VERSION_ANY (-3) /* Elasticsearch's number for "any version" */
+#define QD_VERSION_ANY (-3)     /* Elasticsearch's number for "any version" */
+#define QD_VERSION_DELETED (-4) /* and for "no document is there" */
 int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err);
 /* What is wrong with operations, as Elasticsearch's action_request_validation_exception lists it:
  * "1: index is missing;2: …". */

@@ -367,6 +367,7 @@ static int item_args(const qd_request *q, const qd_json_node *n, const doc_get *
         } else if (qd_str_is(m->key, "routing")) {
             g->routing = qd_json_text(m);
         } else if (qd_str_is(m->key, "_source")) {
+            if (m->type == QD_JSON_T_NULL) continue; /* as the request says */
             rc = qdi_source_json(m, q->arena, &g->source, err);
             g->source_given = true;
         } else if (qd_str_is(m->key, "stored_fields")) {

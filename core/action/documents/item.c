@@ -96,6 +96,7 @@ int qdi_item_params(const qd_request *q, doc_item *i, qd_err *err)
     if (!rc) rc = qd_param_i64(q, "retry_on_conflict", 0, &i->retry_on_conflict, err);
     if (!rc) rc = op_type(q, i, err);
     if (rc) return rc;
+    if (i->op == DOC_CREATE && i->version == QD_VERSION_DELETED) i->has_version = false;
     if (qd_param_has(q, "if_seq_no") && seq < 0) {
         return qd_err_set(err, QD_E_ARG, "sequence numbers must be non negative. got [%lld].",
                           (long long)seq);
