@@ -21,14 +21,18 @@ static bool any_pipeline(const qd_state *s)
            qd_str_starts(s->documents[lo].key, QD_STR(QDI_SEARCH_PIPELINE_KEY));
 }
 
-/* The pipeline that all indices have as their own; "_none": they have several, or none. */
+/* The pipeline that all indices have as their own; "_none": they have several, or none; p NULL: out
+ * of memory. */
 static qd_str of_indices(const qd_state *s, qd_arena *a, qd_str expression, uint32_t options)
 {
     qd_resolved found;
     qd_str id = none;
     qd_err ignored; /* the search itself tells it */
     const qd_index_meta *one = qd_state_index(s, expression);
-    if (one) return qd_arena_str(a, qd_values_text(one->values, QD_IX_SEARCH_PIPELINE));
+    if (one) {
+        qd_str own = qd_values_text(one->values, QD_IX_SEARCH_PIPELINE);
+        return qd_str_eq(own, none) ? none : qd_arena_str(a, own);
+    }
     if (!expression.n || !any_pipeline(s)) return none;
     qd_err_init(&ignored);
     int rc = qd_state_resolve(s, expression, options, a, &found, &ignored);
@@ -37,7 +41,7 @@ static qd_str of_indices(const qd_state *s, qd_arena *a, qd_str expression, uint
         qd_str own = qd_values_text(found.at[i]->values, QD_IX_SEARCH_PIPELINE);
         if (qd_str_eq(own, none)) continue;
         if (!qd_str_eq(id, none) && !qd_str_eq(id, own)) return none;
-        id = qd_arena_str(a, own);
+        if (!(id = qd_arena_str(a, own)).p) return id;
     }
     return id;
 }
@@ -46,7 +50,8 @@ static int stored(const qd_state *s, qd_arena *a, qd_str id, search_pipeline **o
 {
     qd_json_node *root;
     qd_str key = qd_arena_printf(a, QDI_SEARCH_PIPELINE_KEY "%.*s", QD_STR_ARG(id));
-    const qd_state_document_record *d = key.p ? qd_state_document(s, key) : NULL;
+    if (!key.p) return qd_err_nomem(err, "search pipeline");
+    const qd_state_document_record *d = qd_state_document(s, key);
     if (!d) return qd_err_set(err, QD_E_ARG, "Pipeline %.*s is not defined", QD_STR_ARG(id));
     qd_str text = qd_arena_str(a, d->value);
     int rc = text.p ? qd_json_parse(a, text, 0, &root, err) : qd_err_nomem(err, "search pipeline");
@@ -83,7 +88,10 @@ int qdi_search_pipeline_find(const qd_request *q, qd_arena *a, qd_str expression
     if (!id.n && own) id = own->text;
     qd_state *s = qd_cluster_state(q->a->cluster);
     if (!id.n) id = of_indices(s, a, expression, options);
-    if (!qd_str_eq(id, none)) rc = stored(s, a, id, out, err);
+    if (!id.p)
+        rc = qd_err_nomem(err, "search pipeline");
+    else if (!qd_str_eq(id, none))
+        rc = stored(s, a, id, out, err);
     qd_state_unref(s);
     return rc;
 }

@@ -692,7 +692,9 @@ static void shards_of_a_search(void **state)
         assert_int_equal(action_cluster_call(b->many, i, "GET", "/odd/_search_shards", NULL), 200);
         const char *at = action_cluster_body(b->many);
         assert_non_null(strstr(
-            at, "\"indices\":{\"x\":{\"aliases\":[\"odd\"],\"filter\":{\"term\":{\"b\":true}}}}"));
+            at,
+            "\"indices\":{\"x\":{\"aliases\":[\"odd\"],\"filter\":{\"term\":{\"b\":{\"value\":true,"
+            "\"boost\":1.0}}}}}"));
         for (uint32_t k = 0; k < NODES; k++) {
             snprintf(node, sizeof node, "\"node\":\"nodeidnodeidnodeid%04u\"", k);
             assert_non_null(strstr(at, node));

@@ -316,7 +316,7 @@ static const char *const wrong[][2] = {
     {"{\"processors\":[{\"attachment\":{}}]}", "processor [attachment] is not supported"},
     {"{\"processors\":[{\"script\":{\"source\":\"x +\"}}]}", "compile error"},
     {"{\"processors\":[{\"set\":{\"field\":\"a\",\"value\":1,\"if\":\"true =\"}}]}",
-     "[if] compile error"},
+     "compile error"},
     {"{\"processors\":[{\"set\":{}}]}", "[field] required property is missing"},
     {"{\"processors\":[{\"set\":{\"field\":1,\"value\":1}}]}",
      "[field] property isn't a string, but of type [java.lang.Integer]"},
