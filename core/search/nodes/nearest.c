@@ -248,6 +248,7 @@ static int measure_chosen(finding *f, const qd_leaf *leaf, const qd_vectors *v,
     uint32_t docs[CHOSEN];
     float scores[CHOSEN];
     int rc = 0;
+    qd_assert(n > 0 && n <= CHOSEN);
     for (uint32_t i = 0; i < n; i++) {
         ranges[i] = (qd_part_range){v->rows_at + rows[i] * v->row, v->row};
         ranges[n + i] = (qd_part_range){v->magnitudes_at + rows[i] * sizeof(float), sizeof(float)};
