@@ -13,8 +13,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Codes or rows looked at one after another in the time of a step of a walk; measured at 128 to 768
- * dimensions (docs/decisions/0340). */
+/* Codes or rows looked at one after another in the time of a step of a walk: an estimate for 128 to
+ * 768 dimensions (docs/decisions/0340). */
 #define SCANNED_A_STEP 40u
 #define BLOCK QD_GRAPH_BATCH
 
