@@ -38,7 +38,7 @@ subtest 'what is wrong is refused when it is stored' => sub {
         { type => 'parse_exception', reason => '[field] required property is missing', processor_type => 'set', processor_tag => 'T', property_name => 'field' });
     is(reason(pipeline('x', { nope => {} })), 'No processor type exists with name [nope]');
     is(reason(pipeline('x', { inference => {} })), 'processor [inference] is not supported by this version, see docs/features.md');
-    is(reason(pipeline('x', { drop => { if => 'ctx.a ==' } })), '[if] compile error');
+    is(reason(pipeline('x', { drop => { if => 'ctx.a ==' } })), 'compile error');
     like(reason(pipeline('x', { grok => { field => 'a', patterns => ['%{A}'], pattern_definitions => { A => '%{B}', B => '%{A}' } } })), qr/circular reference/);
     like(reason($node->put('/_ingest/pipeline/x', { processors => [], description => 'd' x 1_100_000 })), qr/is larger than/);
     is($node->get('/_ingest/pipeline/x')->{status}, 404, 'nothing was stored');

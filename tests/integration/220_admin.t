@@ -81,8 +81,8 @@ like(warned($r), qr{$w node setting \[indices\.merge\.max_bytes_per_sec\] has no
 unlike(warned($r), qr/max_buckets/, 'that has no effect');
 is(warned($node->put('/_cluster/settings', {transient => {'storage.gc_grace' => undef, 'indices.merge.max_bytes_per_sec' => undef, 'search.max_buckets' => undef}})), '', 'none of what is taken away');
 like(warned($node->put('/later', {settings => {'index.merge.scheduler.auto_throttle' => 'false', number_of_replicas => 0}})), qr{$w index setting \[index\.merge\.scheduler\.auto_throttle\] has no effect in this version: }, 'of a new index');
-like(warned($node->put('/later/_settings', {'index.max_rescore_window' => 3})), qr{$w index setting \[index\.max_rescore_window\]}, 'of a change');
-is(warned($node->put('/later/_settings', {'index.max_rescore_window' => 10000})), '', 'not of the default');
+like(warned($node->put('/later/_settings', {'index.merge.scheduler.max_merge_count' => 3})), qr{$w index setting \[index\.merge\.scheduler\.max_merge_count\]}, 'of a change');
+is(warned($node->put('/later/_settings', {'index.merge.scheduler.max_merge_count' => 0})), '', 'not of the default');
 is(warned($node->put('/later/_settings', {'index.store.stats_refresh_interval' => '10s', 'index.refresh_interval' => '2s'})), '', 'nor of what has its effect');
 like(warned($node->put('/_index_template/later', {index_patterns => ['later-*'], template => {settings => {'index.merge.scheduler.auto_throttle' => 'false'}}})), qr{$w index setting \[index\.merge\.scheduler\.auto_throttle\]}, 'of a template');
 $node->delete('/_index_template/later');
