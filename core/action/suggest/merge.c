@@ -81,7 +81,8 @@ static void write_entry(const qdi_suggestion *s, entry *e, qd_json_writer *w)
 {
     bool term = s->kind == QDI_SUGGEST_TERM;
     uint32_t given = 0;
-    qsort(e->at, e->n, sizeof *e->at, term && s->spell.by_frequency ? by_frequency : by_score);
+    if (e->n)
+        qsort(e->at, e->n, sizeof *e->at, term && s->spell.by_frequency ? by_frequency : by_score);
     qd_json_object(w);
     qd_json_field_str(w, "text", qd_json_text(qd_json_get(e->first, "text")));
     qd_json_field_int(w, "offset", (int64_t)number(qd_json_get(e->first, "offset")));

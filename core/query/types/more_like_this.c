@@ -410,7 +410,7 @@ static int node_of(gathering *g, const gathering * not, bool texts, const qd_nod
     qd_str *names = qd_arena_calloc(g->b->arena, ((size_t)nf + 1) * sizeof *names);
     if (!x || !m || !groups || !names) return qd_err_nomem(err, "query");
     for (uint32_t f = 0; f < nf; f++) names[f] = g->fields->v.at[f].field.name;
-    qsort(g->words.at, g->words.n, sizeof(word), by_word);
+    if (g->words.n) qsort(g->words.at, g->words.n, sizeof(word), by_word);
     int rc = 0;
     for (uint32_t i = 0; i < g->words.n && !rc; n++) {
         uint32_t field = g->words.at[i].field;
@@ -462,7 +462,7 @@ static int build_parts(qdi_builder *b, const mlt_query *m, gathering *part, qdi_
     if (!rc) rc = gather(&part[2], &m->unlike, false, a, err);
     if (!rc) rc = gather(&part[2], &m->unlike, true, NULL, err);
     if (rc) return rc;
-    qsort(part[2].words.at, part[2].words.n, sizeof(word), by_word);
+    if (part[2].words.n) qsort(part[2].words.at, part[2].words.n, sizeof(word), by_word);
     for (uint32_t i = 0; i < 2 && !rc; i++) {
         const qd_node *n = NULL;
         rc = gather(&part[i], &m->like, i == 0, i == 0 ? NULL : a, err);
